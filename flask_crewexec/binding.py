@@ -1,0 +1,73 @@
+"""What :class:`flask_crewexec.CrewExec` knows of one application, for all the other rooms."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from celery import Celery
+from flask import current_app
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from .identity import IdentityLoader
+from .models import Models
+from .registry import Registry
+from .settings import Settings
+
+
+class Database(t.Protocol):
+    """What is used of ``db``: Flask-SQLAlchemy and Flask-SQLAlchemy-Lite both fit."""
+
+    @property
+    def engine(self) -> sa.Engine: ...
+
+    @property
+    def engines(self) -> Mapping[t.Any, sa.Engine]: ...
+
+    def init_app(self, app: Flask) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Binding:
+    """One application's settings, database, queue and registered names."""
+
+    settings: Settings
+    models: Models
+    database: Database
+    bind_key: str | None
+    celery: Celery
+    registry: Registry
+    identity_loaders: list[IdentityLoader]
+    """At most one; a list because it may be registered after the application."""
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine that holds our tables, in the current application context."""
+        if self.bind_key is None:
+            return self.database.engine
+        return self.database.engines[self.bind_key]
+
+    def session(self) -> Session:
+        """Return a new session of our own.
+
+        It is not the host's ``db.session``: what the host has pending there is neither
+        committed nor rolled back by us.
+        """
+        return Session(self.engine, expire_on_commit=False, autoflush=False)
+
+
+def current_binding() -> Binding:
+    """Return the binding of the current application.
+
+    :raises RuntimeError: outside of an application context, or without the extension.
+    """
+    extension = current_app.extensions.get("crewexec")
+    if extension is None:
+        raise RuntimeError(
+            "This application has no 'CrewExec'. Call 'CrewExec(app, db=db)', or 'init_app(app)'"
+            " in your application factory."
+        )
+    return t.cast(Binding, extension.binding)

@@ -1,0 +1,204 @@
+"""Celery bound to Flask: queues, priorities, publishing and the beat schedule.
+
+The message is only a wake-up call that names an execution and an attempt. It is acknowledged
+early: delivering it again would gain nothing, because the row in the database decides who runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+import uuid
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from celery import Celery
+from celery import Task
+from flask import Flask
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+
+from .errors import BrokerUnavailable
+from .errors import ConfigError
+from .settings import redis_url
+from .settings import Settings
+
+EXECUTION_QUEUE = "crew_execution"
+CLEANUP_QUEUE = "cleanup"
+EXECUTION_TASK = "crewexec.execution"
+CLEANUP_TASK = "crewexec.cleanup"
+PRIORITIES = range(1, 11)
+"""1 is the most urgent."""
+
+
+class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
+    """A task that runs inside the application context of its Celery app's Flask app."""
+
+    abstract = True
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        with self.app.flask_app.app_context():
+            return self.run(*args, **kwargs)
+
+
+def bind_celery(app: Flask, settings: Settings) -> Celery:
+    """Return the Celery app of *app*, ready for our queues.
+
+    A Celery app that the host made itself (``app.extensions["celery"]``) is kept and extended.
+
+    :raises ConfigError: if the host's Celery app is set up in a way that would break ours.
+    """
+    celery = app.extensions.get("celery")
+    if celery is None:
+        celery = app.extensions["celery"] = _new_celery(app, settings)
+    _add_our_part(celery, settings)
+    celery.flask_app = app
+    return t.cast(Celery, celery)
+
+
+def _new_celery(app: Flask, settings: Settings) -> Celery:
+    celery = Celery(app.name, task_cls=FlaskTask, set_as_current=False)
+    celery.conf.update(
+        broker_url=redis_url(app.config, "CELERY_BROKER_URL"),
+        result_backend=redis_url(app.config, "CELERY_RESULT_BACKEND"),
+        result_expires=settings.result_expires,
+        broker_connection_retry_on_startup=True,
+        task_default_queue=EXECUTION_QUEUE,
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_track_started=False,
+        timezone="UTC",
+    )
+    celery.conf.update(app.config.get("CELERY", {}))
+    celery.set_default()
+    return celery
+
+
+def _add_our_part(celery: Celery, settings: Settings) -> None:
+    conf = celery.conf
+    conf.update(
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        worker_disable_prefetch=True,
+        task_queues=_with_our_queues(conf.task_queues, conf.task_default_queue),
+        task_routes={**_routes_of(conf.task_routes), **_ROUTES},
+        broker_transport_options=_transport_options(conf.broker_transport_options, settings),
+        beat_schedule={**conf.beat_schedule, **_beat_schedule(settings)},
+    )
+
+
+_ROUTES: t.Final = {
+    EXECUTION_TASK: {"queue": EXECUTION_QUEUE},
+    CLEANUP_TASK: {"queue": CLEANUP_QUEUE},
+}
+
+
+def _routes_of(routes: object) -> Mapping[str, t.Any]:
+    if routes is None or isinstance(routes, Mapping):
+        return routes or {}
+    raise ConfigError(
+        "'task_routes' of your Celery app must be a dictionary, so that 'CrewExec' can add its own."
+    )
+
+
+def _with_our_queues(queues: object, default: str) -> list[Queue]:
+    ours = [Queue(name, routing_key=name) for name in (EXECUTION_QUEUE, CLEANUP_QUEUE)]
+    if not queues:
+        hosts = [] if default == EXECUTION_QUEUE else [Queue(default, routing_key=default)]
+    else:
+        listed = t.cast("list[Queue]", queues)
+        hosts = [queue for queue in listed if queue.name not in {q.name for q in ours}]
+    return hosts + ours
+
+
+def _transport_options(given: Mapping[str, t.Any], settings: Settings) -> dict[str, t.Any]:
+    """Ten real priority levels and an answer, good or bad, within *settings.broker_timeout*.
+
+    Without ``priority_steps`` Celery folds ten priorities into four. kombu maps 0, the most
+    urgent, to the bare list and the others to ``queue:N``.
+    """
+    ours = {"priority_steps": list(range(10)), "sep": ":"}
+    for key, value in ours.items():
+        if given.get(key, value) != value:
+            raise ConfigError(
+                f"'broker_transport_options[{key!r}]' of your Celery app must be {value!r}:"
+                " 'CrewExec' needs ten priority levels."
+            )
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), settings.broker_timeout)
+    return {**timeouts, "visibility_timeout": 3600, **given, **ours}
+
+
+def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
+    """What beat sends; every entry may be sent any number of times."""
+    return {
+        "crewexec-purge": {
+            "task": CLEANUP_TASK,
+            "schedule": settings.purge_interval,
+            "args": ({"action": "purge"},),
+        }
+    }
+
+
+def publish(celery: Celery, execution_id: uuid.UUID, attempt: int, priority: int) -> None:
+    """Tell the workers that an attempt waits in the database.
+
+    :raises BrokerUnavailable: if the broker did not confirm the message in time; it may have
+        arrived all the same.
+    """
+    event = {"execution_id": str(execution_id), "attempt": attempt}
+    try:
+        celery.tasks[EXECUTION_TASK].apply_async(
+            (event,),
+            task_id=task_id(execution_id, attempt),
+            priority=PRIORITIES.index(priority),
+            retry=False,
+            ignore_result=True,
+        )
+    except OperationalError as error:
+        raise BrokerUnavailable(
+            "The message broker did not answer, so nothing was queued. Try again in a moment."
+        ) from error
+
+
+def task_id(execution_id: uuid.UUID, attempt: int) -> str:
+    """Return Celery's id for an attempt: the execution's for the first, its own for the others.
+
+    A worker refuses an id that was revoked once, so a later attempt cannot share the first's.
+    """
+    return str(execution_id) if attempt == 1 else f"{execution_id}.{attempt}"
+
+
+def ping(celery: Celery) -> None:
+    """Ask the broker for a sign of life.
+
+    :raises BrokerUnavailable: if it does not give one in time.
+    """
+    with _broker_client(celery) as client:
+        client.ping()
+
+
+def queue_depths(celery: Celery) -> dict[str, dict[int, int]]:
+    """Return how many messages wait in each queue, by priority from 1 to 10.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
+    with _broker_client(celery) as client:
+        return {
+            queue: {priority: client.llen(_list_name(queue, priority)) for priority in PRIORITIES}
+            for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
+        }
+
+
+@contextlib.contextmanager
+def _broker_client(celery: Celery) -> Iterator[t.Any]:
+    connection = celery.connection_for_write()
+    try:
+        with connection:
+            yield connection.default_channel.client
+    except (OperationalError, *connection.connection_errors) as error:
+        raise BrokerUnavailable("The message broker did not answer in time.") from error
+
+
+def _list_name(queue: str, priority: int) -> str:
+    step = PRIORITIES.index(priority)
+    return queue if step == 0 else f"{queue}:{step}"

@@ -1,0 +1,68 @@
+"""``flask crewexec …``."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import click
+from flask.cli import AppGroup
+from flask.cli import ScriptInfo
+
+from .errors import CrewExecError
+from .tasks import HANDLERS
+
+_PASS_THROUGH: t.Final[dict[str, t.Any]] = {
+    "with_appcontext": False,  # children of a worker must not inherit one
+    "add_help_option": False,
+    "context_settings": {"ignore_unknown_options": True},
+}
+
+
+def command_group() -> AppGroup:
+    """Return a new ``crewexec`` group; every application has its own."""
+    group = AppGroup("crewexec", help="Run crews and look after them.")
+    for command in (worker, beat, invoke):
+        group.add_command(command)
+    return group
+
+
+_commands = AppGroup("crewexec")
+
+
+@_commands.command("worker", **_PASS_THROUGH)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def worker(info: ScriptInfo, options: tuple[str, ...]) -> None:
+    """Run a worker; takes every option of 'celery worker'."""
+    info.load_app().extensions["celery"].worker_main(["worker", *options])
+
+
+@_commands.command("beat", **_PASS_THROUGH)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
+    """Send the periodic tasks; takes every option of 'celery beat'."""
+    info.load_app().extensions["celery"].start(["beat", *options])
+
+
+@_commands.command("invoke")
+@click.argument("task", type=click.Choice(sorted(HANDLERS)))
+@click.argument("event")
+def invoke(task: str, event: str) -> None:
+    """Run one task module here and now, without Celery.
+
+    EVENT is the JSON that the task takes, such as '{"execution_id": "…"}'.
+    """
+    try:
+        answer = HANDLERS[task](_parse(event))
+    except (CrewExecError, LookupError, TypeError, ValueError) as error:
+        raise click.ClickException(f"The event is not one for '{task}': {error}") from error
+    click.echo(json.dumps(answer))
+
+
+def _parse(event: str) -> dict[str, t.Any]:
+    parsed = json.loads(event)
+    if not isinstance(parsed, dict):
+        raise TypeError("it must be a JSON object.")
+    return parsed

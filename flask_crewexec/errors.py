@@ -1,0 +1,108 @@
+"""What can go wrong, as exceptions.
+
+::
+
+    CrewExecError
+    ├── ConfigError            a setting that cannot be used
+    ├── InvalidGraph           a graph document with problems
+    ├── InvalidInputs          inputs that do not fit the graph
+    ├── InvalidPriority        a priority outside 1..10
+    ├── NotFound               no such graph or execution, or somebody else's
+    ├── WrongState             the execution's state does not allow it
+    ├── BrokerUnavailable      the message could not be sent
+    └── ClaimLost              another worker owns the attempt by now
+
+Each class carries the stable ``code`` and the HTTP ``status`` that clients see.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Sequence
+
+
+class Problem(t.NamedTuple):
+    """One thing that is wrong with what a caller sent."""
+
+    pointer: str
+    """Where: a JSON pointer (RFC 6901) into what was sent."""
+    code: str
+    """What kind: a stable word in kebab-case."""
+    detail: str
+    """What is wrong and what to do, as a sentence."""
+
+
+class CrewExecError(Exception):
+    """Something that Flask-CrewExec reports; never a programming error of the host."""
+
+    code: t.ClassVar[str] = "error"
+    status: t.ClassVar[int] = 500
+    title: t.ClassVar[str] = "The request failed"
+
+    def __init__(self, detail: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems = tuple(problems)
+
+
+class ConfigError(CrewExecError, RuntimeError):
+    """A ``CREWEXEC_`` or ``CELERY_`` setting has a value that cannot be used."""
+
+    code = "invalid-configuration"
+    title = "The application is configured wrongly"
+
+
+class InvalidGraph(CrewExecError):
+    """The graph document cannot be run as it is; ``problems`` says why."""
+
+    code = "invalid-graph"
+    status = 422
+    title = "The graph is not valid"
+
+
+class InvalidInputs(CrewExecError):
+    """The inputs do not fit the graph; ``problems`` names them."""
+
+    code = "invalid-inputs"
+    status = 422
+    title = "The inputs do not fit the graph"
+
+
+class InvalidPriority(CrewExecError):
+    """The priority is not a whole number from 1 (most urgent) to 10."""
+
+    code = "invalid-priority"
+    status = 422
+    title = "The priority is not valid"
+
+
+class NotFound(CrewExecError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    code = "not-found"
+    status = 404
+    title = "Not found"
+
+
+class WrongState(CrewExecError):
+    """The execution is in a state that does not allow this."""
+
+    code = "wrong-state"
+    status = 409
+    title = "The execution's state does not allow this"
+
+
+class BrokerUnavailable(CrewExecError):
+    """The message broker did not take the message; nothing was queued."""
+
+    code = "broker-unavailable"
+    status = 503
+    title = "The queue cannot be reached"
+
+
+class ClaimLost(CrewExecError):
+    """Another worker owns this attempt by now, or the execution has ended."""
+
+    code = "claim-lost"
+    status = 409
+    title = "The execution belongs to another worker"

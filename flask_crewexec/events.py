@@ -1,0 +1,63 @@
+"""The history of an execution: numbered from 1, without gaps, in the order of writing."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from . import clock
+from .models import Models
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An event that has no number yet."""
+
+    type: str
+    data: dict[str, t.Any]
+    at: dt.datetime = dataclasses.field(default_factory=clock.now)
+
+
+def append(
+    session: Session, models: Models, execution_id: uuid.UUID, entries: Sequence[Entry]
+) -> None:
+    """Add *entries* to the history.
+
+    Raising the counter locks the execution's row until the transaction ends, so two writers
+    never take the same number.
+    """
+    execution = models.execution
+    session.execute(
+        sa.update(execution)
+        .where(execution.id == execution_id)
+        .values(last_event=execution.last_event + len(entries)),
+        execution_options={"synchronize_session": False},
+    )
+    last = session.scalar(sa.select(execution.last_event).where(execution.id == execution_id))
+    if last is not None:
+        first = last - len(entries) + 1
+        session.execute(sa.insert(models.event), _rows(execution_id, first, entries))
+
+
+def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "execution_id": execution_id,
+            "seq": seq,
+            "type": entry.type,
+            "data": entry.data,
+            "created_at": entry.at,
+        }
+        for seq, entry in enumerate(entries, first)
+    ]
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return *text*, cut to *limit* characters with a sign that it was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,231 @@
+"""The extension: wires the rooms together for one or more applications."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from flask import current_app
+from flask import Flask
+
+from .binding import Binding
+from .binding import Database
+from .celery_app import bind_celery
+from .cli import command_group
+from .identity import IdentityLoader
+from .models import define_models
+from .models import ExecutionMixin
+from .models import GraphMixin
+from .models import Models
+from .registry import ModelSpec
+from .registry import Registry
+from .registry import Secret
+from .registry import ToolFunction
+from .registry import ToolSpec
+from .settings import Settings
+from .tasks import register_tasks
+from .web import create_blueprint
+from .worker import connect_signals
+
+F = t.TypeVar("F", bound=ToolFunction)
+L = t.TypeVar("L", bound=IdentityLoader)
+
+
+class CrewExec:
+    """Queue, run, watch and cancel crews in the background of a Flask application.
+
+    ::
+
+        crewexec = CrewExec(db=db)
+
+
+        def create_app():
+            app = Flask(__name__)
+            db.init_app(app)
+            crewexec.init_app(app)
+            return app
+
+    :param app: call :meth:`init_app` on this application.
+    :param db: your Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. Without one, the
+        application's is used, or a Flask-SQLAlchemy of our own if it has none.
+    :param metadata: the metadata of your models, where ``db`` does not know it
+        (Flask-SQLAlchemy-Lite).
+    :param bind_key: keep our tables in this one of several databases.
+    :param execution_model: your subclass of :class:`~flask_crewexec.ExecutionMixin`.
+    :param graph_model: your subclass of :class:`~flask_crewexec.GraphMixin`.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: Database | None = None,
+        *,
+        metadata: sa.MetaData | None = None,
+        bind_key: str | None = None,
+        execution_model: type[ExecutionMixin] | None = None,
+        graph_model: type[GraphMixin] | None = None,
+    ) -> None:
+        self._metadata = metadata
+        self._bind_key = bind_key
+        self._graph_model = graph_model
+        self._execution_model = execution_model
+        self._registry = Registry()
+        self._identity_loaders: list[IdentityLoader] = []
+        self._bindings: WeakKeyDictionary[Flask, Binding] = WeakKeyDictionary()
+        self._db = db
+        self._models = None if db is None else self._declare_models(db)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set *app* up: settings, tables, queue, routes and commands.
+
+        :raises ConfigError: for a setting that is unknown or cannot be used.
+        :raises RuntimeError: if the application is set up in a way that cannot work.
+        """
+        if "crewexec" in app.extensions:
+            raise RuntimeError(
+                "This application has a 'CrewExec' already; call 'init_app' once per application."
+            )
+        settings = Settings.from_config(app.config)
+        database = self._database_of(app)
+        celery = bind_celery(app, settings)
+        self._bindings[app] = Binding(
+            settings=settings,
+            models=self._declare_models(database),
+            database=database,
+            bind_key=self._bind_key,
+            celery=celery,
+            registry=self._registry,
+            identity_loaders=self._identity_loaders,
+        )
+        app.extensions["crewexec"] = self
+        register_tasks(celery)
+        connect_signals(celery)
+        app.register_blueprint(create_blueprint(settings))
+        app.cli.add_command(command_group())
+
+    @property
+    def binding(self) -> Binding:
+        """What we know of the current application.
+
+        :raises RuntimeError: outside of an application context, or if :meth:`init_app` was not
+            called for the application.
+        """
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        if app not in self._bindings:
+            raise RuntimeError(
+                "This 'CrewExec' does not know the current application: call 'init_app(app)' on"
+                " it, and make only one 'CrewExec'."
+            )
+        return self._bindings[app]
+
+    @property
+    def models(self) -> Models:
+        """The mapped classes: ``models.execution``, ``models.graph`` and so on.
+
+        :raises RuntimeError: outside of an application context, if no ``db`` was passed.
+        """
+        return self._models or self.binding.models
+
+    def tool(self, name: str, *, description: str | None = None) -> Callable[[F], F]:
+        """Offer the decorated function to agents under *name*.
+
+        The docstring tells the model what it does, the annotations which arguments it takes. It
+        runs in an application context; ``current_execution.user_id`` is the user it works for.
+
+        :raises ValueError: if models could not use it; the message says why.
+        """
+
+        def register(function: F) -> F:
+            told = description or function.__doc__ or ""
+            self._registry.add_tool(ToolSpec(name=name, description=told, function=function))
+            return function
+
+        return register
+
+    def llm(
+        self,
+        name: str,
+        model: str,
+        *,
+        provider: str = "openai",
+        base_url: str | None = None,
+        api_key: Secret | None = None,
+        timeout: float | None = None,
+        **options: t.Any,
+    ) -> None:
+        """Offer a language model to agents under *name*.
+
+        The one called ``"default"`` serves agents that choose none.
+
+        :param model: its name at the provider.
+        :param provider: one that CrewAI knows; ``"openai"`` is also right for every server that
+            speaks OpenAI's protocol, such as vLLM or llama.cpp.
+        :param base_url: where the server is, if not at the provider's own address.
+        :param api_key: the key, or a function that returns it when a run begins.
+        :param timeout: seconds that one call may take, instead of ``CREWEXEC_LLM_TIMEOUT``.
+        :param options: what else ``crewai.LLM`` takes, such as ``temperature``.
+        :raises ValueError: if the name is taken or nobody could reach the model.
+        """
+        self._registry.add_model(
+            ModelSpec(
+                name=name,
+                model=model,
+                provider=provider,
+                base_url=base_url,
+                api_key=api_key,
+                timeout=timeout,
+                options=options,
+            )
+        )
+
+    def identity_loader(self, loader: L) -> L:
+        """Register the function that says who makes the current request.
+
+        It returns an :class:`~flask_crewexec.Identity`, or just a user id, or None for nobody.
+
+        :raises RuntimeError: if there is one already.
+        """
+        if self._identity_loaders:
+            raise RuntimeError("There is an identity loader already; an application has one.")
+        self._identity_loaders.append(loader)
+        return loader
+
+    def _database_of(self, app: Flask) -> Database:
+        """Return the database of *app*, which may be the one that we were made with."""
+        existing = t.cast("Database | None", app.extensions.get("sqlalchemy"))
+        if existing is None:
+            database = self._db or _new_database()
+            database.init_app(app)
+            return database
+        if self._db is not None and existing is not self._db:
+            raise RuntimeError(
+                "This application's database is not the one that 'CrewExec' was made with. Pass"
+                " the same 'db' to both, or none to 'CrewExec'."
+            )
+        return existing
+
+    def _declare_models(self, db: Database) -> Models:
+        metadata = self._metadata or _metadata_of(db, self._bind_key)
+        return define_models(metadata, graph=self._graph_model, execution=self._execution_model)
+
+
+def _new_database() -> Database:
+    from flask_sqlalchemy import SQLAlchemy  # not needed by hosts that use something else
+
+    return SQLAlchemy()
+
+
+def _metadata_of(db: Database, bind_key: str | None) -> sa.MetaData:
+    model: t.Any = getattr(db, "Model", None)
+    if model is None:
+        raise RuntimeError(
+            f"'{type(db).__module__.partition('.')[0]}' does not know your models' metadata."
+            " Pass it: 'CrewExec(db=db, metadata=Base.metadata)'."
+        )
+    if bind_key is not None:
+        model = type("_Bound", (model,), {"__abstract__": True, "__bind_key__": bind_key})
+    return t.cast(sa.MetaData, model.metadata)

@@ -1,0 +1,15 @@
+"""Graph documents: what users draw, checked and resolved. Nothing here imports CrewAI."""
+
+from __future__ import annotations
+
+from .document import AgentNode as AgentNode
+from .document import DEFAULT_MODEL as DEFAULT_MODEL
+from .document import Graph as Graph
+from .document import LlmNode as LlmNode
+from .document import Reference as Reference
+from .document import TaskNode as TaskNode
+from .inputs import check_inputs as check_inputs
+from .jsonvalue import digest as digest
+from .validation import check_names as check_names
+from .validation import parse as parse
+from .validation import validate as validate

@@ -1,0 +1,65 @@
+"""From a sketch without problems to the graph."""
+
+from __future__ import annotations
+
+from .document import AgentNode
+from .document import Graph
+from .document import LlmNode
+from .document import TaskNode
+from .links import Sketch
+from .names import find_references
+from .order import execution_order
+from .schema import NodeDraft
+from .structure import dependencies
+from .structure import task_name
+
+
+def build_graph(sketch: Sketch) -> Graph:
+    """Return the graph that a sketch without problems stands for."""
+    manager = next((link.source for link in sketch.managing), None)
+    order = execution_order(dependencies(sketch))
+    return Graph(
+        name=sketch.draft.name,
+        process=sketch.draft.process,
+        agents=tuple(_agent(node, sketch) for node in sketch.nodes("agent") if node != manager),
+        tasks=tuple(_task(sketch.draft.nodes[task], sketch, order) for task in order),
+        manager=_manager(manager, sketch) if manager else None,
+        references=tuple(find_references(sketch)),
+    )
+
+
+def _manager(node: NodeDraft, sketch: Sketch) -> AgentNode | LlmNode:
+    return _agent(node, sketch) if node.type == "agent" else _llm(node)
+
+
+def _agent(node: NodeDraft, sketch: Sketch) -> AgentNode:
+    models = [_llm(link.source) for link in sketch.into(node, "llm")]
+    return AgentNode(
+        id=node.id,
+        llm=models[0] if models else None,
+        tools=_tools(node, sketch),
+        **node.data,
+    )
+
+
+def _llm(node: NodeDraft) -> LlmNode:
+    return LlmNode(id=node.id, **node.data)
+
+
+def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
+    agents = [link.source.id for link in sketch.into(node, "assign")]
+    context = [link.source.id for link in sketch.into(node, "context")]
+    return TaskNode(
+        id=node.id,
+        name=task_name(node),
+        description=node.data["description"],
+        expected_output=node.data["expected_output"],
+        agent_id=agents[0] if agents else None,
+        context=tuple(sorted(context, key=order.index)),
+        tools=_tools(node, sketch),
+    )
+
+
+def _tools(node: NodeDraft, sketch: Sketch) -> tuple[str, ...]:
+    names = [link.source.data["name"] for link in sketch.into(node, "tool")]
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,99 @@
+"""A graph that has passed every check: resolved, immutable, ready for translation."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from dataclasses import field
+from functools import cached_property
+
+from .placeholders import find_placeholders
+
+Process = t.Literal["sequential", "hierarchical"]
+
+DEFAULT_MODEL = "default"
+"""The registered model of every agent that has no ``llm`` edge."""
+
+
+@dataclass(frozen=True)
+class LlmNode:
+    """A registered model and how to call it."""
+
+    id: str
+    name: str
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class AgentNode:
+    """An agent, the model it thinks with and the tools it may use."""
+
+    id: str
+    role: str
+    goal: str
+    backstory: str
+    allow_delegation: bool
+    max_iter: int
+    llm: LlmNode | None
+    """``None`` stands for the model named :data:`DEFAULT_MODEL`."""
+    tools: tuple[str, ...]
+    """Names of registered tools."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts in which inputs are filled in."""
+        return (self.role, self.goal, self.backstory)
+
+
+@dataclass(frozen=True)
+class TaskNode:
+    """One task of the crew."""
+
+    id: str
+    name: str
+    description: str
+    expected_output: str
+    agent_id: str | None
+    """``None`` only in a hierarchical graph, where the manager chooses."""
+    context: tuple[str, ...]
+    """Ids of the tasks whose outputs this one reads, in execution order. Empty: it reads none."""
+    tools: tuple[str, ...]
+    """Names of registered tools."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts in which inputs are filled in."""
+        return (self.description, self.expected_output)
+
+
+class Reference(t.NamedTuple):
+    """A place in the document that needs a registered tool or model."""
+
+    kind: t.Literal["tool", "model", "default-model"]
+    name: str
+    pointer: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A crew: who works on what, in which order."""
+
+    name: str
+    process: Process
+    agents: tuple[AgentNode, ...]
+    """In document order, without the manager: CrewAI refuses a manager among its own agents."""
+    tasks: tuple[TaskNode, ...]
+    """In execution order: each after the tasks that it reads, else as in the document."""
+    manager: AgentNode | LlmNode | None
+    """Present in a hierarchical graph only. A model here means CrewAI's own manager agent."""
+    references: tuple[Reference, ...] = field(repr=False)
+    """Every name that the host has to know, and where the document uses it."""
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that a run needs, sorted."""
+        workers: list[AgentNode | TaskNode] = [*self.agents, *self.tasks]
+        if isinstance(self.manager, AgentNode):
+            workers.append(self.manager)
+        return find_placeholders(text for worker in workers for text in worker.texts)

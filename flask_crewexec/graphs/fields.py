@@ -1,0 +1,174 @@
+"""Fields of JSON objects: what each may hold, and how an object is read.
+
+Not Marshmallow's: its fields take ``1`` for true and ``"0.5"`` for a number, and report sentences
+without a code.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
+
+from ..errors import Problem
+from .wording import child
+from .wording import kind_of
+from .wording import listing
+from .wording import quote
+
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+
+class Fault(t.NamedTuple):
+    """Why a field's value is refused."""
+
+    code: str
+    demand: str
+    """The rest of a sentence which starts with the field's name."""
+
+
+Check = Callable[[object], Fault | None]
+
+
+class Field(t.NamedTuple):
+    """A field that an object may have."""
+
+    check: Check
+    required: bool = False
+    default: object = None
+
+
+def read_object(
+    value: object,
+    fields: Mapping[str, Field],
+    ignored: Collection[str],
+    pointer: str,
+    problems: list[Problem],
+) -> dict[str, t.Any]:
+    """Return the fields of ``value`` that are right, with defaults for those left out.
+
+    What is wrong is added to ``problems``, and missing from the answer.
+    """
+    if not isinstance(value, dict):
+        detail = f"Expected an object here, not {kind_of(value)}."
+        problems.append(Problem(pointer, "wrong-type", detail))
+        return {}
+    known = [*fields, *ignored]
+    problems += [
+        Problem(child(pointer, name), "unknown-field", _unknown(name, fields))
+        for name in value
+        if name not in known
+    ]
+    right = {}
+    for name, field in fields.items():
+        fault = _find_fault(name, field, value)
+        if fault:
+            detail = f"{quote(name)} {fault.demand}"
+            problems.append(Problem(child(pointer, name), fault.code, detail))
+        else:
+            right[name] = value.get(name, field.default)
+    return right
+
+
+def _unknown(name: str, fields: Collection[str]) -> str:
+    return f"There is no field {quote(name)} here. Remove it; the fields are {listing(fields)}."
+
+
+def _find_fault(name: str, field: Field, value: Mapping[str, object]) -> Fault | None:
+    if name in value:
+        return field.check(value[name])
+    return Fault("missing-field", "is missing. Add it.") if field.required else None
+
+
+def text(limit: int, *, blank: bool = False) -> Check:
+    """Accept text of at most ``limit`` characters."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, str):
+            return _wrong_type("text", value)
+        if len(value) > limit:
+            return Fault("too-long", f"has {len(value)} characters; at most {limit} are allowed.")
+        if not blank and not value.strip():
+            return Fault("blank", "must not be blank. Write something.")
+        return None
+
+    return check
+
+
+def whole(low: int, high: int) -> Check:
+    """Accept a whole number from ``low`` to ``high``."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return _wrong_type("a whole number", value)
+        return _out_of_range(value, low, high)
+
+    return check
+
+
+def number(low: int, high: int) -> Check:
+    """Accept a number from ``low`` to ``high``."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return _wrong_type("a number", value)
+        return _out_of_range(value, low, high)
+
+    return check
+
+
+def choice(code: str, choices: Collection[str]) -> Check:
+    """Accept one of ``choices``; report others as ``code``."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, str):
+            return _wrong_type("text", value)
+        if value not in choices:
+            return Fault(code, f"must be one of {listing(choices)}, not {quote(value)}.")
+        return None
+
+    return check
+
+
+def items(limit: int) -> Check:
+    """Accept a list of at most ``limit`` items."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, list):
+            return _wrong_type("a list", value)
+        if len(value) > limit:
+            return Fault("too-many", f"has {len(value)} items; at most {limit} are allowed.")
+        return None
+
+    return check
+
+
+def flag(value: object) -> Fault | None:
+    """Accept true and false."""
+    return None if isinstance(value, bool) else _wrong_type("true or false", value)
+
+
+def anything(value: object) -> Fault | None:
+    """Accept everything."""
+    return None
+
+
+def identifier(value: object) -> Fault | None:
+    """Accept the id of a node."""
+    if not isinstance(value, str):
+        return _wrong_type("text", value)
+    if not _ID.fullmatch(value):
+        return Fault("invalid-id", "must be 1 to 100 letters, digits or any of _ . : -")
+    return None
+
+
+def _wrong_type(wanted: str, value: object) -> Fault:
+    return Fault("wrong-type", f"must be {wanted}, not {kind_of(value)}.")
+
+
+def _out_of_range(value: float, low: int, high: int) -> Fault | None:
+    if low <= value <= high:
+        return None
+    return Fault("out-of-range", f"must be from {low} to {high}.")

@@ -1,0 +1,163 @@
+"""The shape of a document: which fields there are and what each holds."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import Problem
+from . import fields as f
+from . import reactflow
+from .document import Process
+from .fields import Field
+from .fields import read_object
+from .jsonvalue import find_json_problems
+from .wording import quote
+
+_NAME = f.text(200)
+_LONG = f.text(20_000)
+
+_DATA: Mapping[str, Mapping[str, Field]] = {
+    "agent": {
+        "role": Field(_NAME, required=True),
+        "goal": Field(_LONG, required=True),
+        "backstory": Field(f.text(20_000, blank=True), default=""),
+        "allow_delegation": Field(f.flag, default=False),
+        "max_iter": Field(f.whole(1, 100), default=20),
+    },
+    "task": {
+        "name": Field(_NAME),
+        "description": Field(_LONG, required=True),
+        "expected_output": Field(_LONG, required=True),
+    },
+    "tool": {"name": Field(_NAME, required=True)},
+    "llm": {
+        "name": Field(_NAME, required=True),
+        "temperature": Field(f.number(0, 2)),
+        "max_tokens": Field(f.whole(1, 1_000_000)),
+    },
+}
+
+
+def _version(value: object) -> f.Fault | None:
+    if type(value) is int and value == 1:
+        return None
+    return f.Fault("unknown-version", "must be the number 1.")
+
+
+_DOCUMENT = {
+    "version": Field(_version, required=True),
+    "name": Field(_NAME, required=True),
+    "process": Field(
+        f.choice("unknown-process", t.get_args(Process)),
+        default="sequential",
+    ),
+    "description": Field(f.text(20_000, blank=True)),
+    "nodes": Field(f.items(200), required=True),
+    "edges": Field(f.items(1000), required=True),
+}
+_NODE = {
+    "id": Field(f.identifier, required=True),
+    "type": Field(f.choice("unknown-node-type", list(_DATA)), required=True),
+    "data": Field(f.anything, required=True),
+}
+_EDGE = {
+    # React Flow joins the ids of both ends and their handles into the edge's id.
+    "id": Field(f.text(1000)),
+    "source": Field(f.identifier, required=True),
+    "target": Field(f.identifier, required=True),
+    "type": Field(f.text(100)),
+}
+
+
+@dataclass(frozen=True)
+class NodeDraft:
+    """A node whose id and type are right; its data has only the fields that are right."""
+
+    pointer: str
+    id: str
+    type: str
+    data: Mapping[str, t.Any]
+
+    @property
+    def title(self) -> str:
+        """The node in a sentence."""
+        return f"{self.type} {quote(self.id)}"
+
+
+@dataclass(frozen=True)
+class EdgeDraft:
+    """An edge whose fields are right; its ends need not exist."""
+
+    pointer: str
+    source: str
+    target: str
+    type: str | None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A document whose nodes and edges can be told apart; their data may still be wrong."""
+
+    name: str
+    process: Process
+    nodes: Mapping[str, NodeDraft]
+    edges: tuple[EdgeDraft, ...]
+
+
+def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
+    """Return what can be read, and every problem of shape.
+
+    There is no draft when a broken part would make the checks of structure report parts that
+    are right.
+    """
+    problems = find_json_problems(document)
+    if problems:
+        return None, problems
+    top = read_object(document, _DOCUMENT, reactflow.DOCUMENT_FIELDS, "", problems)
+    nodes = [_read_node(at, value, problems) for at, value in enumerate(top.get("nodes", ()))]
+    edges = [_read_edge(at, value, problems) for at, value in enumerate(top.get("edges", ()))]
+    problems += _find_repeated_ids(nodes)
+    return _make_draft(top, nodes, edges), problems
+
+
+def _make_draft(
+    top: Mapping[str, t.Any], nodes: list[NodeDraft | None], edges: list[EdgeDraft | None]
+) -> Draft | None:
+    by_id = {node.id: node for node in nodes if node}
+    known_edges = tuple(edge for edge in edges if edge)
+    has_parts = {"process", "nodes", "edges"} <= top.keys()
+    if not has_parts or len(by_id) < len(nodes) or len(known_edges) < len(edges):
+        return None
+    return Draft(top.get("name", ""), top["process"], by_id, known_edges)
+
+
+def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft | None:
+    pointer = f"/nodes/{index}"
+    node = read_object(value, _NODE, reactflow.NODE_FIELDS, pointer, problems)
+    data = {}
+    if {"type", "data"} <= node.keys():
+        fields = _DATA[node["type"]]
+        data = read_object(node["data"], fields, reactflow.DATA_FIELDS, f"{pointer}/data", problems)
+    if not {"id", "type"} <= node.keys():
+        return None
+    return NodeDraft(pointer, node["id"], node["type"], data)
+
+
+def _read_edge(index: int, value: object, problems: list[Problem]) -> EdgeDraft | None:
+    pointer = f"/edges/{index}"
+    edge = read_object(value, _EDGE, reactflow.EDGE_FIELDS, pointer, problems)
+    if not {"source", "target", "type"} <= edge.keys():
+        return None
+    return EdgeDraft(pointer, edge["source"], edge["target"], edge["type"])
+
+
+def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for node in filter(None, nodes):
+        other = first.setdefault(node.id, node.pointer)
+        if other != node.pointer:
+            detail = f"The id {quote(node.id)} is already used by {other}. Give each node its own."
+            yield Problem(f"{node.pointer}/id", "duplicate-id", detail)

@@ -1,0 +1,293 @@
+"""Tables for the host's database.
+
+The mixins are the contract. The default models are declared on a private base that shares the
+host's metadata, so it does not matter whether the host uses Flask-SQLAlchemy,
+Flask-SQLAlchemy-Lite or plain SQLAlchemy, and its migrations see our tables as its own.
+
+To add columns, subclass a mixin on your own base, keep its ``__tablename__``, and pass the class
+to :class:`flask_crewexec.CrewExec`::
+
+    class Execution(ExecutionMixin, db.Model):
+        project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+from uuid_utils.compat import uuid7
+
+from . import clock
+
+Json = dict[str, t.Any]
+Moment = t.Annotated[dt.datetime, mapped_column(sa.DateTime(timezone=True))]
+UserId = t.Annotated[str, mapped_column(sa.String(255))]
+
+
+class _Mixin:
+    __indexes__: t.ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Name and columns of each index, made after the host's own columns are known."""
+
+    if t.TYPE_CHECKING:
+        # Mixins are not mapped; type checkers only need to know that models take keywords.
+        __tablename__: str
+
+        def __init__(self, **columns: t.Any) -> None: ...
+
+
+class Usage(t.NamedTuple):
+    """Model calls and tokens."""
+
+    llm_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        """Return both together."""
+        return Usage(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class _UsageColumns:
+    llm_calls: Mapped[int] = mapped_column(default=0)
+    prompt_tokens: Mapped[int] = mapped_column(default=0)
+    completion_tokens: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.llm_calls, self.prompt_tokens, self.completion_tokens)
+
+
+class Progress(t.NamedTuple):
+    """How far an execution is."""
+
+    fraction: float
+    finished_steps: int
+    total_steps: int
+    current_step: str | None
+    current_agent: str | None
+
+
+class GraphMixin(_Mixin):
+    """A crew as a user drew it; its documents are in the versions."""
+
+    __tablename__ = "crewexec_graph"
+    __indexes__: t.ClassVar = {"ix_crewexec_graph_owner": ("owner_id", "id")}
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
+    owner_id: Mapped[UserId]
+    name: Mapped[str] = mapped_column(sa.String(200))
+    latest_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    updated_at: Mapped[Moment] = mapped_column(default=clock.now)
+    deleted_at: Mapped[Moment | None]
+
+
+class GraphVersionMixin(_Mixin):
+    """One immutable document of a graph."""
+
+    __tablename__ = "crewexec_graph_version"
+
+    graph_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("crewexec_graph.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    document: Mapped[Json] = mapped_column(sa.JSON)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    author_id: Mapped[UserId]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+
+class ExecutionMixin(_UsageColumns, _Mixin):
+    """One order to run a graph, through all its attempts."""
+
+    __tablename__ = "crewexec_execution"
+    __indexes__: t.ClassVar = {
+        "ix_crewexec_execution_owner": ("owner_id", "id"),
+        "ix_crewexec_execution_owner_status": ("owner_id", "status", "id"),
+        "ix_crewexec_execution_status": ("status", "id"),
+        "ix_crewexec_execution_graph": ("graph_id", "id"),
+        "ix_crewexec_execution_finished": ("status", "finished_at"),
+    }
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
+    owner_id: Mapped[UserId]
+    thread_id: Mapped[str | None] = mapped_column(sa.String(255))
+    graph_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("crewexec_graph.id"))
+    graph_version: Mapped[int]
+    status: Mapped[str] = mapped_column(sa.String(16))
+    priority: Mapped[int]
+    inputs: Mapped[Json] = mapped_column(sa.JSON)
+    attempt: Mapped[int] = mapped_column(default=1)
+    """Which attempt this is; a message names the one that it is for."""
+    token: Mapped[uuid.UUID | None]
+    """Fencing token of the claim that holds the execution."""
+    worker: Mapped[str | None] = mapped_column(sa.String(255))
+    cancel_requested_at: Mapped[Moment | None]
+    cancelled_by: Mapped[UserId | None]
+    cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))
+    result: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    error: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    total_steps: Mapped[int] = mapped_column(default=0)
+    finished_steps: Mapped[int] = mapped_column(default=0)
+    current_step: Mapped[str | None] = mapped_column(sa.String(200))
+    current_agent: Mapped[str | None] = mapped_column(sa.String(200))
+    last_event: Mapped[int] = mapped_column(default=0)
+    """Number of the newest event."""
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    queued_at: Mapped[Moment] = mapped_column(default=clock.now)
+    started_at: Mapped[Moment | None]
+    finished_at: Mapped[Moment | None]
+
+    @property
+    def progress(self) -> Progress:
+        total = self.total_steps
+        fraction = self.finished_steps / total if total else 0.0
+        here = (self.current_step, self.current_agent)
+        return Progress(fraction, self.finished_steps, total, *here)
+
+    @property
+    def cancellation(self) -> t.Self | None:
+        """The row itself where somebody asked to cancel it, for the ``cancel_`` columns."""
+        return None if self.cancel_requested_at is None else self
+
+
+class StepMixin(_UsageColumns, _Mixin):
+    """One task of the crew within one execution."""
+
+    __tablename__ = "crewexec_step"
+
+    execution_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("crewexec_execution.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Place in the order of execution, from 0."""
+    node_id: Mapped[str] = mapped_column(sa.String(100))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    agent: Mapped[str | None] = mapped_column(sa.String(200))
+    status: Mapped[str] = mapped_column(sa.String(16))
+    output: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    """What the task answered, as the engine needs it to continue behind this step."""
+    started_at: Mapped[Moment | None]
+    finished_at: Mapped[Moment | None]
+
+    @property
+    def text(self) -> str | None:
+        """What the task answered, as its owner sees it."""
+        return None if self.output is None else self.output["raw"]
+
+
+class EventMixin(_Mixin):
+    """One line of an execution's history."""
+
+    __tablename__ = "crewexec_event"
+
+    execution_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("crewexec_execution.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Place in the history, from 1, without gaps."""
+    type: Mapped[str] = mapped_column(sa.String(50))
+    data: Mapped[Json] = mapped_column(sa.JSON)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+
+class WorkerMixin(_Mixin):
+    """A worker process as it last said of itself."""
+
+    __tablename__ = "crewexec_worker"
+    __indexes__: t.ClassVar = {"ix_crewexec_worker_seen": ("seen_at",)}
+
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    pid: Mapped[int]
+    queues: Mapped[list[str]] = mapped_column(sa.JSON)
+    pool: Mapped[str] = mapped_column(sa.String(50))
+    concurrency: Mapped[int]
+    started_at: Mapped[Moment]
+    seen_at: Mapped[Moment]
+
+
+class Models(t.NamedTuple):
+    """The mapped classes that one application uses."""
+
+    graph: type[GraphMixin]
+    graph_version: type[GraphVersionMixin]
+    execution: type[ExecutionMixin]
+    step: type[StepMixin]
+    event: type[EventMixin]
+    worker: type[WorkerMixin]
+
+
+def define_models(
+    metadata: sa.MetaData,
+    *,
+    graph: type[GraphMixin] | None = None,
+    execution: type[ExecutionMixin] | None = None,
+) -> Models:
+    """Declare on the host's *metadata* the models that the host did not declare itself.
+
+    A second call for the same metadata returns the first one's models.
+
+    :raises RuntimeError: if the second call brings other classes than the first.
+    """
+    models = metadata.info.get("crewexec")
+    if models is None:
+        models = metadata.info["crewexec"] = _declare_all(metadata, graph, execution)
+    for given, used in ((graph, models.graph), (execution, models.execution)):
+        if given is not None and given is not used:
+            raise RuntimeError(
+                f"The tables of 'CrewExec' are already declared on this metadata with"
+                f" '{used.__qualname__}'; pass '{given.__qualname__}' to the first 'CrewExec' that"
+                " is made for this database."
+            )
+    return t.cast(Models, models)
+
+
+def _declare_all(
+    metadata: sa.MetaData,
+    graph: type[GraphMixin] | None,
+    execution: type[ExecutionMixin] | None,
+) -> Models:
+    base = type("CrewExecBase", (DeclarativeBase,), {"metadata": metadata})
+    models = Models(
+        graph or _declare("Graph", GraphMixin, base),
+        _declare("GraphVersion", GraphVersionMixin, base),
+        execution or _declare("Execution", ExecutionMixin, base),
+        _declare("Step", StepMixin, base),
+        _declare("Event", EventMixin, base),
+        _declare("Worker", WorkerMixin, base),
+    )
+    for model in models:
+        _add_indexes(model, metadata)
+    return models
+
+
+M = t.TypeVar("M", bound=_Mixin)
+
+
+def _declare(name: str, mixin: type[M], base: type) -> type[M]:
+    return t.cast("type[M]", type(name, (mixin, base), {"__module__": __name__}))
+
+
+def _add_indexes(model: type[_Mixin], metadata: sa.MetaData) -> None:
+    table = t.cast(sa.Table, sa.inspect(model).local_table)
+    if table.metadata is not metadata or table.name not in _table_names():
+        raise RuntimeError(
+            f"'{model.__qualname__}' must keep the '__tablename__' of its mixin and live on the"
+            " same metadata as the rest: other tables refer to it."
+        )
+    for name, columns in model.__indexes__.items():
+        sa.Index(name, *(table.c[column] for column in columns))
+
+
+def _table_names() -> set[str]:
+    return {mixin.__tablename__ for mixin in _Mixin.__subclasses__()}

@@ -1,0 +1,23 @@
+"""Who sees what: the one place that narrows a query to its owner."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from .identity import Identity
+from .models import ExecutionMixin
+from .models import GraphMixin
+
+Asker = Identity | None
+"""Who asks; None is the host's own code, which sees everything."""
+
+Q = t.TypeVar("Q", bound=sa.Select[t.Any])
+
+
+def owned(query: Q, model: type[ExecutionMixin | GraphMixin], asker: Asker) -> Q:
+    """Narrow *query* over *model* to the rows that *asker* may see."""
+    if asker is None or asker.may_manage_others:
+        return query
+    return query.where(model.owner_id == asker.user_id)

@@ -1,0 +1,1 @@
+"""The only place that imports crewai; nothing outside of a worker imports it."""

@@ -1,0 +1,103 @@
+"""Import crewai in a way that is fit for a server, and switch off what is not.
+
+The other modules of this package take what they need of crewai from here: it reads most of its
+switches while it is imported, so they must be set before anybody else imports it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import typing as t
+from collections.abc import Iterator
+
+_SWITCHES: t.Final = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",  # else it asks at the terminal and waits 20 s
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+}
+for name, value in _SWITCHES.items():
+    os.environ[name] = value
+if not any(name.startswith("OTEL_") for name in os.environ):
+    os.environ["OTEL_SDK_DISABLED"] = "true"
+os.environ.setdefault(
+    "CREWAI_STORAGE_DIR", os.path.join(tempfile.gettempdir(), f"crewexec-crewai-{os.getuid()}")
+)
+
+
+@contextlib.contextmanager
+def _without_dotenv() -> Iterator[None]:
+    """Keep crewai's import from reading the nearest ``.env``: that is the host's decision."""
+    before = os.environ.get("PYTHON_DOTENV_DISABLED")
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHON_DOTENV_DISABLED"]
+        else:
+            os.environ["PYTHON_DOTENV_DISABLED"] = before
+
+
+with _without_dotenv():
+    import crewai
+    from crewai.events.stream_context import add_stream_sink
+    from crewai.execution import set_execution_uuid
+    from crewai.hooks import HookAborted
+    from crewai.hooks.dispatch import InterceptionPoint
+    from crewai.hooks.dispatch import scoped_hooks
+    from crewai.llms.base_llm import BaseLLM
+    from crewai.llms.providers.openai.completion import OpenAICompletion
+    from crewai.tasks.task_output import TaskOutput
+    from crewai.tools.base_tool import BaseTool
+    from crewai.tools.base_tool import Tool
+    from crewai_core.lock_store import set_lock_backend
+    from crewai_core.printer import set_suppress_console_output
+
+__all__ = (
+    "BaseLLM",
+    "BaseTool",
+    "HookAborted",
+    "InterceptionPoint",
+    "OpenAICompletion",
+    "TaskOutput",
+    "Tool",
+    "add_stream_sink",
+    "crewai",
+    "scoped_hooks",
+    "set_execution_uuid",
+    "set_suppress_console_output",
+)
+
+
+class NullStore:
+    """Stands in for CrewAI's file of the latest task outputs.
+
+    Every kickoff of any process empties that file and waits for the disk again and again; our
+    steps are in the host's database.
+    """
+
+    def update(self, task_index: int, log: dict[str, t.Any]) -> None:
+        """Keep nothing."""
+
+    def reset(self) -> None:
+        """There is nothing to remove."""
+
+    def load(self) -> None:
+        """There is nothing to load."""
+
+
+@contextlib.contextmanager
+def _no_lock(name: str, *, timeout: float = 0) -> Iterator[None]:
+    """Lock nothing: no file is shared, and the default would take ``REDIS_URL`` for itself."""
+    yield
+
+
+def _patch() -> None:
+    set_lock_backend(_no_lock)
+    handler = crewai.Crew.__private_attributes__["_task_output_handler"]
+    handler.default_factory = NullStore
+
+
+_patch()

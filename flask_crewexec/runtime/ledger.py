@@ -1,0 +1,107 @@
+"""What one run has to write down: steps, usage and history, under the run's claim.
+
+Events and usage are collected and written together, either with the next change of a step or
+when a second has passed, so that watching a run costs little.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import typing as t
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .. import events
+from .. import states
+from ..binding import Binding
+from ..events import Entry
+from ..models import ExecutionMixin
+from ..models import StepMixin
+from ..models import Usage
+from ..states import Claim
+
+Values = dict[str, t.Any]
+FLUSH_SECONDS: t.Final = 1.0
+
+
+class Ledger:
+    """The unwritten part of one run's records.
+
+    Every write raises :class:`~flask_crewexec.errors.ClaimLost`, and changes nothing, once the
+    claim does not hold any more.
+    """
+
+    def __init__(self, binding: Binding, claim: Claim) -> None:
+        self._binding = binding
+        self._claim = claim
+        self._entries: list[Entry] = []
+        self._usage: dict[int | None, Usage] = {}
+        self._written_at = time.monotonic()
+
+    def note(self, type: str, **data: object) -> None:
+        """Add an event to the history."""
+        self._entries.append(Entry(type, data))
+
+    def use(self, position: int | None, usage: Usage) -> None:
+        """Count *usage* for the execution and for the step at *position*."""
+        self._usage[position] = self._usage.get(position, Usage()).plus(usage)
+
+    def write_if_due(self) -> None:
+        """Write what was collected, unless that was done a moment ago."""
+        if self._entries and time.monotonic() - self._written_at >= FLUSH_SECONDS:
+            self._commit({}, None)
+
+    def write_step(self, position: int, step: Values, execution: Values) -> None:
+        """Write a change of a step and of the execution, with all that was collected."""
+
+        def change(session: Session) -> None:
+            self._update_step(session, position, step)
+
+        self._commit(execution, change)
+
+    def finish(
+        self, transition: Callable[[Session], None], step: tuple[int, Values] | None
+    ) -> None:
+        """Write the rest together with the execution's last *transition*."""
+
+        def change(session: Session) -> None:
+            if step is not None:
+                self._update_step(session, *step)
+            transition(session)
+
+        self._commit({"current_step": None, "current_agent": None}, change)
+
+    def _commit(self, execution: Values, change: Callable[[Session], None] | None) -> None:
+        with self._binding.session() as session, session.begin():
+            self._write_collected(session, execution)
+            if change is not None:
+                change(session)
+        self._entries.clear()
+        self._usage.clear()
+        self._written_at = time.monotonic()
+
+    def _write_collected(self, session: Session, execution: Values) -> None:
+        models, claim = self._binding.models, self._claim
+        total = functools.reduce(Usage.plus, self._usage.values(), Usage())
+        states.write_claimed(session, models, claim, **execution, **_added(models.execution, total))
+        if self._entries:
+            events.append(session, models, claim.execution_id, self._entries)
+        for position, usage in self._usage.items():
+            if position is not None:
+                self._update_step(session, position, _added(models.step, usage))
+
+    def _update_step(self, session: Session, position: int, values: Values) -> None:
+        step = self._binding.models.step
+        session.execute(
+            sa.update(step)
+            .where(step.execution_id == self._claim.execution_id, step.position == position)
+            .values(**values),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def _added(model: type[ExecutionMixin | StepMixin], usage: Usage) -> Values:
+    return {name: getattr(model, name) + value for name, value in usage._asdict().items()}

@@ -1,0 +1,153 @@
+"""CrewAI's events -> steps, usage and history.
+
+CrewAI calls the sink synchronously, in the order of what happens, so a finished step is committed
+before the next one starts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import typing as t
+from collections.abc import Callable
+
+from .. import clock
+from ..errors import ClaimLost
+from ..events import shorten
+from ..graphs import Graph
+from ..models import Usage
+from ..settings import Settings
+from ..states import State
+from .crewai_setup import crewai
+from .crewai_setup import OpenAICompletion
+from .guards import Guards
+from .guards import RunBroken
+from .guards import RunTakenAway
+from .ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """The event sink of one run."""
+
+    def __init__(self, settings: Settings, graph: Graph, ledger: Ledger, guards: Guards) -> None:
+        self._settings = settings
+        self._graph = graph
+        self._ledger = ledger
+        self._guards = guards
+        self._positions: dict[str, int] = {}
+        self._calls: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self.current: int | None = None
+        """Position of the step that is under way."""
+
+    def watch(self, crew: crewai.Crew) -> None:
+        """Learn which of CrewAI's tasks is which step."""
+        self._positions = {str(task.id): position for position, task in enumerate(crew.tasks)}
+
+    @property
+    def current_step(self) -> str | None:
+        """Name of the step that is under way."""
+        return None if self.current is None else self._graph.tasks[self.current].name
+
+    def __call__(self, source: object, event: t.Any) -> None:
+        """Take an event; what goes wrong stops the run, since CrewAI would only log it."""
+        handle = self._HANDLERS.get(event.type)
+        if handle is None or self._guards.stopped is not None:
+            return
+        try:
+            with self._lock:
+                handle(self, source, event)
+                self._ledger.write_if_due()
+        except ClaimLost as error:
+            self._guards.stop(RunTakenAway(str(error)))
+        except Exception:
+            log.exception("The progress of a run could not be stored; the run stops.")
+            self._guards.stop(RunBroken("What the run did could not be stored."))
+
+    def _step_started(self, source: object, event: t.Any) -> None:
+        position = self._positions.get(event.task_id)
+        if position is None:
+            return  # work that an agent delegated; it counts for the step around it
+        self.current = position
+        assigned = event.task.agent
+        step, agent = self.current_step, assigned and assigned.role
+        self._ledger.note("step_started", step=step, agent=agent)
+        self._ledger.write_step(
+            position,
+            {"status": State.RUNNING, "agent": agent, "started_at": clock.now()},
+            {"current_step": step, "current_agent": agent},
+        )
+
+    def _step_completed(self, source: object, event: t.Any) -> None:
+        position = self._positions.get(event.task_id)
+        if position is None:
+            return
+        self._ledger.note("step_completed", step=self.current_step, agent=event.output.agent)
+        output = {"output": self._storable(event.output), "agent": event.output.agent}
+        self._ledger.write_step(
+            position,
+            {"status": State.COMPLETED, "finished_at": clock.now(), **output},
+            {"finished_steps": position + 1, "current_step": None, "current_agent": None},
+        )
+        self.current = None
+
+    def _call_started(self, source: object, event: t.Any) -> None:
+        self._calls[event.call_id] = time.monotonic()
+        self._ledger.note("model_call_started", model=event.model, agent=event.agent_role)
+
+    def _call_completed(self, source: object, event: t.Any) -> None:
+        usage = _usage(event.usage or {})
+        self._ledger.use(self.current, usage)
+        self._note_call("model_call_completed", event, tokens=usage.total_tokens)
+        if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
+            self._guards.stop(RunBroken("The model's answer was cut off."))
+
+    def _call_failed(self, source: object, event: t.Any) -> None:
+        self._ledger.use(self.current, Usage(llm_calls=1))
+        self._note_call("model_call_failed", event)
+
+    def _note_call(self, type: str, event: t.Any, **data: object) -> None:
+        seconds = round(time.monotonic() - self._calls.pop(event.call_id, time.monotonic()), 3)
+        common = {"model": event.model, "agent": event.agent_role, "seconds": seconds}
+        self._ledger.note(type, **common, **data)
+
+    def _tool_started(self, source: object, event: t.Any) -> None:
+        self._ledger.note("tool_started", tool=event.tool_name, agent=event.agent_role)
+
+    def _tool_finished(self, source: object, event: t.Any) -> None:
+        output = shorten(str(event.output), self._settings.max_event_chars)
+        common = {"tool": event.tool_name, "agent": event.agent_role}
+        self._ledger.note("tool_finished", **common, output=output)
+
+    def _tool_failed(self, source: object, event: t.Any) -> None:
+        self._ledger.note("tool_failed", tool=event.tool_name, agent=event.agent_role)
+
+    def _storable(self, output: t.Any) -> dict[str, t.Any]:
+        """What a later attempt needs to continue behind the step."""
+        stored: dict[str, t.Any] = json.loads(output.model_dump_json(exclude={"messages"}))
+        stored["raw"] = shorten(stored["raw"], self._settings.max_output_chars)
+        return stored
+
+    _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {
+        "task_started": _step_started,
+        "task_completed": _step_completed,
+        "llm_call_started": _call_started,
+        "llm_call_completed": _call_completed,
+        "llm_call_failed": _call_failed,
+        "tool_usage_started": _tool_started,
+        "tool_usage_finished": _tool_finished,
+        "tool_usage_error": _tool_failed,
+    }
+
+
+def _usage(reported: dict[str, t.Any]) -> Usage:
+    """Read a provider's figures: OpenAI's names, or Anthropic's."""
+    return Usage(
+        llm_calls=1,
+        prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,
+        completion_tokens=reported.get("completion_tokens") or reported.get("output_tokens") or 0,
+    )

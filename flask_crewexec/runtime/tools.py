@@ -1,0 +1,56 @@
+"""Functions that the host registered -> CrewAI's tool objects."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing as t
+
+import pydantic
+from flask import current_app
+from flask import Flask
+
+from ..execution_context import execution_var
+from ..execution_context import ExecutionContext
+from ..registry import ToolFunction
+from ..registry import ToolSpec
+from .crewai_setup import BaseTool
+from .crewai_setup import Tool
+
+
+def build_tool(spec: ToolSpec, execution: ExecutionContext) -> BaseTool:
+    """Return a new tool object that serves one execution."""
+    return Tool(
+        name=spec.name,
+        description=spec.description,
+        args_schema=_arguments(spec),
+        func=_in_context(spec.function, execution),
+    )
+
+
+def _arguments(spec: ToolSpec) -> type[pydantic.BaseModel]:
+    hints = t.get_type_hints(spec.function)
+    fields: dict[str, t.Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(spec.function).parameters.items()
+    }
+    return pydantic.create_model(f"{spec.name}_arguments", **fields)
+
+
+def _in_context(function: ToolFunction, execution: ExecutionContext) -> ToolFunction:
+    """Give the function an application context of its own and ``current_execution``.
+
+    CrewAI may call a tool from a thread that inherited neither.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def call(**arguments: object) -> object:
+        token = execution_var.set(execution)
+        try:
+            with app.app_context():
+                return function(**arguments)
+        finally:
+            execution_var.reset(token)
+
+    return call

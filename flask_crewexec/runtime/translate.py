@@ -1,0 +1,88 @@
+"""A graph -> CrewAI's objects."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..binding import Binding
+from ..execution_context import ExecutionContext
+from ..graphs import AgentNode
+from ..graphs import DEFAULT_MODEL
+from ..graphs import Graph
+from ..graphs import LlmNode
+from ..graphs import TaskNode
+from .crewai_setup import BaseLLM
+from .crewai_setup import BaseTool
+from .crewai_setup import crewai
+from .llms import build_llm
+from .llms import Connections
+from .tools import build_tool
+
+
+def translate(
+    graph: Graph, binding: Binding, execution: ExecutionContext, connections: Connections
+) -> crewai.Crew:
+    """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
+    return _Translation(binding, execution, connections).crew(graph)
+
+
+class _Translation:
+    def __init__(
+        self, binding: Binding, execution: ExecutionContext, connections: Connections
+    ) -> None:
+        self._binding = binding
+        self._execution = execution
+        self._connections = connections
+
+    def crew(self, graph: Graph) -> crewai.Crew:
+        agents = {node.id: self._agent(node) for node in graph.agents}
+        tasks: dict[str, crewai.Task] = {}
+        for node in graph.tasks:
+            tasks[node.id] = self._task(node, agents, tasks)
+        return crewai.Crew(
+            name=graph.name,
+            agents=list(agents.values()),
+            tasks=list(tasks.values()),
+            process=crewai.Process(graph.process),
+            tracing=False,
+            **self._manager(graph.manager),
+        )
+
+    def _manager(self, manager: AgentNode | LlmNode | None) -> dict[str, t.Any]:
+        if isinstance(manager, AgentNode):
+            return {"manager_agent": self._agent(manager)}
+        return {} if manager is None else {"manager_llm": self._llm(manager)}
+
+    def _agent(self, node: AgentNode) -> crewai.Agent:
+        return crewai.Agent(
+            role=node.role,
+            goal=node.goal,
+            backstory=node.backstory,
+            llm=self._llm(node.llm),
+            tools=self._tools(node.tools),
+            allow_delegation=node.allow_delegation,
+            max_iter=node.max_iter,
+            max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
+            respect_context_window=False,  # else every call asks OpenAI for a token count first
+            use_better_compaction=False,
+        )
+
+    def _task(
+        self, node: TaskNode, agents: dict[str, crewai.Agent], tasks: dict[str, crewai.Task]
+    ) -> crewai.Task:
+        return crewai.Task(
+            name=node.name,
+            description=node.description,
+            expected_output=node.expected_output,
+            agent=None if node.agent_id is None else agents[node.agent_id],
+            context=[tasks[id] for id in node.context],
+            tools=self._tools(node.tools),
+        )
+
+    def _llm(self, node: LlmNode | None) -> BaseLLM:
+        spec = self._binding.registry.models[DEFAULT_MODEL if node is None else node.name]
+        return build_llm(spec, node, self._connections, self._binding.settings.llm_timeout)
+
+    def _tools(self, names: tuple[str, ...]) -> list[BaseTool]:
+        registered = self._binding.registry.tools
+        return [build_tool(registered[name], self._execution) for name in names]

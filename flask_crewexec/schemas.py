@@ -1,0 +1,291 @@
+"""What comes in and goes out, as marshmallow schemas.
+
+Requests refuse fields that they do not know. Answers are described by the same schemas that
+make them, so the OpenAPI document cannot drift from the routes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow import validate
+
+from . import clock
+from .celery_app import PRIORITIES
+from .states import State
+
+MAX_PAGE = 200
+
+
+class Moment(fields.DateTime):
+    """A moment in UTC, as ISO 8601 with its offset, whatever the database made of it."""
+
+    def _serialize(
+        self, value: dt.datetime | None, attr: str | None, obj: t.Any, **kwargs: t.Any
+    ) -> str | float | None:
+        return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
+
+
+class ProblemItemSchema(ma.Schema):
+    """One thing that is wrong with the request."""
+
+    pointer = fields.String(metadata={"description": "JSON pointer to the place"})
+    code = fields.String(metadata={"description": "Stable kind of problem"})
+    detail = fields.String(metadata={"description": "What is wrong and what to do"})
+
+
+class ProblemSchema(ma.Schema):
+    """An error as RFC 9457 describes it."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String(metadata={"description": "Stable kind of error"})
+    detail = fields.String()
+    instance = fields.String()
+    correlation_id = fields.String(metadata={"description": "Quote it to the operator"})
+    errors = fields.List(fields.Nested(ProblemItemSchema))
+
+
+class QueueRequestSchema(ma.Schema):
+    """An order to run a graph."""
+
+    graph_id = fields.UUID(required=True)
+    inputs = fields.Dict(load_default=dict, metadata={"description": "Values for placeholders"})
+    priority = fields.Integer(
+        load_default=5,
+        strict=True,
+        validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
+        metadata={"description": "1 is the most urgent"},
+    )
+    thread_id = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(1, 255), validate.Regexp(r"[^\x00-\x1f\x7f]+\Z")],
+        metadata={"description": "Anything that groups executions, such as a conversation"},
+    )
+
+
+class GraphRequestSchema(ma.Schema):
+    """A graph document. The graph room checks it in full; this is the outline for OpenAPI."""
+
+    version = fields.Integer(required=True, metadata={"enum": [1]})
+    name = fields.String(required=True)
+    process = fields.String(metadata={"enum": ["sequential", "hierarchical"]})
+    nodes = fields.List(fields.Dict(), required=True)
+    edges = fields.List(fields.Dict(), required=True)
+
+
+class CancelRequestSchema(ma.Schema):
+    """Why an execution is cancelled."""
+
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(max=500), validate.Regexp(r"[^\x00]*\Z")],
+    )
+
+
+class PageQuerySchema(ma.Schema):
+    """Which page of a list."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+    before = fields.UUID(
+        load_default=None, metadata={"description": "'next' of the page before, for older items"}
+    )
+
+
+class ExecutionQuerySchema(PageQuerySchema):
+    """Which executions."""
+
+    status = fields.String(validate=validate.OneOf(list(State)))
+    graph_id = fields.UUID()
+    thread_id = fields.String(validate=validate.Length(1, 255))
+
+
+class EventQuerySchema(ma.Schema):
+    """Which events."""
+
+    after = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+    limit = fields.Integer(load_default=MAX_PAGE, validate=validate.Range(1, MAX_PAGE))
+
+
+class VersionQuerySchema(ma.Schema):
+    """Which version of a graph."""
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
+
+
+class UsageSchema(ma.Schema):
+    """Model calls and tokens."""
+
+    llm_calls = fields.Integer()
+    prompt_tokens = fields.Integer()
+    completion_tokens = fields.Integer()
+    total_tokens = fields.Integer()
+
+
+class StepSchema(ma.Schema):
+    """One task of the crew."""
+
+    position = fields.Integer()
+    node_id = fields.String()
+    name = fields.String()
+    agent = fields.String(allow_none=True)
+    status = fields.String()
+    output = fields.String(attribute="text", allow_none=True)
+    usage = fields.Nested(UsageSchema)
+    started_at = Moment(allow_none=True)
+    finished_at = Moment(allow_none=True)
+
+
+class ProgressSchema(ma.Schema):
+    """How far an execution is."""
+
+    fraction = fields.Float()
+    finished_steps = fields.Integer()
+    total_steps = fields.Integer()
+    current_step = fields.String(allow_none=True)
+    current_agent = fields.String(allow_none=True)
+
+
+class ResultSchema(ma.Schema):
+    """What the crew's last task answered."""
+
+    raw = fields.String()
+    json = fields.Raw(allow_none=True)
+
+
+class ErrorSchema(ma.Schema):
+    """Why an execution failed."""
+
+    code = fields.String()
+    message = fields.String()
+    correlation_id = fields.String()
+    step = fields.String(allow_none=True)
+
+
+class CancellationSchema(ma.Schema):
+    """Who asked to cancel, when and why."""
+
+    requested_at = Moment(attribute="cancel_requested_at")
+    by = fields.String(attribute="cancelled_by", allow_none=True)
+    reason = fields.String(attribute="cancel_reason", allow_none=True)
+
+
+class ExecutionSchema(ma.Schema):
+    """An execution, without its steps."""
+
+    id = fields.UUID()
+    graph_id = fields.UUID()
+    graph_version = fields.Integer()
+    thread_id = fields.String(allow_none=True)
+    user_id = fields.String(attribute="owner_id")
+    status = fields.String(validate=validate.OneOf(list(State)))
+    priority = fields.Integer()
+    attempt = fields.Integer()
+    progress = fields.Nested(ProgressSchema)
+    result = fields.Nested(ResultSchema, allow_none=True)
+    error = fields.Nested(ErrorSchema, allow_none=True)
+    usage = fields.Nested(UsageSchema)
+    cancellation = fields.Nested(CancellationSchema, allow_none=True)
+    created_at = Moment()
+    queued_at = Moment()
+    started_at = Moment(allow_none=True)
+    finished_at = Moment(allow_none=True)
+
+
+class ExecutionStatusSchema(ExecutionSchema):
+    """An execution with its inputs and steps."""
+
+    inputs = fields.Dict()
+    steps = fields.List(fields.Nested(StepSchema))
+
+
+class ExecutionPageSchema(ma.Schema):
+    """A page of executions, newest first."""
+
+    executions = fields.List(fields.Nested(ExecutionSchema))
+    next = fields.UUID(allow_none=True, metadata={"description": "'before' for the next page"})
+
+
+class EventSchema(ma.Schema):
+    """One line of an execution's history."""
+
+    seq = fields.Integer()
+    type = fields.String()
+    data = fields.Dict()
+    created_at = Moment()
+
+
+class EventPageSchema(ma.Schema):
+    """A page of events, oldest first."""
+
+    events = fields.List(fields.Nested(EventSchema))
+    next = fields.Integer(metadata={"description": "'after' for the next page"})
+
+
+class GraphSchema(ma.Schema):
+    """A graph, without its document."""
+
+    id = fields.UUID()
+    name = fields.String()
+    user_id = fields.String(attribute="owner_id")
+    latest_version = fields.Integer()
+    created_at = Moment()
+    updated_at = Moment()
+
+
+class GraphDocumentSchema(GraphSchema):
+    """A graph with one version of its document."""
+
+    version = fields.Integer(attribute="number")
+    digest = fields.String(metadata={"description": "SHA-256 of the document as canonical JSON"})
+    document = fields.Dict()
+
+
+class GraphPageSchema(ma.Schema):
+    """A page of graphs, newest first."""
+
+    graphs = fields.List(fields.Nested(GraphSchema))
+    next = fields.UUID(allow_none=True, metadata={"description": "'before' for the next page"})
+
+
+class ValidationSchema(ma.Schema):
+    """What is wrong with a graph document, or what it needs."""
+
+    valid = fields.Boolean()
+    problems = fields.List(fields.Nested(ProblemItemSchema))
+    inputs = fields.List(fields.String(), metadata={"description": "Names of the inputs it needs"})
+
+
+class QueuesSchema(ma.Schema):
+    """How much waits, and who works."""
+
+    queues = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.Integer()),
+        metadata={"description": "Waiting messages by queue and priority"},
+    )
+    workers = fields.List(fields.Nested("WorkerSchema"))
+
+
+class WorkerSchema(ma.Schema):
+    """A worker as it last said of itself."""
+
+    name = fields.String()
+    queues = fields.List(fields.String())
+    pool = fields.String()
+    concurrency = fields.Integer()
+    started_at = Moment()
+    seen_at = Moment()
+
+
+class HealthSchema(ma.Schema):
+    """Whether the service can do its work."""
+
+    status = fields.String()
+    checks = fields.Dict(keys=fields.String(), values=fields.String())

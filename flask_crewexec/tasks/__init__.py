@@ -1,0 +1,30 @@
+"""Task modules in the serverless style: ``handle(event)`` takes and returns plain JSON.
+
+They keep no state and need no Celery, only an application context; the Celery task of each is a
+thin wrapper.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+from celery import Celery
+
+from . import cleanup
+from . import execution
+
+Event = dict[str, t.Any]
+Handler = Callable[[Event], Event]
+
+HANDLERS: t.Final[dict[str, Handler]] = {
+    "execution": execution.handle,
+    "cleanup": cleanup.handle,
+}
+"""Handlers by the name that ``flask crewexec invoke`` takes."""
+
+
+def register_tasks(celery: Celery) -> None:
+    """Add our tasks to one Celery app; another app in the same process gets its own."""
+    celery.register_task(execution.ExecutionTask())
+    celery.register_task(cleanup.CleanupTask())

@@ -1,0 +1,69 @@
+"""Run one attempt of one execution."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import typing as t
+import uuid
+
+from .. import states
+from ..binding import Binding
+from ..binding import current_binding
+from ..celery_app import EXECUTION_TASK
+from ..celery_app import FlaskTask
+from ..errors import NotFound
+from ..states import Claim
+
+log = logging.getLogger(__name__)
+
+
+def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Claim the attempt that *event* names, run it and store what came of it.
+
+    :param event: ``{"execution_id": str, "attempt": int}``; without an attempt, the current one.
+    :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the final state, or
+        ``"not-claimed"`` if somebody else has the attempt or it is not queued (any more), or
+        ``"taken-away"`` if this worker was taken for dead and another one goes on.
+    :raises NotFound: if no attempt is named and there is no such execution.
+    """
+    binding = current_binding()
+    execution_id = uuid.UUID(event["execution_id"])
+    attempt = event.get("attempt") or _current_attempt(binding, execution_id)
+    claim = _claim(binding, execution_id, attempt)
+    outcome = "not-claimed" if claim is None else _run(binding, claim)
+    return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
+
+
+def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | None:
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    with binding.session() as session, session.begin():
+        claim = states.claim(session, binding.models, execution_id, attempt, worker)
+    if claim is None:
+        log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
+    return claim
+
+
+def _run(binding: Binding, claim: Claim) -> str:
+    from ..runtime.runner import run_attempt  # imports crewai, so in workers only
+
+    return str(run_attempt(binding, claim) or "taken-away")
+
+
+def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:
+    with binding.session() as session:
+        execution = session.get(binding.models.execution, execution_id)
+    if execution is None:
+        raise NotFound(f"There is no execution '{execution_id}'.")
+    return execution.attempt
+
+
+class ExecutionTask(FlaskTask):
+    """Celery's wrapper around :func:`handle`."""
+
+    name = EXECUTION_TASK
+    ignore_result = True
+
+    def run(self, event: dict[str, t.Any]) -> dict[str, t.Any]:
+        return handle(event)

@@ -1,0 +1,42 @@
+"""The JSON API as a blueprint that touches nothing of the host."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask import request
+
+from ..settings import Settings
+from . import executions
+from . import graphs
+from . import operations
+from .identity import identify
+from .problems import handle_errors
+
+NAME = "crewexec"
+
+
+def create_blueprint(settings: Settings) -> Blueprint:
+    """Return a new blueprint with all routes; every application has its own."""
+    blueprint = Blueprint(NAME, __name__, url_prefix=settings.url_prefix)
+    blueprint.register_blueprint(_health())
+    blueprint.register_blueprint(_api(settings))
+    handle_errors(blueprint)
+    return blueprint
+
+
+def _health() -> Blueprint:
+    blueprint = Blueprint("health", __name__)
+    operations.add_health_routes(blueprint)
+    return blueprint
+
+
+def _api(settings: Settings) -> Blueprint:
+    def limit_body() -> None:
+        request.max_content_length = settings.max_body_bytes
+
+    blueprint = Blueprint("api", __name__)
+    blueprint.before_request(limit_body)
+    blueprint.before_request(identify)
+    for room in (executions, graphs, operations):
+        room.add_routes(blueprint)
+    return blueprint

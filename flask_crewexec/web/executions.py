@@ -1,0 +1,97 @@
+"""Routes to queue, watch, cancel and repeat executions."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from flask import Blueprint
+from flask import url_for
+
+from ..async_execution_service import AsyncExecutionService
+from ..errors import WrongState
+from ..schemas import CancelRequestSchema
+from ..schemas import EventPageSchema
+from ..schemas import EventQuerySchema
+from ..schemas import ExecutionPageSchema
+from ..schemas import ExecutionQuerySchema
+from ..schemas import ExecutionStatusSchema
+from ..schemas import QueueRequestSchema
+from .identity import current_identity
+from .parsing import accepts
+from .parsing import Answer
+from .parsing import answers
+from .parsing import wait_preference
+
+Json = dict[str, t.Any]
+
+POLL_SECONDS: t.Final = "2"
+"""What clients are told about when to look again."""
+
+_service: t.Final = AsyncExecutionService()
+
+
+@answers(ExecutionStatusSchema(), 202)
+@accepts(QueueRequestSchema())
+def queue_execution(order: Json) -> Answer:
+    """Queue a run of a graph."""
+    asker = current_identity()
+    task_id = _service.queue_execution(user_id=asker.user_id, **order)
+    location = url_for(".get_execution", execution_id=task_id)
+    status = _service.wait(task_id, asker, seconds=wait_preference())
+    return Answer(status, {"Location": location, "Retry-After": POLL_SECONDS})
+
+
+@answers(ExecutionPageSchema())
+@accepts(ExecutionQuerySchema(), "query")
+def list_executions(query: Json) -> Json:
+    """List executions, newest first."""
+    page = _service.list_executions(current_identity(), **query)
+    return {"executions": page, "next": next_id(page, query["limit"])}
+
+
+@answers(ExecutionStatusSchema())
+def get_execution(execution_id: uuid.UUID) -> Json:
+    """Show an execution with its steps and result."""
+    return _service.wait(execution_id, current_identity(), seconds=wait_preference())
+
+
+@answers(EventPageSchema())
+@accepts(EventQuerySchema(), "query")
+def list_events(query: Json, execution_id: uuid.UUID) -> Json:
+    """List what happened in an execution, oldest first."""
+    page = _service.get_events(execution_id, current_identity(), **query)
+    return {"events": page, "next": page[-1]["seq"] if page else query["after"]}
+
+
+@answers(ExecutionStatusSchema(), 202)
+@accepts(CancelRequestSchema())
+def cancel_execution(order: Json, execution_id: uuid.UUID) -> Json:
+    """Stop an execution at once, or before its next model or tool call."""
+    asker = current_identity()
+    if not _service.cancel_task(execution_id, asker, by=asker.user_id, **order):
+        status = _service.get_task_status(execution_id, asker)["status"]
+        raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
+    return _service.get_task_status(execution_id, asker)
+
+
+@answers(ExecutionStatusSchema(), 202)
+def retry_execution(execution_id: uuid.UUID) -> Json:
+    """Try an ended execution again, behind its finished steps."""
+    return _service.retry(execution_id, current_identity())
+
+
+def next_id(page: list[Json], limit: int) -> str | None:
+    """Return what ``before`` must be for the next page, if there may be one."""
+    return page[-1]["id"] if len(page) == limit else None
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Mount the routes."""
+    one = "/executions/<uuid:execution_id>"
+    blueprint.post("/executions")(queue_execution)
+    blueprint.get("/executions")(list_executions)
+    blueprint.get(one)(get_execution)
+    blueprint.get(f"{one}/events")(list_events)
+    blueprint.post(f"{one}/cancel")(cancel_execution)
+    blueprint.post(f"{one}/retry")(retry_execution)

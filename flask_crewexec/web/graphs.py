@@ -1,0 +1,102 @@
+"""Routes to keep and check graphs."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from flask import Blueprint
+from flask import url_for
+
+from ..errors import InvalidGraph
+from ..graph_service import GraphService
+from ..graph_service import StoredGraph
+from ..schemas import GraphDocumentSchema
+from ..schemas import GraphPageSchema
+from ..schemas import GraphSchema
+from ..schemas import PageQuerySchema
+from ..schemas import ValidationSchema
+from ..schemas import VersionQuerySchema
+from .executions import next_id
+from .identity import current_identity
+from .parsing import accepts
+from .parsing import accepts_document
+from .parsing import Answer
+from .parsing import answers
+
+Json = dict[str, t.Any]
+
+_service: t.Final = GraphService()
+_graph: t.Final = GraphSchema()
+_document: t.Final = GraphDocumentSchema()
+
+
+@answers(GraphDocumentSchema(), 201)
+@accepts_document
+def create_graph(document: t.Any) -> Answer:
+    """Store a graph."""
+    stored = _service.create(document, current_identity().user_id)
+    location = url_for(".get_graph", graph_id=stored.graph.id)
+    return Answer(_dump(stored), {"Location": location})
+
+
+@answers(GraphPageSchema())
+@accepts(PageQuerySchema(), "query")
+def list_graphs(query: Json) -> Json:
+    """List graphs, newest first."""
+    page = [_graph.dump(graph) for graph in _service.list(current_identity(), **query)]
+    return {"graphs": page, "next": next_id(page, query["limit"])}
+
+
+@answers(GraphDocumentSchema())
+@accepts(VersionQuerySchema(), "query")
+def get_graph(query: Json, graph_id: uuid.UUID) -> Json:
+    """Show a graph with its newest version, or another one."""
+    return _dump(_service.get(graph_id, current_identity(), **query))
+
+
+@answers(GraphDocumentSchema())
+@accepts_document
+def change_graph(document: t.Any, graph_id: uuid.UUID) -> Json:
+    """Make the document the newest version of a graph."""
+    asker = current_identity()
+    return _dump(_service.add_version(graph_id, document, asker.user_id, asker))
+
+
+def delete_graph(graph_id: uuid.UUID) -> tuple[str, int]:
+    """Take a graph out of use; its executions stay."""
+    _service.delete(graph_id, current_identity())
+    return "", 204
+
+
+@answers(ValidationSchema())
+@accepts_document
+def validate_graph(document: t.Any) -> Json:
+    """Say what is wrong with a document, or which inputs it needs."""
+    try:
+        graph = _service.validate(document)
+    except InvalidGraph as error:
+        problems = [problem._asdict() for problem in error.problems]
+        return {"valid": False, "problems": problems, "inputs": []}
+    return {"valid": True, "problems": [], "inputs": list(graph.inputs)}
+
+
+def _dump(stored: StoredGraph) -> Json:
+    version = stored.version
+    return {
+        **_graph.dump(stored.graph),
+        "version": version.number,
+        "digest": version.digest,
+        "document": version.document,
+    }
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Mount the routes."""
+    one = "/graphs/<uuid:graph_id>"
+    blueprint.post("/graphs")(create_graph)
+    blueprint.get("/graphs")(list_graphs)
+    blueprint.post("/graphs/validate")(validate_graph)
+    blueprint.get(one)(get_graph)
+    blueprint.put(one)(change_graph)
+    blueprint.delete(one)(delete_graph)

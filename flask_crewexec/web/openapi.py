@@ -1,0 +1,78 @@
+"""The routes as an OpenAPI 3.1 document, read off the views themselves."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from http import HTTPStatus
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask
+from werkzeug.routing import Rule
+
+from .. import __version__
+from ..schemas import ProblemSchema
+from .parsing import docs_of
+from .parsing import View
+
+PREFIX = "crewexec."
+
+
+def describe(app: Flask) -> dict[str, t.Any]:
+    """Return the description of our routes as they are mounted on *app*."""
+    spec = APISpec(
+        title="Flask-CrewExec",
+        version=__version__,
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
+    )
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(PREFIX):
+            _add(spec, rule, app.view_functions[rule.endpoint])
+    return spec.to_dict()
+
+
+def _schema_name(schema: t.Any) -> str:
+    name = schema if isinstance(schema, str) else getattr(schema, "__name__", type(schema).__name__)
+    return name.removesuffix("Schema")
+
+
+def _add(spec: APISpec, rule: Rule, view: View) -> None:
+    path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+    methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    spec.path(path, operations={method.lower(): _operation(rule, view) for method in methods})
+
+
+def _operation(rule: Rule, view: View) -> dict[str, t.Any]:
+    docs = docs_of(view)
+    operation: dict[str, t.Any] = {
+        "operationId": rule.endpoint.rpartition(".")[2],
+        "summary": (view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+        "parameters": [_path_parameter(name) for name in sorted(rule.arguments)],
+        "responses": _responses(docs.answers),
+    }
+    for schema, location in docs.accepts:
+        if location == "json":
+            operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        else:
+            operation["parameters"].append({"in": location, "schema": schema})
+    return operation
+
+
+def _path_parameter(name: str) -> dict[str, t.Any]:
+    schema = {"type": "string", "format": "uuid"}
+    return {"in": "path", "name": name, "required": True, "schema": schema}
+
+
+def _responses(answers: tuple[t.Any, int] | None) -> dict[str, t.Any]:
+    problem = {"application/problem+json": {"schema": "Problem"}}
+    responses: dict[str, t.Any] = {"default": {"description": "Problem", "content": problem}}
+    if answers is not None:
+        schema, status = answers
+        responses[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return responses

@@ -1,0 +1,61 @@
+"""Routes for operators: queues, health, and the description of the routes themselves."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import Blueprint
+from flask import current_app
+
+from ..binding import current_binding
+from ..celery_app import queue_depths
+from ..schemas import HealthSchema
+from ..schemas import QueuesSchema
+from ..schemas import WorkerSchema
+from .health import live_workers
+from .health import OK
+from .health import readiness
+from .openapi import describe
+from .parsing import answers
+
+Json = dict[str, t.Any]
+
+_workers: t.Final = WorkerSchema(many=True)
+
+
+@answers(QueuesSchema())
+def show_queues() -> Json:
+    """Show how much waits in each queue, by priority, and which workers are alive."""
+    binding = current_binding()
+    workers = _workers.dump(live_workers(binding))
+    return {"queues": queue_depths(binding.celery), "workers": workers}
+
+
+@answers(HealthSchema())
+def live() -> Json:
+    """Say that this web process answers."""
+    return {"status": OK}
+
+
+def ready() -> tuple[Json, int]:
+    """Say whether executions can be queued and will run; 503 if not."""
+    checks = readiness(current_binding())
+    fine = all(state == OK for state in checks.values())
+    return {"status": OK if fine else "unavailable", "checks": checks}, 200 if fine else 503
+
+
+def openapi() -> Json:
+    """Describe these routes as OpenAPI 3.1."""
+    return describe(current_app)
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Mount the routes that ask who you are."""
+    blueprint.get("/queues")(show_queues)
+    blueprint.get("/openapi.json")(openapi)
+
+
+def add_health_routes(blueprint: Blueprint) -> None:
+    """Mount the routes that anybody may ask, such as a load balancer."""
+    blueprint.get("/health/live")(live)
+    blueprint.get("/health/ready")(ready)

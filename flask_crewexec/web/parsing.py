@@ -1,0 +1,126 @@
+"""What a view takes and gives, declared where OpenAPI can read it too."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+from collections.abc import Callable
+
+import marshmallow as ma
+from flask import Request
+from flask import request
+from flask.typing import ResponseReturnValue
+from webargs import flaskparser
+
+from ..schemas import GraphRequestSchema
+from .problems import from_messages
+from .problems import InvalidRequest
+from .problems import MalformedJson
+from .problems import UnsupportedMediaType
+
+View = Callable[..., t.Any]
+
+MAX_WAIT_SECONDS: t.Final = 30.0
+"""How long a request may wait for the end of an execution; it holds a web thread meanwhile."""
+
+
+@dataclasses.dataclass
+class Docs:
+    """What OpenAPI tells about a view."""
+
+    accepts: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
+    answers: tuple[ma.Schema, int] | None = None
+
+
+class Parser(flaskparser.FlaskParser):
+    """Refuses unknown fields, bodies that are not JSON, and JSON that nobody could read."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012  # as webargs
+
+    def load_json(self, req: Request, schema: ma.Schema) -> t.Any:
+        return read_json(req) if req.get_data() else {}
+
+    def handle_error(self, error: ma.ValidationError, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+        location = t.cast("dict[str, t.Any]", error.messages)
+        problems = [problem for part in location.values() for problem in from_messages(part)]
+        raise InvalidRequest("The request does not have the right form.", problems) from error
+
+
+def read_json(req: Request) -> t.Any:
+    """Return the body as JSON.
+
+    :raises MalformedJson: if it is none.
+    :raises UnsupportedMediaType: if it does not claim to be.
+    """
+    if not req.is_json:
+        raise UnsupportedMediaType("Send the body as 'Content-Type: application/json'.")
+    try:
+        return req.json_module.loads(req.get_data().decode())
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(f"The body cannot be read as JSON: {error}.") from error
+
+
+_parser = Parser()
+
+
+def docs_of(view: View) -> Docs:
+    """The description of *view*; ``functools.wraps`` hands it from wrapped to wrapper."""
+    return t.cast(Docs, view.__dict__.setdefault("_crewexec_docs", Docs()))
+
+
+def accepts(schema: ma.Schema, location: str = "json") -> Callable[[View], View]:
+    """Parse a part of the request with *schema* and pass it as the next argument."""
+
+    def decorate(view: View) -> View:
+        docs_of(view).accepts.insert(0, (schema, location))
+        return _parser.use_args(schema, location=location)(view)
+
+    return decorate
+
+
+def answers(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
+    """Answer with *status* and what the view returned: JSON that *schema* describes.
+
+    The view may return an :class:`Answer` to add headers.
+    """
+
+    def decorate(view: View) -> View:
+        docs_of(view).answers = (schema, status)
+
+        @functools.wraps(view)
+        def wrapped(*args: t.Any, **kwargs: t.Any) -> ResponseReturnValue:
+            body = view(*args, **kwargs)
+            answer = body if isinstance(body, Answer) else Answer(body, {})
+            return answer.body, status, answer.headers
+
+        return wrapped
+
+    return decorate
+
+
+def accepts_document(view: View) -> View:
+    """Pass the body, whatever JSON it is, as the next argument: a graph checks itself."""
+
+    @functools.wraps(view)
+    def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        return view(read_json(request), *args, **kwargs)
+
+    docs_of(wrapped).accepts.insert(0, (GraphRequestSchema(), "json"))
+    return wrapped
+
+
+class Answer(t.NamedTuple):
+    """An answer with headers of its own."""
+
+    body: dict[str, t.Any]
+    headers: dict[str, str]
+
+
+def wait_preference() -> float:
+    """Return how many seconds the client would wait for an end (``Prefer: wait=N``, RFC 7240)."""
+    for preference in request.headers.get("Prefer", "").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name.lower() == "wait" and value.isdecimal():
+            return min(float(value), MAX_WAIT_SECONDS)
+    return 0.0

@@ -1,0 +1,125 @@
+"""Errors as RFC 9457 problem documents, within the blueprint only."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+import uuid
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from flask import Blueprint
+from flask import json
+from flask import request
+from flask import Response
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from ..errors import CrewExecError
+from ..errors import Problem
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS: t.Final = "5"
+
+
+class Unauthorized(CrewExecError):
+    """Nobody is known to have made the request."""
+
+    code = "unauthorized"
+    status = 401
+    title = "Who are you?"
+
+
+class InvalidRequest(CrewExecError):
+    """The request does not have the form that the route takes."""
+
+    code = "invalid-request"
+    status = 422
+    title = "The request is not valid"
+
+
+class MalformedJson(CrewExecError):
+    """The body cannot be read as JSON."""
+
+    code = "malformed-json"
+    status = 400
+    title = "The body is not JSON"
+
+
+class UnsupportedMediaType(CrewExecError):
+    """The body is not declared to be JSON."""
+
+    code = "unsupported-media-type"
+    status = 415
+    title = "The body must be JSON"
+
+
+def handle_errors(blueprint: Blueprint) -> None:
+    """Make every error of the blueprint's views a problem document."""
+    blueprint.register_error_handler(CrewExecError, _expected)
+    blueprint.register_error_handler(HTTPException, _http)
+    blueprint.register_error_handler(DBAPIError, _database)
+    blueprint.register_error_handler(Exception, _unexpected)
+
+
+def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
+    """Flatten marshmallow's nested messages to problems with JSON pointers."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            token = str(key).replace("~", "~0").replace("/", "~1")
+            yield from from_messages(value, pointer if key == "_schema" else f"{pointer}/{token}")
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from from_messages(message, pointer)
+    else:
+        yield Problem(pointer, "invalid-field", str(messages))
+
+
+def _expected(error: CrewExecError) -> Response:
+    return _answer(error.status, error.code, error.title, error.detail, error.problems)
+
+
+def _http(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.response is not None or error.code < 400:
+        return error  # a redirect, or an answer that someone already made
+    code = error.name.lower().replace(" ", "-")
+    return _answer(error.code, code, error.name, error.description or error.name)
+
+
+def _database(error: DBAPIError) -> Response:
+    return _logged(503, "database-unavailable", "The database did not answer. Try again later.")
+
+
+def _unexpected(error: Exception) -> Response:
+    return _logged(500, "internal-error", "Something went wrong on our side.")
+
+
+def _logged(status: int, code: str, detail: str) -> Response:
+    """Log the current exception; tell the client no more than how to ask about it."""
+    correlation_id = uuid.uuid4().hex
+    log.exception("%s %s failed (correlation id %s).", request.method, request.path, correlation_id)
+    return _answer(status, code, "The request failed", detail, correlation_id=correlation_id)
+
+
+def _answer(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    problems: Sequence[Problem] = (),
+    **more: str,
+) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": request.path,
+        **more,
+    }
+    if problems:
+        body["errors"] = [problem._asdict() for problem in problems]
+    headers = {"Retry-After": RETRY_SECONDS} if status == 503 else {}
+    return Response(json.dumps(body), status, headers, content_type="application/problem+json")

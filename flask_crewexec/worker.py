@@ -1,0 +1,128 @@
+"""The life of a Celery worker: what it loads, what it forgets after a fork, how it is seen.
+
+Celery's signals run without an application context and for every Celery app of the process, so
+each handler is made for one Celery app and looks whether it is meant.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import typing as t
+
+import sqlalchemy as sa
+from celery import Celery
+from celery import signals
+
+from . import clock
+from .binding import Binding
+from .binding import current_binding
+from .celery_app import EXECUTION_QUEUE
+
+log = logging.getLogger(__name__)
+
+CONNECTED = "crewexec_signals"
+
+
+def connect_signals(celery: Celery) -> None:
+    """Make workers of *celery* ready for us; once per Celery app."""
+    if getattr(celery, CONNECTED, None) is None:
+        setattr(celery, CONNECTED, _Life(celery).connect())
+
+
+class _Life:
+    """The signal handlers of one Celery app."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+        self._heartbeat: Heartbeat | None = None
+
+    def connect(self) -> t.Self:
+        signals.celeryd_after_setup.connect(self._preload, weak=False)
+        signals.worker_process_init.connect(self._forget_connections, weak=False)
+        signals.worker_ready.connect(self._start_heartbeat, weak=False)
+        signals.worker_shutdown.connect(self._stop_heartbeat, weak=False)
+        return self
+
+    def _preload(self, instance: t.Any, **options: object) -> None:
+        """Import crewai once, before the pool forks: its children then share the memory."""
+        if instance.app is self._celery and EXECUTION_QUEUE in _queues(instance):
+            from .runtime import runner  # noqa: F401
+
+            gc.collect()
+            gc.freeze()
+
+    def _forget_connections(self, **options: object) -> None:
+        """Leave the parent's database connections to the parent."""
+        with self._celery.flask_app.app_context():
+            current_binding().engine.dispose(close=False)
+
+    def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
+        if sender.app is self._celery:
+            self._heartbeat = Heartbeat(self._celery, sender.controller)
+            self._heartbeat.start()
+
+    def _stop_heartbeat(self, sender: t.Any, **options: object) -> None:
+        if sender.app is self._celery and self._heartbeat is not None:
+            self._heartbeat.stop()
+
+
+class Heartbeat(threading.Thread):
+    """Keep this worker's row in the database fresh; remove it when the worker stops."""
+
+    def __init__(self, celery: Celery, worker: t.Any) -> None:
+        super().__init__(name="crewexec-heartbeat", daemon=True)
+        self._celery = celery
+        self._worker = worker
+        self._stopped = threading.Event()
+        self._started_at = clock.now()
+
+    def run(self) -> None:
+        with self._celery.flask_app.app_context():
+            binding = current_binding()
+            while True:
+                self._attempt(binding, self._beat)
+                if self._stopped.wait(binding.settings.heartbeat_interval):
+                    break
+            self._attempt(binding, self._remove)
+
+    def stop(self) -> None:
+        """End the thread and remove the row."""
+        self._stopped.set()
+        self.join(timeout=5)
+
+    def _attempt(self, binding: Binding, action: t.Callable[[Binding], None]) -> None:
+        try:
+            action(binding)
+        except Exception:
+            # The database is away for a moment; the worker lives on and the next beat tells.
+            log.warning("Could not store the heartbeat of this worker.", exc_info=True)
+
+    def _beat(self, binding: Binding) -> None:
+        with binding.session() as session, session.begin():
+            session.merge(
+                binding.models.worker(
+                    name=self._worker.hostname,
+                    pid=os.getpid(),
+                    queues=sorted(_queues(self._worker)),
+                    pool=_pool_name(self._worker),
+                    concurrency=self._worker.concurrency,
+                    started_at=self._started_at,
+                    seen_at=clock.now(),
+                )
+            )
+
+    def _remove(self, binding: Binding) -> None:
+        worker = binding.models.worker
+        with binding.session() as session, session.begin():
+            session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
+
+
+def _queues(worker: t.Any) -> set[str]:
+    return set(worker.app.amqp.queues.consume_from)
+
+
+def _pool_name(worker: t.Any) -> str:
+    return str(worker.pool_cls.__module__).rpartition(".")[2]

@@ -1,0 +1,1 @@
+"""The servers and workers that the tests run: real processes, no containers."""
