@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 import typing as t
+import uuid
 from collections.abc import Iterator
 
 _SWITCHES: t.Final = {
@@ -49,6 +50,7 @@ with _without_dotenv():
     from crewai.hooks.dispatch import scoped_hooks
     from crewai.llms.base_llm import BaseLLM
     from crewai.llms.providers.openai.completion import OpenAICompletion
+    from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
@@ -65,9 +67,8 @@ __all__ = (
     "Tool",
     "add_stream_sink",
     "crewai",
+    "enter_run",
     "scoped_hooks",
-    "set_execution_uuid",
-    "set_suppress_console_output",
 )
 
 
@@ -92,6 +93,13 @@ class NullStore:
 def _no_lock(name: str, *, timeout: float = 0) -> Iterator[None]:
     """Lock nothing: no file is shared, and the default would take ``REDIS_URL`` for itself."""
     yield
+
+
+def enter_run(execution_id: uuid.UUID) -> None:
+    """Prepare the current context, which must be a run's own copy, for a kickoff."""
+    set_suppress_console_output(True)
+    set_execution_uuid(str(execution_id))
+    in_rate_limit_retry.set(True)  # else CrewAI makes three calls of one that is refused
 
 
 def _patch() -> None:

@@ -107,11 +107,12 @@ class Progress:
             self._guards.stop(RunBroken("The model's answer was cut off."))
 
     def _call_failed(self, source: object, event: t.Any) -> None:
-        self._ledger.use(self.current, Usage(llm_calls=1))
-        self._note_call("model_call_failed", event)
+        if event.call_id in self._calls:  # CrewAI reports some failures twice
+            self._ledger.use(self.current, Usage(llm_calls=1))
+            self._note_call("model_call_failed", event)
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
-        seconds = round(time.monotonic() - self._calls.pop(event.call_id, time.monotonic()), 3)
+        seconds = round(time.monotonic() - self._calls.pop(event.call_id), 3)
         common = {"model": event.model, "agent": event.agent_role, "seconds": seconds}
         self._ledger.note(type, **common, **data)
 

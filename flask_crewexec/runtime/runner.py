@@ -14,6 +14,7 @@ from .. import states
 from ..binding import Binding
 from ..errors import ClaimLost
 from ..errors import InvalidGraph
+from ..events import shorten
 from ..graphs import check_names
 from ..graphs import Graph
 from ..graphs import parse
@@ -21,9 +22,8 @@ from ..states import Claim
 from ..states import State
 from .crewai_setup import add_stream_sink
 from .crewai_setup import crewai
+from .crewai_setup import enter_run
 from .crewai_setup import scoped_hooks
-from .crewai_setup import set_execution_uuid
-from .crewai_setup import set_suppress_console_output
 from .crewai_setup import TaskOutput
 from .failures import describe
 from .guards import Guards
@@ -72,7 +72,8 @@ class _Attempt:
             )
             shown = self._describe(error, correlation_id)
             return self._end(State.FAILED, states.fail, shown)
-        result = {"raw": output.raw, "json": output.json_dict}
+        raw = shorten(output.raw, self._binding.settings.max_output_chars)
+        result = {"raw": raw, "json": output.json_dict}
         return self._end(State.COMPLETED, states.complete, result)
 
     def _kickoff(self) -> crewai.CrewOutput:
@@ -96,13 +97,14 @@ class _Attempt:
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
         progress = Progress(self._binding.settings, graph, self._ledger, self._guards)
         self._progress = progress
-        set_suppress_console_output(True)
-        set_execution_uuid(str(self._claim.execution_id))
+        enter_run(self._claim.execution_id)
         with Connections() as connections, scoped_hooks(self._guards.hooks):
             crew = translate(graph, self._binding, work.context, connections)
             progress.watch(crew)
             add_stream_sink(progress)
             _skip_finished(crew, work.finished)
+            if crew.manager_agent is not None and work.inputs:
+                crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out
             # Empty inputs would make CrewAI refuse any text with a brace in it.
             return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs or None))
 

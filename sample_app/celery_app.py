@@ -1,0 +1,7 @@
+"""What ``celery -A sample_app.celery_app worker --queues=crew_execution,cleanup`` runs."""
+
+from __future__ import annotations
+
+from . import create_app
+
+celery_app = create_app().extensions["celery"]

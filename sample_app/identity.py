@@ -1,0 +1,40 @@
+"""Who makes a request: the owner of the API token that it carries."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import sqlalchemy as sa
+from flask import request
+
+from flask_crewexec import Identity
+
+from .extensions import crewexec
+from .extensions import db
+from .models import User
+
+
+def new_token() -> str:
+    """Return a token for a user; only its hash is stored."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """Return what is stored of a token. It is random, so a fast hash without salt is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def current_user() -> User | None:
+    """Return the owner of the request's ``Authorization: Bearer …``, if there is one."""
+    given = request.authorization
+    if given is None or given.type != "bearer" or not given.token:
+        return None
+    return db.session.scalar(sa.select(User).where(User.token_hash == hash_token(given.token)))
+
+
+@crewexec.identity_loader
+def load_identity() -> Identity | None:
+    """Tell Flask-CrewExec who makes the request."""
+    user = current_user()
+    return None if user is None else Identity(str(user.id), may_manage_others=user.is_admin)

@@ -1,0 +1,31 @@
+"""The application's own routes."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+from flask import abort
+from flask import Blueprint
+from flask import current_app
+
+from .extensions import db
+from .identity import current_user
+from .models import Note
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.get("/")
+def index() -> dict[str, str]:
+    """Say where everything is."""
+    api = current_app.config["CREWEXEC_URL_PREFIX"]
+    return {"notes": "/notes", "crews": api, "openapi": f"{api}/openapi.json"}
+
+
+@pages.get("/notes")
+def list_notes() -> dict[str, t.Any]:
+    """List the notes of the user who asks."""
+    user = current_user() or abort(401)
+    notes = db.session.scalars(sa.select(Note).filter_by(user_id=user.id).order_by(Note.id))
+    return {"notes": [{"title": note.title, "text": note.text} for note in notes]}

@@ -1,0 +1,160 @@
+"""Real parts for the tests: a Redis-compatible server, databases, a scripted model, workers."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import host
+from flask_crewexec.testing import ScriptedModel
+from services.celery_nodes import WorkerProcess
+from services.postgres import postgres_server
+from services.postgres import PostgresProcess
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
+
+Json = dict[str, t.Any]
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    with RedisProcess(tmp_path_factory.mktemp("redis"), chosen_redis()) as process:
+        yield process
+
+
+@pytest.fixture
+def broker_url(redis_process: RedisProcess) -> str:
+    """An empty broker."""
+    with redis_process.client() as client:
+        client.flushall()
+    return redis_process.url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    with postgres_server() as process:
+        yield process
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/host.sqlite"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return t.cast(str, request.getfixturevalue("sqlite_url"))
+    return t.cast(PostgresProcess, request.getfixturevalue("postgres")).fresh_database_url()
+
+
+@pytest.fixture
+def model() -> Iterator[ScriptedModel]:
+    with ScriptedModel(host.KEY) as model:
+        yield model
+
+
+@pytest.fixture
+def environment(database_url: str, broker_url: str, model: ScriptedModel) -> dict[str, str]:
+    """What the host and its workers read."""
+    return {
+        "DATABASE_URL": database_url,
+        "CELERY_BROKER_URL": broker_url,
+        "CELERY_RESULT_BACKEND": broker_url,
+        "MODEL_URL": model.base_url,
+    }
+
+
+@pytest.fixture
+def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The host with its tables, within its application context."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    app = host.create_app()
+    with app.app_context():
+        db = app.extensions["sqlalchemy"]
+        db.create_all()
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+class Api:
+    """The HTTP API as one user calls it."""
+
+    def __init__(self, client: FlaskClient, user: str) -> None:
+        self._client = client
+        self.user = user
+
+    def __call__(self, method: str, path: str, **options: t.Any) -> t.Any:
+        headers = {"X-User": self.user, **options.pop("headers", {})}
+        return self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
+
+    def graph(self, document: Json) -> str:
+        answer = self("POST", "/graphs", json=document)
+        assert answer.status_code == 201, answer.json
+        return t.cast(str, answer.json["id"])
+
+    def queue(self, document: Json, **order: t.Any) -> str:
+        """Store a graph, queue it, and return the execution's id."""
+        answer = self("POST", "/executions", json={"graph_id": self.graph(document), **order})
+        assert answer.status_code == 202, answer.json
+        return t.cast(str, answer.json["id"])
+
+    def status(self, id: str, wait: int = 0) -> Json:
+        answer = self("GET", f"/executions/{id}", headers={"Prefer": f"wait={wait}"})
+        assert answer.status_code == 200, answer.json
+        return t.cast(Json, answer.json)
+
+    def event_types(self, id: str) -> list[str]:
+        events = self("GET", f"/executions/{id}/events").json["events"]
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        return [event["type"] for event in events]
+
+
+@pytest.fixture
+def api(client: FlaskClient) -> Api:
+    return Api(client, "ada")
+
+
+@pytest.fixture
+def stranger(client: FlaskClient) -> Api:
+    return Api(client, "mallory")
+
+
+@pytest.fixture
+def admin(client: FlaskClient) -> Api:
+    return Api(client, host.ADMIN)
+
+
+StartWorker = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[StartWorker]:
+    """A function that starts a worker of the host and waits until it is ready."""
+    workers: list[WorkerProcess] = []
+
+    def start(**options: t.Any) -> WorkerProcess:
+        name = f"worker{len(workers)}"
+        variables = {**environment, "PYTHONPATH": str(Path(__file__).parent)}
+        worker = WorkerProcess(tmp_path, variables, name=name, app="host", **options)
+        workers.append(worker)
+        worker.start()
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()

@@ -1,0 +1,90 @@
+"""A small host application; worker processes import it as ``host:celery_app``.
+
+Everything is made inside the factory, so that each test has its own tables and registry.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+from flask import request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+from flask_crewexec import CrewExec
+from flask_crewexec import current_execution
+from flask_crewexec import Identity
+
+KEY = "sk-scripted"
+ADMIN = "admin"
+
+
+def create_app(config: Mapping[str, object] | None = None) -> Flask:
+    """An application with settings from the environment, overridden by *config*."""
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("DATABASE_URL", "sqlite://")
+    app.config["MODEL_URL"] = os.environ.get("MODEL_URL", "http://127.0.0.1:9/v1")
+    app.config.update(config or {})
+
+    class Base(DeclarativeBase):
+        pass
+
+    db = SQLAlchemy(app, model_class=Base)
+    crewexec = CrewExec(app, db=db)
+    crewexec.identity_loader(who_asks)
+    for name, options in {"default": {}, "streaming": {"stream": True}}.items():
+        url = app.config["MODEL_URL"]
+        crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
+    add_tools(crewexec, db)
+    return app
+
+
+def who_asks() -> Identity | None:
+    user = request.headers.get("X-User")
+    return Identity(user, may_manage_others=user == ADMIN) if user else None
+
+
+def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
+    class Note(db.Model):  # type: ignore[name-defined,misc]
+        __tablename__ = "note"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str] = mapped_column(sa.Text)
+
+    @crewexec.tool("write_note")
+    def write_note(text: str) -> str:
+        """Write a note into the host's database."""
+        db.session.add(Note(text=f"{current_execution.user_id}: {text}"))
+        db.session.commit()
+        return "written"
+
+    @crewexec.tool("count_words")
+    def count_words(text: str, at_least: int = 0) -> str:
+        """Count the words of a text."""
+        return str(max(at_least, len(text.split())))
+
+    @crewexec.tool("break_down")
+    def break_down() -> str:
+        """Raise an error."""
+        raise RuntimeError("the tool is broken")
+
+    @crewexec.tool("wait_for_file")
+    def wait_for_file(path: str) -> str:
+        """Return as soon as a file is there."""
+        while not Path(path).exists():
+            time.sleep(0.02)
+        return "it is there"
+
+
+def __getattr__(name: str) -> object:
+    """Make the worker's application only where a worker asks for it."""
+    if name == "celery_app":
+        return create_app().extensions["celery"]
+    raise AttributeError(name)

@@ -1,0 +1,375 @@
+"""Attempts run by the real engine in this process, against the scripted model."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+import crews
+from flask_crewexec.async_execution_service import AsyncExecutionService
+from flask_crewexec.binding import current_binding
+from flask_crewexec.states import State
+from flask_crewexec.tasks import execution
+from flask_crewexec.testing import Rule
+
+pytestmark = pytest.mark.integration
+
+
+def run(id, **event):
+    return execution.handle({"execution_id": id, **event})["outcome"]
+
+
+@contextlib.contextmanager
+def running(app, id):
+    """Run an execution in another thread; at the end, wait for it."""
+
+    def work():
+        with app.app_context():
+            outcomes.append(run(id))
+
+    outcomes: list[str] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield outcomes
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def notes(app):
+    rows = app.extensions["sqlalchemy"].session.execute(
+        sa.text("select text from note order by id")
+    )
+    return [row.text for row in rows]
+
+
+class TestCompleting:
+    def test_the_result_is_what_the_model_said(self, api, model):
+        model.on("Tell about tea", "Tea is a plant.")
+        id = api.queue(crews.ONE_TASK, inputs={"topic": "tea"})
+        assert run(id) == "completed"
+        status = api.status(id)
+        assert status["status"] == "completed"
+        assert status["result"] == {"raw": "Tea is a plant.", "json": None}
+        assert status["progress"]["fraction"] == 1
+        assert len(model.calls) == 1
+
+    def test_each_step_is_stored_with_its_usage(self, api, model):
+        model.on("Do first", "one").on("Do second", "two")
+        id = api.queue(crews.chain("first", "second"))
+        run(id)
+        steps = api.status(id)["steps"]
+        assert [(s["name"], s["agent"], s["status"], s["output"]) for s in steps] == [
+            ("first", "Writer", "completed", "one"),
+            ("second", "Writer", "completed", "two"),
+        ]
+        assert [step["usage"]["llm_calls"] for step in steps] == [1, 1]
+        total = sum(step["usage"]["total_tokens"] for step in steps)
+        assert api.status(id)["usage"]["total_tokens"] == total > 0
+        assert all(s["started_at"] <= s["finished_at"] for s in steps)
+
+    def test_a_task_reads_the_tasks_that_point_at_it_and_no_others(self, api, model):
+        model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
+        nodes = [crews.agent("w"), crews.task("a"), crews.task("b"), crews.task("c")]
+        id = api.queue(crews.crew(nodes, ["w a", "w b", "w c", "a c"]))
+        run(id)
+        (call,) = model.calls_matching("Do c")
+        assert "ALPHA" in call.prompt
+        assert "BETA" not in call.prompt
+        (call,) = model.calls_matching("Do b")
+        assert "ALPHA" not in call.prompt
+
+    def test_agents_with_the_same_model_are_counted_once(self, api, model):
+        nodes = [crews.agent("x"), crews.agent("y"), crews.task("a"), crews.task("b")]
+        id = api.queue(crews.crew(nodes, ["x a", "y b"]))
+        run(id)
+        assert api.status(id)["usage"]["llm_calls"] == len(model.calls) == 2
+
+    def test_text_with_braces_and_no_inputs_reaches_the_model_as_it_is(self, api, model):
+        nodes = [crews.agent("w"), crews.task("a", 'Answer as {"key": 1} or { }')]
+        id = api.queue(crews.crew(nodes, ["w a"]))
+        assert run(id) == "completed"
+        assert '{"key": 1} or { }' in model.calls[0].prompt
+
+    def test_an_input_cannot_reach_into_objects(self, api, model):
+        nodes = [crews.agent("w"), crews.task("a", "Say {x.__class__} and {x}")]
+        id = api.queue(crews.crew(nodes, ["w a"]), inputs={"x": "hello"})
+        assert run(id) == "completed"
+        assert "Say {x.__class__} and hello" in model.calls[0].prompt
+
+    def test_the_history_tells_what_happened(self, api):
+        id = api.queue(crews.chain("a"))
+        run(id)
+        assert api.event_types(id) == [
+            "queued",
+            "started",
+            "step_started",
+            "model_call_started",
+            "model_call_completed",
+            "step_completed",
+            "completed",
+        ]
+
+    def test_a_streaming_model_gives_the_same_result(self, api, model):
+        model.on("Do a", "word by word")
+        id = api.queue(crews.chain("a", model="streaming"))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "word by word"
+        assert model.calls[0].body["stream"] is True
+        assert api.status(id)["usage"]["total_tokens"] > 0
+
+    def test_a_graphs_own_choices_reach_the_model(self, api, model):
+        document = crews.chain("a", model="default")
+        document["nodes"][-1]["data"] |= {"temperature": 0.25, "max_tokens": 77}
+        run(api.queue(document))
+        assert model.calls[0].body["temperature"] == 0.25
+        assert model.calls[0].body["max_tokens"] == 77
+
+    def test_long_outputs_are_cut(self, app, api, model):
+        limit = current_binding().settings.max_output_chars
+        model.on("Do a", "x" * (limit + 5))
+        id = api.queue(crews.chain("a"))
+        assert run(id) == "completed"
+        assert len(api.status(id)["result"]["raw"]) == limit
+        assert len(api.status(id)["steps"][0]["output"]) == limit
+
+
+class TestTools:
+    def test_a_tool_works_with_the_hosts_data_for_the_right_user(self, app, api, model):
+        model.add(Rule(tool=("write_note", {"text": "buy tea"}), after_tool=False, times=1))
+        model.on(after_tool=True, reply="noted")
+        id = api.queue(crews.chain("a", tools=("write_note",)))
+        assert run(id) == "completed"
+        assert notes(app) == ["ada: buy tea"]
+        assert api.status(id)["usage"]["llm_calls"] == 2
+        types = api.event_types(id)
+        assert types.index("tool_started") < types.index("tool_finished")
+
+    def test_the_model_learns_arguments_and_defaults(self, api, model):
+        run(api.queue(crews.chain("a", tools=("count_words",))))
+        (tool,) = model.calls[0].body["tools"]
+        assert tool["function"]["name"] == "count_words"
+        assert "Count the words" in tool["function"]["description"]
+        assert set(tool["function"]["parameters"]["properties"]) == {"text", "at_least"}
+
+    def test_a_broken_tool_is_the_models_problem(self, api, model):
+        model.add(Rule(tool=("break_down", {}), after_tool=False, times=1))
+        model.on(after_tool=True, reply="it broke")
+        id = api.queue(crews.chain("a", tools=("break_down",)))
+        assert run(id) == "completed"
+        assert "tool_failed" in api.event_types(id)
+
+
+class TestHierarchical:
+    def hierarchical(self, manager):
+        nodes = [manager, crews.agent("worker"), crews.task("a", "Do {what}")]
+        edges = ["boss worker manager"]
+        return crews.crew(nodes, edges, process="hierarchical")
+
+    def test_an_agent_manages(self, api, model):
+        model.on("Do the thing", "managed")
+        document = self.hierarchical(crews.agent("boss", goal="Lead {what}"))
+        id = api.queue(document, inputs={"what": "the thing"})
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "managed"
+        assert "Lead the thing" in str(model.calls[0].body["messages"])
+
+    def test_work_that_the_manager_delegates_counts_for_its_step(self, api, model):
+        arguments = {"task": "dig", "context": "now", "coworker": "Worker"}
+        model.add(Rule(tool=("delegate_work_to_coworker", arguments), after_tool=False, times=1))
+        model.on("dig", "dug").on(after_tool=True, reply="all done")
+        id = api.queue(self.hierarchical(crews.agent("boss")), inputs={"what": "it"})
+        assert run(id) == "completed"
+        (step,) = api.status(id)["steps"]
+        assert step["usage"]["llm_calls"] == len(model.calls) == 3
+        assert len(model.calls_matching("dig")) == 1
+
+    def test_a_model_manages(self, api, model):
+        model.on("Do it", "managed")
+        boss = crews.named("boss", "llm", "default")
+        id = api.queue(self.hierarchical(boss), inputs={"what": "it"})
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "managed"
+
+
+class TestFailing:
+    @pytest.mark.parametrize(
+        ("rule", "code"),
+        [
+            (Rule(status=500), "model-unavailable"),
+            (Rule(status=429, headers={"retry-after": "1"}), "model-rate-limited"),
+            (Rule(status=401), "model-refused-key"),
+            (Rule(status=404), "model-not-found"),
+            (Rule(status=400), "model-refused-request"),
+            (Rule(cut_after=0), "model-unreachable"),
+            (Rule(malformed=True), "crew-failed"),
+        ],
+    )
+    def test_one_failing_call_is_one_call(self, api, model, rule, code):
+        model.add(rule)
+        id = api.queue(crews.chain("a", "b"))
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert (status["status"], status["error"]["code"]) == ("failed", code)
+        assert status["error"]["step"] == "a"
+        assert [step["status"] for step in status["steps"]] == ["failed", "pending"]
+        assert len(model.calls) == 1
+
+    def test_the_owner_sees_a_correlation_id_and_the_log_has_the_rest(self, api, model, caplog):
+        model.on(status=500, reply="internal detail")
+        id = api.queue(crews.chain("a"))
+        run(id)
+        status = api.status(id)
+        assert "internal detail" not in str(status)
+        assert "Traceback" not in str(status)
+        record = next(r for r in caplog.records if status["error"]["correlation_id"] in r.message)
+        assert record.exc_info
+        assert "internal detail" in caplog.text
+
+    def test_an_answer_that_was_cut_off_is_no_success(self, api, model):
+        model.on("Do a", "this is not the whole answer", truncate_after=2)
+        id = api.queue(crews.chain("a", "b", model="streaming"))
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert status["error"]["code"] == "run-stopped"
+        assert [step["status"] for step in status["steps"]] == ["failed", "pending"]
+
+    def test_a_name_that_the_worker_does_not_know(self, app, api):
+        id = api.queue(crews.chain("a", tools=("count_words",)))
+        del current_binding().registry.tools["count_words"]
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "invalid-graph"
+
+
+class TestContinuing:
+    def test_a_retry_pays_for_no_finished_step_again(self, api, model):
+        model.on("Do b", status=500, times=1)
+        model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
+        id = api.queue(crews.chain("a", "b", "c"))
+        assert run(id) == "failed"
+        assert api.status(id)["progress"]["finished_steps"] == 1
+        api("POST", f"/executions/{id}/retry")
+        assert run(id) == "completed"
+        status = api.status(id)
+        assert status["result"]["raw"] == "GAMMA"
+        assert status["error"] is None
+        assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA", "GAMMA"]
+        assert len(model.calls_matching("Do a")) == 1
+        assert len(model.calls_matching("Do b")) == 2
+        assert "ALPHA" in model.calls_matching("Do b")[1].prompt
+        assert status["usage"]["llm_calls"] == len(model.calls) == 4
+
+    def test_all_steps_finished_but_not_the_execution(self, app, api, model):
+        model.on("Do a", "ALPHA").on("Do b", "BETA")
+        id = api.queue(crews.chain("a", "b"))
+        run(id)
+        mark_failed(app, id)
+        api("POST", f"/executions/{id}/retry")
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "BETA"
+        assert len(model.calls) == 2
+
+
+def mark_failed(app, id):
+    """Make an execution look as if its worker had died between the last step and the end."""
+    execution_model = current_binding().models.execution
+    with current_binding().session() as session, session.begin():
+        row = session.query(execution_model).one()
+        row.status, row.result = State.FAILED, None
+
+
+class TestCancelling:
+    def test_takes_effect_before_the_next_call(self, app, api, model):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        id = api.queue(crews.chain("a", "b", "c"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            assert api.status(id)["status"] == "running"
+            assert api("POST", f"/executions/{id}/cancel").status_code == 202
+            gate.set()
+        assert outcomes == ["cancelled"]
+        status = api.status(id)
+        assert status["status"] == "cancelled"
+        assert status["finished_at"]
+        assert len(model.calls) == 1
+        assert [step["status"] for step in status["steps"]] == ["completed", "cancelled", "pending"]
+        assert status["steps"][0]["output"] == "ALPHA"
+        assert api.event_types(id)[-1] == "cancelled"
+
+    def test_takes_effect_after_a_tool(self, app, api, model, tmp_path):
+        path = tmp_path / "go"
+        model.add(Rule(tool=("wait_for_file", {"path": str(path)}), after_tool=False))
+        id = api.queue(crews.chain("a", tools=("wait_for_file",)))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1, outcome="answered")
+            api("POST", f"/executions/{id}/cancel")
+            path.touch()
+        assert outcomes == ["cancelled"]
+        assert len(model.calls) == 1
+
+    def test_a_late_message_finds_nothing_to_run(self, api, model):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        assert run(id, attempt=1) == "not-claimed"
+        assert model.calls == ()
+
+    def test_an_ended_execution_cannot_be_cancelled(self, api):
+        id = api.queue(crews.chain("a"))
+        run(id)
+        answer = api("POST", f"/executions/{id}/cancel")
+        assert (answer.status_code, answer.json["code"]) == (409, "wrong-state")
+        assert AsyncExecutionService().cancel_task(id) is False
+        assert api.status(id)["cancellation"] is None
+
+
+class TestClaiming:
+    def test_a_doubled_message_runs_once(self, api, model):
+        id = api.queue(crews.chain("a"))
+        assert run(id, attempt=1) == "completed"
+        assert run(id, attempt=1) == "not-claimed"
+        assert len(model.calls) == 1
+
+    def test_a_message_for_an_outdated_attempt_runs_nothing(self, api, model):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        api("POST", f"/executions/{id}/retry")
+        assert run(id, attempt=1) == "not-claimed"
+        assert run(id, attempt=2) == "completed"
+        assert len(model.calls) == 1
+
+    def test_of_many_workers_one_gets_the_attempt(self, app, api, model):
+        gate = threading.Event()
+        model.on("Do a", hold=gate)
+        id = api.queue(crews.chain("a"))
+        with contextlib.ExitStack() as stack:
+            outcomes = [stack.enter_context(running(app, id)) for _ in range(4)]
+            model.wait_for_calls(1)
+            gate.set()
+        assert sorted(itertools.chain(*outcomes)) == ["completed"] + 3 * ["not-claimed"]
+        assert len(model.calls) == 1
+
+    def test_who_lost_the_claim_writes_nothing_and_calls_nobody(self, app, api, model):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            steal(app)
+            gate.set()
+        assert outcomes == ["taken-away"]
+        status = api.status(id)
+        assert status["status"] == "running"
+        assert [step["status"] for step in status["steps"]] == ["running", "pending"]
+        assert len(model.calls) == 1
+
+
+def steal(app):
+    """Give the execution to another worker."""
+    model = current_binding().models.execution
+    with current_binding().session() as session, session.begin():
+        session.query(model).one().token = uuid.uuid4()
