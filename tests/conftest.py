@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import host
+from calling import Api
 from flask_crewexec.testing import ScriptedModel
+from services.celery_nodes import StartWorker
 from services.celery_nodes import WorkerProcess
 from services.postgres import postgres_server
 from services.postgres import PostgresProcess
 from services.redis_process import RedisProcess
 from services.redis_servers import chosen_redis
-
-Json = dict[str, t.Any]
 
 
 @pytest.fixture(scope="session")
@@ -91,39 +90,6 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-class Api:
-    """The HTTP API as one user calls it."""
-
-    def __init__(self, client: FlaskClient, user: str) -> None:
-        self._client = client
-        self.user = user
-
-    def __call__(self, method: str, path: str, **options: t.Any) -> t.Any:
-        headers = {"X-User": self.user, **options.pop("headers", {})}
-        return self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
-
-    def graph(self, document: Json) -> str:
-        answer = self("POST", "/graphs", json=document)
-        assert answer.status_code == 201, answer.json
-        return t.cast(str, answer.json["id"])
-
-    def queue(self, document: Json, **order: t.Any) -> str:
-        """Store a graph, queue it, and return the execution's id."""
-        answer = self("POST", "/executions", json={"graph_id": self.graph(document), **order})
-        assert answer.status_code == 202, answer.json
-        return t.cast(str, answer.json["id"])
-
-    def status(self, id: str, wait: int = 0) -> Json:
-        answer = self("GET", f"/executions/{id}", headers={"Prefer": f"wait={wait}"})
-        assert answer.status_code == 200, answer.json
-        return t.cast(Json, answer.json)
-
-    def event_types(self, id: str) -> list[str]:
-        events = self("GET", f"/executions/{id}/events").json["events"]
-        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-        return [event["type"] for event in events]
-
-
 @pytest.fixture
 def api(client: FlaskClient) -> Api:
     return Api(client, "ada")
@@ -139,9 +105,6 @@ def admin(client: FlaskClient) -> Api:
     return Api(client, host.ADMIN)
 
 
-StartWorker = Callable[..., WorkerProcess]
-
-
 @pytest.fixture
 def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[StartWorker]:
     """A function that starts a worker of the host and waits until it is ready."""
@@ -150,7 +113,7 @@ def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Ite
     def start(**options: t.Any) -> WorkerProcess:
         name = f"worker{len(workers)}"
         variables = {**environment, "PYTHONPATH": str(Path(__file__).parent)}
-        worker = WorkerProcess(tmp_path, variables, name=name, app="host", **options)
+        worker = WorkerProcess(tmp_path, variables, name=name, app="host_worker", **options)
         workers.append(worker)
         worker.start()
         return worker

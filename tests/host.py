@@ -1,4 +1,4 @@
-"""A small host application; worker processes import it as ``host:celery_app``.
+"""A small host application; its worker processes import ``host_worker``.
 
 Everything is made inside the factory, so that each test has its own tables and registry.
 """
@@ -81,10 +81,3 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         while not Path(path).exists():
             time.sleep(0.02)
         return "it is there"
-
-
-def __getattr__(name: str) -> object:
-    """Make the worker's application only where a worker asks for it."""
-    if name == "celery_app":
-        return create_app().extensions["celery"]
-    raise AttributeError(name)

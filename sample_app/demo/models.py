@@ -30,8 +30,8 @@ _START_SECONDS = 60.0
 
 _ANSWERS = {
     "three facts": "1. This answer was prepared.\n2. No model wrote it.\n3. The way here is real.",
-    "important": "It shows the whole way through queue, worker and database without a model.",
-    "one title": "An answer that was ready before the question",
+    "most important": "It shows the whole way through queue, worker and database without a model.",
+    "to a child": "Somebody wrote this down for you before you asked.",
 }
 """Part of a task's description -> what the scripted model answers."""
 

@@ -22,7 +22,7 @@ api={url}/crewexec
 curl -H "$auth" $api/executions/{execution}
 curl -H "$auth" $api/graphs/{fact_page}
 curl -H "$auth" -H "$json" -H 'Prefer: wait=30' $api/executions \\
-  -d '{{"graph_id": "{fact_page}", "inputs": {{"topic": "volcanoes"}}}}'
+  -d '{{"graph_id": "{fact_page}", "inputs": {{"topic": "the Moon"}}}}'
 curl -H "$auth" "$api/executions?limit=5"
 curl -H "$auth" $api/queues
 curl -H "$auth" {url}/notes

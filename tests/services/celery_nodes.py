@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import typing as t
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,10 @@ class WorkerProcess(ServerProcess):
 
     def is_ready(self) -> bool:
         return f"{self.hostname} ready." in self.log_text()
+
+
+StartWorker = Callable[..., WorkerProcess]
+"""Starts a worker with the given options and waits until it is ready."""
 
 
 class LocalContainer(CeleryTestContainer):

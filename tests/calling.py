@@ -1,0 +1,42 @@
+"""The HTTP API as one user calls it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask.testing import FlaskClient
+
+Json = dict[str, t.Any]
+
+
+class Api:
+    """Calls in the name of one user."""
+
+    def __init__(self, client: FlaskClient, user: str) -> None:
+        self._client = client
+        self.user = user
+
+    def __call__(self, method: str, path: str, **options: t.Any) -> t.Any:
+        headers = {"X-User": self.user, **options.pop("headers", {})}
+        return self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
+
+    def graph(self, document: Json) -> str:
+        answer = self("POST", "/graphs", json=document)
+        assert answer.status_code == 201, answer.json
+        return t.cast(str, answer.json["id"])
+
+    def queue(self, document: Json, **order: t.Any) -> str:
+        """Store a graph, queue it, and return the execution's id."""
+        answer = self("POST", "/executions", json={"graph_id": self.graph(document), **order})
+        assert answer.status_code == 202, answer.json
+        return t.cast(str, answer.json["id"])
+
+    def status(self, id: str, wait: int = 0) -> Json:
+        answer = self("GET", f"/executions/{id}", headers={"Prefer": f"wait={wait}"})
+        assert answer.status_code == 200, answer.json
+        return t.cast(Json, answer.json)
+
+    def event_types(self, id: str) -> list[str]:
+        events = self("GET", f"/executions/{id}/events").json["events"]
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        return [event["type"] for event in events]

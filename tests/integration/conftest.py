@@ -1,0 +1,34 @@
+"""pytest-celery's set-up over local processes: our host, its worker, one server for both ends."""
+
+from __future__ import annotations
+
+import pytest
+from celery import Celery
+from flask import Flask
+from pytest_celery import RedisTestBackend
+from pytest_celery import RedisTestBroker
+
+from services.celery_nodes import LocalRedis
+from services.celery_nodes import LocalWorker
+from services.celery_nodes import StartWorker
+from services.redis_process import RedisProcess
+
+
+@pytest.fixture
+def celery_broker(redis_process: RedisProcess) -> RedisTestBroker:
+    return RedisTestBroker(LocalRedis(redis_process, "broker"))
+
+
+@pytest.fixture
+def celery_backend(redis_process: RedisProcess) -> RedisTestBackend:
+    return RedisTestBackend(LocalRedis(redis_process, "backend"))
+
+
+@pytest.fixture
+def celery_setup_app(app: Flask) -> Celery:
+    return app.extensions["celery"]
+
+
+@pytest.fixture
+def celery_worker(start_worker: StartWorker, celery_setup_app: Celery) -> LocalWorker:
+    return LocalWorker(start_worker(), celery_setup_app)

@@ -1,0 +1,106 @@
+"""Executions on real worker processes, queued over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import crews
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec.binding import current_binding
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+WAIT = 30
+
+
+class TestSetup:
+    def test_a_queued_crew_runs_and_its_result_is_read(self, celery_setup, api, model):
+        assert celery_setup.ready(control=True)
+        model.on("Do a", "ALPHA").on("Do b", "BETA")
+        id = api.queue(crews.chain("a", "b"))
+        status = api.status(id, wait=WAIT)
+        assert status["status"] == "completed"
+        assert status["result"]["raw"] == "BETA"
+        assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA"]
+        assert len(model.calls) == 2
+
+    def test_operators_see_the_tasks_and_the_worker(self, celery_setup, api, app):
+        inspect = celery_setup.app.control.inspect()
+        (registered,) = inspect.registered().values()
+        assert {"crewexec.execution", "crewexec.cleanup"} <= set(registered)
+        wait_until(lambda: api("GET", "/queues").json["workers"], what="a heartbeat")
+        (worker,) = api("GET", "/queues").json["workers"]
+        assert worker["name"] == celery_setup.worker.hostname()
+        assert worker["queues"] == ["cleanup", "crew_execution"]
+        assert (worker["pool"], worker["concurrency"]) == ("prefork", 1)
+        assert api("GET", "/health/ready").status_code == 200
+
+    def test_a_stopped_worker_is_not_ready_any_more(self, celery_setup, api):
+        wait_until(lambda: api("GET", "/queues").json["workers"], what="a heartbeat")
+        celery_setup.worker.process.stop()
+        assert api("GET", "/queues").json["workers"] == []
+        assert api("GET", "/health/ready").status_code == 503
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+class TestPools:
+    def test_the_most_urgent_runs_first(self, start_worker, api, model, pool):
+        gate = threading.Event()
+        model.on("Do first", hold=gate)
+        start_worker(pool=pool)
+        first = api.queue(crews.chain("first"))
+        model.wait_for_calls(1)
+        ids = [api.queue(crews.chain(f"p{p}"), priority=p) for p in range(10, 0, -1)]
+        gate.set()
+        for id in [first, *ids]:
+            assert api.status(id, wait=WAIT)["status"] == "completed"
+        order = [call.prompt.split("Do ")[1].split()[0] for call in model.calls]
+        assert order == ["first", *(f"p{p}" for p in range(1, 11))]
+
+    def test_a_running_crew_is_cancelled_between_its_steps(self, start_worker, api, model, pool):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(1)
+        assert AsyncExecutionService().cancel_task(id) is True
+        gate.set()
+        status = api.status(id, wait=WAIT)
+        assert status["status"] == "cancelled"
+        assert status["steps"][0]["output"] == "ALPHA"
+        assert len(model.calls) == 1
+
+    def test_many_at_once_do_not_mix(self, start_worker, api, model, pool):
+        model.on(
+            "Do", reply=lambda body: body["messages"][-1]["content"].split("Do ")[1].split()[0]
+        )
+        start_worker(pool=pool, concurrency=4)
+        names = [f"n{number}" for number in range(12)]
+        ids = {name: api.queue(crews.chain(name, f"{name}x")) for name in names}
+        for name, id in ids.items():
+            status = api.status(id, wait=WAIT)
+            assert [step["output"] for step in status["steps"]] == [name, f"{name}x"]
+            assert status["usage"]["llm_calls"] == 2
+        assert len(model.calls) == 24
+
+
+class TestSeparateQueues:
+    def test_a_worker_for_cleanup_alone_needs_no_crewai(self, start_worker, app):
+        worker = start_worker(queues=("cleanup",))
+        maps = Path(f"/proc/{worker.pid}/maps").read_text()
+        assert "pydantic_core" not in maps
+
+    def test_beat_and_the_cleanup_queue_remove_old_executions(self, start_worker, app, api):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        execution = current_binding().models.execution
+        with current_binding().session() as session, session.begin():
+            row = session.query(execution).one()
+            row.finished_at = row.finished_at.replace(year=2020)
+        start_worker(queues=("cleanup",))
+        app.extensions["celery"].tasks["crewexec.cleanup"].delay({"action": "purge"})
+        wait_until(lambda: api("GET", f"/executions/{id}").status_code == 404, what="the purge")
