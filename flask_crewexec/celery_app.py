@@ -124,8 +124,13 @@ def _transport_options(given: Mapping[str, t.Any], settings: Settings) -> dict[s
                 f"'broker_transport_options[{key!r}]' of your Celery app must be {value!r}:"
                 " 'CrewExec' needs ten priority levels."
             )
-    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), settings.broker_timeout)
-    return {**timeouts, "visibility_timeout": 3600, **given, **ours}
+    limits = {
+        "socket_timeout": settings.broker_timeout,
+        "socket_connect_timeout": settings.broker_timeout,
+        "max_retries": 0,  # else kombu goes on trying to connect for 4 s
+        "visibility_timeout": 3600,
+    }
+    return {**limits, **given, **ours}
 
 
 def _beat_schedule(settings: Settings) -> dict[str, t.Any]:

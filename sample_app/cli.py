@@ -41,7 +41,9 @@ def seed_command(name: str, admin: bool) -> None:
 
 
 @click.command("demo")
-@click.option("--topic", default="honey bees", show_default=True, help="What the crew writes about.")
+@click.option(
+    "--topic", default="honey bees", show_default=True, help="What the crew writes about."
+)
 @click.option("--serve", is_flag=True, help="Keep everything running and show what to try.")
 @click.option("--scripted", is_flag=True, help="Use fixed answers instead of a real model.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the web server.")

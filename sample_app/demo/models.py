@@ -31,7 +31,7 @@ _START_SECONDS = 60.0
 _ANSWERS = {
     "three facts": "1. This answer was prepared.\n2. No model wrote it.\n3. The way here is real.",
     "most important": "It shows the whole way through queue, worker and database without a model.",
-    "to a child": "Somebody wrote this down for you before you asked.",
+    "most beautiful": "It was written down for you before you asked.",
 }
 """Part of a task's description -> what the scripted model answers."""
 

@@ -46,7 +46,11 @@ class TestSetup:
         assert api("GET", "/health/ready").status_code == 503
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize(
+    ("database_url", "pool"),
+    [("postgresql", "prefork"), ("sqlite", "threads")],
+    indirect=["database_url"],
+)
 class TestPools:
     def test_the_most_urgent_runs_first(self, start_worker, api, model, pool):
         gate = threading.Event()
@@ -88,6 +92,7 @@ class TestPools:
         assert len(model.calls) == 24
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 class TestSeparateQueues:
     def test_a_worker_for_cleanup_alone_needs_no_crewai(self, start_worker, app):
         worker = start_worker(queues=("cleanup",))

@@ -1,0 +1,104 @@
+"""Queueing when the broker is down, does not answer, or is full."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import crews
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+PATIENCE = 5.0
+"""Far more than the second that is promised, far less than clients' defaults of 20 s."""
+
+
+@pytest.fixture
+def redis_process(tmp_path):
+    """A server of our own, since we stop it."""
+    with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
+        yield process
+
+
+def stop(redis_process):
+    redis_process.stop()
+
+
+def stall(redis_process):
+    redis_process.suspend()
+
+
+def fill(redis_process):
+    with redis_process.client() as client:
+        client.config_set("maxmemory", 1)
+
+
+def make_read_only(redis_process):
+    with redis_process.client() as client:
+        client.replicaof("127.0.0.1", 9)
+
+
+FAULTS = [stop, stall, fill, make_read_only]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+class TestQueueing:
+    def test_is_refused_quickly_and_leaves_nothing(self, api, redis_process, fault, warm):
+        graph = api.graph(crews.chain("a"))
+        if warm:
+            api.queue(crews.chain("b"))
+        before = api("GET", "/executions").json["executions"]
+        fault(redis_process)
+        began = time.monotonic()
+        answer = api("POST", "/executions", json={"graph_id": graph})
+        took = time.monotonic() - began
+        assert answer.status_code == 503, answer.json
+        assert answer.json["code"] == "broker-unavailable"
+        assert answer.headers["Retry-After"]
+        assert took < PATIENCE
+        assert api("GET", "/executions").json["executions"] == before
+
+    def test_a_retry_is_refused_and_all_is_as_before(self, api, redis_process, fault, warm):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel", json={"reason": "not now"})
+        if warm:
+            api.queue(crews.chain("b"))
+        before = api.status(id)
+        fault(redis_process)
+        answer = api("POST", f"/executions/{id}/retry")
+        assert (answer.status_code, answer.json["code"]) == (503, "broker-unavailable")
+        assert api.status(id) == before
+
+
+class TestAfterwards:
+    def test_queueing_works_again_when_the_broker_is_back(self, api, redis_process):
+        api.queue(crews.chain("a"))
+        redis_process.restart()
+        id = api.queue(crews.chain("b"))
+        assert api.status(id)["status"] == "queued"
+        assert sum(api("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
+
+    def test_a_message_that_arrived_late_after_all_runs_nothing(self, api, redis_process):
+        """The row is gone when the message is delivered."""
+        graph = api.graph(crews.chain("a"))
+        redis_process.suspend()
+        answer = api("POST", "/executions", json={"graph_id": graph})
+        redis_process.resume()
+        assert answer.status_code == 503
+        assert api("GET", "/executions").json["executions"] == []
+
+    def test_health_says_that_the_broker_is_away(self, api, redis_process):
+        redis_process.stop()
+        answer = api("GET", "/health/ready")
+        assert answer.status_code == 503
+        assert answer.json["checks"]["broker"] == "unreachable"
+        assert answer.json["checks"]["database"] == "ok"
+        queues = api("GET", "/queues")
+        assert (queues.status_code, queues.json["code"]) == (503, "broker-unavailable")
