@@ -8,6 +8,7 @@ import typing as t
 import click
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
+from marshmallow import ValidationError
 
 from .errors import CrewExecError
 from .tasks import HANDLERS
@@ -56,7 +57,7 @@ def invoke(task: str, event: str) -> None:
     """
     try:
         answer = HANDLERS[task](_parse(event))
-    except (CrewExecError, LookupError, TypeError, ValueError) as error:
+    except (CrewExecError, ValidationError, TypeError, ValueError) as error:
         raise click.ClickException(f"The event is not one for '{task}': {error}") from error
     click.echo(json.dumps(answer))
 

@@ -79,6 +79,22 @@ class GraphRequestSchema(ma.Schema):
     edges = fields.List(fields.Dict(), required=True)
 
 
+class ExecutionEventSchema(ma.Schema):
+    """What wakes a worker up."""
+
+    execution_id = fields.UUID(required=True)
+    attempt = fields.Integer(load_default=None, strict=True, validate=validate.Range(1))
+
+
+class CleanupEventSchema(ma.Schema):
+    """What the cleanup task is asked to do."""
+
+    action = fields.String(required=True, validate=validate.OneOf(["purge"]))
+    older_than_seconds = fields.TimeDelta(
+        load_default=None, validate=validate.Range(dt.timedelta())
+    )
+
+
 class CancelRequestSchema(ma.Schema):
     """Why an execution is cancelled."""
 

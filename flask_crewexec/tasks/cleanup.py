@@ -17,9 +17,12 @@ from ..binding import current_binding
 from ..celery_app import CLEANUP_TASK
 from ..celery_app import FlaskTask
 from ..models import Models
+from ..schemas import CleanupEventSchema
 from ..states import FINAL
 
 log = logging.getLogger(__name__)
+
+_schema: t.Final = CleanupEventSchema()
 
 
 def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -30,13 +33,12 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     :param event: ``{"action": "purge", "older_than_seconds"?: float}``; without an age,
         ``CREWEXEC_KEEP_FOR`` counts.
     :return: ``{"purged": int}``.
-    :raises ValueError: for an action that does not exist.
+    :raises ValidationError: if the event has another form.
     """
-    if event.get("action") != "purge":
-        raise ValueError(f"There is no action {event.get('action')!r}; there is 'purge'.")
+    order = _schema.load(event)
     binding = current_binding()
-    seconds = event.get("older_than_seconds")
-    age = binding.settings.keep_for if seconds is None else dt.timedelta(seconds=seconds)
+    given = order["older_than_seconds"]
+    age = binding.settings.keep_for if given is None else given
     purged = _purge(binding, clock.now() - age)
     log.info("Removed %s executions that ended before %s ago.", purged, age)
     return {"purged": purged}

@@ -14,9 +14,12 @@ from ..binding import current_binding
 from ..celery_app import EXECUTION_TASK
 from ..celery_app import FlaskTask
 from ..errors import NotFound
+from ..schemas import ExecutionEventSchema
 from ..states import Claim
 
 log = logging.getLogger(__name__)
+
+_schema: t.Final = ExecutionEventSchema()
 
 
 def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -26,11 +29,13 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the final state, or
         ``"not-claimed"`` if somebody else has the attempt or it is not queued (any more), or
         ``"taken-away"`` if this worker was taken for dead and another one goes on.
+    :raises ValidationError: if the event has another form.
     :raises NotFound: if no attempt is named and there is no such execution.
     """
+    order = _schema.load(event)
     binding = current_binding()
-    execution_id = uuid.UUID(event["execution_id"])
-    attempt = event.get("attempt") or _current_attempt(binding, execution_id)
+    execution_id = order["execution_id"]
+    attempt = order["attempt"] or _current_attempt(binding, execution_id)
     claim = _claim(binding, execution_id, attempt)
     outcome = "not-claimed" if claim is None else _run(binding, claim)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}

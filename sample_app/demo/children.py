@@ -83,7 +83,7 @@ class Child:
         """
         status = None if self._process is None else self._process.poll()
         if status is not None:
-            raise self._failed(f"ended by itself, {_describe(status)}")
+            raise self._failed(f"ended by itself, {describe_status(status)}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until *ready* says so.
@@ -110,7 +110,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _describe(status: int) -> str:
+def describe_status(status: int) -> str:
+    """Return how a process ended."""
     if status >= 0:
         return f"with status {status}"
     return f"by signal {signal.Signals(-status).name}"

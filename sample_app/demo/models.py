@@ -18,6 +18,7 @@ from flask_crewexec.testing import ScriptedModel
 from .. import config
 from . import weights
 from .children import Child
+from .children import describe_status
 from .children import free_port
 from .errors import ChildFailed
 from .errors import ModelUnavailable
@@ -117,8 +118,9 @@ def _check_machine() -> None:
     except subprocess.TimeoutExpired as error:
         raise ModelUnavailable("xllamacpp cannot be loaded in time") from error
     if done.returncode:
-        why = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise ModelUnavailable(f"xllamacpp cannot be loaded ({why})")
+        # A signal such as SIGILL leaves no message.
+        words = done.stderr.strip().splitlines() or [f"ended {describe_status(done.returncode)}"]
+        raise ModelUnavailable(f"xllamacpp cannot be loaded ({words[-1]})")
 
 
 def _answers(url: str) -> bool:

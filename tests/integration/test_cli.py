@@ -1,0 +1,138 @@
+"""``flask crewexec …`` and ``celery …`` as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crews
+from services.processes import ServerProcess
+from services.processes import wait_until
+from services.redis_servers import REPOSITORY
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def variables(environment):
+    return {**os.environ, **environment, "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def flask(app, variables):
+    """Run a ``flask`` command of the host and return how it ended."""
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "flask", "--app", "host", *arguments]
+        return subprocess.run(
+            command,
+            env=variables,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+class TestInvoke:
+    def test_runs_an_execution_without_celery(self, flask, api, model):
+        model.on("Do a", "ALPHA")
+        id = api.queue(crews.chain("a"))
+        ended = flask("crewexec", "invoke", "execution", json.dumps({"execution_id": id}))
+        assert ended.returncode == 0, ended.stderr
+        answer = json.loads(ended.stdout)
+        assert answer == {"execution_id": id, "attempt": 1, "outcome": "completed"}
+        assert api.status(id)["result"]["raw"] == "ALPHA"
+
+    def test_runs_the_cleanup(self, flask, api):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        kept = api.queue(crews.chain("a"))
+        event = {"action": "purge", "older_than_seconds": 0}
+        ended = flask("crewexec", "invoke", "cleanup", json.dumps(event))
+        assert json.loads(ended.stdout) == {"purged": 1}
+        assert [e["id"] for e in api("GET", "/executions").json["executions"]] == [kept]
+        assert api("GET", f"/executions/{id}/events").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("task", "event"),
+        [
+            ("execution", "{"),
+            ("execution", "[]"),
+            ("execution", "{}"),
+            ("execution", '{"execution_id": "x"}'),
+            ("execution", '{"execution_id": "00000000-0000-7000-8000-000000000000"}'),
+            ("cleanup", '{"action": "explode"}'),
+            ("cleanup", '{"action": "purge", "older_than_seconds": "old"}'),
+            ("cleanup", '{"action": "purge", "older_than_seconds": -1}'),
+        ],
+    )
+    def test_bad_events_get_a_sentence_and_no_traceback(self, flask, task, event):
+        ended = flask("crewexec", "invoke", task, event)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("Error: The event is not one for")
+        assert "Traceback" not in ended.stderr
+
+
+class Command(ServerProcess):
+    """A command that goes on until it is stopped."""
+
+    start_seconds = 60.0
+
+    def __init__(self, *command, ready, **options):
+        self.ready = ready
+        super().__init__([sys.executable, "-m", *command], cwd=REPOSITORY, **options)
+
+    def is_ready(self):
+        return self.ready in self.log_text()
+
+
+class TestWorkerAndBeat:
+    def test_flask_starts_both(self, app, api, model, variables, tmp_path):
+        host = ("flask", "--app", "host", "crewexec")
+        worker = Command(
+            *(*host, "worker", "--loglevel=info", "--pool=threads"),
+            ready=" ready.",
+            log=tmp_path / "worker.log",
+            environment=variables,
+        )
+        beat = Command(
+            *(*host, "beat", "--loglevel=debug", f"--schedule={tmp_path}/beat"),
+            ready="crewexec-purge",
+            log=tmp_path / "beat.log",
+            environment=variables,
+        )
+        with worker, beat:
+            id = api.queue(crews.chain("a"))
+            assert api.status(id, wait=30)["status"] == "completed"
+            wait_until(lambda: "crewexec-purge" in beat.log_text(), what="the schedule")
+
+    @pytest.mark.parametrize("what", ["active", "registered"])
+    def test_celery_inspects(self, start_worker, variables, what):
+        start_worker(pool="threads")
+        command = [sys.executable, "-m", "celery", "-A", "host_worker", "inspect", what]
+        ended = subprocess.run(
+            command,
+            env=variables,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert "1 node online" in ended.stdout
+        assert what == "active" or "crewexec.execution" in ended.stdout

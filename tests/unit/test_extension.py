@@ -1,0 +1,313 @@
+"""Setting applications up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from celery import Celery
+from flask import Flask
+from flask_migrate import init
+from flask_migrate import Migrate
+from flask_migrate import migrate
+from flask_migrate import upgrade
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy_lite import SQLAlchemy as LiteSQLAlchemy
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+from flask_crewexec import CrewExec
+from flask_crewexec import ExecutionMixin
+from flask_crewexec import GraphMixin
+from flask_crewexec import GraphService
+from flask_crewexec.binding import current_binding
+from flask_crewexec.errors import ConfigError
+
+TABLES = {
+    "crewexec_graph",
+    "crewexec_graph_version",
+    "crewexec_execution",
+    "crewexec_step",
+    "crewexec_event",
+    "crewexec_worker",
+}
+
+
+def new_app(**config):
+    app = Flask(__name__)
+    app.config.update({"SQLALCHEMY_DATABASE_URI": "sqlite://", **config})
+    return app
+
+
+def assert_usable(app):
+    """Create the tables and use them through the extension."""
+    with app.app_context():
+        binding = current_binding()
+        binding.models.graph.metadata.create_all(binding.engine)
+        assert set(sa.inspect(binding.engine).get_table_names()) >= TABLES
+        assert GraphService().list() == []
+        binding.engine.dispose()
+
+
+class TestDatabases:
+    def test_flask_sqlalchemy(self):
+        app, db = new_app(), SQLAlchemy()
+        db.init_app(app)
+        CrewExec(app, db=db)
+        assert_usable(app)
+
+    def test_the_extension_may_come_first(self):
+        app, db = new_app(), SQLAlchemy()
+        crewexec = CrewExec(db=db)
+        crewexec.init_app(app)
+        assert app.extensions["sqlalchemy"] is db
+        assert_usable(app)
+
+    def test_flask_sqlalchemy_lite(self):
+        class Base(DeclarativeBase):
+            pass
+
+        app, db = Flask(__name__), LiteSQLAlchemy()
+        app.config["SQLALCHEMY_ENGINES"] = {"default": "sqlite://"}
+        db.init_app(app)
+        CrewExec(app, db=db, metadata=Base.metadata)
+        assert_usable(app)
+
+    def test_flask_sqlalchemy_lite_without_metadata_says_what_to_pass(self):
+        with pytest.raises(RuntimeError, match=r"metadata=Base\.metadata"):
+            CrewExec(db=LiteSQLAlchemy())
+
+    def test_the_applications_own_database_is_found(self):
+        app = new_app()
+        db = SQLAlchemy(app)
+        CrewExec(app)
+        assert db.metadata.tables.keys() >= TABLES
+        assert_usable(app)
+
+    def test_without_any_database_it_brings_one(self):
+        app = new_app()
+        CrewExec(app)
+        assert_usable(app)
+
+    def test_a_bind_key_keeps_the_tables_apart(self):
+        app, db = new_app(SQLALCHEMY_BINDS={"crews": "sqlite://"}), SQLAlchemy()
+        db.init_app(app)
+        CrewExec(app, db=db, bind_key="crews")
+        assert db.metadata.tables.keys().isdisjoint(TABLES)
+        assert_usable(app)
+        with app.app_context():
+            db.engine.dispose()
+
+    def test_another_database_than_the_applications_is_refused(self):
+        app = new_app()
+        SQLAlchemy(app)
+        with pytest.raises(RuntimeError, match="the same 'db'"):
+            CrewExec(app, db=SQLAlchemy())
+
+
+class TestHostsModels:
+    def test_own_columns_and_foreign_keys(self):
+        class Base(DeclarativeBase):
+            pass
+
+        db = SQLAlchemy(model_class=Base)
+
+        class Project(db.Model):
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+        class Execution(ExecutionMixin, db.Model):
+            project_id: Mapped[int | None] = mapped_column(sa.ForeignKey("project.id"))
+
+        class Graph(GraphMixin, db.Model):
+            shared: Mapped[bool] = mapped_column(default=False)
+
+        app = new_app()
+        db.init_app(app)
+        crewexec = CrewExec(app, db=db, execution_model=Execution, graph_model=Graph)
+        assert crewexec.models.execution is Execution
+        assert crewexec.models.graph is Graph
+        names = {index.name for index in Execution.__table__.indexes}
+        assert "ix_crewexec_execution_owner" in names
+        assert_usable(app)
+
+    def test_other_classes_for_the_same_database_are_refused(self):
+        class Base(DeclarativeBase):
+            pass
+
+        db = SQLAlchemy(model_class=Base)
+        CrewExec(db=db)
+
+        class Other(DeclarativeBase):
+            pass
+
+        class Execution(ExecutionMixin, Other):
+            pass
+
+        with pytest.raises(RuntimeError, match="already declared"):
+            CrewExec(db=db, execution_model=Execution)
+
+    def test_another_table_name_is_refused(self):
+        class Base(DeclarativeBase):
+            pass
+
+        class Execution(ExecutionMixin, Base):
+            __tablename__ = "runs"
+
+        with pytest.raises(RuntimeError, match="__tablename__"):
+            CrewExec(db=SQLAlchemy(model_class=Base), execution_model=Execution)
+
+
+@pytest.mark.filterwarnings("ignore:'get_engine' is deprecated")  # Flask-Migrate's env.py
+def test_migrations_see_our_tables_and_then_nothing_to_do(tmp_path):
+    app = new_app(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/db.sqlite")
+    db = SQLAlchemy(app)
+    CrewExec(app, db=db)
+    Migrate(app, db)
+    directory = str(tmp_path / "migrations")
+    with app.app_context():
+        init(directory)
+        migrate(directory)
+        upgrade(directory)
+        assert set(sa.inspect(db.engine).get_table_names()) >= TABLES
+        with db.engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert compare_metadata(context, db.metadata) == []
+        (script,) = (tmp_path / "migrations" / "versions").glob("*.py")
+        assert "flask_crewexec" not in script.read_text()
+        db.engine.dispose()
+
+
+class TestSeveral:
+    def test_two_applications_of_one_factory_do_not_mix(self):
+        db = SQLAlchemy()
+        crewexec = CrewExec(db=db)
+        apps = []
+        for prefix in ("/one", "/two"):
+            app = new_app(CREWEXEC_URL_PREFIX=prefix)
+            db.init_app(app)
+            crewexec.init_app(app)
+            apps.append(app)
+        for app, prefix in zip(apps, ("/one", "/two"), strict=True):
+            with app.app_context():
+                assert current_binding().settings.url_prefix == prefix
+            assert app.test_client().get(f"{prefix}/health/live").status_code == 200
+            assert app.extensions["celery"].flask_app is app
+        assert apps[0].extensions["celery"] is not apps[1].extensions["celery"]
+
+    def test_one_application_takes_one(self):
+        app = new_app()
+        CrewExec(app)
+        with pytest.raises(RuntimeError, match="already"):
+            CrewExec(app)
+
+
+class TestMisuse:
+    def test_outside_of_a_context(self):
+        with pytest.raises(RuntimeError, match="application context"):
+            GraphService().list()
+
+    def test_an_application_without_the_extension(self):
+        with (
+            new_app().app_context(),
+            pytest.raises(RuntimeError, match=r"'CrewExec\(app, db=db\)'"),
+        ):
+            GraphService().list()
+
+    def test_models_before_there_is_a_database(self):
+        with pytest.raises(RuntimeError):
+            _ = CrewExec().models
+
+    def test_an_application_of_another_instance(self):
+        app = new_app()
+        CrewExec(app)
+        with app.app_context(), pytest.raises(RuntimeError, match="make only one"):
+            _ = CrewExec().binding
+
+
+class TestCelery:
+    def test_the_hosts_own_celery_app_is_kept_and_extended(self):
+        app = new_app()
+        own = Celery("own", set_as_current=False)
+        own.conf.update(
+            broker_url="redis://example:1/0",
+            task_routes={"mail": {"queue": "mails"}},
+            task_default_queue="mails",
+            beat_schedule={"mail": {"task": "mail", "schedule": 1.0}},
+        )
+        app.extensions["celery"] = own
+        CrewExec(app)
+        assert app.extensions["celery"] is own
+        assert own.conf.broker_url == "redis://example:1/0"
+        assert {queue.name for queue in own.conf.task_queues} == {
+            "mails",
+            "crew_execution",
+            "cleanup",
+        }
+        assert own.conf.task_routes.keys() == {"mail", "crewexec.execution", "crewexec.cleanup"}
+        assert own.conf.beat_schedule.keys() == {"mail", "crewexec-purge"}
+        assert own.conf.broker_transport_options["priority_steps"] == list(range(10))
+
+    def test_priority_levels_that_would_mix_ours_up_are_refused(self):
+        app = new_app(CELERY={"broker_transport_options": {"priority_steps": [0, 5]}})
+        with pytest.raises(ConfigError, match="priority_steps"):
+            CrewExec(app)
+
+    def test_own_settings_are_taken(self):
+        app = new_app(CELERY={"worker_max_tasks_per_child": 7})
+        CrewExec(app)
+        assert app.extensions["celery"].conf.worker_max_tasks_per_child == 7
+
+
+def test_the_web_process_never_imports_crewai():
+    program = """
+import sys
+from flask import Flask
+from flask_crewexec import CrewExec
+app = Flask("host")
+app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", CREWEXEC_ALLOW_ANONYMOUS=True)
+app.config["CELERY_BROKER_URL"] = app.config["CELERY_RESULT_BACKEND"] = "redis://127.0.0.1:9/0"
+crewexec = CrewExec(app)
+crewexec.llm("default", "m", api_key="k")
+with app.app_context():
+    crewexec.models.graph.metadata.create_all(crewexec.binding.engine)
+client = app.test_client()
+graph = {"version": 1, "name": "g", "edges": [{"source": "a", "target": "t"}], "nodes": [
+    {"id": "a", "type": "agent", "data": {"role": "r", "goal": "g"}},
+    {"id": "t", "type": "task", "data": {"description": "d", "expected_output": "e"}}]}
+id = client.post("/crewexec/graphs", json=graph).json["id"]
+assert client.post("/crewexec/executions", json={"graph_id": id}).status_code == 503
+seen = set()
+for rule in app.url_map.iter_rules():
+    if rule.endpoint.startswith("crewexec"):
+        path = rule.rule.replace("<uuid:graph_id>", id).replace("<uuid:execution_id>", id)
+        for method in rule.methods:
+            seen.add(client.open(path, method=method, json=graph).status_code)
+assert {200, 404} <= seen and 500 not in seen, seen
+app.test_cli_runner().invoke(args=["crewexec", "--help"])
+loaded = [name for name in sys.modules if name.split(".")[0] in ("crewai", "openai", "litellm")]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_the_package_exports_what_users_import():
+    import flask_crewexec
+
+    exported = {name for name in vars(flask_crewexec) if name[0].isupper() or name[0] == "c"}
+    assert exported >= {
+        "AsyncExecutionService",
+        "CrewExec",
+        "CrewExecError",
+        "ExecutionContext",
+        "ExecutionMixin",
+        "GraphMixin",
+        "GraphService",
+        "Identity",
+        "State",
+        "current_execution",
+    }

@@ -1,0 +1,64 @@
+"""Registering tools and models."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_crewexec import CrewExec
+
+
+@pytest.fixture
+def crewexec():
+    return CrewExec()
+
+
+class TestTools:
+    def test_the_function_stays_usable(self, crewexec):
+        @crewexec.tool("double")
+        def double(number: int) -> int:
+            """Double a number."""
+            return 2 * number
+
+        assert double(2) == 4
+
+    @pytest.mark.parametrize("name", ["", "Double", "9lives", "a b", "a.b", "a" * 65, "é"])
+    def test_names_that_models_could_not_call(self, crewexec, name):
+        with pytest.raises(ValueError, match="cannot be called"):
+            crewexec.tool(name, description="d")(lambda: None)
+
+    def test_a_name_is_taken_once(self, crewexec):
+        crewexec.tool("one", description="d")(lambda: None)
+        with pytest.raises(ValueError, match="There is a tool called 'one' already"):
+            crewexec.tool("one", description="d")(lambda: None)
+
+    def test_the_model_must_be_told_what_it_does(self, crewexec):
+        with pytest.raises(ValueError, match="description"):
+            crewexec.tool("one")(lambda: None)
+
+    def test_the_model_must_be_told_the_types(self, crewexec):
+        with pytest.raises(ValueError, match=r"Parameter 'x'.*annotation"):
+            crewexec.tool("one", description="d")(lambda x: x)
+
+    def test_every_parameter_needs_a_name(self, crewexec):
+        with pytest.raises(ValueError, match=r"takes '\*args'"):
+            crewexec.tool("one", description="d")(lambda *args: args)
+
+
+class TestModels:
+    def test_a_key_or_an_address_is_needed(self, crewexec):
+        with pytest.raises(ValueError, match=r"needs an 'api_key'.*'base_url'"):
+            crewexec.llm("default", "gpt-4o-mini")
+
+    def test_the_key_is_never_shown(self, crewexec):
+        crewexec.llm("default", "gpt-4o-mini", api_key="sk-secret")
+        assert "sk-secret" not in repr(crewexec._registry.models)
+
+    def test_a_key_may_be_asked_for_later(self, crewexec):
+        crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
+        assert crewexec._registry.models["default"].secret() == "sk-later"
+
+
+def test_there_is_one_identity_loader(crewexec):
+    crewexec.identity_loader(lambda: None)
+    with pytest.raises(RuntimeError, match="already"):
+        crewexec.identity_loader(lambda: None)

@@ -1,0 +1,80 @@
+"""Reading ``CREWEXEC_`` and ``CELERY_`` settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from flask import Config
+
+from flask_crewexec.errors import ConfigError
+from flask_crewexec.settings import redis_url
+from flask_crewexec.settings import Settings
+
+
+def read(**config):
+    return Settings.from_config(Config("", {f"CREWEXEC_{k}": v for k, v in config.items()}))
+
+
+def test_defaults_are_written_back():
+    config = Config("")
+    settings = Settings.from_config(config)
+    assert config["CREWEXEC_URL_PREFIX"] == settings.url_prefix == "/crewexec"
+    assert config["CREWEXEC_KEEP_FOR"] == dt.timedelta(days=30)
+
+
+def test_given_values_win():
+    assert read(URL_PREFIX="/crews", KEEP_FOR=dt.timedelta(days=1)).url_prefix == "/crews"
+
+
+def test_unknown_settings_are_refused_by_name():
+    with pytest.raises(ConfigError, match=r"CREWEXEC_ALOW_ANONYMOUS, CREWEXEC_COLOUR"):
+        read(ALOW_ANONYMOUS=True, COLOUR="red")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("MAX_BODY_BYTES", 0),
+        ("MAX_BODY_BYTES", -1),
+        ("MAX_BODY_BYTES", "1"),
+        ("MAX_BODY_BYTES", True),
+        ("MAX_BODY_BYTES", 1.5),
+        ("ALLOW_ANONYMOUS", 1),
+        ("ALLOW_ANONYMOUS", "yes"),
+        ("KEEP_FOR", 30),
+        ("KEEP_FOR", dt.timedelta()),
+        ("BROKER_TIMEOUT", 0.0),
+        ("URL_PREFIX", "crews"),
+        ("URL_PREFIX", "/crews/"),
+        ("URL_PREFIX", None),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused_by_name(key, value):
+    with pytest.raises(ConfigError, match=f"CREWEXEC_{key}"):
+        read(**{key: value})
+
+
+def test_a_whole_number_serves_as_seconds():
+    assert read(BROKER_TIMEOUT=2).broker_timeout == 2
+
+
+class TestRedisUrl:
+    @pytest.fixture(autouse=True)
+    def _environment(self, monkeypatch):
+        monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+
+    def test_config_wins_over_the_environment(self, monkeypatch):
+        monkeypatch.setenv("CELERY_BROKER_URL", "redis://environment/0")
+        config = Config("", {"CELERY_BROKER_URL": "redis://config/0"})
+        assert redis_url(config, "CELERY_BROKER_URL") == "redis://config/0"
+
+    def test_the_environment_wins_over_the_default(self, monkeypatch):
+        assert redis_url(Config(""), "CELERY_BROKER_URL") == "redis://localhost:6379/0"
+        monkeypatch.setenv("CELERY_BROKER_URL", "redis://environment/0")
+        assert redis_url(Config(""), "CELERY_BROKER_URL") == "redis://environment/0"
+
+    @pytest.mark.parametrize("value", ["localhost", 6379])
+    def test_no_url_is_refused(self, value):
+        with pytest.raises(ConfigError, match="CELERY_BROKER_URL"):
+            redis_url(Config("", {"CELERY_BROKER_URL": value}), "CELERY_BROKER_URL")
