@@ -49,8 +49,7 @@ class _Life:
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once, before the pool forks: its children then share the memory."""
         if instance.app is self._celery and EXECUTION_QUEUE in _queues(instance):
-            from .runtime import runner  # noqa: F401
-
+            _import_runtime()
             gc.collect()
             gc.freeze()
 
@@ -118,6 +117,15 @@ class Heartbeat(threading.Thread):
         worker = binding.models.worker
         with binding.session() as session, session.begin():
             session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
+
+
+def _import_runtime() -> None:
+    """Import what runs crews, or end the worker: Celery would only log what a signal raises."""
+    try:
+        from .runtime import runner  # noqa: F401
+    except Exception as error:
+        log.critical("This worker cannot run crews.", exc_info=True)
+        raise SystemExit(f"CrewAI cannot be loaded: {error}") from error
 
 
 def _queues(worker: t.Any) -> set[str]:

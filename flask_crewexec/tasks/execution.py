@@ -32,13 +32,15 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     :raises ValidationError: if the event has another form.
     :raises NotFound: if no attempt is named and there is no such execution.
     """
+    from ..runtime.runner import run_attempt  # imports crewai, so in workers only
+
     order = _schema.load(event)
     binding = current_binding()
     execution_id = order["execution_id"]
     attempt = order["attempt"] or _current_attempt(binding, execution_id)
     claim = _claim(binding, execution_id, attempt)
-    outcome = "not-claimed" if claim is None else _run(binding, claim)
-    return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
+    outcome = (run_attempt(binding, claim) or "taken-away") if claim else "not-claimed"
+    return {"execution_id": str(execution_id), "attempt": attempt, "outcome": str(outcome)}
 
 
 def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | None:
@@ -48,12 +50,6 @@ def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | N
     if claim is None:
         log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     return claim
-
-
-def _run(binding: Binding, claim: Claim) -> str:
-    from ..runtime.runner import run_attempt  # imports crewai, so in workers only
-
-    return str(run_attempt(binding, claim) or "taken-away")
 
 
 def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:
