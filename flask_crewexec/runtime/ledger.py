@@ -1,13 +1,12 @@
 """What one run has to write down: steps, usage and history, under the run's claim.
 
-Events and usage are collected and written together, either with the next change of a step or
-when a second has passed, so that watching a run costs little.
+Events and usage are collected and written together, with the next change of a step or before the
+run waits for a model or a tool, so that watching it costs little and shows what it waits for.
 """
 
 from __future__ import annotations
 
 import functools
-import time
 import typing as t
 from collections.abc import Callable
 
@@ -24,7 +23,6 @@ from ..models import Usage
 from ..states import Claim
 
 Values = dict[str, t.Any]
-FLUSH_SECONDS: t.Final = 1.0
 
 
 class Ledger:
@@ -39,7 +37,6 @@ class Ledger:
         self._claim = claim
         self._entries: list[Entry] = []
         self._usage: dict[int | None, Usage] = {}
-        self._written_at = time.monotonic()
 
     def note(self, type: str, **data: object) -> None:
         """Add an event to the history."""
@@ -49,10 +46,9 @@ class Ledger:
         """Count *usage* for the execution and for the step at *position*."""
         self._usage[position] = self._usage.get(position, Usage()).plus(usage)
 
-    def write_if_due(self) -> None:
-        """Write what was collected, unless that was done a moment ago."""
-        if self._entries and time.monotonic() - self._written_at >= FLUSH_SECONDS:
-            self._commit({}, None)
+    def write(self) -> None:
+        """Write what was collected."""
+        self._commit({}, None)
 
     def write_step(self, position: int, step: Values, execution: Values) -> None:
         """Write a change of a step and of the execution, with all that was collected."""
@@ -81,7 +77,6 @@ class Ledger:
                 change(session)
         self._entries.clear()
         self._usage.clear()
-        self._written_at = time.monotonic()
 
     def _write_collected(self, session: Session, execution: Values) -> None:
         models, claim = self._binding.models, self._claim

@@ -61,7 +61,6 @@ class Progress:
         try:
             with self._lock:
                 handle(self, source, event)
-                self._ledger.write_if_due()
         except ClaimLost as error:
             self._guards.stop(RunTakenAway(str(error)))
         except Exception:
@@ -98,6 +97,7 @@ class Progress:
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()
         self._ledger.note("model_call_started", model=event.model, agent=event.agent_role)
+        self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = _usage(event.usage or {})
@@ -118,6 +118,7 @@ class Progress:
 
     def _tool_started(self, source: object, event: t.Any) -> None:
         self._ledger.note("tool_started", tool=event.tool_name, agent=event.agent_role)
+        self._ledger.write()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
         output = shorten(str(event.output), self._settings.max_event_chars)

@@ -29,7 +29,7 @@ class TestSetup:
         assert len(model.calls) == 2
 
     def test_operators_see_the_tasks_and_the_worker(self, celery_setup, api, app):
-        inspect = celery_setup.app.control.inspect()
+        inspect = celery_setup.app.control.inspect(timeout=10, limit=1)
         (registered,) = inspect.registered().values()
         assert {"crewexec.execution", "crewexec.cleanup"} <= set(registered)
         wait_until(lambda: api("GET", "/queues").json["workers"], what="a heartbeat")
