@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from celery import Celery
 from flask import current_app
 from flask import Flask
+from sqlalchemy.orm import scoped_session
 from sqlalchemy.orm import Session
 
 from .identity import IdentityLoader
@@ -40,6 +41,7 @@ class Binding:
     bind_key: str | None
     celery: Celery
     registry: Registry
+    """Shared by all applications of one :class:`~flask_crewexec.CrewExec`."""
     identity_loaders: list[IdentityLoader]
     """At most one; a list because it may be registered after the application."""
 
@@ -58,16 +60,21 @@ class Binding:
         """
         return Session(self.engine, expire_on_commit=False, autoflush=False)
 
+    def host_session(self) -> Session | None:
+        """Return the host's own session of the current context, if its database has one."""
+        session = getattr(self.database, "session", None)
+        return session() if isinstance(session, scoped_session) else session
+
 
 def current_binding() -> Binding:
     """Return the binding of the current application.
 
     :raises RuntimeError: outside of an application context, or without the extension.
     """
-    extension = current_app.extensions.get("crewexec")
-    if extension is None:
+    binding = current_app.extensions.get("crewexec")
+    if binding is None:
         raise RuntimeError(
             "This application has no 'CrewExec'. Call 'CrewExec(app, db=db)', or 'init_app(app)'"
             " in your application factory."
         )
-    return t.cast(Binding, extension.binding)
+    return t.cast(Binding, binding)

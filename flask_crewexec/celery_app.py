@@ -15,20 +15,23 @@ from collections.abc import Mapping
 from celery import Celery
 from celery import Task
 from flask import Flask
+from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
+from kombu.pools import producers
 
+from .binding import Binding
 from .errors import BrokerUnavailable
 from .errors import ConfigError
+from .settings import check_broker_url
 from .settings import redis_url
 from .settings import Settings
+from .states import PRIORITIES
 
 EXECUTION_QUEUE = "crew_execution"
 CLEANUP_QUEUE = "cleanup"
 EXECUTION_TASK = "crewexec.execution"
 CLEANUP_TASK = "crewexec.cleanup"
-PRIORITIES = range(1, 11)
-"""1 is the most urgent."""
 
 
 class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -39,6 +42,15 @@ class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
     def __call__(self, *args: object, **kwargs: object) -> object:
         with self.app.flask_app.app_context():
             return self.run(*args, **kwargs)
+
+
+class WakeUpTask(FlaskTask):
+    """A task whose message may be lost or doubled, since the database knows what is to be done."""
+
+    abstract = True
+    acks_late = False
+    reject_on_worker_lost = False
+    ignore_result = True
 
 
 def bind_celery(app: Flask, settings: Settings) -> Celery:
@@ -76,13 +88,12 @@ def _new_celery(app: Flask, settings: Settings) -> Celery:
 
 def _add_our_part(celery: Celery, settings: Settings) -> None:
     conf = celery.conf
+    check_broker_url(conf.broker_url)
     conf.update(
-        task_acks_late=False,
-        task_reject_on_worker_lost=False,
         worker_disable_prefetch=True,
         task_queues=_with_our_queues(conf.task_queues, conf.task_default_queue),
         task_routes={**_routes_of(conf.task_routes), **_ROUTES},
-        broker_transport_options=_transport_options(conf.broker_transport_options, settings),
+        broker_transport_options=_transport_options(conf.broker_transport_options),
         beat_schedule={**conf.beat_schedule, **_beat_schedule(settings)},
     )
 
@@ -102,6 +113,11 @@ def _routes_of(routes: object) -> Mapping[str, t.Any]:
 
 
 def _with_our_queues(queues: object, default: str) -> list[Queue]:
+    if queues and not _are_queues(queues):
+        raise ConfigError(
+            "'task_queues' of your Celery app must be a list of 'kombu.Queue', so that 'CrewExec'"
+            " can add its own."
+        )
     ours = [Queue(name, routing_key=name) for name in (EXECUTION_QUEUE, CLEANUP_QUEUE)]
     if not queues:
         hosts = [] if default == EXECUTION_QUEUE else [Queue(default, routing_key=default)]
@@ -111,8 +127,13 @@ def _with_our_queues(queues: object, default: str) -> list[Queue]:
     return hosts + ours
 
 
-def _transport_options(given: Mapping[str, t.Any], settings: Settings) -> dict[str, t.Any]:
-    """Ten real priority levels and an answer, good or bad, within *settings.broker_timeout*.
+def _are_queues(queues: object) -> bool:
+    listed = isinstance(queues, list | tuple)
+    return listed and all(isinstance(queue, Queue) for queue in t.cast("list[object]", queues))
+
+
+def _transport_options(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Ten real priority levels.
 
     Without ``priority_steps`` Celery folds ten priorities into four. kombu maps 0, the most
     urgent, to the bare list and the others to ``queue:N``.
@@ -124,13 +145,7 @@ def _transport_options(given: Mapping[str, t.Any], settings: Settings) -> dict[s
                 f"'broker_transport_options[{key!r}]' of your Celery app must be {value!r}:"
                 " 'CrewExec' needs ten priority levels."
             )
-    limits = {
-        "socket_timeout": settings.broker_timeout,
-        "socket_connect_timeout": settings.broker_timeout,
-        "max_retries": 0,  # else kombu goes on trying to connect for 4 s
-        "visibility_timeout": 3600,
-    }
-    return {**limits, **given, **ours}
+    return {"visibility_timeout": 3600, **given, **ours}
 
 
 def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
@@ -144,7 +159,7 @@ def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
     }
 
 
-def publish(celery: Celery, execution_id: uuid.UUID, attempt: int, priority: int) -> None:
+def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: int) -> None:
     """Tell the workers that an attempt waits in the database.
 
     :raises BrokerUnavailable: if the broker did not confirm the message in time; it may have
@@ -152,17 +167,31 @@ def publish(celery: Celery, execution_id: uuid.UUID, attempt: int, priority: int
     """
     event = {"execution_id": str(execution_id), "attempt": attempt}
     try:
-        celery.tasks[EXECUTION_TASK].apply_async(
-            (event,),
-            task_id=task_id(execution_id, attempt),
-            priority=PRIORITIES.index(priority),
-            retry=False,
-            ignore_result=True,
-        )
+        with producers[_impatient(binding)].acquire(block=True) as producer:
+            binding.celery.tasks[EXECUTION_TASK].apply_async(
+                (event,),
+                task_id=task_id(execution_id, attempt),
+                priority=PRIORITIES.index(priority),
+                producer=producer,
+                retry=False,
+                ignore_result=True,
+            )
     except OperationalError as error:
         raise BrokerUnavailable(
             "The message broker did not answer, so nothing was queued. Try again in a moment."
         ) from error
+
+
+def _impatient(binding: Binding) -> Connection:
+    """Return a connection on which every answer, good or bad, comes soon.
+
+    Celery's own connections are left alone: remote control may wait longer for its answers.
+    """
+    timeouts = dict.fromkeys(
+        ("socket_timeout", "socket_connect_timeout"), binding.settings.broker_timeout
+    )
+    once = {"max_retries": 0}  # else kombu goes on trying to connect for 4 s
+    return binding.celery.connection_for_write(transport_options={**timeouts, **once})
 
 
 def task_id(execution_id: uuid.UUID, attempt: int) -> str:
@@ -173,21 +202,21 @@ def task_id(execution_id: uuid.UUID, attempt: int) -> str:
     return str(execution_id) if attempt == 1 else f"{execution_id}.{attempt}"
 
 
-def ping(celery: Celery) -> None:
+def ping(binding: Binding) -> None:
     """Ask the broker for a sign of life.
 
     :raises BrokerUnavailable: if it does not give one in time.
     """
-    with _broker_client(celery) as client:
+    with _broker_client(binding) as client:
         client.ping()
 
 
-def queue_depths(celery: Celery) -> dict[str, dict[int, int]]:
+def queue_depths(binding: Binding) -> dict[str, dict[int, int]]:
     """Return how many messages wait in each queue, by priority from 1 to 10.
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    with _broker_client(celery) as client:
+    with _broker_client(binding) as client:
         return {
             queue: {priority: client.llen(_list_name(queue, priority)) for priority in PRIORITIES}
             for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
@@ -195,8 +224,8 @@ def queue_depths(celery: Celery) -> dict[str, dict[int, int]]:
 
 
 @contextlib.contextmanager
-def _broker_client(celery: Celery) -> Iterator[t.Any]:
-    connection = celery.connection_for_write()
+def _broker_client(binding: Binding) -> Iterator[t.Any]:
+    connection = _impatient(binding)
     try:
         with connection:
             yield connection.default_channel.client

@@ -6,10 +6,12 @@ import json
 import typing as t
 
 import click
+from celery import Celery
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 from marshmallow import ValidationError
 
+from .binding import current_binding
 from .errors import CrewExecError
 from .tasks import HANDLERS
 
@@ -36,7 +38,7 @@ _commands = AppGroup("crewexec")
 @click.pass_obj
 def worker(info: ScriptInfo, options: tuple[str, ...]) -> None:
     """Run a worker; takes every option of 'celery worker'."""
-    info.load_app().extensions["celery"].worker_main(["worker", *options])
+    _celery(info).worker_main(["worker", *options])
 
 
 @_commands.command("beat", **_PASS_THROUGH)
@@ -44,7 +46,7 @@ def worker(info: ScriptInfo, options: tuple[str, ...]) -> None:
 @click.pass_obj
 def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
     """Send the periodic tasks; takes every option of 'celery beat'."""
-    info.load_app().extensions["celery"].start(["beat", *options])
+    _celery(info).start(["beat", *options])
 
 
 @_commands.command("invoke")
@@ -57,13 +59,21 @@ def invoke(task: str, event: str) -> None:
     """
     try:
         answer = HANDLERS[task](_parse(event))
-    except (CrewExecError, ValidationError, TypeError, ValueError) as error:
+    except (CrewExecError, ValidationError) as error:
         raise click.ClickException(f"The event is not one for '{task}': {error}") from error
     click.echo(json.dumps(answer))
 
 
 def _parse(event: str) -> dict[str, t.Any]:
-    parsed = json.loads(event)
+    try:
+        parsed = json.loads(event)
+    except ValueError as error:
+        raise ValidationError(f"it is no JSON: {error}") from error
     if not isinstance(parsed, dict):
-        raise TypeError("it must be a JSON object.")
+        raise ValidationError("it must be a JSON object")
     return parsed
+
+
+def _celery(info: ScriptInfo) -> Celery:
+    with info.load_app().app_context():
+        return current_binding().celery

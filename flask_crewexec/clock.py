@@ -17,6 +17,9 @@ def as_utc(moment: None) -> None: ...
 def as_utc(moment: dt.datetime | None) -> dt.datetime | None:
     """Return *moment*, as read from the database, with its time zone.
 
-    SQLite keeps none, so it is put back; we only ever write UTC.
+    SQLite keeps none, so it is put back; we only ever write UTC. PostgreSQL answers in the time
+    zone of its connection.
     """
-    return moment.replace(tzinfo=dt.UTC) if moment and moment.tzinfo is None else moment
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)

@@ -7,6 +7,7 @@
     ├── InvalidGraph           a graph document with problems
     ├── InvalidInputs          inputs that do not fit the graph
     ├── InvalidPriority        a priority outside 1..10
+    ├── InvalidRequest         any other value that cannot be used
     ├── NotFound               no such graph or execution, or somebody else's
     ├── WrongState             the execution's state does not allow it
     ├── BrokerUnavailable      the message could not be sent
@@ -17,8 +18,12 @@ Each class carries the stable ``code`` and the HTTP ``status`` that clients see.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Iterable
+
+MAX_PROBLEMS: t.Final = 100
+"""How many problems are listed at most, so that an answer does not dwarf what was sent."""
 
 
 class Problem(t.NamedTuple):
@@ -39,10 +44,18 @@ class CrewExecError(Exception):
     status: t.ClassVar[int] = 500
     title: t.ClassVar[str] = "The request failed"
 
-    def __init__(self, detail: str, problems: Sequence[Problem] = ()) -> None:
+    def __init__(self, detail: str, problems: Iterable[Problem] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.problems = tuple(problems)
+        self.problems = _first_of(problems)
+
+
+def _first_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    first = tuple(itertools.islice(problems, MAX_PROBLEMS + 1))
+    if len(first) <= MAX_PROBLEMS:
+        return first
+    detail = f"There are more than these {MAX_PROBLEMS} problems. Correct these first."
+    return (*first[:MAX_PROBLEMS], Problem("", "too-many-problems", detail))
 
 
 class ConfigError(CrewExecError, RuntimeError):
@@ -74,6 +87,14 @@ class InvalidPriority(CrewExecError):
     code = "invalid-priority"
     status = 422
     title = "The priority is not valid"
+
+
+class InvalidRequest(CrewExecError):
+    """A value cannot be used as it is; ``problems`` names it."""
+
+    code = "invalid-request"
+    status = 422
+    title = "The request is not valid"
 
 
 class NotFound(CrewExecError):

@@ -58,6 +58,11 @@ def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list
     ]
 
 
+def clean(text: str) -> str:
+    """Return *text* without halves of characters, which no database stores."""
+    return text.encode(errors="replace").decode()
+
+
 def shorten(text: str, limit: int) -> str:
     """Return *text*, cut to *limit* characters with a sign that it was cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

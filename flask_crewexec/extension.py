@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from flask import current_app
 from flask import Flask
 
 from .binding import Binding
+from .binding import current_binding
 from .binding import Database
 from .celery_app import bind_celery
 from .cli import command_group
@@ -21,7 +20,7 @@ from .models import GraphMixin
 from .models import Models
 from .registry import ModelSpec
 from .registry import Registry
-from .registry import Secret
+from .registry import Setting
 from .registry import ToolFunction
 from .registry import ToolSpec
 from .settings import Settings
@@ -73,7 +72,6 @@ class CrewExec:
         self._execution_model = execution_model
         self._registry = Registry()
         self._identity_loaders: list[IdentityLoader] = []
-        self._bindings: WeakKeyDictionary[Flask, Binding] = WeakKeyDictionary()
         self._db = db
         self._models = None if db is None else self._declare_models(db)
         if app is not None:
@@ -92,7 +90,7 @@ class CrewExec:
         settings = Settings.from_config(app.config)
         database = self._database_of(app)
         celery = bind_celery(app, settings)
-        self._bindings[app] = Binding(
+        app.extensions["crewexec"] = Binding(
             settings=settings,
             models=self._declare_models(database),
             database=database,
@@ -101,7 +99,6 @@ class CrewExec:
             registry=self._registry,
             identity_loaders=self._identity_loaders,
         )
-        app.extensions["crewexec"] = self
         register_tasks(celery)
         connect_signals(celery)
         app.register_blueprint(create_blueprint(settings))
@@ -111,16 +108,16 @@ class CrewExec:
     def binding(self) -> Binding:
         """What we know of the current application.
 
-        :raises RuntimeError: outside of an application context, or if :meth:`init_app` was not
-            called for the application.
+        :raises RuntimeError: outside of an application context, or if the application belongs to
+            another 'CrewExec'.
         """
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        if app not in self._bindings:
+        binding = current_binding()
+        if binding.registry is not self._registry:
             raise RuntimeError(
-                "This 'CrewExec' does not know the current application: call 'init_app(app)' on"
-                " it, and make only one 'CrewExec'."
+                "This 'CrewExec' does not know the current application: make only one, and call"
+                " 'init_app(app)' on it."
             )
-        return self._bindings[app]
+        return binding
 
     @property
     def models(self) -> Models:
@@ -149,11 +146,11 @@ class CrewExec:
     def llm(
         self,
         name: str,
-        model: str,
+        model: Setting,
         *,
         provider: str = "openai",
-        base_url: str | None = None,
-        api_key: Secret | None = None,
+        base_url: Setting | None = None,
+        api_key: Setting | None = None,
         timeout: float | None = None,
         **options: t.Any,
     ) -> None:
@@ -165,7 +162,8 @@ class CrewExec:
         :param provider: one that CrewAI knows; ``"openai"`` is also right for every server that
             speaks OpenAI's protocol, such as vLLM or llama.cpp.
         :param base_url: where the server is, if not at the provider's own address.
-        :param api_key: the key, or a function that returns it when a run begins.
+        :param api_key: the key. Like *model* and *base_url* it may be a function without arguments,
+            called in an application context when a run begins: ``lambda: current_app.config[…]``.
         :param timeout: seconds that one call may take, instead of ``CREWEXEC_LLM_TIMEOUT``.
         :param options: what else ``crewai.LLM`` takes, such as ``temperature``.
         :raises ValueError: if the name is taken or nobody could reach the model.
@@ -190,18 +188,23 @@ class CrewExec:
         :raises RuntimeError: if there is one already.
         """
         if self._identity_loaders:
-            raise RuntimeError("There is an identity loader already; an application has one.")
+            raise RuntimeError(
+                "There is an identity loader already. Register one, where 'CrewExec' is made, and"
+                " not in an application factory, which may run twice."
+            )
         self._identity_loaders.append(loader)
         return loader
 
     def _database_of(self, app: Flask) -> Database:
-        """Return the database of *app*, which may be the one that we were made with."""
+        """Return the database of *app*: the one that we were made with, the app's, or a new one."""
         existing = t.cast("Database | None", app.extensions.get("sqlalchemy"))
-        if existing is None:
-            database = self._db or _new_database()
+        if self._db is None and existing is None:
+            database = _new_database()
             database.init_app(app)
             return database
-        if self._db is not None and existing is not self._db:
+        if self._db is None or existing is None:
+            return t.cast(Database, self._db or existing)
+        if existing is not self._db:
             raise RuntimeError(
                 "This application's database is not the one that 'CrewExec' was made with. Pass"
                 " the same 'db' to both, or none to 'CrewExec'."

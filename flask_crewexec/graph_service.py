@@ -20,6 +20,10 @@ from .models import GraphMixin
 from .models import GraphVersionMixin
 from .ownership import Asker
 from .ownership import owned
+from .schemas import load
+from .schemas import OwnerSchema
+from .schemas import PageQuerySchema
+from .schemas import VersionQuerySchema
 
 Id = uuid.UUID | str
 
@@ -49,13 +53,13 @@ class GraphService:
         """Store a new graph that belongs to *user_id*.
 
         :raises InvalidGraph: with every problem of the document.
+        :raises InvalidRequest: if *user_id* names nobody.
         """
+        owner = load(OwnerSchema(), {"user_id": user_id})["user_id"]
         parsed = self.validate(document)
         binding = current_binding()
-        graph = binding.models.graph(
-            id=uuid7(), owner_id=str(user_id), name=parsed.name, latest_version=1
-        )
-        version = _new_version(binding, graph.id, 1, document, str(user_id))
+        graph = binding.models.graph(id=uuid7(), owner_id=owner, name=parsed.name, latest_version=1)
+        version = _new_version(binding, graph.id, 1, document, owner)
         with binding.session() as session, session.begin():
             session.add(graph)
             session.flush()
@@ -66,23 +70,29 @@ class GraphService:
         """Return a graph with its newest version, or with the one that is asked for.
 
         :raises NotFound: if there is none, or not for *asker*.
+        :raises InvalidRequest: if *version* is no version's number.
         """
+        number = load(VersionQuerySchema(), {"version": version})["version"]
         binding = current_binding()
         with binding.session() as session:
             graph = find_graph(session, binding, graph_id, asker)
-            return StoredGraph(graph, _version(session, binding, graph, version))
+            return StoredGraph(graph, find_version(session, binding, graph, number))
 
     def list(
         self, asker: Asker = None, *, before: uuid.UUID | None = None, limit: int = 50
     ) -> list[GraphMixin]:
-        """Return graphs, newest first, from behind *before*."""
+        """Return graphs, newest first, from behind *before*.
+
+        :raises InvalidRequest: if *limit* is not from 1 to 200.
+        """
+        page = load(PageQuerySchema(), {"before": before, "limit": limit})
         binding = current_binding()
         graph = binding.models.graph
         query = owned(sa.select(graph), graph, asker).where(graph.deleted_at.is_(None))
-        if before is not None:
-            query = query.where(graph.id < before)
+        if page["before"] is not None:
+            query = query.where(graph.id < page["before"])
         with binding.session() as session:
-            return [*session.scalars(query.order_by(graph.id.desc()).limit(limit))]
+            return [*session.scalars(query.order_by(graph.id.desc()).limit(page["limit"]))]
 
     def add_version(
         self, graph_id: Id, document: Mapping[str, t.Any], author_id: object, asker: Asker = None
@@ -92,14 +102,16 @@ class GraphService:
         :raises InvalidGraph: with every problem of the document.
         :raises NotFound: if there is no such graph, or not for *asker*.
         :raises WrongState: if somebody else changed the graph at the same moment.
+        :raises InvalidRequest: if *author_id* names nobody.
         """
+        author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
         parsed = self.validate(document)
         binding = current_binding()
         with binding.session() as session, session.begin():
             graph = find_graph(session, binding, graph_id, asker)
             number = graph.latest_version + 1
             _advance(session, binding, graph, number, parsed.name)
-            version = _new_version(binding, graph.id, number, document, str(author_id))
+            version = _new_version(binding, graph.id, number, document, author)
             session.add(version)
             session.flush()
             session.refresh(graph)
@@ -126,20 +138,19 @@ def find_graph(session: Session, binding: Binding, graph_id: Id, asker: Asker) -
     """
     model = binding.models.graph
     query = owned(sa.select(model), model, asker).where(model.deleted_at.is_(None))
-    graph = session.scalar(query.where(model.id == _as_uuid(graph_id)))
+    graph = session.scalar(query.where(model.id == as_uuid(graph_id, "graph")))
     if graph is None:
         raise NotFound(f"There is no graph '{graph_id}'.")
     return graph
 
 
-def newest_version(session: Session, binding: Binding, graph: GraphMixin) -> GraphVersionMixin:
-    """Return the version that a new execution of *graph* runs."""
-    return _version(session, binding, graph, None)
-
-
-def _version(
-    session: Session, binding: Binding, graph: GraphMixin, number: int | None
+def find_version(
+    session: Session, binding: Binding, graph: GraphMixin, number: int | None = None
 ) -> GraphVersionMixin:
+    """Return a version of *graph*, without a number the newest.
+
+    :raises NotFound: if there is none.
+    """
     key = (graph.id, number or graph.latest_version)
     version = session.get(binding.models.graph_version, key)
     if version is None:
@@ -174,8 +185,12 @@ def _advance(session: Session, binding: Binding, graph: GraphMixin, number: int,
         )
 
 
-def _as_uuid(graph_id: Id) -> uuid.UUID:
+def as_uuid(id: object, kind: str) -> uuid.UUID:
+    """Return the id of something of a *kind* that may come from anywhere.
+
+    :raises NotFound: if it cannot be an id.
+    """
     try:
-        return graph_id if isinstance(graph_id, uuid.UUID) else uuid.UUID(graph_id)
+        return id if isinstance(id, uuid.UUID) else uuid.UUID(str(id))
     except ValueError as error:
-        raise NotFound(f"There is no graph '{graph_id}'.") from error
+        raise NotFound(f"There is no {kind} '{id}'.") from error

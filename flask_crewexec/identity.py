@@ -7,25 +7,49 @@ import typing as t
 import uuid
 from collections.abc import Callable
 
+MAX_USER_ID: t.Final = 255
+
+
+def user_id_text(user_id: object) -> str:
+    """Return a user's id as we store it.
+
+    :raises TypeError: if it is no text, number or UUID: anything else could stand for nobody.
+    :raises ValueError: if it is empty or too long.
+    """
+    if isinstance(user_id, bool) or not isinstance(user_id, str | int | uuid.UUID):
+        raise TypeError(f"A user id is text, a whole number or a UUID, not {user_id!r}.")
+    text = str(user_id)
+    if not 0 < len(text) <= MAX_USER_ID or not text.isprintable():
+        raise ValueError(f"A user id has from 1 to {MAX_USER_ID} printable characters: {text!r}.")
+    return text
+
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """The user behind a request."""
 
     user_id: str
+    """Anything that names a user; numbers and UUIDs become text."""
     may_manage_others: bool = False
     """Whether this user sees and cancels everybody's executions."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "user_id", user_id_text(self.user_id))
 
-Loaded = Identity | str | int | uuid.UUID | None
-IdentityLoader = Callable[[], Loaded]
 
 ANONYMOUS: t.Final = Identity("anonymous")
 """Everybody, where the host has switched anonymous use on."""
 
 
+Loaded = Identity | str | int | uuid.UUID | None
+IdentityLoader = Callable[[], Loaded]
+
+
 def as_identity(loaded: Loaded) -> Identity | None:
-    """Return what a loader returned as an identity; a bare user id means an ordinary user."""
+    """Return what a loader returned as an identity; a bare user id means an ordinary user.
+
+    :raises TypeError: if the loader returned something that names nobody for sure.
+    """
     if loaded is None or isinstance(loaded, Identity):
         return loaded
-    return Identity(str(loaded))
+    return Identity(user_id_text(loaded))

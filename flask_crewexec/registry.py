@@ -8,13 +8,15 @@ the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 import typing as t
 from collections.abc import Callable
 
 ToolFunction = Callable[..., object]
-Secret = str | Callable[[], str]
+Setting = str | Callable[[], str]
+"""A value, or a function that returns it, called in the application context of each run."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -28,24 +30,30 @@ class ToolSpec:
     """What the model is told about it."""
     function: ToolFunction
 
+    @functools.cached_property
+    def hints(self) -> dict[str, t.Any]:
+        """The types of the arguments."""
+        return t.get_type_hints(self.function, include_extras=True)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """How to reach a language model."""
 
     name: str
-    model: str
+    model: Setting
     provider: str
-    base_url: str | None
-    api_key: Secret | None = dataclasses.field(repr=False)
+    base_url: Setting | None = dataclasses.field(repr=False)
+    api_key: Setting | None = dataclasses.field(repr=False)
     timeout: float | None
     """Seconds one call may take; None means ``CREWEXEC_LLM_TIMEOUT``."""
-    options: dict[str, t.Any]
+    options: dict[str, t.Any] = dataclasses.field(repr=False)
     """Sampling and provider options as ``crewai.LLM`` takes them."""
 
-    def secret(self) -> str | None:
-        """Return the API key, asking the host for it if it was registered as a callable."""
-        return self.api_key() if callable(self.api_key) else self.api_key
+
+def value_of(setting: Setting) -> str:
+    """Return a setting's value, asking the host for it if it is a function."""
+    return setting() if callable(setting) else setting
 
 
 class Registry:
@@ -66,6 +74,8 @@ class Registry:
                 f"Tool '{spec.name}' needs a description, or its function a docstring:"
                 " it is all that the model knows about the tool."
             )
+        if inspect.iscoroutinefunction(spec.function):
+            raise ValueError(f"Tool '{spec.name}' must be an ordinary function, not a coroutine.")
         _check_parameters(spec)
         self.tools[spec.name] = spec
 
@@ -90,7 +100,10 @@ def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:
             " underscores, beginning with a letter."
         )
     if name in taken:
-        raise ValueError(f"There is a {kind} called '{name}' already.")
+        raise ValueError(
+            f"There is a {kind} called '{name}' already. Register each once, where 'CrewExec' is"
+            " made, and not in an application factory, which may run twice."
+        )
 
 
 def _check_parameters(spec: ToolSpec) -> None:
@@ -105,3 +118,18 @@ def _check_parameters(spec: ToolSpec) -> None:
                 f"Parameter '{parameter.name}' of tool '{spec.name}' needs a type annotation:"
                 " the model is told the type."
             )
+        if parameter.name.startswith(("_", "model_")):
+            raise ValueError(
+                f"Parameter '{parameter.name}' of tool '{spec.name}' needs another name: those"
+                " that begin with '_' or 'model_' cannot be offered to models."
+            )
+    _check_hints(spec)
+
+
+def _check_hints(spec: ToolSpec) -> None:
+    try:
+        _ = spec.hints
+    except NameError as error:
+        raise ValueError(
+            f"The annotations of tool '{spec.name}' cannot be understood: {error}."
+        ) from error

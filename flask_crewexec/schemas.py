@@ -7,17 +7,25 @@ make them, so the OpenAPI document cannot drift from the routes.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import typing as t
+from collections.abc import Iterator
+from collections.abc import Mapping
 
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
 from . import clock
-from .celery_app import PRIORITIES
+from .errors import InvalidRequest
+from .errors import Problem
+from .graphs.wording import child
+from .identity import user_id_text
+from .states import PRIORITIES
 from .states import State
 
 MAX_PAGE = 200
+MAX_INTEGER = 2**31 - 1
 
 
 class Moment(fields.DateTime):
@@ -27,6 +35,42 @@ class Moment(fields.DateTime):
         self, value: dt.datetime | None, attr: str | None, obj: t.Any, **kwargs: t.Any
     ) -> str | float | None:
         return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
+
+
+class Text(fields.String):
+    """Text that every database stores: no control characters, no half of a surrogate pair."""
+
+    def __init__(self, low: int, high: int, *, lines: bool = False, **options: t.Any) -> None:
+        """Take from *low* to *high* characters; *lines* allows line breaks and tabs."""
+        check = _check_lines if lines else _check_line
+        super().__init__(validate=[validate.Length(low, high), check], **options)
+
+
+# Not validate.Regexp: it would write Python's syntax into the OpenAPI document.
+def _check_line(text: str) -> None:
+    if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):
+        raise ma.ValidationError(
+            "Contains a control character or half of a surrogate pair. Remove it."
+        )
+
+
+def _check_lines(text: str) -> None:
+    _check_line(re.sub(r"[\t\n\r]", " ", text))
+
+
+class UserId(Text):
+    """Whatever names a user for the host."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 255, required=True)
+
+    def _deserialize(
+        self, value: t.Any, attr: str | None, data: Mapping[str, t.Any] | None, **kwargs: t.Any
+    ) -> str:
+        try:
+            return user_id_text(value)
+        except (TypeError, ValueError) as error:
+            raise ma.ValidationError(str(error)) from error
 
 
 class ProblemItemSchema(ma.Schema):
@@ -61,10 +105,11 @@ class QueueRequestSchema(ma.Schema):
         validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
         metadata={"description": "1 is the most urgent"},
     )
-    thread_id = fields.String(
+    thread_id = Text(
+        1,
+        255,
         load_default=None,
         allow_none=True,
-        validate=[validate.Length(1, 255), validate.Regexp(r"[^\x00-\x1f\x7f]+\Z")],
         metadata={"description": "Anything that groups executions, such as a conversation"},
     )
 
@@ -83,7 +128,9 @@ class ExecutionEventSchema(ma.Schema):
     """What wakes a worker up."""
 
     execution_id = fields.UUID(required=True)
-    attempt = fields.Integer(load_default=None, strict=True, validate=validate.Range(1))
+    attempt = fields.Integer(
+        load_default=None, strict=True, validate=validate.Range(1, MAX_INTEGER)
+    )
 
 
 class CleanupEventSchema(ma.Schema):
@@ -98,11 +145,19 @@ class CleanupEventSchema(ma.Schema):
 class CancelRequestSchema(ma.Schema):
     """Why an execution is cancelled."""
 
-    reason = fields.String(
-        load_default=None,
-        allow_none=True,
-        validate=[validate.Length(max=500), validate.Regexp(r"[^\x00]*\Z")],
-    )
+    reason = Text(0, 500, lines=True, load_default=None, allow_none=True)
+
+
+class CancelSchema(CancelRequestSchema):
+    """Who cancels an execution, and why."""
+
+    by = Text(0, 255, load_default=None, allow_none=True)
+
+
+class OwnerSchema(ma.Schema):
+    """Whose something is."""
+
+    user_id = UserId()
 
 
 class PageQuerySchema(ma.Schema):
@@ -119,13 +174,13 @@ class ExecutionQuerySchema(PageQuerySchema):
 
     status = fields.String(validate=validate.OneOf(list(State)))
     graph_id = fields.UUID()
-    thread_id = fields.String(validate=validate.Length(1, 255))
+    thread_id = Text(1, 255, allow_none=True)
 
 
 class EventQuerySchema(ma.Schema):
     """Which events."""
 
-    after = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+    after = fields.Integer(load_default=0, validate=validate.Range(0, MAX_INTEGER))
     limit = fields.Integer(load_default=MAX_PAGE, validate=validate.Range(1, MAX_PAGE))
 
 
@@ -193,7 +248,7 @@ class CancellationSchema(ma.Schema):
 
 
 class ExecutionSchema(ma.Schema):
-    """An execution, without its steps."""
+    """An execution, without what may be large."""
 
     id = fields.UUID()
     graph_id = fields.UUID()
@@ -204,7 +259,6 @@ class ExecutionSchema(ma.Schema):
     priority = fields.Integer()
     attempt = fields.Integer()
     progress = fields.Nested(ProgressSchema)
-    result = fields.Nested(ResultSchema, allow_none=True)
     error = fields.Nested(ErrorSchema, allow_none=True)
     usage = fields.Nested(UsageSchema)
     cancellation = fields.Nested(CancellationSchema, allow_none=True)
@@ -215,9 +269,10 @@ class ExecutionSchema(ma.Schema):
 
 
 class ExecutionStatusSchema(ExecutionSchema):
-    """An execution with its inputs and steps."""
+    """An execution with its inputs, steps and result."""
 
     inputs = fields.Dict()
+    result = fields.Nested(ResultSchema, allow_none=True)
     steps = fields.List(fields.Nested(StepSchema))
 
 
@@ -305,3 +360,33 @@ class HealthSchema(ma.Schema):
 
     status = fields.String()
     checks = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+def load(schema: ma.Schema, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return *values* as *schema* reads them.
+
+    :raises InvalidRequest: with everything that *schema* refuses.
+    """
+    try:
+        return t.cast("dict[str, t.Any]", schema.load(values))
+    except ma.ValidationError as error:
+        raise refusal(error.messages) from error
+
+
+def refusal(messages: object) -> InvalidRequest:
+    """Return the error that marshmallow's *messages* stand for."""
+    problems = [*from_messages(messages)]
+    place = problems[0].pointer.removeprefix("/") or "The request"
+    return InvalidRequest(f"{place}: {problems[0].detail}", problems)
+
+
+def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
+    """Flatten marshmallow's nested messages to problems with JSON pointers."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            yield from from_messages(value, pointer if key == "_schema" else child(pointer, key))
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from from_messages(message, pointer)
+    else:
+        yield Problem(pointer, "invalid-field", str(messages))

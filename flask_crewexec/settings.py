@@ -16,6 +16,7 @@ from flask import Config
 from .errors import ConfigError
 
 PREFIX = "CREWEXEC_"
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
 
@@ -35,6 +36,8 @@ class Settings:
     """Longest text that is kept of one step's output."""
     max_event_chars: int = 2_000
     """Longest text that is kept in one event."""
+    database_patience: float = 30.0
+    """Seconds that a run waits for a database that is away or locked before it gives up."""
     llm_timeout: float = 600.0
     """Seconds that one model call may take unless the model is registered with another value."""
     keep_for: dt.timedelta = dt.timedelta(days=30)
@@ -84,14 +87,29 @@ def _check_type(field: dataclasses.Field[t.Any], value: object) -> None:
     accepted = (int, float) if expected is float else (expected,)
     if type(value) not in accepted:
         raise ConfigError(f"'{key}' must be of type '{expected.__name__}'; it is {value!r}.")
-    if isinstance(value, int | float) and expected is not bool and value <= 0:
+    if isinstance(value, int | float) and expected is not bool and not value > 0:
         raise ConfigError(f"'{key}' must be greater than zero; it is {value!r}.")
     if isinstance(value, dt.timedelta) and value <= dt.timedelta():
         raise ConfigError(f"'{key}' must be longer than zero; it is {value!r}.")
 
 
+def check_broker_url(url: object) -> None:
+    """Check that a broker is a Redis: our priorities and queue depths are made of its lists.
+
+    :raises ConfigError: if it is anything else.
+    """
+    scheme = str(url).partition("://")[0]
+    if scheme not in BROKER_SCHEMES:
+        raise ConfigError(
+            f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"
+            f" {', '.join(BROKER_SCHEMES)}."
+        )
+
+
 def redis_url(config: Config, key: str) -> str:
     """Return ``CELERY_BROKER_URL`` or ``CELERY_RESULT_BACKEND``: config, then environment.
+
+    The key ``CELERY`` of the configuration may still override it.
 
     :raises ConfigError: if the value is no URL.
     """

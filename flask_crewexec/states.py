@@ -27,6 +27,9 @@ from .errors import ClaimLost
 from .models import ExecutionMixin
 from .models import Models
 
+PRIORITIES: t.Final = range(1, 11)
+"""1 is the most urgent."""
+
 
 class State(enum.StrEnum):
     """Where an execution stands."""
@@ -75,8 +78,6 @@ def claim(
             token=token,
             worker=worker,
             started_at=sa.func.coalesce(execution.started_at, clock.now()),
-            finished_at=None,
-            error=None,
         )
     )
     return Claim(execution_id, attempt, token) if _changed_one(session, statement) else None
@@ -178,6 +179,8 @@ def requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
             status=State.QUEUED,
             attempt=former.attempt + 1,
             queued_at=clock.now(),
+            finished_at=None,
+            error=None,
             cancel_requested_at=None,
             cancelled_by=None,
             cancel_reason=None,
@@ -188,11 +191,18 @@ def requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
 
 def withdraw(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
     """Forget an execution whose message could not be sent; False if it arrived after all."""
-    execution = models.execution
-    statement = sa.delete(execution).where(
-        execution.id == execution_id, execution.status == State.QUEUED
+    execution, event = models.execution, models.event
+    # The condition is checked by the first statement, which also locks the row.
+    doomed = (
+        execution.id == execution_id,
+        execution.attempt == 1,
+        execution.status == State.QUEUED,
     )
-    return _changed_one(session, statement)
+    touch = sa.update(execution).where(*doomed).values(token=None)
+    if not _changed_one(session, touch):
+        return False
+    session.execute(sa.delete(event).where(event.execution_id == execution_id))
+    return _changed_one(session, sa.delete(execution).where(*doomed))
 
 
 def withdraw_requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
@@ -209,6 +219,8 @@ def withdraw_requeue(session: Session, models: Models, former: ExecutionMixin) -
             status=former.status,
             attempt=former.attempt,
             queued_at=former.queued_at,
+            finished_at=former.finished_at,
+            error=former.error,
             cancel_requested_at=former.cancel_requested_at,
             cancelled_by=former.cancelled_by,
             cancel_reason=former.cancel_reason,

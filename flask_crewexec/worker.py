@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import typing as t
+import weakref
 
 import sqlalchemy as sa
 from celery import Celery
@@ -24,6 +25,8 @@ from .celery_app import EXECUTION_QUEUE
 log = logging.getLogger(__name__)
 
 CONNECTED = "crewexec_signals"
+LOOK_SECONDS = 0.05
+"""Costs an idle worker under 1 % of a core."""
 
 
 def connect_signals(celery: Celery) -> None:
@@ -36,35 +39,53 @@ class _Life:
     """The signal handlers of one Celery app."""
 
     def __init__(self, celery: Celery) -> None:
-        self._celery = celery
+        # Celery keeps the handlers for ever; the app that they are for may go.
+        self._reference = weakref.ref(celery)
         self._heartbeat: Heartbeat | None = None
+
+    def _is_for(self, celery: object) -> bool:
+        return celery is self._reference()
 
     def connect(self) -> t.Self:
         signals.celeryd_after_setup.connect(self._preload, weak=False)
         signals.worker_process_init.connect(self._forget_connections, weak=False)
+        signals.worker_ready.connect(self._look_often, weak=False)
         signals.worker_ready.connect(self._start_heartbeat, weak=False)
         signals.worker_shutdown.connect(self._stop_heartbeat, weak=False)
         return self
 
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once, before the pool forks: its children then share the memory."""
-        if instance.app is self._celery and EXECUTION_QUEUE in _queues(instance):
+        if self._is_for(instance.app) and EXECUTION_QUEUE in _queues(instance):
             _import_runtime()
             gc.collect()
             gc.freeze()
 
     def _forget_connections(self, **options: object) -> None:
         """Leave the parent's database connections to the parent."""
-        with self._celery.flask_app.app_context():
-            current_binding().engine.dispose(close=False)
+        celery = self._reference()
+        if celery is not None:
+            with celery.flask_app.app_context():
+                for engine in current_binding().database.engines.values():
+                    engine.dispose(close=False)
+
+    def _look_often(self, sender: t.Any, **options: object) -> None:
+        """Fetch the next message as soon as a thread is free.
+
+        Nothing wakes Celery's event loop when a thread ends its task, and without prefetching it
+        would take the next message up to a second later. Pools of processes wake it themselves.
+        """
+        threads = sender.hub is not None and not sender.pool.uses_semaphore
+        if self._is_for(sender.app) and threads:
+            sender.hub.call_repeatedly(LOOK_SECONDS, lambda: None)
 
     def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
-        if sender.app is self._celery:
-            self._heartbeat = Heartbeat(self._celery, sender.controller)
+        if self._is_for(sender.app):
+            self._heartbeat = Heartbeat(sender.app, sender.controller)
             self._heartbeat.start()
 
     def _stop_heartbeat(self, sender: t.Any, **options: object) -> None:
-        if sender.app is self._celery and self._heartbeat is not None:
+        if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
 
 

@@ -75,6 +75,11 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """Raise an error."""
         raise RuntimeError("the tool is broken")
 
+    @crewexec.tool("exit")
+    def exit() -> str:
+        """End the process."""
+        raise SystemExit(1)
+
     @crewexec.tool("wait_for_file")
     def wait_for_file(path: str) -> str:
         """Return as soon as a file is there."""

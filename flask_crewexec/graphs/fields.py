@@ -6,12 +6,14 @@ without a code.
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 
+from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .wording import child
 from .wording import kind_of
@@ -56,10 +58,10 @@ def read_object(
         problems.append(Problem(pointer, "wrong-type", detail))
         return {}
     known = [*fields, *ignored]
+    unknown = (name for name in value if name not in known)
     problems += [
         Problem(child(pointer, name), "unknown-field", _unknown(name, fields))
-        for name in value
-        if name not in known
+        for name in itertools.islice(unknown, MAX_PROBLEMS + 1)
     ]
     right = {}
     for name, field in fields.items():

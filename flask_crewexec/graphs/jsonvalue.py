@@ -9,6 +9,7 @@ import re
 import typing as t
 from collections.abc import Iterator
 
+from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .wording import child
 from .wording import kind_of
@@ -18,6 +19,8 @@ _FLOAT_BITS = 1023
 # PostgreSQL stores neither NUL nor half a surrogate pair; json.loads lets both through.
 _BAD_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
+_Place = tuple["_Place", object] | str
+"""A JSON pointer, or a place and the token below it: joined only where there is a problem."""
 _Issue = tuple[str, str]
 _BAD_TEXT_ISSUE = (
     "bad-text",
@@ -32,27 +35,34 @@ def digest(document: object) -> str:
 
 
 def find_json_problems(value: object, pointer: str = "") -> list[Problem]:
-    """Return what keeps ``value`` from being stored as JSON. Never raises, however odd it is."""
+    """Return what keeps ``value`` from being stored as JSON. Never raises, however odd it is.
+
+    It stops when there are more problems than anybody is told.
+    """
     problems: list[Problem] = []
-    pending = [(pointer, value, 0)]
-    while pending:
+    pending: list[tuple[_Place, object, int]] = [(pointer, value, 0)]
+    while pending and len(problems) <= MAX_PROBLEMS:
         place, item, depth = pending.pop()
         if depth > _DEPTH:
             detail = f"This is nested more than {_DEPTH} levels deep. Flatten it."
-            return [*problems, Problem(place, "too-deep", detail)]
+            return [*problems, Problem(_pointer(place), "too-deep", detail)]
         if issue := _find_issue(item):
-            problems.append(Problem(place, *issue))
+            problems.append(Problem(_pointer(place), *issue))
         else:
-            below = [(inner, member, depth + 1) for inner, member in _members(place, item)]
+            below = [((place, token), member, depth + 1) for token, member in _members(item)]
             pending.extend(reversed(below))
     return problems
 
 
-def _members(pointer: str, value: object) -> Iterator[tuple[str, t.Any]]:
+def _members(value: object) -> Iterator[tuple[object, object]]:
     if isinstance(value, dict):
-        yield from ((child(pointer, key), member) for key, member in value.items())
+        yield from value.items()
     elif isinstance(value, list):
-        yield from ((child(pointer, index), member) for index, member in enumerate(value))
+        yield from enumerate(value)
+
+
+def _pointer(place: _Place) -> str:
+    return place if isinstance(place, str) else child(_pointer(place[0]), place[1])
 
 
 def _find_issue(value: object) -> _Issue | None:

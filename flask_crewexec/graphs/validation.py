@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..errors import InvalidGraph
+from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .build import build_graph
 from .document import Graph
@@ -51,6 +52,12 @@ def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:
 
 def _finish(sketch: Sketch | None, problems: list[Problem]) -> Graph:
     if problems or sketch is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InvalidGraph(f"The graph has {count}: {problems[0].detail}", problems)
+        detail = f"The graph has {_count(problems)}: {problems[0].detail}"
+        raise InvalidGraph(detail, problems)
     return build_graph(sketch)
+
+
+def _count(problems: list[Problem]) -> str:
+    if len(problems) > MAX_PROBLEMS:
+        return f"more than {MAX_PROBLEMS} problems"
+    return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

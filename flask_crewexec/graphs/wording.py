@@ -9,12 +9,16 @@ _QUOTED_AT_MOST = 100
 
 def child(pointer: str, token: object) -> str:
     """Return the JSON pointer to the member ``token`` of what ``pointer`` points to."""
-    return f"{pointer}/{str(token).replace('~', '~0').replace('/', '~1')}"
+    return f"{pointer}/{_cut(str(token)).replace('~', '~0').replace('/', '~1')}"
 
 
 def quote(text: str) -> str:
     """Return ``text`` in quotes, cut when a caller sent something endless."""
-    return f'"{text if len(text) <= _QUOTED_AT_MOST else text[:_QUOTED_AT_MOST] + "…"}"'
+    return f'"{_cut(text)}"'
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _QUOTED_AT_MOST else text[:_QUOTED_AT_MOST] + "…"
 
 
 def listing(names: Iterable[str]) -> str:

@@ -54,6 +54,7 @@ with _without_dotenv():
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
+    from crewai.utilities.i18n import get_i18n
     from crewai_core.lock_store import set_lock_backend
     from crewai_core.printer import set_suppress_console_output
 
@@ -68,6 +69,7 @@ __all__ = (
     "add_stream_sink",
     "crewai",
     "enter_run",
+    "get_i18n",
     "scoped_hooks",
 )
 

@@ -28,6 +28,7 @@ _TIMEOUT: t.Final = Failure("model-timeout", "The model did not answer in time."
 _UNREACHABLE: t.Final = Failure("model-unreachable", "The model could not be reached.")
 _UNAVAILABLE: t.Final = Failure("model-unavailable", "The model's provider reported an error.")
 _REFUSED: t.Final = Failure("model-refused-request", "The model's provider refused the request.")
+_INTERRUPTED: t.Final = Failure("worker-stopped", "The worker was stopped during the run.")
 _OTHER: t.Final = Failure("crew-failed", "The crew ended with an error.")
 
 
@@ -36,6 +37,8 @@ def describe(error: BaseException) -> Failure:
     for cause in _causes(error):
         if isinstance(cause, RunStopped):
             return Failure("run-stopped", cause.reason)
+        if not isinstance(cause, Exception):
+            return _INTERRUPTED
         if isinstance(cause, InvalidGraph):
             return Failure(cause.code, cause.detail)
         status = getattr(cause, "status_code", None)

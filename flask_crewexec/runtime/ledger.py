@@ -7,10 +7,15 @@ run waits for a model or a tool, so that watching it costs little and shows what
 from __future__ import annotations
 
 import functools
+import itertools
+import logging
+import time
 import typing as t
 from collections.abc import Callable
 
 import sqlalchemy as sa
+from sqlalchemy.exc import InterfaceError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from .. import events
@@ -21,6 +26,8 @@ from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import Usage
 from ..states import Claim
+
+log = logging.getLogger(__name__)
 
 Values = dict[str, t.Any]
 
@@ -71,12 +78,28 @@ class Ledger:
         self._commit({"current_step": None, "current_agent": None}, change)
 
     def _commit(self, execution: Values, change: Callable[[Session], None] | None) -> None:
+        """Write in one transaction; wait for a database that is away or locked.
+
+        What it writes has been paid for, so it is worth some patience.
+        """
+        deadline = time.monotonic() + self._binding.settings.database_patience
+        for pause in itertools.chain((0.05, 0.2, 0.5), itertools.repeat(1.0)):
+            try:
+                self._write(execution, change)
+                break
+            except (OperationalError, InterfaceError):
+                if time.monotonic() + pause > deadline:
+                    raise
+                log.warning("The database does not take what a run did; trying again.")
+                time.sleep(pause)
+        self._entries.clear()
+        self._usage.clear()
+
+    def _write(self, execution: Values, change: Callable[[Session], None] | None) -> None:
         with self._binding.session() as session, session.begin():
             self._write_collected(session, execution)
             if change is not None:
                 change(session)
-        self._entries.clear()
-        self._usage.clear()
 
     def _write_collected(self, session: Session, execution: Values) -> None:
         models, claim = self._binding.models, self._claim

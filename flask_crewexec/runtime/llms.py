@@ -9,8 +9,10 @@ import typing as t
 
 import httpx
 
+from ..events import clean
 from ..graphs import LlmNode
 from ..registry import ModelSpec
+from ..registry import value_of
 from .crewai_setup import BaseLLM
 from .crewai_setup import crewai
 from .crewai_setup import OpenAICompletion
@@ -37,6 +39,11 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
 class SyncCompletion(OpenAICompletion):
     """OpenAI's protocol without the asynchronous client, which a run never uses."""
 
+    def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Clean what the model says: it is sent again with the next call, and stored."""
+        answer = super().call(*args, **kwargs)
+        return clean(answer) if isinstance(answer, str) else answer
+
     def _build_async_client(self) -> None:
         """Build none: it would read the certificates once more."""
 
@@ -55,17 +62,20 @@ def build_llm(
         "timeout": spec.timeout or default_timeout,
         "max_retries": 0,  # the SDK's own retries would multiply with ours
     }
+    base_url = None if spec.base_url is None else value_of(spec.base_url)
+    # Without any, a key from the environment would be sent to base_url.
+    api_key = "none" if spec.api_key is None else value_of(spec.api_key) or "none"
     if spec.provider == "openai":
         return SyncCompletion(
-            model=spec.model,
-            base_url=spec.base_url or OPENAI_URL,
-            api_key=spec.secret() or "none",  # else OPENAI_API_KEY would be sent to base_url
+            model=value_of(spec.model),
+            base_url=base_url or OPENAI_URL,
+            api_key=api_key,
             client_params={"http_client": connections.client},
             **options,
         )
-    if spec.base_url is not None:
-        options["base_url"] = spec.base_url
-    return crewai.LLM(model=f"{spec.provider}/{spec.model}", api_key=spec.secret(), **options)
+    if base_url is not None:
+        options["base_url"] = base_url
+    return crewai.LLM(model=f"{spec.provider}/{value_of(spec.model)}", api_key=api_key, **options)
 
 
 def _choices(node: LlmNode | None) -> dict[str, float | int]:

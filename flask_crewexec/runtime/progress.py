@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from .. import clock
 from ..errors import ClaimLost
+from ..events import clean
 from ..events import shorten
 from ..graphs import Graph
 from ..models import Usage
@@ -28,6 +29,9 @@ from .guards import RunTakenAway
 from .ledger import Ledger
 
 log = logging.getLogger(__name__)
+
+MAX_AGENT: t.Final = 200
+"""Longest role that is kept; inputs may make it longer."""
 
 
 class Progress:
@@ -56,7 +60,7 @@ class Progress:
     def __call__(self, source: object, event: t.Any) -> None:
         """Take an event; what goes wrong stops the run, since CrewAI would only log it."""
         handle = self._HANDLERS.get(event.type)
-        if handle is None or self._guards.stopped is not None:
+        if handle is None:
             return
         try:
             with self._lock:
@@ -69,24 +73,30 @@ class Progress:
 
     def _step_started(self, source: object, event: t.Any) -> None:
         position = self._positions.get(event.task_id)
-        if position is None:
-            return  # work that an agent delegated; it counts for the step around it
+        if position is None or self._guards.stopped is not None:
+            return  # what an agent delegated counts for the step around it
         self.current = position
         assigned = event.task.agent
-        step, agent = self.current_step, assigned and assigned.role
+        step, agent = self.current_step, assigned and shorten(assigned.role, MAX_AGENT)
         self._ledger.note("step_started", step=step, agent=agent)
         self._ledger.write_step(
             position,
-            {"status": State.RUNNING, "agent": agent, "started_at": clock.now()},
+            {
+                "status": State.RUNNING,
+                "agent": agent,
+                "started_at": clock.now(),
+                "finished_at": None,
+            },
             {"current_step": step, "current_agent": agent},
         )
 
     def _step_completed(self, source: object, event: t.Any) -> None:
         position = self._positions.get(event.task_id)
-        if position is None:
+        if position is None or self._guards.stopped is not None:
             return
-        self._ledger.note("step_completed", step=self.current_step, agent=event.output.agent)
-        output = {"output": self._storable(event.output), "agent": event.output.agent}
+        agent = shorten(event.output.agent, MAX_AGENT)
+        self._ledger.note("step_completed", step=self.current_step, agent=agent)
+        output = {"output": self._storable(event.output), "agent": agent}
         self._ledger.write_step(
             position,
             {"status": State.COMPLETED, "finished_at": clock.now(), **output},
@@ -112,7 +122,8 @@ class Progress:
             self._note_call("model_call_failed", event)
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
-        seconds = round(time.monotonic() - self._calls.pop(event.call_id), 3)
+        began = self._calls.pop(event.call_id, None)
+        seconds = None if began is None else round(time.monotonic() - began, 3)
         common = {"model": event.model, "agent": event.agent_role, "seconds": seconds}
         self._ledger.note(type, **common, **data)
 
@@ -130,8 +141,9 @@ class Progress:
 
     def _storable(self, output: t.Any) -> dict[str, t.Any]:
         """What a later attempt needs to continue behind the step."""
-        stored: dict[str, t.Any] = json.loads(output.model_dump_json(exclude={"messages"}))
-        stored["raw"] = shorten(stored["raw"], self._settings.max_output_chars)
+        raw = shorten(clean(output.raw), self._settings.max_output_chars)
+        cleaned = output.model_copy(update={"raw": raw})
+        stored: dict[str, t.Any] = json.loads(cleaned.model_dump_json(exclude={"messages"}))
         return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {

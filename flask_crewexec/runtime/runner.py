@@ -14,6 +14,7 @@ from .. import states
 from ..binding import Binding
 from ..errors import ClaimLost
 from ..errors import InvalidGraph
+from ..events import clean
 from ..events import shorten
 from ..graphs import check_names
 from ..graphs import Graph
@@ -72,7 +73,10 @@ class _Attempt:
             )
             shown = self._describe(error, correlation_id)
             return self._end(State.FAILED, states.fail, shown)
-        raw = shorten(output.raw, self._binding.settings.max_output_chars)
+        except BaseException as error:  # the process is told to end, or a tool tells it to
+            self._end(State.FAILED, states.fail, self._describe(error, uuid.uuid4().hex))
+            raise
+        raw = shorten(clean(output.raw), self._binding.settings.max_output_chars)
         result = {"raw": raw, "json": output.json_dict}
         return self._end(State.COMPLETED, states.complete, result)
 
@@ -83,9 +87,12 @@ class _Attempt:
         prepare_steps(self._binding, self._claim, graph)
         try:
             # Each aborted run leaves entries behind in CrewAI's context variables.
-            return contextvars.copy_context().run(self._run_crew, graph, work)
-        finally:
+            output = contextvars.copy_context().run(self._run_crew, graph, work)
+        except Exception:
             self._guards.raise_if_stopped()
+            raise
+        self._guards.raise_if_stopped()
+        return output
 
     def _parse(self, work: Work) -> Graph:
         graph = parse(work.document)
@@ -108,7 +115,7 @@ class _Attempt:
             # Empty inputs would make CrewAI refuse any text with a brace in it.
             return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs or None))
 
-    def _describe(self, error: Exception, correlation_id: str) -> dict[str, t.Any]:
+    def _describe(self, error: BaseException, correlation_id: str) -> dict[str, t.Any]:
         """Return what the owner of the execution may see of *error*."""
         code, message = describe(error)
         step = self._progress.current_step if self._progress else None

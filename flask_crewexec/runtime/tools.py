@@ -10,6 +10,7 @@ import pydantic
 from flask import current_app
 from flask import Flask
 
+from ..events import clean
 from ..execution_context import execution_var
 from ..execution_context import ExecutionContext
 from ..registry import ToolFunction
@@ -29,7 +30,7 @@ def build_tool(spec: ToolSpec, execution: ExecutionContext) -> BaseTool:
 
 
 def _arguments(spec: ToolSpec) -> type[pydantic.BaseModel]:
-    hints = t.get_type_hints(spec.function)
+    hints = spec.hints
     fields: dict[str, t.Any] = {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
         for name, parameter in inspect.signature(spec.function).parameters.items()
@@ -49,7 +50,8 @@ def _in_context(function: ToolFunction, execution: ExecutionContext) -> ToolFunc
         token = execution_var.set(execution)
         try:
             with app.app_context():
-                return function(**arguments)
+                result = function(**arguments)
+                return clean(result) if isinstance(result, str) else result
         finally:
             execution_var.reset(token)
 

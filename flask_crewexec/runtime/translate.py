@@ -14,9 +14,12 @@ from ..graphs import TaskNode
 from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
+from .crewai_setup import get_i18n
 from .llms import build_llm
 from .llms import Connections
 from .tools import build_tool
+
+MANAGER_MAX_ITER: t.Final = 25
 
 
 def translate(
@@ -24,6 +27,16 @@ def translate(
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
     return _Translation(binding, execution, connections).crew(graph)
+
+
+def _crewais_own(model: LlmNode) -> AgentNode:
+    """Return the manager that CrewAI would make for a model, but within our limits."""
+    texts = {
+        name: get_i18n().retrieve("hierarchical_manager_agent", name)
+        for name in ("role", "goal", "backstory")
+    }
+    limits = {"allow_delegation": True, "max_iter": MANAGER_MAX_ITER}
+    return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 
 
 class _Translation:
@@ -49,9 +62,10 @@ class _Translation:
         )
 
     def _manager(self, manager: AgentNode | LlmNode | None) -> dict[str, t.Any]:
-        if isinstance(manager, AgentNode):
-            return {"manager_agent": self._agent(manager)}
-        return {} if manager is None else {"manager_llm": self._llm(manager)}
+        if manager is None:
+            return {}
+        node = manager if isinstance(manager, AgentNode) else _crewais_own(manager)
+        return {"manager_agent": self._agent(node)}
 
     def _agent(self, node: AgentNode) -> crewai.Agent:
         return crewai.Agent(

@@ -25,6 +25,9 @@ HANDLERS: t.Final[dict[str, Handler]] = {
 
 
 def register_tasks(celery: Celery) -> None:
-    """Add our tasks to one Celery app; another app in the same process gets its own."""
-    celery.register_task(execution.ExecutionTask())
-    celery.register_task(cleanup.CleanupTask())
+    """Add our tasks to one Celery app.
+
+    Celery binds a task's class to the app, so each app in a process needs classes of its own.
+    """
+    for task in (execution.ExecutionTask, cleanup.CleanupTask):
+        celery.register_task(type(task.__name__, (task,), {})())

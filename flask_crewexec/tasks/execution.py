@@ -12,7 +12,7 @@ from .. import states
 from ..binding import Binding
 from ..binding import current_binding
 from ..celery_app import EXECUTION_TASK
-from ..celery_app import FlaskTask
+from ..celery_app import WakeUpTask
 from ..errors import NotFound
 from ..schemas import ExecutionEventSchema
 from ..states import Claim
@@ -60,11 +60,10 @@ def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:
     return execution.attempt
 
 
-class ExecutionTask(FlaskTask):
+class ExecutionTask(WakeUpTask):
     """Celery's wrapper around :func:`handle`."""
 
     name = EXECUTION_TASK
-    ignore_result = True
 
     def run(self, event: dict[str, t.Any]) -> dict[str, t.Any]:
         return handle(event)

@@ -32,7 +32,9 @@ def _health() -> Blueprint:
 
 def _api(settings: Settings) -> Blueprint:
     def limit_body() -> None:
-        request.max_content_length = settings.max_body_bytes
+        hosts = request.max_content_length
+        ours = settings.max_body_bytes
+        request.max_content_length = ours if hosts is None else min(ours, hosts)
 
     blueprint = Blueprint("api", __name__)
     blueprint.before_request(limit_body)

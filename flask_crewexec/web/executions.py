@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
-import uuid
 
 from flask import Blueprint
 from flask import url_for
 
 from ..async_execution_service import AsyncExecutionService
 from ..errors import WrongState
+from ..identity import Identity
 from ..schemas import CancelRequestSchema
 from ..schemas import EventPageSchema
 from ..schemas import EventQuerySchema
@@ -28,6 +29,8 @@ Json = dict[str, t.Any]
 POLL_SECONDS: t.Final = "2"
 """What clients are told about when to look again."""
 
+log = logging.getLogger(__name__)
+
 _service: t.Final = AsyncExecutionService()
 
 
@@ -36,9 +39,9 @@ _service: t.Final = AsyncExecutionService()
 def queue_execution(order: Json) -> Answer:
     """Queue a run of a graph."""
     asker = current_identity()
-    task_id = _service.queue_execution(user_id=asker.user_id, **order)
-    location = url_for(".get_execution", execution_id=task_id)
-    status = _service.wait(task_id, asker, seconds=wait_preference())
+    status = _service.queue(user_id=asker.user_id, **order)
+    location = url_for(".get_execution", execution_id=status["id"])
+    status = _wait_for(status, asker, wait_preference())
     return Answer(status, {"Location": location, "Retry-After": POLL_SECONDS})
 
 
@@ -51,14 +54,14 @@ def list_executions(query: Json) -> Json:
 
 
 @answers(ExecutionStatusSchema())
-def get_execution(execution_id: uuid.UUID) -> Json:
+def get_execution(execution_id: str) -> Json:
     """Show an execution with its steps and result."""
     return _service.wait(execution_id, current_identity(), seconds=wait_preference())
 
 
 @answers(EventPageSchema())
 @accepts(EventQuerySchema(), "query")
-def list_events(query: Json, execution_id: uuid.UUID) -> Json:
+def list_events(query: Json, execution_id: str) -> Json:
     """List what happened in an execution, oldest first."""
     page = _service.get_events(execution_id, current_identity(), **query)
     return {"events": page, "next": page[-1]["seq"] if page else query["after"]}
@@ -66,7 +69,7 @@ def list_events(query: Json, execution_id: uuid.UUID) -> Json:
 
 @answers(ExecutionStatusSchema(), 202)
 @accepts(CancelRequestSchema())
-def cancel_execution(order: Json, execution_id: uuid.UUID) -> Json:
+def cancel_execution(order: Json, execution_id: str) -> Json:
     """Stop an execution at once, or before its next model or tool call."""
     asker = current_identity()
     if not _service.cancel_task(execution_id, asker, by=asker.user_id, **order):
@@ -76,9 +79,18 @@ def cancel_execution(order: Json, execution_id: uuid.UUID) -> Json:
 
 
 @answers(ExecutionStatusSchema(), 202)
-def retry_execution(execution_id: uuid.UUID) -> Json:
+def retry_execution(execution_id: str) -> Json:
     """Try an ended execution again, behind its finished steps."""
     return _service.retry(execution_id, current_identity())
+
+
+def _wait_for(status: Json, asker: Identity, seconds: float) -> Json:
+    """Return the status after waiting, or the one that is known: what is queued stays queued."""
+    try:
+        return _service.wait(status["id"], asker, seconds=seconds) if seconds else status
+    except Exception:
+        log.exception("Execution %s is queued, but waiting for its end failed.", status["id"])
+        return status
 
 
 def next_id(page: list[Json], limit: int) -> str | None:
@@ -88,7 +100,7 @@ def next_id(page: list[Json], limit: int) -> str | None:
 
 def add_routes(blueprint: Blueprint) -> None:
     """Mount the routes."""
-    one = "/executions/<uuid:execution_id>"
+    one = "/executions/<execution_id>"
     blueprint.post("/executions")(queue_execution)
     blueprint.get("/executions")(list_executions)
     blueprint.get(one)(get_execution)

@@ -48,7 +48,7 @@ def _database(binding: Binding) -> str:
 
 def _broker(binding: Binding) -> str:
     try:
-        ping(binding.celery)
+        ping(binding)
     except BrokerUnavailable:
         return "unreachable"
     return OK

@@ -5,11 +5,14 @@ from __future__ import annotations
 import typing as t
 
 from flask import g
+from flask import request
 
+from ..binding import Binding
 from ..binding import current_binding
 from ..identity import ANONYMOUS
 from ..identity import as_identity
 from ..identity import Identity
+from ..identity import IdentityLoader
 from .problems import Unauthorized
 
 
@@ -18,14 +21,30 @@ def identify() -> None:
 
     :raises Unauthorized: if it is nobody.
     """
+    if request.method == "OPTIONS":  # browsers ask before they show who they are
+        return
     binding = current_binding()
-    found = [as_identity(load()) for load in binding.identity_loaders]
+    found = [_ask(binding, loader) for loader in binding.identity_loaders]
     identity = found[0] if found else None
     if identity is None and binding.settings.allow_anonymous:
         identity = ANONYMOUS
     if identity is None:
         raise Unauthorized(_WITHOUT_IDENTITY if found else _WITHOUT_LOADER)
     g.crewexec_identity = identity
+
+
+def _ask(binding: Binding, loader: IdentityLoader) -> Identity | None:
+    """Call the host's loader, and give back the database connection that it may have taken.
+
+    Otherwise each waiting request would hold one, and need another for our own session.
+    """
+    before = binding.host_session()
+    idle = before is None or not before.in_transaction()
+    identity = as_identity(loader())
+    after = binding.host_session()
+    if idle and after is not None:
+        after.rollback()
+    return identity
 
 
 def current_identity() -> Identity:

@@ -15,8 +15,10 @@ from ..schemas import WorkerSchema
 from .health import live_workers
 from .health import OK
 from .health import readiness
+from .identity import current_identity
 from .openapi import describe
 from .parsing import answers
+from .problems import Forbidden
 
 Json = dict[str, t.Any]
 
@@ -25,10 +27,15 @@ _workers: t.Final = WorkerSchema(many=True)
 
 @answers(QueuesSchema())
 def show_queues() -> Json:
-    """Show how much waits in each queue, by priority, and which workers are alive."""
+    """Show how much waits in each queue, by priority, and which workers are alive.
+
+    :raises Forbidden: for ordinary users: it tells of everybody's work.
+    """
+    if not current_identity().may_manage_others:
+        raise Forbidden("Only users who may manage others' executions see the queues.")
     binding = current_binding()
     workers = _workers.dump(live_workers(binding))
-    return {"queues": queue_depths(binding.celery), "workers": workers}
+    return {"queues": queue_depths(binding), "workers": workers}
 
 
 @answers(HealthSchema())

@@ -14,8 +14,7 @@ from flask.typing import ResponseReturnValue
 from webargs import flaskparser
 
 from ..schemas import GraphRequestSchema
-from .problems import from_messages
-from .problems import InvalidRequest
+from ..schemas import refusal
 from .problems import MalformedJson
 from .problems import UnsupportedMediaType
 
@@ -42,9 +41,8 @@ class Parser(flaskparser.FlaskParser):
         return read_json(req) if req.get_data() else {}
 
     def handle_error(self, error: ma.ValidationError, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
-        location = t.cast("dict[str, t.Any]", error.messages)
-        problems = [problem for part in location.values() for problem in from_messages(part)]
-        raise InvalidRequest("The request does not have the right form.", problems) from error
+        (messages,) = t.cast("dict[str, t.Any]", error.messages).values()  # of one location
+        raise refusal(messages) from error
 
 
 def read_json(req: Request) -> t.Any:
@@ -56,7 +54,7 @@ def read_json(req: Request) -> t.Any:
     if not req.is_json:
         raise UnsupportedMediaType("Send the body as 'Content-Type: application/json'.")
     try:
-        return req.json_module.loads(req.get_data().decode())
+        return req.json_module.loads(req.get_data().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise MalformedJson(f"The body cannot be read as JSON: {error}.") from error
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import typing as t
 import uuid
-from collections.abc import Iterator
 from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import json
 from flask import request
 from flask import Response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ..errors import CrewExecError
 from ..errors import Problem
+from .database import is_out_of_reach
+from .database import missing_table
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,12 @@ class Unauthorized(CrewExecError):
     title = "Who are you?"
 
 
-class InvalidRequest(CrewExecError):
-    """The request does not have the form that the route takes."""
+class Forbidden(CrewExecError):
+    """The user who makes the request may not do this."""
 
-    code = "invalid-request"
-    status = 422
-    title = "The request is not valid"
+    code = "forbidden"
+    status = 403
+    title = "Not for you"
 
 
 class MalformedJson(CrewExecError):
@@ -59,21 +60,8 @@ def handle_errors(blueprint: Blueprint) -> None:
     """Make every error of the blueprint's views a problem document."""
     blueprint.register_error_handler(CrewExecError, _expected)
     blueprint.register_error_handler(HTTPException, _http)
-    blueprint.register_error_handler(DBAPIError, _database)
+    blueprint.register_error_handler(SQLAlchemyError, _database)
     blueprint.register_error_handler(Exception, _unexpected)
-
-
-def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
-    """Flatten marshmallow's nested messages to problems with JSON pointers."""
-    if isinstance(messages, dict):
-        for key, value in messages.items():
-            token = str(key).replace("~", "~0").replace("/", "~1")
-            yield from from_messages(value, pointer if key == "_schema" else f"{pointer}/{token}")
-    elif isinstance(messages, list):
-        for message in messages:
-            yield from from_messages(message, pointer)
-    else:
-        yield Problem(pointer, "invalid-field", str(messages))
 
 
 def _expected(error: CrewExecError) -> Response:
@@ -84,11 +72,23 @@ def _http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.response is not None or error.code < 400:
         return error  # a redirect, or an answer that someone already made
     code = error.name.lower().replace(" ", "-")
-    return _answer(error.code, code, error.name, error.description or error.name)
+    answer = _answer(error.code, code, error.name, error.description or error.name)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value
+    return answer
 
 
-def _database(error: DBAPIError) -> Response:
-    return _logged(503, "database-unavailable", "The database did not answer. Try again later.")
+def _database(error: SQLAlchemyError) -> Response:
+    if is_out_of_reach(error):
+        return _logged(503, "database-unavailable", "The database did not answer. Try again later.")
+    if table := missing_table(error):
+        log.error(
+            "The database has no table '%s'. Run your migrations, or call 'db.create_all()', to"
+            " create it.",
+            table,
+        )
+    return _unexpected(error)
 
 
 def _unexpected(error: Exception) -> Response:

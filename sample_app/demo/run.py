@@ -114,7 +114,7 @@ class _Demo:
         app = create_app({"SQLALCHEMY_DATABASE_URI": database_url})
         try:
             with app.app_context():
-                seeded = seed("demo")
+                seeded = seed("demo", admin=True)
                 self._terminal.say("Database", repr(db.engine.url))
         except SQLAlchemyError as error:
             raise DemoFailed(f"The database cannot be used: {error}") from error

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 
 import pytest
+import sqlalchemy as sa
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import TooManyRequests
+from werkzeug.exceptions import Unauthorized
 
 import crews
+import host
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec.binding import current_binding
+from flask_crewexec.web import problems
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +43,20 @@ def row_count(app):
     counts = [session.query(model).count() for model in (models.execution, models.event)]
     session.rollback()
     return sum(counts)
+
+
+@contextlib.contextmanager
+def statements(app):
+    """A list that collects the SQL that *app* sends."""
+    sent = []
+    engine = app.extensions["sqlalchemy"].engine
+
+    def note(connection, cursor, statement, *rest):
+        sent.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    sa.event.remove(engine, "before_cursor_execute", note)
 
 
 class TestQueueing:
@@ -70,9 +93,9 @@ class TestQueueing:
         assert json.loads(message)["headers"]["task"] == "crewexec.execution"
 
     @pytest.mark.parametrize("priority", range(1, 11))
-    def test_every_priority_has_a_level_of_its_own(self, api, priority):
+    def test_every_priority_has_a_level_of_its_own(self, api, admin, priority):
         api.queue(crews.ONE_TASK, inputs=TOPIC, priority=priority)
-        depths = api("GET", "/queues").json["queues"]["crew_execution"]
+        depths = admin("GET", "/queues").json["queues"]["crew_execution"]
         assert {level: depth for level, depth in depths.items() if depth} == {str(priority): 1}
 
     def test_waits_no_longer_than_asked_for(self, api):
@@ -80,6 +103,29 @@ class TestQueueing:
         order = {"graph_id": graph, "inputs": TOPIC}
         answer = api("POST", "/executions", json=order, headers={"Prefer": "wait=1"})
         assert answer.json["status"] == "queued"
+
+    def test_answers_at_once_what_a_look_would_tell(self, api):
+        graph = api.graph(crews.ONE_TASK)
+        answer = api("POST", "/executions", json={"graph_id": graph, "inputs": TOPIC})
+        assert answer.json == api.status(answer.json["id"])
+
+    def test_an_error_while_waiting_does_not_hide_that_it_is_queued(self, api, monkeypatch):
+        def fail(*args, **options):
+            raise sa.exc.OperationalError("SELECT", {}, Exception("gone"))
+
+        graph = api.graph(crews.ONE_TASK)
+        order = {"graph_id": graph, "inputs": TOPIC}
+        with monkeypatch.context() as patch:
+            patch.setattr(AsyncExecutionService, "wait", fail)
+            answer = api("POST", "/executions", json=order, headers={"Prefer": "wait=1"})
+        assert answer.status_code == 202
+        assert answer.json == api.status(answer.json["id"])
+
+    def test_takes_a_body_with_a_byte_order_mark(self, api):
+        graph = api.graph(crews.ONE_TASK)
+        data = b"\xef\xbb\xbf" + json.dumps({"graph_id": graph, "inputs": TOPIC}).encode()
+        answer = api("POST", "/executions", data=data, content_type="application/json")
+        assert answer.status_code == 202
 
 
 class TestBadOrders:
@@ -160,9 +206,17 @@ class TestBadOrders:
     def test_a_form(self, api, order):
         problem(api("POST", "/executions", data=order), 415, "unsupported-media-type")
 
-    def test_a_thread_id_with_control_characters(self, api, order):
-        body = self.refused(api, {**order, "thread_id": "a\x00b"}, 422, "invalid-request")
+    @pytest.mark.parametrize("thread_id", ["a\x00b", "a\nb", "\x85", "\ud800", "", "x" * 256])
+    def test_a_thread_id_that_cannot_be_stored(self, api, order, thread_id):
+        body = self.refused(api, {**order, "thread_id": thread_id}, 422, "invalid-request")
         assert pointers(body) == ["/thread_id"]
+        assert body["detail"].startswith("thread_id: ")
+
+    def test_a_thousand_unknown_fields(self, api, order):
+        unknown = {f"colour{number}": "red" for number in range(1000)}
+        body = self.refused(api, {**order, **unknown}, 422, "invalid-request")
+        assert len(body["errors"]) == 101
+        assert body["errors"][-1]["code"] == "too-many-problems"
 
 
 class TestIdentity:
@@ -181,6 +235,15 @@ class TestIdentity:
     )
     def test_nobody_gets_in(self, client, method, path):
         problem(client.open(f"/crewexec{path}", method=method), 401, "unauthorized")
+
+    def test_a_browser_may_ask_first_which_methods_there_are(self, client):
+        answer = client.options("/crewexec/executions")
+        assert answer.status_code == 200
+        assert "POST" in answer.allow
+
+    def test_ordinary_users_do_not_see_the_queues(self, api, admin):
+        problem(api("GET", "/queues"), 403, "forbidden")
+        assert admin("GET", "/queues").status_code == 200
 
     def test_health_needs_none(self, client):
         assert client.get("/crewexec/health/live").json == {"status": "ok"}
@@ -214,6 +277,10 @@ class TestIdentity:
     def test_unknown_urls_stay_the_hosts(self, api):
         assert api("GET", "/nonsense").content_type.startswith("text/html")
 
+    @pytest.mark.parametrize("path", ["/executions/123", "/executions/123/events", "/graphs/x"])
+    def test_what_is_no_id_is_not_found(self, api, path):
+        problem(api("GET", path), 404, "not-found")
+
 
 class TestLists:
     def test_pages_follow_each_other_without_gap_or_repeat(self, api):
@@ -242,8 +309,26 @@ class TestLists:
         assert found(f"graph_id={graph}") == [second]
         assert found("status=queued&thread_id=one") == []
 
+    def test_leave_out_what_may_be_large(self, api, app):
+        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        with statements(app) as sent:
+            (listed,) = api("GET", "/executions").json["executions"]
+        missing = api.status(id).keys() - listed.keys()
+        assert missing == {"inputs", "result", "steps"}
+        assert not any(".inputs" in line or ".result" in line for line in sent)
+
     @pytest.mark.parametrize(
-        "query", ["limit=0", "limit=201", "limit=x", "before=x", "status=asleep", "page=2"]
+        "query",
+        [
+            "limit=0",
+            "limit=201",
+            "limit=x",
+            "before=x",
+            "status=asleep",
+            "page=2",
+            "thread_id=%00",
+            "thread_id=",
+        ],
     )
     def test_bad_queries_are_named(self, api, query):
         body = problem(api("GET", f"/executions?{query}"), 422, "invalid-request")
@@ -292,6 +377,13 @@ class TestGraphs:
         answer = api("POST", "/graphs", data=data, content_type="application/json")
         problem(answer, 422, "invalid-graph")
 
+    def test_a_hundred_problems_are_enough(self, api):
+        document = {**crews.ONE_TASK, "nodes": [{"id": str(n)} for n in range(200)]}
+        body = problem(api("POST", "/graphs", json=document), 422, "invalid-graph")
+        assert len(body["errors"]) == 101
+        assert body["errors"][-1]["code"] == "too-many-problems"
+        assert "more than 100 problems" in body["detail"]
+
     def test_validation_says_what_is_missing(self, api):
         good = api("POST", "/graphs/validate", json=crews.ONE_TASK).json
         assert good == {"valid": True, "problems": [], "inputs": ["topic"]}
@@ -312,6 +404,18 @@ class TestCancelAndRetry:
         assert answer.json["cancellation"]["by"] == "ada"
         assert api.event_types(id) == ["queued", "cancelled"]
 
+    @pytest.mark.parametrize("reason", ["a\x00", "\ud800", "x" * 501])
+    def test_a_reason_that_cannot_be_stored(self, api, reason):
+        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        answer = api("POST", f"/executions/{id}/cancel", json={"reason": reason})
+        assert pointers(problem(answer, 422, "invalid-request")) == ["/reason"]
+        assert api.status(id)["status"] == "queued"
+
+    def test_a_reason_may_have_lines(self, api):
+        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        answer = api("POST", f"/executions/{id}/cancel", json={"reason": "too\r\n\tdear"})
+        assert answer.json["cancellation"]["reason"] == "too\r\n\tdear"
+
     def test_cancelling_twice_changes_nothing(self, api):
         id = api.queue(crews.ONE_TASK, inputs=TOPIC)
         first = api("POST", f"/executions/{id}/cancel", json={"reason": "one"}).json
@@ -319,18 +423,108 @@ class TestCancelAndRetry:
         assert second.status_code == 202
         assert second.json["cancellation"] == first["cancellation"]
 
-    def test_a_cancelled_execution_can_be_tried_again(self, api):
+    def test_a_cancelled_execution_can_be_tried_again(self, api, admin):
         id = api.queue(crews.ONE_TASK, inputs=TOPIC, priority=4)
         api("POST", f"/executions/{id}/cancel")
         answer = api("POST", f"/executions/{id}/retry")
         assert answer.status_code == 202
         assert (answer.json["status"], answer.json["attempt"]) == ("queued", 2)
         assert answer.json["cancellation"] is None
-        assert api("GET", "/queues").json["queues"]["crew_execution"]["4"] == 2
+        assert admin("GET", "/queues").json["queues"]["crew_execution"]["4"] == 2
 
     def test_a_queued_execution_cannot_be_tried_again(self, api):
         id = api.queue(crews.ONE_TASK, inputs=TOPIC)
         problem(api("POST", f"/executions/{id}/retry"), 409, "wrong-state")
+
+
+class TestTroubleOfTheHost:
+    """What goes wrong outside of the routes."""
+
+    @pytest.fixture
+    def raised(self, app):
+        """A function that says what the host's identity loader raises from now on."""
+
+        def set_error(error):
+            def load():
+                raise error
+
+            current_binding().identity_loaders[:] = [load]
+
+        return set_error
+
+    @pytest.fixture
+    def another(self, environment, monkeypatch):
+        """A function that makes the host again, with other settings."""
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        made = []
+
+        def make(**config):
+            made.append(host.create_app(config))
+            return made[-1]
+
+        yield make
+        for app in made:
+            with app.app_context():
+                app.extensions["sqlalchemy"].engine.dispose()
+
+    def test_headers_of_an_error_survive(self, api, raised):
+        raised(TooManyRequests(retry_after=7))
+        answer = api("GET", "/executions")
+        problem(answer, 429, "too-many-requests")
+        assert answer.headers["Retry-After"] == "7"
+
+    def test_a_challenge_to_sign_in_survives(self, api, raised):
+        raised(Unauthorized(www_authenticate=WWWAuthenticate("bearer")))
+        answer = api("GET", "/executions")
+        problem(answer, 401, "unauthorized")
+        assert answer.www_authenticate.type == "bearer"
+
+    def test_missing_tables_are_named_in_the_log(self, app, api, caplog, monkeypatch):
+        # The tests of migrations run Alembic, whose set-up of logging switches other loggers off.
+        monkeypatch.setattr(problems.log, "disabled", False)
+        app.extensions["sqlalchemy"].drop_all()
+        problem(api("GET", "/executions"), 500, "internal-error")
+        assert "'crewexec_execution'" in caplog.text
+        assert "db.create_all()" in caplog.text
+
+    def test_an_error_of_the_database_is_not_taken_for_its_silence(self, app, api):
+        with app.extensions["sqlalchemy"].engine.begin() as connection:
+            change = "ALTER TABLE crewexec_execution RENAME COLUMN thread_id TO thread"
+            connection.execute(sa.text(change))
+        problem(api("GET", "/executions"), 500, "internal-error")
+
+    @pytest.mark.parametrize(
+        "url", ["sqlite:////nowhere/host.sqlite", "postgresql+psycopg://127.0.0.1:1/host"]
+    )
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_no_database(self, another, url):
+        client = another(SQLALCHEMY_DATABASE_URI=url).test_client()
+        answer = client.get("/crewexec/executions", headers={"X-User": "ada"})
+        problem(answer, 503, "database-unavailable")
+        assert answer.headers["Retry-After"]
+
+    def test_no_connection_left(self, app, another):
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+        small = another(SQLALCHEMY_ENGINE_OPTIONS=pool)
+        with small.app_context(), small.extensions["sqlalchemy"].engine.connect():
+            answer = small.test_client().get("/crewexec/executions", headers={"X-User": "ada"})
+        problem(answer, 503, "database-unavailable")
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_a_locked_file(self, app, another):
+        hasty = another(SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 0.1}})
+        with app.extensions["sqlalchemy"].engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+            answer = hasty.test_client().get("/crewexec/executions", headers={"X-User": "ada"})
+        problem(answer, 503, "database-unavailable")
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_a_smaller_limit_of_the_host_stays(self, another):
+        client = another(MAX_CONTENT_LENGTH=100).test_client()
+        body = {"graph_id": "x" * 100}
+        answer = client.post("/crewexec/executions", json=body, headers={"X-User": "ada"})
+        problem(answer, 413, "request-entity-too-large")
 
 
 class TestHealth:

@@ -9,6 +9,8 @@ from base64 import b64decode
 import pytest
 
 import crews
+import host
+from calling import Api
 from flask_crewexec.tasks import execution
 from services.processes import wait_until
 from services.redis_process import RedisProcess
@@ -54,7 +56,7 @@ FAULTS = [stop, stall, fill, make_read_only]
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 class TestQueueing:
-    def test_is_refused_quickly_and_leaves_nothing(self, api, redis_process, fault, warm):
+    def test_is_refused_quickly_and_leaves_nothing(self, app, api, redis_process, fault, warm):
         graph = api.graph(crews.chain("a"))
         if warm:
             api.queue(crews.chain("b"))
@@ -68,6 +70,8 @@ class TestQueueing:
         assert answer.headers["Retry-After"]
         assert took < PATIENCE
         assert api("GET", "/executions").json["executions"] == before
+        event = app.extensions["crewexec"].models.event
+        assert app.extensions["sqlalchemy"].session.query(event).count() == len(before)
 
     def test_a_retry_is_refused_and_all_is_as_before(self, api, redis_process, fault, warm):
         id = api.queue(crews.chain("a"))
@@ -81,13 +85,43 @@ class TestQueueing:
         assert api.status(id) == before
 
 
+def test_a_result_backend_that_cannot_be_used_leaves_nothing_behind(app, api):
+    graph = api.graph(crews.chain("a"))
+    app.extensions["celery"].conf.result_backend = "nonsense://x"
+    answer = api("POST", "/executions", json={"graph_id": graph})
+    assert answer.status_code in (202, 500)
+    executions = api("GET", "/executions").json["executions"]
+    assert len(executions) == (1 if answer.status_code == 202 else 0)
+
+
+def test_each_application_sends_to_its_own_broker(redis_process, database_url):
+    """Celery binds a task's class to an app; ours must not share one."""
+    apps = []
+    for number in (1, 2):
+        url = f"{redis_process.url[:-1]}{number}"
+        config = {"CELERY_BROKER_URL": url, "CELERY_RESULT_BACKEND": url}
+        config["SQLALCHEMY_DATABASE_URI"] = database_url
+        apps.append(host.create_app(config))
+    first, _ = apps
+    with first.app_context():
+        first.extensions["sqlalchemy"].create_all()
+        api = Api(first.test_client(), "ada")
+        api.queue(crews.chain("a"))
+    with redis_process.client() as client:
+        lengths = []
+        for number in (1, 2):
+            client.select(number)
+            lengths.append(client.llen("crew_execution:4"))
+    assert lengths == [1, 0]
+
+
 class TestAfterwards:
-    def test_queueing_works_again_when_the_broker_is_back(self, api, redis_process):
+    def test_queueing_works_again_when_the_broker_is_back(self, api, admin, redis_process):
         api.queue(crews.chain("a"))
         redis_process.restart()
         id = api.queue(crews.chain("b"))
         assert api.status(id)["status"] == "queued"
-        assert sum(api("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
+        assert sum(admin("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
 
     def test_a_message_that_arrived_late_after_all_runs_nothing(self, api, redis_process):
         """What was sent while the server stood still is read as soon as it goes on."""
@@ -109,11 +143,11 @@ class TestAfterwards:
             found = client.lrange("crew_execution:4", 0, -1)
         return [json.loads(b64decode(json.loads(message)["body"]))[0][0] for message in found]
 
-    def test_health_says_that_the_broker_is_away(self, api, redis_process):
+    def test_health_says_that_the_broker_is_away(self, api, admin, redis_process):
         redis_process.stop()
         answer = api("GET", "/health/ready")
         assert answer.status_code == 503
         assert answer.json["checks"]["broker"] == "unreachable"
         assert answer.json["checks"]["database"] == "ok"
-        queues = api("GET", "/queues")
+        queues = admin("GET", "/queues")
         assert (queues.status_code, queues.json["code"]) == (503, "broker-unavailable")

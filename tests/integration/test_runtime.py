@@ -16,6 +16,7 @@ from flask_crewexec.binding import current_binding
 from flask_crewexec.states import State
 from flask_crewexec.tasks import execution
 from flask_crewexec.testing import Rule
+from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -195,8 +196,54 @@ class TestHierarchical:
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "managed"
 
+    def test_one_failing_call_of_a_manager_is_one_call(self, api, model):
+        model.add(Rule(status=500, times=1))
+        boss = crews.named("boss", "llm", "default")
+        id = api.queue(self.hierarchical(boss), inputs={"what": "it"})
+        assert run(id) == "failed"
+        assert len(model.calls) == 1
+
+
+class TestOddTexts:
+    def test_a_role_that_inputs_make_too_long_for_its_column(self, api, model):
+        nodes = [crews.agent("w", role="Expert on {topic}"), crews.task("a")]
+        id = api.queue(crews.crew(nodes, ["w a"]), inputs={"topic": "x" * 500})
+        assert run(id) == "completed"
+        assert len(api.status(id)["steps"][0]["agent"]) == 200
+
+    @pytest.mark.parametrize("text", ["half \ud800 a character", "nul \x00 character"])
+    def test_texts_that_a_database_may_not_like(self, api, model, text):
+        model.on("Do a", text)
+        id = api.queue(crews.chain("a", "b"))
+        assert run(id) == "completed"
+        assert api.status(id)["steps"][0]["output"].startswith(text[:4])
+
 
 class TestFailing:
+    def test_a_tool_that_ends_its_process(self, api, model):
+        model.add(Rule(tool=("exit", {}), after_tool=False))
+        id = api.queue(crews.chain("a", tools=("exit",)))
+        with pytest.raises(SystemExit):
+            run(id)
+        status = api.status(id)
+        assert (status["status"], status["error"]["code"]) == ("failed", "worker-stopped")
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_a_locked_database_is_waited_for(self, app, api, model, caplog):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            with current_binding().engine.connect() as connection:
+                connection.execute(sa.text("BEGIN IMMEDIATE"))
+                gate.set()
+                model.wait_for_calls(1, outcome="answered")
+                wait_until(lambda: "trying again" in caplog.text, what="the second try")
+                connection.rollback()
+        assert outcomes == ["completed"]
+        assert len(model.calls) == 2
+
     @pytest.mark.parametrize(
         ("rule", "code"),
         [

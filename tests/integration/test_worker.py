@@ -28,21 +28,21 @@ class TestSetup:
         assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA"]
         assert len(model.calls) == 2
 
-    def test_operators_see_the_tasks_and_the_worker(self, celery_setup, api, app):
+    def test_operators_see_the_tasks_and_the_worker(self, celery_setup, api, admin, app):
         inspect = celery_setup.app.control.inspect(timeout=10, limit=1)
         (registered,) = inspect.registered().values()
         assert {"crewexec.execution", "crewexec.cleanup"} <= set(registered)
-        wait_until(lambda: api("GET", "/queues").json["workers"], what="a heartbeat")
-        (worker,) = api("GET", "/queues").json["workers"]
+        wait_until(lambda: admin("GET", "/queues").json["workers"], what="a heartbeat")
+        (worker,) = admin("GET", "/queues").json["workers"]
         assert worker["name"] == celery_setup.worker.hostname()
         assert worker["queues"] == ["cleanup", "crew_execution"]
         assert (worker["pool"], worker["concurrency"]) == ("prefork", 1)
         assert api("GET", "/health/ready").status_code == 200
 
-    def test_a_stopped_worker_is_not_ready_any_more(self, celery_setup, api):
-        wait_until(lambda: api("GET", "/queues").json["workers"], what="a heartbeat")
+    def test_a_stopped_worker_is_not_ready_any_more(self, celery_setup, api, admin):
+        wait_until(lambda: admin("GET", "/queues").json["workers"], what="a heartbeat")
         celery_setup.worker.process.stop()
-        assert api("GET", "/queues").json["workers"] == []
+        assert admin("GET", "/queues").json["workers"] == []
         assert api("GET", "/health/ready").status_code == 503
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 import sqlalchemy as sa
@@ -65,7 +67,7 @@ class TestDatabases:
         app, db = new_app(), SQLAlchemy()
         crewexec = CrewExec(db=db)
         crewexec.init_app(app)
-        assert app.extensions["sqlalchemy"] is db
+        db.init_app(app)
         assert_usable(app)
 
     def test_flask_sqlalchemy_lite(self):
@@ -197,7 +199,23 @@ class TestSeveral:
                 assert current_binding().settings.url_prefix == prefix
             assert app.test_client().get(f"{prefix}/health/live").status_code == 200
             assert app.extensions["celery"].flask_app is app
-        assert apps[0].extensions["celery"] is not apps[1].extensions["celery"]
+        celeries = [app.extensions["celery"] for app in apps]
+        assert celeries[0] is not celeries[1]
+        for celery in celeries:
+            assert celery.tasks["crewexec.execution"].app is celery
+            assert celery.tasks["crewexec.cleanup"].app is celery
+
+    def test_an_application_that_is_forgotten_goes_away(self):
+        crewexec = CrewExec(db=SQLAlchemy())
+        references = []
+        for _ in range(2):
+            app = new_app()
+            crewexec.init_app(app)
+            references.append(weakref.ref(app))
+        del app
+        gc.collect()
+        # Celery keeps the newest as the default of the process.
+        assert references[0]() is None
 
     def test_one_application_takes_one(self):
         app = new_app()
@@ -237,6 +255,7 @@ class TestCelery:
             broker_url="redis://example:1/0",
             task_routes={"mail": {"queue": "mails"}},
             task_default_queue="mails",
+            task_acks_late=True,
             beat_schedule={"mail": {"task": "mail", "schedule": 1.0}},
         )
         app.extensions["celery"] = own
@@ -248,6 +267,8 @@ class TestCelery:
             "crew_execution",
             "cleanup",
         }
+        assert own.conf.task_acks_late is True
+        assert own.tasks["crewexec.execution"].acks_late is False
         assert own.conf.task_routes.keys() == {"mail", "crewexec.execution", "crewexec.cleanup"}
         assert own.conf.beat_schedule.keys() == {"mail", "crewexec-purge"}
         assert own.conf.broker_transport_options["priority_steps"] == list(range(10))
@@ -256,6 +277,16 @@ class TestCelery:
         app = new_app(CELERY={"broker_transport_options": {"priority_steps": [0, 5]}})
         with pytest.raises(ConfigError, match="priority_steps"):
             CrewExec(app)
+
+    @pytest.mark.parametrize("url", ["memory://", "amqp://localhost", "filesystem://"])
+    def test_a_broker_that_is_no_redis_is_refused(self, url):
+        with pytest.raises(ConfigError, match=r"redis, rediss, redis\+socket, sentinel"):
+            CrewExec(new_app(CELERY_BROKER_URL=url))
+
+    @pytest.mark.parametrize("queues", [{"mails": {}}, ["mails"]])
+    def test_queues_that_cannot_be_extended_are_refused(self, queues):
+        with pytest.raises(ConfigError, match="task_queues"):
+            CrewExec(new_app(CELERY={"task_queues": queues}))
 
     def test_own_settings_are_taken(self):
         app = new_app(CELERY={"worker_max_tasks_per_child": 7})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_crewexec import CrewExec
+from flask_crewexec.registry import value_of
 
 
 @pytest.fixture
@@ -39,6 +40,30 @@ class TestTools:
         with pytest.raises(ValueError, match=r"Parameter 'x'.*annotation"):
             crewexec.tool("one", description="d")(lambda x: x)
 
+    def test_a_coroutine_would_run_outside_of_the_application(self, crewexec):
+        async def think() -> str:
+            return ""
+
+        with pytest.raises(ValueError, match="coroutine"):
+            crewexec.tool("one", description="d")(think)
+
+    def test_parameters_that_the_model_could_not_be_told(self, crewexec):
+        with pytest.raises(ValueError, match="another name"):
+
+            @crewexec.tool("one", description="d")
+            def one(_x: str) -> None: ...
+
+        with pytest.raises(ValueError, match="another name"):
+
+            @crewexec.tool("two", description="d")
+            def two(model_config: str) -> None: ...
+
+    def test_annotations_that_name_nothing(self, crewexec):
+        def function(x: Nonsense) -> str: ...  # noqa: F821
+
+        with pytest.raises(ValueError, match="Nonsense"):
+            crewexec.tool("one", description="d")(function)
+
     def test_every_parameter_needs_a_name(self, crewexec):
         with pytest.raises(ValueError, match=r"takes '\*args'"):
             crewexec.tool("one", description="d")(lambda *args: args)
@@ -50,12 +75,14 @@ class TestModels:
             crewexec.llm("default", "gpt-4o-mini")
 
     def test_the_key_is_never_shown(self, crewexec):
-        crewexec.llm("default", "gpt-4o-mini", api_key="sk-secret")
+        crewexec.llm(
+            "default", "m", api_key="sk-secret", base_url="http://sk-secret@x", token="sk-secret"
+        )
         assert "sk-secret" not in repr(crewexec._registry.models)
 
     def test_a_key_may_be_asked_for_later(self, crewexec):
         crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
-        assert crewexec._registry.models["default"].secret() == "sk-later"
+        assert value_of(crewexec._registry.models["default"].api_key) == "sk-later"
 
 
 def test_there_is_one_identity_loader(crewexec):

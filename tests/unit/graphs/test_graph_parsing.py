@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from graph_documents import agent
@@ -216,3 +217,19 @@ def test_crewai_is_not_imported():
 def test_valid_documents_have_no_problems():
     assert problems_of(sequential()) == []
     assert problems_of(hierarchical()) == []
+
+
+def test_many_values_below_a_long_key_cost_no_more_memory_than_they_have():
+    value = {"k" * 100_000: [1] * 100_000}
+    tracemalloc.start()
+    problems_of(value)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000
+
+
+def test_stops_after_a_hundred_problems_with_short_pointers():
+    problems = problems_of({"k" * 100_000: [float("nan")] * 1000})
+    assert len(problems) == 101
+    assert problems[-1] == ("", "too-many-problems")
+    assert all(len(pointer) < 200 for pointer, _ in problems)
