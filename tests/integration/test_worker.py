@@ -29,7 +29,9 @@ class TestSetup:
         assert len(model.calls) == 2
 
     def test_operators_see_the_tasks_and_the_worker(self, celery_setup, api, admin, app):
-        inspect = celery_setup.app.control.inspect(timeout=10, limit=1)
+        inspect = celery_setup.app.control.inspect(timeout=1, limit=1)
+        # A worker is ready a moment before it listens to its remote control.
+        wait_until(inspect.ping, what="an answer")
         (registered,) = inspect.registered().values()
         assert {"crewexec.execution", "crewexec.cleanup"} <= set(registered)
         wait_until(lambda: admin("GET", "/queues").json["workers"], what="a heartbeat")
