@@ -12,6 +12,7 @@ import os
 import threading
 import typing as t
 import weakref
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from celery import Celery
@@ -113,7 +114,7 @@ class Heartbeat(threading.Thread):
         self._stopped.set()
         self.join(timeout=5)
 
-    def _attempt(self, binding: Binding, action: t.Callable[[Binding], None]) -> None:
+    def _attempt(self, binding: Binding, action: Callable[[Binding], None]) -> None:
         try:
             action(binding)
         except Exception:
