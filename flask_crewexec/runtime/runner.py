@@ -112,8 +112,7 @@ class _Attempt:
             _skip_finished(crew, work.finished)
             if crew.manager_agent is not None and work.inputs:
                 crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out
-            # Empty inputs would make CrewAI refuse any text with a brace in it.
-            return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs or None))
+            return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
 
     def _describe(self, error: BaseException, correlation_id: str) -> dict[str, t.Any]:
         """Return what the owner of the execution may see of *error*."""

@@ -22,6 +22,7 @@ from .parsing import accepts
 from .parsing import accepts_document
 from .parsing import Answer
 from .parsing import answers
+from .parsing import documents
 
 Json = dict[str, t.Any]
 
@@ -62,6 +63,7 @@ def change_graph(document: t.Any, graph_id: str) -> Json:
     return _dump(_service.add_version(graph_id, document, asker.user_id, asker))
 
 
+@documents(None, 204)
 def delete_graph(graph_id: str) -> tuple[str, int]:
     """Take a graph out of use; its executions stay."""
     _service.delete(graph_id, current_identity())

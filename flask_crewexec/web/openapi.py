@@ -66,13 +66,11 @@ def _path_parameter(name: str) -> dict[str, t.Any]:
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
-def _responses(answers: tuple[t.Any, int] | None) -> dict[str, t.Any]:
+def _responses(answers: list[tuple[t.Any, int]]) -> dict[str, t.Any]:
     problem = {"application/problem+json": {"schema": "Problem"}}
     responses: dict[str, t.Any] = {"default": {"description": "Problem", "content": problem}}
-    if answers is not None:
-        schema, status = answers
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/json": {"schema": schema}},
-        }
+    for schema, status in answers:
+        response = responses[str(status)] = {"description": HTTPStatus(status).phrase}
+        if schema is not None:
+            response["content"] = {"application/json": {"schema": schema}}
     return responses

@@ -18,6 +18,7 @@ from .health import readiness
 from .identity import current_identity
 from .openapi import describe
 from .parsing import answers
+from .parsing import documents
 from .problems import Forbidden
 
 Json = dict[str, t.Any]
@@ -44,6 +45,7 @@ def live() -> Json:
     return {"status": OK}
 
 
+@documents(HealthSchema(), 200, 503)
 def ready() -> tuple[Json, int]:
     """Say whether executions can be queued and will run; 503 if not."""
     checks = readiness(current_binding())
@@ -51,6 +53,7 @@ def ready() -> tuple[Json, int]:
     return {"status": OK if fine else "unavailable", "checks": checks}, 200 if fine else 503
 
 
+@documents(None, 200)
 def openapi() -> Json:
     """Describe these routes as OpenAPI 3.1."""
     return describe(current_app)

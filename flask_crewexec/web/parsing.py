@@ -29,7 +29,7 @@ class Docs:
     """What OpenAPI tells about a view."""
 
     accepts: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
-    answers: tuple[ma.Schema, int] | None = None
+    answers: list[tuple[ma.Schema | None, int]] = dataclasses.field(default_factory=list)
 
 
 class Parser(flaskparser.FlaskParser):
@@ -84,7 +84,7 @@ def answers(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
     """
 
     def decorate(view: View) -> View:
-        docs_of(view).answers = (schema, status)
+        documents(schema, status)(view)
 
         @functools.wraps(view)
         def wrapped(*args: t.Any, **kwargs: t.Any) -> ResponseReturnValue:
@@ -93,6 +93,16 @@ def answers(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
             return answer.body, status, answer.headers
 
         return wrapped
+
+    return decorate
+
+
+def documents(schema: ma.Schema | None, *statuses: int) -> Callable[[View], View]:
+    """Describe the answer of a view that gives its status itself."""
+
+    def decorate(view: View) -> View:
+        docs_of(view).answers.extend((schema, status) for status in statuses)
+        return view
 
     return decorate
 

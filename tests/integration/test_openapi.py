@@ -48,3 +48,9 @@ def test_an_answer_has_the_fields_that_are_described(api, document):
     id = api.queue(crews.chain("a"))
     described = document["components"]["schemas"]["ExecutionStatus"]["properties"]
     assert api.status(id).keys() == described.keys()
+
+
+def test_every_operation_says_how_it_answers_when_all_is_well(document):
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert any(status.startswith("2") for status in operation["responses"])
