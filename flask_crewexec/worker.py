@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 CONNECTED = "crewexec_signals"
 LOOK_SECONDS = 0.05
-"""Costs an idle worker under 1 % of a core."""
+"""Costs an idle worker about 1 % of a core."""
 
 
 def connect_signals(celery: Celery) -> None:
