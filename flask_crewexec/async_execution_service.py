@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 import uuid
@@ -14,27 +13,22 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
-from uuid_utils.compat import uuid7
 
 from . import events
-from . import graphs
 from . import states
 from .binding import Binding
 from .binding import current_binding
-from .celery_app import publish
-from .errors import InvalidInputs
-from .errors import InvalidPriority
 from .errors import NotFound
-from .errors import Problem
 from .errors import WrongState
 from .graph_service import as_uuid
-from .graph_service import find_graph
-from .graph_service import find_version
-from .identity import Identity
 from .models import ExecutionMixin
 from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
+from .queueing import check_limits
+from .queueing import Order
+from .queueing import place
+from .queueing import publish_or_restore
 from .schemas import CancelSchema
 from .schemas import EventQuerySchema
 from .schemas import EventSchema
@@ -42,10 +36,7 @@ from .schemas import ExecutionQuerySchema
 from .schemas import ExecutionSchema
 from .schemas import ExecutionStatusSchema
 from .schemas import load
-from .schemas import OwnerSchema
-from .schemas import QueueRequestSchema
 from .schemas import StepSchema
-from .states import PRIORITIES
 from .states import State
 
 Id = uuid.UUID | str
@@ -54,7 +45,6 @@ Json = dict[str, t.Any]
 _STATUS: t.Final = ExecutionStatusSchema(exclude=("steps",))
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
-_THREAD: t.Final = QueueRequestSchema(only=("thread_id",))
 _STEPS: t.Final = StepSchema(many=True)
 _EVENTS: t.Final = EventSchema(many=True)
 
@@ -73,6 +63,11 @@ class AsyncExecutionService:
         user_id: object,
         inputs: Mapping[str, t.Any] | None = None,
         priority: int = 5,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_llm_calls: int | None = None,
+        max_tokens: int | None = None,
     ) -> str:
         """Queue one run of the newest version of a graph and return its task id.
 
@@ -80,14 +75,33 @@ class AsyncExecutionService:
         :param user_id: who pays and who may see it; the graph must be theirs.
         :param inputs: values for the placeholders of the graph.
         :param priority: from 1, the most urgent, to 10.
+        :param idempotency_key: the same order of the same user with the same key is queued once;
+            the second call returns the first one's id.
+        :param timeout: seconds that it may take from its first start on.
+        :param max_llm_calls: model calls that it may make, over all attempts.
+        :param max_tokens: tokens after which it makes no more calls.
         :raises NotFound: if the user has no such graph.
         :raises InvalidGraph: if the graph names a tool or model that is no longer registered.
         :raises InvalidInputs: if a placeholder has no value, or the inputs are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
-        :raises InvalidRequest: if *thread_id* or *user_id* cannot be stored.
-        :raises BrokerUnavailable: if the message could not be sent; nothing is left behind.
+        :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
+        :raises KeyReused: if the key was used for a different order.
+        :raises KeyInUse: if the first order with the key is still being queued.
+        :raises BrokerUnavailable: if the message could not be sent; nothing is left behind. With
+            ``CREWEXEC_ACCEPT_WITHOUT_BROKER`` it is sent later instead.
         """
-        return t.cast(str, self.queue(graph_id, thread_id, user_id, inputs, priority)["id"])
+        status = self.queue(
+            graph_id,
+            thread_id,
+            user_id,
+            inputs,
+            priority,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            max_llm_calls=max_llm_calls,
+            max_tokens=max_tokens,
+        )
+        return t.cast(str, status["id"])
 
     def queue(
         self,
@@ -96,18 +110,15 @@ class AsyncExecutionService:
         user_id: object,
         inputs: Mapping[str, t.Any] | None = None,
         priority: int = 5,
+        *,
+        idempotency_key: str | None = None,
+        **limits: float | None,
     ) -> Json:
         """Do what :meth:`queue_execution` does and return the status as it was stored."""
         binding = current_binding()
-        inputs = {} if inputs is None else inputs
-        execution = _new_execution(binding, graph_id, thread_id, user_id, inputs, priority)
-        with binding.session() as session, session.begin():
-            session.add(execution)
-            session.flush()
-            queued = events.Entry("queued", {"priority": priority})
-            events.append(session, binding.models, execution.id, [queued])
-        _publish_or_withdraw(binding, execution)
-        return _status(execution, [])
+        given = {} if inputs is None else inputs
+        order = Order(graph_id, thread_id, user_id, given, priority, limits, idempotency_key)
+        return _status(place(binding, order), [])
 
     def get_task_status(self, task_id: Id, asker: Asker = None) -> Json:
         """Return what is known of an execution: status, result, progress, error, usage, times.
@@ -205,14 +216,18 @@ class AsyncExecutionService:
                 State.CANCELLED,
             )
 
-    def retry(self, task_id: Id, asker: Asker = None) -> Json:
+    def retry(self, task_id: Id, asker: Asker = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it continues behind the finished steps.
 
+        :param limits: new values for ``timeout``, ``max_llm_calls`` or ``max_tokens``, which count
+            what earlier attempts have used.
         :raises NotFound: if there is none, or not for *asker*.
         :raises WrongState: if it has not ended, or ended well.
+        :raises InvalidRequest: if a limit is above the settings'.
         :raises BrokerUnavailable: if the message could not be sent; all is as before.
         """
         binding = current_binding()
+        allowed = check_limits(binding, limits)
         with binding.session() as session, session.begin():
             former = _find(session, binding, task_id, asker)
             session.expunge(former)
@@ -221,86 +236,15 @@ class AsyncExecutionService:
                     f"The execution is '{former.status}'; only a failed, cancelled or timed out"
                     " one can be tried again."
                 )
-            if not states.requeue(session, binding.models, former):
+            if not states.requeue(session, binding.models, former, **allowed):
                 raise WrongState(
                     "Somebody else has just asked for another attempt of this execution. Look at"
                     " its status."
                 )
             entry = events.Entry("queued", {"attempt": former.attempt + 1})
             events.append(session, binding.models, former.id, [entry])
-        _publish_or_restore(binding, former)
+        publish_or_restore(binding, former)
         return self.get_task_status(task_id, asker)
-
-
-def _new_execution(
-    binding: Binding,
-    graph_id: Id,
-    thread_id: Id | None,
-    user_id: object,
-    inputs: Mapping[str, t.Any],
-    priority: int,
-) -> ExecutionMixin:
-    _check_priority(priority)
-    _check_size(binding, inputs)
-    owner = load(OwnerSchema(), {"user_id": user_id})["user_id"]
-    thread = load(_THREAD, {"thread_id": None if thread_id is None else str(thread_id)})
-    with binding.session() as session:
-        stored = find_graph(session, binding, graph_id, Identity(owner))
-        version = find_version(session, binding, stored)
-    registry = binding.registry
-    graph = graphs.validate(version.document, registry.tools, registry.models)
-    graphs.check_inputs(graph, inputs)
-    return binding.models.execution(
-        id=uuid7(),
-        owner_id=owner,
-        thread_id=thread["thread_id"],
-        graph_id=version.graph_id,
-        graph_version=version.number,
-        status=State.QUEUED,
-        priority=priority,
-        inputs=dict(inputs),
-        attempt=1,
-        total_steps=len(graph.tasks),
-    )
-
-
-def _check_priority(priority: object) -> None:
-    if type(priority) is not int or priority not in PRIORITIES:
-        detail = f"A priority is a whole number from 1 (most urgent) to 10, not {priority!r}."
-        raise InvalidPriority(detail, [Problem("/priority", "invalid-priority", detail)])
-
-
-def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
-    try:
-        size = len(json.dumps(inputs, ensure_ascii=False, allow_nan=False).encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        detail = "Inputs must be plain JSON: text, finite numbers, booleans, lists and objects."
-        raise InvalidInputs(detail, [Problem("/inputs", "not-json", detail)]) from error
-    if size > binding.settings.max_inputs_bytes:
-        detail = f"Inputs may have {binding.settings.max_inputs_bytes} bytes as JSON, not {size}."
-        raise InvalidInputs(detail, [Problem("/inputs", "too-large", detail)])
-
-
-def _publish_or_withdraw(binding: Binding, execution: ExecutionMixin) -> None:
-    """Send the message; if that fails, forget the execution, unless it arrived after all."""
-    try:
-        publish(binding, execution.id, execution.attempt, execution.priority)
-    except Exception:
-        with binding.session() as session, session.begin():
-            withdrawn = states.withdraw(session, binding.models, execution.id)
-        if withdrawn:
-            raise
-
-
-def _publish_or_restore(binding: Binding, former: ExecutionMixin) -> None:
-    """Send the message; if that fails, undo the requeueing, unless it arrived after all."""
-    try:
-        publish(binding, former.id, former.attempt + 1, former.priority)
-    except Exception:
-        with binding.session() as session, session.begin():
-            restored = states.withdraw_requeue(session, binding.models, former)
-        if restored:
-            raise
 
 
 def _find(session: Session, binding: Binding, task_id: Id, asker: Asker) -> ExecutionMixin:

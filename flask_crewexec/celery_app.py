@@ -149,13 +149,17 @@ def _transport_options(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
-    """What beat sends; every entry may be sent any number of times."""
+    """What beat sends; every entry may be sent any number of times, and by several beats."""
+    intervals = {"reconcile": settings.reconcile_interval, "purge": settings.purge_interval}
     return {
-        "crewexec-purge": {
+        f"crewexec-{action}": {
             "task": CLEANUP_TASK,
-            "schedule": settings.purge_interval,
-            "args": ({"action": "purge"},),
+            "schedule": interval,
+            "args": ({"action": action},),
+            # Nobody needs those that nobody took before the next one.
+            "options": {"expires": interval.total_seconds(), "ignore_result": True},
         }
+        for action, interval in intervals.items()
     }
 
 

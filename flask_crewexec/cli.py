@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import typing as t
 
@@ -13,6 +14,9 @@ from marshmallow import ValidationError
 
 from .binding import current_binding
 from .errors import CrewExecError
+from .retention import count_removable
+from .retention import last_to_go
+from .retention import purge
 from .tasks import HANDLERS
 
 _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
@@ -25,7 +29,7 @@ _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
 def command_group() -> AppGroup:
     """Return a new ``crewexec`` group; every application has its own."""
     group = AppGroup("crewexec", help="Run crews and look after them.")
-    for command in (worker, beat, invoke):
+    for command in (worker, beat, invoke, prune):
         group.add_command(command)
     return group
 
@@ -62,6 +66,25 @@ def invoke(task: str, event: str) -> None:
     except (CrewExecError, ValidationError) as error:
         raise click.ClickException(f"The event is not one for '{task}': {error}") from error
     click.echo(json.dumps(answer))
+
+
+@_commands.command("prune")
+@click.option("--days", type=click.FloatRange(min=0), help="Keep what ended since; also 0.5.")
+@click.option("--keep", type=click.IntRange(min=0), help="Keep no more than so many.")
+@click.option("--dry-run", is_flag=True, help="Only say how much would go.")
+def prune(days: float | None, keep: int | None, dry_run: bool) -> None:
+    """Remove ended executions with their steps, outputs and events.
+
+    CREWEXEC_KEEP_FOR and CREWEXEC_KEEP_COUNT count where no option is given.
+    """
+    binding = current_binding()
+    age = None if days is None else dt.timedelta(days=days)
+    until = last_to_go(binding, age, keep)
+    counts = count_removable(binding, until)
+    if not dry_run:
+        purge(binding, until)
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {listed}.")
 
 
 def _parse(event: str) -> dict[str, t.Any]:

@@ -10,6 +10,8 @@
     ├── InvalidRequest         any other value that cannot be used
     ├── NotFound               no such graph or execution, or somebody else's
     ├── WrongState             the execution's state does not allow it
+    ├── KeyReused              an idempotency key that belongs to a different order
+    ├── KeyInUse               an idempotency key whose first order is under way
     ├── BrokerUnavailable      the message could not be sent
     └── ClaimLost              another worker owns the attempt by now
 
@@ -111,6 +113,22 @@ class WrongState(CrewExecError):
     code = "wrong-state"
     status = 409
     title = "The execution's state does not allow this"
+
+
+class KeyReused(CrewExecError):
+    """The idempotency key was used for a different order."""
+
+    code = "idempotency-key-reused"
+    status = 422
+    title = "The idempotency key belongs to a different order"
+
+
+class KeyInUse(CrewExecError):
+    """The first order with the same idempotency key is still being queued."""
+
+    code = "idempotency-key-in-use"
+    status = 409
+    title = "The first order with this key is under way"
 
 
 class BrokerUnavailable(CrewExecError):

@@ -30,9 +30,17 @@ Moment = t.Annotated[dt.datetime, mapped_column(sa.DateTime(timezone=True))]
 UserId = t.Annotated[str, mapped_column(sa.String(255))]
 
 
+class IndexOf(t.NamedTuple):
+    """An index, made after the host's own columns are known."""
+
+    columns: tuple[str, ...]
+    where: str | None = None
+    """Only rows for which this SQL holds, so that the index stays as small as they are few."""
+    unique: bool = False
+
+
 class _Mixin:
-    __indexes__: t.ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Name and columns of each index, made after the host's own columns are known."""
+    __indexes__: t.ClassVar[dict[str, IndexOf]] = {}
 
     if t.TYPE_CHECKING:
         # Mixins are not mapped; type checkers only need to know that models take keywords.
@@ -81,7 +89,7 @@ class GraphMixin(_Mixin):
     """A crew as a user drew it; its documents are in the versions."""
 
     __tablename__ = "crewexec_graph"
-    __indexes__: t.ClassVar = {"ix_crewexec_graph_owner": ("owner_id", "id")}
+    __indexes__: t.ClassVar = {"ix_crewexec_graph_owner": IndexOf(("owner_id", "id"))}
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
     owner_id: Mapped[UserId]
@@ -112,11 +120,18 @@ class ExecutionMixin(_UsageColumns, _Mixin):
 
     __tablename__ = "crewexec_execution"
     __indexes__: t.ClassVar = {
-        "ix_crewexec_execution_owner": ("owner_id", "id"),
-        "ix_crewexec_execution_owner_status": ("owner_id", "status", "id"),
-        "ix_crewexec_execution_status": ("status", "id"),
-        "ix_crewexec_execution_graph": ("graph_id", "id"),
-        "ix_crewexec_execution_finished": ("status", "finished_at"),
+        "ix_crewexec_execution_owner": IndexOf(("owner_id", "id")),
+        "ix_crewexec_execution_owner_status": IndexOf(("owner_id", "status", "id")),
+        "ix_crewexec_execution_status": IndexOf(("status", "id")),
+        "ix_crewexec_execution_graph": IndexOf(("graph_id", "id")),
+        "ix_crewexec_execution_finished": IndexOf(("finished_at",), "finished_at IS NOT NULL"),
+        "ix_crewexec_execution_leased": IndexOf(("lease_expires_at",), "status = 'running'"),
+        "ix_crewexec_execution_due": IndexOf(("available_at",), "status = 'retrying'"),
+        "ix_crewexec_execution_waiting": IndexOf(("priority", "published_at"), "status = 'queued'"),
+        "ix_crewexec_execution_deadline": IndexOf(("deadline",), "finished_at IS NULL"),
+        "ux_crewexec_execution_idempotency": IndexOf(
+            ("owner_id", "idempotency_key"), "idempotency_key IS NOT NULL", unique=True
+        ),
     }
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -129,9 +144,30 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     inputs: Mapped[Json] = mapped_column(sa.JSON)
     attempt: Mapped[int] = mapped_column(default=1)
     """Which attempt this is; a message names the one that it is for."""
+    retries: Mapped[int] = mapped_column(default=0)
+    """How many attempts were made by themselves since somebody last queued it."""
+    lost_attempts: Mapped[int] = mapped_column(default=0)
+    """How many attempts ended with their worker since somebody last queued it."""
     token: Mapped[uuid.UUID | None]
     """Fencing token of the claim that holds the execution."""
     worker: Mapped[str | None] = mapped_column(sa.String(255))
+    lease_expires_at: Mapped[Moment | None]
+    """Until when the claim holds unless it is renewed, by the database's clock."""
+    writes: Mapped[int] = mapped_column(default=0)
+    """How often the claim was used to write, so that no write is made twice."""
+    published_at: Mapped[Moment | None]
+    """When a message was last sent for a queued attempt; None if none is known to be."""
+    available_at: Mapped[Moment | None]
+    """When a retrying execution is due, by the database's clock."""
+    timeout: Mapped[float | None]
+    """Seconds that it may take from its first claim on."""
+    deadline: Mapped[Moment | None]
+    """When the timeout is over, by the database's clock."""
+    max_llm_calls: Mapped[int | None]
+    max_tokens: Mapped[int | None]
+    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
+    idempotency_digest: Mapped[str | None] = mapped_column(sa.String(64))
+    """SHA-256 of the order that came with the key."""
     cancel_requested_at: Mapped[Moment | None]
     cancelled_by: Mapped[UserId | None]
     cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))
@@ -154,6 +190,11 @@ class ExecutionMixin(_UsageColumns, _Mixin):
         fraction = self.finished_steps / total if total else 0.0
         here = (self.current_step, self.current_agent)
         return Progress(fraction, self.finished_steps, total, *here)
+
+    @property
+    def limits(self) -> t.Self:
+        """The row itself, for the columns that limit it."""
+        return self
 
     @property
     def cancellation(self) -> t.Self | None:
@@ -205,7 +246,7 @@ class WorkerMixin(_Mixin):
     """A worker process as it last said of itself."""
 
     __tablename__ = "crewexec_worker"
-    __indexes__: t.ClassVar = {"ix_crewexec_worker_seen": ("seen_at",)}
+    __indexes__: t.ClassVar = {"ix_crewexec_worker_seen": IndexOf(("seen_at",))}
 
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     pid: Mapped[int]
@@ -285,8 +326,10 @@ def _add_indexes(model: type[_Mixin], metadata: sa.MetaData) -> None:
             f"'{model.__qualname__}' must keep the '__tablename__' of its mixin and live on the"
             " same metadata as the rest: other tables refer to it."
         )
-    for name, columns in model.__indexes__.items():
-        sa.Index(name, *(table.c[column] for column in columns))
+    for name, index in model.__indexes__.items():
+        columns = [table.c[column] for column in index.columns]
+        where = None if index.where is None else sa.text(index.where)
+        sa.Index(name, *columns, unique=index.unique, postgresql_where=where, sqlite_where=where)
 
 
 def _table_names() -> set[str]:

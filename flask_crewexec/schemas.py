@@ -26,6 +26,7 @@ from .states import State
 
 MAX_PAGE = 200
 MAX_INTEGER = 2**31 - 1
+MAX_TIMEOUT = 366 * 86_400
 
 
 class Moment(fields.DateTime):
@@ -94,7 +95,58 @@ class ProblemSchema(ma.Schema):
     errors = fields.List(fields.Nested(ProblemItemSchema))
 
 
-class QueueRequestSchema(ma.Schema):
+class LimitsSchema(ma.Schema):
+    """What one execution may cost; the settings say what is allowed."""
+
+    timeout = fields.Float(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, MAX_TIMEOUT, min_inclusive=False),
+        metadata={"description": "Seconds from its first start on"},
+    )
+    max_llm_calls = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(1, MAX_INTEGER)
+    )
+    max_tokens = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, MAX_INTEGER),
+        metadata={"description": "No further call is made once they are spent"},
+    )
+
+
+class ThreadSchema(ma.Schema):
+    """What groups executions."""
+
+    thread_id = Text(
+        1,
+        255,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Anything that groups executions, such as a conversation"},
+    )
+
+
+class IdempotencyKeySchema(ma.Schema):
+    """What makes an order that is sent twice one order."""
+
+    idempotency_key = Text(1, 255, load_default=None, allow_none=True)
+
+
+class IdempotencyHeaderSchema(ma.Schema):
+    """The same as a header."""
+
+    idempotency_key = Text(
+        1,
+        255,
+        data_key="Idempotency-Key",
+        load_default=None,
+        metadata={"description": "The same order with the same key is queued once"},
+    )
+
+
+class QueueRequestSchema(LimitsSchema, ThreadSchema):
     """An order to run a graph."""
 
     graph_id = fields.UUID(required=True)
@@ -104,13 +156,6 @@ class QueueRequestSchema(ma.Schema):
         strict=True,
         validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
         metadata={"description": "1 is the most urgent"},
-    )
-    thread_id = Text(
-        1,
-        255,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Anything that groups executions, such as a conversation"},
     )
 
 
@@ -136,9 +181,12 @@ class ExecutionEventSchema(ma.Schema):
 class CleanupEventSchema(ma.Schema):
     """What the cleanup task is asked to do."""
 
-    action = fields.String(required=True, validate=validate.OneOf(["purge"]))
+    action = fields.String(required=True, validate=validate.OneOf(["purge", "reconcile"]))
     older_than_seconds = fields.TimeDelta(
         load_default=None, validate=validate.Range(dt.timedelta())
+    )
+    keep = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(0, MAX_INTEGER)
     )
 
 
@@ -247,6 +295,14 @@ class CancellationSchema(ma.Schema):
     reason = fields.String(attribute="cancel_reason", allow_none=True)
 
 
+class ExecutionLimitsSchema(ma.Schema):
+    """What an execution may cost; null is no limit."""
+
+    timeout = fields.Float(allow_none=True)
+    max_llm_calls = fields.Integer(allow_none=True)
+    max_tokens = fields.Integer(allow_none=True)
+
+
 class ExecutionSchema(ma.Schema):
     """An execution, without what may be large."""
 
@@ -258,6 +314,9 @@ class ExecutionSchema(ma.Schema):
     status = fields.String(validate=validate.OneOf(list(State)))
     priority = fields.Integer()
     attempt = fields.Integer()
+    retries = fields.Integer(metadata={"description": "Attempts made by themselves after errors"})
+    lost_attempts = fields.Integer(metadata={"description": "Attempts that lost their worker"})
+    limits = fields.Nested(ExecutionLimitsSchema)
     progress = fields.Nested(ProgressSchema)
     error = fields.Nested(ErrorSchema, allow_none=True)
     usage = fields.Nested(UsageSchema)
@@ -265,6 +324,8 @@ class ExecutionSchema(ma.Schema):
     created_at = Moment()
     queued_at = Moment()
     started_at = Moment(allow_none=True)
+    deadline = Moment(allow_none=True)
+    next_attempt_at = Moment(attribute="available_at", allow_none=True)
     finished_at = Moment(allow_none=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import math
 import os
 import typing as t
 
@@ -18,6 +19,11 @@ from .errors import ConfigError
 PREFIX = "CREWEXEC_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+
+
+def _or_zero(default: int) -> t.Any:
+    """Return a field that may be zero."""
+    return dataclasses.field(default=default, metadata={"least": 0})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,8 +46,38 @@ class Settings:
     """Seconds that a run waits for a database that is away or locked before it gives up."""
     llm_timeout: float = 600.0
     """Seconds that one model call may take unless the model is registered with another value."""
+    max_runtime: float | None = 14_400.0
+    """Seconds that an execution may take from its first start on, and the most to ask for."""
+    max_llm_calls: int | None = None
+    """Model calls that an execution may make, and the most to ask for."""
+    max_tokens: int | None = None
+    """Tokens after which an execution makes no more calls, and the most to ask for."""
+    max_retries: int = _or_zero(3)
+    """How often an execution is tried again by itself after an error that may pass."""
+    retry_delay: float = 60.0
+    """Seconds between an attempt that failed and the next one."""
+    max_lost_attempts: int = _or_zero(3)
+    """How often an execution begins again after it lost its worker."""
+    lease: float = 30.0
+    """Seconds without a sign of life after which a worker has lost its executions."""
+    watch_interval: float = 0.5
+    """Seconds between two looks whether a running execution was cancelled."""
+    cancel_grace: float = 30.0
+    """Seconds that a run which must stop may go on, within a tool, before force is used."""
+    drain_timeout: float = 20.0
+    """Seconds after SIGTERM from which a worker hands its runs back instead of ending them."""
+    accept_without_broker: bool = False
+    """Whether to queue in the database alone while the broker does not answer."""
+    reconcile_interval: dt.timedelta = dt.timedelta(seconds=10)
+    """How often beat asks to look for lost messages, dead workers, due retries and deadlines."""
+    reconcile_batch: int = 200
+    """How many executions one such look takes care of, of each kind."""
+    republish_after: float = 30.0
+    """Seconds after which a message that nobody took may count as lost."""
     keep_for: dt.timedelta = dt.timedelta(days=30)
     """How long finished executions are kept before the cleanup task removes them."""
+    keep_count: int | None = None
+    """How many finished executions are kept; the oldest go first."""
     purge_interval: dt.timedelta = dt.timedelta(hours=1)
     """How often beat asks for a purge."""
     purge_batch: int = 500
@@ -64,6 +100,12 @@ class Settings:
                 f" such as '/crewexec'; it is {self.url_prefix!r}."
             )
 
+        if self.lease < 4 * self.watch_interval:
+            raise ConfigError(
+                f"'{PREFIX}LEASE' must be at least four times '{PREFIX}WATCH_INTERVAL', or leases"
+                f" run out between two looks; they are {self.lease!r} and {self.watch_interval!r}."
+            )
+
     @classmethod
     def from_config(cls, config: Config) -> t.Self:
         """Read the settings and write the defaults back, so that ``app.config`` shows them all.
@@ -83,14 +125,33 @@ class Settings:
 
 def _check_type(field: dataclasses.Field[t.Any], value: object) -> None:
     key = PREFIX + field.name.upper()
-    expected = type(field.default)
+    expected, optional = _type_of(field)
+    if optional and value is None:
+        return
     accepted = (int, float) if expected is float else (expected,)
     if type(value) not in accepted:
-        raise ConfigError(f"'{key}' must be of type '{expected.__name__}'; it is {value!r}.")
-    if isinstance(value, int | float) and expected is not bool and not value > 0:
-        raise ConfigError(f"'{key}' must be greater than zero; it is {value!r}.")
+        none = " or None" if optional else ""
+        raise ConfigError(f"'{key}' must be of type '{expected.__name__}'{none}; it is {value!r}.")
+    if isinstance(value, int | float) and expected is not bool:
+        _check_number(key, value, field.metadata.get("least"))
     if isinstance(value, dt.timedelta) and value <= dt.timedelta():
         raise ConfigError(f"'{key}' must be longer than zero; it is {value!r}.")
+
+
+def _type_of(field: dataclasses.Field[t.Any]) -> tuple[type, bool]:
+    """Return the type of a setting and whether it may be None."""
+    kinds = t.get_args(_HINTS[field.name]) or (_HINTS[field.name],)
+    return kinds[0], type(None) in kinds
+
+
+def _check_number(key: str, value: float, least: int | None) -> None:
+    if least is not None and not value >= least:
+        raise ConfigError(f"'{key}' must be {least} or more; it is {value!r}.")
+    if least is None and not 0 < value < math.inf:
+        raise ConfigError(f"'{key}' must be greater than zero, and finite; it is {value!r}.")
+
+
+_HINTS: t.Final = t.get_type_hints(Settings)
 
 
 def check_broker_url(url: object) -> None:

@@ -15,13 +15,18 @@ import weakref
 from collections.abc import Callable
 
 import sqlalchemy as sa
+from billiard.process import current_process
 from celery import Celery
 from celery import signals
 
 from . import clock
+from . import draining
+from . import stuck
+from .async_execution_service import AsyncExecutionService
 from .binding import Binding
 from .binding import current_binding
 from .celery_app import EXECUTION_QUEUE
+from .celery_app import EXECUTION_TASK
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +48,20 @@ class _Life:
         # Celery keeps the handlers for ever; the app that they are for may go.
         self._reference = weakref.ref(celery)
         self._heartbeat: Heartbeat | None = None
+        self._retirement: stuck.RetireThread | None = None
 
     def _is_for(self, celery: object) -> bool:
         return celery is self._reference()
 
     def connect(self) -> t.Self:
         signals.celeryd_after_setup.connect(self._preload, weak=False)
-        signals.worker_process_init.connect(self._forget_connections, weak=False)
+        signals.worker_process_init.connect(self._enter_child, weak=False)
         signals.worker_ready.connect(self._look_often, weak=False)
+        signals.worker_ready.connect(self._retire_stuck_threads, weak=False)
         signals.worker_ready.connect(self._start_heartbeat, weak=False)
-        signals.worker_shutdown.connect(self._stop_heartbeat, weak=False)
+        signals.worker_shutting_down.connect(self._drain, weak=False)
+        signals.task_revoked.connect(self._cancel_revoked, weak=False)
+        signals.worker_shutdown.connect(self._stop, weak=False)
         return self
 
     def _preload(self, instance: t.Any, **options: object) -> None:
@@ -62,13 +71,15 @@ class _Life:
             gc.collect()
             gc.freeze()
 
-    def _forget_connections(self, **options: object) -> None:
-        """Leave the parent's database connections to the parent."""
+    def _enter_child(self, **options: object) -> None:
+        """Leave the parent's database connections to the parent; a stuck child may be killed."""
         celery = self._reference()
-        if celery is not None:
-            with celery.flask_app.app_context():
-                for engine in current_binding().database.engines.values():
-                    engine.dispose(close=False)
+        if celery is None or current_process().name == "MainProcess":  # as with the pool "solo"
+            return
+        stuck.choose(stuck.kill_process)
+        with celery.flask_app.app_context():
+            for engine in current_binding().database.engines.values():
+                engine.dispose(close=False)
 
     def _look_often(self, sender: t.Any, **options: object) -> None:
         """Fetch the next message as soon as a thread is free.
@@ -80,14 +91,41 @@ class _Life:
         if self._is_for(sender.app) and threads:
             sender.hub.call_repeatedly(LOOK_SECONDS, lambda: None)
 
+    def _retire_stuck_threads(self, sender: t.Any, **options: object) -> None:
+        """Let a worker with a pool of threads live on when one of them hangs."""
+        if self._is_for(sender.app) and hasattr(sender.pool, "executor"):
+            self._retirement = stuck.RetireThread(sender.pool)
+            stuck.choose(self._retirement)
+
+    def _drain(self, **options: object) -> None:
+        """Give runs some time to end before they are handed back."""
+        celery = self._reference()
+        if celery is not None:
+            with celery.flask_app.app_context():
+                draining.begin(current_binding().settings.drain_timeout)
+
+    def _cancel_revoked(
+        self, sender: t.Any, request: t.Any, expired: bool, **options: object
+    ) -> None:
+        """Take 'celery control revoke' for what it means: else another worker would go on."""
+        celery = self._reference()
+        if expired:
+            return
+        if celery is not None and sender is celery.tasks.get(EXECUTION_TASK):
+            execution_id = request.id.partition(".")[0]
+            with celery.flask_app.app_context():
+                AsyncExecutionService().cancel_task(execution_id, reason="Revoked by an operator.")
+
     def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app):
             self._heartbeat = Heartbeat(sender.app, sender.controller)
             self._heartbeat.start()
 
-    def _stop_heartbeat(self, sender: t.Any, **options: object) -> None:
+    def _stop(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
+        if self._is_for(sender.app) and self._retirement is not None:
+            self._retirement.end_without_them()
 
 
 class Heartbeat(threading.Thread):

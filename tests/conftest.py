@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 from collections.abc import Iterator
@@ -65,9 +66,21 @@ def model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture
-def environment(database_url: str, broker_url: str, model: ScriptedModel) -> dict[str, str]:
+def settings(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Settings of the host: those of the markers ``settings``, the nearest last."""
+    given: dict[str, object] = {}
+    for marker in reversed(list(request.node.iter_markers("settings"))):
+        given.update({f"CREWEXEC_{name}": value for name, value in marker.kwargs.items()})
+    return given
+
+
+@pytest.fixture
+def environment(
+    database_url: str, broker_url: str, model: ScriptedModel, settings: dict[str, object]
+) -> dict[str, str]:
     """What the host and its workers read."""
     return {
+        **{f"HOST_{key}": json.dumps(value) for key, value in settings.items()},
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": broker_url,
         "CELERY_RESULT_BACKEND": broker_url,

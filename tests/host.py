@@ -5,6 +5,7 @@ Everything is made inside the factory, so that each test has its own tables and 
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import time
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from flask_crewexec import current_execution
 from flask_crewexec import Identity
 
 KEY = "sk-scripted"
+INTERVALS = {"CREWEXEC_RECONCILE_INTERVAL", "CREWEXEC_PURGE_INTERVAL"}
+"""Settings that are seconds in the environment."""
 ADMIN = "admin"
 
 
@@ -31,6 +34,9 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("DATABASE_URL", "sqlite://")
     app.config["MODEL_URL"] = os.environ.get("MODEL_URL", "http://127.0.0.1:9/v1")
+    app.config.from_prefixed_env("HOST")
+    for key in app.config.keys() & INTERVALS:
+        app.config[key] = dt.timedelta(seconds=app.config[key])
     app.config.update(config or {})
 
     class Base(DeclarativeBase):

@@ -1,55 +1,111 @@
-"""Exceptions of a run -> what its owner may know: a stable code and a sentence."""
+"""Exceptions of a run -> what its owner may know, and whether trying again may help."""
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import typing as t
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 import httpx
 
+from .. import clock
 from ..errors import InvalidGraph
+from ..failures import Failure
+from .guards import AnswerCutOff
 from .guards import RunStopped
+from .guards import RunUnrecorded
+from .patience import AWAY
 
+LONGEST_WAIT: t.Final = 3600.0
+"""Seconds of a provider's ``Retry-After`` that are respected."""
 
-class Failure(t.NamedTuple):
-    """Why a run failed, without anything that only the operator should see."""
-
-    code: str
-    message: str
-
+_RATE_LIMITED: t.Final = Failure(
+    "model-rate-limited", "The model's provider limits the rate of calls.", passing=True
+)
+_NO_QUOTA: t.Final = Failure(
+    "model-quota-exhausted", "The account at the model's provider has no quota left."
+)
+_UNAVAILABLE: t.Final = Failure(
+    "model-unavailable", "The model's provider reported an error.", passing=True
+)
+_TIMEOUT: t.Final = Failure("model-timeout", "The model did not answer in time.", passing=True)
+_UNREACHABLE: t.Final = Failure(
+    "model-unreachable", "The model could not be reached.", passing=True
+)
+_REFUSED_KEY: t.Final = Failure("model-refused-key", "The model's provider refused the API key.")
+_NOT_FOUND: t.Final = Failure("model-not-found", "The model's provider does not know the model.")
+_REFUSED: t.Final = Failure("model-refused-request", "The model's provider refused the request.")
+_STORAGE: t.Final = Failure(
+    RunUnrecorded.code, "The database did not take what the run did.", passing=True
+)
+_OTHER: t.Final = Failure("crew-failed", "The crew ended with an error.")
 
 _BY_STATUS: t.Final = {
-    401: Failure("model-refused-key", "The model's provider refused the API key."),
-    403: Failure("model-refused-key", "The model's provider refused the API key."),
-    404: Failure("model-not-found", "The model's provider does not know the model."),
-    429: Failure("model-rate-limited", "The model's provider limits the rate of calls."),
+    401: _REFUSED_KEY,
+    403: _REFUSED_KEY,
+    404: _NOT_FOUND,
+    408: _TIMEOUT,
+    429: _RATE_LIMITED,
 }
-_TIMEOUT: t.Final = Failure("model-timeout", "The model did not answer in time.")
-_UNREACHABLE: t.Final = Failure("model-unreachable", "The model could not be reached.")
-_UNAVAILABLE: t.Final = Failure("model-unavailable", "The model's provider reported an error.")
-_REFUSED: t.Final = Failure("model-refused-request", "The model's provider refused the request.")
-_INTERRUPTED: t.Final = Failure("worker-stopped", "The worker was stopped during the run.")
-_OTHER: t.Final = Failure("crew-failed", "The crew ended with an error.")
 
 
 def describe(error: BaseException) -> Failure:
     """Return what may be said about *error*, judged by the causes that led to it."""
     for cause in _causes(error):
-        if isinstance(cause, RunStopped):
-            return Failure("run-stopped", cause.reason)
-        if not isinstance(cause, Exception):
-            return _INTERRUPTED
-        if isinstance(cause, InvalidGraph):
-            return Failure(cause.code, cause.detail)
-        status = getattr(cause, "status_code", None)
-        if isinstance(status, int):
-            other = _UNAVAILABLE if status >= 500 else _REFUSED
-            return _BY_STATUS.get(status, other)
-        if isinstance(cause, httpx.TimeoutException):
-            return _TIMEOUT
-        if isinstance(cause, httpx.TransportError):
-            return _UNREACHABLE
+        if failure := _of_run(cause) or _of_model(cause):
+            return failure
     return _OTHER
+
+
+def _of_run(cause: BaseException) -> Failure | None:
+    if isinstance(cause, AWAY):
+        return _STORAGE
+    if isinstance(cause, RunStopped):
+        passing = isinstance(cause, RunUnrecorded | AnswerCutOff)
+        return Failure(cause.code, cause.reason, passing)
+    if isinstance(cause, InvalidGraph):
+        return Failure(cause.code, cause.detail)
+    return None
+
+
+def _of_model(cause: BaseException) -> Failure | None:
+    status = getattr(cause, "status_code", None)
+    if isinstance(status, int):
+        return _of_answer(cause, status)
+    if isinstance(cause, httpx.TimeoutException):
+        return _TIMEOUT
+    if isinstance(cause, httpx.TransportError):
+        return _UNREACHABLE
+    return None
+
+
+def _of_answer(cause: BaseException, status: int) -> Failure:
+    if getattr(cause, "code", None) == "insufficient_quota":
+        return _NO_QUOTA
+    failure = _BY_STATUS.get(status, _UNAVAILABLE if status >= 500 else _REFUSED)
+    headers = getattr(getattr(cause, "response", None), "headers", {})
+    return failure._replace(wait=_retry_after(headers)) if failure.passing else failure
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds of a ``Retry-After``, which may be a number or a date (RFC 9110)."""
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _seconds_until(value)
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else 0.0
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return 0.0
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (aware - clock.now()).total_seconds()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

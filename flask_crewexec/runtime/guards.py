@@ -1,4 +1,7 @@
-"""Stop a run at its next boundary: before a step, before a model call, after a tool call."""
+"""Stop a run at its next boundary: before a step, a model call or a tool call, or after a tool.
+
+Whoever wants a run to stop gives a reason; once there is one, every boundary says so again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 import typing as t
 from collections.abc import Callable
 
+from ..failures import OVERDUE
+from ..states import State
 from .crewai_setup import HookAborted
 from .crewai_setup import InterceptionPoint
 
@@ -15,6 +20,10 @@ log = logging.getLogger(__name__)
 class RunStopped(HookAborted):
     """The run must not go on; CrewAI hands this exception through, unlike any other."""
 
+    state: t.ClassVar[State | None] = None
+    """The final state that follows from it alone, if one does."""
+    code: t.ClassVar[str] = "run-stopped"
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason, source="flask_crewexec")
 
@@ -22,45 +31,100 @@ class RunStopped(HookAborted):
 class RunCancelled(RunStopped):
     """Somebody asked to cancel the execution."""
 
+    state = State.CANCELLED
+
+
+class RunTimedOut(RunStopped):
+    """The execution has taken as long as it may."""
+
+    state = State.TIMED_OUT
+    code = OVERDUE.code
+
+
+class BudgetSpent(RunStopped):
+    """The execution has made as many calls, or used as many tokens, as it may."""
+
+    state = State.FAILED
+    code = "budget-exhausted"
+
 
 class RunTakenAway(RunStopped):
     """The claim of this worker does not hold any more; nothing may be written."""
 
 
-class RunBroken(RunStopped):
-    """The run cannot go on although CrewAI would: what it did could not be recorded."""
+class RunHandedBack(RunStopped):
+    """The worker is about to end; another one goes on behind the finished steps."""
+
+
+class RunUnrecorded(RunStopped):
+    """What the run did could not be stored, so it must not do more."""
+
+    code = "storage-unavailable"
+
+
+class AnswerCutOff(RunStopped):
+    """A model's answer ended before its end; CrewAI would take it for the whole."""
+
+    code = "model-cut-off"
+
+
+Check = Callable[[], RunStopped | None]
+"""Returns why the run may not go on, if it may not."""
 
 
 class Guards:
-    """Hooks of one run. Once a run is to stop, every boundary says so again."""
+    """Hooks of one run.
 
-    def __init__(self, must_stop: Callable[[], RunStopped | None]) -> None:
+    :param must_stop: asked at every boundary.
+    :param may_call: asked before each model call as well.
+    :param is_unwanted: asked before each step as well.
+    """
+
+    def __init__(self, must_stop: Check, may_call: Check, is_unwanted: Check) -> None:
         self._must_stop = must_stop
+        self._may_call = may_call
+        self._is_unwanted = is_unwanted
         self.stopped: RunStopped | None = None
 
     @property
     def hooks(self) -> dict[InterceptionPoint, list[Callable[[t.Any], None]]]:
         """The hooks for ``scoped_hooks``."""
-        points = (
-            InterceptionPoint.PRE_STEP,
-            InterceptionPoint.PRE_MODEL_CALL,
-            InterceptionPoint.POST_TOOL_CALL,
-        )
-        return {point: [self._check] for point in points}
+        return {
+            InterceptionPoint.PRE_STEP: [self._before_step],
+            InterceptionPoint.PRE_MODEL_CALL: [self._before_model_call],
+            InterceptionPoint.PRE_TOOL_CALL: [self._around_tool_call],
+            InterceptionPoint.POST_TOOL_CALL: [self._around_tool_call],
+        }
 
     def stop(self, reason: RunStopped) -> None:
         """Stop the run at its next boundary; the first reason counts."""
         self.stopped = self.stopped or reason
 
-    def _check(self, context: object) -> None:
-        try:
-            self.stopped = self.stopped or self._must_stop()
-        except Exception:
-            # CrewAI would swallow it; a look at the database that fails must not end a paid run.
-            log.warning("Could not see whether the run is to stop.", exc_info=True)
-        self.raise_if_stopped()
-
     def raise_if_stopped(self) -> None:
         """Raise the reason for which the run stops, if there is one."""
         if self.stopped is not None:
             raise self.stopped
+
+    def _before_step(self, context: t.Any) -> None:
+        whole = context.kind == "task"  # and not a step within an agent's work
+        self._ask(self._must_stop, *([self._is_unwanted] if whole else []))
+
+    def _before_model_call(self, context: object) -> None:
+        self._ask(self._must_stop, self._may_call)
+
+    def _around_tool_call(self, context: object) -> None:
+        self._ask(self._must_stop)
+
+    def _ask(self, *checks: Check) -> None:
+        for check in checks:
+            self.raise_if_stopped()
+            self.stopped = self._answer(check)
+        self.raise_if_stopped()
+
+    def _answer(self, check: Check) -> RunStopped | None:
+        try:
+            return check()
+        except Exception:
+            # CrewAI would swallow it. What cannot be seen may have been taken away.
+            log.exception("Could not see whether a run may go on, so it stops.")
+            return RunUnrecorded("The worker could not see whether the run may go on.")

@@ -7,29 +7,27 @@ run waits for a model or a tool, so that watching it costs little and shows what
 from __future__ import annotations
 
 import functools
-import itertools
-import logging
-import time
 import typing as t
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from sqlalchemy.exc import InterfaceError
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from .. import claims
 from .. import events
-from .. import states
 from ..binding import Binding
+from ..claims import Claim
 from ..events import Entry
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import Usage
-from ..states import Claim
-
-log = logging.getLogger(__name__)
+from .patience import patiently
 
 Values = dict[str, t.Any]
+
+
+class _Refused(Exception):
+    """The transition was not possible; rolls the transaction back."""
 
 
 class Ledger:
@@ -42,6 +40,7 @@ class Ledger:
     def __init__(self, binding: Binding, claim: Claim) -> None:
         self._binding = binding
         self._claim = claim
+        self._number = 0
         self._entries: list[Entry] = []
         self._usage: dict[int | None, Usage] = {}
 
@@ -65,48 +64,47 @@ class Ledger:
 
         self._commit(execution, change)
 
-    def finish(
-        self, transition: Callable[[Session], None], step: tuple[int, Values] | None
-    ) -> None:
-        """Write the rest together with the execution's last *transition*."""
+    def finish(self, transition: Callable[[Session], bool | None], *entries: Entry) -> bool:
+        """Write the rest, and *entries*, together with the last *transition*.
+
+        :return: False, with nothing written, if the transition is refused.
+        """
 
         def change(session: Session) -> None:
-            if step is not None:
-                self._update_step(session, *step)
-            transition(session)
+            if transition(session) is False:
+                raise _Refused
+            if entries:
+                events.append(session, self._binding.models, self._claim.execution_id, entries)
 
-        self._commit({"current_step": None, "current_agent": None}, change)
+        try:
+            self._commit({}, change)
+        except _Refused:
+            return False
+        return True
 
     def _commit(self, execution: Values, change: Callable[[Session], None] | None) -> None:
-        """Write in one transaction; wait for a database that is away or locked.
-
-        What it writes has been paid for, so it is worth some patience.
-        """
-        deadline = time.monotonic() + self._binding.settings.database_patience
-        for pause in itertools.chain((0.05, 0.2, 0.5), itertools.repeat(1.0)):
-            try:
-                self._write(execution, change)
-                break
-            except (OperationalError, InterfaceError):
-                if time.monotonic() + pause > deadline:
-                    raise
-                log.warning("The database does not take what a run did; trying again.")
-                time.sleep(pause)
+        """Write in one transaction, once, even if the connection is lost during the commit."""
+        patience = self._binding.settings.database_patience
+        patiently(lambda: self._write(execution, change), patience)
+        self._number += 1
         self._entries.clear()
         self._usage.clear()
 
     def _write(self, execution: Values, change: Callable[[Session], None] | None) -> None:
+        models = self._binding.models
+        total = functools.reduce(Usage.plus, self._usage.values(), Usage())
+        values = {**execution, **_added(models.execution, total)}
         with self._binding.session() as session, session.begin():
-            self._write_collected(session, execution)
+            if not claims.write_once(session, models, self._claim, self._number, **values):
+                return
+            self._write_collected(session)
             if change is not None:
                 change(session)
 
-    def _write_collected(self, session: Session, execution: Values) -> None:
-        models, claim = self._binding.models, self._claim
-        total = functools.reduce(Usage.plus, self._usage.values(), Usage())
-        states.write_claimed(session, models, claim, **execution, **_added(models.execution, total))
+    def _write_collected(self, session: Session) -> None:
+        models = self._binding.models
         if self._entries:
-            events.append(session, models, claim.execution_id, self._entries)
+            events.append(session, models, self._claim.execution_id, self._entries)
         for position, usage in self._usage.items():
             if position is not None:
                 self._update_step(session, position, _added(models.step, usage))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import socket
 import ssl
 import typing as t
 
@@ -30,10 +31,25 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
     """The HTTP connections to models that belong to one run, closed with it."""
 
     def __init__(self) -> None:
-        self.client = httpx.Client(verify=_tls())
+        self._sockets: list[socket.socket] = []
+        self.client = httpx.Client(verify=_tls(), event_hooks={"request": [self._trace]})
 
     def __exit__(self, *args: object) -> None:
         self.client.close()
+
+    def cut(self) -> None:
+        """End the calls that are under way, from another thread."""
+        for each in tuple(self._sockets):
+            with contextlib.suppress(OSError):  # it is closed already
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _trace(self, request: httpx.Request) -> None:
+        # https://www.python-httpx.org/advanced/extensions/#trace
+        request.extensions["trace"] = self._note_socket
+
+    def _note_socket(self, event: str, info: dict[str, t.Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
 
 
 class SyncCompletion(OpenAICompletion):

@@ -21,11 +21,13 @@ from ..graphs import Graph
 from ..models import Usage
 from ..settings import Settings
 from ..states import State
+from .budget import Budget
 from .crewai_setup import crewai
 from .crewai_setup import OpenAICompletion
+from .guards import AnswerCutOff
 from .guards import Guards
-from .guards import RunBroken
 from .guards import RunTakenAway
+from .guards import RunUnrecorded
 from .ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -37,11 +39,14 @@ MAX_AGENT: t.Final = 200
 class Progress:
     """The event sink of one run."""
 
-    def __init__(self, settings: Settings, graph: Graph, ledger: Ledger, guards: Guards) -> None:
+    def __init__(
+        self, settings: Settings, graph: Graph, ledger: Ledger, guards: Guards, budget: Budget
+    ) -> None:
         self._settings = settings
         self._graph = graph
         self._ledger = ledger
         self._guards = guards
+        self._budget = budget
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -69,7 +74,7 @@ class Progress:
             self._guards.stop(RunTakenAway(str(error)))
         except Exception:
             log.exception("The progress of a run could not be stored; the run stops.")
-            self._guards.stop(RunBroken("What the run did could not be stored."))
+            self._guards.stop(RunUnrecorded("What the run did could not be stored."))
 
     def _step_started(self, source: object, event: t.Any) -> None:
         position = self._positions.get(event.task_id)
@@ -107,19 +112,23 @@ class Progress:
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()
         self._ledger.note("model_call_started", model=event.model, agent=event.agent_role)
+        self._use(Usage(llm_calls=1))  # now: it is paid for even if we do not see its end
         self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = _usage(event.usage or {})
-        self._ledger.use(self.current, usage)
+        self._use(usage)
         self._note_call("model_call_completed", event, tokens=usage.total_tokens)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
-            self._guards.stop(RunBroken("The model's answer was cut off."))
+            self._guards.stop(AnswerCutOff("The model's answer was cut off."))
 
     def _call_failed(self, source: object, event: t.Any) -> None:
         if event.call_id in self._calls:  # CrewAI reports some failures twice
-            self._ledger.use(self.current, Usage(llm_calls=1))
             self._note_call("model_call_failed", event)
+
+    def _use(self, usage: Usage) -> None:
+        self._ledger.use(self.current, usage)
+        self._budget.spend(usage)
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
         began = self._calls.pop(event.call_id, None)
@@ -161,7 +170,6 @@ class Progress:
 def _usage(reported: dict[str, t.Any]) -> Usage:
     """Read a provider's figures: OpenAI's names, or Anthropic's."""
     return Usage(
-        llm_calls=1,
         prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,
         completion_tokens=reported.get("completion_tokens") or reported.get("output_tokens") or 0,
     )

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import logging
 import typing as t
-import uuid
-from collections.abc import Callable
 
-from .. import clock
-from .. import states
+from flask import current_app
+from flask import Flask
+
+from .. import claims
+from .. import draining
+from .. import events
 from ..binding import Binding
+from ..claims import Claim
 from ..errors import ClaimLost
 from ..errors import InvalidGraph
 from ..events import clean
 from ..events import shorten
+from ..failures import Failure
+from ..failures import LOST
 from ..graphs import check_names
 from ..graphs import Graph
 from ..graphs import parse
-from ..states import Claim
+from ..queueing import announce
 from ..states import State
+from .budget import Budget
 from .crewai_setup import add_stream_sink
 from .crewai_setup import crewai
 from .crewai_setup import enter_run
@@ -29,13 +34,17 @@ from .crewai_setup import TaskOutput
 from .failures import describe
 from .guards import Guards
 from .guards import RunCancelled
+from .guards import RunHandedBack
+from .guards import RunStopped
 from .guards import RunTakenAway
 from .ledger import Ledger
 from .llms import Connections
+from .orders import must_stop
 from .progress import Progress
 from .translate import translate
+from .watch import watch_of
+from .watch import WatchedRun
 from .work import load_work
-from .work import must_stop
 from .work import prepare_steps
 from .work import Work
 
@@ -43,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 def run_attempt(binding: Binding, claim: Claim) -> State | None:
-    """Run a claimed attempt; return the state that it ended in, or None if it was taken away."""
+    """Run a claimed attempt; return the state that it left, or None if it was taken away."""
     try:
         return _Attempt(binding, claim).run()
     except (ClaimLost, RunTakenAway):
@@ -56,33 +65,33 @@ class _Attempt:
         self._binding = binding
         self._claim = claim
         self._ledger = Ledger(binding, claim)
-        self._guards = Guards(functools.partial(must_stop, binding, claim))
+        self._budget = Budget()
+        self._guards = Guards(self._must_stop, self._may_call, self._is_unwanted)
+        self._connections = Connections()
         self._progress: Progress | None = None
+        self._watched = WatchedRun(
+            claim,
+            is_over=lambda: self._budget.is_over(),
+            stop=self._guards.stop,
+            cut=self._connections.cut,
+        )
 
     def run(self) -> State:
-        try:
-            output = self._kickoff()
-        except RunTakenAway:
-            raise
-        except RunCancelled:
-            return self._end(State.CANCELLED, states.cancel_claimed)
-        except Exception as error:
-            correlation_id = uuid.uuid4().hex
-            log.exception(
-                "Execution %s failed (correlation id %s).", self._claim.execution_id, correlation_id
-            )
-            shown = self._describe(error, correlation_id)
-            return self._end(State.FAILED, states.fail, shown)
-        except BaseException as error:  # the process is told to end, or a tool tells it to
-            self._end(State.FAILED, states.fail, self._describe(error, uuid.uuid4().hex))
-            raise
-        raw = shorten(clean(output.raw), self._binding.settings.max_output_chars)
-        result = {"raw": raw, "json": output.json_dict}
-        return self._end(State.COMPLETED, states.complete, result)
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        with self._connections, watch_of(app).over(self._watched):
+            try:
+                output = self._kickoff()
+            except Exception as error:  # noqa: BLE001  # it is stored and logged
+                return self._stopped(error)
+            except BaseException as error:  # the process is told to end, or a tool tells it to
+                self._lost(error)
+                raise
+            return self._completed(output)
 
     def _kickoff(self) -> crewai.CrewOutput:
         """Run the crew; whatever CrewAI made of a stop, the stop itself is raised."""
         work = load_work(self._binding, self._claim)
+        self._budget = work.budget
         graph = self._parse(work)
         prepare_steps(self._binding, self._claim, graph)
         try:
@@ -91,6 +100,8 @@ class _Attempt:
         except Exception:
             self._guards.raise_if_stopped()
             raise
+        finally:
+            self._watched.has_done()
         self._guards.raise_if_stopped()
         return output
 
@@ -102,11 +113,12 @@ class _Attempt:
         return graph
 
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
-        progress = Progress(self._binding.settings, graph, self._ledger, self._guards)
+        settings = self._binding.settings
+        progress = Progress(settings, graph, self._ledger, self._guards, self._budget)
         self._progress = progress
         enter_run(self._claim.execution_id)
-        with Connections() as connections, scoped_hooks(self._guards.hooks):
-            crew = translate(graph, self._binding, work.context, connections)
+        with scoped_hooks(self._guards.hooks):
+            crew = translate(graph, self._binding, work.context, self._connections)
             progress.watch(crew)
             add_stream_sink(progress)
             _skip_finished(crew, work.finished)
@@ -114,23 +126,86 @@ class _Attempt:
                 crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out
             return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
 
-    def _describe(self, error: BaseException, correlation_id: str) -> dict[str, t.Any]:
-        """Return what the owner of the execution may see of *error*."""
-        code, message = describe(error)
-        step = self._progress.current_step if self._progress else None
-        return {"code": code, "message": message, "correlation_id": correlation_id, "step": step}
+    def _must_stop(self) -> RunStopped | None:
+        return self._budget.is_over() or must_stop(self._binding, self._claim)
 
-    def _end(self, state: State, transition: Callable[..., None], *values: t.Any) -> State:
-        """Store the last state, together with what became of the step that was under way."""
-        position = self._progress.current if self._progress else None
-        step = None
-        if position is not None:
-            step = (position, {"status": state, "finished_at": clock.now()})
-        self._ledger.note(state)
-        self._ledger.finish(
-            lambda session: transition(session, self._binding.models, self._claim, *values), step
+    def _may_call(self) -> RunStopped | None:
+        return self._budget.is_spent()
+
+    def _is_unwanted(self) -> RunStopped | None:
+        return RunHandedBack("The worker is about to end.") if draining.is_over() else None
+
+    def _completed(self, output: crewai.CrewOutput) -> State:
+        raw = shorten(clean(output.raw), self._binding.settings.max_output_chars)
+        result = {"raw": raw, "json": output.json_dict}
+        return self._end(State.COMPLETED, result=result, error=None)
+
+    def _stopped(self, error: Exception) -> State:
+        """Store what follows from an *error*, or from a reason to stop."""
+        if isinstance(error, RunTakenAway | ClaimLost):
+            raise error
+        if isinstance(error, RunHandedBack):
+            return self._hand_back()
+        if isinstance(error, RunCancelled):
+            return self._end(State.CANCELLED)
+        failure = describe(error)
+        told = failure.shown(self._step)
+        log.error(
+            "Execution %s failed (correlation id %s).",
+            self._claim.execution_id,
+            told["correlation_id"],
+            exc_info=error,
         )
+        if self._retry_later(failure, told):
+            return State.RETRYING
+        state = error.state if isinstance(error, RunStopped) and error.state else State.FAILED
+        return self._end(state, error=told)
+
+    @property
+    def _step(self) -> str | None:
+        """Name of the step that is under way."""
+        return self._progress.current_step if self._progress else None
+
+    def _end(self, state: State, **values: t.Any) -> State:
+        """Store the last state, together with what became of the step that was under way."""
+        self._ledger.note(state)
+        models, claim = self._binding.models, self._claim
+        self._ledger.finish(lambda session: claims.end(session, models, claim, state, **values))
         return state
+
+    def _hand_back(self) -> State:
+        """Queue the next attempt, for a worker that stays."""
+        self._ledger.note("handed_back")
+        models, claim = self._binding.models, self._claim
+        self._ledger.finish(lambda session: claims.hand_back(session, models, claim))
+        announce(self._binding, claim.execution_id)
+        return State.QUEUED
+
+    def _lost(self, error: BaseException) -> None:
+        """Queue the next attempt as after a crash, only sooner; too many are a failure."""
+        models, claim = self._binding.models, self._claim
+        limit = self._binding.settings.max_lost_attempts
+        if self._ledger.finish(
+            lambda session: claims.lose(session, models, claim, limit),
+            events.Entry("worker_lost", {"reason": type(error).__name__}),
+        ):
+            announce(self._binding, claim.execution_id)
+        else:
+            self._end(State.FAILED, error=LOST.shown(self._step))
+
+    def _retry_later(self, failure: Failure, told: dict[str, t.Any]) -> bool:
+        """Let the next attempt begin later, if the cause may pass; False if there is none."""
+        if not failure.passing:
+            return False
+        settings = self._binding.settings
+        seconds = max(settings.retry_delay, failure.wait)
+        models, claim, limit = self._binding.models, self._claim, settings.max_retries
+        return self._ledger.finish(
+            lambda session: claims.retry_later(
+                session, models, claim, error=told, seconds=seconds, limit=limit
+            ),
+            events.Entry("retrying", {"code": failure.code, "seconds": seconds}),
+        )
 
 
 def _skip_finished(crew: crewai.Crew, finished: list[dict[str, t.Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What an attempt starts from, and whether it may go on: reads of the database."""
+"""What an attempt starts from, as the database has it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import typing as t
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .. import claims
+from .. import database_time
 from .. import events
-from .. import states
 from ..binding import Binding
+from ..claims import Claim
+from ..claims import PENDING
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
-from ..states import Claim
+from ..models import ExecutionMixin
 from ..states import State
-from .guards import RunCancelled
-from .guards import RunStopped
-from .guards import RunTakenAway
-
-PENDING: t.Final = "pending"
-"""State of a step that has not started; the others are named like those of executions."""
+from .budget import Budget
 
 
 class Work(t.NamedTuple):
@@ -30,6 +28,7 @@ class Work(t.NamedTuple):
     inputs: dict[str, t.Any]
     finished: list[dict[str, t.Any]]
     """Outputs of the steps that earlier attempts have finished, in order."""
+    budget: Budget
 
 
 def load_work(binding: Binding, claim: Claim) -> Work:
@@ -40,6 +39,7 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
+        budget = _budget(session, execution)
     context = ExecutionContext(
         id=execution.id,
         user_id=execution.owner_id,
@@ -47,7 +47,18 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         graph_id=execution.graph_id,
         attempt=execution.attempt,
     )
-    return Work(context, version.document, execution.inputs, finished)
+    return Work(context, version.document, execution.inputs, finished, budget)
+
+
+def _budget(session: Session, execution: ExecutionMixin) -> Budget:
+    now = session.scalars(sa.select(database_time.now())).one()
+    deadline = execution.deadline
+    return Budget(
+        used=execution.usage,
+        seconds_left=None if deadline is None else (deadline - now).total_seconds(),
+        max_llm_calls=execution.max_llm_calls,
+        max_tokens=execution.max_tokens,
+    )
 
 
 def _finished_outputs(session: Session, binding: Binding, claim: Claim) -> list[dict[str, t.Any]]:
@@ -65,7 +76,7 @@ def prepare_steps(binding: Binding, claim: Claim, graph: Graph) -> None:
     """
     step = binding.models.step
     with binding.session() as session, session.begin():
-        states.write_claimed(session, binding.models, claim, total_steps=len(graph.tasks))
+        claims.write(session, binding.models, claim, total_steps=len(graph.tasks))
         started = events.Entry("started", {"attempt": claim.attempt})
         events.append(session, binding.models, claim.execution_id, [started])
         known = sa.select(sa.func.count()).where(step.execution_id == claim.execution_id)
@@ -84,14 +95,3 @@ def _new_steps(claim: Claim, graph: Graph) -> list[dict[str, t.Any]]:
         }
         for position, task in enumerate(graph.tasks)
     ]
-
-
-def must_stop(binding: Binding, claim: Claim) -> RunStopped | None:
-    """Return why the attempt may not go on, if it may not."""
-    execution = binding.models.execution
-    query = sa.select(execution.cancel_requested_at).where(states.held(execution, claim))
-    with binding.session() as session:
-        row = session.execute(query).first()
-    if row is None:
-        return RunTakenAway("Another worker holds the execution.")
-    return None if row[0] is None else RunCancelled("Somebody asked to cancel the execution.")

@@ -8,14 +8,14 @@ import socket
 import typing as t
 import uuid
 
-from .. import states
+from .. import claims
 from ..binding import Binding
 from ..binding import current_binding
 from ..celery_app import EXECUTION_TASK
 from ..celery_app import WakeUpTask
+from ..claims import Claim
 from ..errors import NotFound
 from ..schemas import ExecutionEventSchema
-from ..states import Claim
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
 
     :param event: ``{"execution_id": str, "attempt": int}``; without an attempt, the current one.
     :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the final state, or
-        ``"not-claimed"`` if somebody else has the attempt or it is not queued (any more), or
-        ``"taken-away"`` if this worker was taken for dead and another one goes on.
+        ``"retrying"`` or ``"queued"`` if another attempt follows, or ``"not-claimed"`` if
+        somebody else has the attempt or it is not queued (any more), or ``"taken-away"`` if this
+        worker was taken for dead and another one goes on.
     :raises ValidationError: if the event has another form.
     :raises NotFound: if no attempt is named and there is no such execution.
     """
@@ -46,7 +47,14 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
 def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with binding.session() as session, session.begin():
-        claim = states.claim(session, binding.models, execution_id, attempt, worker)
+        claim = claims.claim(
+            session,
+            binding.models,
+            execution_id,
+            attempt,
+            worker=worker,
+            lease=binding.settings.lease,
+        )
     if claim is None:
         log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     return claim

@@ -17,6 +17,8 @@ from ..schemas import EventQuerySchema
 from ..schemas import ExecutionPageSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionStatusSchema
+from ..schemas import IdempotencyHeaderSchema
+from ..schemas import LimitsSchema
 from ..schemas import QueueRequestSchema
 from .identity import current_identity
 from .parsing import accepts
@@ -36,10 +38,11 @@ _service: t.Final = AsyncExecutionService()
 
 @answers(ExecutionStatusSchema(), 202)
 @accepts(QueueRequestSchema())
-def queue_execution(order: Json) -> Answer:
-    """Queue a run of a graph."""
+@accepts(IdempotencyHeaderSchema(), "headers")
+def queue_execution(order: Json, headers: Json) -> Answer:
+    """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
     asker = current_identity()
-    status = _service.queue(user_id=asker.user_id, **order)
+    status = _service.queue(user_id=asker.user_id, **headers, **order)
     location = url_for(".get_execution", execution_id=status["id"])
     status = _wait_for(status, asker, wait_preference())
     return Answer(status, {"Location": location, "Retry-After": POLL_SECONDS})
@@ -79,9 +82,10 @@ def cancel_execution(order: Json, execution_id: str) -> Json:
 
 
 @answers(ExecutionStatusSchema(), 202)
-def retry_execution(execution_id: str) -> Json:
-    """Try an ended execution again, behind its finished steps."""
-    return _service.retry(execution_id, current_identity())
+@accepts(LimitsSchema())
+def retry_execution(limits: Json, execution_id: str) -> Json:
+    """Try an ended execution again, behind its finished steps, perhaps with higher limits."""
+    return _service.retry(execution_id, current_identity(), **limits)
 
 
 def _wait_for(status: Json, asker: Identity, seconds: float) -> Json:

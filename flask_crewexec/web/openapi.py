@@ -57,7 +57,7 @@ def _operation(rule: Rule, view: View) -> dict[str, t.Any]:
         if location == "json":
             operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
         else:
-            operation["parameters"].append({"in": location, "schema": schema})
+            operation["parameters"].append({"in": location.rstrip("s"), "schema": schema})
     return operation
 
 

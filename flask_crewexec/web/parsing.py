@@ -35,7 +35,11 @@ class Docs:
 class Parser(flaskparser.FlaskParser):
     """Refuses unknown fields, bodies that are not JSON, and JSON that nobody could read."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012  # as webargs
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012  # as webargs has it
+        "json": ma.RAISE,
+        "query": ma.RAISE,
+        "headers": ma.EXCLUDE,
+    }
 
     def load_json(self, req: Request, schema: ma.Schema) -> t.Any:
         return read_json(req) if req.get_data() else {}

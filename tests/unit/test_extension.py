@@ -270,7 +270,11 @@ class TestCelery:
         assert own.conf.task_acks_late is True
         assert own.tasks["crewexec.execution"].acks_late is False
         assert own.conf.task_routes.keys() == {"mail", "crewexec.execution", "crewexec.cleanup"}
-        assert own.conf.beat_schedule.keys() == {"mail", "crewexec-purge"}
+        assert own.conf.beat_schedule.keys() == {
+            "mail",
+            "crewexec-purge",
+            "crewexec-reconcile",
+        }
         assert own.conf.broker_transport_options["priority_steps"] == list(range(10))
 
     def test_priority_levels_that_would_mix_ours_up_are_refused(self):

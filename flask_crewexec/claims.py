@@ -1,0 +1,260 @@
+"""Claims: the right of one worker to run one attempt of one execution.
+
+A claim is a *token* in the execution's row and a lease that its worker renews. Each write of a
+worker names the token (a fencing token) and changes nothing once the row holds another one, so a
+worker that was taken for dead cannot overwrite its successor. Leases run by the database's clock.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from . import clock
+from . import database_time
+from .errors import ClaimLost
+from .models import ExecutionMixin
+from .models import Models
+from .states import changed_one
+from .states import State
+
+PENDING: t.Final = "pending"
+"""State of a step that has not started; the others are named like those of executions."""
+
+
+class Claim(t.NamedTuple):
+    """What a worker shows with each write."""
+
+    execution_id: uuid.UUID
+    attempt: int
+    token: uuid.UUID
+
+
+def claim(
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    attempt: int,
+    *,
+    worker: str,
+    lease: float,
+) -> Claim | None:
+    """Take a queued attempt for *worker*; None if it is taken, outdated, cancelled or gone.
+
+    :param lease: seconds for which it holds unless it is renewed.
+    """
+    execution = models.execution
+    token = uuid7()
+    statement = (
+        sa.update(execution)
+        .where(
+            execution.id == execution_id,
+            execution.attempt == attempt,
+            execution.status == State.QUEUED,
+            sa.or_(execution.deadline.is_(None), execution.deadline > database_time.now()),
+        )
+        .values(
+            status=State.RUNNING,
+            token=token,
+            writes=0,
+            worker=worker,
+            lease_expires_at=database_time.later(lease),
+            started_at=sa.func.coalesce(execution.started_at, clock.now()),
+            deadline=sa.func.coalesce(
+                execution.deadline, database_time.later(sa.column("timeout", sa.Float))
+            ),
+        )
+    )
+    return Claim(execution_id, attempt, token) if changed_one(session, statement) else None
+
+
+def held(execution: type[ExecutionMixin], claim: Claim) -> sa.ColumnElement[bool]:
+    """Return the condition that the claim holds."""
+    return sa.and_(
+        execution.id == claim.execution_id,
+        execution.token == claim.token,
+        execution.status == State.RUNNING,
+    )
+
+
+def write(session: Session, models: Models, claim: Claim, **values: t.Any) -> None:
+    """Change columns of a running execution in the name of its claim.
+
+    Call it first in a transaction that also writes steps or events: the row's lock then keeps
+    everyone else out until the commit.
+
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    execution = models.execution
+    statement = sa.update(execution).where(held(execution, claim)).values(**values)
+    if not changed_one(session, statement):
+        raise ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
+
+
+def write_once(
+    session: Session, models: Models, claim: Claim, number: int, **values: t.Any
+) -> bool:
+    """Do what :func:`write` does, as the claim's write *number*, counted from 0.
+
+    :return: False if it was made before: its commit was lost on the way, but only for us.
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    execution = models.execution
+    expected = (held(execution, claim), execution.writes == number)
+    statement = sa.update(execution).where(*expected).values(writes=number + 1, **values)
+    if changed_one(session, statement):
+        return True
+    query = sa.select(execution.writes).where(
+        execution.id == claim.execution_id, execution.token == claim.token
+    )
+    if session.scalar(query) == number + 1:
+        return False
+    raise ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
+
+
+def renew(session: Session, models: Models, claims: Iterable[Claim], lease: float) -> None:
+    """Let the leases of those *claims* that still hold run for *lease* seconds from now."""
+    execution = models.execution
+    mine = execution.token.in_([claim.token for claim in claims])
+    ids = execution.id.in_([claim.execution_id for claim in claims])
+    session.execute(
+        sa.update(execution)
+        .where(ids, mine, execution.status == State.RUNNING)
+        .values(lease_expires_at=database_time.later(lease)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def end(session: Session, models: Models, claim: Claim, state: State, **values: t.Any) -> None:
+    """End the execution in a final *state*; outputs of finished steps stay.
+
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    now = clock.now()
+    write(session, models, claim, **_LET_GO, status=state, finished_at=now, **values)
+    _leave_step(session, models, claim, status=state, finished_at=now)
+
+
+def hand_back(session: Session, models: Models, claim: Claim) -> None:
+    """Queue the next attempt at once, for another worker.
+
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    write(session, models, claim, **_queued(models.execution))
+    _leave_step(session, models, claim, **_UNSTARTED)
+
+
+def lose(session: Session, models: Models, claim: Claim, limit: int) -> bool:
+    """Queue the next attempt after this one ended with its worker; False beyond the *limit*.
+
+    A crew that ends every worker it meets must come to an end itself.
+    """
+    execution = models.execution
+    lost = {"lost_attempts": execution.lost_attempts + 1}
+    may = execution.lost_attempts < limit
+    return _release(session, models, claim, may, **_queued(execution), **lost)
+
+
+def retry_later(
+    session: Session,
+    models: Models,
+    claim: Claim,
+    *,
+    error: dict[str, t.Any],
+    seconds: float,
+    limit: int,
+) -> bool:
+    """Let the next attempt begin in some *seconds*; False beyond the *limit* of retries."""
+    execution = models.execution
+    return _release(
+        session,
+        models,
+        claim,
+        execution.retries < limit,
+        **_LET_GO,
+        status=State.RETRYING,
+        attempt=claim.attempt + 1,
+        retries=execution.retries + 1,
+        available_at=database_time.later(seconds),
+        error=error,
+    )
+
+
+def _release(
+    session: Session, models: Models, claim: Claim, may: sa.ColumnElement[bool], **values: t.Any
+) -> bool:
+    execution = models.execution
+    statement = sa.update(execution).where(held(execution, claim), may).values(**values)
+    if not changed_one(session, statement):
+        return False
+    _leave_step(session, models, claim, **_UNSTARTED)
+    return True
+
+
+def expired(execution: type[ExecutionMixin]) -> sa.ColumnElement[bool]:
+    """Return the condition that a worker has not renewed its lease in time."""
+    return sa.and_(
+        execution.status == State.RUNNING, execution.lease_expires_at < database_time.now()
+    )
+
+
+def take_over(session: Session, models: Models, claim: Claim) -> Claim | None:
+    """Take a claim whose lease has run out; None if it was renewed or taken meanwhile."""
+    execution = models.execution
+    taken = claim._replace(token=uuid7())
+    statement = (
+        sa.update(execution)
+        .where(held(execution, claim), expired(execution))
+        .values(token=taken.token)
+    )
+    return taken if changed_one(session, statement) else None
+
+
+def shorten_leases(session: Session, models: Models, lease: float) -> None:
+    """Let no lease run for longer than *lease* seconds from now.
+
+    None does, unless the database's clock was set back; a dead worker's execution would then
+    wait for as long.
+    """
+    execution = models.execution
+    longest = database_time.later(lease)
+    session.execute(
+        sa.update(execution)
+        .where(execution.status == State.RUNNING, execution.lease_expires_at > longest)
+        .values(lease_expires_at=longest),
+        execution_options={"synchronize_session": False},
+    )
+
+
+_LET_GO: t.Final = {
+    "lease_expires_at": None,
+    "current_step": None,
+    "current_agent": None,
+}
+_UNSTARTED: t.Final = {"status": PENDING, "started_at": None}
+
+
+def _queued(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
+    return {
+        **_LET_GO,
+        "status": State.QUEUED,
+        "attempt": execution.attempt + 1,
+        "queued_at": clock.now(),
+        "published_at": None,
+    }
+
+
+def _leave_step(session: Session, models: Models, claim: Claim, **values: t.Any) -> None:
+    """Change the step that is under way, if there is one."""
+    step = models.step
+    session.execute(
+        sa.update(step)
+        .where(step.execution_id == claim.execution_id, step.status == State.RUNNING)
+        .values(**values),
+        execution_options={"synchronize_session": False},
+    )

@@ -1,0 +1,27 @@
+"""Why an execution failed, as its owner may see it."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+
+class Failure(t.NamedTuple):
+    """A reason, without anything that only the operator should see."""
+
+    code: str
+    message: str
+    passing: bool = False
+    """Whether the cause can pass by itself."""
+    wait: float = 0.0
+    """Seconds that a provider asked to wait."""
+
+    def shown(self, step: str | None = None) -> dict[str, t.Any]:
+        """Return what is stored; its new correlation id is what the log should name, too."""
+        correlation_id = uuid.uuid4().hex
+        common = {"code": self.code, "message": self.message}
+        return {**common, "correlation_id": correlation_id, "step": step}
+
+
+LOST: t.Final = Failure("worker-lost", "The workers that ran it ended in the middle of it.")
+OVERDUE: t.Final = Failure("deadline-exceeded", "The execution took longer than it may.")

@@ -1,0 +1,251 @@
+"""From an order to a row and a message: the row first, since only the row counts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import typing as t
+import uuid
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
+
+from . import database_time
+from . import events
+from . import graphs
+from . import states
+from .binding import Binding
+from .celery_app import publish
+from .errors import BrokerUnavailable
+from .errors import InvalidInputs
+from .errors import InvalidPriority
+from .errors import InvalidRequest
+from .errors import KeyInUse
+from .errors import KeyReused
+from .errors import Problem
+from .graph_service import find_graph
+from .graph_service import find_version
+from .identity import Identity
+from .models import ExecutionMixin
+from .models import GraphVersionMixin
+from .schemas import IdempotencyKeySchema
+from .schemas import LimitsSchema
+from .schemas import load
+from .schemas import OwnerSchema
+from .schemas import ThreadSchema
+from .states import PRIORITIES
+from .states import State
+
+log = logging.getLogger(__name__)
+
+Limits = dict[str, float | int | None]
+
+
+class Order(t.NamedTuple):
+    """What somebody wants to be run."""
+
+    graph_id: uuid.UUID | str
+    thread_id: uuid.UUID | str | None
+    user_id: object
+    inputs: Mapping[str, t.Any]
+    priority: int
+    limits: Limits
+    """``timeout``, ``max_llm_calls`` and ``max_tokens``, as far as they were given."""
+    key: str | None
+    """The same order with the same key is placed once."""
+
+    def digest(self) -> str:
+        """Return what tells this order from others with the same key."""
+        ids = [str(self.graph_id), self.thread_id and str(self.thread_id)]
+        limits = {name: value for name, value in self.limits.items() if value is not None}
+        return graphs.digest([*ids, self.inputs, self.priority, limits])
+
+
+def place(binding: Binding, order: Order) -> ExecutionMixin:
+    """Store an execution, tell the workers, and return it.
+
+    An order whose key was used before gives the execution that was made then.
+    """
+    _check_priority(order.priority)
+    _check_size(binding, order.inputs)
+    owner: str = load(OwnerSchema(), {"user_id": order.user_id})["user_id"]
+    load(IdempotencyKeySchema(), {"idempotency_key": order.key})
+    if order.key is not None and (known := _find_placed(binding, owner, order)):
+        return known
+    execution = _new_execution(binding, owner, order)
+    try:
+        _insert(binding, execution)
+    except IntegrityError:
+        # Somebody was faster with the same key.
+        if order.key is not None and (known := _find_placed(binding, owner, order)):
+            return known
+        raise
+    _publish_or_withdraw(binding, execution)
+    return execution
+
+
+def check_limits(binding: Binding, given: Limits) -> Limits:
+    """Return *given* as limits that are within those of the settings.
+
+    :raises InvalidRequest: if one is no limit, or above what the settings allow.
+    """
+    limits: Limits = load(LimitsSchema(), given)
+    most = most_allowed(binding)
+    problems = [
+        Problem(f"/{name}", "above-limit", f"{name} may be {most[name]} at most, not {value}.")
+        for name, value in limits.items()
+        if value is not None and most[name] is not None and value > most[name]  # type: ignore[operator]
+    ]
+    if problems:
+        raise InvalidRequest(problems[0].detail, problems)
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def most_allowed(binding: Binding) -> Limits:
+    """Return the limits of an execution that brings none of its own."""
+    settings = binding.settings
+    return {
+        "timeout": settings.max_runtime,
+        "max_llm_calls": settings.max_llm_calls,
+        "max_tokens": settings.max_tokens,
+    }
+
+
+def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin | None:
+    """Return what an earlier order with the same key has become."""
+    execution = binding.models.execution
+    query = sa.select(execution).where(
+        execution.owner_id == owner, execution.idempotency_key == order.key
+    )
+    with binding.session() as session:
+        found = session.scalar(query)
+    if found is None:
+        return None
+    if found.idempotency_digest != order.digest():
+        detail = f"The key '{order.key}' was used for a different order. Take a new one."
+        raise KeyReused(detail, [Problem("/idempotency_key", KeyReused.code, detail)])
+    unsent = found.status == State.QUEUED and found.attempt == 1 and found.published_at is None
+    if unsent:
+        raise KeyInUse("The first order with this key is being queued. Ask again in a moment.")
+    return found
+
+
+def _new_execution(binding: Binding, owner: str, order: Order) -> ExecutionMixin:
+    thread = None if order.thread_id is None else str(order.thread_id)
+    thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
+    limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
+    version, graph = _checked_graph(binding, owner, order)
+    return binding.models.execution(
+        id=uuid7(),
+        owner_id=owner,
+        thread_id=thread,
+        graph_id=version.graph_id,
+        graph_version=version.number,
+        status=State.QUEUED,
+        priority=order.priority,
+        inputs=dict(order.inputs),
+        attempt=1,
+        total_steps=len(graph.tasks),
+        # Whoever comes with the same key must not rely on it before the message is sent.
+        published_at=database_time.now() if order.key is None else None,
+        idempotency_key=order.key,
+        idempotency_digest=None if order.key is None else order.digest(),
+        **limits,
+    )
+
+
+def _checked_graph(
+    binding: Binding, owner: str, order: Order
+) -> tuple[GraphVersionMixin, graphs.Graph]:
+    with binding.session() as session:
+        stored = find_graph(session, binding, order.graph_id, Identity(owner))
+        version = find_version(session, binding, stored)
+    registry = binding.registry
+    graph = graphs.validate(version.document, registry.tools, registry.models)
+    graphs.check_inputs(graph, order.inputs)
+    return version, graph
+
+
+def _check_priority(priority: object) -> None:
+    if type(priority) is not int or priority not in PRIORITIES:
+        detail = f"A priority is a whole number from 1 (most urgent) to 10, not {priority!r}."
+        raise InvalidPriority(detail, [Problem("/priority", "invalid-priority", detail)])
+
+
+def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
+    try:
+        size = len(json.dumps(inputs, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        detail = "Inputs must be plain JSON: text, finite numbers, booleans, lists and objects."
+        raise InvalidInputs(detail, [Problem("/inputs", "not-json", detail)]) from error
+    if size > binding.settings.max_inputs_bytes:
+        detail = f"Inputs may have {binding.settings.max_inputs_bytes} bytes as JSON, not {size}."
+        raise InvalidInputs(detail, [Problem("/inputs", "too-large", detail)])
+
+
+def _insert(binding: Binding, execution: ExecutionMixin) -> None:
+    queued = events.Entry("queued", {"priority": execution.priority})
+    with binding.session() as session, session.begin():
+        session.add(execution)
+        session.flush()
+        events.append(session, binding.models, execution.id, [queued])
+
+
+def _publish_or_withdraw(binding: Binding, execution: ExecutionMixin) -> None:
+    """Send the message; if that fails, forget the execution, unless it arrived after all."""
+    try:
+        _publish_or_leave(binding, execution.id, execution.attempt, execution.priority)
+    except Exception:
+        with binding.session() as session, session.begin():
+            withdrawn = states.withdraw(session, binding.models, execution.id)
+        if withdrawn:
+            raise
+    if execution.idempotency_key is not None:
+        with binding.session() as session, session.begin():
+            states.note_published(session, binding.models, execution.id, execution.attempt)
+
+
+def publish_or_restore(binding: Binding, former: ExecutionMixin) -> None:
+    """Send the message; if that fails, undo the requeueing, unless it arrived after all."""
+    try:
+        _publish_or_leave(binding, former.id, former.attempt + 1, former.priority)
+    except Exception:
+        with binding.session() as session, session.begin():
+            restored = states.withdraw_requeue(session, binding.models, former)
+        if restored:
+            raise
+
+
+def _publish_or_leave(
+    binding: Binding, execution_id: uuid.UUID, attempt: int, priority: int
+) -> None:
+    """Send the message; where the settings say so, leave what cannot be sent to the reconciler."""
+    try:
+        publish(binding, execution_id, attempt, priority)
+    except BrokerUnavailable:
+        if not binding.settings.accept_without_broker:
+            raise
+        log.warning("The broker is away; execution %s waits in the database.", execution_id)
+
+
+def announce(binding: Binding, execution_id: uuid.UUID) -> bool:
+    """Send a message for a queued execution; False if none waits or the broker is away.
+
+    Whoever calls it has lost nothing in that case: the reconciler sends it later.
+    """
+    models = binding.models
+    with binding.session() as session, session.begin():
+        execution = session.get(models.execution, execution_id)
+        waits = execution is not None and states.note_published(
+            session, models, execution_id, execution.attempt
+        )
+    if execution is None or not waits:
+        return False
+    try:
+        publish(binding, execution_id, execution.attempt, execution.priority)
+    except BrokerUnavailable:
+        log.warning("The broker is away; execution %s waits in the database.", execution_id)
+        return False
+    return True

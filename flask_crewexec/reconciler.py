@@ -1,0 +1,199 @@
+"""Bring rows and queue together again after messages, workers or web servers were lost.
+
+Each change is one transaction that checks what it relies on, so any number of reconcilers may
+run at once, and one that ends in the middle leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import typing as t
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from . import claims
+from . import database_time
+from . import events
+from . import states
+from .binding import Binding
+from .celery_app import EXECUTION_QUEUE
+from .celery_app import queue_depths
+from .claims import Claim
+from .errors import BrokerUnavailable
+from .failures import LOST
+from .failures import OVERDUE
+from .models import ExecutionMixin
+from .queueing import announce
+from .states import State
+from .states import UNCLAIMED
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(binding: Binding) -> dict[str, int]:
+    """Do one round, bounded by ``CREWEXEC_RECONCILE_BATCH``, and return what was done."""
+    return {
+        "taken_over": _take_over_lost(binding),
+        "timed_out": _end_overdue(binding),
+        "retried": _start_retries(binding),
+        "republished": _publish_again(binding),
+    }
+
+
+def _take_over_lost(binding: Binding) -> int:
+    """End or hand on what dead workers have left."""
+    with binding.session() as session, session.begin():
+        claims.shorten_leases(session, binding.models, binding.settings.lease)
+    execution = binding.models.execution
+    query = sa.select(execution).where(claims.expired(execution))
+    lost = _first(binding, query.order_by(execution.lease_expires_at))
+    return sum(_take_over(binding, row) for row in lost)
+
+
+def _take_over(binding: Binding, row: t.Any) -> bool:
+    models = binding.models
+    with binding.session() as session, session.begin():
+        claim = claims.take_over(session, models, Claim(row.id, row.attempt, row.token))
+        if claim is None:
+            return False
+        state = _settle(session, binding, claim)
+        entry = events.Entry("worker_lost", {"worker": row.worker, "then": state})
+        events.append(session, models, row.id, [entry])
+    log.warning("Worker %s has lost execution %s, now %s.", row.worker, row.id, state)
+    if state is State.QUEUED:
+        announce(binding, row.id)
+    return True
+
+
+def _settle(session: Session, binding: Binding, claim: Claim) -> State:
+    """End an execution that was taken over, or queue its next attempt."""
+    models = binding.models
+    execution = models.execution
+    overdue = sa.func.coalesce(execution.deadline < database_time.now(), sa.false())
+    query = sa.select(execution.cancel_requested_at, overdue).where(
+        execution.id == claim.execution_id
+    )
+    cancel_requested_at, is_overdue = session.execute(query).one()
+    if cancel_requested_at is not None:
+        claims.end(session, models, claim, State.CANCELLED)
+        return State.CANCELLED
+    if is_overdue:
+        claims.end(session, models, claim, State.TIMED_OUT, error=OVERDUE.shown())
+        return State.TIMED_OUT
+    if claims.lose(session, models, claim, binding.settings.max_lost_attempts):
+        return State.QUEUED
+    claims.end(session, models, claim, State.FAILED, error=LOST.shown())
+    return State.FAILED
+
+
+def _end_overdue(binding: Binding) -> int:
+    """End what waits for a worker or a retry beyond its deadline."""
+    execution = binding.models.execution
+    overdue = sa.and_(
+        execution.finished_at.is_(None),
+        execution.status.in_(UNCLAIMED),
+        execution.deadline < database_time.now(),
+    )
+    rows = _first(binding, sa.select(execution).where(overdue).order_by(execution.deadline))
+    return sum(_time_out(binding, row.id) for row in rows)
+
+
+def _time_out(binding: Binding, execution_id: uuid.UUID) -> bool:
+    models = binding.models
+    with binding.session() as session, session.begin():
+        if not states.time_out_unclaimed(session, models, execution_id, OVERDUE.shown()):
+            return False
+        events.append(session, models, execution_id, [events.Entry(State.TIMED_OUT, {})])
+    return True
+
+
+def _start_retries(binding: Binding) -> int:
+    """Queue what was to be tried again by now."""
+    execution = binding.models.execution
+    due = sa.and_(execution.status == State.RETRYING, execution.available_at <= database_time.now())
+    rows = _first(binding, sa.select(execution).where(due).order_by(execution.available_at))
+    return sum(_start_retry(binding, row) for row in rows)
+
+
+def _start_retry(binding: Binding, row: t.Any) -> bool:
+    models = binding.models
+    with binding.session() as session, session.begin():
+        if not states.start_retry(session, models, row.id, row.attempt):
+            return False
+        entry = events.Entry("queued", {"attempt": row.attempt})
+        events.append(session, models, row.id, [entry])
+    announce(binding, row.id)
+    return True
+
+
+def _publish_again(binding: Binding) -> int:
+    """Send messages for queued executions again, as far as fewer messages wait than they are.
+
+    While a queue is long its messages are old but not lost, and doubling them would only make
+    it longer. Those whose last message is the oldest come first, so in the end each gets one.
+    """
+    waiting = _waiting(binding)
+    if not waiting:
+        return 0
+    try:
+        depths = queue_depths(binding)[EXECUTION_QUEUE]
+    except BrokerUnavailable:
+        log.warning("The broker is away; queued executions wait in the database.")
+        return 0
+    sent = 0
+    for priority, count in waiting.items():
+        missing = min(count - depths[priority], binding.settings.reconcile_batch - sent)
+        if missing > 0:
+            sent += sum(announce(binding, id) for id in _unheard(binding, priority, missing))
+    return sent
+
+
+def _waiting(binding: Binding) -> dict[int, int]:
+    """Return how many executions are queued, by priority, if any has waited long."""
+    execution = binding.models.execution
+    queued = execution.status == State.QUEUED
+    long_ago = database_time.later(-binding.settings.republish_after)
+    waited = sa.select(sa.exists().where(queued, _sent_before(execution, long_ago)))
+    counts = sa.select(execution.priority, sa.func.count()).where(queued)
+    with binding.session() as session:
+        if not session.scalar(waited):
+            return {}
+        rows = session.execute(counts.group_by(execution.priority).order_by(execution.priority))
+        return {priority: count for priority, count in rows}
+
+
+def _unheard(binding: Binding, priority: int, limit: int) -> Sequence[uuid.UUID]:
+    execution = binding.models.execution
+    long_ago = database_time.later(-binding.settings.republish_after)
+    query = (
+        sa.select(execution.id)
+        .where(
+            execution.status == State.QUEUED,
+            execution.priority == priority,
+            _sent_before(execution, long_ago),
+        )
+        .order_by(execution.published_at.asc().nulls_first())
+        .limit(limit)
+    )
+    with binding.session() as session:
+        return session.scalars(query).all()
+
+
+def _sent_before(
+    execution: type[ExecutionMixin], moment: sa.ColumnElement[dt.datetime]
+) -> sa.ColumnElement[bool]:
+    return sa.or_(execution.published_at.is_(None), execution.published_at < moment)
+
+
+def _first(binding: Binding, query: sa.Select[t.Any]) -> Sequence[t.Any]:
+    """Return the first rows of *query*, without what may be large."""
+    execution = binding.models.execution
+    columns = (execution.id, execution.attempt, execution.token, execution.worker)
+    with binding.session() as session:
+        return session.execute(
+            query.with_only_columns(*columns).limit(binding.settings.reconcile_batch)
+        ).all()

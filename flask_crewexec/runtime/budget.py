@@ -1,0 +1,53 @@
+"""What an execution may still use: time, model calls, tokens."""
+
+from __future__ import annotations
+
+import time
+
+from ..failures import OVERDUE
+from ..models import Usage
+from .guards import BudgetSpent
+from .guards import RunStopped
+from .guards import RunTimedOut
+
+
+class Budget:
+    """Limits of one execution, over all its attempts.
+
+    :param used: what earlier attempts have used.
+    :param seconds_left: until its deadline.
+    """
+
+    def __init__(
+        self,
+        *,
+        used: Usage = Usage(),  # noqa: B008  # immutable
+        seconds_left: float | None = None,
+        max_llm_calls: int | None = None,
+        max_tokens: int | None = None,
+    ) -> None:
+        self._used = used
+        # Monotonic: setting the clock must not end a run, nor let it go on.
+        self._ends = None if seconds_left is None else time.monotonic() + seconds_left
+        self._max_llm_calls = max_llm_calls
+        self._max_tokens = max_tokens
+
+    def spend(self, usage: Usage) -> None:
+        """Count what was used."""
+        self._used = self._used.plus(usage)
+
+    def is_over(self) -> RunStopped | None:
+        """Say so if the time is over."""
+        if self._ends is None or time.monotonic() < self._ends:
+            return None
+        return RunTimedOut(OVERDUE.message)
+
+    def is_spent(self) -> RunStopped | None:
+        """Say so if there may be no further model call."""
+        calls, tokens = self._max_llm_calls, self._max_tokens
+        if calls is not None and self._used.llm_calls >= calls:
+            return BudgetSpent(f"All {calls} model calls that it may make are made.")
+        if tokens is not None and self._used.total_tokens >= tokens:
+            spent = self._used.total_tokens
+            return BudgetSpent(f"It has used {spent} tokens of the {tokens} that it may use.")
+        return None

@@ -1,0 +1,45 @@
+"""What the database says about runs: whether they may go on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from ..binding import Binding
+from ..claims import Claim
+from ..states import State
+from .guards import RunCancelled
+from .guards import RunStopped
+from .guards import RunTakenAway
+from .patience import patiently
+
+Orders = dict[uuid.UUID, bool]
+"""By the token of each claim that holds: whether its execution is to be cancelled."""
+
+
+def read_orders(binding: Binding, claims: Sequence[Claim]) -> Orders:
+    """Read the orders for some runs with one query."""
+    execution = binding.models.execution
+    query = sa.select(execution.token, execution.cancel_requested_at.is_not(None)).where(
+        execution.id.in_([claim.execution_id for claim in claims]),
+        execution.status == State.RUNNING,
+    )
+    with binding.session() as session:
+        return {token: asked for token, asked in session.execute(query) if token is not None}
+
+
+def judge(orders: Orders, claim: Claim) -> RunStopped | None:
+    """Return why the run of *claim* may not go on, if it may not."""
+    if claim.token not in orders:
+        return RunTakenAway("Another worker holds the execution.")
+    if orders[claim.token]:
+        return RunCancelled("Somebody asked to cancel the execution.")
+    return None
+
+
+def must_stop(binding: Binding, claim: Claim) -> RunStopped | None:
+    """Ask for one run; wait while the database is away, since it may have been taken over."""
+    orders = patiently(lambda: read_orders(binding, [claim]), binding.settings.database_patience)
+    return judge(orders, claim)

@@ -1,0 +1,36 @@
+"""Wait for a database that is away, locked or full."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+import typing as t
+from collections.abc import Callable
+
+from sqlalchemy.exc import InterfaceError
+from sqlalchemy.exc import OperationalError
+
+log = logging.getLogger(__name__)
+
+T = t.TypeVar("T")
+
+AWAY: t.Final = (OperationalError, InterfaceError)
+"""What SQLAlchemy raises while the database cannot do what it was asked."""
+
+
+def patiently(action: Callable[[], T], seconds: float) -> T:
+    """Return what *action* returns; while the database is away, try again for some *seconds*.
+
+    What a run has done is paid for, so it is worth some patience.
+    """
+    deadline = time.monotonic() + seconds
+    for pause in itertools.chain((0.05, 0.2, 0.5), itertools.repeat(1.0)):
+        try:
+            return action()
+        except AWAY:
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning("The database is away; trying again.")
+            time.sleep(pause)
+    raise AssertionError("unreachable")
