@@ -146,7 +146,7 @@ class _Demo:
         return execution_id
 
     def _follow(self, client: Client, execution_id: str) -> Json:
-        """Show what happens until the execution has ended, and return it."""
+        """Show what happens until the execution has ended or failed for now, and return it."""
         deadline = time.monotonic() + CREW_SECONDS
         seen = 0
         try:
@@ -157,7 +157,7 @@ class _Demo:
                     for event in events:
                         self._terminal.event(event)
                     seen = events[-1]["seq"]
-                if execution["finished_at"]:
+                if execution["finished_at"] or execution["status"] == "retrying":
                     return execution
                 self._check(deadline)
                 time.sleep(_POLL_SECONDS)

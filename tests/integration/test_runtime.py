@@ -325,6 +325,7 @@ def mark_failed(app, id):
 
 
 class TestCancelling:
+    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
     def test_takes_effect_before_the_next_call(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)

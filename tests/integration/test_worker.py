@@ -67,6 +67,7 @@ class TestPools:
         order = [call.prompt.split("Do ")[1].split()[0] for call in model.calls]
         assert order == ["first", *(f"p{p}" for p in range(1, 11))]
 
+    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
     def test_a_running_crew_is_cancelled_between_its_steps(self, start_worker, api, model, pool):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)

@@ -1,0 +1,53 @@
+"""Everything a hundred times faster than in production, and a reconciler at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from calling import Api
+from flask_crewexec.tasks import cleanup
+from services.processes import wait_until
+
+FAST = {
+    "LEASE": 2.0,
+    "WATCH_INTERVAL": 0.1,
+    "RETRY_DELAY": 0.2,
+    "REPUBLISH_AFTER": 0.2,
+    "CANCEL_GRACE": 0.5,
+    "DRAIN_TIMEOUT": 0.2,
+    "HEARTBEAT_INTERVAL": 0.5,
+    "STALE_WORKER_AFTER": 3.0,
+    "DATABASE_PATIENCE": 20.0,
+}
+
+
+@pytest.fixture
+def settings(settings: dict[str, object]) -> dict[str, object]:
+    return {**{f"CREWEXEC_{name}": value for name, value in FAST.items()}, **settings}
+
+
+Settle = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def reconcile(app: Flask) -> Callable[[], dict[str, int]]:
+    """Do one round, as beat asks a worker for."""
+    return lambda: cleanup.handle({"action": "reconcile"})
+
+
+@pytest.fixture
+def settle(api: Api, reconcile: Callable[[], object]) -> Settle:
+    """Reconcile until the execution has the status, and return it."""
+
+    def settle(id: str, status: str = "completed", seconds: float = 40.0) -> dict[str, object]:
+        def has_it() -> bool:
+            reconcile()
+            return api.status(id)["status"] == status
+
+        wait_until(has_it, seconds=seconds, what=f"'{status}' of {api.status(id)}")
+        return api.status(id)
+
+    return settle
