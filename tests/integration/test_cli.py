@@ -120,6 +120,26 @@ class TestWorkerAndBeat:
             assert api.status(id, wait=30)["status"] == "completed"
             wait_until(lambda: "crewexec-purge" in beat.log_text(), what="the schedule")
 
+    @pytest.mark.settings(RECONCILE_INTERVAL=0.2, RETRY_DELAY=0.2)
+    @pytest.mark.parametrize("pool", ["prefork", "threads"])
+    def test_one_worker_with_beat_inside_is_enough(
+        self, app, api, model, variables, tmp_path, pool
+    ):
+        """A retry is started by the reconciler, which only beat wakes up."""
+        model.on("Do a", status=500, times=1)
+        model.on("Do a", "ALPHA")
+        options = ("--loglevel=info", f"--pool={pool}", "--concurrency=1", "--beat")
+        worker = Command(
+            *("flask", "--app", "host", "crewexec", "worker", *options),
+            f"--schedule={tmp_path}/beat",
+            ready=" ready.",
+            log=tmp_path / "worker.log",
+            environment=variables,
+        )
+        with worker:
+            status = api.status(api.queue(crews.chain("a")), wait=30)
+        assert (status["status"], status["retries"]) == ("completed", 1)
+
     @pytest.mark.parametrize("what", ["active", "registered"])
     def test_celery_inspects(self, start_worker, variables, what):
         start_worker(pool="threads")
