@@ -96,6 +96,7 @@ class Watch:
         self._runs: list[WatchedRun] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._renewed = 0.0
 
     @contextlib.contextmanager
     def over(self, run: WatchedRun) -> Iterator[None]:
@@ -120,17 +121,18 @@ class Watch:
         with app.app_context():
             binding = current_binding()
             settings = binding.settings
-            renewed = time.monotonic()
+            self._renewed = time.monotonic()
             while runs := self._next(settings.watch_interval):
-                self._attempt(lambda: _look(binding, runs))  # called at once
-                if time.monotonic() >= renewed + settings.lease / RENEWALS_PER_LEASE:
-                    began = time.monotonic()
-                    if self._attempt(lambda: _renew(binding, runs)):
-                        renewed = began
+                self._attempt(_look, binding, runs)
+                self._renew_in_time(binding, runs)
                 for run in runs:
-                    self._attempt(
-                        lambda: run.use_force(settings.cancel_grace, _end_for(binding))  # noqa: B023
-                    )
+                    self._attempt(run.use_force, settings.cancel_grace, _end_for(binding))
+
+    def _renew_in_time(self, binding: Binding, runs: Sequence[WatchedRun]) -> None:
+        began = time.monotonic()
+        due = began >= self._renewed + binding.settings.lease / RENEWALS_PER_LEASE
+        if due and self._attempt(_renew, binding, runs):
+            self._renewed = began
 
     def _next(self, pause: float) -> Sequence[WatchedRun]:
         """Return the runs to look at after a *pause*; without any, the thread ends."""
@@ -141,9 +143,9 @@ class Watch:
                 self._thread = None
             return tuple(self._runs)
 
-    def _attempt(self, action: Callable[[], None]) -> bool:
+    def _attempt(self, action: Callable[..., None], *arguments: object) -> bool:
         try:
-            action()
+            action(*arguments)
         except Exception:
             # The database may be away for a moment. Runs ask it themselves at each boundary.
             log.warning("Could not look after the runs of this process.", exc_info=True)
