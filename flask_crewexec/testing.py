@@ -80,6 +80,8 @@ class Rule:
     """The HTTP status. Anything but 200 is answered with an error in OpenAI's form."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further HTTP headers, such as ``retry-after``."""
+    code: str | None = None
+    """The code in the body of an error, such as ``insufficient_quota``."""
     malformed: bool = False
     """Answer with status 200 and JSON that cannot be parsed."""
 
@@ -414,7 +416,8 @@ class _Connection(BaseHTTPRequestHandler):
             return
         if rule.status != 200:
             message = text or f"Scripted status {rule.status}"
-            self._finish(call, rule.status, _error(rule.status, message), rule.headers)
+            error = _error(rule.status, message, code=rule.code)
+            self._finish(call, rule.status, error, rule.headers)
         elif _is_stream(call.body):
             self._stream(call, rule, _completion(call, rule, text))
         elif rule.cut_after is not None:
