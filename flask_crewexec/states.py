@@ -65,6 +65,7 @@ def cancel_unclaimed(
         .where(execution.id == execution_id, execution.status.in_(UNCLAIMED))
         .values(
             status=State.CANCELLED,
+            available_at=None,  # no attempt follows, so nobody is told of one
             finished_at=moment,
             cancel_requested_at=moment,
             cancelled_by=by,
@@ -103,7 +104,7 @@ def time_out_unclaimed(
             execution.status.in_(UNCLAIMED),
             execution.deadline < database_time.now(),
         )
-        .values(status=State.TIMED_OUT, finished_at=clock.now(), error=error)
+        .values(status=State.TIMED_OUT, available_at=None, finished_at=clock.now(), error=error)
     )
     return changed_one(session, statement)
 
