@@ -1,0 +1,59 @@
+"""Attempts that run in this process, and what the database has about them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import typing as t
+import uuid
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from flask import Flask
+
+from flask_crewexec.binding import current_binding
+from flask_crewexec.tasks import execution
+
+
+def run(id: str, **event: object) -> str:
+    """Run an attempt and return what came of it."""
+    return t.cast(str, execution.handle({"execution_id": id, **event})["outcome"])
+
+
+@contextlib.contextmanager
+def running(app: Flask, id: str) -> Iterator[list[str]]:
+    """Run an execution in another thread; at the end, wait for it."""
+
+    def work() -> None:
+        with app.app_context():
+            outcomes.append(run(id))
+
+    outcomes: list[str] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield outcomes
+    finally:
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def column(id: str, name: str) -> t.Any:
+    """Read one column of the execution's row."""
+    return ask(id, getattr(current_binding().models.execution, name))
+
+
+def ask(id: str, expression: sa.ColumnElement[t.Any]) -> t.Any:
+    """Let the database evaluate an expression about the execution."""
+    execution = current_binding().models.execution
+    query = sa.select(expression).where(execution.id == uuid.UUID(id))
+    with current_binding().session() as session:
+        return session.execute(query).scalar_one()
+
+
+def change(id: str, **values: object) -> None:
+    """Change the execution's row behind the back of its worker."""
+    execution = current_binding().models.execution
+    statement = sa.update(execution).where(execution.id == uuid.UUID(id)).values(**values)
+    with current_binding().session() as session, session.begin():
+        session.execute(statement)
