@@ -1,0 +1,305 @@
+"""Leases that run out, are renewed, taken over, or run by a wrong clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+
+import pytest
+
+import crews
+from flask_crewexec import claims
+from flask_crewexec import clock
+from flask_crewexec import database_time
+from flask_crewexec.binding import current_binding
+from flask_crewexec.claims import Claim
+from flask_crewexec.errors import ClaimLost
+from flask_crewexec.tasks import cleanup
+from inprocess import ask
+from inprocess import change
+from inprocess import column
+from inprocess import run
+from inprocess import running
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+def take(id, lease=100.0):
+    """Claim the current attempt for a worker that does nothing."""
+    binding = current_binding()
+    with binding.session() as session, session.begin():
+        attempt = column(id, "attempt")
+        claim = claims.claim(
+            session, binding.models, uuid.UUID(id), attempt, worker="gone", lease=lease
+        )
+    assert claim is not None
+    return claim
+
+
+def expire(id):
+    change(id, lease_expires_at=database_time.later(-1))
+
+
+def lose(id):
+    """Claim an attempt, and let the lease run out."""
+    claim = take(id)
+    expire(id)
+    return claim
+
+
+def write(claim, **values):
+    binding = current_binding()
+    with binding.session() as session, session.begin():
+        claims.write(session, binding.models, claim, **values)
+
+
+def renew(claim):
+    binding = current_binding()
+    with binding.session() as session, session.begin():
+        claims.renew(session, binding.models, [claim], 100)
+
+
+def lease_ends_within(id, seconds):
+    execution = current_binding().models.execution
+    return ask(id, execution.lease_expires_at < database_time.later(seconds))
+
+
+class TestTakingOver:
+    def test_the_next_attempt_is_queued(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        lose(id)
+        assert reconcile()["taken_over"] == 1
+        status = api.status(id)
+        assert (status["status"], status["attempt"]) == ("queued", 2)
+        assert (status["lost_attempts"], status["retries"]) == (1, 0)
+        assert api.event_types(id) == ["queued", "worker_lost"]
+        assert reconcile()["taken_over"] == 0
+        assert run(id) == "completed"
+
+    def test_a_lease_that_holds_is_left_alone(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        take(id)
+        assert reconcile()["taken_over"] == 0
+        assert api.status(id)["status"] == "running"
+
+    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    def test_too_many_lost_workers_are_a_failure(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        for _ in range(2):
+            lose(id)
+            assert reconcile()["taken_over"] == 1
+        status = api.status(id)
+        assert (status["status"], status["error"]["code"]) == ("failed", "worker-lost")
+        assert (status["attempt"], status["lost_attempts"]) == (2, 1)
+        assert status["finished_at"]
+        assert reconcile()["taken_over"] == 0
+
+    @pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
+    def test_a_persons_retry_begins_counting_anew(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        lose(id)
+        reconcile()
+        assert api.status(id)["status"] == "failed"
+        assert api("POST", f"/executions/{id}/retry").status_code == 202
+        assert run(id) == "completed"
+        assert api.status(id)["lost_attempts"] == 0
+
+    def test_what_was_to_be_cancelled_is_cancelled(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        take(id)
+        assert api("POST", f"/executions/{id}/cancel").status_code == 202
+        expire(id)
+        assert reconcile()["taken_over"] == 1
+        status = api.status(id)
+        assert (status["status"], status["attempt"]) == ("cancelled", 1)
+        assert status["finished_at"]
+
+    def test_what_is_beyond_its_deadline_is_timed_out(self, api, reconcile):
+        id = api.queue(crews.chain("a"), timeout=100)
+        lose(id)
+        change(id, deadline=database_time.later(-1))
+        assert reconcile()["taken_over"] == 1
+        status = api.status(id)
+        assert (status["status"], status["error"]["code"]) == ("timed_out", "deadline-exceeded")
+
+    @pytest.mark.settings(RECONCILE_BATCH=2)
+    def test_one_round_takes_over_no_more_than_a_batch(self, api, reconcile):
+        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        for id in ids:
+            lose(id)
+        assert [reconcile()["taken_over"] for _ in range(3)] == [2, 1, 0]
+        assert {api.status(id)["status"] for id in ids} == {"queued"}
+
+    def test_of_many_reconcilers_at_once_one_takes_it_over(self, app, api):
+        id = api.queue(crews.chain("a"))
+        lose(id)
+        assert sum(at_once(app, 4)) == 1
+        status = api.status(id)
+        assert (status["attempt"], status["lost_attempts"]) == (2, 1)
+        assert api.event_types(id) == ["queued", "worker_lost"]
+
+
+def at_once(app, count):
+    """Reconcile in many threads that begin together; return what each has taken over."""
+
+    def work():
+        with app.app_context():
+            start.wait(30)
+            taken.append(cleanup.handle({"action": "reconcile"})["taken_over"])
+
+    taken: list[int] = []
+    start = threading.Barrier(count)
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(taken) == count
+    return taken
+
+
+class TestFormerHolder:
+    def test_it_writes_nothing_after_it_was_taken_over(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        former = lose(id)
+        reconcile()
+        with pytest.raises(ClaimLost):
+            write(former, current_step="stolen")
+        take(id)
+        with pytest.raises(ClaimLost):
+            write(former, current_step="stolen")
+        assert column(id, "current_step") is None
+
+    def test_it_cannot_renew_its_claim(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        former = lose(id)
+        reconcile()
+        renew(former)
+        assert (column(id, "status"), column(id, "lease_expires_at")) == ("queued", None)
+        take(id, lease=10)
+        renew(former)
+        assert lease_ends_within(id, 20)
+
+    def test_an_expired_claim_that_nobody_took_can_be_renewed(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        claim = lose(id)
+        renew(claim)
+        assert reconcile()["taken_over"] == 0
+        write(claim, current_step="a")
+
+    @pytest.mark.parametrize("change", ["end", "hand_back", "lose", "retry_later"])
+    def test_it_changes_no_state(self, api, reconcile, change):
+        id = api.queue(crews.chain("a"))
+        former = lose(id)
+        reconcile()
+        take(id)
+        assert not leave(former, change)
+        assert (column(id, "status"), column(id, "attempt")) == ("running", 2)
+
+    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
+    def test_its_run_stops_and_the_successors_result_counts(self, app, api, model, reconcile):
+        gate = threading.Event()
+        model.on("Do a", "FORMER", hold=gate, times=1)
+        model.on("Do a", "LATTER").on("Do b", "BETA")
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            expire(id)
+            assert reconcile()["taken_over"] == 1
+            assert run(id) == "completed"
+            gate.set()
+        assert outcomes == ["taken-away"]
+        status = api.status(id)
+        assert [step["output"] for step in status["steps"]] == ["LATTER", "BETA"]
+        assert (status["status"], status["attempt"]) == ("completed", 2)
+        assert status["usage"]["llm_calls"] == len(model.calls) == 3  # each is paid for
+        assert api.event_types(id)[-1] == "completed"
+
+
+def leave(claim: Claim, how: str) -> bool:
+    """Try one of the ways to let go of an execution; False if it is refused."""
+    binding = current_binding()
+    retry = {"error": {}, "seconds": 1.0, "limit": 9}
+    arguments = {
+        "end": ((claims.State.COMPLETED,), {}),
+        "hand_back": ((), {}),
+        "lose": ((9,), {}),
+        "retry_later": ((), retry),
+    }
+    args, options = arguments[how]
+    try:
+        with binding.session() as session, session.begin():
+            done = getattr(claims, how)(session, binding.models, claim, *args, **options)
+            return done is not False
+    except ClaimLost:
+        return False
+
+
+class TestClocks:
+    @pytest.mark.settings(LEASE=10)
+    def test_a_lease_from_before_the_databases_clock_was_set_back(self, api, reconcile):
+        id = api.queue(crews.chain("a"))
+        take(id)
+        change(id, lease_expires_at=database_time.later(100_000))
+        assert reconcile()["taken_over"] == 0
+        assert lease_ends_within(id, 11)
+
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test_a_wrong_clock_of_a_reconciler_takes_no_lease_away(
+        self, api, reconcile, wrong_clock, hours
+    ):
+        id = api.queue(crews.chain("a"))
+        claim = take(id, lease=1)
+        renew(claim)
+        wrong_clock(hours)
+        assert reconcile()["taken_over"] == 0
+        expire(id)
+        assert reconcile()["taken_over"] == 1
+
+    @pytest.mark.parametrize("hours", [-1, 1])
+    @pytest.mark.settings(RETRY_DELAY=100)
+    def test_a_wrong_clock_of_a_worker_moves_no_due_time(
+        self, api, model, reconcile, wrong_clock, hours
+    ):
+        model.on("Do a", status=500, times=1)
+        id = api.queue(crews.chain("a"), timeout=1000)
+        wrong_clock(hours)
+        assert run(id) == "retrying"
+        due = current_binding().models.execution.available_at
+        assert ask(id, due > database_time.later(50))
+        assert ask(id, due < database_time.later(101))
+        done = reconcile()
+        assert (done["retried"], done["timed_out"]) == (0, 0)
+        change(id, available_at=database_time.later(-1))
+        assert reconcile()["retried"] == 1
+        assert run(id) == "completed"
+
+
+@pytest.fixture
+def wrong_clock(monkeypatch):
+    """A function that sets the clock of this process."""
+
+    def set_by(hours):
+        right = clock.now
+        monkeypatch.setattr(clock, "now", lambda: right() + dt.timedelta(hours=hours))
+
+    return set_by
+
+
+class TestWatch:
+    @pytest.mark.settings(LEASE=1.0, WATCH_INTERVAL=0.1)
+    def test_it_renews_the_lease_of_a_run_that_takes_longer(self, app, api, model, reconcile):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        id = api.queue(crews.chain("a"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            first = column(id, "lease_expires_at")
+            later = first + dt.timedelta(seconds=1.5)
+            wait_until(lambda: column(id, "lease_expires_at") > later, what="renewals")
+            assert reconcile()["taken_over"] == 0
+            gate.set()
+        assert outcomes == ["completed"]
+        assert api.status(id)["lost_attempts"] == 0
