@@ -1,0 +1,179 @@
+"""A database that restarts, hangs up, swallows its answers or is full."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+import crews
+from flask_crewexec.binding import current_binding
+from flask_crewexec.runtime.ledger import Ledger
+from inprocess import run
+from inprocess import running
+from services.postgres import postgres_server
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+ONE_RUN = [
+    "queued",
+    "started",
+    *2 * ["step_started", "model_call_started", "model_call_completed", "step_completed"],
+    "completed",
+]
+"""The history of a run of two steps in which nothing was doubled or lost."""
+
+
+@pytest.fixture
+def postgres():
+    """A server of our own, since others use the one of the session."""
+    with postgres_server() as process:
+        yield process
+
+
+@pytest.fixture
+def gate(model):
+    """Holds back the answer of the second step."""
+    gate = threading.Event()
+    model.on("Do a", "ALPHA").on("Do b", "BETA", hold=gate)
+    return gate
+
+
+def ran_once(api, model, id):
+    status = api.status(id)
+    assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA"]
+    assert (status["status"], status["attempt"]) == ("completed", 1)
+    assert (status["retries"], status["lost_attempts"]) == (0, 0)
+    assert status["usage"]["llm_calls"] == len(model.calls) == 2
+    assert [step["usage"]["llm_calls"] for step in status["steps"]] == [1, 1]
+    tokens = [step["usage"]["total_tokens"] for step in status["steps"]]
+    assert status["usage"]["total_tokens"] == sum(tokens)
+    assert api.event_types(id) == ONE_RUN
+
+
+def wait_for_second_try(caplog):
+    wait_until(lambda: "trying again" in caplog.text, what="the second try")
+
+
+@pytest.mark.settings(LEASE=100.0, DATABASE_PATIENCE=60.0)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+class TestPostgres:
+    def test_a_run_waits_for_a_server_that_restarts(self, app, api, model, gate, postgres, caplog):
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(2)
+            postgres.stop()
+            gate.set()
+            wait_for_second_try(caplog)
+            postgres.start()
+        assert outcomes == ["completed"]
+        forget_connections()
+        ran_once(api, model, id)
+
+    def test_a_run_survives_the_end_of_all_connections(self, app, api, model, gate, postgres):
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(2)
+            hang_up(postgres)
+            gate.set()
+        assert outcomes == ["completed"]
+        forget_connections()
+        ran_once(api, model, id)
+
+
+def forget_connections():
+    """Let the requests of the test itself begin with new connections."""
+    current_binding().engine.dispose()
+
+
+def hang_up(postgres):
+    """End all connections but the one that asks for it."""
+    with psycopg.connect(
+        host=str(postgres.data), user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
+
+
+@pytest.fixture
+def lost_answers(monkeypatch):
+    """The commits of the ledger happen, and each first answer is lost."""
+
+    def write(self, *arguments):
+        real(self, *arguments)
+        if (self._claim.token, self._number) not in lost:
+            lost.append((self._claim.token, self._number))
+            raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
+
+    lost: list[object] = []
+    real = Ledger._write
+    monkeypatch.setattr(Ledger, "_write", write)
+    return lost
+
+
+class TestLostAnswers:
+    def test_what_was_committed_is_not_written_twice(self, api, model, gate, lost_answers):
+        gate.set()
+        id = api.queue(crews.chain("a", "b"))
+        assert run(id) == "completed"
+        assert len(lost_answers) > 3
+        ran_once(api, model, id)
+
+    @pytest.mark.settings(RETRY_DELAY=100)
+    def test_a_retry_is_counted_once(self, api, model, lost_answers):
+        model.on(status=500)
+        id = api.queue(crews.chain("a"))
+        assert run(id) == "retrying"
+        status = api.status(id)
+        assert (status["status"], status["attempt"], status["retries"]) == ("retrying", 2, 1)
+        assert api.event_types(id).count("retrying") == 1
+        assert status["usage"]["llm_calls"] == len(model.calls) == 1
+
+
+class Room:
+    """How many pages the SQLite database may have."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def apply(self, connection: sa.Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        limit = pages if self.is_full else 2**30
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
+
+
+@pytest.fixture
+def room(app):
+    """Room of the database, applied at the beginning of each transaction."""
+    room = Room()
+    engine = current_binding().engine
+    sa.event.listen(engine, "begin", room.apply)
+    yield room
+    sa.event.remove(engine, "begin", room.apply)
+
+
+@pytest.mark.settings(LEASE=100.0, DATABASE_PATIENCE=60.0)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+class TestFull:
+    def test_a_run_waits_for_room(self, app, api, model, room, caplog):
+        gate = threading.Event()
+        long = "x" * 100_000
+        model.on("Do a", long, hold=gate).on("Do b", "BETA")
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            room.is_full = True
+            gate.set()
+            wait_for_second_try(caplog)
+            room.is_full = False
+        assert outcomes == ["completed"]
+        status = api.status(id)
+        assert [step["output"] for step in status["steps"]] == [long, "BETA"]
+        assert status["usage"]["llm_calls"] == len(model.calls) == 2
+        assert api.event_types(id) == ONE_RUN
