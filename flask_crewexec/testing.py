@@ -416,8 +416,8 @@ class _Connection(BaseHTTPRequestHandler):
             return
         if rule.status != 200:
             message = text or f"Scripted status {rule.status}"
-            error = _error(rule.status, message, code=rule.code)
-            self._finish(call, rule.status, error, rule.headers)
+            body = _error(rule.status, message, code=rule.code)
+            self._finish(call, rule.status, body, rule.headers)
         elif _is_stream(call.body):
             self._stream(call, rule, _completion(call, rule, text))
         elif rule.cut_after is not None:

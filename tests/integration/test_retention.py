@@ -144,7 +144,7 @@ class TestPrune:
         assert kept() == ids
 
     def test_it_removes_what_the_dry_run_has_told(self, ended, live, prune):
-        gone, *rest = [ended(40), ended(1), live("running")]
+        _gone, *rest = [ended(40), ended(1), live("running")]
         told = prune("--dry-run").removeprefix("Would remove")
         assert prune() == f"Removed{told}"
         assert kept() == rest
