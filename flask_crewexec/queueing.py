@@ -40,6 +40,8 @@ from .states import State
 
 log = logging.getLogger(__name__)
 
+_ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again in a moment."
+
 Limits = dict[str, float | int | None]
 
 
@@ -77,11 +79,13 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
     execution = _new_execution(binding, owner, order)
     try:
         _insert(binding, execution)
-    except IntegrityError:
-        # Somebody was faster with the same key.
-        if order.key is not None and (known := _find_placed(binding, owner, order)):
+    except IntegrityError as error:
+        if "idempotency" not in str(error.orig):
+            raise
+        # Somebody was faster with the same key, or has just withdrawn the order.
+        if known := _find_placed(binding, owner, order):
             return known
-        raise
+        raise KeyInUse(_ASK_AGAIN) from error
     _publish_or_withdraw(binding, execution)
     return execution
 
@@ -128,7 +132,7 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
         raise KeyReused(detail, [Problem("/idempotency_key", KeyReused.code, detail)])
     unsent = found.status == State.QUEUED and found.attempt == 1 and found.published_at is None
     if unsent:
-        raise KeyInUse("The first order with this key is being queued. Ask again in a moment.")
+        raise KeyInUse(_ASK_AGAIN)
     return found
 
 

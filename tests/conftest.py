@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,15 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         db.create_all()
         yield app
         db.session.remove()
+        end_of_watch()
         db.engine.dispose()
+
+
+def end_of_watch() -> None:
+    """Wait for the thread that looked after runs: its connection would outlive the pool."""
+    for thread in threading.enumerate():
+        if thread.name == "crewexec-watch":
+            thread.join(10)
 
 
 @pytest.fixture
