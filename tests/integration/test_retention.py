@@ -144,12 +144,8 @@ class TestPrune:
         assert kept() == ids
 
     def test_it_removes_what_the_dry_run_has_told(self, ended, live, prune):
-<<<<<<< HEAD
-        _gone, *rest = [ended(40), ended(1), live("running")]
-=======
         ended(40)
         rest = [ended(1), live("running")]
->>>>>>> 17c5be1 (Wait for the watch at the end of a test; tidy up)
         told = prune("--dry-run").removeprefix("Would remove")
         assert prune() == f"Removed{told}"
         assert kept() == rest
