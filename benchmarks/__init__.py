@@ -1,0 +1,1 @@
+"""Programs that measure the extension, or try to break it."""

@@ -1,0 +1,419 @@
+"""Queue many executions, break everything around them, and check that nothing was lost or repeated.
+
+Run it from a clone with the test dependencies::
+
+    python -m benchmarks.chaos --executions 200 --seed 1
+
+The seed decides which fault follows which; when each of them strikes depends on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime as dt
+import json
+import logging
+import random
+import re
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+from flask import Flask
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+import crews
+import host
+from calling import Api
+from flask_crewexec.models import Models
+from flask_crewexec.tasks import cleanup
+from flask_crewexec.testing import Call
+from flask_crewexec.testing import ScriptedModel
+from services.celery_nodes import WorkerProcess
+from services.postgres import postgres_server
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
+
+TESTS = Path(__file__).parents[1] / "tests"
+STEPS = 3
+FINAL = frozenset({"completed", "failed", "cancelled", "timed_out"})
+STEP = re.compile(r"Do (run\d+_step\d+)\b")
+"""Finds in a prompt which step of which execution asks."""
+QUEUES = "crew_execution*"
+"""The lists of Redis that hold the messages, one for each priority."""
+SETTINGS: dict[str, object] = {
+    "CREWEXEC_LEASE": 2.0,
+    "CREWEXEC_WATCH_INTERVAL": 0.1,
+    "CREWEXEC_RETRY_DELAY": 0.2,
+    "CREWEXEC_MAX_LOST_ATTEMPTS": 1000,
+    "CREWEXEC_REPUBLISH_AFTER": 0.2,
+    "CREWEXEC_CANCEL_GRACE": 0.5,
+    "CREWEXEC_DRAIN_TIMEOUT": 0.2,
+    "CREWEXEC_HEARTBEAT_INTERVAL": 0.5,
+    "CREWEXEC_STALE_WORKER_AFTER": 3.0,
+    "CREWEXEC_DATABASE_PATIENCE": 20.0,
+}
+"""All is faster than in production, and no execution is given up because of its workers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How much is run, and for how long."""
+
+    executions: int = 200
+    seconds: float = 600.0
+    """After so long the executions must have ended."""
+    seed: int = 1
+    pools: tuple[tuple[str, int], ...] = (("prefork", 2), ("prefork", 2), ("threads", 4))
+    """A worker for each: its pool and its concurrency."""
+    model_delay: float = 0.3
+    """Seconds that the model takes for an answer."""
+    pauses: tuple[float, float] = (0.1, 0.8)
+    """Between how many seconds and how many lie between two faults."""
+
+
+@dataclasses.dataclass
+class Report:
+    """What was done, and what must not have happened."""
+
+    executions: int = 0
+    completed: int = 0
+    model_calls: int = 0
+    repeated_calls_of_interrupted_steps: int = 0
+    workers_killed: int = 0
+    children_killed: int = 0
+    broker_bounces: int = 0
+    messages_doubled: int = 0
+    messages_dropped: int = 0
+    taken_over: int = 0
+    republished: int = 0
+    seconds: float = 0.0
+    violations: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        counts = dataclasses.asdict(self)
+        violations = counts.pop("violations")
+        lines = [f"{name.replace('_', ' '):36}{value:>8.5g}" for name, value in counts.items()]
+        return "\n".join([*lines, *(f"VIOLATED: {line}" for line in violations)])
+
+
+class Stage(t.NamedTuple):
+    """All the parts, running."""
+
+    app: Flask
+    redis: RedisProcess
+    model: ScriptedModel
+    workers: list[WorkerProcess]
+
+    @property
+    def models(self) -> Models:
+        return t.cast(Models, self.app.extensions["crewexec"].models)
+
+    def rows(self, query: sa.Select[t.Any]) -> list[t.Any]:
+        """Return what the database answers."""
+        with self.app.app_context(), self.app.extensions["sqlalchemy"].engine.connect() as link:
+            return list(link.execute(query))
+
+    def all_ended(self) -> bool:
+        """Whether every execution is in a final state."""
+        execution = self.models.execution
+        return not self.rows(sa.select(execution.id).where(execution.status.not_in(FINAL)).limit(1))
+
+
+def run_chaos(options: Options, folder: Path) -> Report:
+    """Run the executions among faults, and return what happened.
+
+    :param folder: where servers and workers write their logs.
+    """
+    report = Report(options.executions)
+    with set_stage(options, folder) as stage:
+        began = time.monotonic()
+        queue_all(stage.app, options)
+        deadline = began + options.seconds
+        with reconciling(stage.app, report), Saboteur(stage, options, report) as saboteur:
+            saboteur.go_on(lambda: stage.all_ended() or time.monotonic() > deadline)
+        report.seconds = time.monotonic() - began
+        Audit(stage, report).run()
+    return report
+
+
+@contextlib.contextmanager
+def set_stage(options: Options, folder: Path) -> Iterator[Stage]:
+    """Start the servers, the model and the workers; stop them in the end."""
+    with contextlib.ExitStack() as stack:
+        database_url = stack.enter_context(postgres_server()).fresh_database_url()
+        redis = stack.enter_context(RedisProcess(folder / "redis", chosen_redis()))
+        model = stack.enter_context(ScriptedModel(host.KEY)).on(delay=options.model_delay)
+        places = {
+            "DATABASE_URL": database_url,
+            "CELERY_BROKER_URL": redis.url,
+            "CELERY_RESULT_BACKEND": redis.url,
+            "MODEL_URL": model.base_url,
+        }
+        app = stack.enter_context(running_app(places))
+        workers = [
+            stack.enter_context(make_worker(f"worker{number}", pool, concurrency, places, folder))
+            for number, (pool, concurrency) in enumerate(options.pools)
+        ]
+        yield Stage(app, redis, model, workers)
+
+
+@contextlib.contextmanager
+def running_app(places: dict[str, str]) -> Iterator[Flask]:
+    """Make the host and its tables."""
+    database = {"SQLALCHEMY_DATABASE_URI": places["DATABASE_URL"]}
+    app = host.create_app({**SETTINGS, **places, **database})
+    db = app.extensions["sqlalchemy"]
+    with app.app_context():
+        db.create_all()
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def make_worker(
+    name: str, pool: str, concurrency: int, places: dict[str, str], folder: Path
+) -> WorkerProcess:
+    settings = {f"HOST_{key}": json.dumps(value) for key, value in SETTINGS.items()}
+    variables = {**settings, **places, "PYTHONPATH": str(TESTS)}
+    options: dict[str, t.Any] = {"pool": pool, "concurrency": concurrency}
+    return WorkerProcess(folder, variables, name=name, app="host_worker", **options)
+
+
+def queue_all(app: Flask, options: Options) -> None:
+    """Queue the executions, with all priorities."""
+    api = Api(app.test_client(), "ada")
+    for number in range(options.executions):
+        api.queue(crews.chain(*_steps_of(number)), priority=number % 10 + 1)
+
+
+def _steps_of(number: int) -> list[str]:
+    return [f"run{number}_step{step}" for step in range(STEPS)]
+
+
+@contextlib.contextmanager
+def reconciling(app: Flask, report: Report, interval: float = 0.2) -> Iterator[None]:
+    """Reconcile all along, as beat and a worker would."""
+    over = threading.Event()
+
+    def reconcile() -> None:
+        with app.app_context():
+            while not over.wait(interval):
+                done = cleanup.handle({"action": "reconcile"})
+                report.taken_over += done["taken_over"]
+                report.republished += done["republished"]
+
+    thread = threading.Thread(target=_reporting(reconcile, report), name="reconciler")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _reporting(action: Callable[[], None], report: Report) -> Callable[[], None]:
+    def act() -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - told by the report, not by a thread
+            report.violations.append(f"The reconciler raised {error!r}")
+
+    return act
+
+
+class Saboteur:
+    """Breaks one thing after the other."""
+
+    def __init__(self, stage: Stage, options: Options, report: Report) -> None:
+        self._stage = stage
+        self._report = report
+        self._pauses = options.pauses
+        self._random = random.Random(options.seed)
+        self._orphans: list[psutil.Process] = []
+        self._never = threading.Event()
+        # Messages first: while the workers are at their first executions, many wait.
+        self._faults = (
+            self._double_messages,
+            self._drop_messages,
+            self._bounce_broker,
+            self._kill_child,
+            self._kill_worker,
+        )
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _kill(self._orphans)
+
+    def go_on(self, over: Callable[[], bool]) -> None:
+        """Do each fault once, then any, until it is over."""
+        for fault in self._faults:
+            fault()
+            self._pause()
+        while not over():
+            self._random.choice(self._faults)()
+            self._pause()
+
+    def _pause(self) -> None:
+        self._never.wait(self._random.uniform(*self._pauses))
+
+    def _kill_worker(self) -> None:
+        """Kill a worker's main process; its children die with it, or go on as orphans."""
+        worker = self._random.choice(self._stage.workers)
+        children = worker.children()
+        worker.kill()
+        if self._random.random() < 0.5:
+            _kill(children)
+        else:
+            self._orphans += children
+        self._report.workers_killed += 1
+        worker.start()
+
+    def _kill_child(self) -> None:
+        """Kill a process of a pool; the pool replaces it."""
+        children = [child for worker in self._stage.workers for child in worker.children()]
+        if children:
+            _kill([self._random.choice(children)])
+            self._report.children_killed += 1
+
+    def _bounce_broker(self) -> None:
+        """Let the broker end and come back with nothing."""
+        self._stage.redis.kill()
+        self._pause()
+        self._stage.redis.start()
+        self._report.broker_bounces += 1
+
+    def _double_messages(self) -> None:
+        with self._stage.redis.client() as client:
+            for key, message in self._some_messages():
+                client.lpush(key, message)
+                self._report.messages_doubled += 1
+
+    def _drop_messages(self) -> None:
+        with self._stage.redis.client() as client:
+            for key, message in self._some_messages():
+                self._report.messages_dropped += t.cast(int, client.lrem(key, 1, message))
+
+    def _some_messages(self) -> list[tuple[str, str]]:
+        """Choose up to half of what waits, with the names of the lists."""
+        with self._stage.redis.client() as client:
+            waiting = [
+                (key, message)
+                for key in sorted(client.scan_iter(QUEUES))
+                for message in client.lrange(key, 0, -1)
+            ]
+        return self._random.sample(waiting, self._random.randint(0, len(waiting) + 1) // 2)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+class Audit:
+    """Compares what the database says with what the model was asked."""
+
+    def __init__(self, stage: Stage, report: Report) -> None:
+        self._stage = stage
+        self._report = report
+        self._calls: dict[str, list[Call]] = {}
+        for call in stage.model.calls:
+            self._calls.setdefault(_step_of(call), []).append(call)
+
+    def run(self) -> None:
+        """Complete the report."""
+        counts = [len(calls) for calls in self._calls.values()]
+        self._report.model_calls = sum(counts)
+        self._report.repeated_calls_of_interrupted_steps = sum(counts) - len(counts)
+        self._check_executions()
+        self._check_steps()
+        self._check_events()
+
+    def _violated(self, what: str) -> None:
+        self._report.violations.append(what)
+
+    def _check_executions(self) -> None:
+        """Every execution is completed, and paid for at least every call that the model saw."""
+        execution = self._stage.models.execution
+        rows = self._stage.rows(sa.select(execution.id, execution.status, execution.llm_calls))
+        asked = self._calls_by_execution()
+        if len(rows) != self._report.executions:
+            self._violated(f"{len(rows)} executions are in the database")
+        for id, status, llm_calls in rows:
+            if status != "completed":
+                self._violated(f"Execution {id} is '{status}'")
+            elif llm_calls < max(STEPS, asked[id]):
+                self._violated(f"Execution {id} counts {llm_calls} calls of {asked[id]}")
+        self._report.completed = sum(row.status == "completed" for row in rows)
+
+    def _calls_by_execution(self) -> Counter[uuid.UUID]:
+        step = self._stage.models.step
+        asked: Counter[uuid.UUID] = Counter()
+        for id, node in self._stage.rows(sa.select(step.execution_id, step.node_id)):
+            asked[id] += len(self._calls.get(node, ()))
+        return asked
+
+    def _check_steps(self) -> None:
+        """No step was asked again after it was completed."""
+        step = self._stage.models.step
+        wall_clock = time.time() - time.monotonic()
+        for node, finished_at in self._stage.rows(sa.select(step.node_id, step.finished_at)):
+            for call in self._calls.get(node, ()):
+                arrived_at = dt.datetime.fromtimestamp(wall_clock + call.arrived_at, dt.UTC)
+                if finished_at is not None and arrived_at > finished_at:
+                    self._violated(f"{node}, done at {finished_at}, was asked at {arrived_at}")
+
+    def _check_events(self) -> None:
+        """Every step was completed once."""
+        event = self._stage.models.event
+        query = sa.select(event.data).where(event.type == "step_completed")
+        completions = Counter(row.data["step"] for row in self._stage.rows(query))
+        for number in range(self._report.executions):
+            for step in _steps_of(number):
+                if completions[step] != 1:
+                    self._violated(f"{step} was completed {completions[step]} times")
+
+
+def _step_of(call: Call) -> str:
+    found = STEP.search(call.prompt)
+    return found[1] if found else "unknown"
+
+
+def main() -> int:
+    """Run it from the command line; 1 if something was violated."""
+    defaults = Options()
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.chaos")
+    parser.add_argument("--executions", type=int, default=defaults.executions)
+    parser.add_argument("--seconds", type=float, default=defaults.seconds, help="time limit")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--logs", type=Path, help="folder that keeps the logs")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="crewexec-chaos-") as temporary:
+        folder = given.logs or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = run_chaos(Options(given.executions, given.seconds, given.seed), folder)
+    print(report)
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""Everything breaks again and again while executions run."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.chaos import Options
+from benchmarks.chaos import run_chaos
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SHORT = Options(executions=20, seconds=150.0, pools=(("prefork", 2), ("threads", 4)))
+
+
+def test_nothing_is_lost_and_no_finished_step_is_asked_again(tmp_path):
+    report = run_chaos(SHORT, tmp_path)
+    assert report.violations == []
+    assert report.completed == SHORT.executions
+    assert report.workers_killed >= 1
+    assert report.children_killed >= 1
+    assert report.broker_bounces >= 1
