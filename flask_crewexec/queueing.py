@@ -234,8 +234,13 @@ def _publish_or_leave(
         log.warning("The broker is away; execution %s waits in the database.", execution_id)
 
 
-def announce(binding: Binding, execution_id: uuid.UUID) -> bool:
+def announce(
+    binding: Binding, execution_id: uuid.UUID, *conditions: sa.ColumnElement[bool]
+) -> bool:
     """Send a message for a queued execution; False if none waits or the broker is away.
+
+    The *conditions* are checked by the statement that notes the message, so of several callers
+    who ask for an old message only one sends a new one.
 
     Whoever calls it has lost nothing in that case: the reconciler sends it later.
     """
@@ -243,7 +248,7 @@ def announce(binding: Binding, execution_id: uuid.UUID) -> bool:
     with binding.session() as session, session.begin():
         execution = session.get(models.execution, execution_id)
         waits = execution is not None and states.note_published(
-            session, models, execution_id, execution.attempt
+            session, models, execution_id, execution.attempt, *conditions
         )
     if execution is None or not waits:
         return False

@@ -144,11 +144,15 @@ def _publish_again(binding: Binding) -> int:
     except BrokerUnavailable:
         log.warning("The broker is away; queued executions wait in the database.")
         return 0
+    execution = binding.models.execution
+    # Another reconciler may have read the same rows; whoever comes second finds them renewed.
+    unheard = _sent_before(execution, database_time.later(-binding.settings.republish_after))
     sent = 0
     for priority, count in waiting.items():
         missing = min(count - depths[priority], binding.settings.reconcile_batch - sent)
         if missing > 0:
-            sent += sum(announce(binding, id) for id in _unheard(binding, priority, missing))
+            ids = _unheard(binding, priority, missing)
+            sent += sum(announce(binding, id, unheard) for id in ids)
     return sent
 
 

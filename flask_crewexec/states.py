@@ -125,8 +125,14 @@ def start_retry(session: Session, models: Models, execution_id: uuid.UUID, attem
     return changed_one(session, statement)
 
 
-def note_published(session: Session, models: Models, execution_id: uuid.UUID, attempt: int) -> bool:
-    """Note that a message for a queued attempt is under way."""
+def note_published(
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    attempt: int,
+    *conditions: sa.ColumnElement[bool],
+) -> bool:
+    """Note that a message for a queued attempt is under way, if the *conditions* hold too."""
     execution = models.execution
     statement = (
         sa.update(execution)
@@ -134,6 +140,7 @@ def note_published(session: Session, models: Models, execution_id: uuid.UUID, at
             execution.id == execution_id,
             execution.attempt == attempt,
             execution.status == State.QUEUED,
+            *conditions,
         )
         .values(published_at=database_time.now())
     )
