@@ -1,0 +1,232 @@
+"""Messages that are lost or doubled, and a broker that dies, hangs or fills up meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import crews
+from flask_crewexec.celery_app import queue_depths
+from flask_crewexec.tasks import cleanup
+from flask_crewexec.tasks import execution
+from services.processes import free_port
+from services.processes import wait_until
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+QUEUE = "crew_execution:4"
+"""The list of the default priority."""
+
+
+@pytest.fixture
+def redis_process(tmp_path):
+    """A server of our own, since we stop it."""
+    with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
+        yield process
+
+
+@pytest.fixture
+def waiting(app):
+    """The number of messages that wait for a worker."""
+    return lambda: sum(queue_depths(app.extensions["crewexec"])["crew_execution"].values())
+
+
+def drop_messages(redis_process):
+    with redis_process.client() as client:
+        client.delete(QUEUE)
+
+
+def double_messages(redis_process):
+    with redis_process.client() as client:
+        copies = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *copies)
+
+
+def run_all(ids):
+    return [execution.handle({"execution_id": id})["outcome"] for id in ids]
+
+
+def settled(settle, ids):
+    return [settle(id)["attempt"] for id in ids]
+
+
+def republish(reconcile, count):
+    """Reconcile until as many messages were sent again."""
+    sent = []
+
+    def all_sent():
+        sent.append(reconcile()["republished"])
+        return sum(sent) >= count
+
+    wait_until(all_sent, what="the messages")
+    assert sum(sent) == count
+
+
+class TestMessages:
+    def test_those_that_were_lost_are_sent_again(
+        self, api, model, redis_process, reconcile, waiting, settle, start_worker
+    ):
+        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        drop_messages(redis_process)
+        republish(reconcile, 3)
+        assert waiting() == 3
+        start_worker(pool="threads")
+        assert settled(settle, ids) == [1, 1, 1]
+        assert len(model.calls) == 3
+
+    @pytest.mark.settings(REPUBLISH_AFTER=0.001)
+    def test_those_that_wait_are_not_doubled(self, api, reconcile, waiting):
+        for _ in range(5):
+            api.queue(crews.chain("a"))
+        assert [reconcile()["republished"] for _ in range(10)] == [0] * 10
+        assert waiting() == 5
+
+    def test_those_that_come_twice_run_once(
+        self, api, model, redis_process, settle, start_worker, waiting
+    ):
+        ids = [api.queue(crews.chain("a")) for _ in range(4)]
+        double_messages(redis_process)
+        assert waiting() == 8
+        start_worker(pool="threads", concurrency=4)
+        assert settled(settle, ids) == [1] * 4
+        wait_until(lambda: waiting() == 0, what="an empty queue")
+        assert len(model.calls) == 4
+
+
+class TestReconcilers:
+    def test_two_at_once_send_each_lost_message_as_often_as_it_is_needed(
+        self, app, api, model, redis_process, waiting, reconcile
+    ):
+        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        drop_messages(redis_process)
+        republish(lambda: self.round_of_two(app), 3)
+        assert waiting() == 3
+        assert run_all(ids) == ["completed"] * 3
+        assert len(model.calls) == 3
+
+    def round_of_two(self, app):
+        start = threading.Barrier(2)
+
+        def one(_):
+            with app.app_context():
+                start.wait()
+                return cleanup.handle({"action": "reconcile"})["republished"]
+
+        with ThreadPoolExecutor(2) as pool:
+            return {"republished": sum(pool.map(one, range(2)))}
+
+
+class TestAcceptingWithoutBroker:
+    @pytest.mark.settings(ACCEPT_WITHOUT_BROKER=True)
+    def test_what_is_queued_meanwhile_runs_when_the_broker_is_back(
+        self, api, model, redis_process, reconcile, waiting, start_worker, settle
+    ):
+        redis_process.stop()
+        id = api.queue(crews.chain("a"))
+        assert reconcile()["republished"] == 0
+        assert api.status(id)["status"] == "queued"
+        redis_process.start()
+        republish(reconcile, 1)
+        assert waiting() == 1
+        start_worker(pool="threads")
+        assert settle(id)["attempt"] == 1
+        assert len(model.calls) == 1
+
+
+def stop(redis_process):
+    redis_process.stop()
+
+
+def stall(redis_process):
+    redis_process.suspend()
+
+
+def fill(redis_process):
+    with redis_process.client() as client:
+        client.config_set("maxmemory", 1)
+
+
+def make_read_only(redis_process):
+    with redis_process.client() as client:
+        client.replicaof("127.0.0.1", 9)
+
+
+class TestWorker:
+    @pytest.mark.parametrize("fault", [stop, stall, fill, make_read_only])
+    def test_a_run_that_is_under_way_completes_while_the_broker_is_away(
+        self, api, model, redis_process, start_worker, fault
+    ):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        start_worker(pool="threads")
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(1)
+        fault(redis_process)
+        gate.set()
+        wait_until(lambda: api.status(id)["status"] == "completed", what="the end of the run")
+        assert len(model.calls) == 2
+        redis_process.resume() if fault is stall else None
+
+    def test_a_worker_takes_up_its_work_when_the_broker_comes_back_empty(
+        self, api, model, redis_process, start_worker, settle
+    ):
+        worker = start_worker(pool="threads")
+        settle(api.queue(crews.chain("a")))
+        redis_process.kill()
+        redis_process.restart()
+        id = api.queue(crews.chain("b"))
+        assert settle(id)["attempt"] == 1
+        assert worker.running
+        assert len(model.calls_matching("Do b")) == 1
+
+    def test_nobody_misses_the_result_backend(self, api, model, environment, start_worker, settle):
+        environment["CELERY_RESULT_BACKEND"] = f"redis://127.0.0.1:{free_port()}/0"
+        start_worker(pool="threads")
+        ids = [api.queue(crews.chain("a")) for _ in range(2)]
+        assert settled(settle, ids) == [1, 1]
+        assert len(model.calls) == 2
+
+
+DIES_BEFORE_PUBLISHING = """
+import json, os, signal, sys
+import host
+from calling import Api
+from flask_crewexec import queueing
+
+queueing.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+order = json.loads(sys.argv[1])
+Api(host.create_app().test_client(), "ada")("POST", "/executions", json=order)
+"""
+
+
+class TestKilledWebServer:
+    def test_what_it_had_stored_but_not_announced_runs_once(
+        self, api, model, environment, waiting, reconcile, start_worker, settle
+    ):
+        self.die_while_queueing(environment, api.graph(crews.chain("a")))
+        (stored,) = api("GET", "/executions").json["executions"]
+        assert (stored["status"], waiting()) == ("queued", 0)
+        republish(reconcile, 1)
+        start_worker(pool="threads")
+        assert settle(stored["id"])["attempt"] == 1
+        assert len(model.calls) == 1
+
+    def die_while_queueing(self, environment, graph):
+        """Be a web server that is killed between its commit and its message."""
+        command = [sys.executable, "-c", DIES_BEFORE_PUBLISHING, json.dumps({"graph_id": graph})]
+        variables = {**os.environ, **environment, "PYTHONPATH": str(Path(crews.__file__).parent)}
+        done = subprocess.run(command, env=variables, check=False, timeout=60)
+        assert done.returncode == -signal.SIGKILL
