@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,9 +87,16 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """End the process."""
         raise SystemExit(1)
 
+    @crewexec.tool("kill_itself")
+    def kill_itself() -> str:
+        """End the process as the kernel does when the memory is full."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        return "never said"
+
     @crewexec.tool("wait_for_file")
     def wait_for_file(path: str) -> str:
-        """Return as soon as a file is there."""
+        """Return as soon as a file is there; another one, ``.waiting``, tells that it waits."""
+        Path(f"{path}.waiting").touch()
         while not Path(path).exists():
             time.sleep(0.02)
         return "it is there"

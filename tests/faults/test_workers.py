@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import crews
+from calling import Api
+from flask_crewexec.testing import Rule
+from flask_crewexec.testing import ScriptedModel
+from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
+both_pools = pytest.mark.parametrize(
+    ("database_url", "pool"),
+    [("postgresql", "prefork"), ("sqlite", "threads")],
+    indirect=["database_url"],
+)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What held model calls wait for; open at the latest when the test ends."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def outputs(status: dict[str, t.Any]) -> list[str | None]:
+    return [step["output"] for step in status["steps"]]
+
+
+def history(api: Api, id: str) -> list[dict[str, t.Any]]:
+    return t.cast("list[dict[str, t.Any]]", api("GET", f"/executions/{id}/events").json["events"])
+
+
+def wait_for(api: Api, id: str, state: str) -> dict[str, t.Any]:
+    """Wait without a reconciler: the worker alone has to bring this about."""
+    wait_until(lambda: api.status(id)["status"] == state, what=f"'{state}' of {api.status(id)}")
+    return api.status(id)
+
+
+@both_pools
 class TestKilledWorker:
     def test_another_worker_continues_behind_the_finished_steps(
-        self, start_worker, api, model, settle, pool
+        self, start_worker, api, model, settle, gate, pool
     ):
-        gate = threading.Event()
         model.on("Do b", "BETA", hold=gate, times=1)
         model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
         worker = start_worker(pool=pool)
@@ -25,8 +62,165 @@ class TestKilledWorker:
         worker.kill()
         start_worker(pool=pool)
         status = settle(id)
-        gate.set()
-        assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA", "GAMMA"]
+        assert outputs(status) == ["ALPHA", "BETA", "GAMMA"]
         assert len(model.calls_matching("Do a")) == 1
         assert len(model.calls_matching("Do b")) == 2
         assert (status["attempt"], status["lost_attempts"]) == (2, 1)
+
+
+@both_pools
+class TestHangingModel:
+    def test_a_cancel_cuts_the_call_and_keeps_finished_outputs(
+        self, start_worker, api, model, gate, pool
+    ):
+        model.on("Do a", "ALPHA").on("Do b", "BETA", hold=gate)
+        start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b", "c"))
+        model.wait_for_calls(2)
+        api("POST", f"/executions/{id}/cancel")
+        model.wait_for_calls(1, matching="Do b", outcome="disconnected")
+        status = wait_for(api, id, "cancelled")
+        assert outputs(status) == ["ALPHA", None, None]
+        assert [step["status"] for step in status["steps"]] == [
+            "completed",
+            "cancelled",
+            "pending",
+        ]
+        assert len(model.calls) == 2
+        assert "forced" not in str(history(api, id))
+
+
+@pytest.fixture
+def file(tmp_path: Path, model: ScriptedModel) -> Iterator[Path]:
+    """A file for which the tool of a crew "hang" waits; there at the latest when the test ends."""
+    file = tmp_path / "go"
+    model.add(Rule("Do hang", tool=("wait_for_file", {"path": str(file)}), after_tool=False))
+    yield file
+    file.touch()
+
+
+def cancel_hanging(api: Api, file: Path) -> str:
+    """Cancel an execution while its tool hangs; return it when it has ended."""
+    id = api.queue(crews.chain("hang", "b", tools=("wait_for_file",)))
+    wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
+    api("POST", f"/executions/{id}/cancel")
+    wait_for(api, id, "cancelled")
+    return id
+
+
+@both_pools
+class TestHangingTool:
+    def test_after_a_cancel_the_worker_runs_another_crew_in_its_only_place(
+        self, start_worker, api, model, file, pool
+    ):
+        start_worker(pool=pool, concurrency=1)
+        id = cancel_hanging(api, file)
+        wait_for(api, api.queue(crews.chain("next")), "completed")
+        assert history(api, id)[-1]["data"] == {"forced": True}
+        assert len(model.calls_matching("Do hang")) == 1
+
+
+@on_postgresql
+class TestHangingToolOfAProcess:
+    def test_after_a_cancel_the_worker_still_stops_when_asked_to(self, start_worker, api, file):
+        worker = start_worker(pool="prefork")
+        cancel_hanging(api, file)
+        worker.kill(signal.SIGTERM)
+        wait_until(lambda: not worker.running, what="the end of the worker")
+        assert not file.exists()
+
+    def test_its_process_is_killed(self, start_worker, api, file):
+        worker = start_worker(pool="prefork")
+        (child,) = worker.children()
+        cancel_hanging(api, file)
+        wait_until(lambda: not child.is_running(), what="the end of the process")
+        assert worker.running
+
+
+@on_sqlite
+class TestHangingToolOfAThread:
+    def test_nothing_is_written_or_asked_when_it_returns_late(self, start_worker, api, model, file):
+        worker = start_worker(pool="threads")
+        id = cancel_hanging(api, file)
+        before = (api.status(id), history(api, id))
+        file.touch()
+        wait_until(lambda: "was taken away" in worker.log_text(), what="the end of the run")
+        assert (api.status(id), history(api, id)) == before
+        assert len(model.calls) == 1
+
+
+@both_pools
+class TestFrozenWorker:
+    def test_it_writes_nothing_when_it_comes_back_after_its_lease(
+        self, start_worker, api, model, settle, gate, pool
+    ):
+        model.on("Do b", "LATE", hold=gate, times=1).on("Do b", "BETA")
+        frozen = start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b", "c"))
+        model.wait_for_calls(2)
+        frozen.suspend()
+        other = start_worker(pool=pool)
+        before = (settle(id), history(api, id), len(model.calls))
+        assert before[0]["steps"][1]["output"] == "BETA"
+        other.stop()
+        gate.set()
+        frozen.resume()
+        wait_until(lambda: "was taken away" in frozen.log_text(), what="the end of the old run")
+        wait_for(api, api.queue(crews.chain("next")), "completed")
+        assert (api.status(id), history(api, id), len(model.calls) - 1) == before
+
+
+@both_pools
+@pytest.mark.settings(DRAIN_TIMEOUT=0.001)
+class TestStoppedWorker:
+    def test_a_run_is_handed_back_behind_its_step(
+        self, start_worker, api, model, settle, gate, pool
+    ):
+        model.on("Do a", "ALPHA", hold=gate)
+        worker = start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(1)
+        worker.kill(signal.SIGTERM)
+        wait_until(lambda: "Warm shutdown" in worker.log_text(), what="the signal")
+        gate.set()
+        wait_until(lambda: not worker.running, what="the end of the worker")
+        status = api.status(id)
+        assert (status["status"], outputs(status)) == ("queued", ["ALPHA", None])
+        start_worker(pool=pool)
+        status = settle(id)
+        assert (status["attempt"], status["lost_attempts"]) == (2, 0)
+        assert len(model.calls_matching("Do a")) == len(model.calls_matching("Do b")) == 1
+
+
+@on_postgresql
+class TestKilledProcess:
+    def test_a_pool_process_that_is_killed_costs_no_more_than_its_step(
+        self, start_worker, api, model, settle, gate
+    ):
+        model.on("Do b", "LATE", hold=gate, times=1).on("Do b", "BETA")
+        worker = start_worker(pool="prefork")
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(2)
+        (child,) = worker.children()
+        child.kill()
+        assert settle(id)["lost_attempts"] == 1
+        assert len(model.calls_matching("Do a")) == 1
+        assert len(model.calls_matching("Do b")) == 2
+
+    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    def test_a_crew_that_kills_every_worker_fails_in_the_end(
+        self, start_worker, api, model, settle
+    ):
+        model.add(Rule(tool=("kill_itself", {}), after_tool=False))
+        start_worker(pool="prefork")
+        status = settle(api.queue(crews.chain("a", tools=("kill_itself",))), "failed")
+        assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
+        assert len(model.calls) == 2
+
+    def test_processes_that_are_replaced_after_each_task_lose_nothing(
+        self, start_worker, api, model
+    ):
+        start_worker(pool="prefork", concurrency=2, options=("--max-tasks-per-child=1",))
+        ids = [api.queue(crews.chain(f"n{number}", "z")) for number in range(4)]
+        assert {wait_for(api, id, "completed")["attempt"] for id in ids} == {1}
+        assert len(model.calls) == 8
