@@ -5,6 +5,7 @@ Its execution has ended in the database by then, so nothing that it still does c
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -46,9 +47,11 @@ class RetireThread:
         _forget_request(task_id)
 
     def end_without_them(self) -> None:
-        """Let the process end after its main thread even if retired threads still run."""
+        """Let the process end with its main thread even if retired threads still run."""
         if any(thread.is_alive() for thread in self._retired):
-            threading.Thread(target=_end_after_main, daemon=True).start()
+            # What is registered last runs first: before Python joins the threads of all executors,
+            # among which are those in which CrewAI calls the tools.
+            threading._register_atexit(_end_now)  # type: ignore[attr-defined]
 
 
 def _forget_request(task_id: str) -> None:
@@ -60,9 +63,8 @@ def _forget_request(task_id: str) -> None:
             state.task_ready(request)
 
 
-def _end_after_main() -> None:
-    threading.main_thread().join()
-    logging.shutdown()
+def _end_now() -> None:
+    atexit._run_exitfuncs()
     os._exit(0)
 
 

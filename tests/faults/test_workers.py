@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 import crews
 from calling import Api
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
+from services.celery_nodes import WorkerProcess
 from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
@@ -119,16 +121,18 @@ class TestHangingTool:
         assert history(api, id)[-1]["data"] == {"forced": True}
         assert len(model.calls_matching("Do hang")) == 1
 
-
-@on_postgresql
-class TestHangingToolOfAProcess:
-    def test_after_a_cancel_the_worker_still_stops_when_asked_to(self, start_worker, api, file):
-        worker = start_worker(pool="prefork")
+    def test_after_a_cancel_the_worker_still_stops_when_asked_to(
+        self, start_worker, api, file, pool
+    ):
+        worker = start_worker(pool=pool)
         cancel_hanging(api, file)
         worker.kill(signal.SIGTERM)
         wait_until(lambda: not worker.running, what="the end of the worker")
         assert not file.exists()
 
+
+@on_postgresql
+class TestHangingToolOfAProcess:
     def test_its_process_is_killed(self, start_worker, api, file):
         worker = start_worker(pool="prefork")
         (child,) = worker.children()
@@ -224,3 +228,42 @@ class TestKilledProcess:
         ids = [api.queue(crews.chain(f"n{number}", "z")) for number in range(4)]
         assert {wait_for(api, id, "completed")["attempt"] for id in ids} == {1}
         assert len(model.calls) == 8
+
+
+@on_postgresql
+class TestRevokedTask:
+    """``celery control revoke``, which Celery's operators know."""
+
+    def test_a_waiting_execution_never_starts(self, start_worker, api, app, model, gate):
+        model.on("Do first", "FIRST", hold=gate)
+        worker = start_worker(pool="prefork")
+        first = api.queue(crews.chain("first"))
+        model.wait_for_calls(1)
+        id = api.queue(crews.chain("second"))
+        revoke(app, worker, id)
+        gate.set()
+        wait_for(api, id, "cancelled")
+        wait_for(api, first, "completed")
+        assert len(model.calls) == 1
+
+    def test_a_running_one_is_terminated_and_not_taken_over(
+        self, start_worker, api, app, model, settle, gate
+    ):
+        model.on("Do b", hold=gate)
+        worker = start_worker(pool="prefork")
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(2)
+        revoke(app, worker, id, terminate=True)
+        assert settle(id, "cancelled")["cancellation"]["reason"] == "Revoked by an operator."
+        assert len(model.calls) == 2
+
+
+def revoke(app: Flask, worker: WorkerProcess, id: str, **options: bool) -> None:
+    """Repeat it until the worker has answered: it is ready a moment before it listens."""
+    control = app.extensions["celery"].control
+    wait_until(
+        lambda: control.revoke(
+            id, destination=[worker.hostname], reply=True, timeout=1, limit=1, **options
+        ),
+        what="the answer of the worker",
+    )
