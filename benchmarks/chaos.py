@@ -38,6 +38,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import crews
 import host
 from calling import Api
+from fast import FAST
 from flask_crewexec.models import Models
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Call
@@ -55,18 +56,10 @@ STEP = re.compile(r"Do (run\d+_step\d+)\b")
 QUEUES = "crew_execution*"
 """The lists of Redis that hold the messages, one for each priority."""
 SETTINGS: dict[str, object] = {
-    "CREWEXEC_LEASE": 2.0,
-    "CREWEXEC_WATCH_INTERVAL": 0.1,
-    "CREWEXEC_RETRY_DELAY": 0.2,
+    **{f"CREWEXEC_{name}": value for name, value in FAST.items()},
     "CREWEXEC_MAX_LOST_ATTEMPTS": 1000,
-    "CREWEXEC_REPUBLISH_AFTER": 0.2,
-    "CREWEXEC_CANCEL_GRACE": 0.5,
-    "CREWEXEC_DRAIN_TIMEOUT": 0.2,
-    "CREWEXEC_HEARTBEAT_INTERVAL": 0.5,
-    "CREWEXEC_STALE_WORKER_AFTER": 3.0,
-    "CREWEXEC_DATABASE_PATIENCE": 20.0,
 }
-"""All is faster than in production, and no execution is given up because of its workers."""
+"""No execution is given up because of its workers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +115,7 @@ class Stage(t.NamedTuple):
     def models(self) -> Models:
         return t.cast(Models, self.app.extensions["crewexec"].models)
 
-    def rows(self, query: sa.Select[t.Any]) -> list[t.Any]:
+    def rows(self, query: sa.Executable) -> list[t.Any]:
         """Return what the database answers."""
         with self.app.app_context(), self.app.extensions["sqlalchemy"].engine.connect() as link:
             return list(link.execute(query))
@@ -232,7 +225,7 @@ def _reporting(action: Callable[[], None], report: Report) -> Callable[[], None]
         try:
             action()
         except Exception as error:  # noqa: BLE001 - told by the report, not by a thread
-            report.violations.append(f"The reconciler raised {error!r}")
+            report.violations.append(f"{action.__qualname__} raised {error!r}")
 
     return act
 
@@ -246,6 +239,7 @@ class Saboteur:
         self._pauses = options.pauses
         self._random = random.Random(options.seed)
         self._orphans: list[psutil.Process] = []
+        self._restarts: dict[WorkerProcess, threading.Thread] = {}
         self._never = threading.Event()
         # Messages first: while the workers are at their first executions, many wait.
         self._faults = (
@@ -260,6 +254,8 @@ class Saboteur:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for restart in self._restarts.values():
+            restart.join()
         _kill(self._orphans)
 
     def go_on(self, over: Callable[[], bool]) -> None:
@@ -276,7 +272,10 @@ class Saboteur:
 
     def _kill_worker(self) -> None:
         """Kill a worker's main process; its children die with it, or go on as orphans."""
-        worker = self._random.choice(self._stage.workers)
+        running = self._running_workers()
+        if not running:
+            return
+        worker = self._random.choice(running)
         children = worker.children()
         worker.kill()
         if self._random.random() < 0.5:
@@ -284,11 +283,18 @@ class Saboteur:
         else:
             self._orphans += children
         self._report.workers_killed += 1
-        worker.start()
+        restart = threading.Thread(target=_reporting(worker.start, self._report))
+        self._restarts[worker] = restart
+        restart.start()
+
+    def _running_workers(self) -> list[WorkerProcess]:
+        """Return the workers that are not being started again at the moment."""
+        restarting = {worker for worker, start in self._restarts.items() if start.is_alive()}
+        return [worker for worker in self._stage.workers if worker not in restarting]
 
     def _kill_child(self) -> None:
         """Kill a process of a pool; the pool replaces it."""
-        children = [child for worker in self._stage.workers for child in worker.children()]
+        children = [child for worker in self._running_workers() for child in worker.children()]
         if children:
             _kill([self._random.choice(children)])
             self._report.children_killed += 1
@@ -312,14 +318,15 @@ class Saboteur:
                 self._report.messages_dropped += t.cast(int, client.lrem(key, 1, message))
 
     def _some_messages(self) -> list[tuple[str, str]]:
-        """Choose up to half of what waits, with the names of the lists."""
+        """Choose at least one and at most half of what waits, with the names of the lists."""
         with self._stage.redis.client() as client:
             waiting = [
                 (key, message)
                 for key in sorted(client.scan_iter(QUEUES))
                 for message in client.lrange(key, 0, -1)
             ]
-        return self._random.sample(waiting, self._random.randint(0, len(waiting) + 1) // 2)
+        most = min(len(waiting), 1 + len(waiting) // 2)
+        return self._random.sample(waiting, self._random.randint(min(1, most), most))
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

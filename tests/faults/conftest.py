@@ -8,20 +8,9 @@ import pytest
 from flask import Flask
 
 from calling import Api
+from fast import FAST
 from flask_crewexec.tasks import cleanup
 from services.processes import wait_until
-
-FAST = {
-    "LEASE": 2.0,
-    "WATCH_INTERVAL": 0.1,
-    "RETRY_DELAY": 0.2,
-    "REPUBLISH_AFTER": 0.2,
-    "CANCEL_GRACE": 0.5,
-    "DRAIN_TIMEOUT": 0.2,
-    "HEARTBEAT_INTERVAL": 0.5,
-    "STALE_WORKER_AFTER": 3.0,
-    "DATABASE_PATIENCE": 20.0,
-}
 
 
 @pytest.fixture

@@ -19,3 +19,5 @@ def test_nothing_is_lost_and_no_finished_step_is_asked_again(tmp_path):
     assert report.workers_killed >= 1
     assert report.children_killed >= 1
     assert report.broker_bounces >= 1
+    assert report.messages_doubled >= 1
+    assert report.messages_dropped >= 1
