@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from flask.testing import FlaskClient
 import host
 from calling import Api
 from flask_crewexec.testing import ScriptedModel
+from inprocess import end_of_watch
 from services.celery_nodes import StartWorker
 from services.celery_nodes import WorkerProcess
 from services.postgres import postgres_server
@@ -102,13 +102,6 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         db.session.remove()
         end_of_watch()
         db.engine.dispose()
-
-
-def end_of_watch() -> None:
-    """Wait for the thread that looked after runs: its connection would outlive the pool."""
-    for thread in threading.enumerate():
-        if thread.name == "crewexec-watch":
-            thread.join(10)
 
 
 @pytest.fixture

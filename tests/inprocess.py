@@ -57,3 +57,10 @@ def change(id: str, **values: object) -> None:
     statement = sa.update(execution).where(execution.id == uuid.UUID(id)).values(**values)
     with current_binding().session() as session, session.begin():
         session.execute(statement)
+
+
+def end_of_watch() -> None:
+    """Wait for the thread that looked after runs: its connection would outlive the pool."""
+    for thread in threading.enumerate():
+        if thread.name == "crewexec-watch":
+            thread.join(10)

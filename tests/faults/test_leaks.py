@@ -1,0 +1,70 @@
+"""What a worker has after many runs that it had not after a few."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import typing as t
+from collections import Counter
+
+import psutil
+import pytest
+from crewai import Agent
+from crewai import Crew
+from crewai import Task
+from crewai.events import crewai_event_bus
+
+import crews
+from flask_crewexec.async_execution_service import AsyncExecutionService
+from flask_crewexec.graph_service import GraphService
+from flask_crewexec.runtime.watch import WatchedRun
+from inprocess import end_of_watch
+from inprocess import run
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+KINDS = (Agent, Crew, Task, WatchedRun)
+
+
+def do_runs(count: int) -> None:
+    """Run a crew so often; every tenth asks for a tool that raises."""
+    graphs = [
+        GraphService().create(crews.chain("a", "b"), user_id="ada").graph.id,
+        GraphService().create(crews.chain("a", tools=("break_down",)), user_id="ada").graph.id,
+    ]
+    for number in range(count):
+        graph_id = graphs[number % 10 == 9]
+        run(
+            AsyncExecutionService().queue_execution(
+                graph_id=graph_id, thread_id=None, user_id="ada", inputs={}
+            )
+        )
+    end_of_watch()
+
+
+def grows_by_itself(thread: threading.Thread) -> bool:
+    """Whether it belongs to a pool that CrewAI fills up to ten threads, or to the model."""
+    return thread.name.startswith(("CrewAI", "Thread-"))
+
+
+def belongings() -> dict[str, t.Any]:
+    """Count what a run makes and has to give back."""
+    gc.collect()
+    kinds = Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, KINDS))
+    return {
+        "objects": kinds,
+        "handlers": sum(map(len, crewai_event_bus._sync_handlers.values())),
+        "threads": [thread.name for thread in threading.enumerate() if not grows_by_itself(thread)],
+        "files": psutil.Process().num_fds(),
+    }
+
+
+def test_after_500_runs_nothing_is_left_but_what_a_few_leave(app, model):
+    do_runs(20)
+    before = belongings()
+    do_runs(500)
+    assert belongings() == before
+    assert len(model.calls) >= 520
