@@ -74,7 +74,7 @@ class Options:
     """A worker for each: its pool and its concurrency."""
     model_delay: float = 0.3
     """Seconds that the model takes for an answer."""
-    pauses: tuple[float, float] = (0.1, 0.8)
+    pauses: tuple[float, float] = (0.2, 2.0)
     """Between how many seconds and how many lie between two faults."""
 
 
@@ -273,7 +273,7 @@ class Saboteur:
     def _kill_worker(self) -> None:
         """Kill a worker's main process; its children die with it, or go on as orphans."""
         running = self._running_workers()
-        if not running:
+        if len(running) < len(self._stage.workers):  # else nobody would be left to work
             return
         worker = self._random.choice(running)
         children = worker.children()

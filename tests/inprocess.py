@@ -22,11 +22,17 @@ def run(id: str, **event: object) -> str:
 
 @contextlib.contextmanager
 def running(app: Flask, id: str) -> Iterator[list[str]]:
-    """Run an execution in another thread; at the end, wait for it."""
+    """Run an execution in another thread; at the end, wait for it.
+
+    :return: afterwards it holds what came of it, or the name of the error.
+    """
 
     def work() -> None:
         with app.app_context():
-            outcomes.append(run(id))
+            try:
+                outcomes.append(run(id))
+            except Exception as error:  # noqa: BLE001 - for the test to judge
+                outcomes.append(type(error).__name__)
 
     outcomes: list[str] = []
     thread = threading.Thread(target=work)

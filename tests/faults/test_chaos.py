@@ -9,7 +9,12 @@ from benchmarks.chaos import run_chaos
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-SHORT = Options(executions=20, seconds=150.0, pools=(("prefork", 2), ("threads", 4)))
+SHORT = Options(
+    executions=20,
+    seconds=150.0,
+    pools=(("prefork", 2), ("threads", 4)),
+    pauses=(0.1, 0.8),
+)
 
 
 def test_nothing_is_lost_and_no_finished_step_is_asked_again(tmp_path):

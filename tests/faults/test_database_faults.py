@@ -84,6 +84,23 @@ class TestPostgres:
         forget_connections()
         ran_once(api, model, id)
 
+    @pytest.mark.settings(LEASE=1.0, DATABASE_PATIENCE=0.2)
+    def test_after_too_long_a_run_is_given_up_and_goes_on_later(
+        self, app, api, model, gate, postgres, settle
+    ):
+        id = api.queue(crews.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(2)
+            postgres.stop()
+            gate.set()
+        assert outcomes == ["OperationalError"]
+        postgres.start()
+        forget_connections()
+        assert settle(id, "queued")["lost_attempts"] == 1
+        assert run(id) == "completed"
+        assert len(model.calls_matching("Do a")) == 1
+        assert len(model.calls_matching("Do b")) == 2
+
 
 def forget_connections():
     """Let the requests of the test itself begin with new connections."""

@@ -221,13 +221,19 @@ class TestKilledProcess:
         assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
         assert len(model.calls) == 2
 
+    @pytest.mark.parametrize("limit", ["--max-tasks-per-child=1", "--max-memory-per-child=1"])
     def test_processes_that_are_replaced_after_each_task_lose_nothing(
-        self, start_worker, api, model
+        self, start_worker, api, model, limit
     ):
-        start_worker(pool="prefork", concurrency=2, options=("--max-tasks-per-child=1",))
+        worker = start_worker(pool="prefork", concurrency=2, options=(limit,))
+        first = {child.pid for child in worker.children()}
         ids = [api.queue(crews.chain(f"n{number}", "z")) for number in range(4)]
         assert {wait_for(api, id, "completed")["attempt"] for id in ids} == {1}
         assert len(model.calls) == 8
+        wait_until(
+            lambda: first.isdisjoint(child.pid for child in worker.children()),
+            what="the first processes to be replaced",
+        )
 
 
 @on_postgresql
