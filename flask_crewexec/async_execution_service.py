@@ -186,13 +186,20 @@ class AsyncExecutionService:
         return self.get_task_status(task_id, asker)
 
     def cancel_task(
-        self, task_id: Id, asker: Asker = None, *, by: str | None = None, reason: str | None = None
+        self,
+        task_id: Id,
+        asker: Asker = None,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+        attempt: int | None = None,
     ) -> bool:
         """Stop an execution: at once if no worker holds it, else before its next call.
 
         Asking again changes nothing. Outputs of finished steps are kept.
 
         :param by: who asks, as it will be shown.
+        :param attempt: cancel nothing if it is at another attempt by now.
         :return: False if the execution has already ended otherwise.
         :raises NotFound: if there is none, or not for *asker*.
         :raises InvalidRequest: if *by* or *reason* cannot be stored.
@@ -200,57 +207,69 @@ class AsyncExecutionService:
         load(CancelSchema(), {"by": by, "reason": reason})
         binding = current_binding()
         models = binding.models
-        with binding.session() as session, session.begin():
-            execution = _find(session, binding, task_id, asker)
-            change = {"by": by, "reason": reason}
+        with binding.transaction() as session:
+            # Locked, so that no worker can change its state between the next statements.
+            execution = _find(session, binding, task_id, asker, for_update=True)
+            if attempt not in (None, execution.attempt):
+                return False
             if states.cancel_unclaimed(session, models, execution.id, by, reason):
-                events.append(session, models, execution.id, [events.Entry("cancelled", change)])
-                return True
-            if states.ask_to_cancel(session, models, execution.id, by, reason):
-                entry = events.Entry("cancel_requested", change)
-                events.append(session, models, execution.id, [entry])
-                return True
-            session.refresh(execution)
-            return execution.cancel_requested_at is not None and execution.status in (
-                State.RUNNING,
-                State.CANCELLED,
-            )
+                told = "cancelled"
+            elif states.ask_to_cancel(session, models, execution.id, by, reason):
+                told = "cancel_requested"
+            else:
+                session.expire_all()  # SQLite has locked nothing
+                execution = _find(session, binding, task_id, asker)
+                return execution.cancel_requested_at is not None and (
+                    execution.status in (State.RUNNING, State.CANCELLED)
+                )
+            entry = events.Entry(told, {"by": by, "reason": reason})
+            events.append(session, models, execution.id, [entry])
+            return True
 
     def retry(self, task_id: Id, asker: Asker = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it continues behind the finished steps.
 
-        :param limits: new values for ``timeout``, ``max_llm_calls`` or ``max_tokens``, which count
-            what earlier attempts have used.
+        :param limits: new values for ``timeout``, which begins anew, or for ``max_llm_calls`` or
+            ``max_tokens``, which count what earlier attempts have used.
         :raises NotFound: if there is none, or not for *asker*.
         :raises WrongState: if it has not ended, or ended well.
         :raises InvalidRequest: if a limit is above the settings'.
-        :raises BrokerUnavailable: if the message could not be sent; all is as before.
+        :raises BrokerUnavailable: if the message could not be sent; the execution is as before.
         """
         binding = current_binding()
         allowed = check_limits(binding, limits)
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             former = _find(session, binding, task_id, asker)
             session.expunge(former)
-            if former.status not in states.REPEATABLE:
-                raise WrongState(
-                    f"The execution is '{former.status}'; only a failed, cancelled or timed out"
-                    " one can be tried again."
-                )
-            if not states.requeue(session, binding.models, former, **allowed):
-                raise WrongState(
-                    "Somebody else has just asked for another attempt of this execution. Look at"
-                    " its status."
-                )
-            entry = events.Entry("queued", {"attempt": former.attempt + 1})
-            events.append(session, binding.models, former.id, [entry])
+            _requeue(session, binding, former, allowed)
         publish_or_restore(binding, former)
         return self.get_task_status(task_id, asker)
 
 
-def _find(session: Session, binding: Binding, task_id: Id, asker: Asker) -> ExecutionMixin:
+def _requeue(
+    session: Session, binding: Binding, former: ExecutionMixin, limits: dict[str, float | None]
+) -> None:
+    if former.status not in states.REPEATABLE:
+        raise WrongState(
+            f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
+            " tried again."
+        )
+    if not states.requeue(session, binding.models, former, **limits):
+        raise WrongState(
+            "Somebody else has just asked for another attempt of this execution. Look at its"
+            " status."
+        )
+    entry = events.Entry("queued", {"attempt": former.attempt + 1})
+    events.append(session, binding.models, former.id, [entry])
+
+
+def _find(
+    session: Session, binding: Binding, task_id: Id, asker: Asker, *, for_update: bool = False
+) -> ExecutionMixin:
     execution = binding.models.execution
     query = owned(sa.select(execution), execution, asker)
-    found = session.scalar(query.where(execution.id == as_uuid(task_id, "execution")))
+    query = query.where(execution.id == as_uuid(task_id, "execution"))
+    found = session.scalar(query.with_for_update() if for_update else query)
     if found is None:
         raise NotFound(f"There is no execution '{task_id}'.")
     return found

@@ -17,6 +17,7 @@ from celery import Task
 from flask import Flask
 from kombu.connection import Connection
 from kombu.entity import Queue
+from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
@@ -156,11 +157,14 @@ def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
             "task": CLEANUP_TASK,
             "schedule": interval,
             "args": ({"action": action},),
-            # Nobody needs those that nobody took before the next one.
-            "options": {"expires": interval.total_seconds(), "ignore_result": True},
+            # Without workers they would pile up; clocks may differ, but not by as much as this.
+            "options": {"expires": _BEAT_EXPIRES, "ignore_result": True},
         }
         for action, interval in intervals.items()
     }
+
+
+_BEAT_EXPIRES: t.Final = 3600.0
 
 
 def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: int) -> None:
@@ -171,7 +175,8 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
     """
     event = {"execution_id": str(execution_id), "attempt": attempt}
     try:
-        with producers[_impatient(binding)].acquire(block=True) as producer:
+        timeout = binding.settings.broker_timeout
+        with producers[_impatient(binding)].acquire(block=True, timeout=timeout) as producer:
             binding.celery.tasks[EXECUTION_TASK].apply_async(
                 (event,),
                 task_id=task_id(execution_id, attempt),
@@ -180,7 +185,7 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
                 retry=False,
                 ignore_result=True,
             )
-    except OperationalError as error:
+    except (OperationalError, LimitExceeded) as error:
         raise BrokerUnavailable(
             "The message broker did not answer, so nothing was queued. Try again in a moment."
         ) from error
@@ -233,7 +238,11 @@ def _broker_client(binding: Binding) -> Iterator[t.Any]:
     try:
         with connection:
             yield connection.default_channel.client
-    except (OperationalError, *connection.connection_errors) as error:
+    except (
+        OperationalError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    ) as error:
         raise BrokerUnavailable("The message broker did not answer in time.") from error
 
 

@@ -58,19 +58,20 @@ def claim(
             execution.status == State.QUEUED,
             sa.or_(execution.deadline.is_(None), execution.deadline > database_time.now()),
         )
-        .values(
-            status=State.RUNNING,
-            token=token,
-            writes=0,
-            worker=worker,
-            lease_expires_at=database_time.later(lease),
-            started_at=sa.func.coalesce(execution.started_at, clock.now()),
-            deadline=sa.func.coalesce(
-                execution.deadline, database_time.later(sa.column("timeout", sa.Float))
-            ),
-        )
+        .values(**_running(execution), token=token, worker=worker)
+        .values(lease_expires_at=database_time.later(lease))
     )
     return Claim(execution_id, attempt, token) if changed_one(session, statement) else None
+
+
+def _running(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
+    timeout = sa.column("timeout", sa.Float)
+    return {
+        "status": State.RUNNING,
+        "writes": 0,
+        "started_at": sa.func.coalesce(execution.started_at, clock.now()),
+        "deadline": sa.func.coalesce(execution.deadline, database_time.later(timeout)),
+    }
 
 
 def held(execution: type[ExecutionMixin], claim: Claim) -> sa.ColumnElement[bool]:
@@ -140,19 +141,17 @@ def end(session: Session, models: Models, claim: Claim, state: State, **values: 
     _leave_step(session, models, claim, status=state, finished_at=now)
 
 
-def hand_back(session: Session, models: Models, claim: Claim) -> None:
-    """Queue the next attempt at once, for another worker.
-
-    :raises ClaimLost: if the claim does not hold any more.
-    """
-    write(session, models, claim, **_queued(models.execution))
-    _leave_step(session, models, claim, **_UNSTARTED)
+def hand_back(session: Session, models: Models, claim: Claim) -> bool:
+    """Queue the next attempt at once, for another worker; False if it is to be cancelled."""
+    return _release(session, models, claim, sa.true(), **_queued(models.execution))
 
 
 def lose(session: Session, models: Models, claim: Claim, limit: int) -> bool:
-    """Queue the next attempt after this one ended with its worker; False beyond the *limit*.
+    """Queue the next attempt after this one ended with its worker.
 
     A crew that ends every worker it meets must come to an end itself.
+
+    :return: False beyond the *limit*, or if it is to be cancelled.
     """
     execution = models.execution
     lost = {"lost_attempts": execution.lost_attempts + 1}
@@ -169,7 +168,10 @@ def retry_later(
     seconds: float,
     limit: int,
 ) -> bool:
-    """Let the next attempt begin in some *seconds*; False beyond the *limit* of retries."""
+    """Let the next attempt begin in some *seconds*.
+
+    :return: False beyond the *limit* of retries, or if it is to be cancelled.
+    """
     execution = models.execution
     return _release(
         session,
@@ -189,7 +191,8 @@ def _release(
     session: Session, models: Models, claim: Claim, may: sa.ColumnElement[bool], **values: t.Any
 ) -> bool:
     execution = models.execution
-    statement = sa.update(execution).where(held(execution, claim), may).values(**values)
+    wanted = execution.cancel_requested_at.is_(None)
+    statement = sa.update(execution).where(held(execution, claim), wanted, may).values(**values)
     if not changed_one(session, statement):
         return False
     _leave_step(session, models, claim, **_UNSTARTED)

@@ -164,7 +164,7 @@ class CrewExec:
         :param base_url: where the server is, if not at the provider's own address.
         :param api_key: the key. Like *model* and *base_url* it may be a function without arguments,
             called in an application context when a run begins: ``lambda: current_app.config[…]``.
-        :param timeout: seconds that one call may take, instead of ``CREWEXEC_LLM_TIMEOUT``.
+        :param timeout: seconds for which it may be silent, instead of ``CREWEXEC_LLM_TIMEOUT``.
         :param options: what else ``crewai.LLM`` takes, such as ``temperature``.
         :raises ValueError: if the name is taken or nobody could reach the model.
         """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 import uuid
+
+log = logging.getLogger(__name__)
 
 
 class Failure(t.NamedTuple):
@@ -16,9 +19,22 @@ class Failure(t.NamedTuple):
     wait: float = 0.0
     """Seconds that a provider asked to wait."""
 
-    def shown(self, step: str | None = None) -> dict[str, t.Any]:
-        """Return what is stored; its new correlation id is what the log should name, too."""
+    def shown(
+        self,
+        execution_id: uuid.UUID,
+        step: str | None = None,
+        *,
+        cause: BaseException | None = None,
+    ) -> dict[str, t.Any]:
+        """Return what is stored, and log it with the *cause*; a correlation id joins the two."""
         correlation_id = uuid.uuid4().hex
+        log.error(
+            "Execution %s: %s (correlation id %s).",
+            execution_id,
+            self.code,
+            correlation_id,
+            exc_info=cause,
+        )
         common = {"code": self.code, "message": self.message}
         return {**common, "correlation_id": correlation_id, "step": step}
 

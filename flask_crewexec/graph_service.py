@@ -24,6 +24,7 @@ from .schemas import load
 from .schemas import OwnerSchema
 from .schemas import PageQuerySchema
 from .schemas import VersionQuerySchema
+from .states import changed_one
 
 Id = uuid.UUID | str
 
@@ -60,7 +61,7 @@ class GraphService:
         binding = current_binding()
         graph = binding.models.graph(id=uuid7(), owner_id=owner, name=parsed.name, latest_version=1)
         version = _new_version(binding, graph.id, 1, document, owner)
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             session.add(graph)
             session.flush()
             session.add(version)
@@ -107,7 +108,7 @@ class GraphService:
         author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
         parsed = self.validate(document)
         binding = current_binding()
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             graph = find_graph(session, binding, graph_id, asker)
             number = graph.latest_version + 1
             _advance(session, binding, graph, number, parsed.name)
@@ -124,7 +125,7 @@ class GraphService:
         """
         binding = current_binding()
         model = binding.models.graph
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             graph = find_graph(session, binding, graph_id, asker)
             session.execute(
                 sa.update(model).where(model.id == graph.id).values(deleted_at=clock.now())
@@ -177,9 +178,7 @@ def _advance(session: Session, binding: Binding, graph: GraphMixin, number: int,
         .where(model.id == graph.id, model.latest_version == number - 1)
         .values(latest_version=number, name=name, updated_at=clock.now())
     )
-    options = {"synchronize_session": False}
-    result = t.cast("sa.CursorResult[t.Any]", session.execute(statement, execution_options=options))
-    if result.rowcount != 1:
+    if not changed_one(session, statement):
         raise WrongState(
             "Somebody else has just changed this graph. Read it again, then change it."
         )

@@ -6,10 +6,12 @@ import json
 import logging
 import typing as t
 import uuid
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from . import database_time
@@ -41,6 +43,8 @@ from .states import State
 log = logging.getLogger(__name__)
 
 _ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again in a moment."
+
+_WAITS: t.Final = "The broker is away; execution %s waits in the database."
 
 Limits = dict[str, float | int | None]
 
@@ -191,7 +195,7 @@ def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
 
 def _insert(binding: Binding, execution: ExecutionMixin) -> None:
     queued = events.Entry("queued", {"priority": execution.priority})
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         session.add(execution)
         session.flush()
         events.append(session, binding.models, execution.id, [queued])
@@ -199,39 +203,42 @@ def _insert(binding: Binding, execution: ExecutionMixin) -> None:
 
 def _publish_or_withdraw(binding: Binding, execution: ExecutionMixin) -> None:
     """Send the message; if that fails, forget the execution, unless it arrived after all."""
-    try:
-        _publish_or_leave(binding, execution.id, execution.attempt, execution.priority)
-    except Exception:
-        with binding.session() as session, session.begin():
-            withdrawn = states.withdraw(session, binding.models, execution.id)
-        if withdrawn:
-            raise
+    _publish_or_undo(
+        binding,
+        execution,
+        execution.attempt,
+        lambda session: states.withdraw(session, binding.models, execution.id),
+    )
     if execution.idempotency_key is not None:
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             states.note_published(session, binding.models, execution.id, execution.attempt)
 
 
 def publish_or_restore(binding: Binding, former: ExecutionMixin) -> None:
     """Send the message; if that fails, undo the requeueing, unless it arrived after all."""
-    try:
-        _publish_or_leave(binding, former.id, former.attempt + 1, former.priority)
-    except Exception:
-        with binding.session() as session, session.begin():
-            restored = states.withdraw_requeue(session, binding.models, former)
-        if restored:
-            raise
+    _publish_or_undo(
+        binding,
+        former,
+        former.attempt + 1,
+        lambda session: states.withdraw_requeue(session, binding.models, former),
+    )
 
 
-def _publish_or_leave(
-    binding: Binding, execution_id: uuid.UUID, attempt: int, priority: int
+def _publish_or_undo(
+    binding: Binding, execution: ExecutionMixin, attempt: int, undo: Callable[[Session], bool]
 ) -> None:
     """Send the message; where the settings say so, leave what cannot be sent to the reconciler."""
     try:
-        publish(binding, execution_id, attempt, priority)
-    except BrokerUnavailable:
-        if not binding.settings.accept_without_broker:
+        publish(binding, execution.id, attempt, execution.priority)
+    except Exception as error:
+        away = isinstance(error, BrokerUnavailable)
+        if away and binding.settings.accept_without_broker:
+            log.warning(_WAITS, execution.id)
+            return
+        with binding.transaction() as session:
+            undone = undo(session)
+        if undone:
             raise
-        log.warning("The broker is away; execution %s waits in the database.", execution_id)
 
 
 def announce(
@@ -245,7 +252,7 @@ def announce(
     Whoever calls it has lost nothing in that case: the reconciler sends it later.
     """
     models = binding.models
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         execution = session.get(models.execution, execution_id)
         waits = execution is not None and states.note_published(
             session, models, execution_id, execution.attempt, *conditions
@@ -255,6 +262,6 @@ def announce(
     try:
         publish(binding, execution_id, execution.attempt, execution.priority)
     except BrokerUnavailable:
-        log.warning("The broker is away; execution %s waits in the database.", execution_id)
+        log.warning(_WAITS, execution_id)
         return False
     return True

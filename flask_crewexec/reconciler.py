@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import typing as t
 import uuid
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -46,17 +47,17 @@ def reconcile(binding: Binding) -> dict[str, int]:
 
 def _take_over_lost(binding: Binding) -> int:
     """End or hand on what dead workers have left."""
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claims.shorten_leases(session, binding.models, binding.settings.lease)
     execution = binding.models.execution
     query = sa.select(execution).where(claims.expired(execution))
     lost = _first(binding, query.order_by(execution.lease_expires_at))
-    return sum(_take_over(binding, row) for row in lost)
+    return _each(lost, lambda row: _take_over(binding, row))
 
 
 def _take_over(binding: Binding, row: t.Any) -> bool:
     models = binding.models
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claim = claims.take_over(session, models, Claim(row.id, row.attempt, row.token))
         if claim is None:
             return False
@@ -82,11 +83,11 @@ def _settle(session: Session, binding: Binding, claim: Claim) -> State:
         claims.end(session, models, claim, State.CANCELLED)
         return State.CANCELLED
     if is_overdue:
-        claims.end(session, models, claim, State.TIMED_OUT, error=OVERDUE.shown())
+        claims.end(session, models, claim, State.TIMED_OUT, error=OVERDUE.shown(claim.execution_id))
         return State.TIMED_OUT
     if claims.lose(session, models, claim, binding.settings.max_lost_attempts):
         return State.QUEUED
-    claims.end(session, models, claim, State.FAILED, error=LOST.shown())
+    claims.end(session, models, claim, State.FAILED, error=LOST.shown(claim.execution_id))
     return State.FAILED
 
 
@@ -99,13 +100,14 @@ def _end_overdue(binding: Binding) -> int:
         execution.deadline < database_time.now(),
     )
     rows = _first(binding, sa.select(execution).where(overdue).order_by(execution.deadline))
-    return sum(_time_out(binding, row.id) for row in rows)
+    return _each(rows, lambda row: _time_out(binding, row.id))
 
 
 def _time_out(binding: Binding, execution_id: uuid.UUID) -> bool:
     models = binding.models
-    with binding.session() as session, session.begin():
-        if not states.time_out_unclaimed(session, models, execution_id, OVERDUE.shown()):
+    with binding.transaction() as session:
+        error = OVERDUE.shown(execution_id)
+        if not states.time_out_unclaimed(session, models, execution_id, error):
             return False
         events.append(session, models, execution_id, [events.Entry(State.TIMED_OUT, {})])
     return True
@@ -116,12 +118,12 @@ def _start_retries(binding: Binding) -> int:
     execution = binding.models.execution
     due = sa.and_(execution.status == State.RETRYING, execution.available_at <= database_time.now())
     rows = _first(binding, sa.select(execution).where(due).order_by(execution.available_at))
-    return sum(_start_retry(binding, row) for row in rows)
+    return _each(rows, lambda row: _start_retry(binding, row))
 
 
 def _start_retry(binding: Binding, row: t.Any) -> bool:
     models = binding.models
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         if not states.start_retry(session, models, row.id, row.attempt):
             return False
         entry = events.Entry("queued", {"attempt": row.attempt})
@@ -191,6 +193,17 @@ def _sent_before(
     execution: type[ExecutionMixin], moment: sa.ColumnElement[dt.datetime]
 ) -> sa.ColumnElement[bool]:
     return sa.or_(execution.published_at.is_(None), execution.published_at < moment)
+
+
+def _each(rows: Sequence[t.Any], action: Callable[[t.Any], bool]) -> int:
+    """Return for how many *rows* the action was done; one that fails holds up no other."""
+    done = 0
+    for row in rows:
+        try:
+            done += action(row)
+        except Exception:
+            log.exception("Could not look after execution %s; the next round tries again.", row.id)
+    return done
 
 
 def _first(binding: Binding, query: sa.Select[t.Any]) -> Sequence[t.Any]:

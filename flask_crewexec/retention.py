@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+import time
 import typing as t
 import uuid
 from collections.abc import Sequence
@@ -66,14 +68,17 @@ def _ended(execution: type[ExecutionMixin], until: dt.datetime) -> sa.ColumnElem
     return sa.and_(execution.status.in_(FINAL), execution.finished_at <= until)
 
 
-def purge(binding: Binding, until: dt.datetime) -> int:
+def purge(binding: Binding, until: dt.datetime, seconds: float = math.inf) -> int:
     """Remove, in small transactions, what ended until then; return how many executions.
 
     Deleted graphs without executions and workers that were not heard of since go, too. Running it
     twice at once, or again, does no harm.
+
+    :param seconds: begin nothing new after so long; the rest is for the next time.
     """
     purged = 0
-    while batch := _purge_executions(binding, until):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and (batch := _purge_executions(binding, until)):
         purged += batch
     _purge_graphs(binding, until)
     _purge_workers(binding, until)
@@ -85,7 +90,7 @@ def _purge_executions(binding: Binding, until: dt.datetime) -> int:
     execution = models.execution
     old = _ended(execution, until)
     batch = sa.select(execution.id).where(old).limit(binding.settings.purge_batch)
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
         # SQLite locks no rows, so what was tried again in between is left alone here.
         session.execute(
@@ -112,7 +117,7 @@ def _purge_graphs(binding: Binding, until: dt.datetime) -> None:
     )
     used = sa.select(execution.graph_id)
     unused = sa.and_(graph.deleted_at < until, graph.id.not_in(used))
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         ids = session.scalars(sa.select(graph.id).where(unused).limit(MAX_GRAPHS)).all()
         session.execute(sa.delete(version).where(version.graph_id.in_(ids)), execution_options=BULK)
         session.execute(sa.delete(graph).where(graph.id.in_(ids)), execution_options=BULK)
@@ -121,5 +126,6 @@ def _purge_graphs(binding: Binding, until: dt.datetime) -> None:
 def _purge_workers(binding: Binding, until: dt.datetime) -> None:
     """Remove the rows of workers that died without a word."""
     worker = binding.models.worker
-    with binding.session() as session, session.begin():
+    until = min(until, clock.now() - dt.timedelta(seconds=binding.settings.stale_worker_after))
+    with binding.transaction() as session:
         session.execute(sa.delete(worker).where(worker.seen_at < until), execution_options=BULK)

@@ -45,7 +45,7 @@ class Settings:
     database_patience: float = 30.0
     """Seconds that a run waits for a database that is away or locked before it gives up."""
     llm_timeout: float = 600.0
-    """Seconds that one model call may take unless the model is registered with another value."""
+    """Seconds for which a model may be silent unless it is registered with another value."""
     max_runtime: float | None = 14_400.0
     """Seconds that an execution may take from its first start on, and the most to ask for."""
     max_llm_calls: int | None = None
@@ -78,7 +78,7 @@ class Settings:
     """How long finished executions are kept before the cleanup task removes them."""
     keep_count: int | None = None
     """How many finished executions are kept; the oldest go first."""
-    purge_interval: dt.timedelta = dt.timedelta(hours=1)
+    purge_interval: dt.timedelta = dt.timedelta(minutes=10)
     """How often beat asks for a purge."""
     purge_batch: int = 500
     """How many executions one transaction of a purge removes."""
@@ -159,7 +159,8 @@ def check_broker_url(url: object) -> None:
 
     :raises ConfigError: if it is anything else.
     """
-    scheme = str(url).partition("://")[0]
+    scheme, separator, _ = str(url).partition("://")
+    scheme = scheme if separator else ""  # what has none may begin with a password
     if scheme not in BROKER_SCHEMES:
         raise ConfigError(
             f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"

@@ -186,13 +186,19 @@ _LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tokens")
 
 
 def withdraw(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
-    """Forget an execution whose message could not be sent; False if it arrived after all."""
+    """Forget an execution whose message could not be sent.
+
+    :return: False if it arrived after all, or if an order with the same key may have been
+        answered with it since.
+    """
     execution, event = models.execution, models.event
+    unshared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
     # The condition is checked by the first statement, which also locks the row.
     doomed = (
         execution.id == execution_id,
         execution.attempt == 1,
         execution.status == State.QUEUED,
+        unshared,
     )
     touch = sa.update(execution).where(*doomed).values(token=None)
     if not changed_one(session, touch):

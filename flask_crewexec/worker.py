@@ -112,9 +112,11 @@ class _Life:
         if expired:
             return
         if celery is not None and sender is celery.tasks.get(EXECUTION_TASK):
-            execution_id = request.id.partition(".")[0]
+            execution_id, _, attempt = request.id.partition(".")
             with celery.flask_app.app_context():
-                AsyncExecutionService().cancel_task(execution_id, reason="Revoked by an operator.")
+                AsyncExecutionService().cancel_task(
+                    execution_id, reason="Revoked by an operator.", attempt=int(attempt or 1)
+                )
 
     def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app):
@@ -160,7 +162,7 @@ class Heartbeat(threading.Thread):
             log.warning("Could not store the heartbeat of this worker.", exc_info=True)
 
     def _beat(self, binding: Binding) -> None:
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             session.merge(
                 binding.models.worker(
                     name=self._worker.hostname,
@@ -175,7 +177,7 @@ class Heartbeat(threading.Thread):
 
     def _remove(self, binding: Binding) -> None:
         worker = binding.models.worker
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
 
 

@@ -118,7 +118,8 @@ class Guards:
     def _ask(self, *checks: Check) -> None:
         for check in checks:
             self.raise_if_stopped()
-            self.stopped = self._answer(check)
+            if reason := self._answer(check):
+                self.stop(reason)
         self.raise_if_stopped()
 
     def _answer(self, check: Check) -> RunStopped | None:

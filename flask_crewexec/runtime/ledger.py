@@ -6,6 +6,7 @@ run waits for a model or a tool, so that watching it costs little and shows what
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 from collections.abc import Callable
@@ -30,6 +31,16 @@ class _Refused(Exception):
     """The transition was not possible; rolls the transaction back."""
 
 
+@dataclasses.dataclass
+class _Write:
+    """What goes into one transaction."""
+
+    execution: Values
+    change: Callable[[Session], None] | None
+    entries: list[Entry]
+    usage: dict[int | None, Usage]
+
+
 class Ledger:
     """The unwritten part of one run's records.
 
@@ -41,6 +52,7 @@ class Ledger:
         self._binding = binding
         self._claim = claim
         self._number = 0
+        self._unwritten: list[_Write] = []
         self._entries: list[Entry] = []
         self._usage: dict[int | None, Usage] = {}
 
@@ -83,29 +95,41 @@ class Ledger:
         return True
 
     def _commit(self, execution: Values, change: Callable[[Session], None] | None) -> None:
-        """Write in one transaction, once, even if the connection is lost during the commit."""
-        patience = self._binding.settings.database_patience
-        patiently(lambda: self._write(execution, change), patience)
-        self._number += 1
-        self._entries.clear()
-        self._usage.clear()
+        """Write in one transaction, once, even if the connection is lost during the commit.
 
-    def _write(self, execution: Values, change: Callable[[Session], None] | None) -> None:
+        What could not be written before comes first, as the same write: it may have arrived.
+        """
+        self._unwritten.append(_Write(execution, change, self._entries, self._usage))
+        self._entries, self._usage = [], {}
+        while self._unwritten:
+            self._settle(self._unwritten[0])
+
+    def _settle(self, write: _Write) -> None:
+        try:
+            patiently(lambda: self._write(write), self._binding.settings.database_patience)
+        except _Refused:
+            self._unwritten.remove(write)
+            self._entries, self._usage = write.entries, write.usage
+            raise
+        self._unwritten.remove(write)
+        self._number += 1
+
+    def _write(self, write: _Write) -> None:
         models = self._binding.models
-        total = functools.reduce(Usage.plus, self._usage.values(), Usage())
-        values = {**execution, **_added(models.execution, total)}
-        with self._binding.session() as session, session.begin():
+        total = functools.reduce(Usage.plus, write.usage.values(), Usage())
+        values = {**write.execution, **_added(models.execution, total)}
+        with self._binding.transaction() as session:
             if not claims.write_once(session, models, self._claim, self._number, **values):
                 return
-            self._write_collected(session)
-            if change is not None:
-                change(session)
+            self._write_collected(session, write)
+            if write.change is not None:
+                write.change(session)
 
-    def _write_collected(self, session: Session) -> None:
+    def _write_collected(self, session: Session, write: _Write) -> None:
         models = self._binding.models
-        if self._entries:
-            events.append(session, models, self._claim.execution_id, self._entries)
-        for position, usage in self._usage.items():
+        if write.entries:
+            events.append(session, models, self._claim.execution_id, write.entries)
+        for position, usage in write.usage.items():
             if position is not None:
                 self._update_step(session, position, _added(models.step, usage))
 

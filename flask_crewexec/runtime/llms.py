@@ -41,7 +41,8 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
         """End the calls that are under way, from another thread."""
         for each in tuple(self._sockets):
             with contextlib.suppress(OSError):  # it is closed already
-                each.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own method: it would leave a moment in which others send plain text.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def _trace(self, request: httpx.Request) -> None:
         # https://www.python-httpx.org/advanced/extensions/#trace

@@ -149,16 +149,16 @@ class _Attempt:
         if isinstance(error, RunCancelled):
             return self._end(State.CANCELLED)
         failure = describe(error)
-        told = failure.shown(self._step)
-        log.error(
-            "Execution %s failed (correlation id %s).",
-            self._claim.execution_id,
-            told["correlation_id"],
-            exc_info=error,
-        )
+        told = failure.shown(self._claim.execution_id, self._step, cause=error)
         if self._retry_later(failure, told):
             return State.RETRYING
         state = error.state if isinstance(error, RunStopped) and error.state else State.FAILED
+        return self._end_or_cancel(state, told)
+
+    def _end_or_cancel(self, state: State, told: dict[str, t.Any]) -> State:
+        """End what cannot go on; as cancelled if somebody has asked for that meanwhile."""
+        if isinstance(must_stop(self._binding, self._claim), RunCancelled):
+            return self._end(State.CANCELLED)
         return self._end(state, error=told)
 
     @property
@@ -175,14 +175,23 @@ class _Attempt:
 
     def _hand_back(self) -> State:
         """Queue the next attempt, for a worker that stays."""
-        self._ledger.note("handed_back")
         models, claim = self._binding.models, self._claim
-        self._ledger.finish(lambda session: claims.hand_back(session, models, claim))
+        if not self._ledger.finish(
+            lambda session: claims.hand_back(session, models, claim),
+            events.Entry("handed_back", {}),
+        ):
+            return self._end_or_cancel(State.FAILED, self._lost_error())
         announce(self._binding, claim.execution_id)
         return State.QUEUED
 
     def _lost(self, error: BaseException) -> None:
         """Queue the next attempt as after a crash, only sooner; too many are a failure."""
+        try:
+            self._release(error)
+        except Exception:  # the order to end must not get lost; the lease will tell
+            log.warning("Execution %s was left behind.", self._claim.execution_id, exc_info=True)
+
+    def _release(self, error: BaseException) -> None:
         models, claim = self._binding.models, self._claim
         limit = self._binding.settings.max_lost_attempts
         if self._ledger.finish(
@@ -191,7 +200,10 @@ class _Attempt:
         ):
             announce(self._binding, claim.execution_id)
         else:
-            self._end(State.FAILED, error=LOST.shown(self._step))
+            self._end_or_cancel(State.FAILED, self._lost_error())
+
+    def _lost_error(self) -> dict[str, t.Any]:
+        return LOST.shown(self._claim.execution_id, self._step)
 
     def _retry_later(self, failure: Failure, told: dict[str, t.Any]) -> bool:
         """Let the next attempt begin later, if the cause may pass; False if there is none."""

@@ -69,7 +69,7 @@ class WatchedRun:
         if self.reason is None:
             self.reason = reason
             self._stopped_at = time.monotonic()
-            self._stop(reason)
+        self._stop(self.reason)
         self._cut()  # each time: it may just have begun a call
 
     def has_done(self) -> None:
@@ -102,12 +102,13 @@ class Watch:
     def over(self, run: WatchedRun) -> Iterator[None]:
         """Look after *run* meanwhile."""
         with self._changed:
-            self._runs.append(run)
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._keep_watch, name="crewexec-watch", daemon=True
                 )
-                self._thread.start()
+                thread.start()  # it waits for us to add the run
+                self._thread = thread
+            self._runs.append(run)
         try:
             yield
         finally:
@@ -165,7 +166,7 @@ def _look(binding: Binding, runs: Sequence[WatchedRun]) -> None:
 
 
 def _renew(binding: Binding, runs: Sequence[WatchedRun]) -> None:
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claims.renew(session, binding.models, [run.claim for run in runs], binding.settings.lease)
 
 
@@ -176,12 +177,8 @@ def _end_for(binding: Binding) -> Callable[[Claim, RunStopped], None]:
         state = reason.state
         if state is None:
             return  # it is somebody else's, or the lease will tell
-        error = None if state is State.CANCELLED else describe(reason).shown()
-        with (
-            contextlib.suppress(ClaimLost),
-            binding.session() as session,
-            session.begin(),
-        ):
+        error = None if state is State.CANCELLED else describe(reason).shown(claim.execution_id)
+        with contextlib.suppress(ClaimLost), binding.transaction() as session:
             claims.end(session, binding.models, claim, state, error=error)
             entry = events.Entry(state, {"forced": True})
             events.append(session, binding.models, claim.execution_id, [entry])

@@ -75,7 +75,7 @@ def prepare_steps(binding: Binding, claim: Claim, graph: Graph) -> None:
     :raises ClaimLost: if the claim does not hold any more.
     """
     step = binding.models.step
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claims.write(session, binding.models, claim, total_steps=len(graph.tasks))
         started = events.Entry("started", {"attempt": claim.attempt})
         events.append(session, binding.models, claim.execution_id, [started])

@@ -15,6 +15,9 @@ from ..schemas import CleanupEventSchema
 
 log = logging.getLogger(__name__)
 
+PURGE_SECONDS: t.Final = 5.0
+"""How long one purge may keep a worker from reconciling."""
+
 _schema: t.Final = CleanupEventSchema()
 
 
@@ -35,7 +38,8 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     binding = current_binding()
     if order["action"] == "reconcile":
         return dict(reconcile(binding))
-    purged = purge(binding, last_to_go(binding, order["older_than_seconds"], order["keep"]))
+    until = last_to_go(binding, order["older_than_seconds"], order["keep"])
+    purged = purge(binding, until, PURGE_SECONDS)
     log.info("Removed %s executions.", purged)
     return {"purged": purged}
 

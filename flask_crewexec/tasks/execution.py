@@ -46,7 +46,7 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claim = claims.claim(
             session,
             binding.models,

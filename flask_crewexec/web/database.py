@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError
 
 _BUSY_SQLITE: t.Final = re.compile(r"database (table )?is locked|unable to open database")
-_LOST_POSTGRES: t.Final = ("08", "53300", "57P")
-"""SQLSTATE of a lost connection, of too many of them, and of a server that stops or starts."""
+_LOST_POSTGRES: t.Final = ("08", "25P03", "53300", "55P03", "57P")
+"""SQLSTATE of a lost connection, of too many of them, of a locked row, of a server that stops."""
 _NO_TABLE: t.Final = re.compile(r'no such table: (\S+)|^relation "([^"]+)" does not exist')
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 import crews
 from flask_crewexec.binding import current_binding
+from flask_crewexec.runtime import ledger
 from flask_crewexec.runtime.ledger import Ledger
 from inprocess import run
 from inprocess import running
@@ -151,6 +152,33 @@ class TestLostAnswers:
         assert (status["status"], status["attempt"], status["retries"]) == ("retrying", 2, 1)
         assert api.event_types(id).count("retrying") == 1
         assert status["usage"]["llm_calls"] == len(model.calls) == 1
+
+    def test_what_had_arrived_before_patience_ended_is_not_taken_for_what_follows(
+        self, api, model, gate, lost_answers_for_long
+    ):
+        gate.set()
+        id = api.queue(crews.chain("a", "b"))
+        assert run(id) == "retrying"
+        status = api.status(id)
+        assert (status["status"], status["attempt"]) == ("retrying", 2)
+        assert api.event_types(id).count("model_call_started") == 1
+
+
+@pytest.fixture
+def lost_answers_for_long(monkeypatch):
+    """The database is away for longer than a run waits, just after it has taken a write."""
+
+    def write(self, write):
+        real(self, write)
+        if self._number != 2 or lost:
+            return
+        lost.append(write)
+        raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
+
+    lost: list[object] = []
+    real = Ledger._write
+    monkeypatch.setattr(Ledger, "_write", write)
+    monkeypatch.setattr(ledger, "patiently", lambda action, seconds: action())
 
 
 class Room:

@@ -287,6 +287,11 @@ class TestCelery:
         with pytest.raises(ConfigError, match=r"redis, rediss, redis\+socket, sentinel"):
             CrewExec(new_app(CELERY_BROKER_URL=url))
 
+    def test_a_broker_without_a_scheme_is_refused_without_its_password(self):
+        with pytest.raises(ConfigError) as refusal:
+            CrewExec(new_app(CELERY_BROKER_URL=":secret@127.0.0.1:6379/0"))
+        assert "secret" not in str(refusal.value)
+
     @pytest.mark.parametrize("queues", [{"mails": {}}, ["mails"]])
     def test_queues_that_cannot_be_extended_are_refused(self, queues):
         with pytest.raises(ConfigError, match="task_queues"):

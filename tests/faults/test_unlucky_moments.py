@@ -1,0 +1,164 @@
+"""Two things that happen at one moment, or one that never ends."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+import crews
+from flask_crewexec import clock
+from flask_crewexec import database_time
+from flask_crewexec import states
+from flask_crewexec.async_execution_service import AsyncExecutionService
+from flask_crewexec.binding import current_binding
+from flask_crewexec.retention import purge
+from flask_crewexec.runtime.guards import Guards
+from flask_crewexec.runtime.guards import RunCancelled
+from flask_crewexec.states import State
+from inprocess import change
+from inprocess import running
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+UNWATCHED = pytest.mark.settings(WATCH_INTERVAL=100.0, LEASE=1000.0)
+"""The watch thread sees nothing within the time of a test."""
+
+
+class TestGuards:
+    def test_a_stop_while_the_guard_asks_is_not_forgotten(self):
+        def ask() -> None:
+            guards.stop(RunCancelled("meanwhile"))
+
+        guards = Guards(ask, ask, ask)
+        with pytest.raises(RunCancelled):
+            guards._before_model_call(None)
+
+
+@UNWATCHED
+class TestCancelDuringTheLastCall:
+    @pytest.mark.parametrize("status", [429, 400], ids=["passing", "lasting"])
+    def test_it_wins_over_the_error(self, app, api, model, status):
+        gate = threading.Event()
+        model.on(status=status, hold=gate)
+        id = api.queue(crews.chain("a"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            assert api("POST", f"/executions/{id}/cancel").status_code == 202
+            gate.set()
+        assert outcomes == ["cancelled"]
+        assert api.status(id)["next_attempt_at"] is None
+
+
+@on_postgresql
+class TestLockedRows:
+    def test_a_cancel_waits_for_the_worker_that_hands_the_execution_back(self, app, api):
+        id = api.queue(crews.chain("a"))
+        change(id, status=State.RUNNING)
+        cancel = in_thread(app, lambda: AsyncExecutionService().cancel_task(id))
+        with cancel as answers, locking(id) as session:
+            answers.begin()
+            wait_until(anyone_waits_for_a_lock, what="the cancel to wait")
+            execution = current_binding().models.execution
+            session.execute(sa.update(execution).values(status=State.QUEUED, attempt=2))
+        assert answers == [True]
+        assert api.status(id)["status"] == "cancelled"
+
+    def test_one_does_not_keep_others_from_being_taken_over(self, api, reconcile):
+        frozen, other = (api.queue(crews.chain("a")) for _ in range(2))
+        for id in (frozen, other):
+            late = {"lease_expires_at": database_time.later(-1), "token": uuid.uuid4()}
+            change(id, status=State.RUNNING, **late)
+        with locking(frozen):
+            assert reconcile()["taken_over"] == 1
+        assert api.status(other)["status"] == "queued"
+        assert reconcile()["taken_over"] == 1
+
+
+class locking:
+    """Hold the row of an execution in a transaction, as a process does that is frozen."""
+
+    def __init__(self, id: str) -> None:
+        self._id = id
+
+    def __enter__(self):
+        execution = current_binding().models.execution
+        self._session = current_binding().session()
+        query = sa.select(execution.id).where(execution.id == uuid.UUID(self._id))
+        self._session.execute(query.with_for_update())
+        return self._session
+
+    def __exit__(self, *_: object) -> None:
+        self._session.commit()
+        self._session.close()
+
+
+class in_thread(list[object]):
+    """Do something in a thread when told to, and collect what it returns."""
+
+    def __init__(self, app: Flask, action: Callable[[], object]) -> None:
+        super().__init__()
+
+        def work() -> None:
+            with app.app_context():
+                self.append(action())
+
+        self._thread = threading.Thread(target=work)
+        self.begin = self._thread.start
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(60)
+
+
+def anyone_waits_for_a_lock() -> bool:
+    query = sa.text(
+        "select count(*) from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database()"
+    )
+    with current_binding().session() as session:
+        return bool(session.scalar(query))
+
+
+class TestLateCalls:
+    def test_a_revocation_of_an_earlier_attempt_cancels_nothing(self, api):
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        api("POST", f"/executions/{id}/retry")
+        assert AsyncExecutionService().cancel_task(id, attempt=1) is False
+        assert api.status(id)["status"] == "queued"
+
+    def test_an_order_that_somebody_was_answered_with_is_not_withdrawn(self, api):
+        headers = {"Idempotency-Key": "k"}
+        graph = api.graph(crews.chain("a"))
+        first = api("POST", "/executions", json={"graph_id": graph}, headers=headers).json["id"]
+        with current_binding().transaction() as session:
+            assert not states.withdraw(session, current_binding().models, uuid.UUID(first))
+        assert api.status(first)["status"] == "queued"
+
+    def test_a_purge_of_everything_leaves_living_workers(self, app):
+        binding = current_binding()
+        now = clock.now()
+        with binding.transaction() as session:
+            session.add(
+                binding.models.worker(
+                    name="w",
+                    pid=1,
+                    queues=[],
+                    pool="solo",
+                    concurrency=1,
+                    started_at=now,
+                    seen_at=now,
+                )
+            )
+        purge(binding, clock.now())
+        with binding.session() as session:
+            assert session.get(binding.models.worker, "w") is not None
