@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import marshmallow as ma
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
+from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -47,6 +48,14 @@ _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
 _STEPS: t.Final = StepSchema(many=True)
 _EVENTS: t.Final = EventSchema(many=True)
+
+
+class EventPage(t.NamedTuple):
+    """Some events of an execution, in order."""
+
+    events: list[Json]
+    final_state: str | None
+    """The state of the execution, if it has ended and no event follows these."""
 
 
 class AsyncExecutionService:
@@ -164,14 +173,27 @@ class AsyncExecutionService:
         :raises NotFound: if there is no such execution, or not for *asker*.
         :raises InvalidRequest: if *after* or *limit* is out of range.
         """
+        return self.read_events(task_id, asker, after=after, limit=limit).events
+
+    def read_events(
+        self, task_id: Id, asker: Asker = None, *, after: int = 0, limit: int = 200
+    ) -> EventPage:
+        """Do what :meth:`get_events` does, and tell whether more can follow."""
         page = load(EventQuerySchema(), {"after": after, "limit": limit})
         binding = current_binding()
-        event = binding.models.event
+        execution, event = binding.models.execution, binding.models.event
+        needed = load_only(execution.status, execution.last_event)
+        known = owned(sa.select(execution), execution, asker).options(needed)
+        key = as_uuid(task_id, "execution")
+        query = sa.select(event).where(event.execution_id == key, event.seq > page["after"])
         with binding.session() as session:
-            execution = _find(session, binding, task_id, asker)
-            query = sa.select(event).order_by(event.seq).limit(page["limit"])
-            query = query.where(event.execution_id == execution.id, event.seq > page["after"])
-            return t.cast("list[Json]", _EVENTS.dump(session.scalars(query)))
+            found = session.scalar(known.where(execution.id == key))
+            if found is None:
+                raise NotFound(f"There is no execution '{task_id}'.")
+            rows = session.scalars(query.order_by(event.seq).limit(page["limit"])).all()
+        last = rows[-1].seq if rows else page["after"]
+        ended = found.status in states.FINAL and last >= found.last_event
+        return EventPage(_EVENTS.dump(rows), found.status if ended else None)
 
     def wait(self, task_id: Id, asker: Asker = None, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*.

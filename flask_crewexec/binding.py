@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import typing as t
+import uuid
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
@@ -44,6 +47,8 @@ class Binding:
     celery: Celery
     registry: Registry
     """Shared by all applications of one :class:`~flask_crewexec.CrewExec`."""
+    announce: Callable[[Binding, Iterable[uuid.UUID]], None]
+    """Called after a commit with the ids of executions that have new events."""
     identity_loaders: list[IdentityLoader]
     """At most one; a list because it may be registered after the application."""
 
@@ -73,6 +78,7 @@ class Binding:
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(_BOUNDS, {"idle": f"{self.settings.lease:g}s"})
             yield session
+        self.announce(self, session.info.get(EVENTFUL, ()))
 
     def host_session(self) -> Session | None:
         """Return the host's own session of the current context, if its database has one."""
@@ -80,6 +86,8 @@ class Binding:
         return session() if isinstance(session, scoped_session) else session
 
 
+EVENTFUL: t.Final = "crewexec_eventful"
+"""Key of a session's ``info``: ids of the executions to which it has added events."""
 LOCK_SECONDS: t.Final = 5
 """How long a statement waits for a row that another transaction has locked."""
 _BOUNDS: t.Final = sa.select(

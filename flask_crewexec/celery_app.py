@@ -216,7 +216,7 @@ def ping(binding: Binding) -> None:
 
     :raises BrokerUnavailable: if it does not give one in time.
     """
-    with _broker_client(binding) as client:
+    with broker_client(binding) as client:
         client.ping()
 
 
@@ -225,7 +225,7 @@ def queue_depths(binding: Binding) -> dict[str, dict[int, int]]:
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    with _broker_client(binding) as client:
+    with broker_client(binding) as client:
         return {
             queue: {priority: client.llen(_list_name(queue, priority)) for priority in PRIORITIES}
             for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
@@ -233,7 +233,31 @@ def queue_depths(binding: Binding) -> dict[str, dict[int, int]]:
 
 
 @contextlib.contextmanager
-def _broker_client(binding: Binding) -> Iterator[t.Any]:
+def pooled_broker_client(binding: Binding) -> Iterator[t.Any]:
+    """Return a Redis client of a connection that is kept, for what is small and often done.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
+    connection = _impatient(binding)
+    timeout = binding.settings.broker_timeout
+    try:
+        with producers[connection].acquire(block=True, timeout=timeout) as producer:
+            yield producer.channel.client
+    except (
+        LimitExceeded,
+        OperationalError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    ) as error:
+        raise BrokerUnavailable("The message broker did not answer in time.") from error
+
+
+@contextlib.contextmanager
+def broker_client(binding: Binding) -> Iterator[t.Any]:
+    """Return a Redis client of a new connection.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
     connection = _impatient(binding)
     try:
         with connection:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from . import clock
+from .binding import EVENTFUL
 from .models import Models
 
 
@@ -33,6 +34,7 @@ def append(
     never take the same number.
     """
     execution = models.execution
+    session.info.setdefault(EVENTFUL, set()).add(execution_id)
     session.execute(
         sa.update(execution)
         .where(execution.id == execution_id)

@@ -18,6 +18,7 @@ from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
+from .news import announce
 from .registry import ModelSpec
 from .registry import Registry
 from .registry import Setting
@@ -97,6 +98,7 @@ class CrewExec:
             bind_key=self._bind_key,
             celery=celery,
             registry=self._registry,
+            announce=announce,
             identity_loaders=self._identity_loaders,
         )
         register_tasks(celery)

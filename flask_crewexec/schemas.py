@@ -27,6 +27,8 @@ from .states import State
 MAX_PAGE = 200
 MAX_INTEGER = 2**31 - 1
 MAX_TIMEOUT = 366 * 86_400
+MAX_WAIT_SECONDS = 30.0
+"""How long a request may wait for something to happen; it holds a web thread meanwhile."""
 
 
 class Moment(fields.DateTime):
@@ -230,6 +232,16 @@ class EventQuerySchema(ma.Schema):
 
     after = fields.Integer(load_default=0, validate=validate.Range(0, MAX_INTEGER))
     limit = fields.Integer(load_default=MAX_PAGE, validate=validate.Range(1, MAX_PAGE))
+
+
+class EventWaitSchema(EventQuerySchema):
+    """Which events, and how long to wait for them."""
+
+    wait = fields.Float(
+        load_default=0.0,
+        validate=validate.Range(0, MAX_WAIT_SECONDS),
+        metadata={"description": "Seconds to wait for an event if there is none yet"},
+    )
 
 
 class VersionQuerySchema(ma.Schema):

@@ -88,6 +88,12 @@ class Settings:
     """Seconds after its last heartbeat from which a worker counts as gone."""
     broker_timeout: float = 0.5
     """Seconds that connecting to, or one answer of, the broker may take while queueing."""
+    max_streams: int = 500
+    """How many event streams one web process serves at once."""
+    stream_seconds: float = 600.0
+    """How long one stream is served before its client has to ask again."""
+    stream_heartbeat: float = 15.0
+    """Seconds after which a stream without events gets a sign of life."""
     result_expires: dt.timedelta = dt.timedelta(days=1)
     """How long Celery's own results stay in the result backend."""
 

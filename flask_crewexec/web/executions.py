@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 from flask import Blueprint
+from flask import Response
 from flask import url_for
 
 from ..async_execution_service import AsyncExecutionService
@@ -13,13 +14,14 @@ from ..errors import WrongState
 from ..identity import Identity
 from ..schemas import CancelRequestSchema
 from ..schemas import EventPageSchema
-from ..schemas import EventQuerySchema
+from ..schemas import EventWaitSchema
 from ..schemas import ExecutionPageSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionStatusSchema
 from ..schemas import IdempotencyHeaderSchema
 from ..schemas import LimitsSchema
 from ..schemas import QueueRequestSchema
+from . import streaming
 from .identity import current_identity
 from .parsing import accepts
 from .parsing import Answer
@@ -63,11 +65,14 @@ def get_execution(execution_id: str) -> Json:
 
 
 @answers(EventPageSchema())
-@accepts(EventQuerySchema(), "query")
-def list_events(query: Json, execution_id: str) -> Json:
-    """List what happened in an execution, oldest first."""
-    page = _service.get_events(execution_id, current_identity(), **query)
-    return {"events": page, "next": page[-1]["seq"] if page else query["after"]}
+@accepts(EventWaitSchema(), "query")
+def list_events(query: Json, execution_id: str) -> Json | Response:
+    """List what happened in an execution, oldest first, or stream it as it happens."""
+    asker, after = current_identity(), query["after"]
+    if streaming.wants_stream():
+        return streaming.respond(execution_id, asker, after)
+    page = streaming.wait_for_events(execution_id, asker, query)
+    return {"events": page, "next": page[-1]["seq"] if page else after}
 
 
 @answers(ExecutionStatusSchema(), 202)

@@ -14,14 +14,12 @@ from flask.typing import ResponseReturnValue
 from webargs import flaskparser
 
 from ..schemas import GraphRequestSchema
+from ..schemas import MAX_WAIT_SECONDS
 from ..schemas import refusal
 from .problems import MalformedJson
 from .problems import UnsupportedMediaType
 
 View = Callable[..., t.Any]
-
-MAX_WAIT_SECONDS: t.Final = 30.0
-"""How long a request may wait for the end of an execution; it holds a web thread meanwhile."""
 
 
 @dataclasses.dataclass

@@ -1,0 +1,202 @@
+"""News of executions over Redis: who waits for an event is woken as soon as it is committed.
+
+News are wake-up calls and may get lost; the database has the truth, and whoever listens looks
+there from time to time as well. Only the words of streaming models travel in them, for nobody
+keeps those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import threading
+import time
+import typing as t
+import uuid
+import weakref
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from flask import Flask
+
+from .binding import Binding
+from .binding import current_binding
+from .celery_app import broker_client
+from .celery_app import pooled_broker_client
+from .errors import BrokerUnavailable
+
+Json = dict[str, t.Any]
+
+CHANNEL: t.Final = "crewexec:news:"
+"""Followed by an execution's id."""
+SILENCE: t.Final = 5.0
+"""Seconds without news after the broker did not take any: a run must not wait for it each time."""
+MAX_WAITING: t.Final = 1000
+"""Words that wait for one listener; a slow one loses the rest."""
+LOOK_SECONDS: t.Final = 0.1
+"""How often the listening thread sees who has come and gone."""
+POLL_SECONDS: t.Final = 1.0
+"""How often listeners look into the database while no news come."""
+
+log = logging.getLogger(__name__)
+
+_silent_until = 0.0
+
+
+def announce(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
+    """Tell everybody who listens that there are new events."""
+    for execution_id in execution_ids:
+        publish(binding, execution_id, {})
+
+
+def publish(binding: Binding, execution_id: uuid.UUID, message: Json) -> None:
+    """Send *message* to everybody who listens; without a broker, to nobody."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
+    try:
+        with pooled_broker_client(binding) as client:
+            client.publish(f"{CHANNEL}{execution_id}", json.dumps(message))
+    except BrokerUnavailable:
+        _silent_until = time.monotonic() + SILENCE
+        log.warning("The broker is away; news of executions come late.")
+
+
+class Inbox:
+    """The news of one execution for one listener."""
+
+    def __init__(self, news: News) -> None:
+        self._news = news
+        self._messages: queue.Queue[Json] = queue.Queue(MAX_WAITING)
+
+    def put(self, message: Json) -> None:
+        """Add a message, unless nobody has read the last ones."""
+        with contextlib.suppress(queue.Full):
+            self._messages.put_nowait(message)
+
+    def wait(self, seconds: float) -> list[Json]:
+        """Return the messages as soon as there is one, or none after *seconds*.
+
+        While the broker is away it returns earlier, for the database may have something.
+        """
+        patience = seconds if self._news.are_coming else min(seconds, POLL_SECONDS)
+        messages: list[Json] = []
+        with contextlib.suppress(queue.Empty):
+            messages.append(self._messages.get(timeout=patience))
+            while True:
+                messages.append(self._messages.get_nowait())
+        return messages
+
+
+class News:
+    """What one application in this process hears; a thread listens while anybody wants to know."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = weakref.ref(app)
+        self._inboxes: defaultdict[str, list[Inbox]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.are_coming = False
+
+    @contextlib.contextmanager
+    def of(self, execution_id: uuid.UUID) -> Iterator[Inbox]:
+        """Listen to an execution meanwhile."""
+        inbox, channel = Inbox(self), f"{CHANNEL}{execution_id}"
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._listen, name="crewexec-news", daemon=True)
+                thread.start()  # it waits for us to add the inbox
+                self._thread = thread
+            self._inboxes[channel].append(inbox)
+        try:
+            yield inbox
+        finally:
+            with self._lock:
+                self._inboxes[channel].remove(inbox)
+                if not self._inboxes[channel]:
+                    del self._inboxes[channel]
+
+    def _listen(self) -> None:
+        app = self._app()
+        assert app is not None  # whoever listens holds it
+        with app.app_context():
+            while self._anybody():
+                try:
+                    self._hear(current_binding())
+                except BrokerUnavailable:
+                    log.warning("The broker is away; events come from the database alone.")
+                    self._stop_coming()
+                    time.sleep(POLL_SECONDS)
+
+    def _anybody(self) -> bool:
+        """Whether anybody listens; if not, the thread ends."""
+        with self._lock:
+            if not self._inboxes:
+                self._thread = None
+                self.are_coming = False
+            return bool(self._inboxes)
+
+    def _hear(self, binding: Binding) -> None:
+        """Deliver news until nobody wants any."""
+        with broker_client(binding) as client, client.pubsub() as pubsub:
+            heard: set[str] = set()
+            while self._anybody():
+                heard = self._follow(pubsub, heard)
+                if message := pubsub.get_message(timeout=LOOK_SECONDS):
+                    self._deliver(message)
+
+    def _follow(self, pubsub: t.Any, heard: set[str]) -> set[str]:
+        """Subscribe to what somebody listens to by now."""
+        with self._lock:
+            wanted = set(self._inboxes)
+        if new := wanted - heard:
+            pubsub.subscribe(*new)
+        if old := heard - wanted:
+            pubsub.unsubscribe(*old)
+        return wanted
+
+    def _deliver(self, message: Json) -> None:
+        if message["type"] == "subscribe":
+            self.are_coming = True
+            self._put(message["channel"], {})  # something may have happened before
+        elif message["type"] == "message":
+            self._put(message["channel"], json.loads(message["data"]))
+
+    def _put(self, channel: bytes | str, message: Json) -> None:
+        name = channel.decode() if isinstance(channel, bytes) else channel
+        with self._lock:
+            inboxes = tuple(self._inboxes.get(name, ()))
+        for inbox in inboxes:
+            inbox.put(message)
+
+    def _stop_coming(self) -> None:
+        """Wake everybody, since they must look into the database now."""
+        self.are_coming = False
+        with self._lock:
+            channels = tuple(self._inboxes)
+        for channel in channels:
+            self._put(channel, {})
+
+
+_news: weakref.WeakKeyDictionary[Flask, News] = weakref.WeakKeyDictionary()
+_news_lock = threading.Lock()
+
+
+def news_of(app: Flask) -> News:
+    """Return what this process hears of the executions of *app*."""
+    with _news_lock:
+        return _news.setdefault(app, News(app))
+
+
+def _forget() -> None:
+    """Threads do not live on in a forked process."""
+    global _news_lock
+    _news_lock = threading.Lock()
+    _news.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

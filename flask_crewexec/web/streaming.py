@@ -1,0 +1,195 @@
+"""The history of an execution as Server-Sent Events, for as long as a client listens.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+A stream holds a thread (or greenlet) of the web server but no database connection: each look is a
+short transaction. A client that has gone is noticed with the next event or heartbeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import typing as t
+import uuid
+import weakref
+from collections.abc import Iterator
+
+from flask import current_app
+from flask import Flask
+from flask import json
+from flask import request
+from flask import Response
+
+from ..async_execution_service import AsyncExecutionService
+from ..binding import current_binding
+from ..errors import CrewExecError
+from ..errors import InvalidRequest
+from ..errors import NotFound
+from ..errors import Problem
+from ..graph_service import as_uuid
+from ..identity import Identity
+from ..news import Inbox
+from ..news import news_of
+
+Json = dict[str, t.Any]
+
+MIMETYPE: t.Final = "text/event-stream"
+RETRY_MILLISECONDS: t.Final = 2000
+"""After which a client that lost its stream asks again."""
+MAX_PAGE: t.Final = 200
+
+_service: t.Final = AsyncExecutionService()
+
+
+class TooManyStreams(CrewExecError):
+    """This web process serves as many streams as it may."""
+
+    code = "too-many-streams"
+    status = 503
+    title = "Too many streams"
+
+
+class Slots:
+    """The open streams of one application in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    @contextlib.contextmanager
+    def take(self, limit: int) -> Iterator[None]:
+        """Count a stream meanwhile.
+
+        :raises TooManyStreams: if there are as many as *limit*.
+        """
+        with self._lock:
+            if self.taken >= limit:
+                raise TooManyStreams(
+                    f"This server has {limit} streams open. Try again in a moment, or ask for"
+                    " pages with '?after=…&wait=…'."
+                )
+            self.taken += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.taken -= 1
+
+
+_slots: weakref.WeakKeyDictionary[Flask, Slots] = weakref.WeakKeyDictionary()
+
+
+def slots_of(app: Flask) -> Slots:
+    """Return the streams that this process serves for *app*."""
+    return _slots.setdefault(app, Slots())
+
+
+def wants_stream() -> bool:
+    """Whether the client of the current request asks for a stream."""
+    accepted = request.accept_mimetypes
+    return accepted[MIMETYPE] > accepted["application/json"]
+
+
+def respond(execution_id: str, asker: Identity, after: int) -> Response:
+    """Stream the events after number *after*, or after the ``Last-Event-ID`` of the request.
+
+    :raises NotFound: if there is no such execution, or not for *asker*.
+    :raises TooManyStreams: if this process serves as many as it may.
+    """
+    after = _last_event_id(after)
+    _service.get_events(execution_id, asker, after=after, limit=1)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(slots_of(app).take(current_binding().settings.max_streams))
+        inbox = stack.enter_context(news_of(app).of(as_uuid(execution_id, "execution")))
+        stream = Stream(app, as_uuid(execution_id, "execution"), asker, after, inbox)
+        answer = Response(stream.frames(), mimetype=MIMETYPE)
+        # Proxies must not collect what comes in small pieces.
+        answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        answer.call_on_close(stack.pop_all().close)
+    return answer
+
+
+def _last_event_id(after: int) -> int:
+    given = request.headers.get("Last-Event-ID", "").strip()
+    if not given:
+        return after
+    if not given.isascii() or not given.isdecimal() or len(given) > 9:
+        detail = "'Last-Event-ID' must be the id of an event that this server has sent."
+        raise InvalidRequest(detail, [Problem("/Last-Event-ID", InvalidRequest.code, detail)])
+    return int(given)
+
+
+class Stream:
+    """What one client is sent."""
+
+    def __init__(
+        self, app: Flask, execution_id: uuid.UUID, asker: Identity, after: int, inbox: Inbox
+    ) -> None:
+        self._app = app
+        self._execution_id = execution_id
+        self._asker = asker
+        self._after = after
+        self._inbox = inbox
+
+    def frames(self) -> Iterator[str]:
+        """Yield events as they come, words of streaming models, heartbeats, and the end."""
+        settings = self._app.extensions["crewexec"].settings
+        closes = time.monotonic() + settings.stream_seconds
+        yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        while (left := closes - time.monotonic()) > 0:
+            events, state = self._look()
+            yield from map(_event, events)
+            if len(events) == MAX_PAGE:
+                continue
+            if state is not None:
+                yield _frame("end", {"status": state})
+                return
+            words = self._inbox.wait(min(left, settings.stream_heartbeat))
+            yield from (_frame("token", each) for each in words if each)
+            if not words:
+                yield ":\n\n"
+
+    def _look(self) -> tuple[list[Json], str | None]:
+        """Return the next events, and the final state if nothing follows them."""
+        with self._app.app_context():
+            try:
+                page = _service.read_events(
+                    self._execution_id, self._asker, after=self._after, limit=MAX_PAGE
+                )
+            except NotFound:  # it was removed meanwhile
+                return [], "removed"
+        if page.events:
+            self._after = page.events[-1]["seq"]
+        return page.events, page.final_state
+
+
+def _event(event: Json) -> str:
+    return f"id: {event['seq']}\n" + _frame(event["type"], event)
+
+
+def _frame(type: str, data: Json) -> str:
+    return f"event: {type}\ndata: {json.dumps(data)}\n\n"
+
+
+def wait_for_events(execution_id: str, asker: Identity, query: Json) -> list[Json]:
+    """Return the next page of events; if there is none yet, wait for one for a while.
+
+    :raises NotFound: if there is no such execution, or not for *asker*.
+    """
+    seconds = query.pop("wait")
+    page = _service.read_events(execution_id, asker, **query)
+    if page.events or page.final_state or not seconds:
+        return page.events
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + seconds
+    with news_of(app).of(as_uuid(execution_id, "execution")) as inbox:
+        while not page.events and not page.final_state:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            inbox.wait(left)
+            page = _service.read_events(execution_id, asker, **query)
+    return page.events

@@ -1,0 +1,154 @@
+"""Events as Server-Sent Events, pages and long polls, in this process."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import crews
+from inprocess import run
+from inprocess import running
+from sse import parse
+from sse import ServerEvent
+
+pytestmark = pytest.mark.integration
+
+EVENT_STREAM = {"Accept": "text/event-stream"}
+
+
+def stream(api, id, after=None, **headers):
+    """Read a stream to its end."""
+    if after is not None:
+        headers["Last-Event-ID"] = str(after)
+    answer = api("GET", f"/executions/{id}/events", headers={**EVENT_STREAM, **headers})
+    assert answer.status_code == 200
+    return list(parse(answer.text.splitlines()))
+
+
+class TestStream:
+    def test_it_brings_the_whole_history_and_an_end(self, api, model):
+        id = api.queue(crews.chain("a", "b"))
+        run(id)
+        *events, end = stream(api, id)
+        stored = api("GET", f"/executions/{id}/events").json["events"]
+        assert [event.json() for event in events] == stored
+        assert [(event.id, event.type) for event in events] == [
+            (str(each["seq"]), each["type"]) for each in stored
+        ]
+        assert (end.type, end.json(), end.id) == ("end", {"status": "completed"}, None)
+
+    def test_it_goes_on_behind_the_last_event_that_the_client_has(self, api, model):
+        id = api.queue(crews.chain("a"))
+        run(id)
+        events = stream(api, id)
+        assert stream(api, id, after=2) == events[2:]
+
+    def test_it_ends_although_the_client_has_everything(self, api, model):
+        id = api.queue(crews.chain("a"))
+        run(id)
+        last = stream(api, id)[-2].id
+        assert [event.type for event in stream(api, id, after=last)] == ["end"]
+
+    @pytest.mark.settings(STREAM_HEARTBEAT=60.0)
+    def test_an_event_comes_as_soon_as_it_is_stored(self, app, api, client, model):
+        gate = threading.Event()
+        model.on("Do a", hold=gate)
+        id = api.queue(crews.chain("a"))
+        frames = open_stream(client, id)
+        with running(app, id):
+            assert take(frames, "model_call_started").type == "model_call_started"
+            gate.set()
+            assert take(frames, "end").json() == {"status": "completed"}
+
+    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    def test_it_gives_signs_of_life(self, api, client):
+        id = api.queue(crews.chain("a"))
+        answer = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
+        frames = iter(answer.response)
+        assert b":\n\n" in (next(frames) for _ in range(10))
+        answer.close()
+
+    @pytest.mark.settings(STREAM_SECONDS=0.05)
+    def test_it_ends_after_its_time_and_the_client_asks_again(self, api):
+        id = api.queue(crews.chain("a"))
+        assert [event.type for event in stream(api, id)] == ["queued"]
+        assert "retry: 2000" in api("GET", f"/executions/{id}/events", headers=EVENT_STREAM).text
+
+    @pytest.mark.settings(MAX_STREAMS=1)
+    def test_one_too_many_is_refused_until_another_ends(self, api, client):
+        id = api.queue(crews.chain("a"))
+        first = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
+        refused = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
+        assert (refused.status_code, refused.json["code"]) == (503, "too-many-streams")
+        assert refused.headers["Retry-After"]
+        first.close()
+        again = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
+        assert again.status_code == 200
+        again.close()
+
+    def test_a_stranger_finds_nothing(self, api, stranger):
+        id = api.queue(crews.chain("a"))
+        answer = stranger("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
+        assert (answer.status_code, answer.json["code"]) == (404, "not-found")
+
+    @pytest.mark.parametrize("given", ["x", "-1", "1" * 20, "²"])
+    def test_a_cursor_that_is_none_is_refused(self, api, given):
+        id = api.queue(crews.chain("a"))
+        headers = {**EVENT_STREAM, "Last-Event-ID": given}
+        answer = api("GET", f"/executions/{id}/events", headers=headers)
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid-request")
+
+
+def open_stream(client, id):
+    """Yield the events of a stream as they come."""
+    headers = {"X-User": "ada", **EVENT_STREAM}
+    answer = client.get(f"/crewexec/executions/{id}/events", headers=headers, buffered=False)
+    lines = (line for frame in answer.response for line in frame.decode().splitlines())
+    return parse(lines)
+
+
+def take(events, type) -> ServerEvent:
+    """Return the next event of a type."""
+    return next(event for event in events if event.type == type)
+
+
+class TestLongPoll:
+    def test_it_answers_as_soon_as_something_happens(self, app, api, model):
+        id = api.queue(crews.chain("a"))
+        with running(app, id):
+            answer = api("GET", f"/executions/{id}/events?after=1&wait=30")
+        assert answer.json["events"][0]["seq"] == 2
+
+    def test_it_answers_with_nothing_in_the_end(self, api):
+        id = api.queue(crews.chain("a"))
+        assert api("GET", f"/executions/{id}/events?after=1&wait=0.05").json == {
+            "events": [],
+            "next": 1,
+        }
+
+    def test_it_does_not_wait_for_what_has_ended(self, api, model):
+        id = api.queue(crews.chain("a"))
+        run(id)
+        last = api("GET", f"/executions/{id}/events").json["next"]
+        answer = api("GET", f"/executions/{id}/events?after={last}&wait=30")
+        assert answer.json == {"events": [], "next": last}
+
+    @pytest.mark.parametrize("wait", ["-1", "31", "x"])
+    def test_a_wait_out_of_range_is_refused(self, api, wait):
+        id = api.queue(crews.chain("a"))
+        answer = api("GET", f"/executions/{id}/events?wait={wait}")
+        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/wait")
+
+
+class TestWithoutBroker:
+    def test_events_come_from_the_database(self, app, api, client, model, redis_process):
+        id = api.queue(crews.chain("a"))
+        frames = open_stream(client, id)
+        take(frames, "queued")
+        redis_process.stop()
+        try:
+            with running(app, id):
+                assert take(frames, "end").json() == {"status": "completed"}
+        finally:
+            redis_process.start()
