@@ -138,7 +138,9 @@ class AsyncExecutionService:
         with binding.session() as session:
             execution = _find(session, binding, task_id, asker)
             steps = session.scalars(_steps_of(binding, execution.id)).all()
-        return _status(execution, steps)
+            status = _status(execution, steps)
+            status["progress"]["queue_position"] = _queue_position(session, execution)
+        return status
 
     def list_executions(
         self,
@@ -314,6 +316,19 @@ def _without_large(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
 def _steps_of(binding: Binding, execution_id: uuid.UUID) -> sa.Select[StepMixin]:
     step = binding.models.step
     return sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
+
+
+def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
+    """Count those that are queued and will start before it, and itself."""
+    if execution.status != State.QUEUED:
+        return None
+    model = type(execution)
+    earlier = sa.or_(
+        model.priority < execution.priority,
+        sa.and_(model.priority == execution.priority, model.queued_at < execution.queued_at),
+    )
+    query = sa.select(sa.func.count()).where(model.status == State.QUEUED, earlier)
+    return session.scalars(query).one() + 1
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:

@@ -34,8 +34,20 @@ def later(seconds: Seconds) -> sa.ColumnElement[dt.datetime]:
     return _DatabaseTime(given)
 
 
+class _DayOf(FunctionElement[str]):
+    name = "crewexec_day_of"
+    type = sa.String()
+    inherit_cache = True
+
+
+def day_of(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
+    """Return the SQL for the day of a stored moment in UTC, as ``YYYY-MM-DD``."""
+    return _DayOf(moment)
+
+
 @compiles(_DatabaseTime)
-def _unknown(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> str:
+@compiles(_DayOf)
+def _unknown(element: FunctionElement[t.Any], compiler: SQLCompiler, **options: t.Any) -> str:
     raise sa.exc.CompileError(
         f"Flask-CrewExec runs on PostgreSQL and SQLite, not on '{compiler.dialect.name}'."
     )
@@ -52,3 +64,14 @@ def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> 
     """Text in SQLAlchemy's own form, with six digits behind the point."""
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
+
+
+@compiles(_DayOf, "postgresql")
+def _day_of_postgresql(element: _DayOf, compiler: SQLCompiler, **options: t.Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char(timezone('UTC', {moment}), 'YYYY-MM-DD')"
+
+
+@compiles(_DayOf, "sqlite")
+def _day_of_sqlite(element: _DayOf, compiler: SQLCompiler, **options: t.Any) -> str:
+    return f"date({compiler.process(element.clauses, **options)})"

@@ -55,6 +55,12 @@ class Usage(t.NamedTuple):
     llm_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_nanos: int = 0
+    """Billionths of the currency in which the host has set prices."""
+
+    @property
+    def cost(self) -> float:
+        return self.cost_nanos / 1e9
 
     @property
     def total_tokens(self) -> int:
@@ -69,10 +75,11 @@ class _UsageColumns:
     llm_calls: Mapped[int] = mapped_column(default=0)
     prompt_tokens: Mapped[int] = mapped_column(default=0)
     completion_tokens: Mapped[int] = mapped_column(default=0)
+    cost_nanos: Mapped[int] = mapped_column(sa.BigInteger, default=0)
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.llm_calls, self.prompt_tokens, self.completion_tokens)
+        return Usage(self.llm_calls, self.prompt_tokens, self.completion_tokens, self.cost_nanos)
 
 
 class Progress(t.NamedTuple):
@@ -83,6 +90,10 @@ class Progress(t.NamedTuple):
     total_steps: int
     current_step: str | None
     current_agent: str | None
+    elapsed_seconds: float | None
+    """Since the first start, to the end if there is one."""
+    queue_position: int | None = None
+    """From 1, while it is queued; None where nobody has counted."""
 
 
 class GraphMixin(_Mixin):
@@ -124,6 +135,7 @@ class ExecutionMixin(_UsageColumns, _Mixin):
         "ix_crewexec_execution_owner_status": IndexOf(("owner_id", "status", "id")),
         "ix_crewexec_execution_status": IndexOf(("status", "id")),
         "ix_crewexec_execution_graph": IndexOf(("graph_id", "id")),
+        "ix_crewexec_execution_created": IndexOf(("created_at",)),
         "ix_crewexec_execution_finished": IndexOf(("finished_at",), "finished_at IS NOT NULL"),
         "ix_crewexec_execution_leased": IndexOf(("lease_expires_at",), "status = 'running'"),
         "ix_crewexec_execution_due": IndexOf(("available_at",), "status = 'retrying'"),
@@ -189,7 +201,13 @@ class ExecutionMixin(_UsageColumns, _Mixin):
         total = self.total_steps
         fraction = self.finished_steps / total if total else 0.0
         here = (self.current_step, self.current_agent)
-        return Progress(fraction, self.finished_steps, total, *here)
+        return Progress(fraction, self.finished_steps, total, *here, self._elapsed_seconds)
+
+    @property
+    def _elapsed_seconds(self) -> float | None:
+        began = clock.as_utc(self.started_at)
+        ended = clock.as_utc(self.finished_at) or clock.now()
+        return None if began is None else max(0.0, (ended - began).total_seconds())
 
     @property
     def limits(self) -> t.Self:

@@ -257,6 +257,30 @@ class UsageSchema(ma.Schema):
     prompt_tokens = fields.Integer()
     completion_tokens = fields.Integer()
     total_tokens = fields.Integer()
+    cost = fields.Float(metadata={"description": "By 'CREWEXEC_PRICES'; 0 without prices"})
+
+
+class UsageQuerySchema(ma.Schema):
+    """Whose usage, and of which days."""
+
+    since = fields.Date(metadata={"description": "First day; thirty days ago if not given"})
+    until = fields.Date(metadata={"description": "Last day; today if not given"})
+    user_id = Text(1, 255)
+    limit = fields.Integer(load_default=1000, validate=validate.Range(1, 10_000))
+
+
+class DayUsageSchema(UsageSchema):
+    """What one user has used on one day (UTC)."""
+
+    day = fields.String()
+    user_id = fields.String()
+    executions = fields.Integer()
+
+
+class UsageReportSchema(ma.Schema):
+    """What users have used, newest day first."""
+
+    usage = fields.List(fields.Nested(DayUsageSchema))
 
 
 class StepSchema(ma.Schema):
@@ -281,6 +305,11 @@ class ProgressSchema(ma.Schema):
     total_steps = fields.Integer()
     current_step = fields.String(allow_none=True)
     current_agent = fields.String(allow_none=True)
+    elapsed_seconds = fields.Float(allow_none=True)
+    queue_position = fields.Integer(
+        allow_none=True,
+        metadata={"description": "From 1, of a queued execution that is shown alone"},
+    )
 
 
 class ResultSchema(ma.Schema):

@@ -15,6 +15,8 @@ import typing as t
 from flask import Config
 
 from .errors import ConfigError
+from .prices import check_prices
+from .prices import Prices
 
 PREFIX = "CREWEXEC_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
@@ -88,6 +90,8 @@ class Settings:
     """Seconds after its last heartbeat from which a worker counts as gone."""
     broker_timeout: float = 0.5
     """Seconds that connecting to, or one answer of, the broker may take while queueing."""
+    prices: Prices = dataclasses.field(default_factory=dict, metadata={"check": check_prices})
+    """What a million tokens of each model cost."""
     max_streams: int = 500
     """How many event streams one web process serves at once."""
     stream_seconds: float = 600.0
@@ -99,7 +103,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_type(field, getattr(self, field.name))
+            check = field.metadata.get("check")
+            if check is not None:
+                check(PREFIX + field.name.upper(), getattr(self, field.name))
+            else:
+                _check_type(field, getattr(self, field.name))
         if not self.url_prefix.startswith("/") or self.url_prefix.endswith("/"):
             raise ConfigError(
                 f"'{PREFIX}URL_PREFIX' must begin with a slash and not end with one,"

@@ -19,6 +19,7 @@ from ..events import clean
 from ..events import shorten
 from ..graphs import Graph
 from ..models import Usage
+from ..prices import cost_nanos
 from ..settings import Settings
 from ..states import State
 from .budget import Budget
@@ -29,6 +30,8 @@ from .guards import Guards
 from .guards import RunTakenAway
 from .guards import RunUnrecorded
 from .ledger import Ledger
+from .redaction import Redact
+from .words import Words
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +43,22 @@ class Progress:
     """The event sink of one run."""
 
     def __init__(
-        self, settings: Settings, graph: Graph, ledger: Ledger, guards: Guards, budget: Budget
+        self,
+        settings: Settings,
+        graph: Graph,
+        ledger: Ledger,
+        guards: Guards,
+        budget: Budget,
+        words: Words,
+        redact: Redact,
     ) -> None:
         self._settings = settings
         self._graph = graph
         self._ledger = ledger
         self._guards = guards
         self._budget = budget
+        self._words = words
+        self._redact = redact
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -116,7 +128,7 @@ class Progress:
         self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
-        usage = _usage(event.usage or {})
+        usage = self._priced(event.model, _usage(event.usage or {}))
         self._use(usage)
         self._note_call("model_call_completed", event, tokens=usage.total_tokens)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
@@ -126,11 +138,19 @@ class Progress:
         if event.call_id in self._calls:  # CrewAI reports some failures twice
             self._note_call("model_call_failed", event)
 
+    def _word(self, source: object, event: t.Any) -> None:
+        self._words.add(event.chunk, step=self.current_step, agent=event.agent_role)
+
+    def _priced(self, model: str, usage: Usage) -> Usage:
+        tokens = (usage.prompt_tokens, usage.completion_tokens)
+        return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
+
     def _use(self, usage: Usage) -> None:
         self._ledger.use(self.current, usage)
         self._budget.spend(usage)
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
+        self._words.flush(step=self.current_step, agent=event.agent_role)
         began = self._calls.pop(event.call_id, None)
         seconds = None if began is None else round(time.monotonic() - began, 3)
         common = {"model": event.model, "agent": event.agent_role, "seconds": seconds}
@@ -141,7 +161,7 @@ class Progress:
         self._ledger.write()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
-        output = shorten(str(event.output), self._settings.max_event_chars)
+        output = shorten(self._redact(str(event.output)), self._settings.max_event_chars)
         common = {"tool": event.tool_name, "agent": event.agent_role}
         self._ledger.note("tool_finished", **common, output=output)
 
@@ -152,13 +172,15 @@ class Progress:
         """What a later attempt needs to continue behind the step."""
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
         cleaned = output.model_copy(update={"raw": raw})
-        stored: dict[str, t.Any] = json.loads(cleaned.model_dump_json(exclude={"messages"}))
+        dumped = cleaned.model_dump_json(exclude={"messages"})
+        stored: dict[str, t.Any] = json.loads(self._redact(dumped))
         return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {
         "task_started": _step_started,
         "task_completed": _step_completed,
         "llm_call_started": _call_started,
+        "llm_stream_chunk": _word,
         "llm_call_completed": _call_completed,
         "llm_call_failed": _call_failed,
         "tool_usage_started": _tool_started,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import typing as t
 
@@ -12,6 +13,7 @@ from flask import Flask
 from .. import claims
 from .. import draining
 from .. import events
+from .. import news
 from ..binding import Binding
 from ..claims import Claim
 from ..errors import ClaimLost
@@ -41,9 +43,11 @@ from .ledger import Ledger
 from .llms import Connections
 from .orders import must_stop
 from .progress import Progress
+from .redaction import redactor
 from .translate import translate
 from .watch import watch_of
 from .watch import WatchedRun
+from .words import Words
 from .work import load_work
 from .work import prepare_steps
 from .work import Work
@@ -68,6 +72,7 @@ class _Attempt:
         self._budget = Budget()
         self._guards = Guards(self._must_stop, self._may_call, self._is_unwanted)
         self._connections = Connections()
+        self._redact = redactor(binding)
         self._progress: Progress | None = None
         self._watched = WatchedRun(
             claim,
@@ -114,7 +119,9 @@ class _Attempt:
 
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
         settings = self._binding.settings
-        progress = Progress(settings, graph, self._ledger, self._guards, self._budget)
+        words = Words(self._tell, self._redact)
+        recorders = (self._ledger, self._guards, self._budget, words, self._redact)
+        progress = Progress(settings, graph, *recorders)
         self._progress = progress
         enter_run(self._claim.execution_id)
         with scoped_hooks(self._guards.hooks):
@@ -129,6 +136,9 @@ class _Attempt:
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)
 
+    def _tell(self, words: dict[str, t.Any]) -> None:
+        news.publish(self._binding, self._claim.execution_id, words)
+
     def _may_call(self) -> RunStopped | None:
         return self._budget.is_spent()
 
@@ -136,8 +146,8 @@ class _Attempt:
         return RunHandedBack("The worker is about to end.") if draining.is_over() else None
 
     def _completed(self, output: crewai.CrewOutput) -> State:
-        raw = shorten(clean(output.raw), self._binding.settings.max_output_chars)
-        result = {"raw": raw, "json": output.json_dict}
+        raw = shorten(self._redact(clean(output.raw)), self._binding.settings.max_output_chars)
+        result = {"raw": raw, "json": json.loads(self._redact(json.dumps(output.json_dict)))}
         return self._end(State.COMPLETED, result=result, error=None)
 
     def _stopped(self, error: Exception) -> State:

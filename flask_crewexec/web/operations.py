@@ -11,12 +11,16 @@ from ..binding import current_binding
 from ..celery_app import queue_depths
 from ..schemas import HealthSchema
 from ..schemas import QueuesSchema
+from ..schemas import UsageQuerySchema
+from ..schemas import UsageReportSchema
 from ..schemas import WorkerSchema
+from ..usage import usage_by_day
 from .health import live_workers
 from .health import OK
 from .health import readiness
 from .identity import current_identity
 from .openapi import describe
+from .parsing import accepts
 from .parsing import answers
 from .parsing import documents
 from .problems import Forbidden
@@ -37,6 +41,13 @@ def show_queues() -> Json:
     binding = current_binding()
     workers = _workers.dump(live_workers(binding))
     return {"queues": queue_depths(binding), "workers": workers}
+
+
+@answers(UsageReportSchema())
+@accepts(UsageQuerySchema(), "query")
+def show_usage(query: Json) -> Json:
+    """Show what users have used, by day; ordinary users see their own usage."""
+    return {"usage": usage_by_day(current_binding(), current_identity(), **query)}
 
 
 @answers(HealthSchema())
@@ -62,6 +73,7 @@ def openapi() -> Json:
 def add_routes(blueprint: Blueprint) -> None:
     """Mount the routes that ask who you are."""
     blueprint.get("/queues")(show_queues)
+    blueprint.get("/usage")(show_usage)
     blueprint.get("/openapi.json")(openapi)
 
 

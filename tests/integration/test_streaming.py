@@ -44,6 +44,22 @@ class TestStream:
         events = stream(api, id)
         assert stream(api, id, after=2) == events[2:]
 
+    def test_words_of_a_streaming_model_come_at_once_and_are_not_kept(
+        self, app, api, client, model
+    ):
+        gate = threading.Event()
+        model.on("Do a", "Words that come one by one", chunk_delay=0.06)
+        model.on("Do b", hold=gate)
+        id = api.queue(crews.chain("a", "b", model="streaming"))
+        frames = open_stream(client, id)
+        with running(app, id):
+            told = [take(frames, "token").json() for _ in range(3)]
+            gate.set()
+        assert "Words that come one by one".startswith("".join(each["text"] for each in told))
+        assert told[0]["step"] == "a"
+        assert "token" not in api.event_types(id)
+        frames.close()
+
     def test_it_ends_although_the_client_has_everything(self, api, model):
         id = api.queue(crews.chain("a"))
         run(id)

@@ -1,0 +1,66 @@
+"""What users have used, by day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import sqlalchemy as sa
+
+from . import clock
+from . import database_time
+from .binding import Binding
+from .models import Usage
+from .ownership import Asker
+from .ownership import owned
+from .schemas import UsageSchema
+
+DEFAULT_DAYS: t.Final = 30
+_USAGE: t.Final = UsageSchema()
+
+
+def usage_by_day(
+    binding: Binding,
+    asker: Asker,
+    *,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    user_id: str | None = None,
+    limit: int = 1000,
+) -> list[dict[str, t.Any]]:
+    """Return totals by user and by the day (UTC) on which executions were queued, newest first.
+
+    Executions that were removed do not count any more.
+
+    :param since: first day; thirty days ago if None.
+    :param until: last day; today if None.
+    """
+    execution = binding.models.execution
+    day = database_time.day_of(execution.created_at)
+    first = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
+    query = sa.select(
+        day.label("day"),
+        execution.owner_id.label("user_id"),
+        sa.func.count().label("executions"),
+        *(
+            sa.func.sum(getattr(execution, name)).label(name)
+            for name in ("llm_calls", "prompt_tokens", "completion_tokens", "cost_nanos")
+        ),
+    ).where(execution.created_at >= _begin(first))
+    if until is not None:
+        query = query.where(execution.created_at < _begin(until + dt.timedelta(days=1)))
+    if user_id is not None:
+        query = query.where(execution.owner_id == user_id)
+    query = owned(query, execution, asker).group_by(day, execution.owner_id)
+    query = query.order_by(day.desc(), execution.owner_id).limit(limit)
+    with binding.session() as session:
+        return [_shown(**row) for row in session.execute(query).mappings()]
+
+
+def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:
+    usage = Usage(**{name: int(value) for name, value in used.items()})
+    return {"day": day, "user_id": user_id, "executions": executions, **_USAGE.dump(usage)}
+
+
+def _begin(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

@@ -1,0 +1,111 @@
+"""Tokens, calls and what they cost; how far an execution is."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import sqlalchemy as sa
+
+import crews
+from flask_crewexec import clock
+from flask_crewexec.binding import current_binding
+from inprocess import change
+from inprocess import run
+
+pytestmark = pytest.mark.integration
+
+PRICES = {"gpt-4o-mini": {"input": 0.15, "output": 0.6}}
+
+
+@pytest.fixture
+def done(api, model):
+    """The status of an execution that has run."""
+    id = api.queue(crews.chain("a", "b"))
+    run(id)
+    return api.status(id)
+
+
+@pytest.mark.settings(PRICES=PRICES)
+class TestCost:
+    def test_it_follows_from_the_tokens(self, done):
+        used = done["usage"]
+        expected = used["prompt_tokens"] * 0.15e-6 + used["completion_tokens"] * 0.6e-6
+        assert used["cost"] == pytest.approx(expected, abs=1e-12)
+        assert used["cost"] > 0
+
+    def test_that_of_the_steps_adds_up(self, done):
+        total = sum(step["usage"]["cost"] for step in done["steps"])
+        assert total == pytest.approx(done["usage"]["cost"], abs=1e-12)
+
+
+def test_without_prices_nothing_costs_anything(done):
+    assert done["usage"]["cost"] == 0
+
+
+@pytest.mark.settings(PRICES=PRICES)
+class TestUsageByDay:
+    def test_a_user_sees_the_own_totals(self, api, stranger, model, done):
+        other = stranger.queue(crews.chain("a"))
+        run(other)
+        (mine,) = api("GET", "/usage").json["usage"]
+        assert mine == {
+            "day": clock.now().date().isoformat(),
+            "user_id": "ada",
+            "executions": 1,
+            **done["usage"],
+        }
+        assert api("GET", "/usage?user_id=mallory").json == {"usage": []}
+
+    def test_a_manager_sees_everybodys(self, stranger, admin, model, done):
+        stranger.queue(crews.chain("a"))
+        rows = admin("GET", "/usage").json["usage"]
+        assert [(row["user_id"], row["executions"]) for row in rows] == [("ada", 1), ("mallory", 1)]
+        (row,) = admin("GET", "/usage?user_id=mallory").json["usage"]
+        assert row["user_id"] == "mallory"
+
+    def test_days_are_told_apart_and_chosen(self, api, model, done):
+        late = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
+        for moment in (late, late + dt.timedelta(seconds=1)):
+            change(api.queue(crews.chain("a")), created_at=moment)
+        days = [row["day"] for row in api("GET", "/usage?since=2026-01-01").json["usage"]]
+        assert days[1:] == ["2026-03-02", "2026-03-01"]
+        chosen = api("GET", "/usage?since=2026-03-01&until=2026-03-01").json["usage"]
+        assert [row["day"] for row in chosen] == ["2026-03-01"]
+
+    @pytest.mark.parametrize("query", ["since=yesterday", "limit=0", "limit=10001", "who=ada"])
+    def test_a_bad_query_is_refused(self, api, query):
+        assert api("GET", f"/usage?{query}").status_code == 422
+
+
+class TestProgress:
+    def test_the_place_in_the_queue_counts_what_is_more_urgent_and_older(self, api):
+        priorities = (5, 5, 1, 9)
+        ids = [api.queue(crews.chain("a"), priority=priority) for priority in priorities]
+        places = [api.status(id)["progress"]["queue_position"] for id in ids]
+        assert places == [2, 3, 1, 4]
+
+    def test_what_is_not_queued_has_no_place(self, done):
+        assert done["progress"]["queue_position"] is None
+
+    def test_the_time_counts_from_the_start_to_the_end(self, api, done):
+        began, ended = (
+            dt.datetime.fromisoformat(done[f"{end}_at"]) for end in ("started", "finished")
+        )
+        assert done["progress"]["elapsed_seconds"] == (ended - began).total_seconds()
+        assert api.status(api.queue(crews.chain("a")))["progress"]["elapsed_seconds"] is None
+
+
+class TestSecrets:
+    """What a tool or a model says may contain the key that the host gave the model."""
+
+    def test_they_are_in_no_row(self, api, model):
+        model.on("Do a", "The key is sk-scripted, remember it.")
+        id = api.queue(crews.chain("a", "b"))
+        run(id)
+        assert "[secret]" in api.status(id)["steps"][0]["output"]
+        binding = current_binding()
+        with binding.session() as session:
+            for table in (each.__table__ for each in binding.models):
+                for row in session.execute(sa.select(table)):
+                    assert "sk-scripted" not in str(row)
