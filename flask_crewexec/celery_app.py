@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 import uuid
+import weakref
 from collections.abc import Iterator
 from collections.abc import Mapping
 
@@ -191,11 +192,21 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
         ) from error
 
 
+_Connections = weakref.WeakKeyDictionary[Celery, Connection]
+_impatient_connections: t.Final = _Connections()
+_kept_connections: t.Final = _Connections()
+
+
 def _impatient(binding: Binding) -> Connection:
-    """Return a connection on which every answer, good or bad, comes soon.
+    """Return a connection, never opened itself, whose copies answer soon, well or badly.
 
     Celery's own connections are left alone: remote control may wait longer for its answers.
     """
+    known = _impatient_connections.get(binding.celery)
+    return known or _impatient_connections.setdefault(binding.celery, _new_impatient(binding))
+
+
+def _new_impatient(binding: Binding) -> Connection:
     timeouts = dict.fromkeys(
         ("socket_timeout", "socket_connect_timeout"), binding.settings.broker_timeout
     )
@@ -233,23 +244,15 @@ def queue_depths(binding: Binding) -> dict[str, dict[int, int]]:
 
 
 @contextlib.contextmanager
-def pooled_broker_client(binding: Binding) -> Iterator[t.Any]:
-    """Return a Redis client of a connection that is kept, for what is small and often done.
+def kept_broker_client(binding: Binding) -> Iterator[t.Any]:
+    """Return a Redis client that is kept, for what is small and often done, from any thread.
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    connection = _impatient(binding)
-    timeout = binding.settings.broker_timeout
-    try:
-        with producers[connection].acquire(block=True, timeout=timeout) as producer:
-            yield producer.channel.client
-    except (
-        LimitExceeded,
-        OperationalError,
-        *connection.connection_errors,
-        *connection.channel_errors,
-    ) as error:
-        raise BrokerUnavailable("The message broker did not answer in time.") from error
+    kept = _kept_connections.get(binding.celery)
+    connection = kept or _kept_connections.setdefault(binding.celery, _impatient(binding).clone())
+    with _in_time(connection):
+        yield connection.default_channel.client
 
 
 @contextlib.contextmanager
@@ -258,10 +261,15 @@ def broker_client(binding: Binding) -> Iterator[t.Any]:
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    connection = _impatient(binding)
+    connection = _impatient(binding).clone()
+    with _in_time(connection), connection:
+        yield connection.default_channel.client
+
+
+@contextlib.contextmanager
+def _in_time(connection: Connection) -> Iterator[None]:
     try:
-        with connection:
-            yield connection.default_channel.client
+        yield
     except (
         OperationalError,
         *connection.connection_errors,

@@ -98,23 +98,30 @@ def write(session: Session, models: Models, claim: Claim, **values: t.Any) -> No
 
 
 def write_once(
-    session: Session, models: Models, claim: Claim, number: int, **values: t.Any
-) -> bool:
+    session: Session, models: Models, claim: Claim, number: int, *, events: int, **values: t.Any
+) -> int | None:
     """Do what :func:`write` does, as the claim's write *number*, counted from 0.
 
-    :return: False if it was made before: its commit was lost on the way, but only for us.
+    :param events: how many events are about to be inserted.
+    :return: the number of the last of them; None if the write was made before: its commit was
+        lost on the way, but only for us.
     :raises ClaimLost: if the claim does not hold any more.
     """
     execution = models.execution
     expected = (held(execution, claim), execution.writes == number)
-    statement = sa.update(execution).where(*expected).values(writes=number + 1, **values)
-    if changed_one(session, statement):
-        return True
+    counters = {"writes": number + 1, "last_event": execution.last_event + events}
+    statement = sa.update(execution).where(*expected).values(**counters, **values)
+    last: int | None = session.scalar(
+        statement.returning(execution.last_event),
+        execution_options={"synchronize_session": False},
+    )
+    if last is not None:
+        return last
     query = sa.select(execution.writes).where(
         execution.id == claim.execution_id, execution.token == claim.token
     )
     if session.scalar(query) == number + 1:
-        return False
+        return None
     raise ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
 
 

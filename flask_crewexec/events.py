@@ -34,17 +34,29 @@ def append(
     never take the same number.
     """
     execution = models.execution
-    session.info.setdefault(EVENTFUL, set()).add(execution_id)
-    session.execute(
+    last = session.scalar(
         sa.update(execution)
         .where(execution.id == execution_id)
-        .values(last_event=execution.last_event + len(entries)),
+        .values(last_event=execution.last_event + len(entries))
+        .returning(execution.last_event),
         execution_options={"synchronize_session": False},
     )
-    last = session.scalar(sa.select(execution.last_event).where(execution.id == execution_id))
     if last is not None:
-        first = last - len(entries) + 1
-        session.execute(sa.insert(models.event), _rows(execution_id, first, entries))
+        insert(session, models, execution_id, entries, last)
+
+
+def insert(
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    entries: Sequence[Entry],
+    last: int,
+) -> None:
+    """Insert *entries*, for which the counter was raised to *last* in this transaction."""
+    session.info.setdefault(EVENTFUL, set()).add(execution_id)
+    # Not the mapped class: it would cost more than the statement itself.
+    table = sa.inspect(models.event).local_table
+    session.execute(sa.insert(table), _rows(execution_id, last - len(entries) + 1, entries))
 
 
 def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list[dict[str, t.Any]]:

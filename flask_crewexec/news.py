@@ -26,7 +26,7 @@ from flask import Flask
 from .binding import Binding
 from .binding import current_binding
 from .celery_app import broker_client
-from .celery_app import pooled_broker_client
+from .celery_app import kept_broker_client
 from .errors import BrokerUnavailable
 
 Json = dict[str, t.Any]
@@ -59,7 +59,7 @@ def publish(binding: Binding, execution_id: uuid.UUID, message: Json) -> None:
     if time.monotonic() < _silent_until:
         return
     try:
-        with pooled_broker_client(binding) as client:
+        with kept_broker_client(binding) as client:
             client.publish(f"{CHANNEL}{execution_id}", json.dumps(message))
     except BrokerUnavailable:
         _silent_until = time.monotonic() + SILENCE

@@ -119,16 +119,19 @@ class Ledger:
         total = functools.reduce(Usage.plus, write.usage.values(), Usage())
         values = {**write.execution, **_added(models.execution, total)}
         with self._binding.transaction() as session:
-            if not claims.write_once(session, models, self._claim, self._number, **values):
+            last = claims.write_once(
+                session, models, self._claim, self._number, events=len(write.entries), **values
+            )
+            if last is None:
                 return
-            self._write_collected(session, write)
+            self._write_collected(session, write, last)
             if write.change is not None:
                 write.change(session)
 
-    def _write_collected(self, session: Session, write: _Write) -> None:
+    def _write_collected(self, session: Session, write: _Write, last: int) -> None:
         models = self._binding.models
         if write.entries:
-            events.append(session, models, self._claim.execution_id, write.entries)
+            events.insert(session, models, self._claim.execution_id, write.entries, last)
         for position, usage in write.usage.items():
             if position is not None:
                 self._update_step(session, position, _added(models.step, usage))
