@@ -204,7 +204,7 @@ class AsyncExecutionService:
         """
         deadline = time.monotonic() + seconds
         pause = 0.05
-        while (left := deadline - time.monotonic()) > 0 and not _has_ended(task_id, asker):
+        while (left := deadline - time.monotonic()) > 0 and not has_ended(task_id, asker):
             time.sleep(min(pause, left))
             pause = min(pause * 2, 1.0)
         return self.get_task_status(task_id, asker)
@@ -299,8 +299,11 @@ def _find(
     return found
 
 
-def _has_ended(task_id: Id, asker: Asker) -> bool:
-    """Look at no more than the status; nothing to be found is an end too."""
+def has_ended(task_id: Id, asker: Asker) -> bool:
+    """Whether an execution has ended; what is not to be found has ended, too.
+
+    It looks at no more than the status.
+    """
     binding = current_binding()
     execution = binding.models.execution
     query = owned(sa.select(execution.status), execution, asker)

@@ -1,0 +1,1 @@
+"""What operators see in a terminal: ``celery … monitor`` and ``flask crewexec status …``."""
