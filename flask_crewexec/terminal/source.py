@@ -6,6 +6,7 @@ import threading
 import typing as t
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import wait
 
 import sqlalchemy as sa
 
@@ -37,18 +38,15 @@ class Source(t.Generic[T]):
     def answer(self, seconds: float) -> T | Trouble:
         """Ask, and wait for so long; what comes later is the next call's answer."""
         question = self._question = self._question or self._begin()
-        try:
-            answer: T | Trouble = question.result(seconds)
-        except TimeoutError:
-            if not question.done():
-                return Trouble(f"{self._name} has not answered yet.")
-            raise
-        except BrokerUnavailable as error:
-            answer = Trouble(error.detail)
-        except sa.exc.SQLAlchemyError as error:
-            answer = Trouble(database_trouble(error))
+        if not wait([question], seconds).done:
+            return Trouble(f"{self._name} has not answered yet.")
         self._question = None
-        return answer
+        try:
+            return question.result()
+        except BrokerUnavailable as error:
+            return Trouble(error.detail)
+        except sa.exc.SQLAlchemyError as error:
+            return Trouble(database_trouble(error))
 
     def _begin(self) -> Future[T]:
         question: Future[T] = Future()
