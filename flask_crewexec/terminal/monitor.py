@@ -27,7 +27,7 @@ from flask import Flask
 @click.option("--once", is_flag=True, help="Print the page once, as if this were no terminal.")
 @click.pass_context
 @handle_preload_options  # type: ignore[untyped-decorator]  # Celery ships no types
-def monitor(ctx: click.Context, interval: float, once: bool) -> None:
+def monitor(ctx: click.Context, interval: float, once: bool, **preload_options: object) -> None:
     """Watch queues, workers and crews; for Flask-CrewExec.
 
     Ctrl-C ends it. Printed once, the exit code is 0 if database and broker have answered, else 1.

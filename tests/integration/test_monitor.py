@@ -36,6 +36,13 @@ TESTS = Path(__file__).parents[1]
 CELERY = [sys.executable, "-m", "celery"]
 MONITOR = [*CELERY, "-A", "host_worker", "monitor"]
 
+OWN_OPTION = """
+import click
+from host_worker import celery_app
+celery_app.user_options["preload"].add(click.Option(["--environment"]))
+"""
+"""A module with a Celery app that adds an option to every command."""
+
 
 @pytest.fixture
 def variables(environment):
@@ -146,6 +153,12 @@ class TestOnce:
         assert shown.returncode == 1
         assert "belongs to no Flask application with 'CrewExec'" in shown.stderr
         assert "Traceback" not in shown.stderr
+
+    def test_an_app_with_options_of_its_own(self, app, run, tmp_path):
+        (tmp_path / "optional.py").write_text(OWN_OPTION)
+        command = [*CELERY, "-A", "optional", "monitor", "--once", "--environment=test"]
+        shown = run(*command, PYTHONPATH=f"{TESTS}{os.pathsep}{tmp_path}")
+        assert shown.returncode == 0, shown.stderr
 
     @pytest.mark.parametrize("interval", ["0", "often"])
     def test_an_interval_that_cannot_be(self, run, interval):
