@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import crews
+from flask_crewexec import AsyncExecutionService
 from flask_crewexec import events
 from flask_crewexec.binding import current_binding
 from flask_crewexec.following import follow
@@ -242,6 +243,20 @@ class TestFollow:
         assert next(following)["type"] == "queued"
         command("cancel", id)
         assert [event["type"] for event in following] == ["cancelled"]
+
+    def test_misses_no_end_between_two_looks(self, api, monkeypatch):
+        service = AsyncExecutionService
+        id = api.queue(crews.chain("a"))
+        get_events = service.get_events
+
+        def end_behind_the_last(self, *args, **options):
+            page = get_events(self, *args, **options)
+            if not page:
+                self.cancel_task(id)
+            return page
+
+        monkeypatch.setattr(service, "get_events", end_behind_the_last)
+        assert [event["type"] for event in follow(id, pause=0.01)] == ["queued", "cancelled"]
 
     def test_skips_nothing_between_pages(self, command, api):
         id = api.queue(crews.chain("a"))
