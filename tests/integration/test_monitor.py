@@ -88,6 +88,7 @@ def row(page, word):
 
 
 @on_sqlite
+@pytest.mark.settings(BROKER_TIMEOUT=10.0)  # there is no second look
 class TestOnce:
     def test_shows_what_waits_works_runs_and_has_ended(self, app, api, model, start_worker, run):
         gate = threading.Event()
