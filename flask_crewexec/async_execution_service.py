@@ -204,7 +204,7 @@ class AsyncExecutionService:
         """
         deadline = time.monotonic() + seconds
         pause = 0.05
-        while (left := deadline - time.monotonic()) > 0 and not has_ended(task_id, asker):
+        while (left := deadline - time.monotonic()) > 0 and not _has_ended(task_id, asker):
             time.sleep(min(pause, left))
             pause = min(pause * 2, 1.0)
         return self.get_task_status(task_id, asker)
@@ -299,7 +299,7 @@ def _find(
     return found
 
 
-def has_ended(task_id: Id, asker: Asker) -> bool:
+def _has_ended(task_id: Id, asker: Asker) -> bool:
     """Whether an execution has ended; what is not to be found has ended, too.
 
     It looks at no more than the status.

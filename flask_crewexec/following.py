@@ -7,42 +7,57 @@ import typing as t
 from collections.abc import Iterator
 
 from .async_execution_service import AsyncExecutionService
-from .async_execution_service import has_ended
+from .async_execution_service import EventPage
 from .async_execution_service import Id
+from .graph_service import as_uuid
+from .news import current_news
 from .ownership import Asker
-from .schemas import MAX_PAGE
 
 Json = dict[str, t.Any]
 
-PAUSE: t.Final = 0.5
-"""Seconds between two looks."""
+LOOK_SECONDS: t.Final = 15.0
+"""Longest time between two looks, should news get lost."""
+
+_service: t.Final = AsyncExecutionService()
 
 
-def follow(
-    task_id: Id, asker: Asker = None, *, after: int = 0, pause: float = PAUSE
-) -> Iterator[Json]:
+def follow(task_id: Id, asker: Asker = None, *, after: int = 0) -> Iterator[Json]:
     """Yield the events behind number *after*, in order, until the execution has ended.
 
     No connection to the database is held while the caller works or while nothing happens.
 
-    :param pause: seconds between two looks at an execution that goes on.
     :raises NotFound: if there is none, or not for *asker*.
     :raises InvalidRequest: if *after* is out of range.
     """
-    while True:
-        # Looked at first: an end is stored together with its event.
-        ended = has_ended(task_id, asker)
-        for event in _written(task_id, asker, after):
-            after = event["seq"]
-            yield event
-        if ended:
-            return
-        time.sleep(pause)
+    with current_news().of(as_uuid(task_id, "execution")) as inbox:
+        page = _service.read_events(task_id, asker, after=after)
+        while True:
+            yield from page.events
+            if page.final_state is not None:
+                return
+            after = page.events[-1]["seq"] if page.events else after
+            if not page.events:
+                inbox.wait(LOOK_SECONDS)
+            page = _service.read_events(task_id, asker, after=after)
 
 
-def _written(task_id: Id, asker: Asker, after: int) -> Iterator[Json]:
-    """Yield what is there by now, page by page."""
-    service = AsyncExecutionService()
-    while page := service.get_events(task_id, asker, after=after, limit=MAX_PAGE):
-        yield from page
-        after = page[-1]["seq"]
+def next_events(task_id: Id, asker: Asker = None, *, seconds: float, **page: int) -> list[Json]:
+    """Return a page of events; if there is none yet, wait for one for some *seconds*.
+
+    :param page: ``after`` and ``limit``.
+    :raises NotFound: if there is none, or not for *asker*.
+    :raises InvalidRequest: if the page is out of range.
+    """
+    found = _service.read_events(task_id, asker, **page)
+    if not _may_grow(found) or not seconds:
+        return found.events
+    deadline = time.monotonic() + seconds
+    with current_news().of(as_uuid(task_id, "execution")) as inbox:
+        while _may_grow(found) and (left := deadline - time.monotonic()) > 0:
+            inbox.wait(left)
+            found = _service.read_events(task_id, asker, **page)
+    return found.events
+
+
+def _may_grow(page: EventPage) -> bool:
+    return not page.events and page.final_state is None

@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Iterator
 
+from flask import current_app
 from flask import Flask
 
 from .binding import Binding
@@ -186,8 +187,9 @@ _news: weakref.WeakKeyDictionary[Flask, News] = weakref.WeakKeyDictionary()
 _news_lock = threading.Lock()
 
 
-def news_of(app: Flask) -> News:
-    """Return what this process hears of the executions of *app*."""
+def current_news() -> News:
+    """Return what this process hears of the executions of the current application."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with _news_lock:
         return _news.setdefault(app, News(app))
 

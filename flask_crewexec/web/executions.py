@@ -11,6 +11,7 @@ from flask import url_for
 
 from ..async_execution_service import AsyncExecutionService
 from ..errors import WrongState
+from ..following import next_events
 from ..identity import Identity
 from ..schemas import CancelRequestSchema
 from ..schemas import EventPageSchema
@@ -71,7 +72,7 @@ def list_events(query: Json, execution_id: str) -> Json | Response:
     asker, after = current_identity(), query["after"]
     if streaming.wants_stream():
         return streaming.respond(execution_id, asker, after)
-    page = streaming.wait_for_events(execution_id, asker, query)
+    page = next_events(execution_id, asker, seconds=query.pop("wait"), **query)
     return {"events": page, "next": page[-1]["seq"] if page else after}
 
 

@@ -30,8 +30,8 @@ from ..errors import NotFound
 from ..errors import Problem
 from ..graph_service import as_uuid
 from ..identity import Identity
+from ..news import current_news
 from ..news import Inbox
-from ..news import news_of
 
 Json = dict[str, t.Any]
 
@@ -103,7 +103,7 @@ def respond(execution_id: str, asker: Identity, after: int) -> Response:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(slots_of(app).take(current_binding().settings.max_streams))
-        inbox = stack.enter_context(news_of(app).of(as_uuid(execution_id, "execution")))
+        inbox = stack.enter_context(current_news().of(as_uuid(execution_id, "execution")))
         stream = Stream(app, as_uuid(execution_id, "execution"), asker, after, inbox)
         answer = Response(stream.frames(), mimetype=MIMETYPE)
         # Proxies must not collect what comes in small pieces.
@@ -172,24 +172,3 @@ def _event(event: Json) -> str:
 
 def _frame(type: str, data: Json) -> str:
     return f"event: {type}\ndata: {json.dumps(data)}\n\n"
-
-
-def wait_for_events(execution_id: str, asker: Identity, query: Json) -> list[Json]:
-    """Return the next page of events; if there is none yet, wait for one for a while.
-
-    :raises NotFound: if there is no such execution, or not for *asker*.
-    """
-    seconds = query.pop("wait")
-    page = _service.read_events(execution_id, asker, **query)
-    if page.events or page.final_state or not seconds:
-        return page.events
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + seconds
-    with news_of(app).of(as_uuid(execution_id, "execution")) as inbox:
-        while not page.events and not page.final_state:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            inbox.wait(left)
-            page = _service.read_events(execution_id, asker, **query)
-    return page.events

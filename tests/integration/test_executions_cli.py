@@ -239,7 +239,7 @@ class Tail(subprocess.Popen):
 class TestFollow:
     def test_yields_what_comes_until_the_end(self, command, api):
         id = api.queue(crews.chain("a"))
-        following = follow(id, pause=0.01)
+        following = follow(id)
         assert next(following)["type"] == "queued"
         command("cancel", id)
         assert [event["type"] for event in following] == ["cancelled"]
@@ -247,16 +247,16 @@ class TestFollow:
     def test_misses_no_end_between_two_looks(self, api, monkeypatch):
         service = AsyncExecutionService
         id = api.queue(crews.chain("a"))
-        get_events = service.get_events
+        read_events = service.read_events
 
         def end_behind_the_last(self, *args, **options):
-            page = get_events(self, *args, **options)
-            if not page:
+            page = read_events(self, *args, **options)
+            if not page.events:
                 self.cancel_task(id)
             return page
 
-        monkeypatch.setattr(service, "get_events", end_behind_the_last)
-        assert [event["type"] for event in follow(id, pause=0.01)] == ["queued", "cancelled"]
+        monkeypatch.setattr(service, "read_events", end_behind_the_last)
+        assert [event["type"] for event in follow(id)] == ["queued", "cancelled"]
 
     def test_skips_nothing_between_pages(self, command, api):
         id = api.queue(crews.chain("a"))
