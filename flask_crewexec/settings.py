@@ -20,6 +20,8 @@ from .prices import Prices
 
 PREFIX = "CREWEXEC_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+LOG_FORMATS = ("text", "json", "plain")
+LEAST_TOKEN = 16
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
 
@@ -98,6 +100,12 @@ class Settings:
     """How long one stream is served before its client has to ask again."""
     stream_heartbeat: float = 15.0
     """Seconds after which a stream without events gets a sign of life."""
+    health_timeout: float = 2.0
+    """Seconds that one check of the service's health, or one look at its figures, may take."""
+    metrics_token: str | None = dataclasses.field(default=None, repr=False)
+    """What a scraper without an identity sends as bearer token to read the metrics."""
+    log_format: str = "text"
+    """How workers write their logs: ``"text"``, ``"json"``, or ``"plain"`` as Celery does."""
     result_expires: dt.timedelta = dt.timedelta(days=1)
     """How long Celery's own results stay in the result backend."""
 
@@ -113,7 +121,16 @@ class Settings:
                 f"'{PREFIX}URL_PREFIX' must begin with a slash and not end with one,"
                 f" such as '/crewexec'; it is {self.url_prefix!r}."
             )
-
+        if self.log_format not in LOG_FORMATS:
+            raise ConfigError(
+                f"'{PREFIX}LOG_FORMAT' must be one of {', '.join(LOG_FORMATS)};"
+                f" it is {self.log_format!r}."
+            )
+        if self.metrics_token is not None and len(self.metrics_token) < LEAST_TOKEN:
+            raise ConfigError(
+                f"'{PREFIX}METRICS_TOKEN' must have {LEAST_TOKEN} characters or more, since whoever"
+                " guesses it reads the metrics."
+            )
         if self.lease < 4 * self.watch_interval:
             raise ConfigError(
                 f"'{PREFIX}LEASE' must be at least four times '{PREFIX}WATCH_INTERVAL', or leases"
@@ -145,7 +162,8 @@ def _check_type(field: dataclasses.Field[t.Any], value: object) -> None:
     accepted = (int, float) if expected is float else (expected,)
     if type(value) not in accepted:
         none = " or None" if optional else ""
-        raise ConfigError(f"'{key}' must be of type '{expected.__name__}'{none}; it is {value!r}.")
+        shown = repr(value) if field.repr else "something else"  # and secret
+        raise ConfigError(f"'{key}' must be of type '{expected.__name__}'{none}; it is {shown}.")
     if isinstance(value, int | float) and expected is not bool:
         _check_number(key, value, field.metadata.get("least"))
     if isinstance(value, dt.timedelta) and value <= dt.timedelta():

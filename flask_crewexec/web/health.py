@@ -15,14 +15,23 @@ from ..celery_app import EXECUTION_QUEUE
 from ..celery_app import ping
 from ..errors import BrokerUnavailable
 from ..models import WorkerMixin
+from .bounded import Bounded
+from .bounded import TookTooLong
+from .database import missing_table
 
 OK: t.Final = "ok"
 
+_ask_database: t.Final = Bounded()
+_ask_broker: t.Final = Bounded()
+
 
 def readiness(binding: Binding) -> dict[str, str]:
-    """Return what works and what does not, by name; each look is bounded in time."""
-    checks = {"database": _database(binding), "broker": _broker(binding)}
-    consumed = _consumed_queues(binding) if checks["database"] == OK else set()
+    """Return what works and what does not, by name.
+
+    The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each.
+    """
+    database, consumed = _database(binding)
+    checks = {"database": database, "broker": _broker(binding)}
     for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE):
         checks[f"workers:{queue}"] = OK if queue in consumed else "no worker"
     return checks
@@ -37,22 +46,23 @@ def live_workers(binding: Binding) -> Sequence[WorkerMixin]:
         return session.scalars(query).all()
 
 
-def _database(binding: Binding) -> str:
+def _database(binding: Binding) -> tuple[str, set[str]]:
+    """Return how the database is, and the queues that it knows a worker for."""
+    seconds = binding.settings.health_timeout
     try:
-        with binding.session() as session:
-            session.execute(sa.select(1))
-    except sa.exc.SQLAlchemyError:
-        return "unreachable"
-    return OK
+        workers = _ask_database(lambda: live_workers(binding), seconds)
+    except TookTooLong:
+        return "no answer", set()
+    except sa.exc.SQLAlchemyError as error:
+        return ("no tables" if missing_table(error) else "unreachable"), set()
+    return OK, {queue for worker in workers for queue in worker.queues}
 
 
 def _broker(binding: Binding) -> str:
     try:
-        ping(binding)
+        _ask_broker(lambda: ping(binding), binding.settings.health_timeout)
+    except TookTooLong:
+        return "no answer"
     except BrokerUnavailable:
         return "unreachable"
     return OK
-
-
-def _consumed_queues(binding: Binding) -> set[str]:
-    return {queue for worker in live_workers(binding) for queue in worker.queues}

@@ -48,6 +48,9 @@ def test_unknown_settings_are_refused_by_name():
         ("URL_PREFIX", "crews"),
         ("URL_PREFIX", "/crews/"),
         ("URL_PREFIX", None),
+        ("LOG_FORMAT", "yaml"),
+        ("METRICS_TOKEN", ""),
+        ("METRICS_TOKEN", "too short"),
     ],
 )
 def test_values_that_cannot_be_used_are_refused_by_name(key, value):
@@ -57,6 +60,14 @@ def test_values_that_cannot_be_used_are_refused_by_name(key, value):
 
 def test_a_whole_number_serves_as_seconds():
     assert read(BROKER_TIMEOUT=2).broker_timeout == 2
+
+
+def test_a_secret_is_not_shown():
+    settings = read(METRICS_TOKEN="correct horse battery")
+    assert "horse" not in repr(settings)
+    with pytest.raises(ConfigError) as refused:
+        read(METRICS_TOKEN=b"correct horse battery")
+    assert "horse" not in str(refused.value)
 
 
 class TestRedisUrl:

@@ -1,0 +1,167 @@
+"""What load balancers are told, also while a part of the service hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from flask_crewexec import clock
+from flask_crewexec.binding import current_binding
+from flask_crewexec.web.bounded import MOST_AT_ONCE
+from services.postgres import postgres_server
+from services.processes import wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.settings(HEALTH_TIMEOUT=20.0)]
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """A server of our own, to be frozen."""
+    with postgres_server() as process:
+        yield process
+
+
+@pytest.fixture
+def redis_process(redis_process):
+    yield redis_process
+    redis_process.resume()
+
+
+def ready(client):
+    answer = client.get("/crewexec/health/ready")
+    return answer.status_code, answer.json["checks"]
+
+
+def bounded_calls():
+    return [thread for thread in threading.enumerate() if thread.name == "crewexec-bounded"]
+
+
+@contextlib.contextmanager
+def frozen(postgres):
+    """Let the server accept connections, as the kernel does for it, and never answer."""
+    # Its children lead process groups of their own.
+    processes = [psutil.Process(postgres.pid), *postgres.children()]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+        wait_until(lambda: not bounded_calls(), what="the calls that hung")
+
+
+@pytest.fixture
+def heartbeat(app):
+    """Store a sign of life of a worker, *age* seconds old."""
+
+    def beat(*queues, age=0.0):
+        binding = current_binding()
+        seen = clock.now() - dt.timedelta(seconds=age)
+        with binding.session() as session, session.begin():
+            session.add(
+                binding.models.worker(
+                    name=f"worker of {queues}",
+                    pid=1,
+                    queues=list(queues),
+                    pool="solo",
+                    concurrency=1,
+                    started_at=seen,
+                    seen_at=seen,
+                )
+            )
+
+    return beat
+
+
+class TestWorkers:
+    def test_each_queue_needs_one(self, client, heartbeat):
+        heartbeat("crew_execution")
+        status, checks = ready(client)
+        assert status == 503
+        assert checks["workers:crew_execution"] == "ok"
+        assert checks["workers:cleanup"] == "no worker"
+        heartbeat("cleanup")
+        assert ready(client)[0] == 200
+
+    def test_one_that_has_long_been_silent_counts_for_nothing(self, client, heartbeat):
+        heartbeat("crew_execution", "cleanup", age=61)
+        assert ready(client)[0] == 503
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_nobody_asks_them(self, app, client, heartbeat, redis_process):
+        """Celery's remote control would cost each check a second."""
+        heartbeat("crew_execution", "cleanup")
+        with redis_process.client() as redis:
+            before = redis.info("commandstats").get("cmdstat_publish", {}).get("calls", 0)
+            assert ready(client)[0] == 200
+            after = redis.info("commandstats").get("cmdstat_publish", {}).get("calls", 0)
+        assert after == before
+
+
+@pytest.mark.settings(HEALTH_TIMEOUT=1.0)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+class TestFrozenDatabase:
+    def test_is_told_without_waiting_for_it(self, client, heartbeat, postgres):
+        heartbeat("crew_execution", "cleanup")
+        with frozen(postgres):
+            status, checks = ready(client)
+            assert status == 503
+            assert checks["database"] == "no answer"
+            assert checks["broker"] == "ok"
+        assert ready(client)[0] == 200
+
+    def test_does_not_gather_calls_that_hang(self, client, postgres):
+        ready(client)
+        with frozen(postgres):
+            for _ in range(MOST_AT_ONCE + 2):
+                assert ready(client)[1]["database"] == "no answer"
+            assert len(bounded_calls()) == MOST_AT_ONCE
+        assert ready(client)[1]["database"] == "ok"
+
+    def test_leaves_the_process_alive(self, client, postgres):
+        with frozen(postgres):
+            assert client.get("/crewexec/health/live").status_code == 200
+
+    def test_that_was_never_reached_before(self, app, client, postgres):
+        app.extensions["sqlalchemy"].engine.dispose()
+        with frozen(postgres):
+            assert ready(client)[1]["database"] == "no answer"
+
+
+class TestOtherTroubles:
+    @pytest.mark.settings(HEALTH_TIMEOUT=0.5)
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_a_locked_file(self, app, client):
+        with app.extensions["sqlalchemy"].engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+            assert ready(client)[1]["database"] == "no answer"
+        wait_until(lambda: not bounded_calls(), what="the call that hung")
+
+    def test_missing_tables(self, app, client):
+        current_binding().models.worker.__table__.drop(current_binding().engine)
+        assert ready(client)[1]["database"] == "no tables"
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_a_frozen_broker(self, client, redis_process):
+        redis_process.suspend()
+        status, checks = ready(client)
+        assert status == 503
+        assert checks["broker"] in ("unreachable", "no answer")
+        redis_process.resume()
+        wait_until(lambda: not bounded_calls(), what="the call that hung")
+        assert ready(client)[1]["broker"] == "ok"
+
+
+def test_a_stopped_database(app, client, tmp_path):
+    app.extensions["sqlalchemy"].engine.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        nowhere = sa.create_engine(f"sqlite:///{tmp_path}/no/such/folder/db.sqlite")
+        patch.setitem(app.extensions["sqlalchemy"].engines, None, nowhere)
+        assert ready(client)[1]["database"] == "unreachable"
+        nowhere.dispose()
