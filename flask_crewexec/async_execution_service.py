@@ -17,6 +17,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from . import events
 from . import states
+from . import tracing
 from .binding import Binding
 from .binding import current_binding
 from .errors import NotFound
@@ -27,6 +28,7 @@ from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
 from .queueing import check_limits
+from .queueing import current_origin
 from .queueing import Order
 from .queueing import place
 from .queueing import publish_or_restore
@@ -250,6 +252,7 @@ class AsyncExecutionService:
             events.append(session, models, execution.id, [entry])
             return True
 
+    @tracing.queueing()
     def retry(self, task_id: Id, asker: Asker = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it continues behind the finished steps.
 
@@ -278,7 +281,8 @@ def _requeue(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
         )
-    if not states.requeue(session, binding.models, former, **limits):
+    tracing.note_execution(former.id)
+    if not states.requeue(session, binding.models, former, **limits, **current_origin()):
         raise WrongState(
             "Somebody else has just asked for another attempt of this execution. Look at its"
             " status."

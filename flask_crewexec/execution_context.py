@@ -9,10 +9,13 @@ from contextvars import ContextVar
 
 from werkzeug.local import LocalProxy
 
+if t.TYPE_CHECKING:
+    from .models import ExecutionMixin
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExecutionContext:
-    """The execution that the current tool call belongs to."""
+    """The execution that the current call belongs to."""
 
     id: uuid.UUID
     user_id: str
@@ -20,6 +23,20 @@ class ExecutionContext:
     thread_id: str | None
     graph_id: uuid.UUID
     attempt: int
+    request_id: str | None = None
+    """``X-Request-ID`` of the request that queued it, if one did."""
+
+    @classmethod
+    def of(cls, execution: ExecutionMixin) -> t.Self:
+        """Return the context of an execution's current attempt."""
+        return cls(
+            id=execution.id,
+            user_id=execution.owner_id,
+            thread_id=execution.thread_id,
+            graph_id=execution.graph_id,
+            attempt=execution.attempt,
+            request_id=execution.request_id,
+        )
 
 
 execution_var: ContextVar[ExecutionContext] = ContextVar("crewexec_execution")
@@ -28,7 +45,7 @@ current_execution = t.cast(
     ExecutionContext,
     LocalProxy(
         execution_var,
-        unbound_message="There is no current execution: 'current_execution' is set while a tool"
-        " of a crew runs.",
+        unbound_message="There is no current execution: 'current_execution' is set while a crew"
+        " runs, for instance in its tools.",
     ),
 )

@@ -14,6 +14,7 @@ from .binding import Database
 from .celery_app import bind_celery
 from .cli import command_group
 from .identity import IdentityLoader
+from .logs import connect_logs
 from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
@@ -103,6 +104,7 @@ class CrewExec:
         )
         register_tasks(celery)
         connect_signals(celery)
+        connect_logs()
         app.register_blueprint(create_blueprint(settings))
         app.cli.add_command(command_group())
 

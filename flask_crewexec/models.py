@@ -180,6 +180,10 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
     idempotency_digest: Mapped[str | None] = mapped_column(sa.String(64))
     """SHA-256 of the order that came with the key."""
+    request_id: Mapped[str | None] = mapped_column(sa.String(100))
+    """``X-Request-ID`` of the request that queued it last."""
+    traceparent: Mapped[str | None] = mapped_column(sa.String(55))
+    """The trace that queueing it last was a part of (W3C Trace Context)."""
     cancel_requested_at: Mapped[Moment | None]
     cancelled_by: Mapped[UserId | None]
     cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))

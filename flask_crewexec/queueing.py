@@ -18,6 +18,7 @@ from . import database_time
 from . import events
 from . import graphs
 from . import states
+from . import tracing
 from .binding import Binding
 from .celery_app import publish
 from .errors import BrokerUnavailable
@@ -32,6 +33,7 @@ from .graph_service import find_version
 from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphVersionMixin
+from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
 from .schemas import load
@@ -69,6 +71,7 @@ class Order(t.NamedTuple):
         return graphs.digest([*ids, self.inputs, self.priority, limits])
 
 
+@tracing.queueing()
 def place(binding: Binding, order: Order) -> ExecutionMixin:
     """Store an execution, tell the workers, and return it.
 
@@ -81,6 +84,7 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
     if order.key is not None and (known := _find_placed(binding, owner, order)):
         return known
     execution = _new_execution(binding, owner, order)
+    tracing.note_execution(execution.id)
     try:
         _insert(binding, execution)
     except IntegrityError as error:
@@ -160,8 +164,14 @@ def _new_execution(binding: Binding, owner: str, order: Order) -> ExecutionMixin
         published_at=database_time.now() if order.key is None else None,
         idempotency_key=order.key,
         idempotency_digest=None if order.key is None else order.digest(),
+        **current_origin(),
         **limits,
     )
+
+
+def current_origin() -> dict[str, str | None]:
+    """Return what an execution keeps of the request and the trace that queue it."""
+    return {"request_id": current_request_id(), "traceparent": tracing.current_traceparent()}
 
 
 def _checked_graph(

@@ -351,6 +351,9 @@ class ExecutionSchema(ma.Schema):
     graph_id = fields.UUID()
     graph_version = fields.Integer()
     thread_id = fields.String(allow_none=True)
+    request_id = fields.String(
+        allow_none=True, metadata={"description": "'X-Request-ID' of the request that queued it"}
+    )
     user_id = fields.String(attribute="owner_id")
     status = fields.String(validate=validate.OneOf(list(State)))
     priority = fields.Integer()

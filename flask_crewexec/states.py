@@ -148,7 +148,7 @@ def note_published(
 
 
 def requeue(
-    session: Session, models: Models, former: ExecutionMixin, **limits: float | None
+    session: Session, models: Models, former: ExecutionMixin, **others: float | str | None
 ) -> bool:
     """Queue another attempt of an ended execution; finished steps stay finished."""
     execution = models.execution
@@ -167,7 +167,7 @@ def requeue(
             published_at=database_time.now(),
             **dict.fromkeys(_ENDING),
             **dict.fromkeys(_COUNTERS, 0),
-            **limits,
+            **others,
         )
     )
     return changed_one(session, statement)
@@ -182,6 +182,7 @@ _ENDING: t.Final = (
     "cancel_reason",
 )
 _COUNTERS: t.Final = ("retries", "lost_attempts")
+_ORIGIN: t.Final = ("request_id", "traceparent")
 _LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tokens")
 
 
@@ -210,7 +211,16 @@ def withdraw(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
 def withdraw_requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
     """Undo :func:`requeue` after its message could not be sent; False if it arrived after all."""
     execution = models.execution
-    restored = ("status", "attempt", "queued_at", "published_at", *_ENDING, *_COUNTERS, *_LIMITS)
+    restored = (
+        "status",
+        "attempt",
+        "queued_at",
+        "published_at",
+        *_ENDING,
+        *_COUNTERS,
+        *_ORIGIN,
+        *_LIMITS,
+    )
     statement = (
         sa.update(execution)
         .where(

@@ -6,6 +6,7 @@ Everything is made inside the factory, so that each test has its own tables and 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import signal
 import time
@@ -23,6 +24,8 @@ from sqlalchemy.orm import mapped_column
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
 from flask_crewexec import Identity
+
+log = logging.getLogger(__name__)
 
 KEY = "sk-scripted"
 INTERVALS = {"CREWEXEC_RECONCILE_INTERVAL", "CREWEXEC_PURGE_INTERVAL"}
@@ -81,6 +84,13 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
     def break_down() -> str:
         """Raise an error."""
         raise RuntimeError("the tool is broken")
+
+    @crewexec.tool("say")
+    def say(text: str) -> str:
+        """Write a line into the log, and one to the terminal."""
+        log.warning("A tool says: %s", text)
+        print(f"A tool prints: {text}")
+        return "said"
 
     @crewexec.tool("exit")
     def exit() -> str:

@@ -20,8 +20,6 @@ _SWITCHES: t.Final = {
 }
 for name, value in _SWITCHES.items():
     os.environ[name] = value
-if not any(name.startswith("OTEL_") for name in os.environ):
-    os.environ["OTEL_SDK_DISABLED"] = "true"
 os.environ.setdefault(
     "CREWAI_STORAGE_DIR", os.path.join(tempfile.gettempdir(), f"crewexec-crewai-{os.getuid()}")
 )

@@ -128,7 +128,7 @@ class Progress:
         self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
-        usage = self._priced(event.model, _usage(event.usage or {}))
+        usage = self._priced(event.model, usage_of(event.usage or {}))
         self._use(usage)
         self._note_call("model_call_completed", event, tokens=usage.total_tokens)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
@@ -189,7 +189,7 @@ class Progress:
     }
 
 
-def _usage(reported: dict[str, t.Any]) -> Usage:
+def usage_of(reported: dict[str, t.Any]) -> Usage:
     """Read a provider's figures: OpenAI's names, or Anthropic's."""
     return Usage(
         prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,

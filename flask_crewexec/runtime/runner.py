@@ -44,6 +44,7 @@ from .llms import Connections
 from .orders import must_stop
 from .progress import Progress
 from .redaction import redactor
+from .tracing import trace_crew
 from .translate import translate
 from .watch import watch_of
 from .watch import WatchedRun
@@ -128,6 +129,7 @@ class _Attempt:
             crew = translate(graph, self._binding, work.context, self._connections)
             progress.watch(crew)
             add_stream_sink(progress)
+            trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
             if crew.manager_agent is not None and work.inputs:
                 crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out

@@ -10,6 +10,7 @@ import pydantic
 from flask import current_app
 from flask import Flask
 
+from .. import tracing
 from ..events import clean
 from ..execution_context import execution_var
 from ..execution_context import ExecutionContext
@@ -25,7 +26,7 @@ def build_tool(spec: ToolSpec, execution: ExecutionContext) -> BaseTool:
         name=spec.name,
         description=spec.description,
         args_schema=_arguments(spec),
-        func=_in_context(spec.function, execution),
+        func=_in_context(spec.name, spec.function, execution),
     )
 
 
@@ -38,7 +39,7 @@ def _arguments(spec: ToolSpec) -> type[pydantic.BaseModel]:
     return pydantic.create_model(f"{spec.name}_arguments", **fields)
 
 
-def _in_context(function: ToolFunction, execution: ExecutionContext) -> ToolFunction:
+def _in_context(name: str, function: ToolFunction, execution: ExecutionContext) -> ToolFunction:
     """Give the function an application context of its own and ``current_execution``.
 
     CrewAI may call a tool from a thread that inherited neither.
@@ -49,7 +50,7 @@ def _in_context(function: ToolFunction, execution: ExecutionContext) -> ToolFunc
     def call(**arguments: object) -> object:
         token = execution_var.set(execution)
         try:
-            with app.app_context():
+            with app.app_context(), tracing.tool(execution.id, name):
                 result = function(**arguments)
                 return clean(result) if isinstance(result, str) else result
         finally:

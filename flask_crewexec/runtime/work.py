@@ -40,13 +40,7 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
         budget = _budget(session, execution)
-    context = ExecutionContext(
-        id=execution.id,
-        user_id=execution.owner_id,
-        thread_id=execution.thread_id,
-        graph_id=execution.graph_id,
-        attempt=execution.attempt,
-    )
+    context = ExecutionContext.of(execution)
     return Work(context, version.document, execution.inputs, finished, budget)
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
 import typing as t
 import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from sqlalchemy.orm import defer
 
 from .. import claims
+from .. import tracing
 from ..binding import Binding
 from ..binding import current_binding
 from ..celery_app import EXECUTION_TASK
 from ..celery_app import WakeUpTask
 from ..claims import Claim
 from ..errors import NotFound
+from ..execution_context import execution_var
+from ..execution_context import ExecutionContext
 from ..schemas import ExecutionEventSchema
 
 log = logging.getLogger(__name__)
@@ -39,12 +47,32 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     binding = current_binding()
     execution_id = order["execution_id"]
     attempt = order["attempt"] or _current_attempt(binding, execution_id)
-    claim = _claim(binding, execution_id, attempt)
-    outcome = (run_attempt(binding, claim) or "taken-away") if claim else "not-claimed"
-    return {"execution_id": str(execution_id), "attempt": attempt, "outcome": str(outcome)}
+    outcome = "not-claimed"
+    if claimed := _claim(binding, execution_id, attempt):
+        with _told(claimed) as tell:
+            outcome = str(run_attempt(binding, claimed.claim) or "taken-away")
+            tell(outcome)
+    return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
-def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | None:
+class _Claimed(t.NamedTuple):
+    claim: Claim
+    context: ExecutionContext
+    traceparent: str | None
+
+
+@contextlib.contextmanager
+def _told(claimed: _Claimed) -> Iterator[Callable[[str], None]]:
+    """Let logs and traces tell what they belong to; the function takes the outcome."""
+    token = execution_var.set(claimed.context)
+    try:
+        with tracing.attempt(claimed.context, claimed.traceparent) as tell:
+            yield tell
+    finally:
+        execution_var.reset(token)
+
+
+def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with binding.transaction() as session:
         claim = claims.claim(
@@ -55,9 +83,13 @@ def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Claim | N
             worker=worker,
             lease=binding.settings.lease,
         )
-    if claim is None:
-        log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
-    return claim
+        if claim is not None:
+            model = binding.models.execution
+            large = [defer(model.inputs), defer(model.result)]
+            row = session.get_one(model, execution_id, options=large)
+            return _Claimed(claim, ExecutionContext.of(row), row.traceparent)
+    log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
+    return None
 
 
 def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:

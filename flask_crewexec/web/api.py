@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 from flask import request
+from flask import Response
 
+from ..request_id import current_request_id
+from ..request_id import HEADER
 from ..settings import Settings
 from . import executions
 from . import graphs
@@ -21,7 +24,13 @@ def create_blueprint(settings: Settings) -> Blueprint:
     blueprint.register_blueprint(_health())
     blueprint.register_blueprint(_api(settings))
     handle_errors(blueprint)
+    blueprint.after_request(_name_request)
     return blueprint
+
+
+def _name_request(response: Response) -> Response:
+    response.headers.setdefault(HEADER, current_request_id() or "")
+    return response
 
 
 def _health() -> Blueprint:

@@ -1,0 +1,120 @@
+"""What workers write into their logs, and the request that it began with."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+import crews
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec.logs import ContextFilter
+from flask_crewexec.testing import Rule
+from inprocess import run
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+SAY = Rule(tool=("say", {"text": "good day"}), after_tool=False, times=1)
+
+
+@pytest.fixture
+def said(api, model):
+    """Queue a crew whose tool writes into the log; return its id."""
+    model.add(SAY)
+    document = crews.chain("a", tools=("say",))
+    graph_id = api.graph(document)
+    answer = api(
+        "POST", "/executions", json={"graph_id": graph_id}, headers={"X-Request-ID": "web-7"}
+    )
+    return answer.json["id"]
+
+
+def line_with(worker, text):
+    wait_until(lambda: text in worker.log_text(), what=f"'{text}' in the log")
+    return next(line for line in worker.log_text().splitlines() if text in line)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+class TestWorkersLog:
+    @pytest.mark.parametrize("pool", ["prefork", "threads"])
+    def test_each_line_of_a_run_says_whose_it_is(self, start_worker, api, said, pool):
+        worker = start_worker(pool=pool)
+        assert api.status(said, wait=30)["status"] == "completed"
+        context = f"[execution_id={said} attempt=1 user_id=ada request_id=web-7]"
+        for text in ("A tool says: good day", "A tool prints: good day", "HTTP Request: POST"):
+            assert line_with(worker, text).endswith(context)
+        assert "execution_id" not in line_with(worker, "ready.")
+
+    def test_our_own_lines_and_tracebacks(self, start_worker, api, model):
+        model.on("Do a", status=400, reply="no")
+        worker = start_worker()
+        id = api.queue(crews.chain("a"))
+        correlation_id = api.status(id, wait=30)["error"]["correlation_id"]
+        assert f"[execution_id={id} attempt=1 user_id=ada" in line_with(worker, correlation_id)
+        assert "Traceback" in worker.log_text()
+
+    @pytest.mark.settings(LOG_FORMAT="json")
+    def test_as_json(self, start_worker, api, said):
+        worker = start_worker()
+        assert api.status(said, wait=30)["status"] == "completed"
+        line = json.loads(line_with(worker, "A tool says"))
+        assert line["message"] == "A tool says: good day"
+        assert (line["logger"], line["level"]) == ("host", "WARNING")
+        assert (line["execution_id"], line["attempt"], line["user_id"]) == (said, 1, "ada")
+        assert line["request_id"] == "web-7"
+
+    @pytest.mark.settings(LOG_FORMAT="plain")
+    def test_as_celery_writes_it(self, start_worker, api, said):
+        worker = start_worker()
+        assert api.status(said, wait=30)["status"] == "completed"
+        assert line_with(worker, "A tool says").endswith("good day")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_runs_in_this_process_do_not_mix(api, app, model, caplog):
+    caplog.handler.addFilter(ContextFilter())
+    caplog.set_level(logging.INFO)
+    model.add(SAY, SAY)
+    document = crews.chain("a", tools=("say",))
+    ids = [api.queue(document), api.queue(document)]
+    for id in ids:
+        run(id)
+    found = [r.execution_id for r in caplog.records if r.getMessage().startswith("A tool says")]
+    assert found == ids
+    logging.getLogger("host").warning("afterwards")
+    assert caplog.records[-1].execution_id is None
+
+
+class TestRequestId:
+    def test_is_kept_shown_and_answered(self, api, said):
+        assert api.status(said)["request_id"] == "web-7"
+        answer = api("GET", "/executions", headers={"X-Request-ID": "web-8"})
+        assert answer.headers["X-Request-ID"] == "web-8"
+        (listed,) = answer.json["executions"]
+        assert listed["request_id"] == "web-7"
+
+    def test_one_that_could_forge_a_line_is_replaced(self, api):
+        graph_id = api.graph(crews.chain("a"))
+        headers = {"X-Request-ID": "x" * 101}
+        answer = api("POST", "/executions", json={"graph_id": graph_id}, headers=headers)
+        assert len(answer.json["request_id"]) == 32
+        assert answer.headers["X-Request-ID"] == answer.json["request_id"]
+
+    def test_trying_again_is_another_request(self, api, model):
+        model.on("Do a", status=400, times=1, reply="no")
+        id = api.queue(crews.chain("a"))
+        run(id)
+        answer = api("POST", f"/executions/{id}/retry", headers={"X-Request-ID": "web-9"})
+        assert answer.json["request_id"] == "web-9"
+
+    def test_there_is_none_without_a_request(self, api, app):
+        graph_id = api.graph(crews.chain("a"))
+        id = AsyncExecutionService().queue_execution(graph_id, None, "ada")
+        assert api.status(id)["request_id"] is None
+
+    def test_errors_name_it_too(self, client):
+        answer = client.get("/crewexec/executions", headers={"X-Request-ID": "web-1"})
+        assert answer.status_code == 401
+        assert answer.headers["X-Request-ID"] == "web-1"
