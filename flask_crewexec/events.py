@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from . import clock
+from . import tallies
 from .binding import EVENTFUL
 from .models import Models
 
@@ -56,7 +57,9 @@ def insert(
     session.info.setdefault(EVENTFUL, set()).add(execution_id)
     # Not the mapped class: it would cost more than the statement itself.
     table = sa.inspect(models.event).local_table
-    session.execute(sa.insert(table), _rows(execution_id, last - len(entries) + 1, entries))
+    first = last - len(entries) + 1
+    session.execute(sa.insert(table), _rows(execution_id, first, entries))
+    tallies.count_events(session, models, execution_id, first, entries)
 
 
 def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list[dict[str, t.Any]]:

@@ -279,6 +279,21 @@ class WorkerMixin(_Mixin):
     seen_at: Mapped[Moment]
 
 
+class TallyMixin(_Mixin):
+    """Something that was counted; see :mod:`.tallies`."""
+
+    __tablename__ = "crewexec_tally"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str] = mapped_column(sa.String(50))
+    label: Mapped[str] = mapped_column(sa.String(50))
+    bound: Mapped[float | None]
+    """Upper bound of a bucket; None for counters, and for the bucket without one."""
+    times: Mapped[int] = mapped_column(sa.BigInteger)
+    total: Mapped[float]
+    """Sum of what was measured, in seconds."""
+
+
 class Models(t.NamedTuple):
     """The mapped classes that one application uses."""
 
@@ -288,6 +303,7 @@ class Models(t.NamedTuple):
     step: type[StepMixin]
     event: type[EventMixin]
     worker: type[WorkerMixin]
+    tally: type[TallyMixin]
 
 
 def define_models(
@@ -328,6 +344,7 @@ def _declare_all(
         _declare("Step", StepMixin, base),
         _declare("Event", EventMixin, base),
         _declare("Worker", WorkerMixin, base),
+        _declare("Tally", TallyMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

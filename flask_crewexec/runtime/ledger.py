@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from .. import claims
 from .. import events
+from .. import tallies
 from ..binding import Binding
 from ..claims import Claim
 from ..events import Entry
@@ -125,6 +126,7 @@ class Ledger:
             if last is None:
                 return
             self._write_collected(session, write, last)
+            tallies.count_usage(session, models, total)
             if write.change is not None:
                 write.change(session)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
+from .. import tallies
 from ..binding import current_binding
 from ..celery_app import CLEANUP_TASK
 from ..celery_app import WakeUpTask
@@ -37,7 +38,9 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     order = _schema.load(event)
     binding = current_binding()
     if order["action"] == "reconcile":
-        return dict(reconcile(binding))
+        done = dict(reconcile(binding))
+        tallies.fold(binding)
+        return done
     until = last_to_go(binding, order["older_than_seconds"], order["keep"])
     purged = purge(binding, until, PURGE_SECONDS)
     log.info("Removed %s executions.", purged)

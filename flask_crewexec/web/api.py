@@ -22,6 +22,7 @@ def create_blueprint(settings: Settings) -> Blueprint:
     """Return a new blueprint with all routes; every application has its own."""
     blueprint = Blueprint(NAME, __name__, url_prefix=settings.url_prefix)
     blueprint.register_blueprint(_health())
+    blueprint.register_blueprint(_metrics())
     blueprint.register_blueprint(_api(settings))
     handle_errors(blueprint)
     blueprint.after_request(_name_request)
@@ -36,6 +37,12 @@ def _name_request(response: Response) -> Response:
 def _health() -> Blueprint:
     blueprint = Blueprint("health", __name__)
     operations.add_health_routes(blueprint)
+    return blueprint
+
+
+def _metrics() -> Blueprint:
+    blueprint = Blueprint("metrics", __name__)
+    operations.add_metrics_route(blueprint)
     return blueprint
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import typing as t
 
 from flask import Blueprint
 from flask import current_app
+from flask import request
+from flask.typing import ResponseReturnValue
 
 from ..binding import current_binding
 from ..celery_app import queue_depths
@@ -19,11 +22,13 @@ from .health import live_workers
 from .health import OK
 from .health import readiness
 from .identity import current_identity
+from .identity import identify
 from .openapi import describe
 from .parsing import accepts
 from .parsing import answers
 from .parsing import documents
 from .problems import Forbidden
+from .problems import NotInstalled
 
 Json = dict[str, t.Any]
 
@@ -70,6 +75,38 @@ def openapi() -> Json:
     return describe(current_app)
 
 
+@documents(None, 200)
+def metrics() -> ResponseReturnValue:
+    """Show the figures of the service, for Prometheus.
+
+    :raises Unauthorized: for nobody.
+    :raises Forbidden: for ordinary users: they tell of everybody's work.
+    :raises NotInstalled: without prometheus-client.
+    """
+    if not _is_scraper():
+        identify()
+        if not current_identity().may_manage_others:
+            raise Forbidden("Only users who may manage others' executions see the metrics.")
+    try:
+        from .metrics import render
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            "The metrics need prometheus-client. Install the extra 'metrics':"
+            " pip install 'Flask-CrewExec[metrics]'."
+        ) from error
+    text, content_type = render(request.headers.get("Accept", ""))
+    return text, {"Content-Type": content_type, "Cache-Control": "no-store"}
+
+
+def _is_scraper() -> bool:
+    """Return whether the request brings ``CREWEXEC_METRICS_TOKEN``."""
+    expected = current_binding().settings.metrics_token
+    given = request.authorization
+    if expected is None or given is None or given.type != "bearer":
+        return False
+    return hmac.compare_digest((given.token or "").encode(), expected.encode())
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Mount the routes that ask who you are."""
     blueprint.get("/queues")(show_queues)
@@ -81,3 +118,8 @@ def add_health_routes(blueprint: Blueprint) -> None:
     """Mount the routes that anybody may ask, such as a load balancer."""
     blueprint.get("/health/live")(live)
     blueprint.get("/health/ready")(ready)
+
+
+def add_metrics_route(blueprint: Blueprint) -> None:
+    """Mount the route that asks itself who you are, since scrapers are no users."""
+    blueprint.get("/metrics")(metrics)

@@ -56,6 +56,14 @@ class UnsupportedMediaType(CrewExecError):
     title = "The body must be JSON"
 
 
+class NotInstalled(CrewExecError):
+    """A package that the route needs is missing."""
+
+    code = "not-installed"
+    status = 501
+    title = "A package is not installed"
+
+
 def handle_errors(blueprint: Blueprint) -> None:
     """Make every error of the blueprint's views a problem document."""
     blueprint.register_error_handler(CrewExecError, _expected)

@@ -37,6 +37,7 @@ TABLES = {
     "crewexec_step",
     "crewexec_event",
     "crewexec_worker",
+    "crewexec_tally",
 }
 
 

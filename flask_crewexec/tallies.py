@@ -1,0 +1,200 @@
+"""Figures that only grow, kept in the database so that they survive every process.
+
+What happens to an execution is entered here in the transaction that makes it so: it counts once,
+whoever ran it and however often a worker was killed, and it counts on when the execution is tried
+again or removed. Entering inserts rows and changes none, so no transaction waits for another. Now
+and then :func:`fold` replaces many rows by their sums, in one transaction. Whoever adds all rows up
+with one statement sees either the rows or their sums.
+"""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+import typing as t
+import uuid
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from . import clock
+from .binding import Binding
+from .models import Models
+from .models import Usage
+from .states import FINAL
+
+if t.TYPE_CHECKING:
+    from .events import Entry
+
+ENDED: t.Final = "executions_ended"
+RETRIES: t.Final = "retries"
+LOST_WORKERS: t.Final = "lost_workers"
+MODEL_CALLS: t.Final = "model_calls"
+TOKENS: t.Final = "tokens"
+WAITING: t.Final = "waiting_seconds"
+RUN: t.Final = "run_seconds"
+
+BOUNDS: t.Final = {
+    WAITING: (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0),
+    RUN: (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0),
+}
+"""Upper bounds of the buckets of seconds; beyond the last one there is one more bucket."""
+
+FOLD_FROM: t.Final = 500
+"""How many rows there are before they are folded."""
+FOLD_BATCH: t.Final = 5_000
+"""How many rows one transaction folds."""
+
+_STARTED: t.Final = "started"
+_LEFT: t.Final = frozenset({*FINAL, "retrying", "handed_back", "worker_lost"})
+"""Events with which an attempt ends."""
+_QUEUED: t.Final = frozenset({"queued", "handed_back", "worker_lost"})
+"""Events behind which an execution waits for a worker."""
+_COUNTED: t.Final = frozenset({_STARTED, *_LEFT})
+
+
+class Tally(t.NamedTuple):
+    """Something that happened some *times*."""
+
+    name: str
+    label: str = ""
+    bound: float | None = None
+    """Upper bound of the bucket, for what was measured."""
+    times: int = 1
+    total: float = 0.0
+    """Sum of what was measured."""
+
+
+def count_usage(session: Session, models: Models, usage: Usage) -> None:
+    """Count model calls and tokens, together with the write that stores them."""
+    tallies = (
+        Tally(MODEL_CALLS, times=usage.llm_calls),
+        Tally(TOKENS, "prompt", times=usage.prompt_tokens),
+        Tally(TOKENS, "completion", times=usage.completion_tokens),
+    )
+    _insert(session, models, [tally for tally in tallies if tally.times])
+
+
+def count_events(
+    session: Session, models: Models, execution_id: uuid.UUID, first: int, entries: Sequence[Entry]
+) -> None:
+    """Count what *entries*, numbered from *first*, say about the course of an execution."""
+    counted = [entry for entry in entries if entry.type in _COUNTED]
+    if not counted:
+        return
+    priority, before = _past(session, models, execution_id, first)
+    tallies: list[Tally] = []
+    for entry in entries:
+        tallies += _tallies(entry, before, priority)
+        if entry.type in _COUNTED | _QUEUED:
+            before = (entry.type, entry.at)
+    _insert(session, models, tallies)
+
+
+_Past = tuple[str, dt.datetime]
+
+
+def _past(
+    session: Session, models: Models, execution_id: uuid.UUID, first: int
+) -> tuple[int, _Past | None]:
+    """Return an execution's priority, and its last change of state before an event's number."""
+    execution, event = models.execution, models.event
+    priority = session.scalars(
+        sa.select(execution.priority).where(execution.id == execution_id)
+    ).one()
+    query = (
+        sa.select(event.type, event.created_at)
+        .where(
+            event.execution_id == execution_id,
+            event.seq < first,
+            event.type.in_(_COUNTED | _QUEUED),
+        )
+        .order_by(event.seq.desc())
+        .limit(1)
+    )
+    found = session.execute(query).one_or_none()
+    return priority, None if found is None else (found.type, clock.as_utc(found.created_at))
+
+
+def _tallies(entry: Entry, before: _Past | None, priority: int) -> Iterator[Tally]:
+    former, since = before or ("", entry.at)
+    seconds = max(0.0, (entry.at - since).total_seconds())  # clocks of machines differ
+    if entry.type == _STARTED and former in _QUEUED:
+        yield _measured(WAITING, str(priority), seconds)
+    if entry.type in _LEFT and former == _STARTED:
+        yield _measured(RUN, entry.type, seconds)
+    if entry.type == "retrying":
+        yield Tally(RETRIES)
+    if entry.type == "worker_lost":
+        yield Tally(LOST_WORKERS)
+    ended = entry.data.get("then") if entry.type == "worker_lost" else entry.type
+    if ended in FINAL:
+        yield Tally(ENDED, ended)
+
+
+def _measured(name: str, label: str, seconds: float) -> Tally:
+    bounds = BOUNDS[name]
+    place = bisect.bisect_left(bounds, seconds)
+    return Tally(name, label, bounds[place] if place < len(bounds) else None, 1, seconds)
+
+
+def _insert(session: Session, models: Models, tallies: Sequence[Tally]) -> None:
+    if tallies:
+        session.execute(sa.insert(models.tally), [tally._asdict() for tally in tallies])
+
+
+def read(session: Session, models: Models) -> list[Tally]:
+    """Return the sums of everything that was counted."""
+    tally = models.tally
+    kind = (tally.name, tally.label, tally.bound)
+    sums = (sa.func.sum(tally.times).label("times"), sa.func.sum(tally.total).label("total"))
+    # One statement: between two, rows could be folded.
+    rows = session.execute(sa.select(*kind, *sums).group_by(*kind))
+    return [Tally(r.name, r.label, r.bound, int(r.times), r.total) for r in rows]
+
+
+def fold(binding: Binding) -> int:
+    """Replace rows by their sums, if there are many; return how many rows were folded.
+
+    Any number of processes may do so at once.
+    """
+    folded = 0
+    while _are_many(binding):
+        with binding.session() as session, session.begin():
+            rows = _take(session, binding.models)
+            _insert(session, binding.models, _sums(rows))
+        folded += len(rows)
+        if len(rows) < FOLD_BATCH:
+            break
+    return folded
+
+
+def _are_many(binding: Binding) -> bool:
+    some = sa.select(binding.models.tally.id).limit(FOLD_FROM).subquery()
+    with binding.session() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(some)) == FOLD_FROM
+
+
+def _take(session: Session, models: Models) -> list[Tally]:
+    """Remove rows and return them: exactly those that nobody else has removed."""
+    tally = models.tally
+    oldest = sa.select(tally.id).order_by(tally.id).limit(FOLD_BATCH)
+    statement = (
+        sa.delete(tally)
+        .where(tally.id.in_(oldest.with_for_update(skip_locked=True)))
+        .returning(tally.name, tally.label, tally.bound, tally.times, tally.total)
+    )
+    rows = session.execute(statement, execution_options={"synchronize_session": False})
+    return [Tally._make(row) for row in rows]
+
+
+def _sums(tallies: Iterable[Tally]) -> list[Tally]:
+    sums: dict[tuple[object, ...], Tally] = {}
+    for tally in tallies:
+        before = sums.get(tally[:3], tally._replace(times=0, total=0.0))
+        times, total = before.times + tally.times, before.total + tally.total
+        sums[tally[:3]] = tally._replace(times=times, total=total)
+    return list(sums.values())

@@ -1,0 +1,237 @@
+"""The figures of the service in Prometheus' text format.
+
+Everything but the open streams comes from the database and the broker at the moment of the scrape:
+what stands still there, and what was counted in the transactions that made it so
+(:mod:`flask_crewexec.tallies`). So all web processes tell the same, workers need no port of their
+own, and a counter neither forgets when a process ends nor falls when executions are tried again or
+purged. Aggregates over the executions themselves would fall then, and cost more with each one that
+is kept; prometheus-client's files for several processes hold on one machine only, and lose what a
+killed worker had committed but not yet counted.
+
+Needs prometheus-client (the extra ``metrics``). To show the figures among your own::
+
+    REGISTRY.register(CrewExecCollector(app))
+
+Labels hold states, priorities and names of queues, never users.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+from collections import Counter
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from flask import current_app
+from flask import Flask
+from prometheus_client import CollectorRegistry
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from .. import tallies
+from ..binding import Binding
+from ..binding import current_binding
+from ..celery_app import CLEANUP_QUEUE
+from ..celery_app import EXECUTION_QUEUE
+from ..celery_app import queue_depths
+from ..errors import BrokerUnavailable
+from ..models import WorkerMixin
+from ..states import FINAL
+from ..states import State
+from ..tallies import Tally
+from .bounded import Bounded
+from .bounded import TookTooLong
+from .health import live_workers
+from .open_streams import open_streams
+
+T = t.TypeVar("T")
+
+_ask_database: t.Final = Bounded()
+_ask_broker: t.Final = Bounded()
+
+
+class CrewExecCollector(Collector):
+    """The figures of one application, asked for at each scrape.
+
+    The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each; of one that does not
+    answer there is nothing but ``crewexec_up 0``.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def describe(self) -> Sequence[Metric]:
+        """Return nothing: the registry would otherwise ask for all figures when it is told."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return all figures."""
+        with self._app.app_context():
+            binding = current_binding()
+            figures = _or_none(_ask_database, lambda: _read(binding), binding)
+            depths = _or_none(_ask_broker, lambda: queue_depths(binding), binding)
+        yield _up(database=figures is not None, broker=depths is not None)
+        if figures is not None:
+            yield from _of_database(figures)
+        if depths is not None:
+            yield _queues(depths)
+        yield from open_streams()
+
+
+def render(accept: str) -> tuple[bytes, str]:
+    """Return the figures of the current application, and their content type.
+
+    :param accept: the header that says which format the scraper wants.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    registry = CollectorRegistry()
+    registry.register(CrewExecCollector(app))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def _or_none(ask: Bounded, action: Callable[[], T], binding: Binding) -> T | None:
+    try:
+        return ask(action, binding.settings.health_timeout)
+    except (TookTooLong, BrokerUnavailable, sa.exc.SQLAlchemyError):
+        return None
+
+
+@dataclasses.dataclass
+class _Figures:
+    """What the database knows."""
+
+    tallies: list[Tally]
+    unfinished: dict[str, int]
+    workers: Sequence[WorkerMixin]
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Return a counter by its label."""
+        return {tally.label: tally.times for tally in self.tallies if tally.name == name}
+
+    def measured(self, name: str) -> dict[str, list[Tally]]:
+        """Return the buckets of a histogram by its label."""
+        found: dict[str, list[Tally]] = defaultdict(list)
+        for tally in self.tallies:
+            if tally.name == name:
+                found[tally.label].append(tally)
+        return found
+
+
+def _read(binding: Binding) -> _Figures:
+    execution = binding.models.execution
+    unfinished = sa.select(execution.status, sa.func.count()).where(
+        execution.status.in_(_UNFINISHED)
+    )
+    with binding.session() as session:
+        counted = tallies.read(session, binding.models)
+        rows = session.execute(unfinished.group_by(execution.status))
+        states = {status: count for status, count in rows}
+    return _Figures(counted, states, live_workers(binding))
+
+
+_UNFINISHED: t.Final = [state for state in State if state not in FINAL]
+
+
+def _of_database(figures: _Figures) -> Iterator[Metric]:
+    yield _gauge(
+        "executions",
+        "Executions that have not ended, by status.",
+        "status",
+        {state: figures.unfinished.get(state, 0) for state in _UNFINISHED},
+    )
+    yield from _workers(figures.workers)
+    yield from _counters(figures)
+    for name, documentation, label in (
+        (tallies.WAITING, "Seconds that attempts have waited for a worker.", "priority"),
+        (tallies.RUN, "Seconds that attempts have run, by what came of them.", "outcome"),
+    ):
+        yield _histogram(name, documentation, label, figures.measured(name))
+
+
+def _counters(figures: _Figures) -> Iterator[Metric]:
+    ended = {state: 0 for state in sorted(FINAL)} | figures.counts(tallies.ENDED)
+    yield _counter(tallies.ENDED, "Executions that have ended, by status.", ended, "status")
+    tokens = {"prompt": 0, "completion": 0} | figures.counts(tallies.TOKENS)
+    yield _counter(tallies.TOKENS, "Tokens that models have read and written.", tokens, "kind")
+    for name, documentation in (
+        (tallies.RETRIES, "Attempts that are made again by themselves after an error."),
+        (tallies.LOST_WORKERS, "Attempts that ended with their worker."),
+        (tallies.MODEL_CALLS, "Calls of models."),
+    ):
+        yield _counter(name, documentation, {"": 0} | figures.counts(name))
+
+
+def _counter(
+    name: str, documentation: str, values: dict[str, int], label: str | None = None
+) -> Metric:
+    labels = [] if label is None else [label]
+    family = CounterMetricFamily(f"crewexec_{name}", documentation, labels=labels)
+    for value, count in values.items():
+        family.add_metric([value] if labels else [], count)
+    return family
+
+
+def _gauge(name: str, documentation: str, label: str, values: Mapping[t.Any, int]) -> Metric:
+    family = GaugeMetricFamily(f"crewexec_{name}", documentation, labels=[label])
+    for value, count in values.items():
+        family.add_metric([str(value)], count)
+    return family
+
+
+def _histogram(
+    name: str, documentation: str, label: str, measured: dict[str, list[Tally]]
+) -> Metric:
+    family = HistogramMetricFamily(f"crewexec_{name}", documentation, labels=[label])
+    for value, found in sorted(measured.items()):
+        total = sum(tally.total for tally in found)
+        family.add_metric([value], _buckets(tallies.BOUNDS[name], found), total)
+    return family
+
+
+def _buckets(bounds: Sequence[float], found: list[Tally]) -> list[tuple[str, float]]:
+    """Return how many are within each bound; another version may have had other bounds."""
+    within = [
+        sum(tally.times for tally in found if tally.bound is not None and tally.bound <= bound)
+        for bound in bounds
+    ]
+    everything = sum(tally.times for tally in found)
+    names = itertools.chain(map(str, bounds), ["+Inf"])
+    return list(zip(names, [*within, everything], strict=True))
+
+
+def _workers(workers: Sequence[WorkerMixin]) -> Iterator[Metric]:
+    queues = (EXECUTION_QUEUE, CLEANUP_QUEUE)
+    alive: Counter[str] = Counter(dict.fromkeys(queues, 0))
+    slots: Counter[str] = Counter(dict.fromkeys(queues, 0))
+    for worker in workers:
+        for queue in worker.queues:
+            alive[queue] += 1
+            slots[queue] += worker.concurrency
+    yield _gauge("workers", "Workers that were heard of lately, by queue.", "queue", alive)
+    slots_text = "Tasks that these workers can run at once, by queue."
+    yield _gauge("worker_slots", slots_text, "queue", slots)
+
+
+def _queues(depths: dict[str, dict[int, int]]) -> Metric:
+    family = GaugeMetricFamily(
+        "crewexec_queue_messages", "Messages that wait.", labels=["queue", "priority"]
+    )
+    for queue, by_priority in depths.items():
+        for priority, count in by_priority.items():
+            family.add_metric([queue, str(priority)], count)
+    return family
+
+
+def _up(**parts: bool) -> Metric:
+    return _gauge("up", "Whether a part of the service answers.", "part", parts)
