@@ -137,8 +137,8 @@ class TestWaiting:
 def test_who_loses_the_race_for_a_retry_is_told_so(service, task, monkeypatch):
     requeue = states.requeue
 
-    def requeue_twice(session, models, former):
-        return requeue(session, models, former) and requeue(session, models, former)
+    def requeue_twice(session, models, former, **others):
+        return all(requeue(session, models, former, **others) for _ in range(2))
 
     service.cancel_task(task)
     monkeypatch.setattr(states, "requeue", requeue_twice)
