@@ -163,7 +163,7 @@ def fold(binding: Binding) -> int:
     """
     folded = 0
     while _are_many(binding):
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             rows = _take(session, binding.models)
             _insert(session, binding.models, _sums(rows))
         folded += len(rows)

@@ -32,6 +32,7 @@ from ..graph_service import as_uuid
 from ..identity import Identity
 from ..news import current_news
 from ..news import Inbox
+from .open_streams import counted_stream
 
 Json = dict[str, t.Any]
 
@@ -102,6 +103,7 @@ def respond(execution_id: str, asker: Identity, after: int) -> Response:
     _service.get_events(execution_id, asker, after=after, limit=1)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
+        stack.enter_context(counted_stream())
         stack.enter_context(slots_of(app).take(current_binding().settings.max_streams))
         inbox = stack.enter_context(current_news().of(as_uuid(execution_id, "execution")))
         stream = Stream(app, as_uuid(execution_id, "execution"), asker, after, inbox)

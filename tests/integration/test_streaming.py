@@ -103,6 +103,13 @@ class TestStream:
         assert again.status_code == 200
         again.close()
 
+    def test_the_metrics_count_it_while_it_is_open(self, api, admin):
+        id = api.queue(crews.chain("a"))
+        answer = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
+        assert "crewexec_open_streams 1.0" in admin("GET", "/metrics").text
+        answer.close()
+        assert "crewexec_open_streams 0.0" in admin("GET", "/metrics").text
+
     def test_a_stranger_finds_nothing(self, api, stranger):
         id = api.queue(crews.chain("a"))
         answer = stranger("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
