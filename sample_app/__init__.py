@@ -7,11 +7,15 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from flask_crewexec.monitor import create_monitor
+from flask_crewexec.monitor import refuse_cross_site
+
 from . import config as settings
 from . import identity as identity
 from . import llms as llms
 from . import tools as tools
 from .cli import add_commands
+from .crews import crews
 from .database import prepare_engine
 from .extensions import crewexec
 from .extensions import db
@@ -28,6 +32,9 @@ def create_app(config: Mapping[str, t.Any] | None = None) -> Flask:
     db.init_app(app)
     crewexec.init_app(app)
     prepare_engine(app)
+    app.before_request(refuse_cross_site)  # who has signed in is known by a cookie
     app.register_blueprint(pages)
+    app.register_blueprint(crews)
+    app.register_blueprint(create_monitor())
     add_commands(app)
     return app

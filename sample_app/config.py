@@ -29,6 +29,7 @@ def from_environment() -> dict[str, t.Any]:
         "SQLALCHEMY_DATABASE_URI": with_driver(url),
         # A key that nobody knows is safe; set one where several web processes share sessions.
         "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_hex(32),
+        "SESSION_COOKIE_SAMESITE": "Lax",
     }
 
 

@@ -1,4 +1,4 @@
-"""Who makes a request: the owner of the API token that it carries."""
+"""Who makes a request: the owner of the API token that it carries, or who signed in with one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 
 import sqlalchemy as sa
 from flask import request
+from flask import session
 
 from flask_crewexec import Identity
 
@@ -25,12 +26,17 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def owner_of(token: str) -> User | None:
+    """Return the user to whom a token belongs, if there is one."""
+    return db.session.scalar(sa.select(User).where(User.token_hash == hash_token(token)))
+
+
 def current_user() -> User | None:
-    """Return the owner of the request's ``Authorization: Bearer …``, if there is one."""
+    """Return the owner of the request's ``Authorization: Bearer …``, or who has signed in."""
     given = request.authorization
-    if given is None or given.type != "bearer" or not given.token:
-        return None
-    return db.session.scalar(sa.select(User).where(User.token_hash == hash_token(given.token)))
+    if given is None:
+        return db.session.get(User, session["user_id"]) if "user_id" in session else None
+    return owner_of(given.token) if given.type == "bearer" and given.token else None
 
 
 @crewexec.identity_loader

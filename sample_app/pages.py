@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import abort
 from flask import Blueprint
 from flask import current_app
+from flask import url_for
 
 from .extensions import db
 from .identity import current_user
@@ -20,7 +21,13 @@ pages = Blueprint("pages", __name__)
 def index() -> dict[str, str]:
     """Say where everything is."""
     api = current_app.config["CREWEXEC_URL_PREFIX"]
-    return {"notes": "/notes", "crews": api, "openapi": f"{api}/openapi.json"}
+    return {
+        "notes": "/notes",
+        "crews": api,
+        "openapi": f"{api}/openapi.json",
+        "sign_in": url_for("crews.sign_in"),
+        "dashboard": url_for("crewexec_monitor.list_executions"),
+    }
 
 
 @pages.get("/notes")

@@ -26,6 +26,8 @@ curl -H "$auth" -H "$json" -H 'Prefer: wait=30' $api/executions \\
 curl -H "$auth" "$api/executions?limit=5"
 curl -H "$auth" $api/queues
 curl -H "$auth" {url}/notes
+
+In a browser: {url}/sign-in with the token {token}
 """
 
 

@@ -1,0 +1,6 @@
+"""The dashboard: pages for people, as a blueprint that the host registers if it wants them."""
+
+from __future__ import annotations
+
+from .blueprint import create_monitor as create_monitor
+from .origin import refuse_cross_site as refuse_cross_site

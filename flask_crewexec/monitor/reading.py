@@ -1,0 +1,171 @@
+"""What the pages show, read from the database in short sessions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+import uuid
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .. import clock
+from .. import graphs
+from ..binding import Binding
+from ..errors import InvalidGraph
+from ..errors import NotFound
+from ..graph_service import as_uuid
+from ..identity import Identity
+from ..models import EventMixin
+from ..models import ExecutionMixin
+from ..models import StepMixin
+from ..models import WorkerMixin
+from ..ownership import owned
+from ..states import FINAL
+from ..states import State
+
+MAX_EVENTS: t.Final = 300
+"""How many of the newest events a page shows."""
+_MAX_WORKERS: t.Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One execution with all that its page shows."""
+
+    execution: ExecutionMixin
+    graph_name: str
+    graph: graphs.Graph | None
+    """None if today's rules do not know the stored document any more."""
+    steps: Sequence[StepMixin]
+    events: Sequence[EventMixin]
+    """The newest ones, oldest first."""
+
+
+def read_execution(binding: Binding, execution_id: str, asker: Identity) -> Snapshot:
+    """Return an execution as it is now.
+
+    :raises NotFound: if there is none, or not for *asker*.
+    """
+    models = binding.models
+    with binding.session() as session:
+        execution = _find(session, binding, execution_id, asker)
+        key = (execution.graph_id, execution.graph_version)
+        version = session.get_one(models.graph_version, key)
+        step = models.step
+        steps = sa.select(step).where(step.execution_id == execution.id).order_by(step.position)
+        return Snapshot(
+            execution=execution,
+            graph_name=session.get_one(models.graph, execution.graph_id).name,
+            graph=_parse(version.document),
+            steps=session.scalars(steps).all(),
+            events=_newest_events(session, binding, execution.id),
+        )
+
+
+def _find(session: Session, binding: Binding, execution_id: str, asker: Identity) -> ExecutionMixin:
+    model = binding.models.execution
+    query = owned(sa.select(model), model, asker)
+    found = session.scalar(query.where(model.id == as_uuid(execution_id, "execution")))
+    if found is None:
+        raise NotFound(f"There is no execution '{execution_id}'.")
+    return found
+
+
+def _parse(document: object) -> graphs.Graph | None:
+    try:
+        return graphs.parse(document)
+    except InvalidGraph:
+        return None
+
+
+def _newest_events(session: Session, binding: Binding, execution_id: uuid.UUID) -> list[EventMixin]:
+    event = binding.models.event
+    query = sa.select(event).where(event.execution_id == execution_id)
+    newest = session.scalars(query.order_by(event.seq.desc()).limit(MAX_EVENTS)).all()
+    return [*reversed(newest)]
+
+
+def read_graph_names(binding: Binding, ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of graphs, also of those that were taken out of use."""
+    graph = binding.models.graph
+    wanted = {uuid.UUID(id) for id in ids}
+    with binding.session() as session:
+        rows = session.execute(sa.select(graph.id, graph.name).where(graph.id.in_(wanted)))
+        return {str(id): name for id, name in rows}
+
+
+def count_unfinished(binding: Binding) -> dict[str, int]:
+    """Return how many executions are in each state that is not final."""
+    execution = binding.models.execution
+    query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
+    with binding.session() as session:
+        rows = session.execute(query.where(execution.status.not_in(FINAL)))
+        return {status: count for status, count in rows}
+
+
+class SeenWorker(t.NamedTuple):
+    """A worker and whether it is still there."""
+
+    worker: WorkerMixin
+    silent: float
+    """Seconds since its last heartbeat."""
+    is_alive: bool
+
+
+def read_workers(binding: Binding) -> list[SeenWorker]:
+    """Return all workers that have not said goodbye, the latest heard of first."""
+    worker = binding.models.worker
+    query = sa.select(worker).order_by(worker.seen_at.desc(), worker.name).limit(_MAX_WORKERS)
+    with binding.session() as session:
+        rows = session.scalars(query).all()
+    return [_seen(row, binding.settings.stale_worker_after) for row in rows]
+
+
+def _seen(worker: WorkerMixin, stale_after: float) -> SeenWorker:
+    silent = clock.now() - clock.as_utc(worker.seen_at)
+    return SeenWorker(
+        worker, max(0.0, silent.total_seconds()), silent.total_seconds() < stale_after
+    )
+
+
+class Hour(t.NamedTuple):
+    """What ended within one hour."""
+
+    begin: dt.datetime
+    completed: int = 0
+    other: int = 0
+    """Failed, cancelled and timed out ones."""
+    waiting: float | None = None
+    """Mean seconds from being asked for to the first start."""
+
+
+def read_hours(binding: Binding, hours: int = 24) -> list[Hour]:
+    """Return the last *hours*, the current one last."""
+    current = clock.now().replace(minute=0, second=0, microsecond=0)
+    begins = [current - dt.timedelta(hours=back) for back in reversed(range(hours))]
+    with binding.session() as session:
+        rows = session.execute(_by_hour(binding, begins[0])).all()
+    found = {
+        int(epoch): (completed, ended - completed, wait) for epoch, ended, completed, wait in rows
+    }
+    return [Hour(begin, *found.get(int(begin.timestamp()), ())) for begin in begins]
+
+
+def _by_hour(binding: Binding, since: dt.datetime) -> sa.Select[t.Any]:
+    """Return the query for hours, as seconds of the epoch, and what ended in them."""
+    execution = binding.models.execution
+    ended = _epoch(execution.finished_at)
+    hour = ended - ended % 3600
+    completed = sa.case((execution.status == State.COMPLETED, 1), else_=0)
+    waited = _epoch(execution.started_at) - _epoch(execution.created_at)
+    columns = (hour, sa.func.count(), sa.func.sum(completed), sa.func.avg(waited))
+    return sa.select(*columns).where(execution.finished_at >= since).group_by(hour)
+
+
+def _epoch(column: t.Any) -> sa.ColumnElement[t.Any]:
+    """Return the SQL for a moment in seconds; SQLite counts whole ones."""
+    return sa.extract("epoch", column)

@@ -1,0 +1,68 @@
+"""Moments, durations and values as people read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import typing as t
+
+from .. import clock
+
+SHOWN_CHARS: t.Final = 20_000
+"""How much of one text a page shows; the API has the whole."""
+
+
+def as_moment(value: dt.datetime | str | None) -> dt.datetime | None:
+    """Return a column of the database, or a moment in JSON, in UTC."""
+    return clock.as_utc(dt.datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+def seconds_between(begin: dt.datetime | str | None, end: dt.datetime | str | None) -> float | None:
+    """Return the seconds from *begin* to *end*, or to now; None before it began."""
+    first, last = as_moment(begin), as_moment(end) or clock.now()
+    return None if first is None else max(0.0, (last - first).total_seconds())
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds with at most two units; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, name, smaller, small_name in _UNITS:
+        if whole >= unit:
+            rest = whole % unit // smaller
+            return f"{whole // unit} {name}" + (f" {rest} {small_name}" if rest else "")
+    raise AssertionError(whole)
+
+
+_UNITS: t.Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def spoken(word: str) -> str:
+    """Return a state or another name of ours as words."""
+    return word.replace("_", " ")
+
+
+def pretty(value: t.Any) -> str:
+    """Return JSON as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def shown(text: str | None) -> str:
+    """Return as much of a long text as a page shows."""
+    return (text or "")[:SHOWN_CHARS]
+
+
+def is_cut(text: str | None) -> bool:
+    """Whether :func:`shown` leaves something out."""
+    return len(text or "") > SHOWN_CHARS
+
+
+def brief(text: str, limit: int) -> str:
+    """Return *text* on one line of at most *limit* characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
