@@ -27,7 +27,7 @@ _GAP_X: t.Final = 64
 _GAP_Y: t.Final = 26
 _MARGIN: t.Final = 8
 _SWEEPS: t.Final = 4
-_MAX_TASKS: t.Final = 200
+_MAX_TASKS: t.Final = 100
 _MAX_LANES: t.Final = 2_000
 _LABEL_ROOM: t.Final = WIDTH - 28
 _LETTER: t.Final = 6.3
@@ -66,10 +66,11 @@ class Box:
 
 
 class Arrow(t.NamedTuple):
-    """From a task to one that reads its output."""
+    """From a task to one that reads its output, or that merely comes next."""
 
     path: str
     """The way, as SVG has it."""
+    reads: bool
     is_done: bool
 
 
@@ -88,8 +89,10 @@ class Drawing:
 def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
     """Return the picture of a graph with the states of its *steps*; None if it is too large."""
     known = {step.node_id: step for step in steps}
-    depths = _depths(graph.tasks)
-    edges = [(source, task.id) for task in graph.tasks for source in task.context]
+    reads = [(source, task.id) for task in graph.tasks for source in task.context]
+    # Where no task reads another one, the order is all that there is to see.
+    edges = reads or [*itertools.pairwise(task.id for task in graph.tasks)]
+    depths = _depths(graph.tasks, edges)
     lanes = sum(depths[target] - depths[source] - 1 for source, target in edges)
     if len(graph.tasks) > _MAX_TASKS or lanes > _MAX_LANES:
         return None
@@ -104,15 +107,19 @@ def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
             for index, task in enumerate(graph.tasks)
         ),
         arrows=tuple(
-            Arrow(_path(edge, depths, places), _is_completed(known.get(edge[0]))) for edge in edges
+            Arrow(_path(edge, depths, places), bool(reads), _is_completed(known.get(edge[0])))
+            for edge in edges
         ),
     )
 
 
-def _depths(tasks: Sequence[TaskNode]) -> dict[str, int]:
+def _depths(tasks: Sequence[TaskNode], edges: Sequence[Edge]) -> dict[str, int]:
+    sources: dict[str, list[str]] = {task.id: [] for task in tasks}
+    for source, target in edges:
+        sources[target].append(source)
     depths: dict[str, int] = {}
-    for task in tasks:  # each comes after those that it reads
-        depths[task.id] = 1 + max((depths[source] for source in task.context), default=-1)
+    for task, before in sources.items():  # in the order of execution
+        depths[task] = 1 + max((depths[source] for source in before), default=-1)
     return depths
 
 

@@ -40,8 +40,7 @@ from .rendering import render
 from .timeline import make_rows
 
 PAGE: t.Final = 25
-_FILTERS: t.Final = ("status", "graph_id")
-_QUERY: t.Final = (*_FILTERS, "before", "limit")
+_QUERY: t.Final = ("status", "graph_id", "before", "limit")
 
 _executions: t.Final = AsyncExecutionService()
 _graphs: t.Final = GraphService()
@@ -58,7 +57,7 @@ def list_executions() -> str:
     given = {name: request.args[name] for name in _QUERY if request.args.get(name)}
     query = load(ExecutionQuerySchema(), {"limit": PAGE, **given})
     page = _executions.list_executions(asker, **query)
-    filters = {name: given[name] for name in _FILTERS if name in given}
+    filters = {name: value for name, value in given.items() if name != "before"}
     return render(
         "executions.html",
         asker,

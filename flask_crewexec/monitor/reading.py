@@ -149,21 +149,32 @@ def read_hours(binding: Binding, hours: int = 24) -> list[Hour]:
     begins = [current - dt.timedelta(hours=back) for back in reversed(range(hours))]
     with binding.session() as session:
         rows = session.execute(_by_hour(binding, begins[0])).all()
-    found = {
-        int(epoch): (completed, ended - completed, wait) for epoch, ended, completed, wait in rows
-    }
-    return [Hour(begin, *found.get(int(begin.timestamp()), ())) for begin in begins]
+    found = {int(row.hour): row for row in rows}
+    return [_hour(begin, found.get(int(begin.timestamp()))) for begin in begins]
+
+
+def _hour(begin: dt.datetime, row: t.Any) -> Hour:
+    if row is None:
+        return Hour(begin)
+    # PostgreSQL answers with decimals.
+    waiting = None if row.waiting is None else float(row.waiting)
+    return Hour(begin, row.completed, row.ended - row.completed, waiting)
 
 
 def _by_hour(binding: Binding, since: dt.datetime) -> sa.Select[t.Any]:
     """Return the query for hours, as seconds of the epoch, and what ended in them."""
     execution = binding.models.execution
     ended = _epoch(execution.finished_at)
-    hour = ended - ended % 3600
+    hour = (ended - ended % 3600).label("hour")
     completed = sa.case((execution.status == State.COMPLETED, 1), else_=0)
     waited = _epoch(execution.started_at) - _epoch(execution.created_at)
-    columns = (hour, sa.func.count(), sa.func.sum(completed), sa.func.avg(waited))
-    return sa.select(*columns).where(execution.finished_at >= since).group_by(hour)
+    query = sa.select(
+        hour,
+        sa.func.count().label("ended"),
+        sa.func.sum(completed).label("completed"),
+        sa.func.avg(waited).label("waiting"),
+    )
+    return query.where(execution.finished_at >= since).group_by(hour)
 
 
 def _epoch(column: t.Any) -> sa.ColumnElement[t.Any]:

@@ -29,7 +29,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if seconds < 0.1:
         return f"{1000 * seconds:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     for unit, name, smaller, small_name in _UNITS:
