@@ -220,6 +220,19 @@ class TestWatching:
         assert browser.run("return window.sameDocument") is True
         browser.take_pictures("completed")
 
+    def test_the_page_asks_again_and_again_where_no_events_arrive(
+        self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
+    ) -> None:
+        browser = signed_in
+        browser.block("*/events*")
+        held = hold("most important thing about silence")
+        queue("Fact page", topic="silence")
+        browser.run("window.sameDocument = true")
+        browser.wait_for(node(0, "running"))
+        held.set()
+        browser.wait_for("#summary .state", "completed")
+        assert browser.run("return window.sameDocument") is True
+
     def test_what_the_reader_opened_and_focused_stays(
         self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
     ) -> None:

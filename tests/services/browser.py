@@ -97,6 +97,11 @@ class Browser:
         """What the console has complained about since the last call."""
         return [line["message"] for line in self.driver.get_log("browser")]
 
+    def block(self, pattern: str) -> None:
+        """Let requests to addresses of this pattern fail."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [pattern]})
+
     def look(self, *, width: int = 1280, dark: bool = False) -> None:
         """Show pages as wide as a desktop or a phone, light or dark."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
