@@ -22,6 +22,10 @@ _LEAST_WIDTH: t.Final = 0.4
 """Percent of the line that the shortest bar takes, so that it can be seen."""
 
 
+_INTERRUPTIONS: t.Final = frozenset({"queued", "started", "worker_lost", "handed_back", "retrying"})
+"""Events after which no earlier call can be under way."""
+
+
 class Bar(t.NamedTuple):
     """A stretch of time, in percent of the whole."""
 
@@ -155,11 +159,19 @@ def find_spans(events: Iterable[EventMixin], end: dt.datetime) -> list[Span]:
     for event in events:
         kind, _, what = event.type.replace("model_call_", "model_").partition("_")
         at = clock.as_utc(event.created_at)
-        if kind in ("model", "tool") and what == "started":
+        if event.type in _INTERRUPTIONS:
+            spans += _closed(open_calls, at)
+        elif kind in ("model", "tool") and what == "started":
             open_calls[kind] = at
-        elif kind in ("model", "tool") and kind in open_calls:
+        elif kind in open_calls:
             spans.append(Span(kind, open_calls.pop(kind), at))
-    return spans + [Span(kind, begin, max(begin, end)) for kind, begin in open_calls.items()]
+    return spans + _closed(open_calls, end)
+
+
+def _closed(open_calls: dict[str, dt.datetime], at: dt.datetime) -> list[Span]:
+    spans = [Span(kind, begin, max(begin, at)) for kind, begin in open_calls.items()]
+    open_calls.clear()
+    return spans
 
 
 def _is_completed(step: StepMixin | None) -> bool:

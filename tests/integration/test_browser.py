@@ -233,6 +233,18 @@ class TestWatching:
         browser.wait_for("#summary .state", "completed")
         assert browser.run("return window.sameDocument") is True
 
+    def test_who_is_signed_out_is_told_that_nothing_follows(
+        self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
+    ) -> None:
+        browser = signed_in
+        held = hold("most important thing about leaving")
+        queue("Fact page", topic="leaving")
+        browser.wait_for(node(0, "running"))
+        browser.driver.delete_all_cookies()
+        held.set()
+        browser.wait_for("#connection", "Updates have stopped")
+        assert browser.find(node(0, "running"))
+
     def test_what_the_reader_opened_and_focused_stays(
         self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
     ) -> None:
@@ -281,6 +293,20 @@ class TestActing:
         browser.wait_for("#summary .state", "completed")
         browser.wait_for("#facts", "Attempt2")
         assert len(site.model.calls_matching("most important thing about bees")) == 1
+
+    def test_a_form_of_another_site_is_refused(
+        self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
+    ) -> None:
+        browser = signed_in
+        hold("most important thing about forms")
+        queue("Fact page", topic="forms")
+        browser.wait_for(node(0, "running"))
+        address = browser.driver.current_url
+        browser.open(f"data:text/html,<form method=post action={address}/cancel><button>x</button>")
+        browser.find("button").click()
+        browser.wait_for("main", "403 · forbidden")
+        browser.open(address)
+        browser.wait_for("#summary .state", "running")
 
     def test_keys_alone_lead_to_the_result(
         self, site: Site, signed_in: Browser, queue: t.Any

@@ -90,6 +90,19 @@ def test_calls_last_from_their_start_to_their_end_or_until_now() -> None:
     assert found == [("model", 2), ("tool", 3), ("model", 2)]
 
 
+@pytest.mark.parametrize("end", ["worker_lost", "handed_back", "retrying", "queued", "started"])
+def test_a_call_does_not_outlive_its_attempt(end: str) -> None:
+    events = [Event("model_call_started", 0), Event(end, 3), Event("tool_finished", 4)]
+    (span,) = find_spans(events, NOON + dt.timedelta(seconds=100))
+    assert (span.end - span.begin).total_seconds() == 3
+
+
+def test_asking_to_cancel_ends_no_call() -> None:
+    events = [Event("tool_started", 0), Event("cancel_requested", 3), Event("tool_failed", 4)]
+    (span,) = find_spans(events, NOON + dt.timedelta(seconds=100))
+    assert (span.end - span.begin).total_seconds() == 4
+
+
 def test_columns_are_as_high_as_their_values() -> None:
     hours = [Hour(NOON, completed=3, other=1, waiting=4.0), Hour(NOON, completed=8, waiting=None)]
     chart = charts.throughput(hours)

@@ -14,6 +14,7 @@
   ];
   const PAUSE = 200; // ms from an event to the look at what has changed
   const SELDOM = 10000; // ms between two looks while events arrive, for the times shown
+  const PATIENCE = 20000; // ms for one answer
   const announcement = document.getElementById("announcement");
   const connection = document.getElementById("connection");
   const shown = new Map(parts(root).map((part) => [part.id, content(part)]));
@@ -82,7 +83,8 @@
   }
 
   async function refresh() {
-    const answer = await fetch(root.dataset.source, { credentials: "same-origin" });
+    const signal = AbortSignal.timeout(PATIENCE);
+    const answer = await fetch(root.dataset.source, { credentials: "same-origin", signal });
     if (answer.status >= 400 && answer.status < 500) {
       end("Updates have stopped. Refresh the page.");
       return;
