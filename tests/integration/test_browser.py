@@ -76,7 +76,15 @@ class Site(t.NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def _installed() -> None:
+    try:
+        ensure_chromium()
+    except NoBrowser as reason:
+        pytest.skip(f"no browser: {reason}")
+
+
+@pytest.fixture(scope="module")
+def site(_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     database = f"sqlite:///{folder / 'sample.sqlite'}"
     token = seed_user(database)
@@ -114,11 +122,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def browser(pictures: Path, tmp_path: Path) -> Iterator[Browser]:
-    try:
-        ensure_chromium()
-    except NoBrowser as reason:
-        pytest.skip(f"no browser: {reason}")
+def browser(_installed: None, pictures: Path, tmp_path: Path) -> Iterator[Browser]:
     with chromium(pictures, tmp_path / "profile") as browser:
         browser.look()
         yield browser

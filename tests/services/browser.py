@@ -20,7 +20,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from services.processes import wait_until
 
 _PACKAGES: t.Final = ("chromium", "chromium-driver")
-_INSTALL_SECONDS: t.Final = 280
+_INSTALL_SECONDS: t.Final = 120
 
 
 class NoBrowser(RuntimeError):
@@ -35,8 +35,16 @@ def ensure_chromium() -> None:
     if _is_there():
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NoBrowser(f"apt-get install {' '.join(_PACKAGES)} needs Debian and root")
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *_PACKAGES]
+        raise NoBrowser(f"'apt-get install {' '.join(_PACKAGES)}' needs Debian and root")
+    _apt_get("update")
+    said = _apt_get("install", "-y", "--no-install-recommends", *_PACKAGES)
+    if not _is_there():
+        raise NoBrowser(f"apt-get could not install it: {said[-300:]}")
+
+
+def _apt_get(*arguments: str) -> str:
+    """Run apt-get and return what it complains about."""
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={_INSTALL_SECONDS}", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(
@@ -47,10 +55,9 @@ def ensure_chromium() -> None:
             timeout=_INSTALL_SECONDS,
             env=environment,
         )
-    except subprocess.TimeoutExpired as error:
-        raise NoBrowser("apt-get took too long") from error
-    if not _is_there():
-        raise NoBrowser(f"apt-get failed: {done.stderr.strip()[-300:]}")
+    except subprocess.TimeoutExpired:
+        return f"'{' '.join(command)}' took too long"
+    return done.stderr.strip()
 
 
 def _is_there() -> bool:
