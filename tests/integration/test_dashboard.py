@@ -1,0 +1,602 @@
+"""The pages of the dashboard, with real executions, and without a browser."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+import typing as t
+import uuid
+from html.parser import HTMLParser
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_wtf import CSRFProtect
+from sqlalchemy.orm import Session
+
+import crews
+import host
+from calling import Api
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec import clock
+from flask_crewexec.binding import current_binding
+from flask_crewexec.monitor import create_monitor
+from flask_crewexec.testing import ScriptedModel
+from inprocess import change
+from inprocess import column
+from inprocess import run
+from services.processes import wait_until
+from services.redis_process import RedisProcess
+
+pytestmark = pytest.mark.integration
+
+HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(1)'>"
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+class Pages:
+    """The dashboard as one user sees it."""
+
+    def __init__(self, client: FlaskClient, user: str | None) -> None:
+        self._client = client
+        self._headers = {"X-User": user} if user else {}
+
+    def get(self, path: str, **query: object) -> t.Any:
+        given = {"query_string": query} if query else {}
+        return self._client.get(f"/crewexec-monitor{path}", headers=self._headers, **given)
+
+    def read(self, path: str, **query: object) -> str:
+        answer = self.get(path, **query)
+        assert answer.status_code == 200, answer.text
+        return t.cast(str, answer.text)
+
+    def post(self, path: str, headers: dict[str, str] = OURS, **form: str) -> t.Any:
+        return self._client.post(
+            f"/crewexec-monitor{path}", data=form, headers={**self._headers, **headers}
+        )
+
+
+@pytest.fixture(autouse=True)
+def _registered(app: Flask) -> None:
+    app.register_blueprint(create_monitor())
+
+
+@pytest.fixture
+def pages(client: FlaskClient) -> Pages:
+    return Pages(client, "ada")
+
+
+@pytest.fixture
+def strangers(client: FlaskClient) -> Pages:
+    return Pages(client, "mallory")
+
+
+@pytest.fixture
+def admins(client: FlaskClient) -> Pages:
+    return Pages(client, host.ADMIN)
+
+
+def text_of(page: str) -> str:
+    """What can be read on a page, on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def section(page: str, id: str) -> str:
+    found = re.search(rf'<section id="{id}".*?</section>', page, re.DOTALL)
+    assert found, page
+    return found[0]
+
+
+class Dangers(HTMLParser):
+    """Collects elements and attributes that none of our pages has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        names = {name for name, _ in attributes}
+        if tag in ("img", "style", "iframe") or (tag == "script" and "src" not in names):
+            self.found.append(tag)
+        self.found += [name for name in names if name.startswith("on") or name == "style"]
+        self.found += [value for _, value in attributes if value and value.startswith("java")]
+
+
+def dangers(page: str) -> list[str]:
+    """What a browser would run, or show as it pleases a stranger."""
+    parser = Dangers()
+    parser.feed(page)
+    return parser.found
+
+
+def listed(page: str) -> list[str]:
+    """Ids of the executions on a page, in their order."""
+    return re.findall(r'<a id="to-([^"]+)"', page)
+
+
+def is_problem(answer: t.Any, status: int, code: str) -> str:
+    """Check that *answer* is a page about a problem, and return what it says."""
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "text/html"
+    assert f"<code>{code}</code>" in answer.text
+    return text_of(answer.text)
+
+
+class TestWhoSees:
+    @pytest.mark.parametrize("path", ["/", "/executions", f"/executions/{uuid.uuid4()}", "/queues"])
+    def test_nobody_sees_anything(self, client: FlaskClient, path: str) -> None:
+        assert "Sign in first" in is_problem(Pages(client, None).get(path), 401, "unauthorized")
+
+    def test_style_and_script_are_for_everybody(self, client: FlaskClient) -> None:
+        for name in ("monitor.css", "live.js", "icon.svg"):
+            with Pages(client, None).get(f"/static/{name}") as answer:
+                assert answer.status_code == 200
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Cache-Control"] == "no-cache"
+
+    def test_the_start_leads_to_the_list(self, pages: Pages) -> None:
+        assert pages.get("/").headers["Location"] == "/crewexec-monitor/executions"
+
+    @pytest.mark.parametrize("path", ["", "/live"])
+    def test_a_strangers_execution_does_not_exist(
+        self, api: Api, pages: Pages, strangers: Pages, admins: Pages, path: str
+    ) -> None:
+        id = api.queue(crews.chain("a"))
+        assert pages.get(f"/executions/{id}{path}").status_code == 200
+        assert admins.get(f"/executions/{id}{path}").status_code == 200
+        refused = is_problem(strangers.get(f"/executions/{id}{path}"), 404, "not-found")
+        assert id in refused
+        assert "test crew" not in refused
+
+    @pytest.mark.parametrize("action", ["cancel", "retry"])
+    def test_a_strangers_buttons_do_nothing(self, api: Api, strangers: Pages, action: str) -> None:
+        id = api.queue(crews.chain("a"))
+        answer = strangers.post(f"/executions/{id}/{action}")
+        is_problem(answer, 404, "not-found")
+        assert column(id, "status") == "queued"
+
+    @pytest.mark.parametrize("id", ["nonsense", str(uuid.uuid4()), "<script>"])
+    def test_what_does_not_exist_is_told_on_a_page(self, pages: Pages, id: str) -> None:
+        is_problem(pages.get(f"/executions/{id}"), 404, "not-found")
+
+    def test_the_list_has_only_what_is_ones_own(
+        self, api: Api, stranger: Api, pages: Pages, admins: Pages
+    ) -> None:
+        mine, other = api.queue(crews.chain("a")), stranger.queue(crews.chain("a"))
+        assert listed(pages.read("/executions")) == [mine]
+        assert listed(admins.read("/executions")) == [other, mine]
+
+    def test_only_managers_see_queues_and_the_way_there(self, pages: Pages, admins: Pages) -> None:
+        is_problem(pages.get("/queues"), 403, "forbidden")
+        assert "/crewexec-monitor/queues" not in pages.read("/executions")
+        assert "/crewexec-monitor/queues" in admins.read("/executions")
+        assert "Workers" in admins.read("/queues")
+
+
+class TestList:
+    def test_each_line_tells_graph_state_and_usage(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a", "b"))
+        run(id)
+        tokens = api.status(id)["usage"]["total_tokens"]
+        line = text_of(section(pages.read("/executions"), "list"))
+        assert "test crew completed 2 of 2" in line
+        assert line.endswith(f"{tokens:,}")
+
+    def test_filters_narrow_and_keep_what_was_chosen(self, api: Api, pages: Pages) -> None:
+        waiting, done = api.queue(crews.chain("a")), api.queue(crews.chain("b"))
+        run(done)
+        page = pages.read("/executions", status="completed", graph_id="")
+        assert listed(page) == [done]
+        assert '<option value="completed" selected>' in page
+        graph = api.status(waiting)["graph_id"]
+        page = pages.read("/executions", status="", graph_id=graph)
+        assert listed(page) == [waiting]
+        assert f'<option value="{graph}" selected>' in page
+        assert listed(pages.read("/executions", graph_id=graph, status="completed")) == []
+
+    def test_a_graph_out_of_use_keeps_its_name(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        api("DELETE", f"/graphs/{api.status(id)['graph_id']}")
+        assert "test crew" in section(pages.read("/executions"), "list")
+        assert "test crew" in pages.read(f"/executions/{id}")
+
+    def test_pages_follow_one_another_without_gap(self, api: Api, pages: Pages) -> None:
+        ids = [api.queue(crews.chain("a"), inputs={}) for _ in range(5)]
+        run(ids[2])
+        seen: list[str] = []
+        address = "/executions?limit=2&status=queued"
+        while address:
+            page = pages.read(address)
+            seen += listed(page)
+            link = re.search(r'id="older" rel="next" href="/crewexec-monitor([^"]+)"', page)
+            address = html.unescape(link[1]) if link else ""
+        assert seen == [id for id in reversed(ids) if id != ids[2]]
+        assert 'id="newest"' in page
+
+    def test_only_the_first_page_renews_itself(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        assert "data-source" in pages.read("/executions")
+        assert "data-source" not in pages.read("/executions", before=id)
+
+    @pytest.mark.parametrize(
+        "query", [{"status": "odd"}, {"graph_id": "x"}, {"before": "x"}, {"limit": "0"}]
+    )
+    def test_filters_that_cannot_be_are_refused(self, pages: Pages, query: dict[str, str]) -> None:
+        said = is_problem(pages.get("/executions", **query), 422, "invalid-request")
+        assert f"/{next(iter(query))}" in said
+
+
+class TestExecution:
+    def test_before_it_starts_the_plan_is_shown(self, api: Api, pages: Pages) -> None:
+        page = pages.read(f"/executions/{api.queue(crews.chain('first', 'second'))}")
+        assert re.findall(r'data-state="(\w+)"', page) == ["pending", "pending"]
+        assert "waits for a worker" in page
+        assert "waits for first" in section(page, "steps")
+        assert 'data-moving="yes"' in page
+
+    def test_afterwards_result_steps_usage_and_events(
+        self, api: Api, pages: Pages, model: ScriptedModel
+    ) -> None:
+        model.on("Do first", "ALPHA").on("Do second", "BETA")
+        id = api.queue(crews.chain("first", "second", tools=("count_words",)))
+        run(id)
+        page = pages.read(f"/executions/{id}")
+        assert re.findall(r'data-state="(\w+)"', page) == ["completed", "completed"]
+        assert "BETA" in section(page, "result")
+        steps = text_of(section(page, "steps"))
+        assert "ALPHA" in steps
+        assert "reads first" in steps
+        assert "count_words" in section(page, "graph")
+        usage = api.status(id)["usage"]
+        assert f"Model calls 2 Tokens {usage['total_tokens']}" in text_of(section(page, "facts"))
+        assert section(page, "history").count("<li") == len(api.event_types(id))
+        assert 'data-moving="no"' in page
+
+    def test_an_error_is_shown_with_its_code(
+        self, api: Api, pages: Pages, model: ScriptedModel
+    ) -> None:
+        model.on(status=401, reply="no")
+        id = api.queue(crews.chain("a"))
+        run(id)
+        error = api.status(id)["error"]
+        shown = text_of(section(pages.read(f"/executions/{id}"), "summary"))
+        assert all(error[name] in shown for name in ("code", "message", "correlation_id"))
+
+    def test_the_live_part_is_what_the_page_contains(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        run(id)
+        part = pages.read(f"/executions/{id}/live")
+        assert part.strip().startswith("<div id")
+        assert part.strip() in pages.read(f"/executions/{id}")
+
+    def test_the_script_learns_where_events_come_from(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        page = pages.read(f"/executions/{id}")
+        address = re.findall(r'data-events="([^"]+)"', page)
+        assert address == [f"/crewexec/executions/{id}/events"]
+        assert f'data-after="{len(api.event_types(id))}"' in page
+
+    def test_a_tool_call_is_on_the_timeline(
+        self, api: Api, pages: Pages, model: ScriptedModel
+    ) -> None:
+        model.on("Do a", tool=("count_words", {"text": "x y"}), times=1)
+        id = api.queue(crews.chain("a", tools=("count_words",)))
+        run(id)
+        page = pages.read(f"/executions/{id}")
+        assert "bar-tool" in section(page, "steps")
+        assert "Tool answered count_words" in text_of(section(page, "history"))
+
+    def test_only_the_newest_events_are_shown(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        add_events(id, 400)
+        page = section(pages.read(f"/executions/{id}"), "history")
+        assert page.count("<li") == 300
+        assert "The newest 300 of 401" in page
+
+    def test_long_outputs_are_cut_with_a_word_about_it(
+        self, api: Api, pages: Pages, model: ScriptedModel
+    ) -> None:
+        model.on("Do a", "long " * 10_000)
+        id = api.queue(crews.chain("a"))
+        run(id)
+        page = pages.read(f"/executions/{id}")
+        assert "Only the beginning is shown" in section(page, "result")
+        assert len(page) < 100_000
+
+    def test_a_document_that_is_not_known_any_more_is_told(
+        self, app: Flask, api: Api, pages: Pages
+    ) -> None:
+        id = api.queue(crews.chain("a"))
+        run(id)
+        version = current_binding().models.graph_version
+        with current_binding().session() as session, session.begin():
+            session.execute(sa.update(version).values(document={"version": 0}))
+        page = pages.read(f"/executions/{id}")
+        assert "cannot be drawn" in section(page, "graph")
+        assert "completed" in section(page, "steps")
+
+    def test_a_managed_crew_names_its_manager(self, api: Api, pages: Pages) -> None:
+        nodes = [crews.agent("boss"), crews.agent("w"), crews.task("a")]
+        document = crews.crew(nodes, ["boss w manager", "w a"], process="hierarchical")
+        page = pages.read(f"/executions/{api.queue(document)}")
+        assert "Managed by Boss" in section(page, "graph")
+
+
+def add_events(id: str, count: int) -> None:
+    models = current_binding().models
+    rows = [
+        {"execution_id": uuid.UUID(id), "seq": 2 + number, "type": "noted", "data": {}}
+        for number in range(count)
+    ]
+    with current_binding().session() as session, session.begin():
+        session.execute(sa.insert(models.event), rows)
+    change(id, last_event=1 + count)
+
+
+class TestButtons:
+    def test_cancelling_leads_back_and_keeps_the_reason(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        assert f"/executions/{id}/cancel" in pages.read(f"/executions/{id}")
+        answer = pages.post(f"/executions/{id}/cancel", reason="not needed")
+        assert answer.status_code == 303
+        assert answer.headers["Location"] == f"/crewexec-monitor/executions/{id}"
+        status = api.status(id)
+        assert status["status"] == "cancelled"
+        assert status["cancellation"]["reason"] == "not needed"
+        assert status["cancellation"]["by"] == "ada"
+        page = pages.read(f"/executions/{id}")
+        assert "not needed" in section(page, "summary")
+        assert f"/executions/{id}/cancel" not in page
+
+    def test_trying_again_queues_it(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        assert f"/executions/{id}/retry" in pages.read(f"/executions/{id}")
+        assert pages.post(f"/executions/{id}/retry").status_code == 303
+        assert api.status(id)["status"] == "queued"
+        assert api.status(id)["attempt"] == 2
+        assert f"/executions/{id}/retry" not in pages.read(f"/executions/{id}")
+
+    def test_what_the_state_does_not_allow_is_told(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        run(id)
+        is_problem(pages.post(f"/executions/{id}/cancel"), 409, "wrong-state")
+        is_problem(pages.post(f"/executions/{id}/retry"), 409, "wrong-state")
+
+    def test_a_reason_that_is_too_long_is_refused(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        answer = pages.post(f"/executions/{id}/cancel", reason="x" * 501)
+        is_problem(answer, 422, "invalid-request")
+        answer = pages.post(f"/executions/{id}/cancel", reason="x" * 100_000)
+        is_problem(answer, 413, "request-entity-too-large")
+        assert column(id, "status") == "queued"
+
+    @pytest.mark.parametrize("action", ["cancel", "retry"])
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+            {"Origin": "https://evil.test"},
+            {"Referer": "https://evil.test/page"},
+            {"Origin": "null"},
+        ],
+    )
+    def test_other_sites_cannot_press_them(
+        self, api: Api, pages: Pages, action: str, headers: dict[str, str]
+    ) -> None:
+        id = api.queue(crews.chain("a"))
+        if action == "retry":
+            api("POST", f"/executions/{id}/cancel")
+        before = api.status(id)
+        is_problem(pages.post(f"/executions/{id}/{action}", headers), 403, "forbidden")
+        assert api.status(id) == before
+
+    @pytest.mark.parametrize("action", ["cancel", "retry"])
+    def test_looking_at_their_address_changes_nothing(
+        self, api: Api, pages: Pages, action: str
+    ) -> None:
+        id = api.queue(crews.chain("a"))
+        assert pages.get(f"/executions/{id}/{action}").status_code == 405
+        assert column(id, "status") == "queued"
+
+    def test_a_broker_that_is_away_is_told(
+        self, api: Api, pages: Pages, redis_process: RedisProcess
+    ) -> None:
+        id = api.queue(crews.chain("a"))
+        api("POST", f"/executions/{id}/cancel")
+        redis_process.suspend()
+        try:
+            answer = pages.post(f"/executions/{id}/retry")
+        finally:
+            redis_process.resume()
+        is_problem(answer, 503, "broker-unavailable")
+        assert answer.headers["Retry-After"]
+        assert column(id, "status") == "cancelled"
+
+
+class TestCsrf:
+    @pytest.fixture
+    def _protected(self, app: Flask) -> None:
+        app.config["SECRET_KEY"] = "secret"
+        CSRFProtect(app).exempt(app.blueprints["crewexec.api"])
+
+    @pytest.mark.usefixtures("_protected")
+    def test_the_forms_carry_the_hosts_token(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        page = pages.read(f"/executions/{id}")
+        is_problem(pages.post(f"/executions/{id}/cancel"), 400, "bad-request")
+        assert column(id, "status") == "queued"
+        (token,) = re.findall(r'name="csrf_token" value="([^"]+)"', page)
+        assert pages.post(f"/executions/{id}/cancel", csrf_token=token).status_code == 303
+        assert column(id, "status") == "cancelled"
+
+    def test_without_protection_there_is_no_field(self, api: Api, pages: Pages) -> None:
+        assert "csrf_token" not in pages.read(f"/executions/{api.queue(crews.chain('a'))}")
+
+
+class TestSafety:
+    def test_pages_forbid_what_they_do_not_do(self, api: Api, pages: Pages) -> None:
+        id = api.queue(crews.chain("a"))
+        paths = ["/executions", f"/executions/{id}", f"/executions/{id}/live", "/executions/x"]
+        for path in paths:
+            headers = pages.get(path).headers
+            policy = headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "script-src 'self'" in policy
+            assert "unsafe" not in policy
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "same-origin"
+            assert headers["Cache-Control"] == "no-store"
+
+    def test_nothing_is_inline(self, api: Api, pages: Pages, admins: Pages) -> None:
+        id = api.queue(crews.chain("a", "b"))
+        run(id)
+        for page in (
+            pages.read("/executions"),
+            pages.read(f"/executions/{id}"),
+            admins.read("/queues"),
+        ):
+            assert dangers(page) == []
+
+    def test_strange_texts_come_out_escaped(
+        self, api: Api, pages: Pages, admins: Pages, model: ScriptedModel
+    ) -> None:
+        model.on(reply=HOSTILE)
+        agent = crews.agent("w", role=f"R {HOSTILE}", goal=HOSTILE)
+        task = crews.task("a", f"Do {HOSTILE}")
+        task["data"]["name"] = f"T {HOSTILE}"
+        nodes = [agent, task, crews.named("write_note", "tool")]
+        document = crews.crew(nodes, ["w a", "write_note w"], name=f"G {HOSTILE}")
+        id = api.queue(document, thread_id=HOSTILE, inputs={HOSTILE: HOSTILE})
+        change(id, cancel_reason=HOSTILE, cancelled_by=HOSTILE, cancel_requested_at=None)
+        run(id)
+        error = {"code": HOSTILE, "message": HOSTILE, "correlation_id": HOSTILE, "step": HOSTILE}
+        change(id, error=error, cancel_requested_at=clock.now(), current_step=HOSTILE)
+        add_tool_output(id)
+        for page in (
+            pages.read(f"/executions/{id}"),
+            pages.read(f"/executions/{id}/live"),
+            pages.read("/executions"),
+            admins.read("/executions"),
+        ):
+            assert "alert(1)" in text_of(page)
+            assert dangers(page) == []
+
+    def test_a_host_without_autoescaping_changes_nothing(
+        self, app: Flask, api: Api, pages: Pages
+    ) -> None:
+        app.jinja_env.autoescape = False
+        id = api.queue(crews.crew([crews.agent("w"), crews.task("a")], ["w a"], name=HOSTILE))
+        assert dangers(pages.read(f"/executions/{id}")) == []
+
+    def test_an_error_within_is_a_page_without_details(
+        self, pages: Pages, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*args: object, **options: object) -> None:
+            raise RuntimeError("the secret is 42")
+
+        monkeypatch.setattr(AsyncExecutionService, "list_executions", fail)
+        said = is_problem(pages.get("/executions"), 500, "internal-error")
+        assert "42" not in said
+        number = said.partition("Tell the operator this number: ")[2].split()[0]
+        assert number in caplog.text
+
+    def test_the_hosts_own_errors_stay_its_own(self, app: Flask, client: FlaskClient) -> None:
+        answer = client.get("/nowhere")
+        assert "crewexec" not in answer.text
+        assert "Content-Security-Policy" not in answer.headers
+
+
+def add_tool_output(id: str) -> None:
+    seq = column(id, "last_event") + 1
+    row = {"execution_id": uuid.UUID(id), "seq": seq, "type": HOSTILE[:50]}
+    data = {"tool": HOSTILE, "output": HOSTILE, HOSTILE: "x\ny"}
+    with current_binding().session() as session, session.begin():
+        session.execute(sa.insert(current_binding().models.event), [{**row, "data": data}])
+    change(id, last_event=seq)
+
+
+class TestQueues:
+    def test_waiting_messages_are_counted_by_priority(self, api: Api, admins: Pages) -> None:
+        api.queue(crews.chain("a"), priority=3)
+        api.queue(crews.chain("a"), priority=3)
+        api.queue(crews.chain("a"), priority=10)
+        page = admins.read("/queues")
+        assert "crew_execution 0 0 2 0 0 0 0 0 0 1 3" in text_of(section(page, "depths"))
+        assert "3 queued 0 running" in text_of(section(page, "now"))
+
+    def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:
+        assert "No worker is known" in admins.read("/queues")
+        with current_binding().session() as session, session.begin():
+            add_worker(session, "here@vm", 5)
+            add_worker(session, "gone@vm", 600)
+        workers = text_of(section(admins.read("/queues"), "workers"))
+        assert "here@vm alive 5." in workers
+        assert "gone@vm silent 10 min" in workers
+        assert "1 live workers" in text_of(section(admins.read("/queues"), "now"))
+
+    def test_a_real_worker_shows_up(self, start_worker: t.Any, admins: Pages) -> None:
+        worker = start_worker(pool="threads")
+        wait_until(lambda: worker.hostname in admins.read("/queues"), what="the heartbeat")
+
+    def test_hours_count_what_ended_in_them_and_how_long_it_had_waited(
+        self, api: Api, admins: Pages
+    ) -> None:
+        this = clock.now().replace(minute=0, second=0, microsecond=0)
+        three_ago = this - dt.timedelta(hours=3)
+        for hour, status, waited in [
+            (three_ago, "completed", 30),
+            (three_ago, "completed", 50),
+            (three_ago, "failed", 10),
+            (this - dt.timedelta(hours=30), "completed", 999),
+        ]:
+            end(api.queue(crews.chain("a")), hour + dt.timedelta(minutes=59), status, waited)
+        figures = text_of(section(admins.read("/queues"), "figures"))
+        assert f"{three_ago:%H:%M} 2 1 30.0 s" in figures
+        assert len(re.findall(r"\d\d:00 0 0 \S", figures)) == 23
+
+    def test_a_broker_that_is_away_hides_nothing_else(
+        self, admins: Pages, redis_process: RedisProcess
+    ) -> None:
+        redis_process.suspend()
+        try:
+            page = admins.read("/queues")
+        finally:
+            redis_process.resume()
+        assert "did not answer" in section(page, "depths")
+        assert "No worker is known" in page
+
+
+def add_worker(session: Session, name: str, silent: float) -> None:
+    seen = clock.now() - dt.timedelta(seconds=silent)
+    session.add(
+        current_binding().models.worker(
+            name=name,
+            pid=1,
+            queues=["crew_execution"],
+            pool="prefork",
+            concurrency=2,
+            started_at=seen,
+            seen_at=seen,
+        )
+    )
+
+
+def end(id: str, at: dt.datetime, status: str, waited: float) -> None:
+    started = at - dt.timedelta(seconds=5)
+    created = started - dt.timedelta(seconds=waited)
+    change(id, status=status, created_at=created, started_at=started, finished_at=at)
+
+
+class TestMounting:
+    def test_elsewhere_and_beside_the_first(self, app: Flask, client: FlaskClient) -> None:
+        app.register_blueprint(create_monitor("/ops/crews"), name="second")
+        answer = client.get("/ops/crews/", headers={"X-User": "ada"})
+        assert answer.headers["Location"] == "/ops/crews/executions"
+        page = client.get("/ops/crews/executions", headers={"X-User": "ada"})
+        assert 'href="/ops/crews/static/monitor.css"' in page.text
+        with client.get("/ops/crews/static/live.js") as script:
+            assert script.status_code == 200
