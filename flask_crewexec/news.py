@@ -62,9 +62,10 @@ def publish(binding: Binding, execution_id: uuid.UUID, message: Json) -> None:
     try:
         with kept_broker_client(binding) as client:
             client.publish(f"{CHANNEL}{execution_id}", json.dumps(message))
-    except BrokerUnavailable:
+    except Exception:
+        # Whatever it is: what the news are about is committed, and nobody may doubt that.
         _silent_until = time.monotonic() + SILENCE
-        log.warning("The broker is away; news of executions come late.")
+        log.warning("The broker takes no news of executions; they come late.", exc_info=True)
 
 
 class Inbox:
@@ -125,7 +126,7 @@ class News:
         app = self._app()
         assert app is not None  # whoever listens holds it
         with app.app_context():
-            while self._anybody():
+            while self._goes_on():
                 try:
                     self._hear(current_binding())
                 except BrokerUnavailable:
@@ -133,8 +134,8 @@ class News:
                     self._stop_coming()
                     time.sleep(POLL_SECONDS)
 
-    def _anybody(self) -> bool:
-        """Whether anybody listens; if not, the thread ends."""
+    def _goes_on(self) -> bool:
+        """Whether anybody listens; if not, the thread ends, and the next one starts another."""
         with self._lock:
             if not self._inboxes:
                 self._thread = None
@@ -145,7 +146,7 @@ class News:
         """Deliver news until nobody wants any."""
         with broker_client(binding) as client, client.pubsub() as pubsub:
             heard: set[str] = set()
-            while self._anybody():
+            while self._inboxes:
                 heard = self._follow(pubsub, heard)
                 if message := pubsub.get_message(timeout=LOOK_SECONDS):
                     self._deliver(message)

@@ -9,6 +9,7 @@ short transaction. A client that has gone is noticed with the next event or hear
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 import typing as t
@@ -21,6 +22,7 @@ from flask import Flask
 from flask import json
 from flask import request
 from flask import Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..async_execution_service import AsyncExecutionService
 from ..binding import current_binding
@@ -37,9 +39,13 @@ from .open_streams import counted_stream
 Json = dict[str, t.Any]
 
 MIMETYPE: t.Final = "text/event-stream"
+REMOVED: t.Final = "removed"
+"""The final state of an execution that was removed while a client listened."""
 RETRY_MILLISECONDS: t.Final = 2000
 """After which a client that lost its stream asks again."""
 MAX_PAGE: t.Final = 200
+
+log = logging.getLogger(__name__)
 
 _service: t.Final = AsyncExecutionService()
 
@@ -137,7 +143,16 @@ class Stream:
         self._inbox = inbox
 
     def frames(self) -> Iterator[str]:
-        """Yield events as they come, words of streaming models, heartbeats, and the end."""
+        """Yield events as they come, words of streaming models, heartbeats, and the end.
+
+        Without its end the client asks again, which is also right when the database is away.
+        """
+        try:
+            yield from self._frames()
+        except SQLAlchemyError:
+            log.warning("A stream ends early: the database does not answer.", exc_info=True)
+
+    def _frames(self) -> Iterator[str]:
         settings = self._app.extensions["crewexec"].settings
         closes = time.monotonic() + settings.stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
@@ -161,8 +176,8 @@ class Stream:
                 page = _service.read_events(
                     self._execution_id, self._asker, after=self._after, limit=MAX_PAGE
                 )
-            except NotFound:  # it was removed meanwhile
-                return [], "removed"
+            except NotFound:
+                return [], REMOVED
         if page.events:
             self._after = page.events[-1]["seq"]
         return page.events, page.final_state

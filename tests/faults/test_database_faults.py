@@ -102,6 +102,19 @@ class TestPostgres:
         assert len(model.calls_matching("Do a")) == 1
         assert len(model.calls_matching("Do b")) == 2
 
+    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    def test_a_stream_ends_early_so_that_its_client_asks_again(self, api, postgres):
+        id = api.queue(crews.chain("a"))
+        headers = {"Accept": "text/event-stream"}
+        answer = api("GET", f"/executions/{id}/events", headers=headers, buffered=False)
+        frames = iter(answer.response)
+        while b"id: 1\n" not in next(frames):
+            pass
+        postgres.stop()
+        assert not any(b"event: end" in frame for frame in frames)
+        postgres.start()
+        forget_connections()
+
 
 def forget_connections():
     """Let the requests of the test itself begin with new connections."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 import crews
+from flask_crewexec.binding import current_binding
 from inprocess import run
 from inprocess import running
 from sse import parse
@@ -109,6 +111,16 @@ class TestStream:
         assert "crewexec_open_streams 1.0" in admin("GET", "/metrics").text
         answer.close()
         assert "crewexec_open_streams 0.0" in admin("GET", "/metrics").text
+
+    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    def test_it_ends_when_the_execution_is_removed(self, api, client):
+        id = api.queue(crews.chain("a"))
+        frames = open_stream(client, id)
+        take(frames, "queued")
+        execution = current_binding().models.execution
+        with current_binding().transaction() as session:
+            session.execute(sa.delete(execution))
+        assert take(frames, "end").json() == {"status": "removed"}
 
     def test_a_stranger_finds_nothing(self, api, stranger):
         id = api.queue(crews.chain("a"))
