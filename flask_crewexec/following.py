@@ -10,7 +10,7 @@ from .async_execution_service import AsyncExecutionService
 from .async_execution_service import EventPage
 from .async_execution_service import Id
 from .graph_service import as_uuid
-from .news import current_news
+from .news import news
 from .ownership import Asker
 
 Json = dict[str, t.Any]
@@ -29,7 +29,7 @@ def follow(task_id: Id, asker: Asker = None, *, after: int = 0) -> Iterator[Json
     :raises NotFound: if there is none, or not for *asker*.
     :raises InvalidRequest: if *after* is out of range.
     """
-    with current_news().of(as_uuid(task_id, "execution")) as inbox:
+    with news.current().of(as_uuid(task_id, "execution")) as inbox:
         page = _service.read_events(task_id, asker, after=after)
         while True:
             yield from page.events
@@ -52,7 +52,7 @@ def next_events(task_id: Id, asker: Asker = None, *, seconds: float, **page: int
     if not _may_grow(found) or not seconds:
         return found.events
     deadline = time.monotonic() + seconds
-    with current_news().of(as_uuid(task_id, "execution")) as inbox:
+    with news.current().of(as_uuid(task_id, "execution")) as inbox:
         while _may_grow(found) and (left := deadline - time.monotonic()) > 0:
             inbox.wait(left)
             found = _service.read_events(task_id, asker, **page)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import queue
 import threading
 import time
@@ -21,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Iterator
 
-from flask import current_app
 from flask import Flask
 
 from .binding import Binding
@@ -29,6 +27,7 @@ from .binding import current_binding
 from .celery_app import broker_client
 from .celery_app import kept_broker_client
 from .errors import BrokerUnavailable
+from .per_app import PerApp
 
 Json = dict[str, t.Any]
 
@@ -71,8 +70,8 @@ def publish(binding: Binding, execution_id: uuid.UUID, message: Json) -> None:
 class Inbox:
     """The news of one execution for one listener."""
 
-    def __init__(self, news: News) -> None:
-        self._news = news
+    def __init__(self, source: News) -> None:
+        self._source = source
         self._messages: queue.Queue[Json] = queue.Queue(MAX_WAITING)
 
     def put(self, message: Json) -> None:
@@ -85,7 +84,7 @@ class Inbox:
 
         While the broker is away it returns earlier, for the database may have something.
         """
-        patience = seconds if self._news.are_coming else min(seconds, POLL_SECONDS)
+        patience = seconds if self._source.are_coming else min(seconds, POLL_SECONDS)
         messages: list[Json] = []
         with contextlib.suppress(queue.Empty):
             messages.append(self._messages.get(timeout=patience))
@@ -184,22 +183,4 @@ class News:
             self._put(channel, {})
 
 
-_news: weakref.WeakKeyDictionary[Flask, News] = weakref.WeakKeyDictionary()
-_news_lock = threading.Lock()
-
-
-def current_news() -> News:
-    """Return what this process hears of the executions of the current application."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    with _news_lock:
-        return _news.setdefault(app, News(app))
-
-
-def _forget() -> None:
-    """Threads do not live on in a forked process."""
-    global _news_lock
-    _news_lock = threading.Lock()
-    _news.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+news: t.Final = PerApp(News)

@@ -59,17 +59,14 @@ def cancel_unclaimed(
 ) -> bool:
     """Cancel an execution that no worker holds; its message will find nothing to claim."""
     execution = models.execution
-    moment = clock.now()
     statement = (
         sa.update(execution)
         .where(execution.id == execution_id, execution.status.in_(UNCLAIMED))
         .values(
             status=State.CANCELLED,
             available_at=None,  # no attempt follows, so nobody is told of one
-            finished_at=moment,
-            cancel_requested_at=moment,
-            cancelled_by=by,
-            cancel_reason=reason,
+            finished_at=clock.now(),
+            **_request(by, reason),
         )
     )
     return changed_one(session, statement)
@@ -87,9 +84,13 @@ def ask_to_cancel(
             execution.status == State.RUNNING,
             execution.cancel_requested_at.is_(None),
         )
-        .values(cancel_requested_at=clock.now(), cancelled_by=by, cancel_reason=reason)
+        .values(**_request(by, reason))
     )
     return changed_one(session, statement)
+
+
+def _request(by: str | None, reason: str | None) -> dict[str, t.Any]:
+    return {"cancel_requested_at": clock.now(), "cancelled_by": by, "cancel_reason": reason}
 
 
 def time_out_unclaimed(

@@ -7,9 +7,6 @@ import json
 import logging
 import typing as t
 
-from flask import current_app
-from flask import Flask
-
 from .. import claims
 from .. import draining
 from .. import events
@@ -46,8 +43,8 @@ from .progress import Progress
 from .redaction import redactor
 from .tracing import trace_crew
 from .translate import translate
-from .watch import watch_of
 from .watch import WatchedRun
+from .watch import watches
 from .words import Words
 from .work import load_work
 from .work import prepare_steps
@@ -83,8 +80,7 @@ class _Attempt:
         )
 
     def run(self) -> State:
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        with self._connections, watch_of(app).over(self._watched):
+        with self._connections, watches.current().over(self._watched):
             try:
                 output = self._kickoff()
             except Exception as error:  # noqa: BLE001  # it is stored and logged

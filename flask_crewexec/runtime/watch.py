@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
+import typing as t
 import weakref
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ from ..binding import current_binding
 from ..celery_app import task_id
 from ..claims import Claim
 from ..errors import ClaimLost
+from ..per_app import PerApp
 from ..states import State
 from .failures import describe
 from .guards import RunStopped
@@ -186,21 +187,4 @@ def _end_for(binding: Binding) -> Callable[[Claim, RunStopped], None]:
     return end
 
 
-_watches: weakref.WeakKeyDictionary[Flask, Watch] = weakref.WeakKeyDictionary()
-_watches_lock = threading.Lock()
-
-
-def watch_of(app: Flask) -> Watch:
-    """Return the watch over the runs of *app*."""
-    with _watches_lock:
-        return _watches.setdefault(app, Watch(app))
-
-
-def _forget_watches() -> None:
-    """Threads do not live on in a forked process."""
-    global _watches_lock
-    _watches_lock = threading.Lock()
-    _watches.clear()
-
-
-os.register_at_fork(after_in_child=_forget_watches)
+watches: t.Final = PerApp(Watch)

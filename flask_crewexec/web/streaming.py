@@ -14,7 +14,6 @@ import threading
 import time
 import typing as t
 import uuid
-import weakref
 from collections.abc import Iterator
 
 from flask import current_app
@@ -32,8 +31,9 @@ from ..errors import NotFound
 from ..errors import Problem
 from ..graph_service import as_uuid
 from ..identity import Identity
-from ..news import current_news
 from ..news import Inbox
+from ..news import news
+from ..per_app import PerApp
 from .open_streams import counted_stream
 
 Json = dict[str, t.Any]
@@ -85,12 +85,7 @@ class Slots:
                 self.taken -= 1
 
 
-_slots: weakref.WeakKeyDictionary[Flask, Slots] = weakref.WeakKeyDictionary()
-
-
-def slots_of(app: Flask) -> Slots:
-    """Return the streams that this process serves for *app*."""
-    return _slots.setdefault(app, Slots())
+slots: t.Final = PerApp(lambda app: Slots())
 
 
 def wants_stream() -> bool:
@@ -110,8 +105,8 @@ def respond(execution_id: str, asker: Identity, after: int) -> Response:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(counted_stream())
-        stack.enter_context(slots_of(app).take(current_binding().settings.max_streams))
-        inbox = stack.enter_context(current_news().of(as_uuid(execution_id, "execution")))
+        stack.enter_context(slots.current().take(current_binding().settings.max_streams))
+        inbox = stack.enter_context(news.current().of(as_uuid(execution_id, "execution")))
         stream = Stream(app, as_uuid(execution_id, "execution"), asker, after, inbox)
         answer = Response(stream.frames(), mimetype=MIMETYPE)
         # Proxies must not collect what comes in small pieces.

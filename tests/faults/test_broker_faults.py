@@ -17,6 +17,8 @@ import crews
 from flask_crewexec.celery_app import queue_depths
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import execution
+from services.broker_faults import FAULTS
+from services.broker_faults import stall
 from services.processes import free_port
 from services.processes import wait_until
 from services.redis_process import RedisProcess
@@ -146,26 +148,8 @@ class TestAcceptingWithoutBroker:
         assert len(model.calls) == 1
 
 
-def stop(redis_process):
-    redis_process.stop()
-
-
-def stall(redis_process):
-    redis_process.suspend()
-
-
-def fill(redis_process):
-    with redis_process.client() as client:
-        client.config_set("maxmemory", 1)
-
-
-def make_read_only(redis_process):
-    with redis_process.client() as client:
-        client.replicaof("127.0.0.1", 9)
-
-
 class TestWorker:
-    @pytest.mark.parametrize("fault", [stop, stall, fill, make_read_only])
+    @pytest.mark.parametrize("fault", FAULTS)
     def test_a_run_that_is_under_way_completes_while_the_broker_is_away(
         self, api, model, redis_process, start_worker, fault
     ):

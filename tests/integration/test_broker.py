@@ -12,6 +12,7 @@ import crews
 import host
 from calling import Api
 from flask_crewexec.tasks import execution
+from services.broker_faults import FAULTS
 from services.processes import wait_until
 from services.redis_process import RedisProcess
 from services.redis_servers import chosen_redis
@@ -30,27 +31,6 @@ def redis_process(tmp_path):
     """A server of our own, since we stop it."""
     with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
         yield process
-
-
-def stop(redis_process):
-    redis_process.stop()
-
-
-def stall(redis_process):
-    redis_process.suspend()
-
-
-def fill(redis_process):
-    with redis_process.client() as client:
-        client.config_set("maxmemory", 1)
-
-
-def make_read_only(redis_process):
-    with redis_process.client() as client:
-        client.replicaof("127.0.0.1", 9)
-
-
-FAULTS = [stop, stall, fill, make_read_only]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -1,0 +1,38 @@
+"""One object per application and process; a forked process begins without any."""
+
+from __future__ import annotations
+
+import os
+import threading
+import typing as t
+import weakref
+from collections.abc import Callable
+
+from flask import current_app
+from flask import Flask
+
+T = t.TypeVar("T")
+
+
+class PerApp(t.Generic[T]):
+    """Objects that live as long as their application.
+
+    :param make: makes the object of an application when it is first asked for.
+    """
+
+    def __init__(self, make: Callable[[Flask], T]) -> None:
+        self._make = make
+        self._forget()
+        # Threads and locks do not live on in a forked process.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._known: weakref.WeakKeyDictionary[Flask, T] = weakref.WeakKeyDictionary()
+
+    def current(self) -> T:
+        """Return the object of the current application."""
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        with self._lock:
+            known = self._known.get(app)
+            return self._known.setdefault(app, self._make(app)) if known is None else known
