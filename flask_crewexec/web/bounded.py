@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 import typing as t
-import weakref
 from collections.abc import Callable
 
 from flask import current_app
 from flask import Flask
+
+from ..per_app import PerApp
 
 MOST_AT_ONCE: t.Final = 4
 """How many calls of one kind may be under way, so that those that hang do not pile up."""
@@ -29,9 +30,7 @@ class Bounded:
     """Makes calls of one kind, in the current application context, and waits for them briefly."""
 
     def __init__(self) -> None:
-        self._rooms: weakref.WeakKeyDictionary[Flask, threading.Semaphore] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._rooms = PerApp(lambda app: threading.Semaphore(MOST_AT_ONCE))
 
     def __call__(self, action: Callable[[], R], seconds: float) -> R:
         """Return what *action* returns, or raise what it raises.
@@ -39,7 +38,7 @@ class Bounded:
         :raises TookTooLong: after *seconds*; the call itself may go on.
         """
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        room = self._rooms.setdefault(app, threading.Semaphore(MOST_AT_ONCE))
+        room = self._rooms.current()
         deadline = time.monotonic() + seconds
         if not room.acquire(timeout=seconds):
             raise TookTooLong

@@ -497,11 +497,11 @@ class TestSafety:
         self, pages: Pages, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(*args: object, **options: object) -> None:
-            raise RuntimeError("the secret is 42")
+            raise RuntimeError("the secret is sesame")
 
         monkeypatch.setattr(AsyncExecutionService, "list_executions", fail)
         said = is_problem(pages.get("/executions"), 500, "internal-error")
-        assert "42" not in said
+        assert "sesame" not in said
         number = said.partition("Tell the operator this number: ")[2].split()[0]
         assert number in caplog.text
 

@@ -11,6 +11,8 @@ import crews
 from flask_crewexec.binding import current_binding
 from inprocess import run
 from inprocess import running
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
 from sse import parse
 from sse import ServerEvent
 
@@ -177,6 +179,12 @@ class TestLongPoll:
 
 
 class TestWithoutBroker:
+    @pytest.fixture
+    def redis_process(self, tmp_path):
+        """A server of our own, since we stop it."""
+        with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
+            yield process
+
     def test_events_come_from_the_database(self, app, api, client, model, redis_process):
         id = api.queue(crews.chain("a"))
         frames = open_stream(client, id)

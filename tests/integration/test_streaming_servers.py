@@ -19,6 +19,8 @@ from flask_crewexec.binding import current_binding
 from inprocess import run
 from services.gunicorn import Gunicorn
 from services.processes import wait_until
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
 from sse import parse
 from sse import ServerEvent
 
@@ -163,6 +165,12 @@ def busy_connections() -> int:
 
 
 class TestLostBroker:
+    @pytest.fixture
+    def redis_process(self, tmp_path):
+        """A server of our own, since we stop it."""
+        with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
+            yield process
+
     def test_killing_redis_delays_events_but_loses_none(
         self, start_server, api, model, redis_process
     ):
