@@ -74,6 +74,14 @@ class Site(t.NamedTuple):
         answer = httpx.post(f"{self.url}/crewexec/graphs", json=document, **options)
         assert answer.status_code == 201, answer.text
 
+    def open_streams(self) -> float:
+        """Return how many streams of events the web server has open."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self.url}/crewexec/metrics"
+        found = httpx.get(url, headers=headers, trust_env=False, timeout=20).text
+        (line,) = (line for line in found.splitlines() if line.startswith("crewexec_open_streams "))
+        return float(line.split()[1])
+
 
 @pytest.fixture(scope="module")
 def _installed() -> None:
@@ -209,6 +217,7 @@ class TestWatching:
         browser.wait_for(node(0, "running"))
         browser.wait_for("#summary", "running")
         assert browser.find(node(3, "pending"))
+        wait_until(lambda: site.open_streams() == 1, what="the page to listen")
         browser.take_pictures("running-first")
         first.set()
         browser.wait_for(node(0, "completed"))

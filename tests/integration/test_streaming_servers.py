@@ -29,6 +29,7 @@ pytestmark = pytest.mark.integration
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 HEADERS = {"X-User": "ada", "Accept": "text/event-stream"}
 THREADS = ("--worker-class=gthread", "--threads=4")
+OPTIONS = {"timeout": 60, "trust_env": False}
 GEVENT = ("--worker-class=gevent", "--worker-connections=400")
 
 StartServer = Callable[..., Gunicorn]
@@ -87,7 +88,9 @@ async def read_all(
 ) -> list[list[ServerEvent]]:
     """Read a stream for each id to its end, all at once."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(headers=HEADERS, timeout=180, limits=limits) as client:
+    async with httpx.AsyncClient(
+        headers=HEADERS, timeout=180, limits=limits, trust_env=False
+    ) as client:
         return await asyncio.gather(*(read(client, url_of(server, id), opened) for id in ids))
 
 
@@ -113,7 +116,7 @@ class TestClientThatComesAndGoes:
         runner = in_context(lambda: run(id))
         while not seen or seen[-1].type != "end":
             headers = {**HEADERS, "Last-Event-ID": str(numbers(seen)[-1])} if seen else HEADERS
-            with httpx.stream("GET", url_of(server, id), headers=headers, timeout=30) as answer:
+            with httpx.stream("GET", url_of(server, id), headers=headers, **OPTIONS) as answer:
                 for event in parse(answer.iter_lines()):
                     seen.append(event)
                     if event.type == "end" or run_of_dice.random() < 0.4:
@@ -150,7 +153,7 @@ class TestClientsThatGoAway:
 
 
 def open_stream(stack: contextlib.ExitStack, url: str) -> int:
-    answer = stack.enter_context(httpx.stream("GET", url, headers=HEADERS, timeout=30))
+    answer = stack.enter_context(httpx.stream("GET", url, headers=HEADERS, **OPTIONS))
     return answer.status_code
 
 
@@ -176,7 +179,7 @@ class TestLostBroker:
     ):
         server = start_server(*THREADS)
         id = api.queue(crews.chain("a"))
-        with httpx.stream("GET", url_of(server, id), headers=HEADERS, timeout=60) as answer:
+        with httpx.stream("GET", url_of(server, id), headers=HEADERS, **OPTIONS) as answer:
             events = parse(answer.iter_lines())
             seen = [next(events)]
             redis_process.kill()
