@@ -19,7 +19,10 @@ from celery import current_app
 from celery import signals
 from celery.utils.log import ColorFormatter
 
+from .binding import current_binding
 from .execution_context import execution_var
+from .redaction import Redact
+from .redaction import redactor
 from .request_id import current_request_id
 
 FIELDS: t.Final = ("execution_id", "attempt", "user_id", "request_id")
@@ -71,6 +74,22 @@ class JsonFormatter(logging.Formatter):
         return "\n".join(part for part in (raised, stack) if part)
 
 
+class DiscreetFormatter(logging.Formatter):
+    """What another formatter writes, without the host's secrets.
+
+    :param formatter: the other one.
+    :param redact: removes secrets from a text.
+    """
+
+    def __init__(self, formatter: logging.Formatter, redact: Redact) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(self._formatter.format(record))
+
+
 def connect_logs() -> None:
     """Let workers write which execution each line of their log belongs to."""
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
@@ -79,24 +98,28 @@ def connect_logs() -> None:
 
 def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: object) -> None:
     """Complete the handlers that Celery has made; those of the host are the host's."""
-    chosen = _chosen_format()
+    app = getattr(current_app, "flask_app", None)
+    if app is None or "crewexec" not in app.extensions:
+        return
+    with app.app_context():
+        binding = current_binding()
+        redact = redactor(binding)
     for handler in logger.handlers:
         made = handler.formatter
-        if chosen == "plain" or not isinstance(made, ColorFormatter):
-            continue
-        handler.addFilter(ContextFilter())
-        if chosen == "json":
-            handler.setFormatter(JsonFormatter())
-        else:
-            longer = type(made)(f"{format}%(crewexec)s", datefmt=made.datefmt, use_color=colorize)
-            handler.setFormatter(longer)
+        if isinstance(made, ColorFormatter):
+            handler.addFilter(ContextFilter())
+            chosen = _chosen(binding.settings.log_format, made, format, colorize)
+            handler.setFormatter(DiscreetFormatter(chosen, redact))
 
 
-def _chosen_format() -> str:
-    """Return what the worker's application says; other Celery apps' logs stay as they are."""
-    app = getattr(current_app, "flask_app", None)
-    binding = None if app is None else app.extensions.get("crewexec")
-    return "plain" if binding is None else binding.settings.log_format
+def _chosen(choice: str, made: ColorFormatter, format: str, colorize: bool) -> logging.Formatter:
+    """Return the formatter that the settings say, like the one that Celery *made*."""
+    if choice == "plain":
+        return t.cast(logging.Formatter, made)
+    if choice == "json":
+        return JsonFormatter()
+    longer = type(made)(f"{format}%(crewexec)s", datefmt=made.datefmt, use_color=colorize)
+    return t.cast(logging.Formatter, longer)
 
 
 def _known() -> dict[str, t.Any]:

@@ -20,6 +20,7 @@ from ..events import shorten
 from ..graphs import Graph
 from ..models import Usage
 from ..prices import cost_nanos
+from ..redaction import Redact
 from ..settings import Settings
 from ..states import State
 from .budget import Budget
@@ -30,7 +31,6 @@ from .guards import Guards
 from .guards import RunTakenAway
 from .guards import RunUnrecorded
 from .ledger import Ledger
-from .redaction import Redact
 from .words import Words
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from ..graphs import check_names
 from ..graphs import Graph
 from ..graphs import parse
 from ..queueing import announce
+from ..redaction import redactor
 from ..states import State
 from .budget import Budget
 from .crewai_setup import add_stream_sink
@@ -40,7 +41,6 @@ from .ledger import Ledger
 from .llms import Connections
 from .orders import must_stop
 from .progress import Progress
-from .redaction import redactor
 from .tracing import trace_crew
 from .translate import translate
 from .watch import WatchedRun

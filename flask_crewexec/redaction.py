@@ -1,4 +1,4 @@
-"""Keep the host's secrets out of what runs write down: a tool or a model may have seen them."""
+"""Keep the host's secrets out of rows, news and logs: tools, models and providers may repeat them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from ..binding import Binding
-from ..registry import value_of
+from .binding import Binding
+from .registry import value_of
 
 REDACTED: t.Final = "[secret]"
 LEAST_LENGTH: t.Final = 8
