@@ -1,4 +1,4 @@
-"""Keep the host's secrets out of rows, news and logs: tools, models and providers may repeat them."""
+"""Keep secrets out of rows, news and logs: tools, models and providers may repeat them."""
 
 from __future__ import annotations
 
