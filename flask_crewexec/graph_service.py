@@ -16,6 +16,7 @@ from .binding import Binding
 from .binding import current_binding
 from .errors import NotFound
 from .errors import WrongState
+from .graphs import importers
 from .models import GraphMixin
 from .models import GraphVersionMixin
 from .ownership import Asker
@@ -66,6 +67,30 @@ class GraphService:
             session.flush()
             session.add(version)
         return StoredGraph(graph, version)
+
+    def read_files(
+        self,
+        format: str,
+        files: Mapping[str, str],
+        *,
+        tools: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
+        **options: t.Any,
+    ) -> importers.Imported:
+        """Return the document that *files* stand for and what it leaves out; store nothing.
+
+        :param format: one of ``graphs.importers.FORMATS``.
+        :param files: the texts of the files by name.
+        :param tools: registered names of tools by those in the files.
+        :param models: registered names of models by those in the files.
+        :param options: what ``graphs.importers.Options`` takes.
+        :raises InvalidGraph: with every problem; pointers start with ``/files``.
+        """
+        registry = current_binding().registry
+        names = importers.registered_names(registry, tools or {}, models or {})
+        order = tuple(options.pop("order", ()))
+        chosen = importers.Options(order=order, **options)
+        return importers.import_files(format, files, chosen, names, self.validate)
 
     def get(self, graph_id: Id, asker: Asker = None, *, version: int | None = None) -> StoredGraph:
         """Return a graph with its newest version, or with the one that is asked for.

@@ -6,6 +6,7 @@ import typing as t
 
 from flask import Blueprint
 from flask import url_for
+from flask.typing import ResponseReturnValue
 
 from ..errors import InvalidGraph
 from ..graph_service import GraphService
@@ -13,6 +14,10 @@ from ..graph_service import StoredGraph
 from ..schemas import GraphDocumentSchema
 from ..schemas import GraphPageSchema
 from ..schemas import GraphSchema
+from ..schemas import ImportedGraphSchema
+from ..schemas import ImportPreviewSchema
+from ..schemas import ImportQuerySchema
+from ..schemas import ImportSchema
 from ..schemas import PageQuerySchema
 from ..schemas import ValidationSchema
 from ..schemas import VersionQuerySchema
@@ -82,6 +87,21 @@ def validate_graph(document: t.Any) -> Json:
     return {"valid": True, "problems": [], "inputs": list(graph.inputs)}
 
 
+@documents(ImportedGraphSchema(), 201)
+@documents(ImportPreviewSchema(), 200)
+@accepts(ImportSchema())
+@accepts(ImportQuerySchema(), "query")
+def import_graph(body: Json, query: Json) -> ResponseReturnValue:
+    """Store the graph that files from elsewhere stand for, and say what it leaves out."""
+    imported = _service.read_files(**body)
+    notes = [note._asdict() for note in imported.notes]
+    if query["dry_run"]:
+        return {"document": imported.document, "notes": notes}, 200
+    stored = _service.create(imported.document, current_identity().user_id)
+    location = url_for(".get_graph", graph_id=stored.graph.id)
+    return {**_dump(stored), "notes": notes}, 201, {"Location": location}
+
+
 def _dump(stored: StoredGraph) -> Json:
     version = stored.version
     return {
@@ -98,6 +118,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post("/graphs")(create_graph)
     blueprint.get("/graphs")(list_graphs)
     blueprint.post("/graphs/validate")(validate_graph)
+    blueprint.post("/graphs/import")(import_graph)
     blueprint.get(one)(get_graph)
     blueprint.put(one)(change_graph)
     blueprint.delete(one)(delete_graph)

@@ -1,0 +1,75 @@
+"""CrewAI's classic ``agents.yaml`` and ``tasks.yaml``."""
+
+from __future__ import annotations
+
+from ..wording import listing
+from ..wording import quote
+from .crewai_fields import fields_of
+from .draft import Draft
+from .files import Files
+from .names import Names
+from .parts import Parts
+from .result import Json
+from .result import Options
+from .result import Place
+
+
+def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> None:
+    """Read the two files; what ``crew.py`` says about them comes as *options*."""
+    agents, agents_place = _open("agents", files, draft)
+    tasks, tasks_place = _open("tasks", files, draft)
+    draft.top.update(name=options.name or "crew", process=options.process or "sequential")
+    draft.origins["/nodes"] = tasks_place
+    if agents is None or tasks is None:
+        return
+    parts = Parts(draft, names)
+    if not (parts.fits(agents, agents_place) and parts.fits(tasks, tasks_place)):
+        return
+    for name, value in agents.items():
+        if (definition := parts.members(value, agents_place / name)) is not None:
+            parts.agent(name, fields_of(definition, agents_place / name), agents_place / name)
+    _read_manager(options, parts, draft)
+    for name in _ordered(tasks, options, draft):
+        if (definition := parts.members(tasks[name], tasks_place / name)) is not None:
+            fields = fields_of({"name": name, **definition}, tasks_place / name)
+            parts.task(name, fields, tasks_place / name)
+    parts.check_edges(tasks_place)
+
+
+def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
+    names = [f"{folder}{stem}.{end}" for folder in ("", "config/") for end in ("yaml", "yml")]
+    file = files.find(*names)
+    if file is None:
+        detail = f"There is no file {quote(names[0])}. Add it."
+        draft.refuse(Place(""), "missing-file", detail, breaks=True)
+        return None, Place("")
+    value = files.yaml(file)
+    draft.broken = draft.broken or value is None
+    return value, Place(file)
+
+
+def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:
+    """Return the names of the tasks in the order that is asked for, else in the file's."""
+    if not options.order:
+        return [*tasks]
+    for index, name in enumerate(options.order):
+        if name not in tasks or name in options.order[:index]:
+            detail = f"'order' must name each task once, not {quote(name)}: {listing(tasks)}."
+            draft.refuse(Place("") / "order" / index, "wrong-order", detail, breaks=True)
+    missing = [name for name in tasks if name not in options.order]
+    if missing:
+        detail = f"'order' must name each task once; these are missing: {listing(missing)}."
+        draft.refuse(Place("") / "order", "wrong-order", detail, breaks=True)
+    return [name for name in options.order if name in tasks]
+
+
+def _read_manager(options: Options, parts: Parts, draft: Draft) -> None:
+    if options.manager_agent is not None:
+        place = Place("") / "manager_agent"
+        if options.manager_agent in parts.agents:
+            parts.manage(options.manager_agent, place)
+        else:
+            detail = f"There is no such agent. Those are {listing(parts.agents)}."
+            draft.refuse(place, "unknown-agent", detail, breaks=True)
+    elif options.manager_llm is not None:
+        parts.manage(None, Place("") / "manager_llm", options.manager_llm)

@@ -1,0 +1,158 @@
+"""CrewAI's ``crew.jsonc`` with ``agents/<name>.jsonc``, or with its agents inside."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..wording import kind_of
+from ..wording import quote
+from .crewai_fields import CREW
+from .crewai_fields import Fields
+from .crewai_fields import fields_of
+from .crewai_fields import keep_carried
+from .draft import Draft
+from .files import Files
+from .names import Names
+from .parts import Parts
+from .result import Json
+from .result import Options
+from .result import Place
+
+
+def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> None:
+    """Read a project as ``crewai create crew`` makes it, or a ``CrewDefinition``."""
+    file = files.find("crew.jsonc", "crew.json")
+    if file is None:
+        detail = 'There is no file "crew.jsonc" or "crew.json". Add it.'
+        draft.refuse(Place(""), "missing-file", detail, breaks=True)
+        return
+    definition = files.jsonc(file)
+    if definition is None:
+        draft.broken = True
+        return
+    place = Place(file)
+    kept = keep_carried(fields_of(definition, place), CREW, draft)
+    _Crew(files, draft, names, place, kept).read(options)
+
+
+class _Crew:
+    def __init__(
+        self, files: Files, draft: Draft, names: Names, place: Place, fields: Fields
+    ) -> None:
+        self._files = files
+        self._draft = draft
+        self._parts = Parts(draft, names)
+        self._place = place
+        self._fields = fields
+
+    def read(self, options: Options) -> None:
+        name = self._fields.value("name")
+        process = self._fields.value("process")
+        self._draft.top["name"] = (options.name or "crew") if name is None else name
+        self._draft.top["process"] = "sequential" if process is None else process
+        self._draft.origins["/nodes"] = self._place
+        self._draft.origins[""] = self._place
+        self._read_agents()
+        self._read_manager()
+        self._read_tasks()
+
+    def _read_agents(self) -> None:
+        agents, place = self._fields.get("agents", (None, self._place / "agents"))
+        if isinstance(agents, dict):
+            entries = [(name, value, place / name) for name, value in agents.items()]
+        elif isinstance(agents, list):
+            entries = [self._entry(value, place / index) for index, value in enumerate(agents)]
+        else:
+            detail = f"'agents' must be a list of names, not {kind_of(agents)}."
+            self._draft.refuse(place, "wrong-type", detail, breaks=True)
+            return
+        if self._parts.fits(entries, place):
+            for name, value, at in entries:
+                self._read_agent(name, value, at)
+
+    def _entry(self, value: object, place: Place) -> tuple[object, object, Place]:
+        """Read a list's item: a name, or a definition with its name in one of two ways."""
+        if not isinstance(value, dict):
+            return value, None, place
+        if "name" in value:
+            rest = {key: member for key, member in value.items() if key != "name"}
+            return value["name"], rest, place
+        if len(value) == 1:
+            ((name, definition),) = value.items()
+            return name, definition, place / name
+        return None, value, place
+
+    def _read_agent(self, name: object, value: object, place: Place) -> None:
+        if not isinstance(name, str) or not name:
+            detail = "An agent needs a name: that of its file, or the field 'name'."
+            self._draft.refuse(place, "missing-name", detail, breaks=True)
+            return
+        if name in self._parts.agents:
+            detail = f"The agent {quote(name)} is listed already, so once is enough."
+            self._draft.note(place, "listed-twice", detail)
+            return
+        if value is None:
+            found = self._open(name, place)
+        else:
+            definition = self._parts.members(value, place)
+            found = None if definition is None else (definition, place)
+        if found is not None:
+            self._parts.agent(name, self._with_settings(*found), found[1])
+
+    def _open(self, name: str, place: Place) -> tuple[Json, Place] | None:
+        wanted = (f"agents/{name}.jsonc", f"agents/{name}.json")
+        file = self._files.find(*wanted)
+        if file is None:
+            detail = f"There is no file {quote(wanted[0])}. Add it, or remove this name."
+            self._draft.refuse(place, "missing-file", detail, breaks=True)
+            return None
+        definition = self._files.jsonc(file)
+        self._draft.broken = self._draft.broken or definition is None
+        return None if definition is None else (definition, Place(file))
+
+    def _with_settings(self, definition: Json, place: Place) -> Fields:
+        fields = fields_of(definition, place)
+        settings, at = fields.pop("settings", (None, place))
+        if settings is not None and (members := self._parts.members(settings, at)) is not None:
+            fields.update(fields_of(members, at))
+        return fields
+
+    def _read_manager(self) -> None:
+        agent, place = self._fields.get("manager_agent", (None, self._place))
+        model, model_place = self._fields.get("manager_llm", (None, self._place))
+        if isinstance(agent, dict) and "python" in agent:
+            detail = "A manager in code is refused. Name an agent's file instead."
+            self._draft.refuse(place, "code-reference", detail, breaks=True)
+        elif self._draft.top["process"] == "sequential":
+            self._note_managers(
+                {"manager_agent": (agent, place), "manager_llm": (model, model_place)}
+            )
+        elif agent is not None:
+            self._add_manager(agent, place)
+        elif model is not None:
+            self._parts.manage(None, model_place, model)
+
+    def _note_managers(self, managers: dict[str, tuple[t.Any, Place]]) -> None:
+        for name, (value, place) in managers.items():
+            if value is not None:
+                detail = f"The process is sequential, so {quote(name)} is left out."
+                self._draft.note(place, "not-carried", detail)
+
+    def _add_manager(self, name: object, place: Place) -> None:
+        if not isinstance(name, str) or name not in self._parts.agents:
+            self._read_agent(name, None, place)
+        if isinstance(name, str) and name in self._parts.agents:
+            self._parts.manage(name, place)
+
+    def _read_tasks(self) -> None:
+        tasks, place = self._fields.get("tasks", (None, self._place / "tasks"))
+        if not isinstance(tasks, list):
+            detail = f"'tasks' must be a list of tasks, not {kind_of(tasks)}."
+            self._draft.refuse(place, "wrong-type", detail, breaks=True)
+        elif self._parts.fits(tasks, place):
+            for index, value in enumerate(tasks):
+                definition = self._parts.members(value, place / index)
+                if definition is not None:
+                    fields = fields_of(definition, place / index)
+                    self._parts.task(f"task_{index + 1}", fields, place / index)
+            self._parts.check_edges(place)

@@ -1,0 +1,85 @@
+"""One call for every format."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from ...errors import InvalidGraph
+from ...errors import MAX_PROBLEMS
+from ...errors import Problem
+from ..document import Graph
+from ..validation import parse
+from ..wording import listing
+from ..wording import quote
+from .classic import read_classic
+from .crewai import read_crewai
+from .draft import Draft
+from .files import Files
+from .files import find_file_problems
+from .flow import read_flow
+from .names import Names
+from .result import Imported
+from .result import Options
+from .result import Place
+
+_READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] = {
+    "crewai": read_crewai,
+    "crewai-yaml": read_classic,
+    "reactflow": read_flow,
+}
+FORMATS: t.Final = tuple(_READERS)
+_NO_OPTIONS: t.Final = Options()
+_SAME_NAMES: t.Final = Names()
+
+
+def import_files(
+    format: str,
+    files: Mapping[str, str],
+    options: Options = _NO_OPTIONS,
+    names: Names = _SAME_NAMES,
+    check: Callable[[object], Graph] = parse,
+) -> Imported:
+    """Return the graph document that *files* stand for, and what could not be carried over.
+
+    Nothing is read from the disk, imported or asked for over the network.
+
+    :param format: one of :data:`FORMATS`.
+    :param files: the texts of the files by name, such as ``agents/writer.jsonc``.
+    :param check: raises :class:`InvalidGraph` for a document that cannot be used.
+    :raises InvalidGraph: with every problem, as pointers into ``{"files": {…}}``.
+    """
+    if format not in _READERS:
+        detail = f"There is no format {quote(format)}. There are {listing(FORMATS)}."
+        raise _refusal([Problem("/format", "unknown-format", detail)])
+    if wrong := find_file_problems(files):
+        raise _refusal(wrong)
+    draft = Draft({}, Place(""))
+    opened = Files(files, draft.problems)
+    _READERS[format](opened, options, names, draft)
+    _note_unread(opened, draft)
+    problems = draft.problems + ([] if draft.broken else _find_problems(draft, check))
+    if problems:
+        raise _refusal(problems)
+    return Imported(draft.document, tuple(draft.notes))
+
+
+def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Problem]:
+    try:
+        check(draft.document)
+    except InvalidGraph as error:
+        return [draft.located(problem) for problem in error.problems]
+    return []
+
+
+def _note_unread(files: Files, draft: Draft) -> None:
+    for name in files.unread():
+        draft.note(Place(name), "unused-file", "Nothing refers to this file, so it is left out.")
+
+
+def _refusal(problems: list[Problem]) -> InvalidGraph:
+    count = len(problems)
+    more = f"more than {MAX_PROBLEMS} problems" if count > MAX_PROBLEMS else f"{count} problems"
+    words = "1 problem" if count == 1 else more
+    return InvalidGraph(f"The files have {words}: {problems[0].detail}", problems)

@@ -1,0 +1,139 @@
+"""Crews from elsewhere over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from inprocess import run
+
+pytestmark = pytest.mark.integration
+
+WRITER = """{
+  // What `crewai create crew` writes has comments
+  "role": "Writer", "goal": "Write about {topic}", "backstory": "Writes.",
+  "llm": "openai/gpt-4o",
+  "tools": ["CountWords"],
+  "settings": {"verbose": false, "allow_delegation": false,}
+}"""
+CREW = """{
+  "name": "Page", "agents": ["writer"], "process": "sequential", "memory": true,
+  "tasks": [
+    {"name": "facts", "description": "Tell facts about {topic}", "expected_output": "A list",
+     "agent": "writer"},
+    {"name": "title", "description": "Find a title", "expected_output": "A line",
+     "agent": "writer", "context": ["facts"]}, // the last one
+  ],
+}"""
+FILES = {"crew.jsonc": CREW, "agents/writer.jsonc": WRITER}
+AGENTS_YAML = "ann:\n  role: >\n    {topic} Expert\n  goal: Help\n  backstory: Old\n"
+TASKS_YAML = "do:\n  description: Tell about {topic}\n  expected_output: Text\n  agent: ann\n"
+
+
+def send(api, query="", format="crewai", files=FILES, **more):
+    body = {"format": format, "files": files, **more}
+    return api("POST", f"/graphs/import{query}", json=body)
+
+
+def queue(api, answer, **inputs):
+    assert answer.status_code == 201, answer.json
+    order = {"graph_id": answer.json["id"], "inputs": inputs}
+    return api("POST", "/executions", json=order).json["id"]
+
+
+class TestRunning:
+    def test_a_crew_of_crewai_runs_to_its_end(self, api, model):
+        model.on("Tell facts about tea", "Tea is a plant.")
+        model.on("Find a title", "All about tea")
+        id = queue(api, send(api), topic="tea")
+        assert run(id) == "completed"
+        status = api.status(id)
+        assert status["result"]["raw"] == "All about tea"
+        assert [step["name"] for step in status["steps"]] == ["facts", "title"]
+        (_, second) = model.calls
+        assert "Tea is a plant." in second.prompt
+
+    def test_a_classic_crew_runs_to_its_end(self, api, model):
+        model.on("Tell about tea", "Tea is a plant.")
+        files = {"agents.yaml": AGENTS_YAML, "tasks.yaml": TASKS_YAML}
+        id = queue(api, send(api, format="crewai-yaml", files=files), topic="tea")
+        assert run(id) == "completed"
+        status = api.status(id)
+        assert status["result"]["raw"] == "Tea is a plant."
+        assert status["steps"][0]["agent"] == "tea Expert"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+class TestImporting:
+    def test_answers_with_the_stored_graph_and_what_is_left_out(self, api):
+        answer = send(api)
+        assert answer.status_code == 201
+        assert answer.headers["Location"].endswith(f"/graphs/{answer.json['id']}")
+        stored = api("GET", f"/graphs/{answer.json['id']}").json
+        notes = answer.json["notes"]
+        assert answer.json == {**stored, "notes": notes}
+        assert [(note["file"], note["pointer"], note["code"]) for note in notes] == [
+            ("crew.jsonc", "/memory", "not-carried"),
+            ("agents/writer.jsonc", "/llm", "model-replaced"),
+        ]
+        tools = [node for node in stored["document"]["nodes"] if node["type"] == "tool"]
+        assert [tool["data"]["name"] for tool in tools] == ["count_words"]
+
+    def test_a_dry_run_stores_nothing(self, api):
+        answer = send(api, "?dry_run=true")
+        assert answer.status_code == 200
+        assert answer.json.keys() == {"document", "notes"}
+        assert api("GET", "/graphs").json["graphs"] == []
+        assert send(api).json["document"] == answer.json["document"]
+
+    def test_names_can_be_mapped(self, api):
+        answer = send(api, models={"openai/gpt-4o": "streaming"}, tools={"CountWords": "say"})
+        names = [node["data"].get("name") for node in answer.json["document"]["nodes"]]
+        assert {"streaming", "say"} <= {*names}
+        assert [note["code"] for note in answer.json["notes"]] == ["not-carried"]
+
+    def test_a_registered_model_is_found_by_what_its_provider_calls_it(self, api):
+        files = {**FILES, "agents/writer.jsonc": WRITER.replace("gpt-4o", "gpt-4o-mini")}
+        nodes = send(api, files=files).json["document"]["nodes"]
+        assert [node["data"] for node in nodes if node["type"] == "llm"] == [{"name": "default"}]
+
+    def test_tools_must_be_registered(self, api):
+        files = {**FILES, "agents/writer.jsonc": WRITER.replace("CountWords", "SerperDevTool")}
+        answer = send(api, files=files)
+        assert answer.status_code == 422
+        (error,) = answer.json["errors"]
+        assert error["pointer"] == "/files/agents~1writer.jsonc/tools/0"
+        assert error["code"] == "unknown-tool"
+        assert '"count_words"' in error["detail"]
+
+    def test_what_could_do_harm_is_refused_and_nothing_is_stored(self, api):
+        files = {**FILES, "agents/writer.jsonc": WRITER.replace('"CountWords"', '"custom:x"')}
+        answer = send(api, files=files)
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid-graph")
+        assert [error["code"] for error in answer.json["errors"]] == ["code-reference"]
+        assert api("GET", "/graphs").json["graphs"] == []
+
+    @pytest.mark.parametrize(
+        ("more", "pointer"),
+        [
+            ({"format": "pickle"}, "/format"),
+            ({"files": "crew.jsonc"}, "/files"),
+            ({"files": {}}, "/files"),
+            ({"files": {"crew.jsonc": 5}}, "/files/crew.jsonc"),
+            ({"path": "/etc"}, "/path"),
+            ({"order": "a"}, "/order"),
+            ({"tools": {"a": 5}}, "/tools/a/value"),
+            ({"process": "x"}, "/process"),
+        ],
+    )
+    def test_requests_that_are_refused(self, api, more, pointer):
+        answer = send(api, **more)
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
+
+    def test_a_stranger_does_not_see_it(self, api, stranger):
+        id = send(api).json["id"]
+        assert stranger("GET", f"/graphs/{id}").status_code == 404
+
+    def test_nobody_is_refused(self, client):
+        answer = client.post("/crewexec/graphs/import", json={"format": "crewai", "files": FILES})
+        assert answer.status_code == 401
