@@ -19,6 +19,7 @@ from .retention import last_to_go
 from .retention import purge
 from .tasks import HANDLERS
 from .terminal import executions
+from .terminal.graphs import graphs
 
 _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
     "with_appcontext": False,  # children of a worker must not inherit one
@@ -30,7 +31,7 @@ _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
 def command_group() -> AppGroup:
     """Return a new ``crewexec`` group; every application has its own."""
     group = AppGroup("crewexec", help="Run crews and look after them.")
-    for command in (worker, beat, invoke, prune, *executions.COMMANDS):
+    for command in (worker, beat, invoke, prune, graphs, *executions.COMMANDS):
         group.add_command(command)
     return group
 

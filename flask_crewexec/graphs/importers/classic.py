@@ -27,7 +27,8 @@ def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> 
         return
     for name, value in agents.items():
         if (definition := parts.members(value, agents_place / name)) is not None:
-            parts.agent(name, fields_of(definition, agents_place / name), agents_place / name)
+            fields = fields_of(_trimmed(definition), agents_place / name)
+            parts.agent(name, fields, agents_place / name)
     _read_manager(options, parts, draft)
     for name in _ordered(tasks, options, draft):
         if (definition := parts.members(tasks[name], tasks_place / name)) is not None:
@@ -46,6 +47,12 @@ def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
     value = files.yaml(file)
     draft.broken = draft.broken or value is None
     return value, Place(file)
+
+
+def _trimmed(agent: Json) -> Json:
+    """Drop the line break with which a folded text ends: a role is one line."""
+    role = agent.get("role")
+    return {**agent, "role": role.strip()} if isinstance(role, str) else agent
 
 
 def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:

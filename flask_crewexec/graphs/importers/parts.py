@@ -59,7 +59,6 @@ class Parts:
         given = {key: found for key, found in kept.items() if key not in ("llm", "tools")}
         data = {key: value for key, (value, _) in given.items() if value is not None}
         data.setdefault("max_iter", MAX_ITER)
-        _trim(data, "role")
         places = {key: at for key, (_, at) in given.items()}
         id = self._draft.node(name, "agent", data, place, places)
         self.agents[name] = id
@@ -221,9 +220,3 @@ class Parts:
     def _wrong_type(self, place: Place, wanted: str, value: object) -> None:
         detail = f"This must be {wanted}, not {kind_of(value)}."
         self._draft.refuse(place, "wrong-type", detail, breaks=True)
-
-
-def _trim(data: Json, name: str) -> None:
-    """Drop the line break with which a folded text of YAML ends."""
-    if isinstance(data.get(name), str):
-        data[name] = data[name].strip()

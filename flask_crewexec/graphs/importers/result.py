@@ -33,11 +33,12 @@ class Place(t.NamedTuple):
 
 
 class Note(t.NamedTuple):
-    """Something that was in the files and is not in the graph."""
+    """Something that is not in the graph, or after an export not in the files."""
 
     file: str
+    """The file that it was in; empty for the graph document."""
     pointer: str
-    """Where in the file, as a JSON pointer."""
+    """Where, as a JSON pointer."""
     code: str
     """What kind: a stable word in kebab-case."""
     detail: str

@@ -1,0 +1,152 @@
+"""``flask crewexec graphs import`` and ``export``."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+
+import crews
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+AGENT = {"role": "Writer", "goal": "Write", "backstory": "", "llm": "openai/o9", "cache": False}
+TASK = {"description": "Tell about {topic}", "expected_output": "Text", "agent": "writer"}
+CREW = {"name": "Page", "agents": ["writer"], "tasks": [{"name": "tell", **TASK}]}
+
+
+@pytest.fixture
+def command(app):
+    """Run a command of the group ``graphs`` and return its result."""
+    runner = app.test_cli_runner()
+    return lambda *words: runner.invoke(args=["crewexec", "graphs", *map(str, words)])
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The folder of a CrewAI project."""
+    folder = tmp_path / "project"
+    (folder / "agents").mkdir(parents=True)
+    (folder / "tools").mkdir()
+    (folder / "tools/x.py").write_text("raise SystemExit")
+    (folder / "crew.jsonc").write_text(json.dumps(CREW) + "// the end")
+    (folder / "agents/writer.jsonc").write_text(json.dumps(AGENT))
+    return folder
+
+
+class TestImporting:
+    def test_stores_the_graph_for_its_user(self, command, project, api, stranger):
+        result = command("import", project, "--user", api.user)
+        assert result.exit_code == 0, result.output
+        id = result.stdout.removeprefix("Stored as graph ").rstrip().rstrip(".")
+        document = api("GET", f"/graphs/{id}").json["document"]
+        assert [node["id"] for node in document["nodes"]] == ["writer", "tell"]
+        assert stranger("GET", f"/graphs/{id}").status_code == 404
+
+    def test_tells_what_is_left_out(self, command, project):
+        lines = command("import", project, "--user", "ada").stderr.splitlines()
+        assert [line.partition(": ")[0] for line in lines] == [
+            "agents/writer.jsonc/cache",
+            "agents/writer.jsonc/llm",
+        ]
+
+    @pytest.mark.parametrize("words", ["x", "=x", "x="])
+    def test_a_mapping_has_two_sides(self, command, project, words):
+        result = command("import", project, "--user", "ada", "--tool", words)
+        assert result.exit_code == 2
+
+    def test_names_can_be_mapped(self, command, project):
+        words = ("--user", "ada", "--dry-run", "--model", "openai/o9=streaming")
+        nodes = json.loads(command("import", project, *words).stdout)["nodes"]
+        assert {"name": "streaming"} in [node["data"] for node in nodes]
+
+    def test_a_dry_run_stores_nothing(self, command, project, api):
+        result = command("import", project / "crew.jsonc", "--user", api.user, "--dry-run")
+        assert json.loads(result.stdout)["name"] == "Page"
+        assert api("GET", "/graphs").json["graphs"] == []
+
+    def test_classic_files_with_their_options(self, command, tmp_path):
+        ann = {"role": "Ann", "goal": "Help"}
+        tasks = {name: {**TASK, "agent": "ann"} for name in ("first", "second")}
+        (tmp_path / "agents.yaml").write_text(json.dumps({"ann": ann, "bob": {**ann, "role": "B"}}))
+        (tmp_path / "tasks.yaml").write_text(json.dumps(tasks))
+        words = ["--format", "crewai-yaml", "--user", "ada", "--dry-run", "--name", "Classic"]
+        words += ["--process", "hierarchical", "--manager-agent", "bob"]
+        result = command("import", tmp_path, *words, "--order", "second", "--order", "first")
+        document = json.loads(result.stdout)
+        assert (document["name"], document["process"]) == ("Classic", "hierarchical")
+        assert [node["id"] for node in document["nodes"]] == ["ann", "bob", "second", "first"]
+
+    def test_one_file_of_react_flow(self, command, tmp_path):
+        (tmp_path / "flow.json").write_text(json.dumps(crews.ONE_TASK))
+        words = ("--format", "reactflow", "--user", "ada", "--dry-run")
+        result = command("import", tmp_path / "flow.json", *words)
+        assert json.loads(result.stdout) == crews.ONE_TASK
+        assert command("import", tmp_path, *words).exit_code == 1
+
+    def test_every_problem_is_told_with_its_place(self, command, project):
+        bad = {**AGENT, "goal": "", "mcps": ["x\x1b[2J"]}
+        (project / "agents/writer.jsonc").write_text(json.dumps(bad))
+        result = command("import", project, "--user", "ada")
+        assert result.exit_code == 1
+        _, *lines = result.stderr.splitlines()
+        assert [line.partition(": ")[0] for line in lines] == [
+            "/files/agents~1writer.jsonc/mcps",
+            "/files/agents~1writer.jsonc/goal",
+        ]
+
+    @pytest.mark.parametrize("text", [b"\xff\xfe", b" " * 4_000_001])
+    def test_files_that_cannot_be_read(self, command, project, text):
+        (project / "agents/writer.jsonc").write_bytes(text)
+        result = command("import", project, "--user", "ada")
+        assert result.exit_code == 1
+        assert "writer.jsonc" in result.stderr
+
+    def test_a_folder_without_a_crew(self, command, tmp_path):
+        result = command("import", tmp_path, "--user", "ada")
+        assert result.exit_code == 1
+        assert "crew.jsonc" in result.stderr
+
+
+class TestExporting:
+    def test_comes_back_as_it_was(self, command, api, tmp_path):
+        id = api.graph(crews.chain("a", "b", tools=("say",), model="streaming"))
+        result = command("export", id, "--to", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+        assert len(result.stdout.splitlines()) == 2
+        returned = command("import", tmp_path / "out", "--user", "ada", "--dry-run")
+        assert returned.stderr == ""
+        document = json.loads(returned.stdout)
+        (agent,) = [node for node in document["nodes"] if node["type"] == "agent"]
+        assert agent["data"]["role"] == "Writer"
+
+    def test_crewai_takes_it(self, command, api, tmp_path):
+        import_module("flask_crewexec.runtime.crewai_setup")  # before CrewAI, to keep it quiet
+        id = api.graph(crews.chain("a", "b", model="streaming"))
+        command("export", id, "--to", tmp_path)
+        loader = import_module("crewai.project.json_loader")
+        project = loader.validate_crew_project(tmp_path / "crew.jsonc")
+        assert project.agent_names == ["writer"]
+        assert [task["context"] for task in project.task_definitions] == [[], ["a"]]
+
+    def test_overwrites_nothing(self, command, api, tmp_path):
+        (tmp_path / "crew.jsonc").write_text("mine")
+        result = command("export", api.graph(crews.ONE_TASK), "--to", tmp_path)
+        assert result.exit_code == 1
+        assert (tmp_path / "crew.jsonc").read_text() == "mine"
+        assert not (tmp_path / "agents").exists()
+
+    def test_another_version(self, command, api, tmp_path):
+        id = api.graph(crews.ONE_TASK)
+        api("PUT", f"/graphs/{id}", json={**crews.ONE_TASK, "name": "changed"})
+        command("export", id, "--to", tmp_path, "--version", 1)
+        assert json.loads((tmp_path / "crew.jsonc").read_text())["name"] == "test crew"
+
+    def test_a_graph_that_is_not_there(self, command, tmp_path):
+        result = command("export", "nothing", "--to", tmp_path)
+        assert result.exit_code == 1
+        assert "There is no graph" in result.stderr

@@ -1,0 +1,113 @@
+"""Graphs as CrewAI's files, and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from foreign_crews import files_of
+from foreign_crews import meaning
+from foreign_crews import names_in
+from graph_documents import agent
+from graph_documents import document
+from graph_documents import hierarchical
+from graph_documents import llm
+from graph_documents import sequential
+from graph_documents import task
+from graph_documents import tool
+
+from flask_crewexec.errors import InvalidGraph
+from flask_crewexec.graphs.exporters import export_crewai
+from flask_crewexec.graphs.importers import import_files
+from flask_crewexec.graphs.importers import Options
+
+MANAGED = Options(process="hierarchical", manager_agent="boss")
+
+
+def back(exported):
+    found = import_files("crewai", exported.files)
+    assert found.notes == ()
+    return found.document
+
+
+def cases():
+    for folder, format in (("crewai", "crewai"), ("classic", "crewai-yaml"), ("flow", "reactflow")):
+        for crew in names_in(folder):
+            options = MANAGED if crew == "managed" and folder == "classic" else Options()
+            yield pytest.param(format, f"{folder}/{crew}", options, id=f"{folder}-{crew}")
+
+
+class TestThereAndBack:
+    @pytest.mark.parametrize(("format", "crew", "options"), [*cases()])
+    def test_crews_of_every_format(self, format, crew, options):
+        original = import_files(format, files_of(crew), options).document
+        exported = export_crewai(original)
+        returned = back(exported)
+        assert meaning(returned) == meaning(original)
+        assert export_crewai(returned).files == exported.files
+
+    def test_everything_that_an_agent_and_a_task_can_say(self):
+        said = {"backstory": "Old\n", "allow_delegation": True, "max_iter": 3}
+        nodes = [
+            agent("a:b", role=" Rôle  {x} ", **said),
+            agent("A_b"),
+            task("t1", name="Name the {thing} / «ü»", description='"quoted" // no comment'),
+            task("t2", expected_output="/* text */ ,}"),
+            task("A_b.", name="A_b"),
+            tool("s", "search"),
+            tool("c", "count"),
+            llm("m", "small", temperature=0, max_tokens=5),
+            llm("n", "large"),
+        ]
+        edges = ["a:b t1", "A_b t2", "A_b A_b.", "t1 t2", "t2 A_b.", "t1 A_b.", "s a:b", "c a:b"]
+        original = document(nodes, *edges, "s t2", "m a:b", "n A_b")
+        exported = export_crewai(original)
+        assert sorted(exported.files) == ["agents/A_b_2.jsonc", "agents/a_b.jsonc", "crew.jsonc"]
+        assert meaning(back(exported)) == meaning(original)
+
+    def test_a_manager_with_a_model_of_its_own(self):
+        original = hierarchical()
+        original["nodes"].append(llm("m", temperature=1.5))
+        original["edges"].append({"source": "m", "target": "boss"})
+        assert meaning(back(export_crewai(original))) == meaning(original)
+
+    def test_ids_stay_where_no_names_hide_them(self):
+        ids = [node["id"] for node in back(export_crewai(sequential()))["nodes"]]
+        assert ids == ["writer", "write"]
+
+    def test_a_task_that_reads_nothing_goes_on_reading_nothing(self):
+        nodes = [agent("a"), task("b"), task("c")]
+        exported = export_crewai(document(nodes, "a b", "a c"))
+        tasks = json.loads(exported.files["crew.jsonc"])["tasks"]
+        assert [told["context"] for told in tasks] == [[], []]
+
+
+class TestNotes:
+    def notes(self, document):
+        return [(note.pointer, note.code) for note in export_crewai(document).notes]
+
+    def test_of_names_that_only_the_host_knows(self):
+        nodes = [agent("a"), agent("b"), task("t"), task("u"), tool("s"), llm("m")]
+        assert self.notes(document(nodes, "a t", "b u", "s a", "m a")) == [
+            ("/nodes/4/data/name", "registered-name"),
+            ("/nodes/5/data/name", "registered-name"),
+            ("/nodes/1", "registered-name"),
+        ]
+
+    def test_of_descriptions_and_drawings(self):
+        drawn = sequential()
+        drawn["nodes"][0]["position"] = {"x": 0, "y": 0}
+        drawn["description"] = "What it is for"
+        assert self.notes(drawn)[:2] == [("/description", "not-carried"), ("/nodes", "not-carried")]
+
+
+class TestRefusals:
+    def test_a_document_with_problems(self):
+        with pytest.raises(InvalidGraph):
+            export_crewai(document([]))
+
+    def test_a_tool_that_crewai_would_import(self):
+        original = document([agent("a"), task("t"), tool("s", "os:system")], "a t", "s a")
+        with pytest.raises(InvalidGraph) as caught:
+            export_crewai(original)
+        assert caught.value.problems[0][:2] == ("/nodes/2/data/name", "code-reference")
