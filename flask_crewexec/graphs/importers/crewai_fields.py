@@ -40,7 +40,7 @@ _SECRET: t.Final = Refusal("secret", "Keys belong to the host. Remove it, and na
 _COMMAND: t.Final = Refusal(
     "mcp-server", "The host registers tools, also those of MCP servers. Remove it, and name a tool."
 )
-_KNOWLEDGE: t.Final = Refusal(
+KNOWLEDGE: t.Final = Refusal(
     "knowledge",
     "A graph has no knowledge files. Remove it, and let a registered tool look things up.",
 )
@@ -67,9 +67,9 @@ _ANYWHERE: t.Final[Mapping[str, Refusal]] = {
 _BOTH: t.Final[Mapping[str, Refusal]] = {
     "checkpoint": _FILE,
     "config": _HIDDEN,
-    "knowledge": _KNOWLEDGE,
-    "knowledge_sources": _KNOWLEDGE,
-    "knowledge_storage": _KNOWLEDGE,
+    "knowledge": KNOWLEDGE,
+    "knowledge_sources": KNOWLEDGE,
+    "knowledge_storage": KNOWLEDGE,
     "skills": _FILE,
     "step_callback": _CODE,
 }
@@ -186,6 +186,13 @@ MODEL: t.Final = Kind(
     frozenset({"model", "provider", "temperature", "max_tokens"}),
     {},
     {},
+)
+
+TOOL: t.Final = Kind(
+    "a tool",
+    frozenset({"name", "tool_id", "description"}),
+    {},
+    {"parameters": Omission({}, "The host says how its tools are set up.")},
 )
 
 

@@ -23,11 +23,13 @@ from .names import Names
 from .result import Imported
 from .result import Options
 from .result import Place
+from .studio import read_studio
 
 _READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] = {
     "crewai": read_crewai,
     "crewai-yaml": read_classic,
     "reactflow": read_flow,
+    "crewai-studio": read_studio,
 }
 FORMATS: t.Final = tuple(_READERS)
 _NO_OPTIONS: t.Final = Options()

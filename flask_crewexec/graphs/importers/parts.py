@@ -138,10 +138,13 @@ class Parts:
             return value, Fields()
         if (members := self.members(value, place)) is None:
             return None
-        kept = keep_carried(fields_of(members, place), MODEL, self._draft)
+        fields = members if isinstance(members, Fields) else fields_of(members, place)
+        kept = keep_carried(fields, MODEL, self._draft)
         model, provider = kept.value("model"), kept.value("provider")
         if not isinstance(model, str):
-            self._wrong_type(place / "model", "the name of a model", model)
+            self._wrong_type(
+                kept.get("model", (None, place / "model"))[1], "the name of a model", model
+            )
             return None
         if isinstance(provider, str) and provider and "/" not in model:
             model = f"{provider}/{model}"

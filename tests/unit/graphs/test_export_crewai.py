@@ -31,7 +31,9 @@ def back(exported):
 
 
 def cases():
-    for folder, format in (("crewai", "crewai"), ("classic", "crewai-yaml"), ("flow", "reactflow")):
+    folders = {"crewai": "crewai", "classic": "crewai-yaml", "flow": "reactflow"}
+    folders["studio"] = "crewai-studio"
+    for folder, format in folders.items():
         for crew in names_in(folder):
             options = MANAGED if crew == "managed" and folder == "classic" else Options()
             yield pytest.param(format, f"{folder}/{crew}", options, id=f"{folder}-{crew}")

@@ -15,6 +15,7 @@ from foreign_crews import small
 
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs.importers import FORMATS
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
 
@@ -189,8 +190,10 @@ def test_nothing_is_imported_of_crewai():
 
 def test_no_text_raises_anything_but_problems():
     texts = ["", "\x00", "{", "null", "- a", "a: b: c", '"', "\ud800", "{}", "%YAML 9", "\ufeff{}"]
-    for format in ("crewai", "crewai-yaml", "reactflow"):
+    for format in FORMATS:
         for text in texts:
             files = {"crew.jsonc": text, "agents.yaml": text, "tasks.yaml": text}
-            files = {"x": text} if format == "reactflow" else files
+            files = (
+                files if format.startswith("crewai") and format != "crewai-studio" else {"x": text}
+            )
             assert problems_of(format, files)
