@@ -19,6 +19,7 @@ from .draft import Draft
 from .files import Files
 from .files import find_file_problems
 from .flow import read_flow
+from .langflow import read_langflow
 from .names import Names
 from .result import Imported
 from .result import Options
@@ -30,6 +31,7 @@ _READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] 
     "crewai-yaml": read_classic,
     "reactflow": read_flow,
     "crewai-studio": read_studio,
+    "langflow": read_langflow,
 }
 FORMATS: t.Final = tuple(_READERS)
 _NO_OPTIONS: t.Final = Options()

@@ -160,11 +160,12 @@ class Parts:
             return
         used: set[str] = set()
         for index, tool in enumerate(tools):
-            name = self._tool_name(tool, place / index)
+            said, at = tool if isinstance(tool, tuple) else (tool, place / index)
+            name = self._tool_name(said, at)
             if name is not None and name not in used:
                 used.add(name)
-                node = self._node("tool", {"name": name}, place / index, {"name": place / index})
-                self._draft.edge(node, target, place / index)
+                node = self._node("tool", {"name": name}, at, {"name": at})
+                self._draft.edge(node, target, at)
 
     def _tool_name(self, tool: object, place: Place) -> str | None:
         if not isinstance(tool, str):

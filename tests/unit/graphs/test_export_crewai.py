@@ -32,7 +32,7 @@ def back(exported):
 
 def cases():
     folders = {"crewai": "crewai", "classic": "crewai-yaml", "flow": "reactflow"}
-    folders["studio"] = "crewai-studio"
+    folders.update(studio="crewai-studio", langflow="langflow")
     for folder, format in folders.items():
         for crew in names_in(folder):
             options = MANAGED if crew == "managed" and folder == "classic" else Options()
