@@ -9,7 +9,8 @@
     ├── InvalidPriority        a priority outside 1..10
     ├── InvalidRequest         any other value that cannot be used
     ├── NotFound               no such graph or execution, or somebody else's
-    ├── WrongState             the execution's state does not allow it
+    ├── WrongState             the state of an execution or graph does not allow it
+    ├── PreconditionFailed     the graph is no longer as ``If-Match`` says
     ├── KeyReused              an idempotency key that belongs to a different order
     ├── KeyInUse               an idempotency key whose first order is under way
     ├── BrokerUnavailable      the message could not be sent
@@ -108,11 +109,19 @@ class NotFound(CrewExecError):
 
 
 class WrongState(CrewExecError):
-    """The execution is in a state that does not allow this."""
+    """The execution or graph is in a state that does not allow this."""
 
     code = "wrong-state"
     status = 409
-    title = "The execution's state does not allow this"
+    title = "The state does not allow this"
+
+
+class PreconditionFailed(CrewExecError):
+    """The graph is no longer as it was when the caller read it."""
+
+    code = "precondition-failed"
+    status = 412
+    title = "The graph has changed"
 
 
 class KeyReused(CrewExecError):

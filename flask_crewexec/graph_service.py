@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import typing as t
 import uuid
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from . import clock
+from . import graph_states
 from . import graphs
 from .binding import Binding
 from .binding import current_binding
@@ -21,11 +23,15 @@ from .models import GraphMixin
 from .models import GraphVersionMixin
 from .ownership import Asker
 from .ownership import owned
+from .preconditions import check_match
+from .preconditions import etag
+from .schemas import CopySchema
+from .schemas import DiffQuerySchema
+from .schemas import GraphQuerySchema
 from .schemas import load
 from .schemas import OwnerSchema
-from .schemas import PageQuerySchema
+from .schemas import VersionPageQuerySchema
 from .schemas import VersionQuerySchema
-from .states import changed_one
 
 Id = uuid.UUID | str
 
@@ -36,11 +42,25 @@ class StoredGraph(t.NamedTuple):
     graph: GraphMixin
     version: GraphVersionMixin
 
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of both together, in quotes."""
+        return etag(self.graph, self.version)
+
+
+class Difference(t.NamedTuple):
+    """What changed from one version to another."""
+
+    older: int
+    newer: int
+    changes: list[graphs.Change]
+
 
 class GraphService:
     """Graphs of the current application; make one wherever you need it.
 
-    Each method uses database transactions of its own.
+    Each method uses database transactions of its own. With *if_match*, the ``etag`` of what was
+    read, nothing is done if the graph is at another version by now.
     """
 
     def validate(self, document: object) -> graphs.Graph:
@@ -105,28 +125,43 @@ class GraphService:
             return StoredGraph(graph, find_version(session, binding, graph, number))
 
     def list(
-        self, asker: Asker = None, *, before: uuid.UUID | None = None, limit: int = 50
+        self,
+        asker: Asker = None,
+        *,
+        before: uuid.UUID | None = None,
+        limit: int = 50,
+        archived: bool = False,
     ) -> list[GraphMixin]:
         """Return graphs, newest first, from behind *before*.
 
+        :param archived: return those that are out of use instead.
         :raises InvalidRequest: if *limit* is not from 1 to 200.
         """
-        page = load(PageQuerySchema(), {"before": before, "limit": limit})
+        page = load(GraphQuerySchema(), {"before": before, "limit": limit, "archived": archived})
         binding = current_binding()
         graph = binding.models.graph
-        query = owned(sa.select(graph), graph, asker).where(graph.deleted_at.is_(None))
+        out_of_use = graph.deleted_at.is_not(None)
+        query = owned(sa.select(graph), graph, asker)
+        query = query.where(out_of_use if page["archived"] else ~out_of_use)
         if page["before"] is not None:
             query = query.where(graph.id < page["before"])
         with binding.session() as session:
             return [*session.scalars(query.order_by(graph.id.desc()).limit(page["limit"]))]
 
     def add_version(
-        self, graph_id: Id, document: Mapping[str, t.Any], author_id: object, asker: Asker = None
+        self,
+        graph_id: Id,
+        document: Mapping[str, t.Any],
+        author_id: object,
+        asker: Asker = None,
+        *,
+        if_match: str | None = None,
     ) -> StoredGraph:
         """Make *document* the newest version; executions keep the one that they began with.
 
         :raises InvalidGraph: with every problem of the document.
         :raises NotFound: if there is no such graph, or not for *asker*.
+        :raises PreconditionFailed: if the graph is not as *if_match* says.
         :raises WrongState: if somebody else changed the graph at the same moment.
         :raises InvalidRequest: if *author_id* names nobody.
         """
@@ -135,35 +170,148 @@ class GraphService:
         binding = current_binding()
         with binding.transaction() as session:
             graph = find_graph(session, binding, graph_id, asker)
+            check_match(if_match, graph, find_version(session, binding, graph))
             number = graph.latest_version + 1
-            _advance(session, binding, graph, number, parsed.name)
+            _require(graph_states.advance(session, graph, parsed.name))
             version = _new_version(binding, graph.id, number, document, author)
             session.add(version)
             session.flush()
             session.refresh(graph)
         return StoredGraph(graph, version)
 
-    def delete(self, graph_id: Id, asker: Asker = None) -> None:
-        """Take a graph out of use; its executions stay readable.
+    def versions(
+        self, graph_id: Id, asker: Asker = None, *, before: int | None = None, limit: int = 50
+    ) -> t.Sequence[GraphVersionMixin]:
+        """Return the versions of a graph, newest first and without their documents.
 
-        :raises NotFound: if there is none, or not for *asker*.
+        :param before: begin behind this version.
+        :raises NotFound: if there is no such graph, or not for *asker*.
+        :raises InvalidRequest: if *limit* is not from 1 to 200, or *before* is no version's number.
+        """
+        page = load(VersionPageQuerySchema(), {"before": before, "limit": limit})
+        binding = current_binding()
+        version = binding.models.graph_version
+        query = sa.select(version).options(defer(version.document, raiseload=True))
+        if page["before"] is not None:
+            query = query.where(version.number < page["before"])
+        with binding.session() as session:
+            graph = find_graph(session, binding, graph_id, asker)
+            query = query.where(version.graph_id == graph.id).order_by(version.number.desc())
+            return session.scalars(query.limit(page["limit"])).all()
+
+    def diff(
+        self, graph_id: Id, older: int, newer: int | None = None, asker: Asker = None
+    ) -> Difference:
+        """Return what changed from version *older* to *newer*, without one to the newest.
+
+        :raises NotFound: if there is no such graph or version, or not for *asker*.
+        :raises InvalidRequest: if one is no version's number.
+        """
+        given = load(DiffQuerySchema(), {"from": older, "to": newer})
+        binding = current_binding()
+        with binding.session() as session:
+            graph = find_graph(session, binding, graph_id, asker)
+            first = find_version(session, binding, graph, given["older"])
+            second = find_version(session, binding, graph, given["newer"])
+        changes = graphs.find_changes(first.document, second.document)
+        return Difference(first.number, second.number, changes)
+
+    def copy(
+        self,
+        graph_id: Id,
+        user_id: object,
+        asker: Asker = None,
+        *,
+        name: str | None = None,
+        version: int | None = None,
+        if_match: str | None = None,
+    ) -> StoredGraph:
+        """Store one version of a graph, the newest without *version*, as a graph of *user_id*.
+
+        :param name: of the copy; it keeps the old one if None.
+        :raises NotFound: if there is no such graph or version, or not for *asker*.
+        :raises PreconditionFailed: if that version is not as *if_match* says.
+        :raises InvalidGraph: if *name* cannot be one, or a tool or model is no longer registered.
+        :raises InvalidRequest: if *version* is no version's number, or *user_id* names nobody.
+        """
+        given = load(CopySchema(), {"name": name, "version": version})
+        stored = self.get(graph_id, asker, version=given["version"])
+        check_match(if_match, *stored)
+        renamed = {} if name is None else {"name": name}
+        return self.create({**stored.version.document, **renamed}, user_id)
+
+    def delete(self, graph_id: Id, asker: Asker = None, *, if_match: str | None = None) -> None:
+        """Take a graph out of use, as :meth:`archive` does; its executions stay readable.
+
+        :raises NotFound: if there is none in use, or not for *asker*.
+        :raises PreconditionFailed: if it is not as *if_match* says.
+        :raises WrongState: if somebody else changed it at the same moment.
         """
         binding = current_binding()
-        model = binding.models.graph
         with binding.transaction() as session:
             graph = find_graph(session, binding, graph_id, asker)
-            session.execute(
-                sa.update(model).where(model.id == graph.id).values(deleted_at=clock.now())
-            )
+            check_match(if_match, graph, find_version(session, binding, graph))
+            _require(graph_states.archive(session, graph))
+
+    def archive(
+        self, graph_id: Id, asker: Asker = None, *, if_match: str | None = None
+    ) -> StoredGraph:
+        """Take a graph out of use until :meth:`restore` is called.
+
+        It is removed for good once it is older than ``CREWEXEC_KEEP_FOR`` and no execution is
+        left of it.
+
+        :raises NotFound: if there is none, or not for *asker*.
+        :raises PreconditionFailed: if it is not as *if_match* says.
+        :raises WrongState: if it is archived, or somebody else changed it at the same moment.
+        """
+        return _move(graph_states.archive, graph_id, asker, if_match, "It is archived already.")
+
+    def restore(
+        self, graph_id: Id, asker: Asker = None, *, if_match: str | None = None
+    ) -> StoredGraph:
+        """Take an archived graph into use again.
+
+        :raises NotFound: if there is none any more, or not for *asker*.
+        :raises PreconditionFailed: if it is not as *if_match* says.
+        :raises WrongState: if it is not archived.
+        """
+        return _move(graph_states.restore, graph_id, asker, if_match, "It is not archived.")
 
 
-def find_graph(session: Session, binding: Binding, graph_id: Id, asker: Asker) -> GraphMixin:
-    """Return a graph that is in use.
+def _move(
+    change: Callable[[Session, GraphMixin], bool],
+    graph_id: Id,
+    asker: Asker,
+    if_match: str | None,
+    otherwise: str,
+) -> StoredGraph:
+    binding = current_binding()
+    with binding.transaction() as session:
+        graph = find_graph(session, binding, graph_id, asker, archived=True)
+        version = find_version(session, binding, graph)
+        check_match(if_match, graph, version)
+        _require(change(session, graph), otherwise)
+        session.refresh(graph)
+    return StoredGraph(graph, version)
+
+
+def _require(changed: bool, otherwise: str = "Somebody else has just changed it.") -> None:
+    if not changed:
+        raise WrongState(f"The graph cannot be changed like this: {otherwise} Read it again.")
+
+
+def find_graph(
+    session: Session, binding: Binding, graph_id: Id, asker: Asker, *, archived: bool = False
+) -> GraphMixin:
+    """Return a graph that is in use, or with *archived* any graph.
 
     :raises NotFound: if there is none, or not for *asker*.
     """
     model = binding.models.graph
-    query = owned(sa.select(model), model, asker).where(model.deleted_at.is_(None))
+    query = owned(sa.select(model), model, asker)
+    if not archived:
+        query = query.where(model.deleted_at.is_(None))
     graph = session.scalar(query.where(model.id == as_uuid(graph_id, "graph")))
     if graph is None:
         raise NotFound(f"There is no graph '{graph_id}'.")
@@ -194,19 +342,6 @@ def _new_version(
         digest=graphs.digest(document),
         author_id=author,
     )
-
-
-def _advance(session: Session, binding: Binding, graph: GraphMixin, number: int, name: str) -> None:
-    model = binding.models.graph
-    statement = (
-        sa.update(model)
-        .where(model.id == graph.id, model.latest_version == number - 1)
-        .values(latest_version=number, name=name, updated_at=clock.now())
-    )
-    if not changed_one(session, statement):
-        raise WrongState(
-            "Somebody else has just changed this graph. Read it again, then change it."
-        )
 
 
 def as_uuid(id: object, kind: str) -> uuid.UUID:

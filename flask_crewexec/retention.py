@@ -71,8 +71,8 @@ def _ended(execution: type[ExecutionMixin], until: dt.datetime) -> sa.ColumnElem
 def purge(binding: Binding, until: dt.datetime, seconds: float = math.inf) -> int:
     """Remove, in small transactions, what ended until then; return how many executions.
 
-    Deleted graphs without executions and workers that were not heard of since go, too. Running it
-    twice at once, or again, does no harm.
+    Archived graphs without executions go, too, once ``CREWEXEC_KEEP_FOR`` is over, and workers that
+    were not heard of since. Running it twice at once, or again, does no harm.
 
     :param seconds: begin nothing new after so long; the rest is for the next time.
     """
@@ -109,7 +109,11 @@ def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) 
 
 
 def _purge_graphs(binding: Binding, until: dt.datetime) -> None:
-    """Remove graphs that were deleted and have no executions any more."""
+    """Remove graphs that were archived and have no executions any more.
+
+    What may still be restored stays, however few executions are kept.
+    """
+    until = min(until, clock.now() - binding.settings.keep_for)
     graph, version, execution = (
         binding.models.graph,
         binding.models.graph_version,
@@ -118,9 +122,13 @@ def _purge_graphs(binding: Binding, until: dt.datetime) -> None:
     used = sa.select(execution.graph_id)
     unused = sa.and_(graph.deleted_at < until, graph.id.not_in(used))
     with binding.transaction() as session:
-        ids = session.scalars(sa.select(graph.id).where(unused).limit(MAX_GRAPHS)).all()
-        session.execute(sa.delete(version).where(version.graph_id.in_(ids)), execution_options=BULK)
-        session.execute(sa.delete(graph).where(graph.id.in_(ids)), execution_options=BULK)
+        batch = sa.select(graph.id).where(unused).limit(MAX_GRAPHS)
+        ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
+        # SQLite locks no rows, so what was restored in between is left alone here.
+        session.execute(sa.delete(graph).where(graph.id.in_(ids), unused), execution_options=BULK)
+        remaining = sa.select(graph.id).where(graph.id.in_(ids))
+        gone = sa.and_(version.graph_id.in_(ids), version.graph_id.not_in(remaining))
+        session.execute(sa.delete(version).where(gone), execution_options=BULK)
 
 
 def _purge_workers(binding: Binding, until: dt.datetime) -> None:

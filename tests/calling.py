@@ -40,3 +40,12 @@ class Api:
         events = self("GET", f"/executions/{id}/events").json["events"]
         assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         return [event["type"] for event in events]
+
+
+def problem(answer: t.Any, status: int, code: str) -> Json:
+    """Check that *answer* is a problem document, and return it."""
+    assert answer.status_code == status, answer.json
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["code"] == code
+    assert answer.json["status"] == status
+    return t.cast(Json, answer.json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .difference import Change as Change
+from .difference import find_changes as find_changes
 from .document import AgentNode as AgentNode
 from .document import DEFAULT_MODEL as DEFAULT_MODEL
 from .document import Graph as Graph

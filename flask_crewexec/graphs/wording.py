@@ -9,7 +9,12 @@ _QUOTED_AT_MOST = 100
 
 def child(pointer: str, token: object) -> str:
     """Return the JSON pointer to the member ``token`` of what ``pointer`` points to."""
-    return f"{pointer}/{_cut(str(token)).replace('~', '~0').replace('/', '~1')}"
+    return f"{pointer}/{escape(_cut(str(token)))}"
+
+
+def escape(token: str) -> str:
+    """Return ``token`` as a part of a JSON pointer."""
+    return token.replace("~", "~0").replace("/", "~1")
 
 
 def quote(text: str) -> str:

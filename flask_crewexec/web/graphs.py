@@ -11,15 +11,24 @@ from flask.typing import ResponseReturnValue
 from ..errors import InvalidGraph
 from ..graph_service import GraphService
 from ..graph_service import StoredGraph
+from ..graphs import Change
+from ..schemas import CopySchema
+from ..schemas import DifferenceSchema
+from ..schemas import DiffQuerySchema
 from ..schemas import GraphDocumentSchema
 from ..schemas import GraphPageSchema
+from ..schemas import GraphQuerySchema
 from ..schemas import GraphSchema
 from ..schemas import ImportedGraphSchema
 from ..schemas import ImportPreviewSchema
 from ..schemas import ImportQuerySchema
 from ..schemas import ImportSchema
 from ..schemas import PageQuerySchema
+from ..schemas import GraphVersionPageSchema
+from ..schemas import GraphVersionSchema
+from ..schemas import IfMatchHeaderSchema
 from ..schemas import ValidationSchema
+from ..schemas import VersionPageQuerySchema
 from ..schemas import VersionQuerySchema
 from .executions import next_id
 from .identity import current_identity
@@ -33,7 +42,7 @@ Json = dict[str, t.Any]
 
 _service: t.Final = GraphService()
 _graph: t.Final = GraphSchema()
-_document: t.Final = GraphDocumentSchema()
+_versions: t.Final = GraphVersionSchema(many=True)
 
 
 @answers(GraphDocumentSchema(), 201)
@@ -41,38 +50,86 @@ _document: t.Final = GraphDocumentSchema()
 def create_graph(document: t.Any) -> Answer:
     """Store a graph."""
     stored = _service.create(document, current_identity().user_id)
-    location = url_for(".get_graph", graph_id=stored.graph.id)
-    return Answer(_dump(stored), {"Location": location})
+    return _created(stored)
 
 
 @answers(GraphPageSchema())
-@accepts(PageQuerySchema(), "query")
+@accepts(GraphQuerySchema(), "query")
 def list_graphs(query: Json) -> Json:
-    """List graphs, newest first."""
+    """List graphs, newest first; with ``archived`` those out of use."""
     page = [_graph.dump(graph) for graph in _service.list(current_identity(), **query)]
     return {"graphs": page, "next": next_id(page, query["limit"])}
 
 
 @answers(GraphDocumentSchema())
 @accepts(VersionQuerySchema(), "query")
-def get_graph(query: Json, graph_id: str) -> Json:
+def get_graph(query: Json, graph_id: str) -> Answer:
     """Show a graph with its newest version, or another one."""
-    return _dump(_service.get(graph_id, current_identity(), **query))
+    return _tagged(_service.get(graph_id, current_identity(), **query))
 
 
 @answers(GraphDocumentSchema())
 @accepts_document
-def change_graph(document: t.Any, graph_id: str) -> Json:
+@accepts(IfMatchHeaderSchema(), "headers")
+def change_graph(document: t.Any, headers: Json, graph_id: str) -> Answer:
     """Make the document the newest version of a graph."""
     asker = current_identity()
-    return _dump(_service.add_version(graph_id, document, asker.user_id, asker))
+    return _tagged(_service.add_version(graph_id, document, asker.user_id, asker, **headers))
 
 
 @documents(None, 204)
-def delete_graph(graph_id: str) -> tuple[str, int]:
+@accepts(IfMatchHeaderSchema(), "headers")
+def delete_graph(headers: Json, graph_id: str) -> tuple[str, int]:
     """Take a graph out of use; its executions stay."""
-    _service.delete(graph_id, current_identity())
+    _service.delete(graph_id, current_identity(), **headers)
     return "", 204
+
+
+@answers(GraphDocumentSchema())
+@accepts(IfMatchHeaderSchema(), "headers")
+def archive_graph(headers: Json, graph_id: str) -> Answer:
+    """Take a graph out of use until it is restored."""
+    return _tagged(_service.archive(graph_id, current_identity(), **headers))
+
+
+@answers(GraphDocumentSchema())
+@accepts(IfMatchHeaderSchema(), "headers")
+def restore_graph(headers: Json, graph_id: str) -> Answer:
+    """Take an archived graph into use again."""
+    return _tagged(_service.restore(graph_id, current_identity(), **headers))
+
+
+@answers(GraphDocumentSchema(), 201)
+@accepts(CopySchema())
+@accepts(IfMatchHeaderSchema(), "headers")
+def copy_graph(order: Json, headers: Json, graph_id: str) -> Answer:
+    """Store a version of a graph as a new graph of whoever asks."""
+    asker = current_identity()
+    return _created(_service.copy(graph_id, asker.user_id, asker, **order, **headers))
+
+
+@answers(GraphVersionPageSchema())
+@accepts(VersionPageQuerySchema(), "query")
+def list_versions(query: Json, graph_id: str) -> Json:
+    """List the versions of a graph, newest first."""
+    page = _versions.dump(_service.versions(graph_id, current_identity(), **query))
+    more = len(page) == query["limit"] and page[-1]["version"] > 1
+    return {"versions": page, "next": page[-1]["version"] if more else None}
+
+
+@answers(DifferenceSchema())
+@accepts(DiffQuerySchema(), "query")
+def diff_graph(query: Json, graph_id: str) -> Json:
+    """Show what changed from one version of a graph to another."""
+    difference = _service.diff(graph_id, asker=current_identity(), **query)
+    changes = [_change(change) for change in difference.changes]
+    return {"from": difference.older, "to": difference.newer, "changes": changes}
+
+
+def _change(change: Change) -> Json:
+    fields = change._asdict()
+    values: Json = fields.pop("values")
+    return {**fields, **values}
 
 
 @answers(ValidationSchema())
@@ -102,6 +159,16 @@ def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     return {**_dump(stored), "notes": notes}, 201, {"Location": location}
 
 
+def _created(stored: StoredGraph) -> Answer:
+    answer = _tagged(stored)
+    answer.headers["Location"] = url_for(".get_graph", graph_id=stored.graph.id)
+    return answer
+
+
+def _tagged(stored: StoredGraph) -> Answer:
+    return Answer(_dump(stored), {"ETag": stored.etag})
+
+
 def _dump(stored: StoredGraph) -> Json:
     version = stored.version
     return {
@@ -122,3 +189,8 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(one)(get_graph)
     blueprint.put(one)(change_graph)
     blueprint.delete(one)(delete_graph)
+    blueprint.get(f"{one}/versions")(list_versions)
+    blueprint.get(f"{one}/diff")(diff_graph)
+    blueprint.post(f"{one}/copy")(copy_graph)
+    blueprint.post(f"{one}/archive")(archive_graph)
+    blueprint.post(f"{one}/restore")(restore_graph)

@@ -14,6 +14,7 @@ from werkzeug.exceptions import Unauthorized
 
 import crews
 import host
+from calling import problem
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec.binding import current_binding
 from flask_crewexec.web import problems
@@ -22,15 +23,6 @@ pytestmark = pytest.mark.integration
 
 TOPIC = {"topic": "tea"}
 NOBODYS = uuid.UUID(int=7 << 76 | 2 << 62)
-
-
-def problem(answer, status, code):
-    """Check that *answer* is a problem document, and return it."""
-    assert answer.status_code == status, answer.json
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["code"] == code
-    assert answer.json["status"] == status
-    return answer.json
 
 
 def pointers(body):
