@@ -22,6 +22,7 @@ from .binding import Binding
 from .binding import current_binding
 from .errors import NotFound
 from .errors import WrongState
+from .graph_report import outlook
 from .graph_service import as_uuid
 from .models import ExecutionMixin
 from .models import StepMixin
@@ -31,8 +32,11 @@ from .queueing import check_limits
 from .queueing import current_origin
 from .queueing import Order
 from .queueing import place
+from .queueing import Plan
+from .queueing import plan
 from .queueing import publish_or_restore
 from .schemas import CancelSchema
+from .schemas import DryRunSchema
 from .schemas import EventQuerySchema
 from .schemas import EventSchema
 from .schemas import ExecutionQuerySchema
@@ -46,6 +50,7 @@ Id = uuid.UUID | str
 Json = dict[str, t.Any]
 
 _STATUS: t.Final = ExecutionStatusSchema(exclude=("steps",))
+_PLAN: t.Final = DryRunSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
 _STEPS: t.Final = StepSchema(many=True)
@@ -130,6 +135,26 @@ class AsyncExecutionService:
         given = {} if inputs is None else inputs
         order = Order(graph_id, thread_id, user_id, given, priority, limits, idempotency_key)
         return _status(place(binding, order), [])
+
+    def plan(
+        self,
+        graph_id: Id,
+        thread_id: Id | None,
+        user_id: object,
+        inputs: Mapping[str, t.Any] | None = None,
+        priority: int = 5,
+        *,
+        idempotency_key: str | None = None,
+        **limits: float | None,
+    ) -> Json:
+        """Make every check of :meth:`queue_execution` and return what it would queue.
+
+        Nothing is stored or sent; the errors are the same, but for those of the broker.
+        """
+        binding = current_binding()
+        given = {} if inputs is None else inputs
+        order = Order(graph_id, thread_id, user_id, given, priority, limits, idempotency_key)
+        return _planned(plan(binding, order))
 
     def get_task_status(self, task_id: Id, asker: Asker = None) -> Json:
         """Return what is known of an execution: status, result, progress, error, usage, times.
@@ -340,3 +365,12 @@ def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:
     return {**_STATUS.dump(execution), "steps": _STEPS.dump(steps)}
+
+
+def _planned(plan: Plan) -> Json:
+    execution, graph, known = plan
+    return {
+        **_PLAN.dump(execution),
+        "execution_id": str(execution.id) if known else None,
+        **outlook(graph, execution.max_llm_calls),
+    }

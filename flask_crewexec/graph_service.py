@@ -19,6 +19,7 @@ from .binding import current_binding
 from .errors import NotFound
 from .errors import WrongState
 from .graphs import importers
+from .graph_report import report
 from .models import GraphMixin
 from .models import GraphVersionMixin
 from .ownership import Asker
@@ -70,6 +71,10 @@ class GraphService:
         """
         registry = current_binding().registry
         return graphs.validate(document, registry.tools, registry.models)
+
+    def report(self, document: object) -> dict[str, t.Any]:
+        """Return everything that is known of a document that may be wrong, as JSON."""
+        return report(current_binding(), document)
 
     def create(self, document: Mapping[str, t.Any], user_id: object) -> StoredGraph:
         """Store a new graph that belongs to *user_id*.

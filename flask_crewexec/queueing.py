@@ -77,13 +77,10 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
 
     An order whose key was used before gives the execution that was made then.
     """
-    _check_priority(order.priority)
-    _check_size(binding, order.inputs)
-    owner: str = load(OwnerSchema(), {"user_id": order.user_id})["user_id"]
-    load(IdempotencyKeySchema(), {"idempotency_key": order.key})
+    owner = _check_form(binding, order)
     if order.key is not None and (known := _find_placed(binding, owner, order)):
         return known
-    execution = _new_execution(binding, owner, order)
+    execution, _ = _new_execution(binding, owner, order)
     tracing.note_execution(execution.id)
     try:
         _insert(binding, execution)
@@ -96,6 +93,36 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
         raise KeyInUse(_ASK_AGAIN) from error
     _publish_or_withdraw(binding, execution)
     return execution
+
+
+class Plan(t.NamedTuple):
+    """What an order would become."""
+
+    execution: ExecutionMixin
+    """Not stored, unless it is *known*."""
+    graph: graphs.Graph
+    known: bool
+    """Whether the same order was placed with the same key before."""
+
+
+def plan(binding: Binding, order: Order) -> Plan:
+    """Do every check of :func:`place`, but store and send nothing."""
+    owner = _check_form(binding, order)
+    if order.key is not None and (known := _find_placed(binding, owner, order)):
+        with binding.session() as session:
+            key = (known.graph_id, known.graph_version)
+            version = session.get_one(binding.models.graph_version, key)
+        return Plan(known, graphs.parse(version.document), known=True)
+    return Plan(*_new_execution(binding, owner, order), known=False)
+
+
+def _check_form(binding: Binding, order: Order) -> str:
+    """Check what needs no look at the database, and return whose order it is."""
+    _check_priority(order.priority)
+    _check_size(binding, order.inputs)
+    owner: str = load(OwnerSchema(), {"user_id": order.user_id})["user_id"]
+    load(IdempotencyKeySchema(), {"idempotency_key": order.key})
+    return owner
 
 
 def check_limits(binding: Binding, given: Limits) -> Limits:
@@ -144,12 +171,14 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
     return found
 
 
-def _new_execution(binding: Binding, owner: str, order: Order) -> ExecutionMixin:
+def _new_execution(
+    binding: Binding, owner: str, order: Order
+) -> tuple[ExecutionMixin, graphs.Graph]:
     thread = None if order.thread_id is None else str(order.thread_id)
     thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
     version, graph = _checked_graph(binding, owner, order)
-    return binding.models.execution(
+    execution = binding.models.execution(
         id=uuid7(),
         owner_id=owner,
         thread_id=thread,
@@ -167,6 +196,7 @@ def _new_execution(binding: Binding, owner: str, order: Order) -> ExecutionMixin
         **current_origin(),
         **limits,
     )
+    return execution, graph
 
 
 def current_origin() -> dict[str, str | None]:

@@ -587,12 +587,59 @@ class ImportPreviewSchema(ma.Schema):
     notes = fields.List(fields.Nested(NoteSchema))
 
 
+class HintedProblemSchema(ProblemItemSchema):
+    """One thing that is wrong with a graph document."""
+
+    hint = fields.String(metadata={"description": "What is allowed instead"})
+
+
+class ModelCallsSchema(ma.Schema):
+    """How many model calls one attempt may make."""
+
+    lower = fields.Integer()
+    upper = fields.Integer()
+
+
+_ORDER_DESCRIPTION: t.Final = {"description": "Ids of the tasks, in the order of execution"}
+
+
 class ValidationSchema(ma.Schema):
     """What is wrong with a graph document, or what it needs."""
 
     valid = fields.Boolean()
-    problems = fields.List(fields.Nested(ProblemItemSchema))
+    problems = fields.List(fields.Nested(HintedProblemSchema))
     inputs = fields.List(fields.String(), metadata={"description": "Names of the inputs it needs"})
+    inputs_schema = fields.Dict(
+        allow_none=True, metadata={"description": "JSON Schema of the inputs; null if not valid"}
+    )
+    order = fields.List(fields.String(), metadata=_ORDER_DESCRIPTION)
+    model_calls = fields.Nested(ModelCallsSchema, allow_none=True)
+
+
+class DryRunQuerySchema(ma.Schema):
+    """Whether an order is placed or only checked."""
+
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Check everything, but queue nothing"}
+    )
+
+
+class DryRunSchema(ma.Schema):
+    """What an order would queue."""
+
+    execution_id = fields.UUID(
+        allow_none=True,
+        metadata={"description": "The one that the same order with this key has queued already"},
+    )
+    graph_id = fields.UUID()
+    graph_version = fields.Integer()
+    thread_id = fields.String(allow_none=True)
+    user_id = fields.String(attribute="owner_id")
+    priority = fields.Integer()
+    inputs = fields.Dict()
+    limits = fields.Nested(ExecutionLimitsSchema)
+    order = fields.List(fields.String(), metadata=_ORDER_DESCRIPTION)
+    model_calls = fields.Nested(ModelCallsSchema)
 
 
 class QueuesSchema(ma.Schema):

@@ -8,9 +8,14 @@ from .document import AgentNode as AgentNode
 from .document import DEFAULT_MODEL as DEFAULT_MODEL
 from .document import Graph as Graph
 from .document import LlmNode as LlmNode
+from .document import MANAGER_MAX_ITER as MANAGER_MAX_ITER
 from .document import Reference as Reference
 from .document import TaskNode as TaskNode
+from .estimate import estimate_calls as estimate_calls
+from .estimate import ModelCalls as ModelCalls
+from .hints import find_hint as find_hint
 from .inputs import check_inputs as check_inputs
+from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
 from .validation import check_names as check_names
 from .validation import parse as parse

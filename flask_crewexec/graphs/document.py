@@ -15,6 +15,10 @@ DEFAULT_MODEL = "default"
 """The registered model of every agent that has no ``llm`` edge."""
 
 
+MANAGER_MAX_ITER: t.Final = 25
+"""``max_iter`` of CrewAI's own manager."""
+
+
 @dataclass(frozen=True)
 class LlmNode:
     """A registered model and how to call it."""

@@ -14,7 +14,7 @@ from .wording import kind_of
 from .wording import quote
 
 # CrewAI takes this input for a chat history, as a JSON text, and fails on any other value.
-_RESERVED = frozenset({"crew_chat_messages"})
+RESERVED = frozenset({"crew_chat_messages"})
 
 
 def check_inputs(graph: Graph, inputs: object) -> None:
@@ -37,7 +37,7 @@ def check_inputs(graph: Graph, inputs: object) -> None:
 def _find_key_problems(inputs: Mapping[object, object]) -> Iterator[Problem]:
     if "" in inputs:
         yield Problem("/inputs/", "blank", "The name of an input must not be empty.")
-    for name in sorted(_RESERVED.intersection(inputs)):
+    for name in sorted(RESERVED.intersection(inputs)):
         detail = f"The name {quote(name)} is reserved by CrewAI. Choose another."
         yield Problem(child("/inputs", name), "reserved-input", detail)
 

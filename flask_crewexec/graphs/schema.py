@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,3 +162,14 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
         if other != node.pointer:
             detail = f"The id {quote(node.id)} is already used by {other}. Give each node its own."
             yield Problem(f"{node.pointer}/id", "duplicate-id", detail)
+
+
+def fields_of(part: str) -> Collection[str]:
+    """Return the fields of the ``document``, a ``node``, an ``edge``, or a node type's data."""
+    parts: Mapping[str, Collection[str]] = {
+        "document": _DOCUMENT,
+        "node": _NODE,
+        "edge": _EDGE,
+        **_DATA,
+    }
+    return parts.get(part, ())

@@ -10,6 +10,7 @@ from ..graphs import AgentNode
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
 from ..graphs import LlmNode
+from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
 from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
@@ -18,8 +19,6 @@ from .crewai_setup import get_i18n
 from .llms import build_llm
 from .llms import Connections
 from .tools import build_tool
-
-MANAGER_MAX_ITER: t.Final = 25
 
 
 def translate(

@@ -8,12 +8,15 @@ import typing as t
 from flask import Blueprint
 from flask import Response
 from flask import url_for
+from flask.typing import ResponseReturnValue
 
 from ..async_execution_service import AsyncExecutionService
 from ..errors import WrongState
 from ..following import next_events
 from ..identity import Identity
 from ..schemas import CancelRequestSchema
+from ..schemas import DryRunQuerySchema
+from ..schemas import DryRunSchema
 from ..schemas import EventPageSchema
 from ..schemas import EventWaitSchema
 from ..schemas import ExecutionPageSchema
@@ -25,8 +28,8 @@ from ..schemas import QueueRequestSchema
 from . import streaming
 from .identity import current_identity
 from .parsing import accepts
-from .parsing import Answer
 from .parsing import answers
+from .parsing import documents
 from .parsing import wait_preference
 
 Json = dict[str, t.Any]
@@ -39,16 +42,20 @@ log = logging.getLogger(__name__)
 _service: t.Final = AsyncExecutionService()
 
 
-@answers(ExecutionStatusSchema(), 202)
+@documents(DryRunSchema(), 200)
+@documents(ExecutionStatusSchema(), 202)
 @accepts(QueueRequestSchema())
 @accepts(IdempotencyHeaderSchema(), "headers")
-def queue_execution(order: Json, headers: Json) -> Answer:
+@accepts(DryRunQuerySchema(), "query")
+def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnValue:
     """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
     asker = current_identity()
+    if query["dry_run"]:
+        return _service.plan(user_id=asker.user_id, **headers, **order), 200
     status = _service.queue(user_id=asker.user_id, **headers, **order)
     location = url_for(".get_execution", execution_id=status["id"])
     status = _wait_for(status, asker, wait_preference())
-    return Answer(status, {"Location": location, "Retry-After": POLL_SECONDS})
+    return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
 
 
 @answers(ExecutionPageSchema())

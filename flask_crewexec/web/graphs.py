@@ -8,7 +8,6 @@ from flask import Blueprint
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
-from ..errors import InvalidGraph
 from ..graph_service import GraphService
 from ..graph_service import StoredGraph
 from ..graphs import Change
@@ -135,13 +134,8 @@ def _change(change: Change) -> Json:
 @answers(ValidationSchema())
 @accepts_document
 def validate_graph(document: t.Any) -> Json:
-    """Say what is wrong with a document, or which inputs it needs."""
-    try:
-        graph = _service.validate(document)
-    except InvalidGraph as error:
-        problems = [problem._asdict() for problem in error.problems]
-        return {"valid": False, "problems": problems, "inputs": []}
-    return {"valid": True, "problems": [], "inputs": list(graph.inputs)}
+    """Say what is wrong with a document, or what it needs and how it would run."""
+    return _service.report(document)
 
 
 @documents(ImportedGraphSchema(), 201)

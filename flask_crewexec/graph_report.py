@@ -1,0 +1,47 @@
+"""All that can be told of a graph document before it is stored."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import graphs
+from .binding import Binding
+from .errors import InvalidGraph
+
+Json = dict[str, t.Any]
+
+
+def report(binding: Binding, document: object) -> Json:
+    """Return what is wrong with *document*, or what it needs and how it would run."""
+    tools, models = binding.registry.tools, binding.registry.models
+    try:
+        graph = graphs.validate(document, tools, models)
+    except InvalidGraph as error:
+        return _refused(
+            {**problem._asdict(), "hint": graphs.find_hint(problem, document, tools, models)}
+            for problem in error.problems
+        )
+    return {
+        "valid": True,
+        "problems": [],
+        "inputs": list(graph.inputs),
+        "inputs_schema": graphs.inputs_schema(graph),
+        **outlook(graph, binding.settings.max_llm_calls),
+    }
+
+
+def outlook(graph: graphs.Graph, max_llm_calls: int | None) -> Json:
+    """Return in which order the tasks run, and with how many model calls."""
+    calls = graphs.estimate_calls(graph).within(max_llm_calls)
+    return {"order": [task.id for task in graph.tasks], "model_calls": calls._asdict()}
+
+
+def _refused(problems: t.Iterable[Json]) -> Json:
+    return {
+        "valid": False,
+        "problems": list(problems),
+        "inputs": [],
+        "inputs_schema": None,
+        "order": [],
+        "model_calls": None,
+    }

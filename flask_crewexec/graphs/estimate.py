@@ -1,0 +1,51 @@
+"""How many model calls a run may make."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .document import AgentNode
+from .document import Graph
+from .document import MANAGER_MAX_ITER
+from .document import TaskNode
+
+
+class ModelCalls(t.NamedTuple):
+    """Model calls of one attempt that meets no errors."""
+
+    lower: int
+    upper: int
+
+    def within(self, limit: float | None) -> ModelCalls:
+        """Return both, as far as *limit* allows; None is no limit."""
+        most = self.upper if limit is None else int(limit)
+        return ModelCalls(min(self.lower, most), min(self.upper, most))
+
+
+def estimate_calls(graph: Graph) -> ModelCalls:
+    """Return how many model calls the tasks of *graph* need at least and at most.
+
+    At least one for each task. An agent answers up to ``max_iter`` times and is then asked once
+    more for its final answer. One that may delegate can hand work to a coworker with each answer
+    but the last; coworkers do not delegate further. In a hierarchical graph the manager does every
+    task and delegates to its agent, or to all. An answer that delegates several times at once
+    counts as if it did so once.
+    """
+    return ModelCalls(len(graph.tasks), sum(_most(task, graph) for task in graph.tasks))
+
+
+def _most(task: TaskNode, graph: Graph) -> int:
+    answers, coworkers = _worker(task, graph)
+    delegated = max((agent.max_iter + 1 for agent in coworkers), default=0)
+    return answers + 1 + answers * delegated
+
+
+def _worker(task: TaskNode, graph: Graph) -> tuple[int, list[AgentNode]]:
+    """Return how often who does *task* may answer, and to whom it may delegate."""
+    if graph.manager is not None:
+        team = [agent for agent in graph.agents if task.agent_id in (None, agent.id)]
+        manager = graph.manager
+        return manager.max_iter if isinstance(manager, AgentNode) else MANAGER_MAX_ITER, team
+    (doer,) = (agent for agent in graph.agents if agent.id == task.agent_id)
+    others = [agent for agent in graph.agents if agent.id != doer.id]
+    return doer.max_iter, others if doer.allow_delegation else []

@@ -1,0 +1,142 @@
+"""What is allowed instead, for each problem of a document."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing as t
+from collections.abc import Collection
+from collections.abc import Mapping
+
+from ..errors import Problem
+from .document import Process
+from .links import Meaning
+from .schema import fields_of
+from .wording import listing
+from .wording import quote
+
+EXAMPLES: t.Final[Mapping[str, object]] = {
+    "version": 1,
+    "name": "report",
+    "process": "sequential",
+    "description": "Tell three facts about {topic}.",
+    "nodes": [],
+    "edges": [],
+    "id": "writer",
+    "type": "agent",
+    "data": {},
+    "source": "writer",
+    "target": "facts",
+    "role": "Writer",
+    "goal": "Write about {topic}",
+    "backstory": "You have written for many years.",
+    "allow_delegation": False,
+    "max_iter": 20,
+    "expected_output": "A list of three lines",
+    "temperature": 0.7,
+    "max_tokens": 1000,
+}
+"""A value that each field takes."""
+
+_HINTS: t.Final[Mapping[str, str]] = {
+    "bad-text": "Any text of whole Unicode characters other than NUL.",
+    "too-deep": "Lists and objects within each other, up to 100 levels.",
+    "not-json": "Text, finite numbers, true, false, null, lists, and objects with text as keys.",
+    "too-many": "Split the crew into several graphs.",
+    "too-many-problems": "Correct the listed problems and validate again.",
+    "invalid-id": 'For instance "writer-1"; 1 to 100 letters, digits or any of _ . : -',
+    "unknown-node-type": "Agent, task, tool and llm, in lower case.",
+    "unknown-process": f"Allowed are {listing(t.get_args(Process))}.",
+    "duplicate-id": "Any id that no other node has; change it in the edges, too.",
+    "unknown-node": "The id of one of the nodes.",
+    "self-loop": "An edge between two different nodes.",
+    "impossible-edge": "Edges lead from agent to task, task to task, tool to agent or task, llm to"
+    " agent.",
+    "duplicate-edge": "One edge of each meaning between two nodes.",
+    "untyped-edge": 'Add "type": "manager", or remove the edge.',
+    "unknown-edge-type": f"Allowed are {listing(t.get_args(Meaning))}; or leave the type out.",
+    "wrong-edge-type": "Leave the type out: the meaning follows from the ends.",
+    "no-agents": 'Add a node {"id": "writer", "type": "agent", "data": {"role": …, "goal": …}}.',
+    "no-tasks": 'Add a node {"id": "facts", "type": "task", "data": {"description": …,'
+    ' "expected_output": …}}.',
+    "duplicate-role": "Any role that no other agent has; case, spaces and quotes do not count.",
+    "duplicate-task-name": 'Any "name" that no other task has; without one it is the id.',
+    "task-with-two-agents": "One edge from an agent to each task; split the task if both work.",
+    "agent-with-two-models": "One edge from an llm to each agent.",
+    "unused-node": "An edge from it to the agent or task that it is for.",
+    "cycle": "Edges between tasks that lead forward only.",
+    "task-without-agent": 'An edge {"source": <an agent>, "target": <this task>}, or the process'
+    ' "hierarchical" with a manager.',
+    "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}.',
+    "manager-in-sequential": '"process": "hierarchical", or no edge of the type "manager".',
+    "no-manager": 'An edge {"source": <an agent or llm>, "target": <an agent>, "type": "manager"},'
+    ' or the process "sequential".',
+    "two-managers": 'Edges of the type "manager" from one and the same node.',
+    "manager-with-tools": "Edges from tools to the agents that it manages.",
+    "manager-with-task": "Edges from the agents that it manages to the tasks, or none: then it"
+    " chooses.",
+}
+
+
+def find_hint(
+    problem: Problem, document: object, tools: Collection[str], models: Collection[str]
+) -> str:
+    """Return a sentence about what *document* may hold at the place of *problem*."""
+    match problem.code:
+        case "unknown-tool":
+            return _names("tools", problem, document, tools)
+        case "unknown-model":
+            return _names("models", problem, document, models)
+        case "no-default-model":
+            return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
+        case "unknown-field":
+            return _fields(problem, document)
+        case code:
+            return _HINTS.get(code) or _example(problem.pointer)
+
+
+def _names(kind: str, problem: Problem, document: object, known: Collection[str]) -> str:
+    wrong = _value_at(document, problem.pointer)
+    return f"{_similar(str(wrong), known)}The {kind} are {listing(sorted(known))}."
+
+
+def _fields(problem: Problem, document: object) -> str:
+    parent, _, wrong = problem.pointer.rpartition("/")
+    fields = _fields_at(parent, document)
+    return f"{_similar(wrong, fields)}The fields are {listing(fields)}."
+
+
+def _similar(wrong: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(wrong[:100], known, 1)
+    return f"Do you mean {quote(close[0])}? " if close else ""
+
+
+def _fields_at(pointer: str, document: object) -> Collection[str]:
+    match pointer.split("/")[1:]:
+        case ["nodes", _]:
+            return fields_of("node")
+        case ["edges", _]:
+            return fields_of("edge")
+        case ["nodes", index, "data"]:
+            return fields_of(str(_value_at(document, f"/nodes/{index}/type")))
+        case _:
+            return fields_of("document")
+
+
+def _example(pointer: str) -> str:
+    name = pointer.rpartition("/")[2]
+    if name not in EXAMPLES:
+        return "See what the documentation of graphs lists for this place."
+    return f"For instance {quote(name)}: {json.dumps(EXAMPLES[name])}."
+
+
+def _value_at(document: object, pointer: str) -> object:
+    """Return what is at a *pointer* without escapes, or None."""
+    for token in pointer.split("/")[1:]:
+        if isinstance(document, dict):
+            document = document.get(token)
+        elif isinstance(document, list) and token.isdecimal() and int(token) < len(document):
+            document = document[int(token)]
+        else:
+            return None
+    return document
