@@ -642,6 +642,29 @@ class DryRunSchema(ma.Schema):
     model_calls = fields.Nested(ModelCallsSchema)
 
 
+class RegisteredToolSchema(ma.Schema):
+    """A tool that graphs may name."""
+
+    name = fields.String()
+    description = fields.String()
+    arguments = fields.Dict(
+        allow_none=True, metadata={"description": "JSON Schema; null if it cannot be told"}
+    )
+
+
+class RegisteredModelSchema(ma.Schema):
+    """A model that graphs may name."""
+
+    name = fields.String()
+
+
+class RegistrySchema(ma.Schema):
+    """What graphs may name."""
+
+    tools = fields.List(fields.Nested(RegisteredToolSchema))
+    models = fields.List(fields.Nested(RegisteredModelSchema))
+
+
 class QueuesSchema(ma.Schema):
     """How much waits, and who works."""
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import typing as t
 
-import pydantic
 from flask import current_app
 from flask import Flask
 
@@ -16,6 +13,7 @@ from ..execution_context import execution_var
 from ..execution_context import ExecutionContext
 from ..registry import ToolFunction
 from ..registry import ToolSpec
+from ..tool_arguments import arguments_model
 from .crewai_setup import BaseTool
 from .crewai_setup import Tool
 
@@ -25,18 +23,9 @@ def build_tool(spec: ToolSpec, execution: ExecutionContext) -> BaseTool:
     return Tool(
         name=spec.name,
         description=spec.description,
-        args_schema=_arguments(spec),
+        args_schema=arguments_model(spec),
         func=_in_context(spec.name, spec.function, execution),
     )
-
-
-def _arguments(spec: ToolSpec) -> type[pydantic.BaseModel]:
-    hints = spec.hints
-    fields: dict[str, t.Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(spec.function).parameters.items()
-    }
-    return pydantic.create_model(f"{spec.name}_arguments", **fields)
 
 
 def _in_context(name: str, function: ToolFunction, execution: ExecutionContext) -> ToolFunction:

@@ -12,6 +12,7 @@ from ..settings import Settings
 from . import executions
 from . import graphs
 from . import operations
+from . import registry
 from .identity import identify
 from .problems import handle_errors
 
@@ -55,6 +56,6 @@ def _api(settings: Settings) -> Blueprint:
     blueprint = Blueprint("api", __name__)
     blueprint.before_request(limit_body)
     blueprint.before_request(identify)
-    for room in (executions, graphs, operations):
+    for room in (executions, graphs, operations, registry):
         room.add_routes(blueprint)
     return blueprint
