@@ -42,7 +42,7 @@ def find_changes(old: Document, new: Document) -> list[Change]:
         for document in (old, new)
     )
     return [
-        *_compare("document", None, rest_of_old, rest_of_new),
+        *_compare("document", None, rest_of_old, rest_of_new, _At("", "")),
         *_compare_lists("node", _node_key, old["nodes"], new["nodes"]),
         *_compare_lists("edge", _edge_key, old["edges"], new["edges"]),
     ]
@@ -85,7 +85,8 @@ def _compare_lists(
         if at in moved:
             places = {"old": former.place, "new": item.place}
             yield Change("moved", element, item.id, place, places)
-        yield from _compare(element, item.id, former.value, item.value, place)
+        at_both = _At(f"/{element}s/{former.place}", place)
+        yield from _compare(element, item.id, former.value, item.value, at_both)
 
 
 def _moved(before: _Items, after: _Items) -> set[Hashable]:
@@ -106,20 +107,31 @@ def _by_key(key: Callable[[Json], str], items: Sequence[Json]) -> _Items:
     return found
 
 
+class _At(t.NamedTuple):
+    """Where something is in both documents."""
+
+    old: str
+    new: str
+
+    def below(self, name: str) -> _At:
+        token = escape(name)
+        return _At(f"{self.old}/{token}", f"{self.new}/{token}")
+
+
 def _compare(
-    element: Element, id: str | None, old: object, new: object, pointer: str = ""
+    element: Element, id: str | None, old: object, new: object, at: _At
 ) -> Iterator[Change]:
     """Yield what differs, member by member; lists are compared as a whole."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         if _canonical(old) != _canonical(new):
-            yield Change("changed", element, id, pointer, {"old": old, "new": new})
+            yield Change("changed", element, id, at.new, {"old": old, "new": new})
         return
     for name in (name for name in old if name not in new):
-        yield Change("removed", element, id, f"{pointer}/{escape(name)}", {"old": old[name]})
+        yield Change("removed", element, id, at.below(name).old, {"old": old[name]})
     for name, value in new.items():
-        place = f"{pointer}/{escape(name)}"
+        place = at.below(name)
         if name not in old:
-            yield Change("added", element, id, place, {"new": value})
+            yield Change("added", element, id, place.new, {"new": value})
         else:
             yield from _compare(element, id, old[name], value, place)
 

@@ -41,14 +41,14 @@ def test_nodes_and_edges_that_come_and_go():
     ]
 
 
-def test_fields_of_a_node_are_named_where_the_newer_document_has_them():
+def test_fields_of_a_node_are_named_where_a_document_has_them():
     old, new = sequential(), sequential()
     del new["nodes"][1]["data"]["expected_output"]
     new["nodes"][1]["data"] |= {"description": "Do more", "name": "Writing"}
     new["nodes"].insert(0, agent("b"))
     assert changes(old, new) == [
         ("added", "node", "b", "/nodes/0", {"new": agent("b")}),
-        ("removed", "node", "write", "/nodes/2/data/expected_output", {"old": "A text"}),
+        ("removed", "node", "write", "/nodes/1/data/expected_output", {"old": "A text"}),
         (
             "changed",
             "node",

@@ -1,0 +1,178 @@
+"""Documents made up by hypothesis: any JSON, nearly valid graphs, and valid ones."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from graph_documents import agent
+from graph_documents import document
+from graph_documents import llm
+from graph_documents import task
+from graph_documents import tool
+from hypothesis import strategies as st
+
+Json = dict[str, t.Any]
+
+TOOLS = ("search", "browse")
+MODELS = ("default", "small", "large")
+
+FIELDS = (
+    *("version", "name", "process", "description", "nodes", "edges", "viewport"),
+    *("id", "type", "data", "source", "target", "position", "label"),
+    *("role", "goal", "backstory", "allow_delegation", "max_iter", "expected_output"),
+    *("temperature", "max_tokens"),
+)
+WORDS = (
+    *("agent", "task", "tool", "llm", "manager", "context", "assign", "default"),
+    *("sequential", "hierarchical", "search", "small", "a0", "a1", "t0", "t1", "{topic}"),
+)
+
+names = st.sampled_from(FIELDS) | st.text(max_size=120)
+numbers = st.integers() | st.floats() | st.sampled_from([0, 1, 1.0, 2, 20, 100, 10**400])
+scalars = st.none() | st.booleans() | numbers | st.text() | st.sampled_from(WORDS)
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(names, inner, max_size=5),
+    max_leaves=20,
+)
+python_values = st.recursive(
+    scalars | st.binary() | st.tuples(scalars) | st.frozensets(st.integers()),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(scalars | st.binary(), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+"""What a caller from Python may pass, too."""
+
+_letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+texts = st.text(_letters, min_size=1, max_size=40).filter(str.strip)
+
+
+def _role(text: str) -> str:
+    return " ".join(text.split()).replace('"', "").casefold()
+
+
+@st.composite
+def valid_documents(draw: st.DrawFn) -> Json:
+    """Documents without a problem, where :data:`TOOLS` and :data:`MODELS` are registered."""
+    hierarchical = draw(st.booleans())
+    agents = draw(_agents())
+    tasks = draw(_tasks(1 if hierarchical else len(agents)))
+    helpers, edges = draw(_helpers(agents, tasks))
+    edges += draw(_contexts(tasks))
+    assigned = draw(st.lists(st.sampled_from(agents), min_size=len(tasks), max_size=len(tasks)))
+    if hierarchical:
+        manager, managing = draw(_management(agents))
+        some = draw(st.lists(st.booleans(), min_size=len(tasks), max_size=len(tasks)))
+        pairs = zip(assigned, tasks, some, strict=True)
+        edges += [*managing, *(f"{a['id']} {t['id']}" for a, t, is_set in pairs if is_set)]
+        helpers.append(manager)
+    else:
+        assigned[: len(agents)] = agents
+        edges += [f"{a['id']} {t['id']}" for a, t in zip(assigned, tasks, strict=True)]
+    nodes = draw(st.permutations([*agents, *tasks, *helpers]))
+    edges = draw(st.permutations(edges))
+    more = {"process": "hierarchical" if hierarchical else "sequential"}
+    return draw(_decorated(document(nodes, *edges, **more, name=draw(texts))))
+
+
+@st.composite
+def _agents(draw: st.DrawFn) -> list[Json]:
+    roles = draw(st.lists(texts, min_size=1, max_size=4, unique_by=_role))
+    data = st.fixed_dictionaries(
+        {"goal": texts},
+        optional={
+            "backstory": st.text(_letters, max_size=40),
+            "allow_delegation": st.booleans(),
+            "max_iter": st.integers(1, 100),
+        },
+    )
+    return [agent(f"a{at}", **{"role": role, **draw(data)}) for at, role in enumerate(roles)]
+
+
+@st.composite
+def _tasks(draw: st.DrawFn, at_least: int) -> list[Json]:
+    count = draw(st.integers(at_least, at_least + 3))
+    data = st.fixed_dictionaries({"description": texts, "expected_output": texts})
+    made = [task(f"t{at}", **draw(data)) for at in range(count)]
+    for at, node in enumerate(made):
+        if draw(st.booleans()):
+            node["data"]["name"] = f"Task {at} {draw(texts)}"
+    return made
+
+
+@st.composite
+def _contexts(draw: st.DrawFn, tasks: list[Json]) -> list[str]:
+    order = draw(st.permutations([node["id"] for node in tasks]))
+    pairs = [(a, b) for at, b in enumerate(order) for a in order[:at]]
+    chosen = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+    return [f"{a} {b}" for a, b in chosen]
+
+
+@st.composite
+def _helpers(
+    draw: st.DrawFn, agents: list[Json], tasks: list[Json]
+) -> tuple[list[Json], list[str]]:
+    """Tools and models with their edges."""
+    nodes: list[Json] = []
+    edges: list[str] = []
+    for at, name in enumerate(draw(st.lists(st.sampled_from(TOOLS), max_size=3))):
+        nodes.append(tool(f"tool{at}", name))
+        users = st.lists(st.sampled_from([*agents, *tasks]), min_size=1, unique_by=id)
+        edges += [f"tool{at} {user['id']}" for user in draw(users)]
+    settings = st.fixed_dictionaries(
+        {}, optional={"temperature": st.floats(0, 2), "max_tokens": st.integers(1, 1_000_000)}
+    )
+    thinkers = draw(st.lists(st.sampled_from(agents), max_size=3, unique_by=id))
+    for at, thinker in enumerate(thinkers):
+        nodes.append(llm(f"llm{at}", draw(st.sampled_from(MODELS)), **draw(settings)))
+        edges.append(f"llm{at} {thinker['id']}")
+    return nodes, edges
+
+
+@st.composite
+def _management(draw: st.DrawFn, agents: list[Json]) -> tuple[Json, list[str]]:
+    manager = draw(st.sampled_from([agent("boss", role="\N{CROWN} the boss of all"), llm("boss")]))
+    managed = draw(st.lists(st.sampled_from(agents), min_size=1, unique_by=id))
+    return manager, [f"boss {each['id']} manager" for each in managed]
+
+
+@st.composite
+def _decorated(draw: st.DrawFn, document: Json) -> Json:
+    """Add what React Flow writes."""
+    for node in document["nodes"]:
+        if draw(st.booleans()):
+            node["position"] = {"x": draw(st.integers(-999, 999)), "y": 0.5}
+    for at, edge in enumerate(document["edges"]):
+        if draw(st.booleans()):
+            edge["id"] = f"e{at}"
+    return document
+
+
+@st.composite
+def broken_documents(draw: st.DrawFn) -> t.Any:
+    """Valid documents of which a few places were changed, removed or added."""
+    made: t.Any = [copy.deepcopy(draw(valid_documents()))]
+    for _ in range(draw(st.integers(1, 4))):
+        places = list(_places(made))
+        parent, token = draw(st.sampled_from(places))
+        action = draw(st.sampled_from(["replace", "remove", "add", "repeat"]))
+        if action == "remove" and parent is not made:
+            del parent[token]
+        elif action == "add" and isinstance(parent[token], dict):
+            parent[token][draw(names)] = draw(json_values)
+        elif action == "repeat" and isinstance(parent[token], list) and parent[token]:
+            parent[token].append(copy.deepcopy(draw(st.sampled_from(parent[token]))))
+        else:
+            parent[token] = draw(json_values)
+    return made[0]
+
+
+def _places(value: t.Any) -> t.Iterator[tuple[t.Any, t.Any]]:
+    """Yield each place within *value* as a container and a key."""
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    for key in keys:
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _places(value[key])
