@@ -199,6 +199,25 @@ class TestArchive:
         cleanup.handle({"action": "purge", "older_than_seconds": 0, "keep": 0})
         assert api("POST", f"/graphs/{graph}/restore").status_code == 200
 
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_stays_if_it_is_restored_while_it_is_about_to_go(self, app, api, graph):
+        """PostgreSQL has locked the row by then."""
+
+        def restore(connection, cursor, statement, *rest):
+            if statement.startswith("DELETE FROM crewexec_graph ") and not restored:
+                restored.append(graph)
+                GraphService().restore(graph)
+
+        restored: list[str] = []
+        archived_days_ago(graph, 31)
+        engine = app.extensions["sqlalchemy"].engine
+        sa.event.listen(engine, "before_cursor_execute", restore)
+        cleanup.handle({"action": "purge"})
+        sa.event.remove(engine, "before_cursor_execute", restore)
+        assert restored == [graph]
+        assert api("GET", f"/graphs/{graph}").json["document"] == LONGER
+        assert count(current_binding().models.graph_version) == 3
+
     def test_stays_as_long_as_an_execution_is_left(self, api):
         id = api.queue(crews.chain("a"))
         graph = api.status(id)["graph_id"]

@@ -22,6 +22,7 @@ FIELDS = (
     *("id", "type", "data", "source", "target", "position", "label"),
     *("role", "goal", "backstory", "allow_delegation", "max_iter", "expected_output"),
     *("temperature", "max_tokens"),
+    *("", "a/b", "~1", "~/", "0", "x" * 120),
 )
 WORDS = (
     *("agent", "task", "tool", "llm", "manager", "context", "assign", "default"),
