@@ -18,8 +18,8 @@ from .binding import Binding
 from .binding import current_binding
 from .errors import NotFound
 from .errors import WrongState
-from .graphs import importers
 from .graph_report import report
+from .graphs import importers
 from .models import GraphMixin
 from .models import GraphVersionMixin
 from .ownership import Asker

@@ -18,14 +18,13 @@ from ..schemas import GraphDocumentSchema
 from ..schemas import GraphPageSchema
 from ..schemas import GraphQuerySchema
 from ..schemas import GraphSchema
+from ..schemas import GraphVersionPageSchema
+from ..schemas import GraphVersionSchema
+from ..schemas import IfMatchHeaderSchema
 from ..schemas import ImportedGraphSchema
 from ..schemas import ImportPreviewSchema
 from ..schemas import ImportQuerySchema
 from ..schemas import ImportSchema
-from ..schemas import PageQuerySchema
-from ..schemas import GraphVersionPageSchema
-from ..schemas import GraphVersionSchema
-from ..schemas import IfMatchHeaderSchema
 from ..schemas import ValidationSchema
 from ..schemas import VersionPageQuerySchema
 from ..schemas import VersionQuerySchema
