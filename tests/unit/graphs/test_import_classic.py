@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from foreign_crews import created_by_crewai
 from foreign_crews import files_of
 from foreign_crews import names_in
 from foreign_crews import problems_of
@@ -31,8 +32,11 @@ def test_there_are_crews_of_many_shapes():
 
 
 class TestCrews:
-    def test_one_that_crewai_has_made(self):
-        graph = graph_of("scaffold", name="Reports")
+    def test_one_that_crewai_has_made(self, tmp_path):
+        files = created_by_crewai(tmp_path, "--classic")
+        found = import_files("crewai-yaml", files, Options(name="Reports"))
+        assert found.notes == ()
+        graph = parse(found.document)
         assert graph.name == "Reports"
         assert [agent.role for agent in graph.agents] == [
             "{topic} Senior Data Researcher",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from foreign_crews import created_by_crewai
 from foreign_crews import crew_problems
 from foreign_crews import crewai
 from foreign_crews import files_of
@@ -31,8 +32,8 @@ def test_there_are_crews_of_many_shapes():
 
 
 class TestCrews:
-    def test_one_that_crewai_has_made(self):
-        found = import_files("crewai", files_of("crewai/scaffold"))
+    def test_one_that_crewai_has_made(self, tmp_path):
+        found = import_files("crewai", created_by_crewai(tmp_path))
         said = meaning(found.document)
         (agent,) = said["agents"]
         assert agent["said"][0] == "Senior Researcher"
