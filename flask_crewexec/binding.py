@@ -47,7 +47,7 @@ class Binding:
     celery: Celery
     registry: Registry
     """Shared by all applications of one :class:`~flask_crewexec.CrewExec`."""
-    announce: Callable[[Binding, Iterable[uuid.UUID]], None]
+    tell_listeners: Callable[[Binding, Iterable[uuid.UUID]], None]
     """Called after a commit with the ids of executions that have new events."""
     identity_loaders: list[IdentityLoader]
     """At most one; a list because it may be registered after the application."""
@@ -78,7 +78,7 @@ class Binding:
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(_BOUNDS, {"idle": f"{self.settings.lease:g}s"})
             yield session
-        self.announce(self, session.info.get(EVENTFUL, ()))
+        self.tell_listeners(self, session.info.get(EVENTFUL, ()))
 
     def host_session(self) -> Session | None:
         """Return the host's own session of the current context, if its database has one."""

@@ -192,6 +192,9 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
         ) from error
 
 
+MAX_CONNECTIONS: t.Final = 1_000
+"""How many threads of a process may talk to the broker at one moment."""
+
 _Connections = weakref.WeakKeyDictionary[Celery, Connection]
 _impatient_connections: t.Final = _Connections()
 _kept_connections: t.Final = _Connections()
@@ -211,7 +214,8 @@ def _new_impatient(binding: Binding) -> Connection:
         ("socket_timeout", "socket_connect_timeout"), binding.settings.broker_timeout
     )
     once = {"max_retries": 0}  # else kombu goes on trying to connect for 4 s
-    return binding.celery.connection_for_write(transport_options={**timeouts, **once})
+    many = {"max_connections": MAX_CONNECTIONS}  # kombu's ten would fail threads, not let them wait
+    return binding.celery.connection_for_write(transport_options={**timeouts, **once, **many})
 
 
 def task_id(execution_id: uuid.UUID, attempt: int) -> str:

@@ -19,7 +19,7 @@ from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
-from .news import announce
+from .news import tell_listeners
 from .registry import ModelSpec
 from .registry import Registry
 from .registry import Setting
@@ -99,7 +99,7 @@ class CrewExec:
             bind_key=self._bind_key,
             celery=celery,
             registry=self._registry,
-            announce=announce,
+            tell_listeners=tell_listeners,
             identity_loaders=self._identity_loaders,
         )
         register_tasks(celery)

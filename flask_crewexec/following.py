@@ -53,8 +53,9 @@ def next_events(task_id: Id, asker: Asker = None, *, seconds: float, **page: int
         return found.events
     deadline = time.monotonic() + seconds
     with news.current().of(as_uuid(task_id, "execution")) as inbox:
+        found = _service.read_events(task_id, asker, **page)
         while _may_grow(found) and (left := deadline - time.monotonic()) > 0:
-            inbox.wait(left)
+            inbox.wait(min(left, LOOK_SECONDS))
             found = _service.read_events(task_id, asker, **page)
     return found.events
 

@@ -21,7 +21,7 @@ from celery.utils.log import ColorFormatter
 
 from .binding import current_binding
 from .execution_context import execution_var
-from .redaction import Redact
+from .redaction import Redactor
 from .redaction import redactor
 from .request_id import current_request_id
 
@@ -81,7 +81,7 @@ class DiscreetFormatter(logging.Formatter):
     :param redact: removes secrets from a text.
     """
 
-    def __init__(self, formatter: logging.Formatter, redact: Redact) -> None:
+    def __init__(self, formatter: logging.Formatter, redact: Redactor) -> None:
         super().__init__()
         self._formatter = formatter
         self._redact = redact

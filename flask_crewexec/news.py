@@ -39,6 +39,8 @@ MAX_WAITING: t.Final = 1000
 """Words that wait for one listener; a slow one loses the rest."""
 LOOK_SECONDS: t.Final = 0.1
 """How often the listening thread sees who has come and gone."""
+PULSE_SECONDS: t.Final = 2.0
+"""How often the broker is asked for a sign of life."""
 POLL_SECONDS: t.Final = 1.0
 """How often listeners look into the database while no news come."""
 
@@ -47,7 +49,7 @@ log = logging.getLogger(__name__)
 _silent_until = 0.0
 
 
-def announce(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
+def tell_listeners(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
     """Tell everybody who listens that there are new events."""
     for execution_id in execution_ids:
         publish(binding, execution_id, {})
@@ -93,6 +95,28 @@ class Inbox:
         return messages
 
 
+class _Pulse:
+    """Whether the broker still answers: one that is frozen, or cut off, looks like a silent one."""
+
+    def __init__(self) -> None:
+        self._asked_at = self._felt_at = time.monotonic()
+
+    def felt(self) -> None:
+        self._felt_at = time.monotonic()
+
+    def check(self, pubsub: t.Any) -> None:
+        """Ask for a sign of life now and then.
+
+        :raises BrokerUnavailable: if there was none for too long.
+        """
+        now = time.monotonic()
+        if now > self._felt_at + 2 * PULSE_SECONDS:
+            raise BrokerUnavailable("The message broker gives no sign of life.")
+        if now > self._asked_at + PULSE_SECONDS:
+            self._asked_at = now
+            pubsub.ping()
+
+
 class News:
     """What one application in this process hears; a thread listens while anybody wants to know."""
 
@@ -128,8 +152,12 @@ class News:
             while self._goes_on():
                 try:
                     self._hear(current_binding())
-                except BrokerUnavailable:
-                    log.warning("The broker is away; events come from the database alone.")
+                except Exception:
+                    # Whatever it is, those who listen go on with the database.
+                    if self.are_coming:
+                        log.warning(
+                            "No news come; events are read from the database.", exc_info=True
+                        )
                     self._stop_coming()
                     time.sleep(POLL_SECONDS)
 
@@ -145,9 +173,12 @@ class News:
         """Deliver news until nobody wants any."""
         with broker_client(binding) as client, client.pubsub() as pubsub:
             heard: set[str] = set()
+            pulse = _Pulse()
             while self._inboxes:
                 heard = self._follow(pubsub, heard)
+                pulse.check(pubsub)
                 if message := pubsub.get_message(timeout=LOOK_SECONDS):
+                    pulse.felt()
                     self._deliver(message)
 
     def _follow(self, pubsub: t.Any, heard: set[str]) -> set[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import typing as t
-from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from urllib.parse import quote
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from .binding import Binding
@@ -16,17 +19,50 @@ REDACTED: t.Final = "[secret]"
 LEAST_LENGTH: t.Final = 8
 """What is shorter would be found in ordinary words, too."""
 
-Redact = Callable[[str], str]
+
+class Redactor:
+    """Replaces secrets, also where they are written as in URLs or in JSON.
+
+    :param secrets: those that are too short are ignored.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        long = {secret for secret in secrets if len(secret) >= LEAST_LENGTH}
+        self._spellings = sorted({each for secret in long for each in _spellings(secret)})
+        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        """Return *text* without secrets."""
+        return self._pattern.sub(REDACTED, text)
+
+    def value(self, value: t.Any) -> t.Any:
+        """Return plain JSON without secrets in its texts."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {self(key): self.value(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return value
+
+    def pending(self, text: str) -> int:
+        """Return how many characters at the end of *text* may be the beginning of a secret."""
+        longest = max(map(len, self._spellings), default=0)
+        for count in range(min(len(text), longest - 1), 0, -1):
+            if any(secret.startswith(text[-count:]) for secret in self._spellings):
+                return count
+        return 0
 
 
-def redactor(binding: Binding) -> Redact:
-    """Return a function that replaces the keys of models and the passwords of servers."""
-    secrets = {secret for secret in _secrets(binding) if len(secret) >= LEAST_LENGTH}
-    if not secrets:
-        return lambda text: text
-    longest_first = sorted(secrets, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)))
-    return lambda text: pattern.sub(REDACTED, text)
+def _spellings(secret: str) -> set[str]:
+    """Return a secret as it is, as in JSON, and as in URLs."""
+    return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), unquote(secret)}
+
+
+def redactor(binding: Binding) -> Redactor:
+    """Return what knows the keys of models and the passwords of servers."""
+    return Redactor(_secrets(binding))
 
 
 def _secrets(binding: Binding) -> Iterator[str]:

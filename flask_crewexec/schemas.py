@@ -317,13 +317,22 @@ class UsageSchema(ma.Schema):
     cost = fields.Float(metadata={"description": "By 'CREWEXEC_PRICES'; 0 without prices"})
 
 
+_DAYS: t.Final = validate.Range(dt.date(2000, 1, 1), dt.date(2999, 12, 31))
+
+
 class UsageQuerySchema(ma.Schema):
     """Whose usage, and of which days."""
 
-    since = fields.Date(metadata={"description": "First day; thirty days ago if not given"})
-    until = fields.Date(metadata={"description": "Last day; today if not given"})
+    since = fields.Date(
+        validate=_DAYS, metadata={"description": "First day; thirty days ago if not given"}
+    )
+    until = fields.Date(validate=_DAYS, metadata={"description": "Last day; today if not given"})
     user_id = Text(1, 255)
-    limit = fields.Integer(load_default=1000, validate=validate.Range(1, 10_000))
+    limit = fields.Integer(
+        load_default=1000,
+        validate=validate.Range(1, 10_000),
+        metadata={"description": "Rows at most; the oldest days are left out"},
+    )
 
 
 class DayUsageSchema(UsageSchema):

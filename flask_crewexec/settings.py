@@ -96,6 +96,8 @@ class Settings:
     """What a million tokens of each model cost."""
     max_streams: int = 500
     """How many event streams one web process serves at once."""
+    max_streams_per_user: int = 20
+    """How many of them one user may have."""
     stream_seconds: float = 600.0
     """How long one stream is served before its client has to ask again."""
     stream_heartbeat: float = 15.0

@@ -134,6 +134,9 @@ def _tallies(entry: Entry, past: _Past | None) -> Iterator[Tally]:
 
 
 def _measured(name: str, label: str, seconds: float) -> Tally:
+    # A multiple of a power of two: sums of these are exact, so they never fall by adding up in
+    # another order.
+    seconds = round(seconds * 1024) / 1024
     bounds = BOUNDS[name]
     place = bisect.bisect_left(bounds, seconds)
     return Tally(name, label, bounds[place] if place < len(bounds) else None, 1, seconds)

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
+from ..web.origin import refuse_cross_site as refuse_cross_site
 from .blueprint import create_monitor as create_monitor
-from .origin import refuse_cross_site as refuse_cross_site

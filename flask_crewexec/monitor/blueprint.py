@@ -8,9 +8,9 @@ from flask import Blueprint
 from flask import request
 
 from ..web.identity import identify
+from ..web.origin import refuse_cross_site
 from ..web.problems import handle_errors
 from . import pages
-from .origin import refuse_cross_site
 from .rendering import finish
 
 NAME: t.Final = "crewexec_monitor"

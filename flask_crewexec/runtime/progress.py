@@ -20,7 +20,7 @@ from ..events import shorten
 from ..graphs import Graph
 from ..models import Usage
 from ..prices import cost_nanos
-from ..redaction import Redact
+from ..redaction import Redactor
 from ..settings import Settings
 from ..states import State
 from .budget import Budget
@@ -50,7 +50,7 @@ class Progress:
         guards: Guards,
         budget: Budget,
         words: Words,
-        redact: Redact,
+        redact: Redactor,
     ) -> None:
         self._settings = settings
         self._graph = graph
@@ -172,8 +172,8 @@ class Progress:
         """What a later attempt needs to continue behind the step."""
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
         cleaned = output.model_copy(update={"raw": raw})
-        dumped = cleaned.model_dump_json(exclude={"messages"})
-        stored: dict[str, t.Any] = json.loads(self._redact(dumped))
+        dumped = json.loads(cleaned.model_dump_json(exclude={"messages"}))
+        stored: dict[str, t.Any] = self._redact.value(dumped)
         return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {

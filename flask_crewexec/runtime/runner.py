@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import json
 import logging
 import typing as t
 
@@ -145,7 +144,7 @@ class _Attempt:
 
     def _completed(self, output: crewai.CrewOutput) -> State:
         raw = shorten(self._redact(clean(output.raw)), self._binding.settings.max_output_chars)
-        result = {"raw": raw, "json": json.loads(self._redact(json.dumps(output.json_dict)))}
+        result = {"raw": raw, "json": self._redact.value(output.json_dict)}
         return self._end(State.COMPLETED, result=result, error=None)
 
     def _stopped(self, error: Exception) -> State:

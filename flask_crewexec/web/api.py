@@ -14,6 +14,7 @@ from . import graphs
 from . import operations
 from . import registry
 from .identity import identify
+from .origin import refuse_forged
 from .problems import handle_errors
 
 NAME = "crewexec"
@@ -55,6 +56,7 @@ def _api(settings: Settings) -> Blueprint:
 
     blueprint = Blueprint("api", __name__)
     blueprint.before_request(limit_body)
+    blueprint.before_request(refuse_forged)
     blueprint.before_request(identify)
     for room in (executions, graphs, operations, registry):
         room.add_routes(blueprint)

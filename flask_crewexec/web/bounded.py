@@ -43,7 +43,11 @@ class Bounded:
         if not room.acquire(timeout=seconds):
             raise TookTooLong
         call = _Call(app, action, room.release)
-        call.start()
+        try:
+            call.start()
+        except BaseException:  # no thread is to be had, so nobody else would give the room back
+            room.release()
+            raise
         call.join(max(0.0, deadline - time.monotonic()))
         if call.is_alive():
             raise TookTooLong

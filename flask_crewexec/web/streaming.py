@@ -14,6 +14,7 @@ import threading
 import time
 import typing as t
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 
 from flask import current_app
@@ -34,6 +35,7 @@ from ..identity import Identity
 from ..news import Inbox
 from ..news import news
 from ..per_app import PerApp
+from ..settings import Settings
 from .open_streams import counted_stream
 
 Json = dict[str, t.Any]
@@ -59,30 +61,37 @@ class TooManyStreams(CrewExecError):
 
 
 class Slots:
-    """The open streams of one application in this process."""
+    """The open streams of one application in this process, by user."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.taken = 0
+        self._taken: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def take(self, limit: int) -> Iterator[None]:
-        """Count a stream meanwhile.
+    def take(self, user_id: str, settings: Settings) -> Iterator[None]:
+        """Count a stream of a user meanwhile.
 
-        :raises TooManyStreams: if there are as many as *limit*.
+        :raises TooManyStreams: if there are as many as the settings allow.
         """
         with self._lock:
-            if self.taken >= limit:
-                raise TooManyStreams(
-                    f"This server has {limit} streams open. Try again in a moment, or ask for"
-                    " pages with '?after=…&wait=…'."
-                )
-            self.taken += 1
+            _check_room("You have", self._taken[user_id], settings.max_streams_per_user)
+            _check_room("This server has", self._taken.total(), settings.max_streams)
+            self._taken[user_id] += 1
         try:
             yield
         finally:
             with self._lock:
-                self.taken -= 1
+                self._taken[user_id] -= 1
+                if not self._taken[user_id]:
+                    del self._taken[user_id]
+
+
+def _check_room(whose: str, taken: int, limit: int) -> None:
+    if taken >= limit:
+        raise TooManyStreams(
+            f"{whose} {taken} streams open. Close one, try again in a moment, or ask for pages with"
+            " '?after=…&wait=…'."
+        )
 
 
 slots: t.Final = PerApp(lambda app: Slots())
@@ -105,7 +114,7 @@ def respond(execution_id: str, asker: Identity, after: int) -> Response:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(counted_stream())
-        stack.enter_context(slots.current().take(current_binding().settings.max_streams))
+        stack.enter_context(slots.current().take(asker.user_id, current_binding().settings))
         inbox = stack.enter_context(news.current().of(as_uuid(execution_id, "execution")))
         stream = Stream(app, as_uuid(execution_id, "execution"), asker, after, inbox)
         answer = Response(stream.frames(), mimetype=MIMETYPE)
@@ -151,17 +160,21 @@ class Stream:
         settings = self._app.extensions["crewexec"].settings
         closes = time.monotonic() + settings.stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        is_due = True
         while (left := closes - time.monotonic()) > 0:
-            events, state = self._look()
-            yield from map(_event, events)
-            if len(events) == MAX_PAGE:
-                continue
-            if state is not None:
-                yield _frame("end", {"status": state})
-                return
-            words = self._inbox.wait(min(left, settings.stream_heartbeat))
-            yield from (_frame("token", each) for each in words if each)
-            if not words:
+            if is_due:
+                events, state = self._look()
+                yield from map(_event, events)
+                if len(events) == MAX_PAGE:
+                    continue
+                if state is not None:
+                    yield _frame("end", {"status": state})
+                    return
+            messages = self._inbox.wait(min(left, settings.stream_heartbeat))
+            words = [message for message in messages if message]
+            yield from (_frame("token", each) for each in words)
+            is_due = not messages or len(words) < len(messages)
+            if not messages:
                 yield ":\n\n"
 
     def _look(self) -> tuple[list[Json], str | None]:

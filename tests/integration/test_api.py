@@ -536,3 +536,25 @@ class TestHealth:
             "workers:crew_execution": "no worker",
             "workers:cleanup": "no worker",
         }
+
+
+class TestForgedRequests:
+    """Of a page of another site, in a browser that sends the user's cookie."""
+
+    SITES = ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"})
+
+    @pytest.mark.parametrize("headers", SITES)
+    @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+    def test_they_do_nothing(self, api, headers, kind):
+        id = api.queue(crews.chain("a"))
+        answer = api("POST", f"/executions/{id}/cancel", headers=headers, content_type=kind)
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+        assert api.status(id)["status"] == "queued"
+
+    @pytest.mark.parametrize("headers", SITES)
+    def test_what_browsers_ask_other_sites_for_first_passes(self, api, headers):
+        id = api.queue(crews.chain("a"))
+        answer = api("POST", f"/executions/{id}/cancel", headers=headers, json={})
+        assert answer.status_code == 202
+        given = {**headers, "Authorization": "Bearer x"}
+        assert api("POST", f"/executions/{id}/retry", headers=given).status_code == 202

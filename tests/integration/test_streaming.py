@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import uuid
 
 import pytest
 import sqlalchemy as sa
 
 import crews
+from flask_crewexec import news
 from flask_crewexec.binding import current_binding
 from inprocess import run
 from inprocess import running
+from services.processes import wait_until
 from services.redis_process import RedisProcess
 from services.redis_servers import chosen_redis
 from sse import parse
@@ -124,6 +127,18 @@ class TestStream:
             session.execute(sa.delete(execution))
         assert take(frames, "end").json() == {"status": "removed"}
 
+    @pytest.mark.settings(MAX_STREAMS_PER_USER=1)
+    def test_one_user_cannot_take_the_places_of_others(self, api, stranger):
+        id, other = api.queue(crews.chain("a")), stranger.queue(crews.chain("a"))
+        first = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
+        refused = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
+        assert (refused.status_code, refused.json["code"]) == (503, "too-many-streams")
+        path = f"/executions/{other}/events"
+        second = stranger("GET", path, headers=EVENT_STREAM, buffered=False)
+        assert second.status_code == 200
+        first.close()
+        second.close()
+
     def test_a_stranger_finds_nothing(self, api, stranger):
         id = api.queue(crews.chain("a"))
         answer = stranger("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
@@ -178,12 +193,55 @@ class TestLongPoll:
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/wait")
 
 
+class TestNews:
+    @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
+    def test_what_nobody_can_read_does_no_harm(self, app, api, client, model, redis_process):
+        id = api.queue(crews.chain("a"))
+        frames = open_stream(client, id)
+        take(frames, "queued")
+        with redis_process.client() as redis:
+            wait_until(lambda: redis.publish(f"crewexec:news:{id}", "no JSON"), what="a listener")
+        with running(app, id):
+            assert take(frames, "end").json() == {"status": "completed"}
+
+    def test_many_threads_may_publish_at_once(self, app, api):
+        id = uuid.UUID(api.queue(crews.chain("a")))
+        binding = current_binding()
+
+        def publish() -> None:
+            with app.app_context():
+                for _ in range(20):
+                    news.publish(binding, id, {"word": "x"})
+
+        with news.news.current().of(id) as inbox:
+            wait_until(lambda: news.news.current().are_coming, what="the subscription")
+            threads = [threading.Thread(target=publish) for _ in range(40)]
+            for thread in threads:
+                thread.start()
+            heard: list[object] = []
+            wait_until(lambda: heard.extend(filter(None, inbox.wait(1))) or len(heard) == 800)
+            for thread in threads:
+                thread.join(30)
+
+
 class TestWithoutBroker:
     @pytest.fixture
     def redis_process(self, tmp_path):
         """A server of our own, since we stop it."""
         with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
             yield process
+
+    @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
+    def test_a_frozen_one_is_noticed(self, app, api, client, model, redis_process):
+        id = api.queue(crews.chain("a"))
+        frames = open_stream(client, id)
+        take(frames, "queued")
+        redis_process.suspend()
+        try:
+            with running(app, id):
+                assert take(frames, "end").json() == {"status": "completed"}
+        finally:
+            redis_process.resume()
 
     def test_events_come_from_the_database(self, app, api, client, model, redis_process):
         id = api.queue(crews.chain("a"))

@@ -60,6 +60,7 @@ def stored_numbers(api, id: str) -> list[int]:
 
 
 @on_postgresql
+@pytest.mark.settings(MAX_STREAMS_PER_USER=1000)
 class TestManyStreams:
     EXECUTIONS = 50
     STREAMS = 200

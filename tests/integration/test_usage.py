@@ -73,7 +73,9 @@ class TestUsageByDay:
         chosen = api("GET", "/usage?since=2026-03-01&until=2026-03-01").json["usage"]
         assert [row["day"] for row in chosen] == ["2026-03-01"]
 
-    @pytest.mark.parametrize("query", ["since=yesterday", "limit=0", "limit=10001", "who=ada"])
+    @pytest.mark.parametrize(
+        "query", ["since=yesterday", "limit=0", "limit=10001", "who=ada", "until=9999-12-31"]
+    )
     def test_a_bad_query_is_refused(self, api, query):
         assert api("GET", f"/usage?{query}").status_code == 422
 

@@ -25,6 +25,18 @@ def refuse_cross_site() -> None:
         abort(403, "This request was made by a page of another site. Use the buttons here.")
 
 
+def refuse_forged() -> None:
+    """Refuse what :func:`refuse_cross_site` does, if a page of another site can send it at all.
+
+    Browsers send JSON, or a header such as ``Authorization``, to another site only after that
+    site has agreed (CORS), which is for the host to decide.
+
+    :raises werkzeug.exceptions.Forbidden: if another site's page made the request.
+    """
+    if not request.is_json and "Authorization" not in request.headers:
+        refuse_cross_site()
+
+
 def _is_cross_site() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

@@ -1,0 +1,67 @@
+"""Secrets that are kept out of texts."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from flask_crewexec.redaction import Redactor
+from flask_crewexec.runtime.words import Words
+
+KEY = 'sk-"top"/secret&key'
+
+
+class TestRedactor:
+    @pytest.mark.parametrize("spelling", [KEY, json.dumps(KEY), "sk-%22top%22%2Fsecret%26key"])
+    def test_finds_every_spelling(self, spelling):
+        assert "top" not in Redactor([KEY])(f"The key is {spelling}.")
+
+    def test_finds_the_plain_form_of_what_a_url_has(self):
+        assert Redactor(["p%40ssword"])("It is p@ssword.") == "It is [secret]."
+
+    def test_the_longest_goes_first(self):
+        assert Redactor(["secret-1", "secret-1-2"])("secret-1-2") == "[secret]"
+
+    def test_short_ones_would_be_in_ordinary_words(self):
+        assert Redactor(["pass", ""])("passport") == "passport"
+
+    def test_plain_json_stays_json(self):
+        value = {"12345678": [12345678, "12345678", None, 1.5, True]}
+        redacted = Redactor(["12345678"]).value(value)
+        assert redacted == {"[secret]": [12345678, "[secret]", None, 1.5, True]}
+
+
+class TestWords:
+    @pytest.fixture
+    def sent(self):
+        return []
+
+    @pytest.fixture
+    def words(self, sent, monkeypatch):
+        monkeypatch.setattr("flask_crewexec.runtime.words.PAUSE_SECONDS", 0.0)
+        return Words(sent.append, Redactor([KEY]))
+
+    def test_a_secret_in_pieces_is_found(self, words, sent):
+        for letter in f"It is {KEY}, as you know.":
+            words.add(letter)
+        words.flush()
+        assert "".join(each["text"] for each in sent) == "It is [secret], as you know."
+
+    def test_what_is_no_secret_comes_at_once(self, words, sent):
+        words.add("Hello", step="a")
+        assert sent == [{"step": "a", "text": "Hello"}]
+
+    def test_what_only_begins_like_one_comes_in_the_end(self, words, sent):
+        words.add("It is sk-")
+        words.flush()
+        assert [each["text"] for each in sent] == ["It is ", "sk-"]
+
+    def test_many_words_are_one_message(self, sent):
+        words = Words(sent.append, Redactor([]))
+        words.add("a")
+        began = time.monotonic()
+        while time.monotonic() < began + 0.01:
+            words.add("b")
+        assert len(sent) == 1
