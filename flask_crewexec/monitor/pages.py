@@ -134,6 +134,7 @@ def _values(snapshot: Snapshot, asker: Identity) -> dict[str, t.Any]:
     graph, status = snapshot.graph, snapshot.execution.status
     return {
         "execution": snapshot.execution,
+        "result": snapshot.result,
         "graph_name": snapshot.graph_name,
         "drawing": graph and draw(graph, snapshot.steps),
         "manager": graph and manager_of(graph),

@@ -6,10 +6,12 @@ import datetime as dt
 import typing as t
 import uuid
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 
 from .. import clock
@@ -26,6 +28,7 @@ from ..models import WorkerMixin
 from ..ownership import owned
 from ..states import FINAL
 from ..states import State
+from .wording import SHOWN_CHARS
 
 MAX_EVENTS: t.Final = 300
 """How many of the newest events a page shows."""
@@ -40,7 +43,11 @@ class Snapshot:
     graph_name: str
     graph: graphs.Graph | None
     """None if today's rules do not know the stored document any more."""
+    result: str | None
+    """The beginning of what the last task answered."""
     steps: Sequence[StepMixin]
+    outputs: Mapping[int, str | None]
+    """The beginnings of the steps' outputs, by position; whole ones may be large."""
     events: Sequence[EventMixin]
     """The newest ones, oldest first."""
 
@@ -55,13 +62,13 @@ def read_execution(binding: Binding, execution_id: str, asker: Identity) -> Snap
         execution = _find(session, binding, execution_id, asker)
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
-        step = models.step
-        steps = sa.select(step).where(step.execution_id == execution.id).order_by(step.position)
         return Snapshot(
             execution=execution,
             graph_name=session.get_one(models.graph, execution.graph_id).name,
             graph=_parse(version.document),
-            steps=session.scalars(steps).all(),
+            result=_result(session, binding, execution.id),
+            steps=_steps(session, binding, execution.id),
+            outputs=_outputs(session, binding, execution.id),
             events=_newest_events(session, binding, execution.id),
         )
 
@@ -69,10 +76,36 @@ def read_execution(binding: Binding, execution_id: str, asker: Identity) -> Snap
 def _find(session: Session, binding: Binding, execution_id: str, asker: Identity) -> ExecutionMixin:
     model = binding.models.execution
     query = owned(sa.select(model), model, asker)
-    found = session.scalar(query.where(model.id == as_uuid(execution_id, "execution")))
+    query = query.where(model.id == as_uuid(execution_id, "execution"))
+    found = session.scalar(query.options(defer(model.result, raiseload=True)))
     if found is None:
         raise NotFound(f"There is no execution '{execution_id}'.")
     return found
+
+
+def _result(session: Session, binding: Binding, execution_id: uuid.UUID) -> str | None:
+    execution = binding.models.execution
+    query = sa.select(_beginning(execution.result)).where(execution.id == execution_id)
+    return session.scalar(query)
+
+
+def _steps(session: Session, binding: Binding, execution_id: uuid.UUID) -> Sequence[StepMixin]:
+    step = binding.models.step
+    query = sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
+    return session.scalars(query.options(defer(step.output, raiseload=True))).all()
+
+
+def _outputs(session: Session, binding: Binding, execution_id: uuid.UUID) -> dict[int, str | None]:
+    step = binding.models.step
+    text = _beginning(step.output)
+    query = sa.select(step.position, text).where(step.execution_id == execution_id)
+    rows = session.execute(query.where(text.is_not(None)))
+    return {position: output for position, output in rows}
+
+
+def _beginning(answer: t.Any) -> sa.ColumnElement[str | None]:
+    """Return the SQL for as much of an answer as a page shows, and one character more."""
+    return sa.func.substr(answer["raw"].as_string(), 1, SHOWN_CHARS + 1)
 
 
 def _parse(document: object) -> graphs.Graph | None:

@@ -91,6 +91,7 @@ class _Line:
         self._end = clock.as_utc(execution.finished_at) or now
         self._begin = clock.as_utc(execution.started_at) or self._end
         self._spans = find_spans(snapshot.events, self._end)
+        self._outputs = snapshot.outputs
 
     def row(
         self,
@@ -118,7 +119,7 @@ class _Line:
             tool_seconds=_total(spans, "tool"),
             bars=tuple(self._bars(ready, begin, end, spans)),
             usage=step.usage if step else Usage(),
-            output=step.text if step else None,
+            output=self._outputs.get(step.position) if step else None,
         )
 
     def _end_of(self, step: StepMixin | None) -> dt.datetime:
