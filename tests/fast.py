@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FAST: dict[str, float] = {
-    "LEASE": 2.0,
+    "LEASE": 4.0,
     "WATCH_INTERVAL": 0.1,
     "RETRY_DELAY": 0.2,
     "REPUBLISH_AFTER": 0.2,
