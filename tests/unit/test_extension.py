@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import subprocess
 import sys
 import weakref
@@ -165,6 +166,16 @@ class TestHostsModels:
             CrewExec(db=SQLAlchemy(model_class=Base), execution_model=Execution)
 
 
+@pytest.fixture
+def _loggers():
+    """Flask-Migrate's env.py switches off all loggers that there are."""
+    yield
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+
+
+@pytest.mark.usefixtures("_loggers")
 @pytest.mark.filterwarnings("ignore:'get_engine' is deprecated")  # Flask-Migrate's env.py
 def test_migrations_see_our_tables_and_then_nothing_to_do(tmp_path):
     app = new_app(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/db.sqlite")
