@@ -2,9 +2,9 @@
 
 Run it from a clone with the test dependencies::
 
-    python -m benchmarks.events --runs 20 --rounds 5
+    python -m benchmarks.events --runs 150
 
-Rounds with and without events alternate, so that a machine whose speed drifts does not matter.
+Runs with and without events alternate, so that a machine whose speed drifts does not matter.
 """
 
 from __future__ import annotations
@@ -51,41 +51,41 @@ def prepared_app(folder: Path) -> Iterator[Flask]:
             yield app
 
 
-def cpu_seconds(api: Api, runs: int) -> float:
-    """Return the CPU time of some runs of three steps, without queueing them."""
-    ids = [api.queue(crews.chain("a", "b", "c")) for _ in range(runs)]
+def cpu_seconds(api: Api) -> float:
+    """Return the CPU time of one run of three steps, without queueing it."""
+    id = api.queue(crews.chain("a", "b", "c"))
     began = time.process_time()
-    for id in ids:
-        execution.handle({"execution_id": id})
+    execution.handle({"execution_id": id})
     return time.process_time() - began
 
 
 def without_events() -> t.ContextManager[object]:
-    """Return a context in which nobody writes or announces events."""
+    """Return a context in which nobody writes, counts or announces events."""
     return mock.patch.object(events, "insert")
 
 
-def ratios(api: Api, runs: int, rounds: int) -> list[float]:
-    """Return the ratio of each round."""
-    cpu_seconds(api, runs)  # imports and caches
-    found = []
-    for _ in range(rounds):
-        with_them = cpu_seconds(api, runs)
+def measure(api: Api, runs: int) -> tuple[list[float], list[float]]:
+    """Return the CPU times of runs with events and of as many without."""
+    for _ in range(5):  # imports and caches
+        cpu_seconds(api)
+    with_them, without = [], []
+    for _ in range(runs):
+        with_them.append(cpu_seconds(api))
         with without_events():
-            found.append(with_them / cpu_seconds(api, runs))
-    return found
+            without.append(cpu_seconds(api))
+    return with_them, without
 
 
 def main() -> None:
     """Run it from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.events")
-    parser.add_argument("--runs", type=int, default=20, help="runs of a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=150, help="runs of each kind")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, prepared_app(Path(folder)) as app:
-        found = ratios(Api(app.test_client(), "ada"), given.runs, given.rounds)
-    low, middle, high = min(found), statistics.median(found), max(found)
-    print(f"CPU with events / without: median {middle:.3f} (from {low:.3f} to {high:.3f})")
+        with_them, without = measure(Api(app.test_client(), "ada"), given.runs)
+    ratio = statistics.median(with_them) / statistics.median(without)
+    print(f"CPU of a run, median: {statistics.median(with_them) * 1000:.1f} ms with events,")
+    print(f"{statistics.median(without) * 1000:.1f} ms without; ratio {ratio:.3f}")
 
 
 if __name__ == "__main__":
