@@ -17,6 +17,7 @@ from opentelemetry.trace import StatusCode
 
 import crews
 import host
+from calling import Api
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Rule
 from inprocess import change
@@ -169,11 +170,12 @@ class TestTrouble:
 
 
 class TestPrivacy:
-    def test_no_texts_and_no_users(self, api, model, spans):
+    def test_no_texts_and_no_users(self, client, model, spans):
         model.on("Tell about tea", "Tea is a plant.")
-        run(queue_in_request(api, crews.ONE_TASK, inputs={"topic": "tea"}))
+        user = "grace"  # unlike "ada", no part of a hexadecimal id
+        run(queue_in_request(Api(client, user), crews.ONE_TASK, inputs={"topic": "tea"}))
         exported = "".join(span.to_json() for span in spans.ended)
-        for text in ("ada", "Tell about", "Tea is", host.KEY):
+        for text in (user, "Tell about", "Tea is", host.KEY):
             assert text not in exported
 
 
