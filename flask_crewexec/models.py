@@ -253,6 +253,7 @@ class EventMixin(_Mixin):
     """One line of an execution's history."""
 
     __tablename__ = "crewexec_event"
+    __table_args__: t.ClassVar = {"sqlite_with_rowid": False}  # one tree instead of two
 
     execution_id: Mapped[uuid.UUID] = mapped_column(
         sa.ForeignKey("crewexec_execution.id", ondelete="CASCADE"), primary_key=True
@@ -283,6 +284,7 @@ class TallyMixin(_Mixin):
     """Something that was counted; see :mod:`.tallies`."""
 
     __tablename__ = "crewexec_tally"
+    __table_args__: t.ClassVar = {"sqlite_with_rowid": False}  # one tree instead of two
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
     name: Mapped[str] = mapped_column(sa.String(50))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing as t
+from collections import defaultdict
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -36,10 +37,13 @@ class _Refused(Exception):
 class _Write:
     """What goes into one transaction."""
 
-    execution: Values
-    change: Callable[[Session], None] | None
-    entries: list[Entry]
-    usage: dict[int | None, Usage]
+    execution: Values = dataclasses.field(default_factory=dict)
+    steps: defaultdict[int, Values] = dataclasses.field(default_factory=lambda: defaultdict(dict))
+    """Changes of steps, by position."""
+    entries: list[Entry] = dataclasses.field(default_factory=list)
+    usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
+    change: Callable[[Session], None] | None = None
+    """What else belongs to it; comes last."""
 
 
 class Ledger:
@@ -54,28 +58,25 @@ class Ledger:
         self._claim = claim
         self._number = 0
         self._unwritten: list[_Write] = []
-        self._entries: list[Entry] = []
-        self._usage: dict[int | None, Usage] = {}
+        self._collected = _Write()
 
     def note(self, type: str, **data: object) -> None:
         """Add an event to the history."""
-        self._entries.append(Entry(type, data))
+        self._collected.entries.append(Entry(type, data))
 
     def use(self, position: int | None, usage: Usage) -> None:
         """Count *usage* for the execution and for the step at *position*."""
-        self._usage[position] = self._usage.get(position, Usage()).plus(usage)
+        used = self._collected.usage
+        used[position] = used.get(position, Usage()).plus(usage)
+
+    def change_step(self, position: int, step: Values, execution: Values) -> None:
+        """Change columns of a step and of the execution with the next write."""
+        self._collected.steps[position].update(step)
+        self._collected.execution.update(execution)
 
     def write(self) -> None:
         """Write what was collected."""
-        self._commit({}, None)
-
-    def write_step(self, position: int, step: Values, execution: Values) -> None:
-        """Write a change of a step and of the execution, with all that was collected."""
-
-        def change(session: Session) -> None:
-            self._update_step(session, position, step)
-
-        self._commit(execution, change)
+        self._commit(None)
 
     def finish(self, transition: Callable[[Session], bool | None], *entries: Entry) -> bool:
         """Write the rest, and *entries*, together with the last *transition*.
@@ -90,18 +91,19 @@ class Ledger:
                 events.append(session, self._binding.models, self._claim.execution_id, entries)
 
         try:
-            self._commit({}, change)
+            self._commit(change)
         except _Refused:
             return False
         return True
 
-    def _commit(self, execution: Values, change: Callable[[Session], None] | None) -> None:
+    def _commit(self, change: Callable[[Session], None] | None) -> None:
         """Write in one transaction, once, even if the connection is lost during the commit.
 
         What could not be written before comes first, as the same write: it may have arrived.
         """
-        self._unwritten.append(_Write(execution, change, self._entries, self._usage))
-        self._entries, self._usage = [], {}
+        self._collected.change = change
+        self._unwritten.append(self._collected)
+        self._collected = _Write()
         while self._unwritten:
             self._settle(self._unwritten[0])
 
@@ -110,7 +112,7 @@ class Ledger:
             patiently(lambda: self._write(write), self._binding.settings.database_patience)
         except _Refused:
             self._unwritten.remove(write)
-            self._entries, self._usage = write.entries, write.usage
+            self._collected = write
             raise
         self._unwritten.remove(write)
         self._number += 1
@@ -136,7 +138,9 @@ class Ledger:
             events.insert(session, models, self._claim.execution_id, write.entries, last)
         for position, usage in write.usage.items():
             if position is not None:
-                self._update_step(session, position, _added(models.step, usage))
+                write.steps[position].update(_added(models.step, usage))
+        for position, values in write.steps.items():
+            self._update_step(session, position, values)
 
     def _update_step(self, session: Session, position: int, values: Values) -> None:
         step = self._binding.models.step

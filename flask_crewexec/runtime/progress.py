@@ -89,6 +89,7 @@ class Progress:
             self._guards.stop(RunUnrecorded("What the run did could not be stored."))
 
     def _step_started(self, source: object, event: t.Any) -> None:
+        """Take note of a step; it is written with the first thing that it does."""
         position = self._positions.get(event.task_id)
         if position is None or self._guards.stopped is not None:
             return  # what an agent delegated counts for the step around it
@@ -96,7 +97,7 @@ class Progress:
         assigned = event.task.agent
         step, agent = self.current_step, assigned and shorten(assigned.role, MAX_AGENT)
         self._ledger.note("step_started", step=step, agent=agent)
-        self._ledger.write_step(
+        self._ledger.change_step(
             position,
             {
                 "status": State.RUNNING,
@@ -114,11 +115,12 @@ class Progress:
         agent = shorten(event.output.agent, MAX_AGENT)
         self._ledger.note("step_completed", step=self.current_step, agent=agent)
         output = {"output": self._storable(event.output), "agent": agent}
-        self._ledger.write_step(
+        self._ledger.change_step(
             position,
             {"status": State.COMPLETED, "finished_at": clock.now(), **output},
             {"finished_steps": position + 1, "current_step": None, "current_agent": None},
         )
+        self._ledger.write()
         self.current = None
 
     def _call_started(self, source: object, event: t.Any) -> None:
