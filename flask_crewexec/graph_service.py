@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -116,6 +117,28 @@ class GraphService:
         order = tuple(options.pop("order", ()))
         chosen = importers.Options(order=order, **options)
         return importers.import_files(format, files, chosen, names, self.validate)
+
+    def read_definition(
+        self,
+        definition: Mapping[str, t.Any] | BaseModel,
+        *,
+        tools: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> importers.Imported:
+        """Return the document that CrewAI's ``CrewDefinition``, or its dump, stands for.
+
+        Nothing is stored, and CrewAI is not imported.
+
+        :param tools: registered names of tools by those in the definition.
+        :param models: registered names of models by those in the definition.
+        :param name: of the graph, if the definition has none.
+        :raises InvalidGraph: with every problem; pointers start with ``/files/crew.jsonc``.
+        """
+        registry = current_binding().registry
+        names = importers.registered_names(registry, tools or {}, models or {})
+        chosen = importers.Options(name=name)
+        return importers.import_definition(definition, chosen, names, self.validate)
 
     def get(self, graph_id: Id, asker: Asker = None, *, version: int | None = None) -> StoredGraph:
         """Return a graph with its newest version, or with the one that is asked for.

@@ -19,6 +19,7 @@ from marshmallow import validate
 from . import clock
 from .errors import InvalidRequest
 from .errors import Problem
+from .graphs.exporters import FORMATS as EXPORT_FORMATS
 from .graphs.importers import FORMATS
 from .graphs.wording import child
 from .identity import user_id_text
@@ -249,6 +250,12 @@ class VersionQuerySchema(ma.Schema):
     """Which version of a graph."""
 
     version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
+
+
+class ExportQuerySchema(VersionQuerySchema):
+    """As what a graph is exported, and which version of it."""
+
+    format = fields.String(load_default="crewai", validate=validate.OneOf(EXPORT_FORMATS))
 
 
 class VersionPageQuerySchema(ma.Schema):
@@ -594,6 +601,21 @@ class ImportPreviewSchema(ma.Schema):
 
     document = fields.Dict()
     notes = fields.List(fields.Nested(NoteSchema))
+
+
+class ExportSchema(ma.Schema):
+    """A graph as files; 'POST /graphs/import' takes 'format' and 'files' back."""
+
+    format = fields.String(validate=validate.OneOf(EXPORT_FORMATS))
+    files = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "The texts of the files, by name"},
+    )
+    notes = fields.List(
+        fields.Nested(NoteSchema),
+        metadata={"description": "What the files cannot say, with pointers into the document"},
+    )
 
 
 class HintedProblemSchema(ProblemItemSchema):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import typing as t
 
 from flask import Blueprint
+from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
 from ..graph_service import GraphService
 from ..graph_service import StoredGraph
 from ..graphs import Change
+from ..graphs.exporters import export_crewai
 from ..schemas import CopySchema
 from ..schemas import DifferenceSchema
 from ..schemas import DiffQuerySchema
+from ..schemas import ExportQuerySchema
+from ..schemas import ExportSchema
 from ..schemas import GraphDocumentSchema
 from ..schemas import GraphPageSchema
 from ..schemas import GraphQuerySchema
@@ -28,6 +32,7 @@ from ..schemas import ImportSchema
 from ..schemas import ValidationSchema
 from ..schemas import VersionPageQuerySchema
 from ..schemas import VersionQuerySchema
+from . import downloads
 from .executions import next_id
 from .identity import current_identity
 from .parsing import accepts
@@ -152,6 +157,16 @@ def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     return {**_dump(stored), "notes": notes}, 201, {"Location": location}
 
 
+@documents(ExportSchema(), 200)
+@documents(None, 200, media=downloads.ZIP)
+@accepts(ExportQuerySchema(), "query")
+def export_graph(query: Json, graph_id: str) -> Response:
+    """Give a graph out as files: in JSON, or for ``Accept: application/zip`` as an archive."""
+    stored = _service.get(graph_id, current_identity(), version=query["version"])
+    exported = export_crewai(stored.version.document)
+    return downloads.respond(stored.version.document["name"], query["format"], exported)
+
+
 def _created(stored: StoredGraph) -> Answer:
     answer = _tagged(stored)
     answer.headers["Location"] = url_for(".get_graph", graph_id=stored.graph.id)
@@ -184,6 +199,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.delete(one)(delete_graph)
     blueprint.get(f"{one}/versions")(list_versions)
     blueprint.get(f"{one}/diff")(diff_graph)
+    blueprint.get(f"{one}/export")(export_graph)
     blueprint.post(f"{one}/copy")(copy_graph)
     blueprint.post(f"{one}/archive")(archive_graph)
     blueprint.post(f"{one}/restore")(restore_graph)

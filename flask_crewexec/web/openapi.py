@@ -66,11 +66,13 @@ def _path_parameter(name: str) -> dict[str, t.Any]:
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
-def _responses(answers: list[tuple[t.Any, int]]) -> dict[str, t.Any]:
+def _responses(answers: list[tuple[t.Any, int, str | None]]) -> dict[str, t.Any]:
     problem = {"application/problem+json": {"schema": "Problem"}}
     responses: dict[str, t.Any] = {"default": {"description": "Problem", "content": problem}}
-    for schema, status in answers:
-        response = responses[str(status)] = {"description": HTTPStatus(status).phrase}
-        if schema is not None:
-            response["content"] = {"application/json": {"schema": schema}}
+    for schema, status, media in answers:
+        described = {"description": HTTPStatus(status).phrase}
+        response = responses.setdefault(str(status), described)
+        if media is not None:
+            content = {} if schema is None else {"schema": schema}
+            response.setdefault("content", {})[media] = content
     return responses

@@ -27,7 +27,9 @@ class Docs:
     """What OpenAPI tells about a view."""
 
     accepts: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
-    answers: list[tuple[ma.Schema | None, int]] = dataclasses.field(default_factory=list)
+    answers: list[tuple[ma.Schema | None, int, str | None]] = dataclasses.field(
+        default_factory=list
+    )
 
 
 class Parser(flaskparser.FlaskParser):
@@ -99,11 +101,17 @@ def answers(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
     return decorate
 
 
-def documents(schema: ma.Schema | None, *statuses: int) -> Callable[[View], View]:
-    """Describe the answer of a view that gives its status itself."""
+def documents(
+    schema: ma.Schema | None, *statuses: int, media: str | None = None
+) -> Callable[[View], View]:
+    """Describe the answer of a view that gives its status itself.
+
+    :param media: its type; without one, JSON if there is a *schema*, else there is no body.
+    """
+    kind = media or (None if schema is None else "application/json")
 
     def decorate(view: View) -> View:
-        docs_of(view).answers.extend((schema, status) for status in statuses)
+        docs_of(view).answers.extend((schema, status, kind) for status in statuses)
         return view
 
     return decorate

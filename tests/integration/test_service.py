@@ -150,3 +150,14 @@ def test_moments_of_another_time_zone_become_utc():
     tokyo = dt.timezone(dt.timedelta(hours=9))
     moment = as_utc(dt.datetime(2030, 1, 1, 9, tzinfo=tokyo))
     assert moment.isoformat() == "2030-01-01T00:00:00+00:00"
+
+
+def test_a_definition_of_crewai_becomes_a_document_with_registered_names(graphs):
+    ann = {"role": "Ann", "goal": "Help", "backstory": "", "llm": "x/y", "tools": ["CountWords"]}
+    tasks = [{"name": "do", "description": "Do", "expected_output": "Text", "agent": "ann"}]
+    definition = {"agents": {"ann": ann}, "tasks": tasks}
+    found = graphs.read_definition(definition, models={"x/y": "streaming"}, name="Mine")
+    assert (found.document["name"], found.notes) == ("Mine", ())
+    names = {node["data"].get("name") for node in found.document["nodes"]}
+    assert names == {"streaming", "count_words", None}
+    assert graphs.create(found.document, "ada").graph.name == "Mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .importing import FORMATS as FORMATS
+from .importing import import_definition as import_definition
 from .importing import import_files as import_files
 from .names import Names as Names
 from .names import registered_names as registered_names

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
+
+from pydantic import BaseModel
 
 from ...errors import InvalidGraph
 from ...errors import MAX_PROBLEMS
 from ...errors import Problem
 from ..document import Graph
+from ..jsonvalue import find_json_problems
 from ..validation import parse
 from ..wording import listing
 from ..wording import quote
@@ -22,6 +26,7 @@ from .flow import read_flow
 from .langflow import read_langflow
 from .names import Names
 from .result import Imported
+from .result import Json
 from .result import Options
 from .result import Place
 from .studio import read_studio
@@ -36,6 +41,7 @@ _READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] 
 FORMATS: t.Final = tuple(_READERS)
 _NO_OPTIONS: t.Final = Options()
 _SAME_NAMES: t.Final = Names()
+_DEFINITION: t.Final = "crew.jsonc"
 
 
 def import_files(
@@ -67,6 +73,36 @@ def import_files(
     if problems:
         raise _refusal(problems)
     return Imported(draft.document, tuple(draft.notes))
+
+
+def import_definition(
+    definition: Mapping[str, t.Any] | BaseModel,
+    options: Options = _NO_OPTIONS,
+    names: Names = _SAME_NAMES,
+    check: Callable[[object], Graph] = parse,
+) -> Imported:
+    """Return the graph document that a ``CrewDefinition`` of CrewAI, or its dump, stands for.
+
+    As at CrewAI, a member that is None is one that is not there.
+
+    :raises InvalidGraph: with every problem, as pointers that start with ``/files/crew.jsonc``.
+    """
+    given = definition.model_dump() if isinstance(definition, BaseModel) else {**definition}
+    if wrong := find_json_problems(given, Place(_DEFINITION).full):
+        raise _refusal(wrong)
+    files = {_DEFINITION: json.dumps(_without_none(given))}
+    return import_files("crewai", files, options, names, check)
+
+
+def _without_none(value: t.Any) -> t.Any:
+    match value:
+        case dict():
+            members: Json = value
+            return {key: _without_none(at) for key, at in members.items() if at is not None}
+        case list():
+            return [_without_none(item) for item in value]
+        case _:
+            return value
 
 
 def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Problem]:
