@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -27,26 +24,6 @@ def files_of(crew: str) -> dict[str, str]:
     """Return the texts of one of the crews beside this module, such as ``"crewai/chain"``."""
     root = _CREWS / crew
     paths = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_text() for path in paths}
-
-
-def created_by_crewai(folder: Path, *options: str) -> dict[str, str]:
-    """Return the files that ``crewai create crew`` writes, as CrewAI's importer names them."""
-    command = [str(Path(sys.executable).with_name("crewai")), "create", "crew", "demo"]
-    switches = {"CREWAI_DMN": "true", "CREWAI_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
-    subprocess.run(
-        [*command, "--skip_provider", *options],
-        cwd=folder,
-        env={**os.environ, **switches},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    root = folder / "demo"
-    if "--classic" in options:
-        return {path.name: path.read_text() for path in root.rglob("config/*.yaml")}
-    paths = (root / "crew.jsonc", *(root / "agents").glob("*.jsonc"))
     return {path.relative_to(root).as_posix(): path.read_text() for path in paths}
 
 

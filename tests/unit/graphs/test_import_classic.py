@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from foreign_crews import created_by_crewai
 from foreign_crews import files_of
 from foreign_crews import names_in
 from foreign_crews import problems_of
 
+from created_crews import created_by_crewai
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from foreign_crews import created_by_crewai
 from foreign_crews import crew_problems
 from foreign_crews import crewai
 from foreign_crews import files_of
@@ -17,6 +16,7 @@ from foreign_crews import small
 from foreign_crews import with_agent
 from foreign_crews import with_task
 
+from created_crews import created_by_crewai
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
