@@ -8,7 +8,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from pydantic import BaseModel
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -120,7 +119,7 @@ class GraphService:
 
     def read_definition(
         self,
-        definition: Mapping[str, t.Any] | BaseModel,
+        definition: Mapping[str, t.Any] | importers.Definition,
         *,
         tools: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .importing import Definition as Definition
 from .importing import FORMATS as FORMATS
 from .importing import import_definition as import_definition
 from .importing import import_files as import_files

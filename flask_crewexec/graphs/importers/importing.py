@@ -7,8 +7,6 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
 
-from pydantic import BaseModel
-
 from ...errors import InvalidGraph
 from ...errors import MAX_PROBLEMS
 from ...errors import Problem
@@ -44,6 +42,13 @@ _SAME_NAMES: t.Final = Names()
 _DEFINITION: t.Final = "crew.jsonc"
 
 
+class Definition(t.Protocol):
+    """What is used of CrewAI's ``CrewDefinition``."""
+
+    def model_dump(self) -> dict[str, t.Any]:
+        """Return its members."""
+
+
 def import_files(
     format: str,
     files: Mapping[str, str],
@@ -76,7 +81,7 @@ def import_files(
 
 
 def import_definition(
-    definition: Mapping[str, t.Any] | BaseModel,
+    definition: Mapping[str, t.Any] | Definition,
     options: Options = _NO_OPTIONS,
     names: Names = _SAME_NAMES,
     check: Callable[[object], Graph] = parse,
@@ -87,7 +92,8 @@ def import_definition(
 
     :raises InvalidGraph: with every problem, as pointers that start with ``/files/crew.jsonc``.
     """
-    given = definition.model_dump() if isinstance(definition, BaseModel) else {**definition}
+    dumped = definition if isinstance(definition, Mapping) else definition.model_dump()
+    given = {**dumped}
     if wrong := find_json_problems(given, Place(_DEFINITION).full):
         raise _refusal(wrong)
     files = {_DEFINITION: json.dumps(_without_none(given))}
