@@ -42,13 +42,19 @@ class Moment(fields.DateTime):
         return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
 
 
+_LINE: t.Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_LINES: t.Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+"""What the checks of :class:`Text` allow, for OpenAPI."""
+
+
 class Text(fields.String):
     """Text that every database stores: no control characters, no half of a surrogate pair."""
 
     def __init__(self, low: int, high: int, *, lines: bool = False, **options: t.Any) -> None:
         """Take from *low* to *high* characters; *lines* allows line breaks and tabs."""
         check = _check_lines if lines else _check_line
-        super().__init__(validate=[validate.Length(low, high), check], **options)
+        said = {"pattern": _LINES if lines else _LINE, **options.pop("metadata", {})}
+        super().__init__(validate=[validate.Length(low, high), check], metadata=said, **options)
 
 
 # Not validate.Regexp: it would write Python's syntax into the OpenAPI document.
@@ -165,6 +171,28 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
 
 class GraphRequestSchema(ma.Schema):
     """A graph document. The graph room checks it in full; this is the outline for OpenAPI."""
+
+    example: t.ClassVar[t.Any] = {
+        "version": 1,
+        "name": "Page about a topic",
+        "process": "sequential",
+        "nodes": [
+            {
+                "id": "writer",
+                "type": "agent",
+                "data": {"role": "Writer", "goal": "Write about {topic}"},
+            },
+            {
+                "id": "facts",
+                "type": "task",
+                "data": {
+                    "description": "Tell three facts about {topic}.",
+                    "expected_output": "A list",
+                },
+            },
+        ],
+        "edges": [{"source": "writer", "target": "facts"}],
+    }
 
     version = fields.Integer(required=True, metadata={"enum": [1]})
     name = fields.String(required=True)
@@ -325,15 +353,23 @@ class UsageSchema(ma.Schema):
 
 
 _DAYS: t.Final = validate.Range(dt.date(2000, 1, 1), dt.date(2999, 12, 31))
+_DAYS_PATTERN: t.Final = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"
 
 
 class UsageQuerySchema(ma.Schema):
     """Whose usage, and of which days."""
 
     since = fields.Date(
-        validate=_DAYS, metadata={"description": "First day; thirty days ago if not given"}
+        validate=_DAYS,
+        metadata={
+            "description": "First day; thirty days ago if not given",
+            "pattern": _DAYS_PATTERN,
+        },
     )
-    until = fields.Date(validate=_DAYS, metadata={"description": "Last day; today if not given"})
+    until = fields.Date(
+        validate=_DAYS,
+        metadata={"description": "Last day; today if not given", "pattern": _DAYS_PATTERN},
+    )
     user_id = Text(1, 255)
     limit = fields.Integer(
         load_default=1000,
@@ -554,6 +590,15 @@ class ImportQuerySchema(ma.Schema):
 
 class ImportSchema(ma.Schema):
     """Files of a crew that was made elsewhere."""
+
+    example: t.ClassVar[t.Any] = {
+        "format": "crewai-yaml",
+        "files": {
+            "agents.yaml": "writer: {role: Writer, goal: Write, backstory: Writes.}",
+            "tasks.yaml": "facts: {description: Tell, expected_output: A list, agent: writer}",
+        },
+        "name": "Facts",
+    }
 
     format = fields.String(required=True, validate=validate.OneOf(FORMATS))
     files = fields.Dict(required=True, metadata={"description": "The texts of the files, by name"})

@@ -72,6 +72,7 @@ def get_execution(execution_id: str) -> Json:
     return _service.wait(execution_id, current_identity(), seconds=wait_preference())
 
 
+@documents(None, 200, media=streaming.MIMETYPE)
 @answers(EventPageSchema())
 @accepts(EventWaitSchema(), "query")
 def list_events(query: Json, execution_id: str) -> Json | Response:

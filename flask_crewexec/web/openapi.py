@@ -6,6 +6,7 @@ import re
 import typing as t
 from http import HTTPStatus
 
+import marshmallow as ma
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
@@ -55,10 +56,18 @@ def _operation(rule: Rule, view: View) -> dict[str, t.Any]:
     }
     for schema, location in docs.accepts:
         if location == "json":
-            operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+            operation["requestBody"] = _body(schema)
         else:
             operation["parameters"].append({"in": location.rstrip("s"), "schema": schema})
     return operation
+
+
+def _body(schema: ma.Schema) -> dict[str, t.Any]:
+    content = {"schema": schema}
+    if (example := getattr(schema, "example", None)) is not None:
+        content["example"] = example
+    needed = any(field.required for field in schema.fields.values())
+    return {"content": {"application/json": content}, "required": needed}
 
 
 def _path_parameter(name: str) -> dict[str, t.Any]:

@@ -69,13 +69,14 @@ def ready() -> tuple[Json, int]:
     return {"status": OK if fine else "unavailable", "checks": checks}, 200 if fine else 503
 
 
-@documents(None, 200)
+@documents(None, 200, media="application/json")
 def openapi() -> Json:
     """Describe these routes as OpenAPI 3.1."""
     return describe(current_app)
 
 
-@documents(None, 200)
+@documents(None, 200, media="text/plain")
+@documents(None, 200, media="application/openmetrics-text")
 def metrics() -> ResponseReturnValue:
     """Show the figures of the service, for Prometheus.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -54,3 +56,46 @@ def test_every_operation_says_how_it_answers_when_all_is_well(document):
     for path in document["paths"].values():
         for operation in path.values():
             assert any(status.startswith("2") for status in operation["responses"])
+
+
+def test_bodies_are_needed_where_they_say_something(document):
+    needed = {
+        operation["operationId"]: operation["requestBody"]["required"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    }
+    optional = {id for id, is_needed in needed.items() if not is_needed}
+    assert optional == {"cancel_execution", "retry_execution", "copy_graph"}
+    assert {"create_graph", "import_graph", "queue_execution"} <= needed.keys()
+
+
+@pytest.mark.parametrize("path", ["/graphs", "/graphs/validate", "/graphs/import"])
+def test_examples_are_valid(api, document, path):
+    body = document["paths"][f"/crewexec{path}"]["post"]["requestBody"]
+    answer = api("POST", path, json=body["content"]["application/json"]["example"])
+    assert answer.status_code in (200, 201), answer.json
+    assert answer.json.get("valid", True)
+
+
+@pytest.mark.parametrize(
+    ("path", "media"),
+    [
+        ("/executions/{execution_id}/events", {"application/json", "text/event-stream"}),
+        ("/graphs/{graph_id}/export", {"application/json", "application/zip"}),
+        ("/metrics", {"text/plain", "application/openmetrics-text"}),
+        ("/openapi.json", {"application/json"}),
+    ],
+)
+def test_every_kind_of_answer_is_told(document, path, media):
+    assert (
+        document["paths"][f"/crewexec{path}"]["get"]["responses"]["200"]["content"].keys() == media
+    )
+
+
+@pytest.mark.parametrize("day", ["1999-12-31", "2000-01-01", "2999-12-31", "3000-01-01"])
+def test_the_pattern_of_days_is_what_is_checked(api, document, day):
+    parameters = document["paths"]["/crewexec/usage"]["get"]["parameters"]
+    (since,) = [each["schema"] for each in parameters if each["name"] == "since"]
+    status = api("GET", f"/usage?since={day}&until={day}").status_code
+    assert (status == 200) == bool(re.search(since["pattern"], day))
