@@ -9,6 +9,7 @@ from .draft import Draft
 from .files import Files
 from .names import Names
 from .parts import Parts
+from .result import FILES
 from .result import Json
 from .result import Options
 from .result import Place
@@ -42,7 +43,7 @@ def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
     file = files.find(*names)
     if file is None:
         detail = f"There is no file {quote(names[0])}. Add it."
-        draft.refuse(Place(""), "missing-file", detail, breaks=True)
+        draft.refuse(FILES, "missing-file", detail, breaks=True)
         return None, Place("")
     value = files.yaml(file)
     draft.broken = draft.broken or value is None

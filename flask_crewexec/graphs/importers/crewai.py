@@ -14,6 +14,7 @@ from .draft import Draft
 from .files import Files
 from .names import Names
 from .parts import Parts
+from .result import FILES
 from .result import Json
 from .result import Options
 from .result import Place
@@ -24,7 +25,7 @@ def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> N
     file = files.find("crew.jsonc", "crew.json")
     if file is None:
         detail = 'There is no file "crew.jsonc" or "crew.json". Add it.'
-        draft.refuse(Place(""), "missing-file", detail, breaks=True)
+        draft.refuse(FILES, "missing-file", detail, breaks=True)
         return
     definition = files.jsonc(file)
     if definition is None:
@@ -84,7 +85,7 @@ class _Crew:
 
     def _read_agent(self, name: object, value: object, place: Place) -> None:
         if not isinstance(name, str) or not name:
-            detail = "An agent needs a name: that of its file, or the field 'name'."
+            detail = "An agent needs a name. Write that of its file, or the field 'name'."
             self._draft.refuse(place, "missing-name", detail, breaks=True)
             return
         if name in self._parts.agents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .draft import Draft
 from .files import Files
 from .names import Names
+from .result import FILES
 from .result import Options
 from .result import Place
 
@@ -13,7 +14,7 @@ def read_flow(files: Files, options: Options, names: Names, draft: Draft) -> Non
     """Read the only file, whose nodes and edges are in our language already."""
     if len(files.texts) != 1:
         detail = f"There are {len(files.texts)} files. Send one, with nodes and edges."
-        draft.refuse(Place(""), "one-file", detail, breaks=True)
+        draft.refuse(FILES, "one-file", detail, breaks=True)
         return
     (file,) = files.texts
     value = files.jsonc(file)

@@ -32,6 +32,10 @@ class Place(t.NamedTuple):
         return (child("/files", self.file) if self.file else "") + self.pointer
 
 
+FILES: t.Final = Place("", "/files")
+"""The files together."""
+
+
 class Note(t.NamedTuple):
     """Something that is not in the graph, or after an export not in the files."""
 

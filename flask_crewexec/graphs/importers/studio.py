@@ -18,6 +18,7 @@ from .draft import Draft
 from .files import Files
 from .names import Names
 from .parts import Parts
+from .result import FILES
 from .result import Json
 from .result import Options
 from .result import Place
@@ -35,7 +36,7 @@ def read_studio(files: Files, options: Options, names: Names, draft: Draft) -> N
     """Read the only file."""
     if len(files.texts) != 1:
         detail = f"There are {len(files.texts)} files. Send the one that was exported."
-        draft.refuse(Place(""), "one-file", detail, breaks=True)
+        draft.refuse(FILES, "one-file", detail, breaks=True)
         return
     (file,) = files.texts
     value = files.jsonc(file)

@@ -135,4 +135,7 @@ class TestProblems:
         assert problems(process="hierarchical") == [("/process", "no-manager")]
 
     def test_files_that_are_missing(self):
-        assert problems_of("crewai-yaml", {"x": ""}) == [("", "missing-file"), ("", "missing-file")]
+        assert problems_of("crewai-yaml", {"x": ""}) == [
+            ("/files", "missing-file"),
+            ("/files", "missing-file"),
+        ]

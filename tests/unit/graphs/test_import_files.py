@@ -123,7 +123,7 @@ class TestFiles:
             ({"crew.jsonc": 7}, ("/files/crew.jsonc", "wrong-type")),
             ({str(at): "" for at in range(201)}, ("/files", "too-many")),
             ({"crew.jsonc": " " * 600_000, "x": " " * 600_000}, ("/files", "too-long")),
-            ({"../crew.jsonc": "{}"}, ("", "missing-file")),
+            ({"../crew.jsonc": "{}"}, ("/files", "missing-file")),
         ],
     )
     def test_that_are_refused(self, files, found):
@@ -173,7 +173,7 @@ class TestReactFlow:
     @pytest.mark.parametrize(
         ("files", "found"),
         [
-            ({"a": "{}", "b": "{}"}, ("", "one-file")),
+            ({"a": "{}", "b": "{}"}, ("/files", "one-file")),
             ({"a": "[]"}, ("/files/a", "wrong-type")),
             ({"a": '{"nodes": 7, "edges": []}'}, ("/files/a/nodes", "wrong-type")),
         ],

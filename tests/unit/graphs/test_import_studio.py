@@ -136,4 +136,4 @@ class TestProblems:
 
     def test_there_is_one_file(self):
         files = {"a": "{}", "b": "{}"}
-        assert problems_of("crewai-studio", files) == [("", "one-file")]
+        assert problems_of("crewai-studio", files) == [("/files", "one-file")]

@@ -1,0 +1,231 @@
+"""Every refusal names its place and says what is allowed instead.
+
+A new code of a problem needs an example here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from foreign_crews import crewai
+from foreign_crews import small
+from foreign_crews import with_agent
+from foreign_crews import with_task
+from graph_documents import agent
+from graph_documents import document
+from graph_documents import hierarchical
+from graph_documents import llm
+from graph_documents import sequential
+from graph_documents import task
+from graph_documents import tool
+
+from flask_crewexec import graphs
+from flask_crewexec.errors import InvalidGraph
+from flask_crewexec.errors import InvalidInputs
+from flask_crewexec.graphs import check_inputs
+from flask_crewexec.graphs import find_hint
+from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import validate
+from flask_crewexec.graphs.importers import import_files
+from flask_crewexec.graphs.importers import Options
+
+TOOLS, MODELS = ["search"], ["default", "small"]
+PAIR = [agent("a"), agent("b"), task("t"), task("u")]
+
+
+def with_data(**data):
+    return document([agent("writer", **data), task("write")], "writer write")
+
+
+def deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+DOCUMENTS = {
+    "agent-with-two-models": document(
+        [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
+    ),
+    "bad-text": with_data(goal="\x00"),
+    "blank": with_data(goal=" "),
+    "cycle": document(PAIR, "a t", "b u", "t u", "u t"),
+    "duplicate-edge": document(PAIR, "a t", "a t", "b u"),
+    "duplicate-id": document([agent("a"), agent("a"), task("t")], "a t"),
+    "duplicate-role": document(
+        [agent("a", role="R"), agent("b", role="r"), task("t"), task("u")], "a t", "b u"
+    ),
+    "duplicate-task-name": document(
+        [agent("a"), task("t", name="x"), task("u", name="x")], "a t", "a u"
+    ),
+    "impossible-edge": document(PAIR, "a t", "b u", "t a"),
+    "invalid-id": document([agent("a b"), task("t")], "a t"),
+    "manager-in-sequential": document([agent("a"), agent("b"), task("t")], "b t", "a b manager"),
+    "manager-with-task": {
+        **hierarchical(),
+        "edges": [*hierarchical()["edges"], {"source": "boss", "target": "write"}],
+    },
+    "manager-with-tools": {
+        **hierarchical(),
+        "nodes": [*hierarchical()["nodes"], tool("s")],
+        "edges": [*hierarchical()["edges"], {"source": "s", "target": "boss"}],
+    },
+    "missing-field": {"version": 1, "nodes": [], "edges": []},
+    "no-agents": document([]),
+    "no-default-model": sequential(),
+    "no-manager": {**sequential(), "process": "hierarchical"},
+    "no-tasks": document([agent("a")]),
+    "not-json": with_data(goal=object()),
+    "out-of-range": with_data(max_iter=0),
+    "self-loop": document(PAIR, "a t", "b u", "t t"),
+    "task-with-two-agents": document(PAIR, "a t", "b t", "a u"),
+    "task-without-agent": document([agent("a"), task("t"), task("u")], "a t"),
+    "too-deep": with_data(goal=deep(200)),
+    "too-long": with_data(goal="x" * 20_001),
+    "too-many": {**sequential(), "nodes": [agent(f"a{n}") for n in range(201)]},
+    "too-many-problems": {**sequential(), **{f"x{n}": 1 for n in range(200)}},
+    "two-managers": document(
+        [agent("a"), agent("b"), agent("c"), task("t")],
+        "a c manager",
+        "b c manager",
+        process="hierarchical",
+    ),
+    "unknown-edge-type": document(PAIR, "a t teaches", "b u"),
+    "unknown-field": with_data(mcps=["x"]),
+    "unknown-model": document([agent("a"), task("t"), llm("m", "huge")], "a t", "m a"),
+    "unknown-node": document(PAIR, "a t", "b u", "a x"),
+    "unknown-node-type": document([{**agent("a"), "type": "robot"}, task("t")], "a t"),
+    "unknown-process": {**sequential(), "process": "consensual"},
+    "unknown-tool": document([agent("a"), task("t"), tool("s", "serch")], "a t", "s a"),
+    "unknown-version": {**sequential(), "version": 2},
+    "untyped-edge": document(PAIR, "a t", "b u", "a b"),
+    "unused-agent": document([agent("a"), agent("b"), task("t")], "a t"),
+    "unused-node": document([agent("a"), task("t"), tool("s")], "a t"),
+    "wrong-edge-type": document(PAIR, "a t context", "b u"),
+    "wrong-type": with_data(goal=5),
+}
+YAML = {"agents.yaml": "a: {role: A, goal: B}", "tasks.yaml": "t: {description: D}"}
+TWO = {"a.json": "{}", "b.json": "{}"}
+FLOW = {"data": {"nodes": [], "edges": []}}
+
+
+def studio(**more):
+    return {"x.json": json.dumps({"name": "S", "agents": [], "tasks": [], "tools": [], **more})}
+
+
+IMPORTS = {
+    "address": ("crewai", crewai(with_agent(llm={"model": "x", "base_url": "y"}))),
+    "code-execution": ("crewai", crewai(with_agent(allow_code_execution=True))),
+    "code-reference": ("crewai", crewai(with_agent(tools=["os:system"]))),
+    "duplicate-field": ("reactflow", {"x.json": '{"a": 1, "a": 2}'}),
+    "file-path": ("crewai", crewai(with_task(output_file="x"))),
+    "invalid-json": ("reactflow", {"x.json": "{"}),
+    "invalid-yaml": ("crewai-yaml", {**YAML, "agents.yaml": "a: ]"}),
+    "knowledge": ("crewai", crewai(small(knowledge_sources=[1]))),
+    "mcp-server": ("crewai", crewai(with_agent(mcps=["x"]))),
+    "missing-file": ("crewai", {"x": "{}"}),
+    "missing-name": ("crewai", crewai(small(agents=[7]))),
+    "nested-config": ("crewai", crewai(with_agent(config={"role": "x"}))),
+    "one-crew": ("langflow", {"x.json": json.dumps(FLOW)}),
+    "one-file": ("reactflow", TWO),
+    "outside-service": ("crewai", crewai(with_agent(apps=["gmail"]))),
+    "secret": ("crewai", crewai(with_agent(llm={"model": "x", "api_key": "y"}))),
+    "unknown-agent": ("crewai", crewai(with_task(agent="bob"))),
+    "unknown-format": ("pickle", {"x": ""}),
+    "unknown-task": ("crewai", crewai(with_task(context=["x"]))),
+    "unknown-tool": ("crewai-studio", studio(agents=[{"id": "a", "tool_ids": ["x"]}])),
+    "wrong-order": ("crewai-yaml", {**YAML}),
+    "yaml-alias": ("crewai-yaml", {**YAML, "agents.yaml": "a: &a [*a]"}),
+    "yaml-tag": ("crewai-yaml", {**YAML, "agents.yaml": "a: !!python/name:os.system ''"}),
+}
+INPUTS = {
+    "blank": {"": 1, "topic": 1},
+    "missing-input": {},
+    "null-input": {"topic": None},
+    "reserved-input": {"crew_chat_messages": [], "topic": 1},
+    "wrong-type": [],
+}
+NO_CODES = {
+    *("crewai-yaml", "crewai-studio", "default-model"),  # formats, and a kind of reference
+    *("code-left-out", "listed-twice", "model-replaced", "not-carried"),  # notes
+    *("registered-name", "too-many-notes", "unused-file"),
+    *("unknown-", "no-"),
+}
+ADVICE = re.compile(
+    r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Do|Draw|Expected|Flatten|Give"
+    r"|Keep|Name|Possible|Remove|Send|Split|Take|The types are|There are|There can be|Those are"
+    r"|Write|between them say|needs the type|once is enough)\b"
+)
+
+
+def refused(check, *given):
+    with pytest.raises((InvalidGraph, InvalidInputs)) as caught:
+        check(*given)
+    return caught.value.problems
+
+
+def parents(pointer):
+    """The pointer itself and all above it, so that missing members have a place, too."""
+    while pointer:
+        yield pointer
+        pointer = pointer.rpartition("/")[0]
+    yield ""
+
+
+def found(value, pointer):
+    """Whether a pointer leads anywhere."""
+    for token in pointer.split("/")[1:]:
+        token = token.replace("~1", "/").replace("~0", "~")
+        try:
+            value = value[int(token)] if isinstance(value, list) else value[token]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return False
+    return True
+
+
+def test_there_is_an_example_of_every_code():
+    folder = Path(graphs.__file__).parent
+    source = "".join(path.read_text() for path in folder.rglob("*.py"))
+    codes = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source)) - NO_CODES
+    assert codes - DOCUMENTS.keys() - IMPORTS.keys() - INPUTS.keys() == set()
+
+
+@pytest.mark.parametrize("code", DOCUMENTS)
+def test_of_documents(code):
+    bad = DOCUMENTS[code]
+    tools, models = (TOOLS, []) if code == "no-default-model" else (TOOLS, MODELS)
+    problems = refused(validate, bad, tools, models)
+    (problem, *_) = [each for each in problems if each.code == code]
+    missing = code == "missing-field"
+    assert found(bad, [*parents(problem.pointer)][1 if missing else 0])
+    assert problem.pointer or code in ("no-agents", "too-many-problems")
+    assert ADVICE.search(problem.detail) or code == "too-many-problems", problem.detail
+    hint = find_hint(problem, bad, tools, models)
+    assert hint
+    assert "See what the documentation" not in hint
+
+
+@pytest.mark.parametrize("code", IMPORTS)
+def test_of_imports(code):
+    format, files = IMPORTS[code]
+    options = Options(order=("x",)) if code == "wrong-order" else Options()
+    problems = refused(import_files, format, files, options)
+    (problem, *_) = [each for each in problems if each.code == code]
+    assert ADVICE.search(problem.detail), problem.detail
+    request = {"format": format, "files": files, "order": ["x"]}
+    whole, _, inside = problem.pointer.partition("/files/")
+    assert found(request, f"/files/{inside.partition('/')[0]}" if inside else whole)
+    assert problem.pointer
+
+
+@pytest.mark.parametrize("code", INPUTS)
+def test_of_inputs(code):
+    graph = parse(document([agent("a", goal="{topic}"), task("t")], "a t"))
+    (problem,) = refused(check_inputs, graph, INPUTS[code])
+    assert problem.code == code
+    assert problem.pointer.startswith("/inputs")
+    assert ADVICE.search(problem.detail), problem.detail
