@@ -6,6 +6,7 @@ __version__ = "0.1.0.dev0"
 
 from .async_execution_service import AsyncExecutionService as AsyncExecutionService
 from .errors import CrewExecError as CrewExecError
+from .errors import StorageUnavailable as StorageUnavailable
 from .execution_context import current_execution as current_execution
 from .execution_context import ExecutionContext as ExecutionContext
 from .extension import CrewExec as CrewExec

@@ -28,6 +28,7 @@ from .models import ExecutionMixin
 from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
+from .queueing import check_again
 from .queueing import check_limits
 from .queueing import current_origin
 from .queueing import Order
@@ -98,7 +99,7 @@ class AsyncExecutionService:
         :param max_tokens: tokens after which it makes no more calls.
         :raises NotFound: if the user has no such graph.
         :raises InvalidGraph: if the graph names a tool or model that is no longer registered.
-        :raises InvalidInputs: if a placeholder has no value, or the inputs are too large.
+        :raises InvalidInputs: if the inputs do not fit the graph, or are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
         :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
         :raises KeyReused: if the key was used for a different order.
@@ -286,6 +287,7 @@ class AsyncExecutionService:
         :raises NotFound: if there is none, or not for *asker*.
         :raises WrongState: if it has not ended, or ended well.
         :raises InvalidRequest: if a limit is above the settings'.
+        :raises InvalidInputs: if an input names a storage that is no longer registered.
         :raises BrokerUnavailable: if the message could not be sent; the execution is as before.
         """
         binding = current_binding()
@@ -306,6 +308,7 @@ def _requeue(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
         )
+    check_again(binding, session, former)
     tracing.note_execution(former.id)
     if not states.requeue(session, binding.models, former, **limits, **current_origin()):
         raise WrongState(

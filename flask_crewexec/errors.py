@@ -14,6 +14,7 @@
     ├── KeyReused              an idempotency key that belongs to a different order
     ├── KeyInUse               an idempotency key whose first order is under way
     ├── BrokerUnavailable      the message could not be sent
+    ├── StorageUnavailable     files cannot be read at the moment; for hosts to raise
     └── ClaimLost              another worker owns the attempt by now
 
 Each class carries the stable ``code`` and the HTTP ``status`` that clients see.
@@ -38,6 +39,8 @@ class Problem(t.NamedTuple):
     """What kind: a stable word in kebab-case."""
     detail: str
     """What is wrong and what to do, as a sentence."""
+    hint: str = ""
+    """What is allowed instead, as a sentence, where it is not told elsewhere."""
 
 
 class CrewExecError(Exception):
@@ -146,6 +149,14 @@ class BrokerUnavailable(CrewExecError):
     code = "broker-unavailable"
     status = 503
     title = "The queue cannot be reached"
+
+
+class StorageUnavailable(CrewExecError):
+    """A storage cannot open files at the moment, so the run is to be tried again later."""
+
+    code = "file-storage-unavailable"
+    status = 503
+    title = "The storage cannot be reached"
 
 
 class ClaimLost(CrewExecError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from werkzeug.local import LocalProxy
@@ -25,6 +26,8 @@ class ExecutionContext:
     attempt: int
     request_id: str | None = None
     """``X-Request-ID`` of the request that queued it, if one did."""
+    inputs: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False, hash=False)
+    """Its inputs with the graph's defaults, while a worker runs it."""
 
     @classmethod
     def of(cls, execution: ExecutionMixin) -> t.Self:

@@ -23,6 +23,7 @@ from .news import tell_listeners
 from .registry import ModelSpec
 from .registry import Registry
 from .registry import Setting
+from .registry import StorageFunction
 from .registry import ToolFunction
 from .registry import ToolSpec
 from .settings import Settings
@@ -32,6 +33,7 @@ from .worker import connect_signals
 
 F = t.TypeVar("F", bound=ToolFunction)
 L = t.TypeVar("L", bound=IdentityLoader)
+S = t.TypeVar("S", bound=StorageFunction)
 
 
 class CrewExec:
@@ -183,6 +185,23 @@ class CrewExec:
                 options=options,
             )
         )
+
+    def storage(self, name: str) -> Callable[[S], S]:
+        """Let inputs of the type ``file`` name files that the decorated function opens.
+
+        It is called on a worker, in an application context, with what stands behind ``name:`` and
+        the owner's user id, and decides what that user may read. It returns text, bytes in UTF-8,
+        an open file, or None if there is none for this user. To have the run tried again later,
+        raise :class:`~flask_crewexec.StorageUnavailable`, TimeoutError or ConnectionError.
+
+        :raises ValueError: if the name is taken, or the function cannot be called like that.
+        """
+
+        def register(function: S) -> S:
+            self._registry.add_storage(name, function)
+            return function
+
+        return register
 
     def identity_loader(self, loader: L) -> L:
         """Register the function that says who makes the current request.

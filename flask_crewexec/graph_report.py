@@ -25,7 +25,7 @@ def report(binding: Binding, document: object) -> Json:
         "valid": True,
         "problems": [],
         "inputs": list(graph.inputs),
-        "inputs_schema": graphs.inputs_schema(graph),
+        "inputs_schema": graphs.inputs_schema(graph, binding.registry.storages),
         **outlook(graph, binding.settings.max_llm_calls),
     }
 

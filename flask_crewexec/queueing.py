@@ -48,6 +48,7 @@ _ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again 
 
 _WAITS: t.Final = "The broker is away; execution %s waits in the database."
 
+Json = dict[str, t.Any]
 Limits = dict[str, float | int | None]
 
 
@@ -177,7 +178,7 @@ def _new_execution(
     thread = None if order.thread_id is None else str(order.thread_id)
     thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
-    version, graph = _checked_graph(binding, owner, order)
+    version, graph, inputs = _checked_graph(binding, owner, order)
     execution = binding.models.execution(
         id=uuid7(),
         owner_id=owner,
@@ -186,7 +187,7 @@ def _new_execution(
         graph_version=version.number,
         status=State.QUEUED,
         priority=order.priority,
-        inputs=dict(order.inputs),
+        inputs=inputs,
         attempt=1,
         total_steps=len(graph.tasks),
         # Whoever comes with the same key must not rely on it before the message is sent.
@@ -206,14 +207,28 @@ def current_origin() -> dict[str, str | None]:
 
 def _checked_graph(
     binding: Binding, owner: str, order: Order
-) -> tuple[GraphVersionMixin, graphs.Graph]:
+) -> tuple[GraphVersionMixin, graphs.Graph, Json]:
+    """Return what is to run, and the inputs with the graph's defaults."""
     with binding.session() as session:
         stored = find_graph(session, binding, order.graph_id, Identity(owner))
         version = find_version(session, binding, stored)
     registry = binding.registry
     graph = graphs.validate(version.document, registry.tools, registry.models)
-    graphs.check_inputs(graph, order.inputs)
-    return version, graph
+    inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
+    _check_size(binding, inputs)
+    return version, graph, inputs
+
+
+def check_again(binding: Binding, session: Session, execution: ExecutionMixin) -> None:
+    """Check that an execution's inputs still fit its graph: storages may have gone.
+
+    :raises InvalidGraph: if this release cannot read the graph any more.
+    :raises InvalidInputs: with every problem.
+    """
+    key = (execution.graph_id, execution.graph_version)
+    version = session.get_one(binding.models.graph_version, key)
+    graph = graphs.parse(version.document)
+    graphs.check_inputs(graph, execution.inputs, binding.registry.storages)
 
 
 def _check_priority(priority: object) -> None:

@@ -15,6 +15,9 @@ import typing as t
 from collections.abc import Callable
 
 ToolFunction = Callable[..., object]
+Content = bytes | str | t.IO[bytes] | t.IO[str]
+StorageFunction = Callable[[str, str], Content | None]
+"""From what a reference says behind the storage's name, and a user id, to a file's content."""
 Setting = str | Callable[[], str]
 """A value, or a function that returns it, called in the application context of each run."""
 
@@ -62,6 +65,7 @@ class Registry:
     def __init__(self) -> None:
         self.tools: dict[str, ToolSpec] = {}
         self.models: dict[str, ModelSpec] = {}
+        self.storages: dict[str, StorageFunction] = {}
 
     def add_tool(self, spec: ToolSpec) -> None:
         """Offer a tool.
@@ -91,6 +95,22 @@ class Registry:
                 " 'api_key=lambda: os.environ[\"OPENAI_API_KEY\"]', or a 'base_url'."
             )
         self.models[spec.name] = spec
+
+    def add_storage(self, name: str, function: StorageFunction) -> None:
+        """Offer files.
+
+        :raises ValueError: if the name is taken or unusable, or the function is.
+        """
+        _check_name("storage", name, self.storages)
+        if inspect.iscoroutinefunction(function):
+            raise ValueError(f"Storage '{name}' must be an ordinary function, not a coroutine.")
+        try:
+            inspect.signature(function).bind("reference", "user id")
+        except TypeError as error:
+            raise ValueError(
+                f"Storage '{name}' is called with a reference and a user id: {error}."
+            ) from error
+        self.storages[name] = function
 
 
 def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:

@@ -90,6 +90,7 @@ class ProblemItemSchema(ma.Schema):
     pointer = fields.String(metadata={"description": "JSON pointer to the place"})
     code = fields.String(metadata={"description": "Stable kind of problem"})
     detail = fields.String(metadata={"description": "What is wrong and what to do"})
+    hint = fields.String(metadata={"description": "What is allowed instead, if it helps"})
 
 
 class ProblemSchema(ma.Schema):
@@ -199,6 +200,11 @@ class GraphRequestSchema(ma.Schema):
     process = fields.String(metadata={"enum": ["sequential", "hierarchical"]})
     nodes = fields.List(fields.Dict(), required=True)
     edges = fields.List(fields.Dict(), required=True)
+    inputs = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(),
+        metadata={"description": "By name: type, description, default, required, enum and bounds"},
+    )
 
 
 class ExecutionEventSchema(ma.Schema):
@@ -734,11 +740,18 @@ class RegisteredModelSchema(ma.Schema):
     name = fields.String()
 
 
+class RegisteredStorageSchema(ma.Schema):
+    """Where inputs of the type ``file`` may come from."""
+
+    name = fields.String(metadata={"description": "What references begin with, before a colon"})
+
+
 class RegistrySchema(ma.Schema):
     """What graphs may name."""
 
     tools = fields.List(fields.Nested(RegisteredToolSchema))
     models = fields.List(fields.Nested(RegisteredModelSchema))
+    storages = fields.List(fields.Nested(RegisteredStorageSchema))
 
 
 class QueuesSchema(ma.Schema):

@@ -42,6 +42,8 @@ class Settings:
     """Largest request body that the routes read."""
     max_inputs_bytes: int = 256 * 1024
     """Largest JSON that the inputs of one execution may have."""
+    max_file_bytes: int = 256 * 1024
+    """Largest file that an input may name."""
     max_output_chars: int = 1_000_000
     """Longest text that is kept of one step's output."""
     max_event_chars: int = 2_000

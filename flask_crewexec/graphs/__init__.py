@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .declarations import Declaration as Declaration
+from .declarations import storage_of as storage_of
 from .difference import Change as Change
 from .difference import find_changes as find_changes
 from .document import AgentNode as AgentNode
@@ -15,6 +17,7 @@ from .estimate import estimate_calls as estimate_calls
 from .estimate import ModelCalls as ModelCalls
 from .hints import find_hint as find_hint
 from .inputs import check_inputs as check_inputs
+from .inputs import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
 from .validation import check_names as check_names

@@ -25,6 +25,7 @@ def build_graph(sketch: Sketch) -> Graph:
         tasks=tuple(_task(sketch.draft.nodes[task], sketch, order) for task in order),
         manager=_manager(manager, sketch) if manager else None,
         references=tuple(find_references(sketch)),
+        declared=sketch.draft.inputs,
     )
 
 

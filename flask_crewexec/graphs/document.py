@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from functools import cached_property
 
+from .declarations import Declaration
+from .placeholders import fill
+from .placeholders import filled_length
 from .placeholders import find_placeholders
 
 Process = t.Literal["sequential", "hierarchical"]
@@ -44,10 +49,8 @@ class AgentNode:
     tools: tuple[str, ...]
     """Names of registered tools."""
 
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The texts in which inputs are filled in."""
-        return (self.role, self.goal, self.backstory)
+    TEXTS: t.ClassVar = ("role", "goal", "backstory")
+    """The fields in which inputs are filled in."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,8 @@ class TaskNode:
     tools: tuple[str, ...]
     """Names of registered tools."""
 
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The texts in which inputs are filled in."""
-        return (self.description, self.expected_output)
+    TEXTS: t.ClassVar = ("description", "expected_output")
+    """The fields in which inputs are filled in."""
 
 
 class Reference(t.NamedTuple):
@@ -93,11 +94,44 @@ class Graph:
     """Present in a hierarchical graph only. A model here means CrewAI's own manager agent."""
     references: tuple[Reference, ...] = field(repr=False)
     """Every name that the host has to know, and where the document uses it."""
+    declared: tuple[Declaration, ...] = ()
+    """What the document says of its inputs; without any, all placeholders are inputs."""
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the inputs that a run needs, sorted."""
+        """The names of the inputs that a run takes: as declared, or sorted."""
+        return tuple(each.name for each in self.declared) or self.placeholders
+
+    @cached_property
+    def placeholders(self) -> tuple[str, ...]:
+        """The names of the inputs that texts use, sorted."""
+        return find_placeholders(self._texts)
+
+    def filled(self, values: Mapping[str, str]) -> Graph:
+        """Return the graph with *values* in place of placeholders."""
+        manager = self.manager
+        return replace(
+            self,
+            agents=tuple(_filled(agent, values) for agent in self.agents),
+            tasks=tuple(_filled(task, values) for task in self.tasks),
+            manager=_filled(manager, values) if isinstance(manager, AgentNode) else manager,
+        )
+
+    def filled_length(self, values: Mapping[str, str]) -> int:
+        """Return how many characters the texts of :meth:`filled` would have."""
+        return sum(filled_length(text, values) for text in self._texts)
+
+    @property
+    def _texts(self) -> list[str]:
         workers: list[AgentNode | TaskNode] = [*self.agents, *self.tasks]
         if isinstance(self.manager, AgentNode):
             workers.append(self.manager)
-        return find_placeholders(text for worker in workers for text in worker.texts)
+        return [getattr(worker, name) for worker in workers for name in worker.TEXTS]
+
+
+_Worker = t.TypeVar("_Worker", AgentNode, TaskNode)
+
+
+def _filled(worker: _Worker, values: Mapping[str, str]) -> _Worker:
+    texts: dict[str, t.Any] = {name: fill(getattr(worker, name), values) for name in worker.TEXTS}
+    return replace(worker, **texts)

@@ -147,6 +147,19 @@ def items(limit: int) -> Check:
     return check
 
 
+def members(code: str, limit: int) -> Check:
+    """Accept an object of at most ``limit`` members; report more of them as ``code``."""
+
+    def check(value: object) -> Fault | None:
+        if not isinstance(value, dict):
+            return _wrong_type("an object", value)
+        if len(value) > limit:
+            return Fault(code, f"has {len(value)} members; at most {limit} are allowed.")
+        return None
+
+    return check
+
+
 def flag(value: object) -> Fault | None:
     """Accept true and false."""
     return None if isinstance(value, bool) else _wrong_type("true or false", value)

@@ -9,7 +9,9 @@ from collections.abc import Collection
 from collections.abc import Mapping
 
 from ..errors import Problem
+from .declarations import InputType
 from .document import Process
+from .input_fields import MAX_INPUTS
 from .links import Meaning
 from .schema import fields_of
 from .wording import listing
@@ -22,6 +24,7 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "description": "Tell three facts about {topic}.",
     "nodes": [],
     "edges": [],
+    "inputs": {"topic": {"type": "string"}},
     "id": "writer",
     "type": "agent",
     "data": {},
@@ -37,6 +40,19 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "max_tokens": 1000,
 }
 """A value that each field takes."""
+
+INPUT_EXAMPLES: t.Final[Mapping[str, object]] = {
+    "topic": {"type": "string"},
+    "type": "string",
+    "description": "What the page is about",
+    "default": "tea",
+    "required": False,
+    "enum": ["short", "long"],
+    "max_length": 200,
+    "minimum": 1,
+    "maximum": 10,
+}
+"""The same within a declared input, and an input."""
 
 _HINTS: t.Final[Mapping[str, str]] = {
     "bad-text": "Any text of whole Unicode characters other than NUL.",
@@ -73,6 +89,16 @@ _HINTS: t.Final[Mapping[str, str]] = {
     ' or the process "sequential".',
     "two-managers": 'Edges of the type "manager" from one and the same node.',
     "manager-with-tools": "Edges from tools to the agents that it manages.",
+    "too-many-inputs": f"Up to {MAX_INPUTS} inputs; an input may hold a list or an object.",
+    "invalid-input-name": 'For instance "topic": a letter or _, then letters, digits, _ or -; up'
+    " to 100.",
+    "reserved-input": "Any other name; change it in the texts, too.",
+    "unknown-input-type": f"Allowed are {listing(t.get_args(InputType))}.",
+    "misplaced-field": "Change the type, or remove the field.",
+    "required-with-default": '"required": true without a default, or a default alone.',
+    "empty-range": 'For instance "minimum": 1, "maximum": 10.',
+    "undeclared-input": 'Add it to "inputs": {"topic": {"type": "string"}}.',
+    "file-in-role": "Put the file into the goal, the backstory or a task.",
     "manager-with-task": "Edges from the agents that it manages to the tasks, or none: then it"
     " chooses.",
 }
@@ -92,7 +118,7 @@ def find_hint(
         case "unknown-field":
             return _fields(problem, document)
         case code:
-            return _HINTS.get(code) or _example(problem.pointer)
+            return problem.hint or _HINTS.get(code) or _example(problem.pointer)
 
 
 def _names(kind: str, problem: Problem, document: object, known: Collection[str]) -> str:
@@ -117,6 +143,8 @@ def _fields_at(pointer: str, document: object) -> Collection[str]:
             return fields_of("node")
         case ["edges", _]:
             return fields_of("edge")
+        case ["inputs", _]:
+            return fields_of("input")
         case ["nodes", index, "data"]:
             return fields_of(str(_value_at(document, f"/nodes/{index}/type")))
         case _:
@@ -125,9 +153,13 @@ def _fields_at(pointer: str, document: object) -> Collection[str]:
 
 def _example(pointer: str) -> str:
     name = pointer.rpartition("/")[2]
-    if name not in EXAMPLES:
+    examples = EXAMPLES
+    if pointer.startswith("/inputs/"):
+        name = name if pointer.count("/") > 2 else "topic"
+        examples = INPUT_EXAMPLES
+    if name not in examples:
         return "See what the documentation of graphs lists for this place."
-    return f"For instance {quote(name)}: {json.dumps(EXAMPLES[name])}."
+    return f"For instance {quote(name)}: {json.dumps(examples[name])}."
 
 
 def _value_at(document: object, pointer: str) -> object:

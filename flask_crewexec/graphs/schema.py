@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from ..errors import Problem
 from . import fields as f
 from . import reactflow
+from .declarations import Declaration
 from .document import Process
 from .fields import Field
 from .fields import read_object
+from .input_fields import FIELDS as _INPUT
+from .input_fields import MAX_INPUTS
+from .input_fields import read_declarations
 from .jsonvalue import find_json_problems
 from .wording import quote
 
@@ -56,6 +60,7 @@ _DOCUMENT = {
         default="sequential",
     ),
     "description": Field(f.text(20_000, blank=True)),
+    "inputs": Field(f.members("too-many-inputs", MAX_INPUTS), default={}),
     "nodes": Field(f.items(200), required=True),
     "edges": Field(f.items(1000), required=True),
 }
@@ -106,6 +111,7 @@ class Draft:
     process: Process
     nodes: Mapping[str, NodeDraft]
     edges: tuple[EdgeDraft, ...]
+    inputs: tuple[Declaration, ...]
 
 
 def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
@@ -121,18 +127,22 @@ def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
     nodes = [_read_node(at, value, problems) for at, value in enumerate(top.get("nodes", ()))]
     edges = [_read_edge(at, value, problems) for at, value in enumerate(top.get("edges", ()))]
     problems += _find_repeated_ids(nodes)
-    return _make_draft(top, nodes, edges), problems
+    inputs = read_declarations(top.get("inputs", {}), problems)
+    return _make_draft(top, nodes, edges, inputs), problems
 
 
 def _make_draft(
-    top: Mapping[str, t.Any], nodes: list[NodeDraft | None], edges: list[EdgeDraft | None]
+    top: Mapping[str, t.Any],
+    nodes: list[NodeDraft | None],
+    edges: list[EdgeDraft | None],
+    inputs: tuple[Declaration, ...],
 ) -> Draft | None:
     by_id = {node.id: node for node in nodes if node}
     known_edges = tuple(edge for edge in edges if edge)
-    has_parts = {"process", "nodes", "edges"} <= top.keys()
+    has_parts = {"process", "nodes", "edges", "inputs"} <= top.keys()
     if not has_parts or len(by_id) < len(nodes) or len(known_edges) < len(edges):
         return None
-    return Draft(top.get("name", ""), top["process"], by_id, known_edges)
+    return Draft(top.get("name", ""), top["process"], by_id, known_edges, inputs)
 
 
 def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft | None:
@@ -165,11 +175,12 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
 
 
 def fields_of(part: str) -> Collection[str]:
-    """Return the fields of the ``document``, a ``node``, an ``edge``, or a node type's data."""
+    """Return the fields of the ``document``, a ``node``, ``edge``, ``input`` or a type's data."""
     parts: Mapping[str, Collection[str]] = {
         "document": _DOCUMENT,
         "node": _NODE,
         "edge": _EDGE,
+        "input": _INPUT,
         **_DATA,
     }
     return parts.get(part, ())

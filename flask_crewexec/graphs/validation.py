@@ -9,6 +9,7 @@ from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .build import build_graph
 from .document import Graph
+from .input_use import find_use_problems
 from .links import make_sketch
 from .links import Sketch
 from .names import find_name_problems
@@ -47,7 +48,8 @@ def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:
     if draft is None:
         return None, problems
     sketch, edge_problems = make_sketch(draft)
-    return sketch, [*problems, *edge_problems, *find_structure_problems(sketch)]
+    problems += [*edge_problems, *find_structure_problems(sketch), *find_use_problems(draft)]
+    return sketch, problems
 
 
 def _finish(sketch: Sketch | None, problems: list[Problem]) -> Graph:

@@ -9,7 +9,7 @@ _QUOTED_AT_MOST = 100
 
 def child(pointer: str, token: object) -> str:
     """Return the JSON pointer to the member ``token`` of what ``pointer`` points to."""
-    return f"{pointer}/{escape(_cut(str(token)))}"
+    return f"{pointer}/{escape(cut(str(token)))}"
 
 
 def escape(token: str) -> str:
@@ -19,11 +19,12 @@ def escape(token: str) -> str:
 
 def quote(text: str) -> str:
     """Return ``text`` in quotes, cut when a caller sent something endless."""
-    return f'"{_cut(text)}"'
+    return f'"{cut(text)}"'
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _QUOTED_AT_MOST else text[:_QUOTED_AT_MOST] + "…"
+def cut(text: str, limit: int = _QUOTED_AT_MOST) -> str:
+    """Return *text*, or its beginning with a sign that it was cut."""
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def listing(names: Iterable[str]) -> str:

@@ -12,7 +12,9 @@ import httpx
 
 from .. import clock
 from ..errors import InvalidGraph
+from ..errors import InvalidInputs
 from ..failures import Failure
+from .files import FileUnreadable
 from .guards import AnswerCutOff
 from .guards import RunStopped
 from .guards import RunUnrecorded
@@ -65,7 +67,9 @@ def _of_run(cause: BaseException) -> Failure | None:
     if isinstance(cause, RunStopped):
         passing = isinstance(cause, RunUnrecorded | AnswerCutOff)
         return Failure(cause.code, cause.reason, passing)
-    if isinstance(cause, InvalidGraph):
+    if isinstance(cause, FileUnreadable):
+        return cause.failure
+    if isinstance(cause, InvalidGraph | InvalidInputs):
         return Failure(cause.code, cause.detail)
     return None
 

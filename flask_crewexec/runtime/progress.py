@@ -114,7 +114,7 @@ class Progress:
             return
         agent = shorten(event.output.agent, MAX_AGENT)
         self._ledger.note("step_completed", step=self.current_step, agent=agent)
-        output = {"output": self._storable(event.output), "agent": agent}
+        output = {"output": self._storable(event.output, position), "agent": agent}
         self._ledger.change_step(
             position,
             {"status": State.COMPLETED, "finished_at": clock.now(), **output},
@@ -170,11 +170,16 @@ class Progress:
     def _tool_failed(self, source: object, event: t.Any) -> None:
         self._ledger.note("tool_failed", tool=event.tool_name, agent=event.agent_role)
 
-    def _storable(self, output: t.Any) -> dict[str, t.Any]:
-        """What a later attempt needs to continue behind the step."""
+    def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
+        """What a later attempt needs to continue behind the step.
+
+        The task's texts are those of the graph: files that were filled in are kept nowhere.
+        """
+        task = self._graph.tasks[position]
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
-        cleaned = output.model_copy(update={"raw": raw})
-        dumped = json.loads(cleaned.model_dump_json(exclude={"messages"}))
+        texts = {"description": task.description, "expected_output": task.expected_output}
+        cleaned = output.model_copy(update={"raw": raw, **texts})
+        dumped = json.loads(cleaned.model_dump_json(exclude={"messages", "summary"}))
         stored: dict[str, t.Any] = self._redact.value(dumped)
         return stored
 

@@ -31,6 +31,7 @@ from .crewai_setup import enter_run
 from .crewai_setup import scoped_hooks
 from .crewai_setup import TaskOutput
 from .failures import describe
+from .filling import fill_in
 from .guards import Guards
 from .guards import RunCancelled
 from .guards import RunHandedBack
@@ -121,14 +122,14 @@ class _Attempt:
         self._progress = progress
         enter_run(self._claim.execution_id)
         with scoped_hooks(self._guards.hooks):
-            crew = translate(graph, self._binding, work.context, self._connections)
+            filled = fill_in(graph, self._binding, work.context)
+            crew = translate(filled, self._binding, work.context, self._connections)
             progress.watch(crew)
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
-            if crew.manager_agent is not None and work.inputs:
-                crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out
-            return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
+            # Without inputs, since CrewAI would look for placeholders in their values, too.
+            return t.cast(crewai.CrewOutput, crew.kickoff())
 
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import sqlalchemy as sa
@@ -25,7 +26,6 @@ class Work(t.NamedTuple):
 
     context: ExecutionContext
     document: dict[str, t.Any]
-    inputs: dict[str, t.Any]
     finished: list[dict[str, t.Any]]
     """Outputs of the steps that earlier attempts have finished, in order."""
     budget: Budget
@@ -40,8 +40,8 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
         budget = _budget(session, execution)
-    context = ExecutionContext.of(execution)
-    return Work(context, version.document, execution.inputs, finished, budget)
+    context = dataclasses.replace(ExecutionContext.of(execution), inputs=execution.inputs)
+    return Work(context, version.document, finished, budget)
 
 
 def _budget(session: Session, execution: ExecutionMixin) -> Budget:

@@ -128,6 +128,10 @@ def _answer(
         **more,
     }
     if problems:
-        body["errors"] = [problem._asdict() for problem in problems]
+        body["errors"] = [_item(problem) for problem in problems]
     headers = {"Retry-After": RETRY_SECONDS} if status == 503 else {}
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
+
+
+def _item(problem: Problem) -> dict[str, str]:
+    return {name: value for name, value in problem._asdict().items() if name != "hint" or value}

@@ -17,7 +17,7 @@ Json = dict[str, t.Any]
 
 @answers(RegistrySchema())
 def show_registry() -> Json:
-    """Show the tools and models that graphs may name."""
+    """Show the tools, models and storages that graphs and inputs may name."""
     registry = current_binding().registry
     tools = [
         {
@@ -28,7 +28,9 @@ def show_registry() -> Json:
         for name, spec in sorted(registry.tools.items())
     ]
     # How a model is reached is the host's business: no more than its name leaves this process.
-    return {"tools": tools, "models": [{"name": name} for name in sorted(registry.models)]}
+    models = [{"name": name} for name in sorted(registry.models)]
+    storages = [{"name": name} for name in sorted(registry.storages)]
+    return {"tools": tools, "models": models, "storages": storages}
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -78,7 +78,7 @@ class TestHints:
             put(node["data"])
         put(node := {"id": "x", "type": "agent", "data": {}})
         assert set(node) <= EXAMPLES.keys()
-        for name in ("version", "name", "process", "description"):
+        for name in ("version", "name", "process", "description", "inputs"):
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)
