@@ -13,6 +13,9 @@ import typing as t
 import uuid
 from collections.abc import Iterator
 
+from .prompts import fill_prompt
+from .prompts import leave_unfilled
+
 _SWITCHES: t.Final = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_TRACING_ENABLED": "false",  # else it asks at the terminal and waits 20 s
@@ -41,6 +44,7 @@ def _without_dotenv() -> Iterator[None]:
 
 with _without_dotenv():
     import crewai
+    from crewai.agents.agent_executor import AgentExecutor
     from crewai.events.stream_context import add_stream_sink
     from crewai.execution import set_execution_uuid
     from crewai.hooks import HookAborted
@@ -53,6 +57,7 @@ with _without_dotenv():
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
     from crewai.utilities.i18n import get_i18n
+    from crewai.utilities.prompts import Prompts
     from crewai_core.lock_store import set_lock_backend
     from crewai_core.printer import set_suppress_console_output
 
@@ -106,6 +111,8 @@ def _patch() -> None:
     set_lock_backend(_no_lock)
     handler = crewai.Crew.__private_attributes__["_task_output_handler"]
     handler.default_factory = NullStore
+    Prompts._build_prompt = leave_unfilled(Prompts._build_prompt)  # type: ignore[method-assign]
+    AgentExecutor._format_prompt = fill_prompt  # type: ignore[method-assign,assignment]
 
 
 _patch()
