@@ -53,6 +53,11 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
         url = app.config["MODEL_URL"]
         crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
     add_tools(crewexec, db)
+
+    @crewexec.storage("desk")
+    def open_file(reference: str, user_id: str) -> bytes:
+        return (Path(app.config["DESK"]) / user_id / reference).read_bytes()
+
     return app
 
 

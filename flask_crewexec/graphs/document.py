@@ -99,7 +99,7 @@ class Graph:
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the inputs that a run takes: as declared, or sorted."""
+        """The names of the inputs that a run takes, sorted."""
         return tuple(each.name for each in self.declared) or self.placeholders
 
     @cached_property

@@ -71,8 +71,11 @@ _TYPES_WITH: t.Final[Mapping[str, Collection[str]]] = {
 def read_declarations(
     inputs: Mapping[str, object], problems: list[Problem]
 ) -> tuple[Declaration, ...]:
-    """Return the declared *inputs*, as far as they are right; add what is wrong to *problems*."""
-    return tuple(_read(name, value, problems) for name, value in inputs.items())
+    """Return the declared *inputs*, as far as they are right; add what is wrong to *problems*.
+
+    They are sorted: the order of an object's members is not a part of what it says.
+    """
+    return tuple(_read(name, value, problems) for name, value in sorted(inputs.items()))
 
 
 def _read(name: str, value: object, problems: list[Problem]) -> Declaration:

@@ -39,5 +39,5 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 def filled_length(text: str, values: Mapping[str, str]) -> int:
     """Return how long :func:`fill` would make *text*."""
-    longer = (len(values[name]) for name in _PLACEHOLDER.findall(text) if name in values)
-    return len(text) + sum(longer)
+    found = (name for name in _PLACEHOLDER.findall(text) if name in values)
+    return len(text) + sum(len(values[name]) - len(f"{{{name}}}") for name in found)

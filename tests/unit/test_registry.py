@@ -89,3 +89,33 @@ def test_there_is_one_identity_loader(crewexec):
     crewexec.identity_loader(lambda: None)
     with pytest.raises(RuntimeError, match="already"):
         crewexec.identity_loader(lambda: None)
+
+
+class TestStorages:
+    def test_the_function_stays_usable(self, crewexec):
+        @crewexec.storage("uploads")
+        def read(reference: str, user_id: str) -> str:
+            return f"{user_id}'s {reference}"
+
+        assert read("report", "ada") == "ada's report"
+
+    @pytest.mark.parametrize("name", ["", "Uploads", "a:b", "a/b", "é"])
+    def test_names_that_references_could_not_say(self, crewexec, name):
+        with pytest.raises(ValueError, match="A storage cannot be called"):
+            crewexec.storage(name)(lambda reference, user_id: "")
+
+    def test_a_name_is_taken_once(self, crewexec):
+        crewexec.storage("one")(lambda reference, user_id: "")
+        with pytest.raises(ValueError, match="There is a storage called 'one' already"):
+            crewexec.storage("one")(lambda reference, user_id: "")
+
+    def test_it_must_take_a_reference_and_a_user(self, crewexec):
+        with pytest.raises(ValueError, match="called with a reference and a user id: too many"):
+            crewexec.storage("one")(lambda reference: "")
+
+    def test_a_coroutine_would_never_be_awaited(self, crewexec):
+        async def read(reference: str, user_id: str) -> str:
+            return ""
+
+        with pytest.raises(ValueError, match="coroutine"):
+            crewexec.storage("one")(read)

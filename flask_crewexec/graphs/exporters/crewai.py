@@ -23,7 +23,9 @@ from ..document import Reference
 from ..document import TaskNode
 from ..importers.result import Json
 from ..importers.result import Note
+from ..inputs import defaults_of
 from ..validation import parse
+from ..wording import child
 from ..wording import quote
 
 
@@ -52,7 +54,8 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     files = {"crew.jsonc": _crew(graph, names)}
     files.update({f"agents/{names[agent.id]}.jsonc": _agent(agent) for agent in agents})
     texts = {name: _text(value) for name, value in files.items()}
-    return Exported(texts, (*_layout_notes(document), *_name_notes(graph.references)))
+    notes = (*_layout_notes(document), *_input_notes(document), *_name_notes(graph.references))
+    return Exported(texts, notes)
 
 
 def _find_code(references: Iterable[Reference]) -> Iterator[Problem]:
@@ -84,7 +87,13 @@ def _crew(graph: Graph, names: Mapping[str, str]) -> Json:
         "tasks": [_task(task, names, titles) for task in graph.tasks],
         "process": graph.process,
         **_manager(graph.manager, names),
+        **_inputs(graph),
     }
+
+
+def _inputs(graph: Graph) -> Json:
+    defaults = defaults_of(graph)
+    return {"inputs": defaults} if defaults else {}
 
 
 def _manager(manager: AgentNode | LlmNode | None, names: Mapping[str, str]) -> Json:
@@ -140,6 +149,22 @@ def _layout_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
     if any(reactflow.NODE_FIELDS & node.keys() for node in document["nodes"]):
         detail = "Where nodes are and how they look is left out: CrewAI does not draw crews."
         yield Note("", "/nodes", "not-carried", detail)
+
+
+def _input_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
+    inputs = document.get("inputs", {})
+    if inputs and not any("default" in said for said in inputs.values()):
+        detail = (
+            "CrewAI is told of defaults only, and there is none: its inputs are what texts use."
+        )
+        yield Note("", "/inputs", "not-carried", detail)
+    for name, said in inputs.items():
+        lost = [field for field in said if field not in ("default", "required")]
+        if lost or said.get("required") is False:
+            detail = (
+                f"CrewAI knows no more than the default of {quote(name)}; the rest is left out."
+            )
+            yield Note("", child("/inputs", name), "not-carried", detail)
 
 
 def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:

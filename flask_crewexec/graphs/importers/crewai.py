@@ -12,6 +12,7 @@ from .crewai_fields import fields_of
 from .crewai_fields import keep_carried
 from .draft import Draft
 from .files import Files
+from .inputs import declare_inputs
 from .names import Names
 from .parts import Parts
 from .result import FILES
@@ -56,6 +57,12 @@ class _Crew:
         self._read_agents()
         self._read_manager()
         self._read_tasks()
+        self._read_inputs()
+
+    def _read_inputs(self) -> None:
+        inputs, place = self._fields.get("inputs", (None, self._place))
+        if inputs is not None and (defaults := self._parts.members(inputs, place)) is not None:
+            declare_inputs(defaults, place, self._draft)
 
     def _read_agents(self) -> None:
         agents, place = self._fields.get("agents", (None, self._place / "agents"))

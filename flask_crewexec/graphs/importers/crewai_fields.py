@@ -177,7 +177,7 @@ TASK: t.Final = Kind(
 )
 CREW: t.Final = Kind(
     "a crew",
-    frozenset({"name", "agents", "tasks", "process", "manager_agent", "manager_llm"}),
+    frozenset({"name", "agents", "tasks", "process", "manager_agent", "manager_llm", "inputs"}),
     _CREW_REFUSED,
     _CREW_OMITTED,
 )

@@ -26,7 +26,7 @@ from .result import Place
 _OWN: t.Final = frozenset({"id", "created_at"})
 """Fields that say something to CrewAI-Studio only."""
 _CREW: t.Final = CREW._replace(
-    carried=CREW.carried | {"tools"},
+    carried=(CREW.carried | {"tools"}) - {"inputs"},
     refused={**CREW.refused, "knowledge_source_ids": KNOWLEDGE},
 )
 _CONTEXT: t.Final = ("context_from_async_tasks_ids", "context_from_sync_tasks_ids")

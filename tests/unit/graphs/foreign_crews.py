@@ -89,6 +89,7 @@ def meaning(document: Json) -> Json:
         "agents": [_agent(agent) for agent in graph.agents],
         "tasks": _tasks(graph),
         "manager": _manager(graph.manager),
+        "inputs": {each.name: (each.default, each.required) for each in graph.declared},
     }
 
 

@@ -10,7 +10,11 @@ from graph_documents import document
 from graph_documents import llm
 from graph_documents import task
 from graph_documents import tool
+from graph_input_strategies import declarations
+from graph_input_strategies import names as input_names
 from hypothesis import strategies as st
+
+from flask_crewexec.graphs.placeholders import find_placeholders
 
 Json = dict[str, t.Any]
 
@@ -22,6 +26,7 @@ FIELDS = (
     *("id", "type", "data", "source", "target", "position", "label"),
     *("role", "goal", "backstory", "allow_delegation", "max_iter", "expected_output"),
     *("temperature", "max_tokens"),
+    *("inputs", "default", "required", "enum", "max_length", "minimum", "maximum"),
     *("", "a/b", "~1", "~/", "0", "x" * 120),
 )
 WORDS = (
@@ -75,7 +80,18 @@ def valid_documents(draw: st.DrawFn) -> Json:
     nodes = draw(st.permutations([*agents, *tasks, *helpers]))
     edges = draw(st.permutations(edges))
     more = {"process": "hierarchical" if hierarchical else "sequential"}
-    return draw(_decorated(document(nodes, *edges, **more, name=draw(texts))))
+    made = document(nodes, *edges, **more, name=draw(texts))
+    if draw(st.booleans()):
+        made["inputs"] = draw(_inputs(nodes))
+    return draw(_decorated(made))
+
+
+@st.composite
+def _inputs(draw: st.DrawFn, nodes: list[Json]) -> Json:
+    """Declare some inputs, among them all that texts happen to use."""
+    said = draw(st.dictionaries(input_names, declarations(), max_size=2))
+    texts = (text for node in nodes for text in node["data"].values() if isinstance(text, str))
+    return {**said, **{name: {} for name in find_placeholders(texts)}}
 
 
 @st.composite

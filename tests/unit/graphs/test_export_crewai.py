@@ -77,6 +77,14 @@ class TestThereAndBack:
         ids = [node["id"] for node in back(export_crewai(sequential()))["nodes"]]
         assert ids == ["writer", "write"]
 
+    def test_defaults_of_inputs(self):
+        original = document([agent("a", goal="{b} {x}"), task("t", description="{y}")], "a t")
+        original["inputs"] = {"b": {"default": {"c": [1.5]}}, "x": {"default": ""}, "y": {}}
+        exported = export_crewai(original)
+        assert json.loads(exported.files["crew.jsonc"])["inputs"] == {"b": {"c": [1.5]}, "x": ""}
+        assert [note.code for note in exported.notes] == ["registered-name"]
+        assert meaning(back(exported)) == meaning(original)
+
     def test_a_task_that_reads_nothing_goes_on_reading_nothing(self):
         nodes = [agent("a"), task("b"), task("c")]
         exported = export_crewai(document(nodes, "a b", "a c"))
@@ -101,6 +109,18 @@ class TestNotes:
         drawn["nodes"][0]["position"] = {"x": 0, "y": 0}
         drawn["description"] = "What it is for"
         assert self.notes(drawn)[:2] == [("/description", "not-carried"), ("/nodes", "not-carried")]
+
+    def test_of_what_inputs_are_besides_defaults(self):
+        declared = {
+            "a": {"type": "string", "default": "x"},
+            "b": {"required": False},
+            "c": {"default": 1},
+            "d": {},
+        }
+        drawn = {**sequential(), "inputs": declared}
+        assert self.notes(drawn)[:2] == [("/inputs/a", "not-carried"), ("/inputs/b", "not-carried")]
+        del declared["a"], declared["c"]
+        assert self.notes(drawn)[:2] == [("/inputs", "not-carried"), ("/inputs/b", "not-carried")]
 
 
 class TestRefusals:

@@ -181,9 +181,39 @@ class TestNotes:
         assert self.notes(with_task(**{field: value})) == [(f"/tasks/0/{field}", "not-carried")]
 
     def test_defaults_of_inputs(self):
-        (note,) = imported(small(inputs={"topic": "tea", "url": "https://example.com"})).notes
-        assert (note.pointer, note.code) == ("/inputs", "not-carried")
-        assert "Send them as 'inputs'" in note.detail
+        crew = with_task(description="About {topic} for {whom}")
+        crew["inputs"] = {"topic": "tea", "url": "https://example.com", "n": [1, {"a": None}]}
+        found = imported(crew)
+        assert found.notes == ()
+        assert found.document["inputs"] == {
+            "topic": {"default": "tea"},
+            "url": {"default": "https://example.com"},
+            "n": {"default": [1, {"a": None}]},
+            "whom": {},
+        }
+
+    @pytest.mark.parametrize("name", ["two words", "crew_chat_messages", ""])
+    def test_inputs_that_no_text_can_name(self, name):
+        found = imported(small(inputs={name: "x", "topic": "tea"}))
+        assert [(note.pointer, note.code) for note in found.notes] == [
+            (f"/inputs/{name}", "not-carried")
+        ]
+        assert found.document["inputs"] == {"topic": {"default": "tea"}}
+
+    def test_null_is_no_default(self):
+        crew = with_task(description="About {topic}")
+        assert self.notes({**crew, "inputs": {"topic": None}}) == [("/inputs/topic", "not-carried")]
+
+    @pytest.mark.parametrize(
+        ("inputs", "pointer", "code"),
+        [
+            (["topic"], "/inputs", "wrong-type"),
+            ({"topic": "x" * 20_001}, "/inputs/topic", "too-long"),
+            ({f"a{number}": 1 for number in range(101)}, "/inputs", "too-many-inputs"),
+        ],
+    )
+    def test_inputs_that_do_not_fit(self, inputs, pointer, code):
+        assert crew_problems(small(inputs=inputs)) == [(pointer, code)]
 
     def test_what_says_nothing_needs_no_note(self):
         crew = with_agent(cache=True, verbose=False, mcps=[], knowledge_sources=None, type="agent")

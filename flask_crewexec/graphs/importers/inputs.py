@@ -1,0 +1,55 @@
+"""Defaults of inputs, as CrewAI writes them."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ..document import AgentNode
+from ..document import TaskNode
+from ..inputs import RESERVED
+from ..placeholders import find_placeholders
+from ..placeholders import is_name
+from ..wording import child
+from ..wording import quote
+from .draft import Draft
+from .result import Json
+from .result import Place
+
+_TEXTS: t.Final = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
+
+
+def declare_inputs(defaults: Mapping[str, object], place: Place, draft: Draft) -> None:
+    """Declare inputs with *defaults*, and all others that the texts of *draft* use.
+
+    They have no types: CrewAI takes any value for any input.
+    """
+    declared: dict[str, Json] = {}
+    for name, value in defaults.items():
+        if reason := _why_not(name, value):
+            draft.note(place / name, "not-carried", reason)
+            continue
+        declared[name] = {"default": value}
+        pointer = child("/inputs", name)
+        draft.origins[pointer] = draft.origins[f"{pointer}/default"] = place / name
+    if declared:
+        others = sorted(_used(draft) - declared.keys())
+        draft.top["inputs"] = {**declared, **{name: {} for name in others}}
+        draft.origins["/inputs"] = place
+
+
+def _why_not(name: str, value: object) -> str | None:
+    if name in RESERVED or not is_name(name):
+        return f"No text can name an input {quote(name)}, so it is left out."
+    if value is None:
+        return f"Null is no default, so {quote(name)} must be sent if a text uses it."
+    return None
+
+
+def _used(draft: Draft) -> set[str]:
+    fields = (
+        node["data"].get(name)
+        for node in draft.document["nodes"]
+        for name in _TEXTS.get(node["type"], ())
+    )
+    return set(find_placeholders(text for text in fields if isinstance(text, str)))
