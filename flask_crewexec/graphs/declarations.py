@@ -56,8 +56,15 @@ class Declaration:
 
     @property
     def _range(self) -> str:
-        low = "" if self.minimum is None else f" from {self.minimum:g}"
-        return low if self.maximum is None else f"{low} up to {self.maximum:g}"
+        match self.minimum, self.maximum:
+            case None, None:
+                return ""
+            case low, None:
+                return f" of {low} or more"
+            case None, high:
+                return f" of {high} or less"
+            case low, high:
+                return f" from {low} to {high}"
 
 
 def find_fault(declaration: Declaration, value: object) -> Fault | None:
@@ -104,9 +111,9 @@ def _find_length_fault(declaration: Declaration, value: str) -> Fault | None:
 
 def _find_range_fault(declaration: Declaration, value: float) -> Fault | None:
     if declaration.minimum is not None and value < declaration.minimum:
-        return Fault("out-of-range", f"must be {declaration.minimum:g} or more.")
+        return Fault("out-of-range", f"must be {declaration.minimum} or more.")
     if declaration.maximum is not None and value > declaration.maximum:
-        return Fault("out-of-range", f"must be {declaration.maximum:g} or less.")
+        return Fault("out-of-range", f"must be {declaration.maximum} or less.")
     return None
 
 

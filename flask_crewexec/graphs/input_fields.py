@@ -113,7 +113,7 @@ def _find_contradictions(
         yield Problem(f"{pointer}/required", "required-with-default", detail)
     low, high = declaration.minimum, declaration.maximum
     if low is not None and high is not None and low > high:
-        detail = f'"minimum" is {low:g}, which is more than "maximum", {high:g}. Swap them.'
+        detail = f'"minimum" is {low}, which is more than "maximum", {high}. Swap them.'
         yield Problem(f"{pointer}/minimum", "empty-range", detail)
     free = dataclasses.replace(declaration, enum=None)
     for index, item in enumerate(declaration.enum or ()):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from collections.abc import Mapping
 
+from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .document import AgentNode
 from .document import TaskNode
@@ -16,18 +19,23 @@ _TEXTS = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 
 
 def find_use_problems(draft: Draft) -> Iterator[Problem]:
-    """Yield a problem for each placeholder that the declared inputs do not allow.
+    """Return a problem for each placeholder that the declared inputs do not allow.
 
     A graph that declares none may use any.
     """
     types = {declaration.name: declaration.type for declaration in draft.inputs}
-    for pointer, name in _uses(draft) if types else ():
-        if name not in types:
-            detail = f"The input {quote(name)} is not declared. Declared are {listing(types)}."
-            yield Problem(pointer, "undeclared-input", detail)
-        elif types[name] == "file" and pointer.endswith("/role"):
-            detail = f"The input {quote(name)} is a file, which is no part of a name. Move it."
-            yield Problem(pointer, "file-in-role", detail)
+    found = (_find_problem(types, *use) for use in _uses(draft)) if types else ()
+    return itertools.islice(filter(None, found), MAX_PROBLEMS + 1)
+
+
+def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Problem | None:
+    if name not in types:
+        detail = f"The input {quote(name)} is not declared. Declared are {listing(types)}."
+        return Problem(pointer, "undeclared-input", detail)
+    if types[name] == "file" and pointer.endswith("/role"):
+        detail = f"The input {quote(name)} is a file, which is no part of a name. Move it."
+        return Problem(pointer, "file-in-role", detail)
+    return None
 
 
 def _uses(draft: Draft) -> Iterator[tuple[str, str]]:

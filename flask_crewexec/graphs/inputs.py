@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import typing as t
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 
 from ..errors import InvalidInputs
+from ..errors import MAX_PROBLEMS
 from ..errors import Problem
 from .declarations import Declaration
 from .declarations import find_fault
@@ -63,7 +65,8 @@ def _find_declared_problems(
     graph: Graph, inputs: Mapping[str, object], storages: Collection[str]
 ) -> Iterator[Problem]:
     declared = {each.name: each for each in graph.declared}
-    for name in inputs.keys() - declared.keys():
+    unknown = (name for name in inputs if name not in declared)
+    for name in itertools.islice(unknown, MAX_PROBLEMS + 1):
         detail = f"The graph has no input {quote(name)}. Remove it."
         hint = f"{_similar(name, declared)}The inputs are {listing(declared)}."
         yield Problem(child("/inputs", name), "unknown-input", detail, hint)

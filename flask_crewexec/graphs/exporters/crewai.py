@@ -26,6 +26,7 @@ from ..importers.result import Note
 from ..inputs import defaults_of
 from ..validation import parse
 from ..wording import child
+from ..wording import listing
 from ..wording import quote
 
 
@@ -159,12 +160,13 @@ def _input_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
         )
         yield Note("", "/inputs", "not-carried", detail)
     for name, said in inputs.items():
-        lost = [field for field in said if field not in ("default", "required")]
-        if lost or said.get("required") is False:
-            detail = (
-                f"CrewAI knows no more than the default of {quote(name)}; the rest is left out."
-            )
+        lost = [field for field in said if field != "default" and (field, said[field]) != _NEEDED]
+        if lost:
+            detail = f"Of {quote(name)} CrewAI knows only the default; it lacks {listing(lost)}."
             yield Note("", child("/inputs", name), "not-carried", detail)
+
+
+_NEEDED: t.Final = ("required", True)
 
 
 def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:

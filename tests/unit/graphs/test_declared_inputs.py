@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.errors import InvalidInputs
+from flask_crewexec.errors import MAX_PROBLEMS
 from flask_crewexec.graphs import check_inputs
 from flask_crewexec.graphs import find_changes
 from flask_crewexec.graphs import find_hint
@@ -68,6 +69,11 @@ class TestDeclaring:
             ("/nodes/0/data/goal", "undeclared-input"),
             ("/nodes/1/data/description", "undeclared-input"),
         ]
+
+    def test_problems_are_counted_before_they_are_told(self):
+        words = "".join(f"{{b{number}}}" for number in range(3000))
+        bad = about({f"a{number}": {} for number in range(100)}, words)
+        assert len(problems_of(bad)) == MAX_PROBLEMS + 1
 
     def test_the_managers_texts_count(self):
         managed = {**hierarchical(), "inputs": {"a": {}}}
@@ -134,7 +140,7 @@ class TestDeclaring:
             ({"type": "text"}, 'Allowed are "string", "number"'),
             ({"typ": "string"}, 'Do you mean "type"?'),
             ({"type": "string", "enum": ["é", "b"], "default": "c"}, 'Allowed are "é", "b".'),
-            ({"type": "integer", "maximum": 3, "default": 4}, "a whole number up to 3."),
+            ({"type": "integer", "maximum": 3, "default": 4}, "a whole number of 3 or less."),
             ({"type": "string", "max_length": 0}, 'For instance "max_length": 200.'),
             ("string", 'For instance "topic": {"type": "string"}.'),
         ],
@@ -200,6 +206,20 @@ class TestChecking:
     def test_a_default_from_a_storage_that_is_gone(self):
         inputs = {"a": {"type": "file", "default": "old:x"}}
         assert refusals(inputs, {}) == [("/inputs/a", "unknown-storage")]
+
+    @pytest.mark.parametrize(
+        ("bounds", "hint"),
+        [
+            ({"minimum": 1}, "Allowed is a number of 1 or more."),
+            ({"maximum": 12345678}, "Allowed is a number of 12345678 or less."),
+            ({"minimum": 0.5, "maximum": 2}, "Allowed is a number from 0.5 to 2."),
+            ({}, "Allowed is a number."),
+        ],
+    )
+    def test_hints_tell_the_bounds(self, bounds, hint):
+        with pytest.raises(InvalidInputs) as refused:
+            check_inputs(parse(about({"a": {"type": "number", **bounds}})), {"a": "x"})
+        assert refused.value.problems[0].hint == hint
 
     def test_names_that_nobody_could_declare(self):
         given = {"a/b": 1, "": 2, "a": "x"}
