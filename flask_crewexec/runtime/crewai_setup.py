@@ -44,7 +44,7 @@ def _without_dotenv() -> Iterator[None]:
 
 with _without_dotenv():
     import crewai
-    from crewai.agents.agent_executor import AgentExecutor
+    from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # its home has moved
     from crewai.events.stream_context import add_stream_sink
     from crewai.execution import set_execution_uuid
     from crewai.hooks import HookAborted
