@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .declarations import Declaration as Declaration
-from .declarations import storage_of as storage_of
 from .difference import Change as Change
 from .difference import find_changes as find_changes
 from .document import AgentNode as AgentNode

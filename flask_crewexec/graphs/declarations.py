@@ -68,7 +68,7 @@ class Declaration:
 
 
 def find_fault(declaration: Declaration, value: object) -> Fault | None:
-    """Return why *value* is refused for the input; it agrees with :func:`schema_of`."""
+    """Return why *value* is refused for the input; it agrees with :func:`.inputs_schema`."""
     if value is None:
         return Fault("null-input", "is null. Give it a value.")
     if declaration.type and not _is_of(declaration.type, value):
