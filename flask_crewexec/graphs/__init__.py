@@ -16,6 +16,7 @@ from .estimate import estimate_calls as estimate_calls
 from .estimate import ModelCalls as ModelCalls
 from .hints import find_hint as find_hint
 from .inputs import check_inputs as check_inputs
+from .inputs import check_length as check_length
 from .inputs import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest

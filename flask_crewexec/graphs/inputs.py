@@ -26,6 +26,9 @@ from .wording import quote
 # CrewAI takes this input for a chat history, as a JSON text, and fails on any other value.
 RESERVED = frozenset({"crew_chat_messages"})
 
+MAX_FILLED: t.Final = 4_000_000
+"""Characters of all texts together with their inputs: a text may repeat its placeholders."""
+
 Json = dict[str, t.Any]
 
 
@@ -48,7 +51,23 @@ def check_inputs(graph: Graph, inputs: object, storages: Collection[str] = ()) -
         problems += [*_find_key_problems(inputs), *_find_missing(graph, inputs)]
     if problems or not isinstance(inputs, dict):
         raise InvalidInputs(problems[0].detail, problems)
-    return {**defaults_of(graph), **inputs}
+    values = {**defaults_of(graph), **inputs}
+    check_length(graph, texts_of(graph, values))
+    return values
+
+
+def check_length(graph: Graph, texts: Mapping[str, str]) -> None:
+    """Check that the graph's texts do not grow too long with *texts* in their placeholders.
+
+    :raises InvalidInputs: if they do.
+    """
+    length = graph.filled_length(texts)
+    if length > MAX_FILLED:
+        detail = (
+            f"With its inputs the crew's texts have {length} characters; {MAX_FILLED} are allowed."
+            " Send shorter inputs, or use them less often."
+        )
+        raise InvalidInputs(detail, [Problem("/inputs", "too-large", detail)])
 
 
 def defaults_of(graph: Graph) -> Json:
