@@ -105,3 +105,30 @@ class TestSizes:
         events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
         assert "tool_finished" in {event["type"] for event in events}
         assert max(len(json.dumps(event["data"])) for event in events) < 1000
+
+
+class Bomb:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self._path, "w")
+
+
+class TestPickles:
+    def test_in_messages_are_not_read(self, app, api, model, start_worker, tmp_path):
+        canary = tmp_path / "unpickled"
+        worker = start_worker(pool="threads")
+        with app.extensions["celery"].connection_for_write() as connection:
+            connection.Producer().publish(
+                ((), {"event": Bomb(str(canary))}, {}),
+                routing_key="crew_execution",
+                serializer="pickle",
+                headers={"task": "crewexec.execution", "id": "1", "lang": "py"},
+            )
+        status = api.status(api.queue(crews.chain("a")), wait=30)
+        assert status["status"] == "completed"
+        assert not canary.exists()
+        assert "Refusing to deserialize" in worker.log_text()
