@@ -9,6 +9,7 @@ from ..graphs import Graph
 from ..graphs import texts_of
 from .files import read_file
 
+
 def fill_in(graph: Graph, binding: Binding, execution: ExecutionContext) -> Graph:
     """Return *graph* with the execution's inputs, and the files that they name, in its texts.
 
