@@ -14,4 +14,5 @@ from .graph_service import GraphService as GraphService
 from .identity import Identity as Identity
 from .models import ExecutionMixin as ExecutionMixin
 from .models import GraphMixin as GraphMixin
+from .secrets import Secret as Secret
 from .states import State as State

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import typing as t
 import uuid
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -85,6 +86,7 @@ class AsyncExecutionService:
         timeout: float | None = None,
         max_llm_calls: int | None = None,
         max_tokens: int | None = None,
+        roles: Collection[str] = (),
     ) -> str:
         """Queue one run of the newest version of a graph and return its task id.
 
@@ -97,8 +99,10 @@ class AsyncExecutionService:
         :param timeout: seconds that it may take from its first start on.
         :param max_llm_calls: model calls that it may make, over all attempts.
         :param max_tokens: tokens after which it makes no more calls.
+        :param roles: of the user, for tools and models that are for some roles only.
         :raises NotFound: if the user has no such graph.
-        :raises InvalidGraph: if the graph names a tool or model that is no longer registered.
+        :raises InvalidGraph: if the graph names a tool or model that is no longer registered, or
+            that the roles do not allow.
         :raises InvalidInputs: if the inputs do not fit the graph, or are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
         :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
@@ -117,6 +121,7 @@ class AsyncExecutionService:
             timeout=timeout,
             max_llm_calls=max_llm_calls,
             max_tokens=max_tokens,
+            roles=roles,
         )
         return t.cast(str, status["id"])
 
@@ -129,12 +134,14 @@ class AsyncExecutionService:
         priority: int = 5,
         *,
         idempotency_key: str | None = None,
+        roles: Collection[str] = (),
         **limits: float | None,
     ) -> Json:
         """Do what :meth:`queue_execution` does and return the status as it was stored."""
         binding = current_binding()
         given = {} if inputs is None else inputs
-        order = Order(graph_id, thread_id, user_id, given, priority, limits, idempotency_key)
+        key = idempotency_key
+        order = Order(graph_id, thread_id, user_id, given, priority, limits, key, roles)
         return _status(place(binding, order), [])
 
     def plan(
@@ -146,6 +153,7 @@ class AsyncExecutionService:
         priority: int = 5,
         *,
         idempotency_key: str | None = None,
+        roles: Collection[str] = (),
         **limits: float | None,
     ) -> Json:
         """Make every check of :meth:`queue_execution` and return what it would queue.
@@ -154,7 +162,8 @@ class AsyncExecutionService:
         """
         binding = current_binding()
         given = {} if inputs is None else inputs
-        order = Order(graph_id, thread_id, user_id, given, priority, limits, idempotency_key)
+        key = idempotency_key
+        order = Order(graph_id, thread_id, user_id, given, priority, limits, key, roles)
         return _planned(plan(binding, order))
 
     def get_task_status(self, task_id: Id, asker: Asker = None) -> Json:
@@ -285,6 +294,8 @@ class AsyncExecutionService:
         :param limits: new values for ``timeout``, which begins anew, or for ``max_llm_calls`` or
             ``max_tokens``, which count what earlier attempts have used.
         :raises NotFound: if there is none, or not for *asker*.
+        :raises InvalidGraph: if the graph names what is not registered any more or, if it is the
+            *asker*'s own, what their roles do not allow any more.
         :raises WrongState: if it has not ended, or ended well.
         :raises InvalidRequest: if a limit is above the settings'.
         :raises InvalidInputs: if an input names a storage that is no longer registered.
@@ -295,6 +306,8 @@ class AsyncExecutionService:
         with binding.transaction() as session:
             former = _find(session, binding, task_id, asker)
             session.expunge(former)
+            own = asker is not None and asker.user_id == former.owner_id
+            check_again(binding, session, former, asker.roles if asker and own else None)
             _requeue(session, binding, former, allowed)
         publish_or_restore(binding, former)
         return self.get_task_status(task_id, asker)
@@ -308,7 +321,6 @@ def _requeue(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
         )
-    check_again(binding, session, former)
     tracing.note_execution(former.id)
     if not states.requeue(session, binding.models, former, **limits, **current_origin()):
         raise WrongState(

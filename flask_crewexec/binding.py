@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from .identity import IdentityLoader
 from .models import Models
 from .registry import Registry
+from .secrets import SecretProvider
 from .settings import Settings
 
 
@@ -51,6 +52,8 @@ class Binding:
     """Called after a commit with the ids of executions that have new events."""
     identity_loaders: list[IdentityLoader]
     """At most one; a list because it may be registered after the application."""
+    secret_providers: list[SecretProvider] = dataclasses.field(default_factory=list)
+    """At most one, for the same reason."""
 
     @property
     def engine(self) -> sa.Engine:

@@ -15,7 +15,11 @@
     ├── KeyInUse               an idempotency key whose first order is under way
     ├── BrokerUnavailable      the message could not be sent
     ├── StorageUnavailable     files cannot be read at the moment; for hosts to raise
-    └── ClaimLost              another worker owns the attempt by now
+    ├── ClaimLost              another worker owns the attempt by now
+    ├── MissingKey             a run needs a secret that nobody has
+    ├── KeysUnavailable        the host's provider of secrets fails
+    ├── ToolUnavailable        the worker cannot load a tool
+    └── ToolServerUnavailable  a tool server (MCP) cannot be reached
 
 Each class carries the stable ``code`` and the HTTP ``status`` that clients see.
 """
@@ -165,3 +169,33 @@ class ClaimLost(CrewExecError):
     code = "claim-lost"
     status = 409
     title = "The execution belongs to another worker"
+
+
+class MissingKey(CrewExecError):
+    """A run needs a key that neither its user nor the host has."""
+
+    code = "missing-key"
+    title = "A key is missing"
+
+
+class KeysUnavailable(CrewExecError):
+    """The host's provider of secrets does not answer."""
+
+    code = "keys-unavailable"
+    status = 503
+    title = "The keys cannot be asked for"
+
+
+class ToolUnavailable(CrewExecError):
+    """The worker cannot load a tool that the host has registered."""
+
+    code = "tool-unavailable"
+    title = "The tool cannot be loaded"
+
+
+class ToolServerUnavailable(CrewExecError):
+    """A tool server that the host has registered cannot be reached."""
+
+    code = "tool-server-unavailable"
+    status = 503
+    title = "The tool server cannot be reached"

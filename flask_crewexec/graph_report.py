@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Collection
 
 from . import graphs
 from .binding import Binding
@@ -11,11 +12,11 @@ from .errors import InvalidGraph
 Json = dict[str, t.Any]
 
 
-def report(binding: Binding, document: object) -> Json:
+def report(binding: Binding, document: object, roles: Collection[str] | None = None) -> Json:
     """Return what is wrong with *document*, or what it needs and how it would run."""
-    tools, models = binding.registry.tools, binding.registry.models
+    tools, models, terms = binding.registry.allowed(roles)
     try:
-        graph = graphs.validate(document, tools, models)
+        graph = graphs.validate(document, tools, models, terms)
     except InvalidGraph as error:
         return _refused(
             {**problem._asdict(), "hint": graphs.find_hint(problem, document, tools, models)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 import uuid
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -35,6 +37,7 @@ from .schemas import VersionPageQuerySchema
 from .schemas import VersionQuerySchema
 
 Id = uuid.UUID | str
+Roles = Collection[str] | None
 
 
 class StoredGraph(t.NamedTuple):
@@ -61,29 +64,32 @@ class GraphService:
     """Graphs of the current application; make one wherever you need it.
 
     Each method uses database transactions of its own. With *if_match*, the ``etag`` of what was
-    read, nothing is done if the graph is at another version by now.
+    read, nothing is done if the graph is at another version by now. A document may name what the
+    *roles* of its author allow; None, the host's own code, may name everything. Queueing looks
+    again, at the roles of the user for whom the graph is to run.
     """
 
-    def validate(self, document: object) -> graphs.Graph:
+    def validate(self, document: object, *, roles: Roles = None) -> graphs.Graph:
         """Return the parsed document.
 
         :raises InvalidGraph: with every problem of the document.
         """
-        registry = current_binding().registry
-        return graphs.validate(document, registry.tools, registry.models)
+        return graphs.validate(document, *current_binding().registry.allowed(roles))
 
-    def report(self, document: object) -> dict[str, t.Any]:
+    def report(self, document: object, *, roles: Roles = None) -> dict[str, t.Any]:
         """Return everything that is known of a document that may be wrong, as JSON."""
-        return report(current_binding(), document)
+        return report(current_binding(), document, roles)
 
-    def create(self, document: Mapping[str, t.Any], user_id: object) -> StoredGraph:
+    def create(
+        self, document: Mapping[str, t.Any], user_id: object, *, roles: Roles = None
+    ) -> StoredGraph:
         """Store a new graph that belongs to *user_id*.
 
         :raises InvalidGraph: with every problem of the document.
         :raises InvalidRequest: if *user_id* names nobody.
         """
         owner = load(OwnerSchema(), {"user_id": user_id})["user_id"]
-        parsed = self.validate(document)
+        parsed = self.validate(document, roles=roles)
         binding = current_binding()
         graph = binding.models.graph(id=uuid7(), owner_id=owner, name=parsed.name, latest_version=1)
         version = _new_version(binding, graph.id, 1, document, owner)
@@ -100,6 +106,7 @@ class GraphService:
         *,
         tools: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
+        roles: Roles = None,
         **options: t.Any,
     ) -> importers.Imported:
         """Return the document that *files* stand for and what it leaves out; store nothing.
@@ -115,7 +122,8 @@ class GraphService:
         names = importers.registered_names(registry, tools or {}, models or {})
         order = tuple(options.pop("order", ()))
         chosen = importers.Options(order=order, **options)
-        return importers.import_files(format, files, chosen, names, self.validate)
+        validate = functools.partial(self.validate, roles=roles)
+        return importers.import_files(format, files, chosen, names, validate)
 
     def read_definition(
         self,
@@ -193,7 +201,7 @@ class GraphService:
         :raises InvalidRequest: if *author_id* names nobody.
         """
         author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
-        parsed = self.validate(document)
+        parsed = self.validate(document, roles=None if asker is None else asker.roles)
         binding = current_binding()
         with binding.transaction() as session:
             graph = find_graph(session, binding, graph_id, asker)
@@ -265,7 +273,8 @@ class GraphService:
         stored = self.get(graph_id, asker, version=given["version"])
         check_match(if_match, *stored)
         renamed = {} if name is None else {"name": name}
-        return self.create({**stored.version.document, **renamed}, user_id)
+        roles = None if asker is None else asker.roles
+        return self.create({**stored.version.document, **renamed}, user_id, roles=roles)
 
     def delete(self, graph_id: Id, asker: Asker = None, *, if_match: str | None = None) -> None:
         """Take a graph out of use, as :meth:`archive` does; its executions stay readable.

@@ -6,6 +6,7 @@ import dataclasses
 import typing as t
 import uuid
 from collections.abc import Callable
+from collections.abc import Collection
 
 MAX_USER_ID: t.Final = 255
 
@@ -24,6 +25,21 @@ def user_id_text(user_id: object) -> str:
     return text
 
 
+def as_roles(roles: Collection[str]) -> frozenset[str]:
+    """Return *roles* as a set.
+
+    :raises TypeError: if they are no collection of texts: one text would be taken for letters.
+    """
+    if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
+        raise TypeError(f"Roles are a collection of texts, such as {{'editor'}}, not {roles!r}.")
+    return frozenset(roles)
+
+
+def as_allowed(roles: Collection[str] | None) -> frozenset[str] | None:
+    """Return the *roles* that something is for; None is for everybody."""
+    return None if roles is None else as_roles(roles)
+
+
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """The user behind a request."""
@@ -32,9 +48,12 @@ class Identity:
     """Anything that names a user; numbers and UUIDs become text."""
     may_manage_others: bool = False
     """Whether this user sees and cancels everybody's executions."""
+    roles: Collection[str] = frozenset()
+    """What this user is, for tools and models that are for some roles only."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "user_id", user_id_text(self.user_id))
+        object.__setattr__(self, "roles", as_roles(self.roles))
 
 
 ANONYMOUS: t.Final = Identity("anonymous")

@@ -21,6 +21,7 @@ from celery.utils.log import ColorFormatter
 
 from .binding import current_binding
 from .execution_context import execution_var
+from .redaction import redact_log
 from .redaction import Redactor
 from .redaction import redactor
 from .request_id import current_request_id
@@ -75,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class DiscreetFormatter(logging.Formatter):
-    """What another formatter writes, without the host's secrets.
+    """What another formatter writes, without the secrets of the host and of the current runs.
 
     :param formatter: the other one.
     :param redact: removes secrets from a text.
@@ -87,7 +88,7 @@ class DiscreetFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redact(self._formatter.format(record))
+        return redact_log(self._redact(self._formatter.format(record)))
 
 
 def connect_logs() -> None:

@@ -7,6 +7,7 @@ import logging
 import typing as t
 import uuid
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from . import tracing
 from .binding import Binding
 from .celery_app import publish
 from .errors import BrokerUnavailable
+from .errors import InvalidGraph
 from .errors import InvalidInputs
 from .errors import InvalidPriority
 from .errors import InvalidRequest
@@ -64,6 +66,8 @@ class Order(t.NamedTuple):
     """``timeout``, ``max_llm_calls`` and ``max_tokens``, as far as they were given."""
     key: str | None
     """The same order with the same key is placed once."""
+    roles: Collection[str] = ()
+    """What the user is; it does not belong to the order."""
 
     def digest(self) -> str:
         """Return what tells this order from others with the same key."""
@@ -213,22 +217,30 @@ def _checked_graph(
         stored = find_graph(session, binding, order.graph_id, Identity(owner))
         version = find_version(session, binding, stored)
     registry = binding.registry
-    graph = graphs.validate(version.document, registry.tools, registry.models)
+    graph = graphs.validate(version.document, *registry.allowed(order.roles))
     inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
     _check_size(binding, inputs)
     return version, graph, inputs
 
 
-def check_again(binding: Binding, session: Session, execution: ExecutionMixin) -> None:
-    """Check that an execution's inputs still fit its graph: storages may have gone.
+def check_again(
+    binding: Binding,
+    session: Session,
+    execution: ExecutionMixin,
+    roles: Collection[str] | None,
+) -> None:
+    """Check that the host still offers what an execution names.
 
-    :raises InvalidGraph: if this release cannot read the graph any more.
-    :raises InvalidInputs: with every problem.
+    :param roles: of its owner; None if somebody else asks, who may let it use everything.
+    :raises InvalidGraph: with each tool and model that is gone, or that the roles do not allow.
+    :raises InvalidInputs: with each input that does not fit any more.
     """
+    registry = binding.registry
     key = (execution.graph_id, execution.graph_version)
-    version = session.get_one(binding.models.graph_version, key)
-    graph = graphs.parse(version.document)
-    graphs.check_inputs(graph, execution.inputs, binding.registry.storages)
+    graph = graphs.parse(session.get_one(binding.models.graph_version, key).document)
+    if problems := graphs.check_names(graph, *registry.allowed(roles)):
+        raise InvalidGraph(problems[0].detail, problems)
+    graphs.check_inputs(graph, execution.inputs, registry.storages)
 
 
 def _check_priority(priority: object) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import threading
 import typing as t
+import weakref
 from collections.abc import Iterable
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 
 from .binding import Binding
 from .registry import value_of
+from .secrets import Secret
 
 REDACTED: t.Final = "[secret]"
 LEAST_LENGTH: t.Final = 8
@@ -27,10 +30,18 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._spellings: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Replace these *secrets*, too, from now on."""
         long = {secret for secret in secrets if len(secret) >= LEAST_LENGTH}
-        self._spellings = sorted({each for secret in long for each in _spellings(secret)})
-        longest_first = sorted(self._spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        new = {each for secret in long for each in _spellings(secret)}
+        with self._lock:
+            self._spellings |= new
+            longest_first = sorted(self._spellings, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def __call__(self, text: str) -> str:
         """Return *text* without secrets."""
@@ -60,16 +71,42 @@ def _spellings(secret: str) -> set[str]:
     return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), unquote(secret)}
 
 
+_lock = threading.RLock()  # the garbage collector may log, too
+_of_runs: weakref.WeakSet[Redactor] = weakref.WeakSet()
+
+
 def redactor(binding: Binding) -> Redactor:
-    """Return what knows the keys of models and the passwords of servers."""
+    """Return what knows the host's keys of models and the passwords of servers."""
     return Redactor(_secrets(binding))
+
+
+def redactor_of_run(binding: Binding) -> Redactor:
+    """Return one that will learn the secrets of a run; worker logs heed it while it exists.
+
+    It exists as long as anything of the run does, such as a tool that was given up.
+    """
+    redact = redactor(binding)
+    with _lock:
+        _of_runs.add(redact)
+    return redact
+
+
+def redact_log(text: str) -> str:
+    """Return *text* without the secrets of the runs of this process."""
+    with _lock:
+        known = tuple(_of_runs)
+    for redact in known:
+        text = redact(text)
+    return text
 
 
 def _secrets(binding: Binding) -> Iterator[str]:
     for spec in binding.registry.models.values():
-        if spec.api_key is not None:
+        key = spec.api_key
+        of_host = key.otherwise if isinstance(key, Secret) else key
+        if of_host is not None:
             with contextlib.suppress(Exception):  # a model that nobody has set up has no key
-                yield value_of(spec.api_key) or ""
+                yield value_of(of_host) or ""
     conf = binding.celery.conf
     for url in (conf.broker_url, conf.result_backend):
         yield urlsplit(str(url or "")).password or ""

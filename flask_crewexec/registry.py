@@ -10,9 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 import re
 import typing as t
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+
+from .graphs import Terms
+from .secrets import Secret
 
 ToolFunction = Callable[..., object]
 Content = bytes | str | t.IO[bytes] | t.IO[str]
@@ -21,16 +27,39 @@ StorageFunction = Callable[[str, str], Content | None]
 Setting = str | Callable[[], str]
 """A value, or a function that returns it, called in the application context of each run."""
 
+Key = Setting | Secret
+"""A setting that is a secret, or a reference to one."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ToolSpec:
-    """A function that agents may call."""
+class OfferedTool:
+    """What agents may call."""
 
     name: str
     description: str
     """What the model is told about it."""
+    timeout: float | None = None
+    """Seconds that a call may take; then the model is told that it took too long."""
+    roles: frozenset[str] | None = None
+    """Users with one of these roles may use it; None means all users."""
+    max_output_chars: int | None = None
+    """Longest text that the model gets; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdaptedTool(OfferedTool):
+    """A tool that is no function of the host; the worker knows how to make it."""
+
+    arguments: dict[str, t.Any] | None = None
+    """JSON Schema of the arguments, for users; models are told what the worker finds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToolSpec(OfferedTool):
+    """A function that agents may call."""
+
     function: ToolFunction
 
     @functools.cached_property
@@ -47,11 +76,17 @@ class ModelSpec:
     model: Setting
     provider: str
     base_url: Setting | None = dataclasses.field(repr=False)
-    api_key: Setting | None = dataclasses.field(repr=False)
+    api_key: Key | None = dataclasses.field(repr=False)
     timeout: float | None
     """Seconds one call may take; None means ``CREWEXEC_LLM_TIMEOUT``."""
     options: dict[str, t.Any] = dataclasses.field(repr=False)
     """Sampling and provider options as ``crewai.LLM`` takes them."""
+    max_tokens: int | None = None
+    """Tokens that one answer may have; graphs may ask for fewer only."""
+    roles: frozenset[str] | None = None
+    """Users with one of these roles may use it; None means all users."""
+    fallbacks: tuple[str, ...] = ()
+    """Models that are asked in turn while this one cannot answer."""
 
 
 def value_of(setting: Setting) -> str:
@@ -59,11 +94,19 @@ def value_of(setting: Setting) -> str:
     return setting() if callable(setting) else setting
 
 
+class Allowed(t.NamedTuple):
+    """What somebody's graphs may name."""
+
+    tools: Collection[str]
+    models: Collection[str]
+    terms: Terms
+
+
 class Registry:
     """Names to tools and models; filled while the host's modules are imported."""
 
     def __init__(self) -> None:
-        self.tools: dict[str, ToolSpec] = {}
+        self.tools: dict[str, OfferedTool] = {}
         self.models: dict[str, ModelSpec] = {}
         self.storages: dict[str, StorageFunction] = {}
 
@@ -72,16 +115,29 @@ class Registry:
 
         :raises ValueError: if the name is taken or unusable, or models could not call it.
         """
+        self._check_tool(spec)
+        if inspect.iscoroutinefunction(spec.function):
+            raise ValueError(f"Tool '{spec.name}' must be an ordinary function, not a coroutine.")
+        _check_parameters(spec)
+        self.tools[spec.name] = spec
+
+    def add_adapted(self, spec: AdaptedTool) -> None:
+        """Offer a tool that is no function.
+
+        :raises ValueError: if the name is taken or unusable.
+        """
+        self._check_tool(spec)
+        self.tools[spec.name] = spec
+
+    def _check_tool(self, spec: OfferedTool) -> None:
         _check_name("tool", spec.name, self.tools)
         if not spec.description.strip():
             raise ValueError(
                 f"Tool '{spec.name}' needs a description, or its function a docstring:"
                 " it is all that the model knows about the tool."
             )
-        if inspect.iscoroutinefunction(spec.function):
-            raise ValueError(f"Tool '{spec.name}' must be an ordinary function, not a coroutine.")
-        _check_parameters(spec)
-        self.tools[spec.name] = spec
+        _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
+        _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
 
     def add_model(self, spec: ModelSpec) -> None:
         """Offer a model.
@@ -94,6 +150,13 @@ class Registry:
                 f"Model '{spec.name}' needs an 'api_key', for instance"
                 " 'api_key=lambda: os.environ[\"OPENAI_API_KEY\"]', or a 'base_url'."
             )
+        _check_positive(f"'max_tokens' of model '{spec.name}'", spec.max_tokens)
+        for other in spec.fallbacks:
+            if other not in self.models:
+                raise ValueError(
+                    f"Model '{spec.name}' falls back to '{other}', which is not registered."
+                    " Register it before: this way no model can fall back to itself."
+                )
         self.models[spec.name] = spec
 
     def add_storage(self, name: str, function: StorageFunction) -> None:
@@ -111,6 +174,42 @@ class Registry:
                 f"Storage '{name}' is called with a reference and a user id: {error}."
             ) from error
         self.storages[name] = function
+    def allowed(self, roles: Collection[str] | None) -> Allowed:
+        """Return what a user with these *roles* may use; without any roles at all, everything."""
+        tools, models = _of(self.tools.values(), roles), _of(self.models.values(), roles)
+        terms = Terms(
+            denied_tools=self.tools.keys() - tools,
+            denied_models=self.models.keys() - models,
+            max_tokens={
+                name: spec.max_tokens for name, spec in self.models.items() if spec.max_tokens
+            },
+        )
+        return Allowed(tools, models, terms)
+
+    def chain(self, name: str) -> list[ModelSpec]:
+        """Return a model and those that stand in for it, in order, each once."""
+        found: dict[str, ModelSpec] = {}
+        waiting = [name]
+        while waiting:
+            spec = self.models[waiting.pop(0)]
+            if spec.name not in found:
+                found[spec.name] = spec
+                waiting = [*spec.fallbacks, *waiting]
+        return list(found.values())
+
+
+def _of(specs: Iterable[OfferedTool | ModelSpec], roles: Collection[str] | None) -> set[str]:
+    """Return the names of those that a user with these *roles* may use."""
+    return {
+        spec.name
+        for spec in specs
+        if roles is None or spec.roles is None or not set(roles).isdisjoint(spec.roles)
+    }
+
+
+def _check_positive(what: str, number: float | None) -> None:
+    if number is not None and not 0 < number < math.inf:
+        raise ValueError(f"{what} must be greater than zero, and finite; it is {number!r}.")
 
 
 def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:

@@ -732,12 +732,19 @@ class RegisteredToolSchema(ma.Schema):
     arguments = fields.Dict(
         allow_none=True, metadata={"description": "JSON Schema; null if it cannot be told"}
     )
+    timeout = fields.Float(
+        allow_none=True, metadata={"description": "Seconds that one call may take"}
+    )
+    max_output_chars = fields.Integer(metadata={"description": "What is longer is cut"})
 
 
 class RegisteredModelSchema(ma.Schema):
     """A model that graphs may name."""
 
     name = fields.String()
+    max_tokens = fields.Integer(
+        allow_none=True, metadata={"description": "The most that graphs may ask for"}
+    )
 
 
 class RegisteredStorageSchema(ma.Schema):

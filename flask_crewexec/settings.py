@@ -46,6 +46,8 @@ class Settings:
     """Largest file that an input may name."""
     max_output_chars: int = 1_000_000
     """Longest text that is kept of one step's output."""
+    max_tool_output_chars: int = 100_000
+    """Longest text that a model gets from a tool, unless the tool is registered otherwise."""
     max_event_chars: int = 2_000
     """Longest text that is kept in one event."""
     database_patience: float = 30.0

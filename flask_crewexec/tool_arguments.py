@@ -10,6 +10,8 @@ import logging
 import typing as t
 import weakref
 
+from .registry import AdaptedTool
+from .registry import OfferedTool
 from .registry import ToolSpec
 
 if t.TYPE_CHECKING:
@@ -37,8 +39,11 @@ def arguments_model(spec: ToolSpec) -> type[pydantic.BaseModel]:
     return pydantic.create_model(f"{spec.name}_arguments", **fields)
 
 
-def arguments_schema(spec: ToolSpec) -> Json | None:
-    """Return the JSON Schema of the arguments, or None if a type of theirs has none."""
+def arguments_schema(spec: OfferedTool) -> Json | None:
+    """Return the JSON Schema of the arguments, or None if it is not known here."""
+    if isinstance(spec, AdaptedTool):
+        return spec.arguments
+    assert isinstance(spec, ToolSpec)
     if spec not in _schemas:
         _schemas[spec] = _describe(spec)
     return _schemas[spec]

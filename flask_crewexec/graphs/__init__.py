@@ -20,6 +20,7 @@ from .inputs import check_length as check_length
 from .inputs import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
+from .terms import Terms as Terms
 from .validation import check_names as check_names
 from .validation import parse as parse
 from .validation import validate as validate

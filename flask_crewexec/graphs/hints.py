@@ -99,6 +99,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "empty-range": 'For instance "minimum": 1, "maximum": 10.',
     "undeclared-input": 'Add it to "inputs": {"topic": {"type": "string"}}.',
     "file-in-role": "Put the file into the goal, the backstory or a task.",
+    "above-model-limit": 'A smaller "max_tokens", or none: then it is as much as allowed.',
     "manager-with-task": "Edges from the agents that it manages to the tasks, or none: then it"
     " chooses.",
 }
@@ -109,11 +110,11 @@ def find_hint(
 ) -> str:
     """Return a sentence about what *document* may hold at the place of *problem*."""
     match problem.code:
-        case "unknown-tool":
+        case "unknown-tool" | "tool-not-allowed":
             return _names("tools", problem, document, tools)
-        case "unknown-model":
+        case "unknown-model" | "model-not-allowed" if problem.pointer.endswith("/name"):
             return _names("models", problem, document, models)
-        case "no-default-model":
+        case "no-default-model" | "model-not-allowed":
             return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
         case "unknown-field":
             return _fields(problem, document)

@@ -16,6 +16,8 @@ from .names import find_name_problems
 from .names import find_references
 from .schema import read_draft
 from .structure import find_structure_problems
+from .terms import find_limit_problems
+from .terms import Terms
 
 
 def parse(document: object) -> Graph:
@@ -27,20 +29,31 @@ def parse(document: object) -> Graph:
     return _finish(sketch, problems)
 
 
-def validate(document: object, tools: Collection[str], models: Collection[str]) -> Graph:
-    """Return the graph that ``document`` describes, whose tools and models are registered.
+def validate(
+    document: object,
+    tools: Collection[str],
+    models: Collection[str],
+    terms: Terms = Terms(),  # noqa: B008  # immutable
+) -> Graph:
+    """Return the graph that ``document`` describes, whose tools and models may be used.
 
     :raises InvalidGraph: with every problem of shape, structure and names.
     """
     sketch, problems = _examine(document)
     if sketch:
-        problems += find_name_problems(find_references(sketch), tools, models)
+        problems += find_name_problems(find_references(sketch), tools, models, terms)
+        problems += find_limit_problems(sketch, terms)
     return _finish(sketch, problems)
 
 
-def check_names(graph: Graph, tools: Collection[str], models: Collection[str]) -> list[Problem]:
-    """Return a problem for each use of a tool or model that is not registered."""
-    return find_name_problems(graph.references, tools, models)
+def check_names(
+    graph: Graph,
+    tools: Collection[str],
+    models: Collection[str],
+    terms: Terms = Terms(),  # noqa: B008  # immutable
+) -> list[Problem]:
+    """Return a problem for each use of a tool or model that may not be used."""
+    return find_name_problems(graph.references, tools, models, terms)
 
 
 def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:

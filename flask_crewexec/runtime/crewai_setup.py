@@ -51,13 +51,16 @@ with _without_dotenv():
     from crewai.hooks.dispatch import InterceptionPoint
     from crewai.hooks.dispatch import scoped_hooks
     from crewai.llms.base_llm import BaseLLM
+    from crewai.llms.base_llm import call_stop_override
     from crewai.llms.providers.openai.completion import OpenAICompletion
     from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
+    from crewai.mcp.content import content_blocks_to_text
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
     from crewai.utilities.i18n import get_i18n
     from crewai.utilities.prompts import Prompts
+    from crewai.utilities.pydantic_schema_utils import create_model_from_schema as model_of_schema
     from crewai_core.lock_store import set_lock_backend
     from crewai_core.printer import set_suppress_console_output
 
@@ -70,9 +73,12 @@ __all__ = (
     "TaskOutput",
     "Tool",
     "add_stream_sink",
+    "call_stop_override",
+    "content_blocks_to_text",
     "crewai",
     "enter_run",
     "get_i18n",
+    "model_of_schema",
     "scoped_hooks",
 )
 

@@ -7,12 +7,17 @@ import email.utils
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import httpx
 
 from .. import clock
 from ..errors import InvalidGraph
 from ..errors import InvalidInputs
+from ..errors import KeysUnavailable
+from ..errors import MissingKey
+from ..errors import ToolServerUnavailable
+from ..errors import ToolUnavailable
 from ..failures import Failure
 from .files import FileUnreadable
 from .guards import AnswerCutOff
@@ -61,6 +66,27 @@ def describe(error: BaseException) -> Failure:
     return _OTHER
 
 
+class ModelsFailed(Exception):
+    """A model and all that stand in for it have failed.
+
+    :param failures: of each of them, in order; the first one counts.
+    """
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        super().__init__(failures[0].message)
+        self.failure = failures[0]._replace(wait=max(failure.wait for failure in failures))
+
+
+def of_model(error: BaseException) -> Failure | None:
+    """Return what may be said about *error* if it is a model's, or of the way to it."""
+    for cause in _causes(error):
+        if _of_run(cause):
+            return None
+        if failure := _of_model(cause):
+            return failure
+    return None
+
+
 def _of_run(cause: BaseException) -> Failure | None:
     if isinstance(cause, AWAY):
         return _STORAGE
@@ -69,12 +95,16 @@ def _of_run(cause: BaseException) -> Failure | None:
         return Failure(cause.code, cause.reason, passing)
     if isinstance(cause, FileUnreadable):
         return cause.failure
-    if isinstance(cause, InvalidGraph | InvalidInputs):
+    if isinstance(cause, InvalidGraph | InvalidInputs | MissingKey | ToolUnavailable):
         return Failure(cause.code, cause.detail)
+    if isinstance(cause, KeysUnavailable | ToolServerUnavailable):
+        return Failure(cause.code, cause.detail, passing=True)
     return None
 
 
 def _of_model(cause: BaseException) -> Failure | None:
+    if isinstance(cause, ModelsFailed):
+        return cause.failure
     status = getattr(cause, "status_code", None)
     if isinstance(status, int):
         return _of_answer(cause, status)

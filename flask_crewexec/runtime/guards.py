@@ -9,6 +9,7 @@ import logging
 import typing as t
 from collections.abc import Callable
 
+from ..errors import MissingKey
 from ..failures import OVERDUE
 from ..states import State
 from .crewai_setup import HookAborted
@@ -68,6 +69,13 @@ class AnswerCutOff(RunStopped):
     code = "model-cut-off"
 
 
+class RunLacksKey(RunStopped):
+    """A tool needs a key that neither the user nor the host has."""
+
+    state = State.FAILED
+    code = MissingKey.code
+
+
 Check = Callable[[], RunStopped | None]
 """Returns why the run may not go on, if it may not."""
 
@@ -105,12 +113,16 @@ class Guards:
         if self.stopped is not None:
             raise self.stopped
 
+    def before_call(self) -> None:
+        """Raise the reason for which there may be no further model call, if there is one."""
+        self._ask(self._must_stop, self._may_call)
+
     def _before_step(self, context: t.Any) -> None:
         whole = context.kind == "task"  # and not a step within an agent's work
         self._ask(self._must_stop, *([self._is_unwanted] if whole else []))
 
     def _before_model_call(self, context: object) -> None:
-        self._ask(self._must_stop, self._may_call)
+        self.before_call()
 
     def _around_tool_call(self, context: object) -> None:
         self._ask(self._must_stop)

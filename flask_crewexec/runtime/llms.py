@@ -14,6 +14,7 @@ from ..events import clean
 from ..graphs import LlmNode
 from ..registry import ModelSpec
 from ..registry import value_of
+from ..secrets import KeyRing
 from .crewai_setup import BaseLLM
 from .crewai_setup import crewai
 from .crewai_setup import OpenAICompletion
@@ -32,6 +33,8 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
+        self.were_cut = False
+        """Whether calls end because they must, and not for a fault of the model."""
         self.client = httpx.Client(verify=_tls(), event_hooks={"request": [self._trace]})
 
     def __exit__(self, *args: object) -> None:
@@ -39,6 +42,7 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
 
     def cut(self) -> None:
         """End the calls that are under way, from another thread."""
+        self.were_cut = True
         for each in tuple(self._sockets):
             with contextlib.suppress(OSError):  # it is closed already
                 # Not TLS's own method: it would leave a moment in which others send plain text.
@@ -66,22 +70,27 @@ class SyncCompletion(OpenAICompletion):
 
 
 def build_llm(
-    spec: ModelSpec, node: LlmNode | None, connections: Connections, default_timeout: float
+    spec: ModelSpec,
+    node: LlmNode | None,
+    keys: KeyRing,
+    connections: Connections,
+    default_timeout: float,
 ) -> BaseLLM:
     """Return a new LLM object; agents never share one, or usage would be counted twice.
 
     :param node: what the graph chose for this use of the model, if it has a node for it.
     :param default_timeout: seconds that one call may take if the host gave the model no limit.
+    :raises MissingKey: if it needs a key that nobody has.
     """
     options = {
         **spec.options,
-        **_choices(node),
+        **_choices(spec, node),
         "timeout": spec.timeout or default_timeout,
         "max_retries": 0,  # the SDK's own retries would multiply with ours
     }
     base_url = None if spec.base_url is None else value_of(spec.base_url)
     # Without any, a key from the environment would be sent to base_url.
-    api_key = "none" if spec.api_key is None else value_of(spec.api_key) or "none"
+    api_key = "none" if spec.api_key is None else keys.value(spec.api_key) or "none"
     if spec.provider == "openai":
         return SyncCompletion(
             model=value_of(spec.model),
@@ -95,8 +104,10 @@ def build_llm(
     return crewai.LLM(model=f"{spec.provider}/{value_of(spec.model)}", api_key=api_key, **options)
 
 
-def _choices(node: LlmNode | None) -> dict[str, float | int]:
-    if node is None:
-        return {}
-    chosen = {"temperature": node.temperature, "max_tokens": node.max_tokens}
+def _choices(spec: ModelSpec, node: LlmNode | None) -> dict[str, float | int]:
+    asked = [spec.max_tokens, None if node is None else node.max_tokens]
+    chosen = {
+        "temperature": None if node is None else node.temperature,
+        "max_tokens": min((each for each in asked if each is not None), default=None),
+    }
     return {key: value for key, value in chosen.items() if value is not None}

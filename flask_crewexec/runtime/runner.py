@@ -22,7 +22,8 @@ from ..graphs import check_names
 from ..graphs import Graph
 from ..graphs import parse
 from ..queueing import announce
-from ..redaction import redactor
+from ..redaction import redactor_of_run
+from ..secrets import KeyRing
 from ..states import State
 from .budget import Budget
 from .crewai_setup import add_stream_sink
@@ -39,6 +40,8 @@ from .guards import RunStopped
 from .guards import RunTakenAway
 from .ledger import Ledger
 from .llms import Connections
+from .mcp import McpServers
+from .means import Means
 from .orders import must_stop
 from .progress import Progress
 from .tracing import trace_crew
@@ -70,17 +73,18 @@ class _Attempt:
         self._budget = Budget()
         self._guards = Guards(self._must_stop, self._may_call, self._is_unwanted)
         self._connections = Connections()
-        self._redact = redactor(binding)
+        self._redact = redactor_of_run(binding)
+        self._servers = McpServers()
         self._progress: Progress | None = None
         self._watched = WatchedRun(
             claim,
             is_over=lambda: self._budget.is_over(),
             stop=self._guards.stop,
-            cut=self._connections.cut,
+            cut=self._cut,
         )
 
     def run(self) -> State:
-        with self._connections, watches.current().over(self._watched):
+        with self._connections, self._servers, watches.current().over(self._watched):
             try:
                 output = self._kickoff()
             except Exception as error:  # noqa: BLE001  # it is stored and logged
@@ -123,13 +127,28 @@ class _Attempt:
         enter_run(self._claim.execution_id)
         with scoped_hooks(self._guards.hooks):
             filled = fill_in(graph, self._binding, work.context)
-            crew = translate(filled, self._binding, work.context, self._connections)
+            crew = translate(filled, self._binding, self._means(work))
             progress.watch(crew)
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
             # Without inputs, since CrewAI would look for placeholders in their values, too.
             return t.cast(crewai.CrewOutput, crew.kickoff())
+
+    def _means(self, work: Work) -> Means:
+        user_id = work.context.user_id
+        return Means(
+            execution=work.context,
+            keys=KeyRing(self._binding.secret_providers, user_id, self._redact.learn),
+            connections=self._connections,
+            servers=self._servers,
+            before_call=self._guards.before_call,
+            stop=self._guards.stop,
+        )
+
+    def _cut(self) -> None:
+        self._connections.cut()
+        self._servers.cut()
 
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)

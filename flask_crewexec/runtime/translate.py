@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 from ..binding import Binding
-from ..execution_context import ExecutionContext
 from ..graphs import AgentNode
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
@@ -16,16 +15,18 @@ from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
-from .llms import build_llm
-from .llms import Connections
+from .fallbacks import build_chain
+from .means import Means
 from .tools import build_tool
 
 
-def translate(
-    graph: Graph, binding: Binding, execution: ExecutionContext, connections: Connections
-) -> crewai.Crew:
-    """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
-    return _Translation(binding, execution, connections).crew(graph)
+def translate(graph: Graph, binding: Binding, means: Means) -> crewai.Crew:
+    """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``.
+
+    :raises MissingKey: if a model or tool needs a key that nobody has.
+    :raises ToolUnavailable: if a tool cannot be made here.
+    """
+    return _Translation(binding, means).crew(graph)
 
 
 def _crewais_own(model: LlmNode) -> AgentNode:
@@ -39,12 +40,9 @@ def _crewais_own(model: LlmNode) -> AgentNode:
 
 
 class _Translation:
-    def __init__(
-        self, binding: Binding, execution: ExecutionContext, connections: Connections
-    ) -> None:
+    def __init__(self, binding: Binding, means: Means) -> None:
         self._binding = binding
-        self._execution = execution
-        self._connections = connections
+        self._means = means
 
     def crew(self, graph: Graph) -> crewai.Crew:
         agents = {node.id: self._agent(node) for node in graph.agents}
@@ -93,9 +91,10 @@ class _Translation:
         )
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:
-        spec = self._binding.registry.models[DEFAULT_MODEL if node is None else node.name]
-        return build_llm(spec, node, self._connections, self._binding.settings.llm_timeout)
+        chain = self._binding.registry.chain(DEFAULT_MODEL if node is None else node.name)
+        return build_chain(chain, node, self._means, self._binding.settings.llm_timeout)
 
     def _tools(self, names: tuple[str, ...]) -> list[BaseTool]:
         registered = self._binding.registry.tools
-        return [build_tool(registered[name], self._execution) for name in names]
+        most = self._binding.settings.max_tool_output_chars
+        return [build_tool(registered[name], self._means, most) for name in names]

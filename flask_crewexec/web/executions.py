@@ -51,8 +51,8 @@ def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnVa
     """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
     asker = current_identity()
     if query["dry_run"]:
-        return _service.plan(user_id=asker.user_id, **headers, **order), 200
-    status = _service.queue(user_id=asker.user_id, **headers, **order)
+        return _service.plan(user_id=asker.user_id, roles=asker.roles, **headers, **order), 200
+    status = _service.queue(user_id=asker.user_id, roles=asker.roles, **headers, **order)
     location = url_for(".get_execution", execution_id=status["id"])
     status = _wait_for(status, asker, wait_preference())
     return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}

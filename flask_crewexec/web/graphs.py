@@ -52,7 +52,8 @@ _versions: t.Final = GraphVersionSchema(many=True)
 @accepts_document
 def create_graph(document: t.Any) -> Answer:
     """Store a graph."""
-    stored = _service.create(document, current_identity().user_id)
+    asker = current_identity()
+    stored = _service.create(document, asker.user_id, roles=asker.roles)
     return _created(stored)
 
 
@@ -139,7 +140,7 @@ def _change(change: Change) -> Json:
 @accepts_document
 def validate_graph(document: t.Any) -> Json:
     """Say what is wrong with a document, or what it needs and how it would run."""
-    return _service.report(document)
+    return _service.report(document, roles=current_identity().roles)
 
 
 @documents(ImportedGraphSchema(), 201)
@@ -148,11 +149,12 @@ def validate_graph(document: t.Any) -> Json:
 @accepts(ImportQuerySchema(), "query")
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     """Store the graph that files from elsewhere stand for, and say what it leaves out."""
-    imported = _service.read_files(**body)
+    asker = current_identity()
+    imported = _service.read_files(**body, roles=asker.roles)
     notes = [note._asdict() for note in imported.notes]
     if query["dry_run"]:
         return {"document": imported.document, "notes": notes}, 200
-    stored = _service.create(imported.document, current_identity().user_id)
+    stored = _service.create(imported.document, asker.user_id, roles=asker.roles)
     location = url_for(".get_graph", graph_id=stored.graph.id)
     return {**_dump(stored), "notes": notes}, 201, {"Location": location}
 

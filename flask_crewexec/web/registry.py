@@ -8,8 +8,11 @@ import typing as t
 from flask import Blueprint
 
 from ..binding import current_binding
+from ..registry import ModelSpec
+from ..registry import OfferedTool
 from ..schemas import RegistrySchema
 from ..tool_arguments import arguments_schema
+from .identity import current_identity
 from .parsing import answers
 
 Json = dict[str, t.Any]
@@ -17,20 +20,31 @@ Json = dict[str, t.Any]
 
 @answers(RegistrySchema())
 def show_registry() -> Json:
-    """Show the tools, models and storages that graphs and inputs may name."""
-    registry = current_binding().registry
-    tools = [
-        {
-            "name": name,
-            "description": inspect.cleandoc(spec.description),
-            "arguments": arguments_schema(spec),
-        }
-        for name, spec in sorted(registry.tools.items())
-    ]
-    # How a model is reached is the host's business: no more than its name leaves this process.
-    models = [{"name": name} for name in sorted(registry.models)]
-    storages = [{"name": name} for name in sorted(registry.storages)]
-    return {"tools": tools, "models": models, "storages": storages}
+    """Show what graphs and inputs of whoever asks may name."""
+    binding = current_binding()
+    registry = binding.registry
+    tools, models, _ = registry.allowed(current_identity().roles)
+    most = binding.settings.max_tool_output_chars
+    return {
+        "tools": [_tool(registry.tools[name], most) for name in sorted(tools)],
+        "models": [_model(registry.models[name]) for name in sorted(models)],
+        "storages": [{"name": name} for name in sorted(registry.storages)],
+    }
+
+
+def _tool(spec: OfferedTool, most_chars: int) -> Json:
+    return {
+        "name": spec.name,
+        "description": inspect.cleandoc(spec.description),
+        "arguments": arguments_schema(spec),
+        "timeout": spec.timeout,
+        "max_output_chars": spec.max_output_chars or most_chars,
+    }
+
+
+def _model(spec: ModelSpec) -> Json:
+    """Describe a model: how it is reached, and what stands in for it, is the host's business."""
+    return {"name": spec.name, "max_tokens": spec.max_tokens}
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -115,7 +115,7 @@ def test_a_type_without_a_schema_hides_no_other_tool(api, registry, caplog):
     assert "tool 'act'" in caplog.text
 
 
-def test_models_have_a_name_and_nothing_else(api, registry):
+def test_models_have_a_name_and_a_limit_and_nothing_else(api, registry):
     secret = ModelSpec(
         name="secret",
         model="canary-model",
@@ -124,11 +124,14 @@ def test_models_have_a_name_and_nothing_else(api, registry):
         api_key="canary-key",
         timeout=77,
         options={"extra_headers": {"x": "canary-header"}},
+        max_tokens=500,
+        fallbacks=("default",),
     )
     registry.add_model(secret)
     answer = api("GET", "/registry")
-    names = [{"name": name} for name in ("default", "secret", "streaming")]
-    assert answer.json["models"] == names
+    limits = {"default": None, "secret": 500, "streaming": None}
+    shown = [{"name": name, "max_tokens": most} for name, most in limits.items()]
+    assert answer.json["models"] == shown
     assert "canary" not in answer.text
     assert host.KEY not in answer.text
 

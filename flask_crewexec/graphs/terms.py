@@ -1,0 +1,33 @@
+"""On which terms a user may use what is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+
+from ..errors import Problem
+from .links import Sketch
+from .wording import quote
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is registered, but not for this user; and how much graphs may ask for."""
+
+    denied_tools: Collection[str] = ()
+    denied_models: Collection[str] = ()
+    max_tokens: Mapping[str, int] = field(default_factory=dict)
+    """By model: the most tokens of one answer."""
+
+
+def find_limit_problems(sketch: Sketch, terms: Terms) -> Iterator[Problem]:
+    """Yield a problem for each model of which the document asks more than it gives."""
+    for node in sketch.nodes("llm"):
+        name, asked = node.data.get("name"), node.data.get("max_tokens")
+        most = terms.max_tokens.get(str(name))
+        if asked is not None and most is not None and asked > most:
+            detail = f"{quote('max_tokens')} of the model {quote(str(name))} is {most} at most."
+            yield Problem(f"{node.pointer}/data/max_tokens", "above-model-limit", detail)

@@ -1,0 +1,144 @@
+"""One call of a tool: in its context, within its time, with an output of limited length."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import logging
+import threading
+import typing as t
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+from flask import current_app
+from flask import Flask
+
+from .. import tracing
+from ..adapters import McpTool
+from ..errors import MissingKey
+from ..events import clean
+from ..execution_context import execution_var
+from ..registry import OfferedTool
+from ..secrets import key_ring_var
+from .guards import RunLacksKey
+from .means import Means
+
+Function = Callable[..., object]
+
+log = logging.getLogger(__name__)
+
+MAX_HANGING: t.Final = 10
+"""Calls of one tool that may go on in this process after they were given up."""
+
+
+class ToolTimeout(Exception):
+    """A call took too long; the model reads the message."""
+
+
+def in_context(spec: OfferedTool, function: Function, means: Means, most_chars: int) -> Function:
+    """Give *function* its context, time and length.
+
+    CrewAI may call a tool from a thread that inherited neither the application's context nor
+    ``current_execution``.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    limit = spec.max_output_chars or most_chars
+
+    def work(arguments: dict[str, object]) -> object:
+        with _set(means), app.app_context():
+            return function(**arguments)
+
+    @functools.wraps(function)
+    def call(**arguments: object) -> object:
+        try:
+            with tracing.tool(means.execution.id, spec.name):
+                if spec.timeout is None or isinstance(spec, McpTool):  # which keeps it itself
+                    return _fitting(work(arguments), limit)
+                return _fitting(_within(spec, functools.partial(work, arguments)), limit)
+        except MissingKey as error:
+            means.stop(RunLacksKey(error.detail))
+            raise
+
+    return call
+
+
+@contextlib.contextmanager
+def _set(means: Means) -> Iterator[None]:
+    execution, ring = execution_var.set(means.execution), key_ring_var.set(means.keys)
+    try:
+        yield
+    finally:
+        key_ring_var.reset(ring)
+        execution_var.reset(execution)
+
+
+def _fitting(result: object, limit: int) -> object:
+    """Return *result*, as text and cut if it is too long."""
+    text = clean(result) if isinstance(result, str) else str(result)
+    if len(text) > limit:
+        return f"{text[:limit]}… [cut: {limit} of {len(text)} characters]"
+    return text if isinstance(result, str) else result
+
+
+_hanging: Counter[str] = Counter()
+_lock: t.Final = threading.Lock()
+
+
+def _within(spec: OfferedTool, work: Callable[[], object]) -> object:
+    """Return what *work* returns, in a thread that is given up when the time is over.
+
+    :raises ToolTimeout: then, or if too many earlier calls still go on.
+    """
+    with _lock:
+        if _hanging[spec.name] >= MAX_HANGING:
+            raise ToolTimeout(f"The tool '{spec.name}' is stuck. Do without it.")
+    call = _Call(spec.name, work)
+    if not call.ends_within(spec.timeout):
+        raise ToolTimeout(
+            f"The tool '{spec.name}' took longer than {spec.timeout:g} seconds and was given up."
+        )
+    return call.future.result()
+
+
+class _Call:
+    """A call in a thread of its own, which may be given up."""
+
+    def __init__(self, name: str, work: Callable[[], object]) -> None:
+        self._name = name
+        self._work = work
+        self._given_up = False
+        self._ended = threading.Event()
+        self.future: Future[object] = Future()
+        # A daemon: a worker that is told to end does not wait for it.
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name=f"crewexec-tool-{name}",
+            daemon=True,
+        ).start()
+
+    def ends_within(self, seconds: float | None) -> bool:
+        """Wait for the end; False if the call was given up, so that nobody sees its result."""
+        self._ended.wait(seconds)
+        with _lock:
+            if self._ended.is_set():
+                return True
+            self._given_up = True
+            _hanging[self._name] += 1
+        log.warning("Tool '%s' takes too long; the run goes on without it.", self._name)
+        return False
+
+    def _run(self) -> None:
+        try:
+            self.future.set_result(self._work())
+        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            self.future.set_exception(error)
+        with _lock:
+            self._ended.set()
+            if not self._given_up:
+                return
+            _hanging[self._name] -= 1
+        log.warning("Tool '%s' has ended, but nobody waits for it any more.", self._name)
