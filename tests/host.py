@@ -24,6 +24,7 @@ from sqlalchemy.orm import mapped_column
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
 from flask_crewexec import Identity
+from flask_crewexec import Secret
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,11 @@ KEY = "sk-scripted"
 INTERVALS = {"CREWEXEC_RECONCILE_INTERVAL", "CREWEXEC_PURGE_INTERVAL"}
 """Settings that are seconds in the environment."""
 ADMIN = "admin"
+OWN_KEYS = {
+    ("model", "ada"): "sk-own-key-of-ada-for-the-model",
+    ("tool", "ada"): 'own"key/of&ada-for-a-tool',
+    ("shout", "ada"): "own-key-of-ada-for-shouting",
+}
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
@@ -58,12 +64,36 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     def open_file(reference: str, user_id: str) -> bytes:
         return (Path(app.config["DESK"]) / user_id / reference).read_bytes()
 
+    add_own_keys(crewexec)
+    app.extensions["crewexec_host"] = crewexec
     return app
+
+
+def add_own_keys(crewexec: CrewExec) -> None:
+    """A model, and tools, for which each user brings a key."""
+    crewexec.secret_provider(lambda name, user: OWN_KEYS.get((name, user)))
+    url = os.environ.get("OWN_MODEL_URL", "http://127.0.0.1:9/v1")
+    crewexec.llm("own", "gpt-4o-mini", base_url=url, api_key=Secret("model"), timeout=30)
+    crewexec.add_crewai_tool(
+        "shout",
+        "foreign_tools:Shout",
+        description="Shout a text.",
+        options={"token": Secret("shout", template=" ({})")},
+    )
+
+    @crewexec.tool("tell_key")
+    def tell_key() -> str:
+        """Tell what nobody should know, everywhere."""
+        key = crewexec.secret("tool")
+        log.warning("The key is %s.", key)
+        print(f"The key is {key}.")
+        return f"The key is {key}."
 
 
 def who_asks() -> Identity | None:
     user = request.headers.get("X-User")
-    return Identity(user, may_manage_others=user == ADMIN) if user else None
+    roles = request.headers.get("X-Roles", "").split()
+    return Identity(user, may_manage_others=user == ADMIN, roles=roles) if user else None
 
 
 def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
@@ -107,6 +137,11 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """End the process as the kernel does when the memory is full."""
         os.kill(os.getpid(), signal.SIGKILL)
         return "never said"
+
+    @crewexec.tool("wait_briefly", timeout=1.0)
+    def wait_briefly(path: str) -> str:
+        """Wait for a file, but not for long."""
+        return f"{wait_for_file(path)} for {current_execution.user_id}"
 
     @crewexec.tool("wait_for_file")
     def wait_for_file(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import tempfile
 import threading
 import typing as t
@@ -159,13 +160,18 @@ class _Server(t.NamedTuple):
 
 @contextlib.asynccontextmanager
 async def _opened(spec: McpServer, values: _Values, complaints: t.TextIO) -> AsyncIterator[_Server]:
-    async with contextlib.AsyncExitStack() as stack:
-        with anyio.fail_after(spec.connect_timeout):
-            streams = await stack.enter_async_context(_connected(spec, values, complaints))
-            session = await stack.enter_async_context(ClientSession(*streams))
+    # Not fail_after: what is entered within a scope must be left within it.
+    with anyio.move_on_after(spec.connect_timeout) as scope:
+        async with (
+            _connected(spec, values, complaints) as streams,
+            ClientSession(*streams) as session,
+        ):
             await session.initialize()
-            schemas = await _schemas(session)
-        yield _Server(session, schemas)
+            server = _Server(session, await _schemas(session))
+            scope.deadline = math.inf
+            yield server
+    if scope.cancelled_caught:
+        raise TimeoutError
 
 
 @contextlib.asynccontextmanager

@@ -132,7 +132,8 @@ class Progress:
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = self._priced(event.model, usage_of(event.usage or {}))
         self._use(usage)
-        self._note_call("model_call_completed", event, tokens=usage.total_tokens)
+        priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
+        self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
             self._guards.stop(AnswerCutOff("The model's answer was cut off."))
 

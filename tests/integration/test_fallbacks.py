@@ -1,0 +1,182 @@
+"""Models that are asked in the place of another one."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+import crews
+from flask_crewexec import Secret
+from flask_crewexec.testing import Rule
+from inprocess import column
+from inprocess import run
+from inprocess import running
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+GRAPH = crews.chain("a", model="first")
+PRICES = {"second-model": {"input": 1_000_000.0, "output": 0.0}}
+
+
+@pytest.fixture
+def crewexec(app):
+    return app.extensions["crewexec_host"]
+
+
+@pytest.fixture
+def offer(crewexec, model):
+    """A function that offers models, the last one first, each falling back to the next one."""
+
+    def offer(*names, **options):
+        behind = ()
+        for name in reversed(names):
+            common = {"base_url": model.base_url, "api_key": model.key, "timeout": 20}
+            crewexec.llm(name, f"{name}-model", fallbacks=behind, **{**common, **options})
+            behind = (name,)
+
+    return offer
+
+
+def asked(model):
+    return [call.body["model"].removesuffix("-model") for call in model.calls]
+
+
+def events(api, id, type):
+    found = api("GET", f"/executions/{id}/events").json["events"]
+    return [event["data"] for event in found if event["type"] == type]
+
+
+@pytest.mark.settings(PRICES=PRICES)
+@pytest.mark.parametrize("status", [429, 408, 500, 503])
+def test_the_next_model_answers_within_the_same_step(api, model, offer, status):
+    offer("first", "second")
+    model.add(Rule(model="first-model", status=status), Rule(reply="from the second"))
+    id = api.queue(GRAPH)
+    assert run(id) == "completed"
+    assert api.status(id)["result"]["raw"] == "from the second"
+    assert asked(model) == ["first", "second"]
+    usage = api.status(id)["usage"]
+    assert usage["llm_calls"] == 2
+    (answered,) = events(api, id, "model_call_completed")
+    assert answered["model"] == "second-model"
+    assert usage["cost"] == answered["cost"] > 0
+    (failed,) = events(api, id, "model_call_failed")
+    assert failed["model"] == "first-model"
+    assert api.status(id)["attempt"] == 1
+
+
+def test_a_model_that_cannot_be_reached(api, model, crewexec, offer):
+    offer("second")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v1"
+    crewexec.llm("first", "first-model", base_url=url, api_key="k", fallbacks=["second"])
+    assert run(api.queue(GRAPH)) == "completed"
+    assert asked(model) == ["second"]
+
+
+def test_a_model_that_is_silent(api, model, crewexec, offer):
+    offer("second")
+    url, key = model.base_url, model.key
+    crewexec.llm(
+        "first", "first-model", base_url=url, api_key=key, timeout=0.3, fallbacks=["second"]
+    )
+    model.add(Rule(model="first-model", delay=30), Rule(reply="done"))
+    assert run(api.queue(GRAPH)) == "completed"
+    assert asked(model) == ["first", "second"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_what_does_not_pass_is_the_first_ones_failure(api, model, offer, status):
+    offer("first", "second")
+    model.add(Rule(model="first-model", status=status))
+    id = api.queue(GRAPH)
+    assert run(id) == "failed"
+    assert asked(model) == ["first"]
+
+
+def test_when_all_fail_the_first_one_decides_with_the_longest_wait(api, model, offer):
+    offer("first", "second", "third")
+    model.add(
+        Rule(model="first-model", status=429, headers={"retry-after": "70"}),
+        Rule(model="second-model", status=401),
+        Rule(model="third-model", status=503, headers={"retry-after": "500"}),
+    )
+    id = api.queue(GRAPH)
+    assert run(id) == "retrying"
+    assert asked(model) == ["first", "second", "third"]
+    assert api.status(id)["usage"]["llm_calls"] == 3
+    (retrying,) = events(api, id, "retrying")
+    assert retrying == {"code": "model-rate-limited", "seconds": 500.0}
+
+
+def test_tools_and_later_calls_begin_with_the_first_again(api, model, offer):
+    offer("first", "second")
+    model.add(
+        Rule(model="first-model", status=500, times=1),
+        Rule(tool=("count_words", {"text": "one two"}), after_tool=False, times=1),
+        Rule(reply="done"),
+    )
+    document = crews.chain("a", tools=("count_words",), model="first")
+    assert run(api.queue(document)) == "completed"
+    assert asked(model) == ["first", "second", "first"]
+    assert model.calls[1].body["tools"] == model.calls[2].body["tools"]
+
+
+@pytest.mark.parametrize(("most", "outcome"), [(1, "failed"), (2, "completed")])
+def test_every_try_counts_for_the_budget(api, model, offer, most, outcome):
+    offer("first", "second")
+    model.add(Rule(model="first-model", status=500))
+    id = api.queue(GRAPH, max_llm_calls=most)
+    assert run(id) == outcome
+    assert len(model.calls) == column(id, "llm_calls") == most
+    if outcome == "failed":
+        assert api.status(id)["error"]["code"] == "budget-exhausted"
+
+
+def test_nobody_is_asked_after_a_cancel(app, api, model, offer):
+    offer("first", "second")
+    model.add(Rule(model="first-model", delay=60))
+    id = api.queue(GRAPH)
+    with running(app, id) as outcomes:
+        model.wait_for_calls(1)
+        api("POST", f"/executions/{id}/cancel", json={})
+    assert outcomes == ["cancelled"]
+    assert asked(model) == ["first"]
+    assert column(id, "llm_calls") == 1
+
+
+def test_a_stream_that_breaks_is_asked_for_elsewhere(api, model, offer):
+    offer("first", "second", stream=True)
+    model.add(Rule(model="first-model", reply="one two three", cut_after=2), Rule(reply="whole"))
+    id = api.queue(GRAPH)
+    assert run(id) == "completed"
+    assert api.status(id)["result"]["raw"] == "whole"
+    assert asked(model) == ["first", "second"]
+
+
+def test_a_fallback_without_a_key_is_left_out(api, model, crewexec, offer):
+    url = model.base_url
+    crewexec.llm("second", "second-model", base_url=url, api_key=Secret("nobody-has-it"))
+    crewexec.llm("third", "third-model", base_url=url, api_key=model.key)
+    crewexec.llm(
+        "first", "first-model", base_url=url, api_key=model.key, fallbacks=["second", "third"]
+    )
+    model.add(Rule(model="first-model", status=500), Rule(reply="done"))
+    assert run(api.queue(GRAPH)) == "completed"
+    assert asked(model) == ["first", "third"]
+
+
+def test_each_model_keeps_its_own_limit(api, model, crewexec):
+    common = {"base_url": model.base_url, "api_key": model.key}
+    crewexec.llm("second", "second-model", max_tokens=50, **common)
+    crewexec.llm("first", "first-model", max_tokens=200, fallbacks=["second"], **common)
+    document = crews.chain("a", model="first")
+    document["nodes"][-1]["data"]["max_tokens"] = 100
+    model.add(Rule(model="first-model", status=500))
+    assert run(api.queue(document)) == "completed"
+    assert [call.body["max_tokens"] for call in model.calls] == [100, 50]

@@ -1,0 +1,234 @@
+"""What a tool may take, return and be asked."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+import pytest
+from pydantic import Field
+
+import crews
+from flask_crewexec import current_execution
+from flask_crewexec.runtime import tool_calls
+from flask_crewexec.testing import Rule
+from inprocess import column
+from inprocess import run
+from services.processes import wait_until
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+
+@pytest.fixture
+def crewexec(app):
+    return app.extensions["crewexec_host"]
+
+
+@pytest.fixture
+def gate():
+    """What a hanging tool waits for; opened in the end, and then waited for."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("crewexec-tool-"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def calling(model, tool, **arguments):
+    model.add(Rule(tool=(tool, arguments), after_tool=False, times=1))
+    model.on(after_tool=True, reply="done")
+
+
+def told(model, call=1):
+    """What the model was told of the tool that it called."""
+    message = model.calls[call].body["messages"][-1]
+    assert message["role"] == "tool"
+    return message["content"]
+
+
+class TestTime:
+    def test_a_tool_that_takes_too_long_is_given_up(self, crewexec, api, model, gate, caplog):
+        @crewexec.tool("hang", timeout=0.2)
+        def hang() -> str:
+            """Hang."""
+            gate.wait(30)
+            return "never said"
+
+        calling(model, "hang")
+        id = api.queue(crews.chain("a", tools=("hang",)))
+        assert run(id) == "completed"
+        assert "'hang' took longer than 0.2 seconds" in told(model)
+        assert "tool_failed" in api.event_types(id)
+        gate.set()
+        wait_until(lambda: "nobody waits for it any more" in caplog.text)
+        assert "never said" not in api("GET", f"/executions/{id}/events").text
+
+    def test_a_late_result_does_not_reach_the_next_run(self, crewexec, api, model, gate):
+        ended = []
+
+        @crewexec.tool("hang", timeout=0.2)
+        def hang(text: str) -> str:
+            """Hang at first."""
+            if text == "first":
+                gate.wait(30)
+            ended.append((text, current_execution.id))
+            return f"{text} said"
+
+        model.add(Rule("Do a", tool=("hang", {"text": "first"}), after_tool=False))
+        model.add(Rule("Do b", tool=("hang", {"text": "second"}), after_tool=False))
+        model.on(after_tool=True, reply="done")
+        first = api.queue(crews.chain("a", tools=("hang",)))
+        assert run(first) == "completed"
+        second = api.queue(crews.chain("b", tools=("hang",)))
+        gate.set()
+        wait_until(lambda: ended)
+        assert run(second) == "completed"
+        assert told(model, 3) == "second said"
+        assert [(text, str(id)) for text, id in ended] == [("first", first), ("second", second)]
+
+    def test_it_works_in_the_same_context_as_others(self, crewexec, app, api, model):
+        @crewexec.tool("ask", timeout=20)
+        def ask() -> str:
+            """Ask who is there."""
+            from flask import current_app
+
+            return f"{current_app.name} {current_execution.user_id}"
+
+        calling(model, "ask")
+        assert run(api.queue(crews.chain("a", tools=("ask",)))) == "completed"
+        assert told(model) == f"{app.name} ada"
+
+    def test_an_error_within_the_time_is_the_tools_own(self, crewexec, api, model):
+        @crewexec.tool("ask", timeout=20)
+        def ask() -> str:
+            """Ask somebody slow."""
+            raise TimeoutError("the other side is slow")
+
+        calling(model, "ask")
+        assert run(api.queue(crews.chain("a", tools=("ask",)))) == "completed"
+        assert "the other side is slow" in told(model)
+
+    def test_a_tool_that_hangs_again_and_again_is_not_called_any_more(
+        self, crewexec, api, model, gate, monkeypatch
+    ):
+        monkeypatch.setattr(tool_calls, "MAX_HANGING", 1)
+        calls = []
+
+        @crewexec.tool("hang", timeout=0.2)
+        def hang(number: int) -> str:
+            """Hang."""
+            calls.append(number)
+            gate.wait(30)
+            return ""
+
+        for number in (1, 2):
+            model.add(Rule(f"Do {number}x", tool=("hang", {"number": number}), after_tool=False))
+        model.on(after_tool=True, reply="done")
+        run(api.queue(crews.chain("1x", tools=("hang",))))
+        run(api.queue(crews.chain("2x", tools=("hang",))))
+        assert calls == [1]
+        assert "'hang' is stuck" in told(model, 3)
+        gate.set()
+        wait_until(lambda: tool_calls._hanging["hang"] == 0)
+
+    @pytest.mark.parametrize("pool", ["prefork", "threads"])
+    def test_on_workers(self, api, model, start_worker, tmp_path, pool):
+        tool = ("wait_briefly", {"path": f"{tmp_path}/file"})
+        model.add(Rule("Do (a|b)", tool=tool, after_tool=False))
+        model.on(after_tool=True, reply="done")
+        start_worker(pool=pool)
+        id = api.queue(crews.chain("a", tools=("wait_briefly",)))
+        assert api.status(id, wait=30)["status"] == "completed"
+        assert "took longer than 1 seconds" in told(model)
+        (tmp_path / "file").touch()
+        id = api.queue(crews.chain("b", tools=("wait_briefly",)))
+        assert api.status(id, wait=30)["status"] == "completed"
+        assert told(model, 3) == "it is there for ada"
+
+
+class TestLength:
+    @pytest.mark.settings(MAX_TOOL_OUTPUT_CHARS=12)
+    @pytest.mark.parametrize(
+        ("limit", "result", "seen"),
+        [
+            (5, "0123456789", "01234… [cut: 5 of 10 characters]"),
+            (10, "0123456789", "0123456789"),
+            (5, list(range(9)), "[0, 1… [cut: 5 of 27 characters]"),
+            (None, "0123456789ab", "0123456789ab"),
+            (None, "0123456789abc", "0123456789ab… [cut: 12 of 13 characters]"),
+        ],
+    )
+    def test_what_is_too_long_is_cut(self, crewexec, api, model, limit, result, seen):
+        @crewexec.tool("read", description="Read.", max_output_chars=limit)
+        def read() -> object:
+            return result
+
+        calling(model, "read")
+        assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
+        assert told(model) == seen
+
+
+class TestBounds:
+    @pytest.fixture
+    def calls(self, crewexec):
+        calls = []
+
+        @crewexec.tool("find", description="Find.")
+        def find(
+            limit: t.Annotated[int, Field(ge=1, le=10)],
+            word: t.Annotated[str, Field(max_length=5)] = "",
+        ) -> str:
+            calls.append((limit, word))
+            return "found"
+
+        return calls
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ({"limit": 11}, "less than or equal to 10"),
+            ({"limit": 0}, "greater than or equal to 1"),
+            ({"limit": "many"}, "valid integer"),
+            ({"limit": 1, "word": "longer"}, "at most 5 characters"),
+            ({}, "Field required"),
+        ],
+    )
+    def test_what_is_out_of_bounds_does_not_reach_the_tool(
+        self, api, model, calls, arguments, complaint
+    ):
+        calling(model, "find", **arguments)
+        assert run(api.queue(crews.chain("a", tools=("find",)))) == "completed"
+        assert calls == []
+        assert complaint in told(model)
+
+    def test_what_is_within_them_does(self, api, model, calls):
+        calling(model, "find", limit=10, word="12345")
+        assert run(api.queue(crews.chain("a", tools=("find",)))) == "completed"
+        assert calls == [(10, "12345")]
+        assert told(model) == "found"
+
+    def test_models_and_users_know_them(self, api, model, calls):
+        calling(model, "find", limit=1)
+        run(api.queue(crews.chain("a", tools=("find",))))
+        (sent,) = model.calls[0].body["tools"]
+        shown = {tool["name"]: tool for tool in api("GET", "/registry").json["tools"]}["find"]
+        for schema in (sent["function"]["parameters"], shown["arguments"]):
+            assert schema["properties"]["limit"]["maximum"] == 10
+            assert schema["properties"]["word"]["maxLength"] == 5
+
+
+def test_a_missing_key_of_a_tool_ends_the_run(stranger, model):
+    calling(model, "tell_key")
+    id = stranger.queue(crews.chain("a", tools=("tell_key",)))
+    assert run(id) == "failed"
+    error = stranger.status(id)["error"]
+    assert (error["code"], error["message"]) == (
+        "missing-key",
+        "There is no key 'tool' for this user.",
+    )
+    assert column(id, "llm_calls") == 1
