@@ -9,6 +9,7 @@ import datetime as dt
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ OWN_KEYS = {
     ("model", "ada"): "sk-own-key-of-ada-for-the-model",
     ("tool", "ada"): 'own"key/of&ada-for-a-tool',
     ("shout", "ada"): "own-key-of-ada-for-shouting",
+    ("disk", "ada"): "own-key-of-ada-for-the-disk",
 }
 
 
@@ -79,6 +81,12 @@ def add_own_keys(crewexec: CrewExec) -> None:
         "foreign_tools:Shout",
         description="Shout a text.",
         options={"token": Secret("shout", template=" ({})")},
+    )
+    crewexec.add_mcp_server(
+        "disk",
+        tools={"token": "Tell the token.", "fail": "Fail."},
+        command=[sys.executable, str(Path(__file__).parent / "mcp_server.py")],
+        env={"TOKEN": Secret("disk")},
     )
 
     @crewexec.tool("tell_key")

@@ -1,8 +1,10 @@
-"""The key of a model appears nowhere, whatever becomes of the runs that use it."""
+"""Keys appear nowhere, whatever becomes of the runs that use them."""
 
 from __future__ import annotations
 
+import json
 import typing as t
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ import crews
 import host
 from flask_crewexec.binding import current_binding
 from flask_crewexec.testing import Rule
+from flask_crewexec.testing import ScriptedModel
 
 pytestmark = [
     pytest.mark.integration,
@@ -71,3 +74,64 @@ def test_after_runs_that_succeed_fail_and_crash(
     assert host.KEY not in found
     assert "Incorrect API key provided" in worker.log_text()
     assert host.KEY not in worker.log_text()
+
+
+@pytest.fixture
+def own_model() -> t.Iterator[ScriptedModel]:
+    """A model that takes nothing but the key of the user."""
+    with ScriptedModel(host.OWN_KEYS["model", "ada"]) as model:
+        yield model
+
+
+@pytest.fixture
+def environment(environment, own_model):
+    return {**environment, "OWN_MODEL_URL": own_model.base_url}
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.settings(MAX_LOST_ATTEMPTS=0, LOG_FORMAT="json")
+def test_keys_that_users_bring(api, own_model, start_worker, settle, everything, pool):
+    """The provider gives them, and models, tools and servers repeat them wherever they can."""
+    key = host.OWN_KEYS["model", "ada"]
+    told = f"Incorrect API key provided: {key}."
+    own_model.on("Do succeed", told)
+    own_model.on("Do fail", told, status=401)
+    own_model.on("Do argue", told, status=400)
+    tools = ("tell_key", "shout", "disk_token", "disk_fail")
+    arguments = {"shout": {"text": "hello"}}
+    for tool in tools:
+        call = (tool, arguments.get(tool, {}))
+        own_model.add(Rule("Do repeat", tool=call, times=1))
+    own_model.on("Do repeat", lambda body: json.dumps(body["messages"]))
+    own_model.add(Rule("Do crash", tool=("tell_key", {}), after_tool=False))
+    own_model.add(Rule("Do crash", tool=("kill_itself", {})))
+    worker = start_worker(pool=pool)
+    settle(api.queue(crews.chain("succeed", model="own")))
+    settle(api.queue(crews.chain("fail", model="own")), "failed")
+    settle(api.queue(crews.chain("argue", model="own")), "failed")
+    settle(api.queue(crews.chain("repeat", tools=tools, model="own")))
+    if pool == "prefork":
+        crash = crews.chain("crash", tools=("tell_key", "kill_itself"), model="own")
+        settle(api.queue(crash), "failed")
+    spoken = [text["content"] for call in own_model.calls for text in call.body["messages"]]
+    assert all(key in str(spoken) for (name, _), key in host.OWN_KEYS.items() if name != "model")
+    found, log = everything(), worker.log_text()
+    assert "Incorrect API key provided: [secret]." in found
+    assert "The key is [secret]." in found
+    assert "HELLO! ([secret])" in found
+    assert "The key is [secret]." in log
+    assert "Incorrect API key provided" in log
+    for secret in host.OWN_KEYS.values():
+        for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+            assert spelling not in found
+            assert spelling not in log
+
+
+def test_a_user_without_a_key(api, stranger, own_model, start_worker, settle, everything):
+    start_worker()
+    id = stranger.queue(crews.chain("succeed", model="own"))
+    assert stranger.status(id, wait=30)["status"] == "failed"
+    error = stranger.status(id)["error"]
+    assert error["code"] == "missing-key"
+    assert error["message"] == "There is no key 'model' for this user."
+    assert not own_model.calls
