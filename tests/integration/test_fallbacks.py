@@ -180,3 +180,15 @@ def test_each_model_keeps_its_own_limit(api, model, crewexec):
     model.add(Rule(model="first-model", status=500))
     assert run(api.queue(document)) == "completed"
     assert [call.body["max_tokens"] for call in model.calls] == [100, 50]
+
+
+def test_keys_that_cannot_be_asked_for_now(api, app, model, crewexec):
+    def vault(name, user):
+        raise ConnectionError("the vault is away")
+
+    app.extensions["crewexec"].secret_providers[:] = [vault]
+    crewexec.llm("first", "first-model", base_url=model.base_url, api_key=Secret("any"))
+    id = api.queue(GRAPH)
+    assert run(id) == "retrying"
+    assert api.status(id)["error"]["code"] == "keys-unavailable"
+    assert not model.calls

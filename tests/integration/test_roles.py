@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
 import crews
@@ -9,7 +12,6 @@ from calling import Api
 from calling import problem
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import GraphService
-from flask_crewexec import Identity
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.testing import Rule
 from inprocess import run
@@ -64,7 +66,7 @@ class TestGraphs:
             api(
                 "POST",
                 "/graphs/import",
-                json={"format": "reactflow", "files": {"flow.json": document_text(document)}},
+                json={"format": "reactflow", "files": {"flow.json": json.dumps(document)}},
             ),
         ):
             (found,) = problem(answer, 422, "invalid-graph")["errors"]
@@ -115,12 +117,6 @@ class TestGraphs:
         assert service.queue_execution(graph.id, None, "ada", roles={"payer"})
 
 
-def document_text(document):
-    import json
-
-    return json.dumps(document)
-
-
 def test_what_nobody_registered_is_still_unknown(api):
     document = crews.chain("a", tools=("pray",))
     (found,) = api("POST", "/graphs/validate", json=document).json["problems"]
@@ -131,8 +127,6 @@ def test_what_nobody_registered_is_still_unknown(api):
 
 def test_a_default_model_for_some(app, api, payer):
     registry = app.extensions["crewexec"].registry
-    import dataclasses
-
     registry.models["default"] = dataclasses.replace(
         registry.models["default"], roles=frozenset({"payer"})
     )
@@ -165,17 +159,8 @@ class TestTokens:
         assert model.calls[0].body["max_tokens"] == sent
 
     def test_a_limit_that_was_lowered_later_holds(self, app, payer, model):
-        import dataclasses
-
         id = payer.queue(self.asking(100))
         registry = app.extensions["crewexec"].registry
         registry.models["strong"] = dataclasses.replace(registry.models["strong"], max_tokens=5)
         assert run(id) == "completed"
         assert model.calls[0].body["max_tokens"] == 5
-
-
-def test_roles_are_a_collection_of_texts():
-    assert Identity("ada", roles=["a", "b", "a"]).roles == {"a", "b"}
-    for wrong in ("payer", [1]):
-        with pytest.raises(TypeError, match="Roles are a collection"):
-            Identity("ada", roles=wrong)

@@ -59,3 +59,10 @@ def test_a_loader_that_reads_the_database_leaves_a_connection_for_the_request(tm
     assert (answer.status_code, answer.json) == (200, {"executions": [], "next": None})
     with app.app_context():
         db.engine.dispose()
+
+
+def test_roles_are_a_collection_of_texts():
+    assert Identity("ada", roles=["a", "b", "a"]).roles == {"a", "b"}
+    for wrong in ("payer", [1]):
+        with pytest.raises(TypeError, match="Roles are a collection"):
+            Identity("ada", roles=wrong)

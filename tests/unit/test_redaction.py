@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 
 import pytest
+from flask import Flask
 
+from flask_crewexec import CrewExec
+from flask_crewexec.binding import current_binding
+from flask_crewexec.redaction import redact_log
 from flask_crewexec.redaction import Redactor
+from flask_crewexec.redaction import redactor_of_run
 from flask_crewexec.runtime.words import Words
 
 KEY = 'sk-"top"/secret&key'
@@ -31,6 +37,27 @@ class TestRedactor:
         value = {"12345678": [12345678, "12345678", None, 1.5, True]}
         redacted = Redactor(["12345678"]).value(value)
         assert redacted == {"[secret]": [12345678, "[secret]", None, 1.5, True]}
+
+    def test_what_it_learns_later_is_replaced_from_then_on(self):
+        redact = Redactor(["first-secret"])
+        assert redact("second-secret") == "second-secret"
+        redact.learn(["second-secret"])
+        assert redact("first-secret, second-secret") == "[secret], [secret]"
+        assert redact.pending("second-") == 7
+
+
+def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    CrewExec(app)
+    with app.app_context():
+        one, other = redactor_of_run(current_binding()), redactor_of_run(current_binding())
+    one.learn(["secret-of-one"])
+    other.learn(["secret-of-other"])
+    assert redact_log("secret-of-one, secret-of-other") == "[secret], [secret]"
+    del one
+    gc.collect()
+    assert redact_log("secret-of-one, secret-of-other") == "secret-of-one, [secret]"
 
 
 class TestWords:

@@ -119,3 +119,51 @@ class TestStorages:
 
         with pytest.raises(ValueError, match="coroutine"):
             crewexec.storage("one")(read)
+class TestLimits:
+    @pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
+    def test_timeouts_of_tools(self, crewexec, seconds):
+        with pytest.raises(ValueError, match=r"timeout of tool 'one'.*greater than zero"):
+            crewexec.tool("one", description="d", timeout=seconds)(lambda: None)
+
+    def test_lengths_of_outputs(self, crewexec):
+        with pytest.raises(ValueError, match=r"'max_output_chars' of tool 'one'"):
+            crewexec.tool("one", description="d", max_output_chars=0)(lambda: None)
+
+    def test_tokens_of_models(self, crewexec):
+        with pytest.raises(ValueError, match=r"'max_tokens' of model 'one'"):
+            crewexec.llm("one", "m", api_key="k", max_tokens=0)
+
+    def test_roles_are_not_letters(self, crewexec):
+        with pytest.raises(TypeError, match="Roles are a collection"):
+            crewexec.tool("one", description="d", roles="admin")(lambda: None)
+        with pytest.raises(TypeError, match="Roles are a collection"):
+            crewexec.llm("one", "m", api_key="k", roles="admin")
+
+    def test_no_roles_means_nobody(self, crewexec):
+        crewexec.tool("one", description="d", roles=[])(lambda: None)
+        assert crewexec._registry.allowed({"admin"}).tools == set()
+
+
+class TestFallbacks:
+    def test_those_of_fallbacks_follow_them_and_each_comes_once(self, crewexec):
+        for name, behind in {"d": [], "c": ["d"], "b": ["d"], "a": ["b", "c", "d"]}.items():
+            crewexec.llm(name, "m", api_key="k", fallbacks=behind)
+        assert [spec.name for spec in crewexec._registry.chain("a")] == ["a", "b", "d", "c"]
+
+    @pytest.mark.parametrize("behind", ["itself", "later"])
+    def test_only_models_that_are_there_can_be_named_so_no_cycle_is_possible(
+        self, crewexec, behind
+    ):
+        with pytest.raises(ValueError, match=f"falls back to '{behind}', which is not registered"):
+            crewexec.llm("itself", "m", api_key="k", fallbacks=[behind])
+
+
+def test_there_is_one_secret_provider(crewexec):
+    crewexec.secret_provider(lambda name, user: None)
+    with pytest.raises(RuntimeError, match="already"):
+        crewexec.secret_provider(lambda name, user: None)
+
+
+def test_secrets_are_known_in_tools_only(crewexec):
+    with pytest.raises(RuntimeError, match="only while a tool runs"):
+        crewexec.secret("any")
