@@ -52,18 +52,18 @@ class KeyRing:
         self._learn = learn
         self._known: dict[str, str | None] = {}
 
-    def value(self, key: str | Callable[[], str] | Secret) -> str:
+    def value(self, key: str | Callable[[], str] | Secret, *, secret: bool = False) -> str:
         """Return what *key* stands for; a function is taken for one that returns a secret.
 
+        :param secret: whether plain text is one, too.
         :raises MissingKey: if neither the user nor the host has the secret.
         :raises KeysUnavailable: if the provider fails.
         """
         if isinstance(key, Secret):
             return key.template.replace("{}", self._find(key))
-        if not callable(key):
-            return key
-        value = key()
-        self._learn((value or "").split()[-1:])  # behind a word such as "Bearer"
+        value = key() if callable(key) else key
+        if secret or callable(key):
+            self._learn((value or "").split()[-1:])  # behind a word such as "Bearer"
         return value
 
     def _find(self, secret: Secret) -> str:

@@ -57,6 +57,15 @@ def process() -> str:
     return str(os.getpid())
 
 
+server.add_tool(process, name="foreign")
+described = server._tool_manager.get_tool("foreign")
+assert described is not None
+described.parameters = {
+    "type": "object",
+    "properties": {"x": {"$ref": f"http://127.0.0.1:{os.environ.get('FOREIGN')}/schema.json"}},
+}
+
+
 if __name__ == "__main__":
     if os.environ.get("BROKEN"):
         sys.exit(f"cannot start with {os.environ.get('TOKEN')}")

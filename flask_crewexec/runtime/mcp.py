@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import tempfile
 import threading
 import typing as t
@@ -39,6 +40,11 @@ MAX_COMPLAINT: t.Final = 4_000
 """Characters of a server's last words that are logged if it cannot be opened."""
 
 
+CLOSE_SECONDS: t.Final = 10.0
+"""How long a server may take to end; then it is killed, or left alone."""
+_SECRET_NAME: t.Final = re.compile(r"auth|key|token|secret|passw", re.IGNORECASE)
+
+
 class McpFailure(Exception):
     """A call failed; the model reads the message."""
 
@@ -54,7 +60,8 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
         self._lock = threading.Lock()
 
     def __exit__(self, *exc_info: object) -> None:
-        with contextlib.suppress(Exception):  # whatever a server does, the run has ended
+        # Whatever a server does, the run has ended.
+        with contextlib.suppress(Exception, BaseExceptionGroup):
             self._stack.close()
 
     def schema(self, spec: McpTool, keys: KeyRing) -> Json:
@@ -144,7 +151,10 @@ class _Values(t.NamedTuple):
 
 def _values(spec: McpServer, keys: KeyRing) -> _Values:
     def all_of(settings: Mapping[str, Key]) -> dict[str, str]:
-        return {name: keys.value(setting) for name, setting in settings.items()}
+        return {
+            name: keys.value(setting, secret=bool(_SECRET_NAME.search(name)))
+            for name, setting in settings.items()
+        }
 
     url = None if spec.url is None else keys.value(spec.url)
     return _Values(url, all_of(spec.headers), all_of(spec.env))
@@ -169,7 +179,10 @@ async def _opened(spec: McpServer, values: _Values, complaints: t.TextIO) -> Asy
             await session.initialize()
             server = _Server(session, await _schemas(session))
             scope.deadline = math.inf
-            yield server
+            try:
+                yield server
+            finally:
+                scope.deadline = anyio.current_time() + CLOSE_SECONDS
     if scope.cancelled_caught:
         raise TimeoutError
 

@@ -17,6 +17,7 @@ import crews
 import host
 from calling import Json
 from flask_crewexec import Secret
+from flask_crewexec.runtime import mcp
 from flask_crewexec.testing import Rule
 from inprocess import run
 from inprocess import running
@@ -246,6 +247,38 @@ class TestMcpServers:
         calling(model, ("files_hang", {}))
         assert run(api.queue(crews.chain("a", tools=("files_hang",)))) == "completed"
         assert "'files_hang' took longer than 0.5 seconds" in told(model)
+
+    def test_a_server_that_hangs_does_not_hold_the_run(self, crewexec, api, model, monkeypatch):
+        monkeypatch.setattr(mcp, "CLOSE_SECONDS", 0.5)
+        with listening() as url:
+            crewexec.add_mcp_server("files", tools=TOOLS, url=url, timeout=0.5)
+            calling(model, ("files_hang", {}))
+            assert run(api.queue(crews.chain("a", tools=("files_hang",)))) == "completed"
+        assert "took longer than 0.5 seconds" in told(model)
+
+    def test_a_plain_token_is_kept_secret_too(self, crewexec, api, model):
+        command, env = [sys.executable, SERVER], {"TOKEN": "plain-token-of-the-host"}
+        crewexec.add_mcp_server("files", tools=TOOLS, command=command, env=env)
+        calling(model, ("files_token", {}))
+        id = api.queue(crews.chain("a", tools=("files_token",)))
+        assert run(id) == "completed"
+        assert told(model) == "plain-token-of-the-host None"
+        assert "[secret] None" in api("GET", f"/executions/{id}/events").text
+
+    def test_a_description_elsewhere_is_not_fetched(self, crewexec, api):
+        with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+            elsewhere.settimeout(0)
+            crewexec.add_mcp_server(
+                "files",
+                tools={"foreign": "Elsewhere."},
+                command=[sys.executable, SERVER],
+                env={"FOREIGN": str(elsewhere.getsockname()[1])},
+            )
+            id = api.queue(crews.chain("a", tools=("files_foreign",)))
+            assert run(id) == "failed"
+            with pytest.raises(BlockingIOError):
+                elsewhere.accept()
+        assert error_of(api, id)[0] == "tool-unavailable"
 
     def test_a_cancel_cuts_a_call(self, app, crewexec, api, model):
         command = [sys.executable, SERVER]

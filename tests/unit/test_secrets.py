@@ -95,7 +95,14 @@ def test_a_provider_that_fails(learnt):
     assert "vault" not in str(caught.value)
 
 
-def test_plain_texts_are_no_secrets_but_functions_are(learnt):
+def test_plain_texts_are_no_secrets_unless_they_are_called_so(learnt):
+    keys = ring(learnt)
+    assert keys.value("Bearer plain-token", secret=True) == "Bearer plain-token"
+    assert keys.value("") == ""
+    assert learnt == ["plain-token"]
+
+
+def test_what_functions_return_is_secret(learnt):
     keys = ring(learnt)
     assert keys.value("application/json") == "application/json"
     assert keys.value(lambda: "Bearer host-token") == "Bearer host-token"
