@@ -38,6 +38,8 @@ class Redactor:
         """Replace these *secrets*, too, from now on."""
         long = {secret for secret in secrets if len(secret) >= LEAST_LENGTH}
         new = {each for secret in long for each in _spellings(secret)}
+        if new and new <= self._spellings:
+            return
         with self._lock:
             self._spellings |= new
             longest_first = sorted(self._spellings, key=len, reverse=True)

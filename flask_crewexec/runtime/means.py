@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from ..execution_context import ExecutionContext
+from ..redaction import Redactor
 from ..secrets import KeyRing
 from .guards import RunStopped
 from .llms import Connections
@@ -18,6 +19,7 @@ class Means:
 
     execution: ExecutionContext
     keys: KeyRing
+    redact: Redactor
     connections: Connections
     servers: McpServers
     before_call: Callable[[], None]

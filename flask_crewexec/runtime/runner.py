@@ -140,6 +140,7 @@ class _Attempt:
         return Means(
             execution=work.context,
             keys=KeyRing(self._binding.secret_providers, user_id, self._redact.learn),
+            redact=self._redact,
             connections=self._connections,
             servers=self._servers,
             before_call=self._guards.before_call,

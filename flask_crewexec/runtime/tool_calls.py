@@ -21,6 +21,7 @@ from ..adapters import McpTool
 from ..errors import MissingKey
 from ..events import clean
 from ..execution_context import execution_var
+from ..redaction import Redactor
 from ..registry import OfferedTool
 from ..secrets import key_ring_var
 from .guards import RunLacksKey
@@ -56,8 +57,10 @@ def in_context(spec: OfferedTool, function: Function, means: Means, most_chars: 
         try:
             with tracing.tool(means.execution.id, spec.name):
                 if spec.timeout is None or isinstance(spec, McpTool):  # which keeps it itself
-                    return _fitting(work(arguments), limit)
-                return _fitting(_within(spec, functools.partial(work, arguments)), limit)
+                    result = work(arguments)
+                else:
+                    result = _within(spec, functools.partial(work, arguments))
+                return _fitting(result, limit, means.redact)
         except MissingKey as error:
             means.stop(RunLacksKey(error.detail))
             raise
@@ -75,11 +78,12 @@ def _set(means: Means) -> Iterator[None]:
         execution_var.reset(execution)
 
 
-def _fitting(result: object, limit: int) -> object:
-    """Return *result*, as text and cut if it is too long."""
+def _fitting(result: object, limit: int, redact: Redactor) -> object:
+    """Return *result*, as text and cut if it is too long; no half of a secret is left."""
     text = clean(result) if isinstance(result, str) else str(result)
     if len(text) > limit:
-        return f"{text[:limit]}… [cut: {limit} of {len(text)} characters]"
+        kept = text[: limit - redact.pending(text[:limit])]
+        return f"{kept}… [cut: {len(kept)} of {len(text)} characters]"
     return text if isinstance(result, str) else result
 
 

@@ -129,7 +129,7 @@ def test_models_have_a_name_and_a_limit_and_nothing_else(api, registry):
     )
     registry.add_model(secret)
     answer = api("GET", "/registry")
-    limits = {"default": None, "secret": 500, "streaming": None}
+    limits = {"default": None, "own": None, "secret": 500, "streaming": None}
     shown = [{"name": name, "max_tokens": most} for name, most in limits.items()]
     assert answer.json["models"] == shown
     assert "canary" not in answer.text

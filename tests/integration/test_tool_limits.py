@@ -172,6 +172,17 @@ class TestLength:
         assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
         assert told(model) == seen
 
+    def test_no_half_of_a_secret_is_left(self, crewexec, api, model):
+        @crewexec.tool("read", max_output_chars=20)
+        def read() -> str:
+            """Read."""
+            return f"the key: {crewexec.secret('shout')}"
+
+        calling(model, "read")
+        id = api.queue(crews.chain("a", tools=("read",)))
+        assert run(id) == "completed"
+        assert told(model) == "the key: … [cut: 9 of 36 characters]"
+
 
 class TestBounds:
     @pytest.fixture
