@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+import typing as t
 
 from mcp.server.fastmcp import Context
 from mcp.server.fastmcp import FastMCP
+from mcp.types import EmbeddedResource
+from mcp.types import ImageContent
+from mcp.types import TextResourceContents
 
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 
@@ -50,6 +54,14 @@ def token(context: Context) -> str:  # type: ignore[type-arg]
     request = context.request_context.request
     told = os.environ.get("TOKEN") if request is None else request.headers["authorization"]
     return f"{told} {os.environ.get('DATABASE_URL')}"
+
+
+@server.tool()
+def parts() -> list[t.Any]:
+    """Answer in parts."""
+    resource = TextResourceContents(uri="file:///notes", text="a note")  # type: ignore[arg-type]
+    image = ImageContent(type="image", data="aGVsbG8=", mimeType="image/png")
+    return ["text", image, EmbeddedResource(type="resource", resource=resource)]
 
 
 @server.tool()

@@ -54,7 +54,6 @@ with _without_dotenv():
     from crewai.llms.base_llm import call_stop_override
     from crewai.llms.providers.openai.completion import OpenAICompletion
     from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
-    from crewai.mcp.content import content_blocks_to_text
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
@@ -74,7 +73,6 @@ __all__ = (
     "Tool",
     "add_stream_sink",
     "call_stop_override",
-    "content_blocks_to_text",
     "crewai",
     "enter_run",
     "get_i18n",

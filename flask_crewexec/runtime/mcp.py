@@ -22,6 +22,10 @@ from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
+from mcp.types import ContentBlock
+from mcp.types import EmbeddedResource
+from mcp.types import TextContent
+from mcp.types import TextResourceContents
 
 from ..adapters import McpServer
 from ..adapters import McpTool
@@ -29,7 +33,6 @@ from ..errors import ToolServerUnavailable
 from ..errors import ToolUnavailable
 from ..registry import Key
 from ..secrets import KeyRing
-from .crewai_setup import content_blocks_to_text
 
 Json = dict[str, t.Any]
 Streams = tuple[t.Any, t.Any]
@@ -222,4 +225,12 @@ async def _schemas(session: ClientSession) -> dict[str, Json]:
 
 
 def _text(answer: CallToolResult) -> str:
-    return content_blocks_to_text(answer.content)
+    return "\n".join(map(_block, answer.content))
+
+
+def _block(block: ContentBlock) -> str:
+    """Return the text of a part of an answer; models are told of others that they are there."""
+    match block:
+        case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
+            return text
+    return f"[{block.type}]"

@@ -33,7 +33,7 @@ SERVER = str(Path(__file__).parent.parent / "mcp_server.py")
 TOKEN = "own-token-of-ada-for-files"
 TOOLS = {
     name: f"Our words about {name}."
-    for name in ("readLines", "count", "fail", "hang", "die", "token", "process")
+    for name in ("readLines", "count", "fail", "hang", "die", "token", "process", "parts")
 }
 
 
@@ -279,6 +279,13 @@ class TestMcpServers:
             with pytest.raises(BlockingIOError):
                 elsewhere.accept()
         assert error_of(api, id)[0] == "tool-unavailable"
+
+    def test_parts_that_are_no_text_are_named(self, crewexec, api, model):
+        command = [sys.executable, SERVER]
+        crewexec.add_mcp_server("files", tools=TOOLS, command=command)
+        calling(model, ("files_parts", {}))
+        assert run(api.queue(crews.chain("a", tools=("files_parts",)))) == "completed"
+        assert told(model) == "text\n[image]\na note"
 
     def test_a_cancel_cuts_a_call(self, app, crewexec, api, model):
         command = [sys.executable, SERVER]
