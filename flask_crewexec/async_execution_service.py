@@ -306,6 +306,7 @@ class AsyncExecutionService:
         with binding.transaction() as session:
             former = _find(session, binding, task_id, asker)
             session.expunge(former)
+            _check_repeatable(former)
             own = asker is not None and asker.user_id == former.owner_id
             check_again(binding, session, former, asker.roles if asker and own else None)
             _requeue(session, binding, former, allowed)
@@ -313,14 +314,17 @@ class AsyncExecutionService:
         return self.get_task_status(task_id, asker)
 
 
-def _requeue(
-    session: Session, binding: Binding, former: ExecutionMixin, limits: dict[str, float | None]
-) -> None:
+def _check_repeatable(former: ExecutionMixin) -> None:
     if former.status not in states.REPEATABLE:
         raise WrongState(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
         )
+
+
+def _requeue(
+    session: Session, binding: Binding, former: ExecutionMixin, limits: dict[str, float | None]
+) -> None:
     tracing.note_execution(former.id)
     if not states.requeue(session, binding.models, former, **limits, **current_origin()):
         raise WrongState(

@@ -174,6 +174,7 @@ class Registry:
                 f"Storage '{name}' is called with a reference and a user id: {error}."
             ) from error
         self.storages[name] = function
+
     def allowed(self, roles: Collection[str] | None) -> Allowed:
         """Return what a user with these *roles* may use; without any roles at all, everything."""
         tools, models = _of(self.tools.values(), roles), _of(self.models.values(), roles)

@@ -119,6 +119,8 @@ class TestStorages:
 
         with pytest.raises(ValueError, match="coroutine"):
             crewexec.storage("one")(read)
+
+
 class TestLimits:
     @pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
     def test_timeouts_of_tools(self, crewexec, seconds):
