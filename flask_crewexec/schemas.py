@@ -698,6 +698,24 @@ class ValidationSchema(ma.Schema):
     model_calls = fields.Nested(ModelCallsSchema, allow_none=True)
 
 
+class PreferHeaderSchema(ma.Schema):
+    """How long the caller would wait (RFC 7240)."""
+
+    prefer = fields.String(
+        data_key="Prefer",
+        metadata={"description": "'wait=N': answer at the end, or after N seconds, 30 at most"},
+    )
+
+
+class LastEventIdHeaderSchema(ma.Schema):
+    """Where a stream goes on."""
+
+    last_event_id = fields.String(
+        data_key="Last-Event-ID",
+        metadata={"description": "For a stream: the id of the last event that was received"},
+    )
+
+
 class DryRunQuerySchema(ma.Schema):
     """Whether an order is placed or only checked."""
 

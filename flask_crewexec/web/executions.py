@@ -23,13 +23,16 @@ from ..schemas import ExecutionPageSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionStatusSchema
 from ..schemas import IdempotencyHeaderSchema
+from ..schemas import LastEventIdHeaderSchema
 from ..schemas import LimitsSchema
+from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
 from . import streaming
 from .identity import current_identity
 from .parsing import accepts
 from .parsing import answers
 from .parsing import documents
+from .parsing import reads_header
 from .parsing import wait_preference
 
 Json = dict[str, t.Any]
@@ -44,6 +47,7 @@ _service: t.Final = AsyncExecutionService()
 
 @documents(DryRunSchema(), 200)
 @documents(ExecutionStatusSchema(), 202)
+@reads_header(PreferHeaderSchema())
 @accepts(QueueRequestSchema())
 @accepts(IdempotencyHeaderSchema(), "headers")
 @accepts(DryRunQuerySchema(), "query")
@@ -67,6 +71,7 @@ def list_executions(query: Json) -> Json:
 
 
 @answers(ExecutionStatusSchema())
+@reads_header(PreferHeaderSchema())
 def get_execution(execution_id: str) -> Json:
     """Show an execution with its steps and result."""
     return _service.wait(execution_id, current_identity(), seconds=wait_preference())
@@ -74,6 +79,7 @@ def get_execution(execution_id: str) -> Json:
 
 @documents(None, 200, media=streaming.MIMETYPE)
 @answers(EventPageSchema())
+@reads_header(LastEventIdHeaderSchema())
 @accepts(EventWaitSchema(), "query")
 def list_events(query: Json, execution_id: str) -> Json | Response:
     """List what happened in an execution, oldest first, or stream it as it happens."""

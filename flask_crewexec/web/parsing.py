@@ -81,6 +81,16 @@ def accepts(schema: ma.Schema, location: str = "json") -> Callable[[View], View]
     return decorate
 
 
+def reads_header(schema: ma.Schema) -> Callable[[View], View]:
+    """Describe a header that the view looks at by itself."""
+
+    def decorate(view: View) -> View:
+        docs_of(view).accepts.append((schema, "headers"))
+        return view
+
+    return decorate
+
+
 def answers(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
     """Answer with *status* and what the view returned: JSON that *schema* describes.
 

@@ -99,3 +99,17 @@ def test_the_pattern_of_days_is_what_is_checked(api, document, day):
     (since,) = [each["schema"] for each in parameters if each["name"] == "since"]
     status = api("GET", f"/usage?since={day}&until={day}").status_code
     assert (status == 200) == bool(re.search(since["pattern"], day))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("post", "/executions", {"Idempotency-Key", "Prefer"}),
+        ("get", "/executions/{execution_id}", {"Prefer"}),
+        ("get", "/executions/{execution_id}/events", {"Last-Event-ID"}),
+        ("put", "/graphs/{graph_id}", {"If-Match"}),
+    ],
+)
+def test_every_header_that_is_read_is_told(document, method, path, headers):
+    parameters = document["paths"][f"/crewexec{path}"][method]["parameters"]
+    assert {each["name"] for each in parameters if each["in"] == "header"} == headers
