@@ -8,6 +8,7 @@ from graph_documents import task
 
 from flask_crewexec.errors import InvalidInputs
 from flask_crewexec.graphs import check_inputs
+from flask_crewexec.graphs import fill_graph
 from flask_crewexec.graphs import parse
 
 
@@ -152,3 +153,22 @@ def test_problems_come_together():
 def test_message_is_the_first_problem():
     with pytest.raises(InvalidInputs, match='The graph needs the input "topic"'):
         check_inputs(graph_about("{topic}"), {})
+
+
+class TestFilling:
+    def filled(self, **inputs):
+        text = "{a} {b} {a.b} {{a}}"
+        nodes = [agent(id, role=f"{id} {text}", goal=text, backstory=text) for id in ("boss", "w")]
+        nodes.append(task("t", description=text, expected_output=text))
+        drawn = document(nodes, "boss w manager", "w t", process="hierarchical")
+        return fill_graph(parse(drawn), inputs)
+
+    def test_reaches_every_text(self):
+        assert {*self.filled(a=1, b=["x"]).texts} == {
+            "1 ['x'] {a.b} {1}",
+            "boss 1 ['x'] {a.b} {1}",
+            "w 1 ['x'] {a.b} {1}",
+        }
+
+    def test_does_not_look_into_inputs(self):
+        assert "{b} {a} {a.b} {{b}}" in self.filled(a="{b}", b="{a}").texts
