@@ -30,7 +30,9 @@ def find_use_problems(draft: Draft) -> Iterator[Problem]:
 
 def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Problem | None:
     if name not in types:
-        detail = f"The input {quote(name)} is not declared. Declared are {listing(types)}."
+        detail = (
+            f"The input {quote(name)} is not declared. Declare it, or take one of {listing(types)}."
+        )
         return Problem(pointer, "undeclared-input", detail)
     if types[name] == "file" and pointer.endswith("/role"):
         detail = f"The input {quote(name)} is a file, which is no part of a name. Move it."

@@ -29,5 +29,5 @@ def find_limit_problems(sketch: Sketch, terms: Terms) -> Iterator[Problem]:
         name, asked = node.data.get("name"), node.data.get("max_tokens")
         most = terms.max_tokens.get(str(name))
         if asked is not None and most is not None and asked > most:
-            detail = f"{quote('max_tokens')} of the model {quote(str(name))} is {most} at most."
+            detail = f"{quote('max_tokens')} of the model {quote(str(name))} may be {most} at most."
             yield Problem(f"{node.pointer}/data/max_tokens", "above-model-limit", detail)

@@ -133,15 +133,6 @@ class TestPlaceholders:
         assert run(api.queue(managed, inputs={"team": "{goal} US"})) == "completed"
         assert "Lead {goal} US" in sent(model)
 
-    def test_texts_that_would_become_endless(self, api, model):
-        document = declaring({}, "{a}" * 5000)
-        id = api.queue(document, inputs={"a": "x" * 1000})
-        assert run(id) == "failed"
-        error = api.status(id)["error"]
-        assert error["code"] == "invalid-inputs"
-        assert "more than 4000000 characters" in error["message"]
-        assert not model.calls
-
     def test_tools_may_read_them(self, api, model):
         seen = []
 
@@ -337,6 +328,15 @@ class TestFiles:
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")
         assert [(p["pointer"], p["code"]) for p in told["errors"]] == [("/inputs/report", code)]
         assert told["errors"][0]["hint"]
+
+    def test_texts_that_files_would_make_endless(self, api, model, uploads):
+        uploads["ada", "report-3"] = "x" * 2000
+        document = declaring({"report": {"type": "file"}}, "{report}" * 2100)
+        id = self.queue(api, document)
+        assert run(id) == "failed"
+        assert self.failure(api, id) == "invalid-inputs"
+        assert "4000000 are allowed" in api.status(id)["error"]["message"]
+        assert not model.calls
 
     def test_a_file_that_no_text_uses_is_not_opened(self, api, model, uploads):
         uploads["ada", "report-3"] = ValueError("opened")

@@ -8,8 +8,8 @@ from graph_documents import task
 
 from flask_crewexec.errors import InvalidInputs
 from flask_crewexec.graphs import check_inputs
-from flask_crewexec.graphs import fill_graph
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import texts_of
 
 
 def graph_about(description):
@@ -161,14 +161,17 @@ class TestFilling:
         nodes = [agent(id, role=f"{id} {text}", goal=text, backstory=text) for id in ("boss", "w")]
         nodes.append(task("t", description=text, expected_output=text))
         drawn = document(nodes, "boss w manager", "w t", process="hierarchical")
-        return fill_graph(parse(drawn), inputs)
+        graph = parse(drawn)
+        whole = graph.filled(texts_of(graph, inputs))
+        workers = [whole.manager, *whole.agents, *whole.tasks]
+        return {getattr(worker, name) for worker in workers for name in worker.TEXTS}
 
     def test_reaches_every_text(self):
-        assert {*self.filled(a=1, b=["x"]).texts} == {
-            "1 ['x'] {a.b} {1}",
-            "boss 1 ['x'] {a.b} {1}",
-            "w 1 ['x'] {a.b} {1}",
+        assert self.filled(a=1, b=["x"]) == {
+            '1 ["x"] {a.b} {1}',
+            'boss 1 ["x"] {a.b} {1}',
+            'w 1 ["x"] {a.b} {1}',
         }
 
     def test_does_not_look_into_inputs(self):
-        assert "{b} {a} {a.b} {{b}}" in self.filled(a="{b}", b="{a}").texts
+        assert "{b} {a} {a.b} {{b}}" in self.filled(a="{b}", b="{a}")

@@ -33,11 +33,17 @@ from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
 
 TOOLS, MODELS = ["search"], ["default", "small"]
+TERMS = graphs.Terms(denied_tools=["pay"], denied_models=["large"], max_tokens={"small": 100})
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
 
 def with_data(**data):
     return document([agent("writer", **data), task("write")], "writer write")
+
+
+def declaring(description="Write", role="Writer", **inputs):
+    nodes = [agent("writer", role=role), task("write", description=description)]
+    return document(nodes, "writer write", inputs=inputs)
 
 
 def deep(levels):
@@ -48,12 +54,23 @@ def deep(levels):
 
 
 DOCUMENTS = {
+    "above-model-limit": document([agent("a"), task("t"), llm("m", max_tokens=101)], "a t", "m a"),
     "agent-with-two-models": document(
         [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
     ),
     "bad-text": with_data(goal="\x00"),
     "blank": with_data(goal=" "),
     "cycle": document(PAIR, "a t", "b u", "t u", "u t"),
+    "empty-range": declaring(a={"type": "number", "minimum": 2, "maximum": 1}),
+    "file-in-role": declaring(role="{a}", a={"type": "file"}),
+    "invalid-input-name": declaring(**{"a b": {}}),
+    "invalid-reference": declaring(a={"type": "file", "default": "x"}),
+    "misplaced-field": declaring(a={"enum": ["x"]}),
+    "not-in-enum": declaring(a={"type": "string", "enum": ["x"], "default": "y"}),
+    "required-with-default": declaring(a={"default": 1, "required": True}),
+    "too-many-inputs": declaring(**{f"a{number}": {} for number in range(101)}),
+    "undeclared-input": declaring("{b}", a={}),
+    "unknown-input-type": declaring(a={"type": "path"}),
     "duplicate-edge": document(PAIR, "a t", "a t", "b u"),
     "duplicate-id": document([agent("a"), agent("a"), task("t")], "a t"),
     "duplicate-role": document(
@@ -75,6 +92,7 @@ DOCUMENTS = {
         "edges": [*hierarchical()["edges"], {"source": "s", "target": "boss"}],
     },
     "missing-field": {"version": 1, "nodes": [], "edges": []},
+    "model-not-allowed": document([agent("a"), task("t"), llm("m", "large")], "a t", "m a"),
     "no-agents": document([]),
     "no-default-model": sequential(),
     "no-manager": {**sequential(), "process": "hierarchical"},
@@ -84,6 +102,7 @@ DOCUMENTS = {
     "self-loop": document(PAIR, "a t", "b u", "t t"),
     "task-with-two-agents": document(PAIR, "a t", "b t", "a u"),
     "task-without-agent": document([agent("a"), task("t"), task("u")], "a t"),
+    "tool-not-allowed": document([agent("a"), task("t"), tool("s", "pay")], "a t", "s a"),
     "too-deep": with_data(goal=deep(200)),
     "too-long": with_data(goal="x" * 20_001),
     "too-many": {**sequential(), "nodes": [agent(f"a{n}") for n in range(201)]},
@@ -147,18 +166,30 @@ INPUTS = {
     "missing-input": {},
     "null-input": {"topic": None},
     "reserved-input": {"crew_chat_messages": [], "topic": 1},
+    "too-large": {"topic": "x" * 5_000_000},
     "wrong-type": [],
+}
+DECLARED_INPUTS = {
+    "invalid-reference": {"f": "/etc/passwd"},
+    "missing-input": {},
+    "not-in-enum": {"c": "y"},
+    "null-input": {"f": None},
+    "out-of-range": {"n": 3},
+    "too-long": {"t": "abcd"},
+    "unknown-input": {"x": 1},
+    "unknown-storage": {"f": "desk:report"},
+    "wrong-type": {"n": "1"},
 }
 NO_CODES = {
     *("crewai-yaml", "crewai-studio", "default-model"),  # formats, and a kind of reference
     *("code-left-out", "listed-twice", "model-replaced", "not-carried"),  # notes
     *("registered-name", "too-many-notes", "unused-file"),
-    *("unknown-", "no-"),
+    *("unknown-", "no-", "-not-allowed"),
 }
 ADVICE = re.compile(
-    r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Do|Draw|Expected|Flatten|Give"
-    r"|Keep|Name|Possible|Remove|Send|Split|Take|The types are|There are|There can be|Those are"
-    r"|Write|between them say|needs the type|once is enough)\b"
+    r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Declare|Do|Draw|Expected"
+    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Take|The types are|There are"
+    r"|There can be|Those are|Write|between them say|needs the type|once is enough)\b"
 )
 
 
@@ -191,14 +222,15 @@ def test_there_is_an_example_of_every_code():
     folder = Path(graphs.__file__).parent
     source = "".join(path.read_text() for path in folder.rglob("*.py"))
     codes = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source)) - NO_CODES
-    assert codes - DOCUMENTS.keys() - IMPORTS.keys() - INPUTS.keys() == set()
+    inputs = INPUTS.keys() | DECLARED_INPUTS.keys()
+    assert codes - DOCUMENTS.keys() - IMPORTS.keys() - inputs == set()
 
 
 @pytest.mark.parametrize("code", DOCUMENTS)
 def test_of_documents(code):
     bad = DOCUMENTS[code]
     tools, models = (TOOLS, []) if code == "no-default-model" else (TOOLS, MODELS)
-    problems = refused(validate, bad, tools, models)
+    problems = refused(validate, bad, tools, models, TERMS)
     (problem, *_) = [each for each in problems if each.code == code]
     missing = code == "missing-field"
     assert found(bad, [*parents(problem.pointer)][1 if missing else 0])
@@ -229,3 +261,19 @@ def test_of_inputs(code):
     assert problem.code == code
     assert problem.pointer.startswith("/inputs")
     assert ADVICE.search(problem.detail), problem.detail
+
+
+@pytest.mark.parametrize("code", DECLARED_INPUTS)
+def test_of_declared_inputs(code):
+    declared = {
+        "c": {"type": "string", "enum": ["x"]},
+        "f": {"type": "file"},
+        "n": {"type": "integer", "maximum": 2},
+        "t": {"type": "string", "max_length": 3},
+    }
+    valid = {"c": "x", "f": "uploads:report", "n": 1, "t": "abc"}
+    given = {} if code == "missing-input" else {**valid, **DECLARED_INPUTS[code]}
+    problems = refused(check_inputs, parse(declaring(**declared)), given, ["uploads"])
+    assert {problem.code for problem in problems} == {code}
+    assert {problem.pointer.rpartition("/")[0] for problem in problems} == {"/inputs"}
+    assert all(problem.hint for problem in problems)
