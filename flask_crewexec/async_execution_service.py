@@ -28,13 +28,17 @@ from .models import ExecutionMixin
 from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
+from .queueing import check_delivery
 from .queueing import check_limits
 from .queueing import current_origin
+from .queueing import judge
+from .queueing import look_at
 from .queueing import Order
 from .queueing import place
 from .queueing import Plan
 from .queueing import plan
 from .queueing import publish_or_restore
+from .queueing import Standing
 from .schemas import CancelSchema
 from .schemas import DryRunSchema
 from .schemas import EventQuerySchema
@@ -45,6 +49,7 @@ from .schemas import ExecutionStatusSchema
 from .schemas import load
 from .schemas import StepSchema
 from .states import State
+from .turns import give_turns
 
 Id = uuid.UUID | str
 Json = dict[str, t.Any]
@@ -103,6 +108,7 @@ class AsyncExecutionService:
         :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
         :raises KeyReused: if the key was used for a different order.
         :raises KeyInUse: if the first order with the key is still being queued.
+        :raises LimitReached: if the user may queue nothing for the moment.
         :raises BrokerUnavailable: if the message could not be sent; nothing is left behind. With
             ``CREWEXEC_ACCEPT_WITHOUT_BROKER`` it is sent later instead.
         """
@@ -275,7 +281,8 @@ class AsyncExecutionService:
                 )
             entry = events.Entry(told, {"by": by, "reason": reason})
             events.append(session, models, execution.id, [entry])
-            return True
+        give_turns(binding, execution.owner_id)
+        return True
 
     @tracing.queueing()
     def retry(self, task_id: Id, asker: Asker = None, **limits: float | None) -> Json:
@@ -286,28 +293,47 @@ class AsyncExecutionService:
         :raises NotFound: if there is none, or not for *asker*.
         :raises WrongState: if it has not ended, or ended well.
         :raises InvalidRequest: if a limit is above the settings'.
+        :raises LimitReached: if its user may queue nothing for the moment.
         :raises BrokerUnavailable: if the message could not be sent; the execution is as before.
         """
         binding = current_binding()
-        allowed = check_limits(binding, limits)
-        with binding.transaction() as session:
+        given = check_limits(binding, limits)
+        with binding.session() as session:
             former = _find(session, binding, task_id, asker)
-            session.expunge(former)
-            _requeue(session, binding, former, allowed)
-        publish_or_restore(binding, former)
+            found = look_at(session, binding, former.owner_id, former.priority)
+        _check_repeatable(former)
+        standing = judge(binding, former.owner_id, found)
+        if standing.held:
+            check_delivery(binding)
+        with binding.transaction() as session:
+            _requeue(session, binding, former, given, standing)
+        if standing.held:
+            give_turns(binding, former.owner_id)
+        else:
+            publish_or_restore(binding, former)
         return self.get_task_status(task_id, asker)
 
 
-def _requeue(
-    session: Session, binding: Binding, former: ExecutionMixin, limits: dict[str, float | None]
-) -> None:
+def _check_repeatable(former: ExecutionMixin) -> None:
     if former.status not in states.REPEATABLE:
         raise WrongState(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
         )
+
+
+def _requeue(
+    session: Session,
+    binding: Binding,
+    former: ExecutionMixin,
+    given: dict[str, float | None],
+    standing: Standing,
+) -> None:
     tracing.note_execution(former.id)
-    if not states.requeue(session, binding.models, former, **limits, **current_origin()):
+    max_tokens = given.get("max_tokens", former.max_tokens)
+    limits = {**given, "max_tokens": standing.cap(max_tokens, former.usage.total_tokens)}
+    others = {**limits, **current_origin()}
+    if not states.requeue(session, binding.models, former, held=standing.held, **others):
         raise WrongState(
             "Somebody else has just asked for another attempt of this execution. Look at its"
             " status."

@@ -20,6 +20,7 @@ from . import graphs
 from . import states
 from . import tracing
 from .binding import Binding
+from .celery_app import check_broker
 from .celery_app import publish
 from .errors import BrokerUnavailable
 from .errors import InvalidInputs
@@ -33,6 +34,8 @@ from .graph_service import find_version
 from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphVersionMixin
+from .quotas import check_quotas
+from .quotas import quota_columns
 from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
@@ -41,6 +44,9 @@ from .schemas import OwnerSchema
 from .schemas import ThreadSchema
 from .states import PRIORITIES
 from .states import State
+from .turns import give_turns
+from .turns import has_turn
+from .turns import place_columns
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +88,8 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
         return known
     execution, _ = _new_execution(binding, owner, order)
     tracing.note_execution(execution.id)
+    if execution.held:
+        check_delivery(binding)
     try:
         _insert(binding, execution)
     except IntegrityError as error:
@@ -91,7 +99,10 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
         if known := _find_placed(binding, owner, order):
             return known
         raise KeyInUse(_ASK_AGAIN) from error
-    _publish_or_withdraw(binding, execution)
+    if execution.held:
+        give_turns(binding, owner)  # what was ahead of it may have been claimed meanwhile
+    else:
+        _publish_or_withdraw(binding, execution)
     return execution
 
 
@@ -165,8 +176,8 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
     if found.idempotency_digest != order.digest():
         detail = f"The key '{order.key}' was used for a different order. Take a new one."
         raise KeyReused(detail, [Problem("/idempotency_key", KeyReused.code, detail)])
-    unsent = found.status == State.QUEUED and found.attempt == 1 and found.published_at is None
-    if unsent:
+    queued = found.status == State.QUEUED and found.attempt == 1
+    if queued and found.published_at is None and not found.held:
         raise KeyInUse(_ASK_AGAIN)
     return found
 
@@ -177,7 +188,8 @@ def _new_execution(
     thread = None if order.thread_id is None else str(order.thread_id)
     thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
-    version, graph = _checked_graph(binding, owner, order)
+    version, graph, standing = _checked_graph(binding, owner, order)
+    limits["max_tokens"] = standing.cap(limits["max_tokens"])
     execution = binding.models.execution(
         id=uuid7(),
         owner_id=owner,
@@ -189,8 +201,9 @@ def _new_execution(
         inputs=dict(order.inputs),
         attempt=1,
         total_steps=len(graph.tasks),
+        held=standing.held,
         # Whoever comes with the same key must not rely on it before the message is sent.
-        published_at=database_time.now() if order.key is None else None,
+        published_at=None if standing.held or order.key is not None else database_time.now(),
         idempotency_key=order.key,
         idempotency_digest=None if order.key is None else order.digest(),
         **current_origin(),
@@ -206,14 +219,56 @@ def current_origin() -> dict[str, str | None]:
 
 def _checked_graph(
     binding: Binding, owner: str, order: Order
-) -> tuple[GraphVersionMixin, graphs.Graph]:
+) -> tuple[GraphVersionMixin, graphs.Graph, Standing]:
     with binding.session() as session:
         stored = find_graph(session, binding, order.graph_id, Identity(owner))
         version = find_version(session, binding, stored)
+        found = look_at(session, binding, owner, order.priority)
     registry = binding.registry
     graph = graphs.validate(version.document, registry.tools, registry.models)
     graphs.check_inputs(graph, order.inputs)
-    return version, graph
+    return version, graph, judge(binding, owner, found)
+
+
+class Standing(t.NamedTuple):
+    """How a user stands who is about to queue an execution."""
+
+    held: bool
+    """Whether it waits in the database for the user's turn."""
+    tokens_left: int | None
+    """What the user may still use today."""
+
+    def cap(self, max_tokens: float | None, used: int = 0) -> float | None:
+        """Return *max_tokens*, or what is left if that is less.
+
+        :param used: what earlier attempts have used, which counts, too.
+        """
+        caps = [max_tokens, None if self.tokens_left is None else used + self.tokens_left]
+        return min((cap for cap in caps if cap is not None), default=None)
+
+
+def check_delivery(binding: Binding) -> None:
+    """Refuse what would need no message yet, as if it needed one: whoever asks is to know at once.
+
+    :raises BrokerUnavailable: if the broker is away, unless the settings accept that.
+    """
+    if not binding.settings.accept_without_broker:
+        check_broker(binding)
+
+
+def look_at(session: Session, binding: Binding, owner: str, priority: int) -> t.Any:
+    """Read with one query what :func:`judge` needs."""
+    columns = [*place_columns(binding, owner, priority), *quota_columns(binding, owner)]
+    return session.execute(sa.select(*columns)).one()
+
+
+def judge(binding: Binding, owner: str, found: t.Any) -> Standing:
+    """Return how a user stands; *found* is what :func:`look_at` has read.
+
+    :raises LimitReached: if the user may queue nothing for the moment.
+    """
+    tokens_left = check_quotas(binding, owner, found)
+    return Standing(not has_turn(binding, owner, found), tokens_left)
 
 
 def _check_priority(priority: object) -> None:

@@ -121,9 +121,40 @@ def start_retry(session: Session, models: Models, execution_id: uuid.UUID, attem
             execution.status == State.RETRYING,
             execution.available_at <= database_time.now(),
         )
-        .values(status=State.QUEUED, available_at=None, published_at=None, queued_at=clock.now())
+        .values(
+            status=State.QUEUED,
+            available_at=None,
+            published_at=None,
+            held=True,
+            queued_at=clock.now(),
+        )
     )
     return changed_one(session, statement)
+
+
+def give_turns(
+    session: Session, models: Models, owner_id: str, priority: int, count: int
+) -> list[t.Any]:
+    """Note for the first *count* held executions of a user that messages are under way.
+
+    :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
+    """
+    execution = models.execution
+    held = (
+        execution.owner_id == owner_id,
+        execution.status == State.QUEUED,
+        execution.held.is_(True),
+        execution.priority == priority,
+    )
+    first = sa.select(execution.id).where(*held).order_by(execution.queued_at).limit(count)
+    statement = (
+        sa.update(execution)
+        .where(execution.id.in_(first), *held)
+        .values(held=False, published_at=database_time.now())
+        .returning(execution.id, execution.attempt, execution.queued_at)
+    )
+    rows = session.execute(statement, execution_options={"synchronize_session": False})
+    return sorted(rows, key=lambda row: row.queued_at)
 
 
 def note_published(
@@ -149,7 +180,12 @@ def note_published(
 
 
 def requeue(
-    session: Session, models: Models, former: ExecutionMixin, **others: float | str | None
+    session: Session,
+    models: Models,
+    former: ExecutionMixin,
+    *,
+    held: bool,
+    **others: float | str | None,
 ) -> bool:
     """Queue another attempt of an ended execution; finished steps stay finished."""
     execution = models.execution
@@ -165,7 +201,8 @@ def requeue(
             status=State.QUEUED,
             attempt=former.attempt + 1,
             queued_at=clock.now(),
-            published_at=database_time.now(),
+            published_at=None if held else database_time.now(),
+            held=held,
             **dict.fromkeys(_ENDING),
             **dict.fromkeys(_COUNTERS, 0),
             **others,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
+import uuid
 
 import sqlalchemy as sa
 
@@ -55,6 +56,20 @@ def usage_by_day(
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
     with binding.session() as session:
         return [_shown(**row) for row in session.execute(query).mappings()]
+
+
+def tokens_since(binding: Binding, owner_id: str, moment: dt.datetime) -> sa.ColumnElement[int]:
+    """Return the SQL for the tokens of a user's executions that were queued since *moment*.
+
+    What was queued before and tried again since counts, too, with everything that it has used.
+    """
+    execution = binding.models.execution
+    first = uuid.UUID(int=int(moment.timestamp() * 1000) << 80)  # ids begin with their time
+    tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
+    query = sa.select(tokens).where(execution.owner_id == owner_id)
+    again = (execution.id < first, execution.attempt > 1, execution.queued_at >= moment)
+    new = query.where(execution.id >= first).scalar_subquery()
+    return new + query.where(*again).scalar_subquery()
 
 
 def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:
