@@ -377,16 +377,21 @@ def _steps_of(binding: Binding, execution_id: uuid.UUID) -> sa.Select[StepMixin]
 
 
 def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
-    """Count those that are queued and will start before it, and itself."""
+    """Count those that are queued and will start before it, and itself: users take turns."""
     if execution.status != State.QUEUED:
         return None
     model = type(execution)
-    earlier = sa.or_(
-        model.priority < execution.priority,
-        sa.and_(model.priority == execution.priority, model.queued_at < execution.queued_at),
-    )
-    query = sa.select(sa.func.count()).where(model.status == State.QUEUED, earlier)
-    return session.scalars(query).one() + 1
+    order = (model.queued_at, model.id)
+    turn = sa.func.row_number().over(partition_by=(model.owner_id, model.priority), order_by=order)
+    queued = sa.select(model.id, model.priority, model.queued_at, turn.label("turn"))
+    rows = queued.where(
+        model.status == State.QUEUED, model.priority <= execution.priority
+    ).cte()
+    others, mine = rows.alias(), rows.alias()
+    earlier = sa.tuple_(others.c.priority, others.c.turn, others.c.queued_at, others.c.id)
+    until = sa.tuple_(mine.c.priority, mine.c.turn, mine.c.queued_at, mine.c.id)
+    query = sa.select(sa.func.count()).select_from(others.join(mine, earlier <= until))
+    return session.scalars(query.where(mine.c.id == execution.id)).one() or None
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:

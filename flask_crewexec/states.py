@@ -133,10 +133,16 @@ def start_retry(session: Session, models: Models, execution_id: uuid.UUID, attem
 
 
 def give_turns(
-    session: Session, models: Models, owner_id: str, priority: int, count: int
+    session: Session,
+    models: Models,
+    owner_id: str,
+    priority: int,
+    count: int,
+    *conditions: sa.ColumnElement[bool],
 ) -> list[t.Any]:
     """Note for the first *count* held executions of a user that messages are under way.
 
+    :param conditions: what must hold at this moment, too.
     :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
     """
     execution = models.execution
@@ -149,7 +155,7 @@ def give_turns(
     first = sa.select(execution.id).where(*held).order_by(execution.queued_at).limit(count)
     statement = (
         sa.update(execution)
-        .where(execution.id.in_(first), *held)
+        .where(execution.id.in_(first), *held, *conditions)
         .values(held=False, published_at=database_time.now())
         .returning(execution.id, execution.attempt, execution.queued_at)
     )

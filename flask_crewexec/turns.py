@@ -75,12 +75,19 @@ def give_turns_or_raise(binding: Binding, owner_id: str) -> int:
     room = 0 if found is None else _room(binding, owner_id, found)
     if found is None or room <= 0:
         return 0
-    count = min(room, binding.settings.reconcile_batch)
-    with binding.transaction() as session:
-        given = states.give_turns(session, binding.models, owner_id, found.priority, count)
+    given = _take_turns(binding, owner_id, found.priority, room)
     for row in given:
         publish(binding, row.id, row.attempt, found.priority)
     return len(given)
+
+
+def _take_turns(binding: Binding, owner_id: str, priority: int, room: int) -> list[t.Any]:
+    """Note that messages are under way, unless somebody else has just filled the room."""
+    waiting, free, *_ = _figures(binding, owner_id, sa.literal(priority))
+    has_room = sa.or_(waiting.element < 1, waiting.element < free.element)
+    count = min(room, binding.settings.reconcile_batch)
+    with binding.transaction() as session:
+        return states.give_turns(session, binding.models, owner_id, priority, count, has_room)
 
 
 def give_everybody_turns(binding: Binding) -> int:
