@@ -384,9 +384,7 @@ def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
     order = (model.queued_at, model.id)
     turn = sa.func.row_number().over(partition_by=(model.owner_id, model.priority), order_by=order)
     queued = sa.select(model.id, model.priority, model.queued_at, turn.label("turn"))
-    rows = queued.where(
-        model.status == State.QUEUED, model.priority <= execution.priority
-    ).cte()
+    rows = queued.where(model.status == State.QUEUED, model.priority <= execution.priority).cte()
     others, mine = rows.alias(), rows.alias()
     earlier = sa.tuple_(others.c.priority, others.c.turn, others.c.queued_at, others.c.id)
     until = sa.tuple_(mine.c.priority, mine.c.turn, mine.c.queued_at, mine.c.id)
