@@ -20,6 +20,7 @@ from . import database_time
 from .errors import ClaimLost
 from .models import ExecutionMixin
 from .models import Models
+from .ownership import belongs_to
 from .states import changed_one
 from .states import State
 
@@ -83,7 +84,7 @@ def _is_beyond(
         key = sa.func.hashtextextended(execution.owner_id, 0)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)).where(mine))
     running = sa.select(sa.func.count()).select_from(other)
-    running = running.where(other.owner_id == execution.owner_id, other.status == State.RUNNING)
+    running = running.where(belongs_to(other, execution.owner_id), other.status == State.RUNNING)
     statement = (
         sa.update(execution)
         .where(mine, execution.attempt == attempt, execution.status == State.QUEUED)

@@ -34,6 +34,7 @@ from .graph_service import find_version
 from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphVersionMixin
+from .ownership import belongs_to
 from .quotas import check_quotas
 from .quotas import quota_columns
 from .request_id import current_request_id
@@ -167,7 +168,7 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
     """Return what an earlier order with the same key has become."""
     execution = binding.models.execution
     query = sa.select(execution).where(
-        execution.owner_id == owner, execution.idempotency_key == order.key
+        belongs_to(execution, owner), execution.idempotency_key == order.key
     )
     with binding.session() as session:
         found = session.scalar(query)

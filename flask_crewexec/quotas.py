@@ -13,6 +13,7 @@ from .allowances import allowed
 from .binding import Binding
 from .errors import TokensSpent
 from .errors import TooManyQueued
+from .ownership import belongs_to
 from .states import UNCLAIMED
 from .usage import tokens_since
 
@@ -26,7 +27,7 @@ def quota_columns(binding: Binding, owner_id: str) -> list[sa.Label[t.Any]]:
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
         query = sa.select(sa.func.count()).select_from(execution)
-        waiting = (execution.owner_id == owner_id, execution.status.in_(UNCLAIMED))
+        waiting = (belongs_to(execution, owner_id), execution.status.in_(UNCLAIMED))
         columns.append(query.where(*waiting).scalar_subquery().label("queued"))
     if settings.max_tokens_per_day is not None:
         columns.append(tokens_since(binding, owner_id, _midnight()).label("tokens"))

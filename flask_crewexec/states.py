@@ -28,6 +28,7 @@ from . import clock
 from . import database_time
 from .models import ExecutionMixin
 from .models import Models
+from .ownership import belongs_to
 
 PRIORITIES: t.Final = range(1, 11)
 """1 is the most urgent."""
@@ -147,7 +148,7 @@ def give_turns(
     """
     execution = models.execution
     held = (
-        execution.owner_id == owner_id,
+        belongs_to(execution, owner_id),
         execution.status == State.QUEUED,
         execution.held.is_(True),
         execution.priority == priority,

@@ -26,6 +26,7 @@ from .celery_app import EXECUTION_QUEUE
 from .celery_app import publish
 from .errors import BrokerUnavailable
 from .models import ExecutionMixin
+from .ownership import belongs_to
 from .states import State
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ def _figures(binding: Binding, owner_id: str, priority: sa.SQLColumnExpression[i
         free_places(binding).label("free"),
     ]
     if binding.settings.max_running_per_user is not None:
-        running = sa.and_(other.owner_id == owner_id, other.status == State.RUNNING)
+        running = sa.and_(belongs_to(other, owner_id), other.status == State.RUNNING)
         busy = sa.or_(running, sa.and_(sent, other.priority <= priority))
         figures.append(_count(other, busy).label("busy"))
     return figures
@@ -193,7 +194,7 @@ def _queued(
     execution: type[ExecutionMixin], owner_id: str, *, held: bool
 ) -> sa.ColumnElement[bool]:
     return sa.and_(
-        execution.owner_id == owner_id,
+        belongs_to(execution, owner_id),
         execution.status == State.QUEUED,
         execution.held.is_(held),
     )

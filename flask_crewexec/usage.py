@@ -13,6 +13,7 @@ from . import database_time
 from .binding import Binding
 from .models import Usage
 from .ownership import Asker
+from .ownership import belongs_to
 from .ownership import owned
 from .schemas import UsageSchema
 
@@ -51,7 +52,7 @@ def usage_by_day(
     if until is not None:
         query = query.where(execution.created_at < _begin(until + dt.timedelta(days=1)))
     if user_id is not None:
-        query = query.where(execution.owner_id == user_id)
+        query = query.where(belongs_to(execution, user_id))
     query = owned(query, execution, asker).group_by(day, execution.owner_id)
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
     with binding.session() as session:
@@ -66,7 +67,7 @@ def tokens_since(binding: Binding, owner_id: str, moment: dt.datetime) -> sa.Col
     execution = binding.models.execution
     first = uuid.UUID(int=int(moment.timestamp() * 1000) << 80)  # ids begin with their time
     tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
-    query = sa.select(tokens).where(execution.owner_id == owner_id)
+    query = sa.select(tokens).where(belongs_to(execution, owner_id))
     again = (execution.id < first, execution.attempt > 1, execution.queued_at >= moment)
     new = query.where(execution.id >= first).scalar_subquery()
     return new + query.where(*again).scalar_subquery()

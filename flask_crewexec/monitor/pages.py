@@ -63,7 +63,7 @@ def list_executions() -> str:
         "executions.html",
         asker,
         executions=page,
-        names=read_graph_names(current_binding(), {one["graph_id"] for one in page}),
+        names=read_graph_names(current_binding(), {one["graph_id"] for one in page}, asker),
         graphs=_graphs.list(asker, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
