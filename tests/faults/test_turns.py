@@ -196,6 +196,13 @@ class TestHolding:
         )
         assert messages() == CROWD - held >= 1
 
+    def test_operators_see_how_many_are_held(self, api, admin):
+        queue(api, 3)
+        shown = admin("GET", "/queues").json
+        assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["held"]["5"]) == (1, 2)
+        scraped = admin("GET", "/metrics").text
+        assert 'crewexec_held_executions{priority="5"} 2.0' in scraped
+
     def test_cancelling_a_held_one_ends_it_at_once(self, api, messages):
         _, second, _ = queue(api, 3)
         assert api("POST", f"/executions/{second}/cancel").json["status"] == "cancelled"
