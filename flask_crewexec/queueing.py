@@ -41,6 +41,7 @@ from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
 from .schemas import load
+from .schemas import MAX_INTEGER
 from .schemas import OwnerSchema
 from .schemas import ThreadSchema
 from .states import PRIORITIES
@@ -244,8 +245,10 @@ class Standing(t.NamedTuple):
 
         :param used: what earlier attempts have used, which counts, too.
         """
-        caps = [max_tokens, None if self.tokens_left is None else used + self.tokens_left]
-        return min((cap for cap in caps if cap is not None), default=None)
+        if self.tokens_left is None:
+            return max_tokens
+        left = min(used + self.tokens_left, MAX_INTEGER)
+        return left if max_tokens is None else min(max_tokens, left)
 
 
 def check_delivery(binding: Binding) -> None:

@@ -128,6 +128,10 @@ class TestTokens:
         planned = order(api, graph, query="?dry_run=true", max_tokens=900)
         assert planned.json["limits"]["max_tokens"] == 600
 
+    @pytest.mark.settings(MAX_TOKENS_PER_DAY=10**12)
+    def test_a_limit_may_be_larger_than_one_execution_counts(self, api, graph):
+        assert order(api, graph).json["limits"]["max_tokens"] == 2**31 - 1
+
     def test_the_limit_of_the_day_ends_a_run(self, api, graph, model):
         use_tokens(order(api, graph).json["id"], 999)
         id = api.queue(crews.chain("b", "c"))
