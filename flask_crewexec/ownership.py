@@ -17,7 +17,7 @@ Q = t.TypeVar("Q", bound=sa.Select[t.Any])
 
 
 def belongs_to(
-    model: type[ExecutionMixin | GraphMixin], owner_id: str | sa.SQLColumnExpression[str]
+    model: type[ExecutionMixin | GraphMixin], owner_id: str | sa.SQLColumnExpression[t.Any]
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a row is this user's."""
     return model.owner_id == owner_id

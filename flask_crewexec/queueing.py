@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -35,8 +36,10 @@ from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphVersionMixin
 from .ownership import belongs_to
+from .per_app import PerApp
 from .quotas import check_quotas
 from .quotas import quota_columns
+from .quotas import quota_values
 from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
@@ -49,6 +52,7 @@ from .states import State
 from .turns import give_turns
 from .turns import has_turn
 from .turns import place_columns
+from .turns import place_values
 
 log = logging.getLogger(__name__)
 
@@ -262,8 +266,16 @@ def check_delivery(binding: Binding) -> None:
 
 def look_at(session: Session, binding: Binding, owner: str, priority: int) -> t.Any:
     """Read with one query what :func:`judge` needs."""
-    columns = [*place_columns(binding, owner, priority), *quota_columns(binding, owner)]
-    return session.execute(sa.select(*columns)).one()
+    values = {**place_values(binding, owner, priority), **quota_values(owner)}
+    return session.execute(_look.current(), values).one()
+
+
+def _make_look(app: Flask) -> sa.Select[t.Any]:
+    binding = app.extensions["crewexec"]
+    return sa.select(*place_columns(binding), *quota_columns(binding))
+
+
+_look: t.Final = PerApp(_make_look)
 
 
 def judge(binding: Binding, owner: str, found: t.Any) -> Standing:

@@ -15,23 +15,36 @@ from .errors import TokensSpent
 from .errors import TooManyQueued
 from .ownership import belongs_to
 from .states import UNCLAIMED
+from .usage import first_id
 from .usage import tokens_since
 
 QUEUED_RETRY_SECONDS: t.Final = 10
 """After which something that waits may have been taken."""
 
 
-def quota_columns(binding: Binding, owner_id: str) -> list[sa.Label[t.Any]]:
+_USER: t.Final = sa.bindparam("for_user", type_=sa.String)
+_MIDNIGHT: t.Final = sa.bindparam("midnight", type_=sa.DateTime(timezone=True))
+_FIRST_ID: t.Final = sa.bindparam("first_id", type_=sa.Uuid)
+
+
+def quota_columns(binding: Binding) -> list[sa.Label[t.Any]]:
     """Return what is to be read for :func:`check_quotas`, to be part of one SELECT."""
     settings, execution = binding.settings, binding.models.execution
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
         query = sa.select(sa.func.count()).select_from(execution)
-        waiting = (belongs_to(execution, owner_id), execution.status.in_(UNCLAIMED))
+        waiting = (belongs_to(execution, _USER), execution.status.in_(UNCLAIMED))
         columns.append(query.where(*waiting).scalar_subquery().label("queued"))
     if settings.max_tokens_per_day is not None:
-        columns.append(tokens_since(binding, owner_id, _midnight()).label("tokens"))
+        columns.append(tokens_since(binding, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))
     return columns
+
+
+def quota_values(owner_id: str) -> dict[str, t.Any]:
+    """Return the values for the :func:`quota_columns`."""
+    midnight = _midnight()
+    ids = {_MIDNIGHT.key: midnight, _FIRST_ID.key: first_id(midnight)}
+    return {**ids, _USER.key: owner_id}
 
 
 def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> int | None:

@@ -23,6 +23,7 @@ import uuid
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from . import clock
 from . import database_time
@@ -133,34 +134,44 @@ def start_retry(session: Session, models: Models, execution_id: uuid.UUID, attem
     return changed_one(session, statement)
 
 
-def give_turns(
-    session: Session,
+def turns_statement(
     models: Models,
-    owner_id: str,
-    priority: int,
-    count: int,
+    user: sa.BindParameter[str],
+    priority: sa.BindParameter[int],
     *conditions: sa.ColumnElement[bool],
-) -> list[t.Any]:
-    """Note for the first *count* held executions of a user that messages are under way.
+) -> ReturningUpdate[t.Any]:
+    """Return the statement of :func:`give_turns`, to be made once.
 
-    :param conditions: what must hold at this moment, too.
-    :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
+    :param conditions: what must hold at that moment, too.
     """
     execution = models.execution
     held = (
-        belongs_to(execution, owner_id),
+        belongs_to(execution, user),
         execution.status == State.QUEUED,
         execution.held.is_(True),
         execution.priority == priority,
     )
-    first = sa.select(execution.id).where(*held).order_by(execution.queued_at).limit(count)
+    first = sa.select(execution.id).where(*held).order_by(execution.queued_at)
     statement = (
         sa.update(execution)
-        .where(execution.id.in_(first), *held, *conditions)
+        .where(execution.id.in_(first.limit(sa.bindparam("count", type_=sa.Integer))))
+        .where(*held, *conditions)
         .values(held=False, published_at=database_time.now())
-        .returning(execution.id, execution.attempt, execution.queued_at)
     )
-    rows = session.execute(statement, execution_options={"synchronize_session": False})
+    returned: list[t.Any] = [execution.id, execution.attempt, execution.queued_at]
+    return statement.returning(*returned)
+
+
+def give_turns(
+    session: Session, statement: ReturningUpdate[t.Any], count: int, values: dict[str, t.Any]
+) -> list[t.Any]:
+    """Note for the first *count* held executions of a user that messages are under way.
+
+    :param statement: of :func:`turns_statement`, for which there are *values*.
+    :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
+    """
+    options = {"synchronize_session": False}
+    rows = session.execute(statement, {"count": count, **values}, execution_options=options)
     return sorted(rows, key=lambda row: row.queued_at)
 
 

@@ -17,6 +17,7 @@ import logging
 import typing as t
 
 import sqlalchemy as sa
+from flask import Flask
 
 from . import clock
 from . import states
@@ -27,20 +28,43 @@ from .celery_app import publish
 from .errors import BrokerUnavailable
 from .models import ExecutionMixin
 from .ownership import belongs_to
+from .per_app import PerApp
 from .states import State
 
 log = logging.getLogger(__name__)
 
 Columns = list[sa.Label[t.Any]]
+Values = dict[str, t.Any]
+
+_USER: t.Final = sa.bindparam("for_user", type_=sa.String)
+_PRIORITY: t.Final = sa.bindparam("at_priority", type_=sa.Integer)
+_HEARD_SINCE: t.Final = sa.bindparam("heard_since", type_=sa.DateTime(timezone=True))
 
 
-def place_columns(binding: Binding, owner_id: str, priority: int) -> Columns:
+class _Statements:
+    """What is asked for each execution, made once: that takes longer than to ask."""
+
+    def __init__(self, app: Flask) -> None:
+        binding = app.extensions["crewexec"]
+        self.most_urgent = _most_urgent(binding)
+        waiting, free, *_ = _figures(binding, _PRIORITY)
+        has_room = sa.or_(waiting.element < 1, waiting.element < free.element)
+        self.give = states.turns_statement(binding.models, _USER, _PRIORITY, has_room)
+
+
+_statements: t.Final = PerApp(_Statements)
+
+
+def place_columns(binding: Binding) -> Columns:
     """Return what is to be read for :func:`has_turn`, to be part of one SELECT."""
     execution = binding.models.execution
-    ahead = sa.exists().where(
-        _queued(execution, owner_id, held=True), execution.priority <= priority
-    )
-    return [ahead.label("ahead"), *_figures(binding, owner_id, sa.literal(priority))]
+    ahead = sa.exists().where(_queued(execution, held=True), execution.priority <= _PRIORITY)
+    return [ahead.label("ahead"), *_figures(binding, _PRIORITY)]
+
+
+def place_values(binding: Binding, owner_id: str, priority: int) -> Values:
+    """Return the values for the :func:`place_columns`."""
+    return {**_heard_since(binding), _USER.key: owner_id, _PRIORITY.key: priority}
 
 
 def has_turn(binding: Binding, owner_id: str, found: t.Any) -> bool:
@@ -71,8 +95,9 @@ def give_turns_or_raise(binding: Binding, owner_id: str) -> int:
 
     :raises BrokerUnavailable: if the broker took not all of them; it gets them later.
     """
+    values = {**_heard_since(binding), _USER.key: owner_id}
     with binding.session() as session:
-        found = session.execute(_most_urgent(binding, owner_id)).one_or_none()
+        found = session.execute(_statements.current().most_urgent, values).one_or_none()
     room = 0 if found is None else _room(binding, owner_id, found)
     if found is None or room <= 0:
         return 0
@@ -84,18 +109,17 @@ def give_turns_or_raise(binding: Binding, owner_id: str) -> int:
 
 def _take_turns(binding: Binding, owner_id: str, priority: int, room: int) -> list[t.Any]:
     """Note that messages are under way, unless somebody else has just filled the room."""
-    waiting, free, *_ = _figures(binding, owner_id, sa.literal(priority))
-    has_room = sa.or_(waiting.element < 1, waiting.element < free.element)
+    values = place_values(binding, owner_id, priority)
     count = min(room, binding.settings.reconcile_batch)
     with binding.transaction() as session:
-        return states.give_turns(session, binding.models, owner_id, priority, count, has_room)
+        return states.give_turns(session, _statements.current().give, count, values)
 
 
 def give_everybody_turns(binding: Binding) -> int:
     """Give turns to users who have room for one, ``CREWEXEC_RECONCILE_BATCH`` of them at most."""
     sent = 0
     with binding.session() as session:
-        owners = session.scalars(_owners_with_room(binding)).all()
+        owners = session.scalars(_owners_with_room(binding), _heard_since(binding)).all()
     for owner_id in dict.fromkeys(owners):
         try:
             sent += give_turns_or_raise(binding, owner_id)
@@ -133,25 +157,24 @@ def _room(binding: Binding, owner_id: str, found: t.Any) -> int:
     return room if most is None else min(room, most - found.busy)
 
 
-def _most_urgent(binding: Binding, owner_id: str) -> sa.Select[t.Any]:
+def _most_urgent(binding: Binding) -> sa.Select[t.Any]:
     """Return the query for the priority of the user's next held execution, with the figures."""
     execution = binding.models.execution
-    figures = _figures(binding, owner_id, execution.priority)
-    held = _queued(execution, owner_id, held=True)
-    columns: list[t.Any] = [execution.priority, *figures]
-    return sa.select(*columns).where(held).order_by(execution.priority).limit(1)
+    columns: list[t.Any] = [execution.priority, *_figures(binding, execution.priority)]
+    query = sa.select(*columns).where(_queued(execution, held=True))
+    return query.order_by(execution.priority).limit(1)
 
 
-def _figures(binding: Binding, owner_id: str, priority: sa.SQLColumnExpression[int]) -> Columns:
+def _figures(binding: Binding, priority: sa.SQLColumnExpression[int]) -> Columns:
     """Return how many messages wait, how many places are free, and how busy the user is."""
     other = sa.orm.aliased(binding.models.execution)
-    sent = _queued(other, owner_id, held=False)
+    sent = _queued(other, held=False)
     figures = [
         _count(other, sent, other.priority == priority).label("waiting"),
-        free_places(binding).label("free"),
+        _free_places(binding).label("free"),
     ]
     if binding.settings.max_running_per_user is not None:
-        running = sa.and_(belongs_to(other, owner_id), other.status == State.RUNNING)
+        running = sa.and_(belongs_to(other, _USER), other.status == State.RUNNING)
         busy = sa.or_(running, sa.and_(sent, other.priority <= priority))
         figures.append(_count(other, busy).label("busy"))
     return figures
@@ -162,18 +185,22 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
     return query.scalar_subquery()
 
 
-def free_places(binding: Binding) -> sa.ColumnElement[int]:
-    """Return the SQL for how many executions more the workers could run; it may be negative.
-
-    A worker counts as long as its executions would be its own without a sign of life.
-    """
-    worker, execution = binding.models.worker, binding.models.execution
-    oldest = clock.now() - dt.timedelta(seconds=binding.settings.lease)
+def _free_places(binding: Binding) -> sa.ColumnElement[int]:
+    """Return the SQL for how many executions more the workers could run; it may be negative."""
+    worker = binding.models.worker
     consumes = sa.cast(worker.queues, sa.Text).like(f'%"{EXECUTION_QUEUE}"%')
     places = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
-    other = sa.orm.aliased(execution)
+    other = sa.orm.aliased(binding.models.execution)
     running = _count(other, other.status == State.RUNNING)
-    return places.where(worker.seen_at >= oldest, consumes).scalar_subquery() - running
+    return places.where(worker.seen_at >= _HEARD_SINCE, consumes).scalar_subquery() - running
+
+
+def _heard_since(binding: Binding) -> Values:
+    """Return since when a worker must have been heard of to count.
+
+    One that is silent for longer has lost its executions, too.
+    """
+    return {_HEARD_SINCE.key: clock.now() - dt.timedelta(seconds=binding.settings.lease)}
 
 
 def _owners_with_room(binding: Binding) -> sa.Select[t.Any]:
@@ -184,17 +211,16 @@ def _owners_with_room(binding: Binding) -> sa.Select[t.Any]:
     execution = binding.models.execution
     held = sa.func.sum(sa.case((execution.held.is_(True), 1), else_=0))
     waiting = sa.func.count() - held
-    has_room = sa.or_(waiting < 1, waiting < free_places(binding))
+    has_room = sa.or_(waiting < 1, waiting < _free_places(binding))
     query = sa.select(execution.owner_id).where(execution.status == State.QUEUED)
     query = query.group_by(execution.owner_id, execution.priority).having(held > 0, has_room)
     return query.order_by(sa.func.random()).limit(binding.settings.reconcile_batch)
 
 
-def _queued(
-    execution: type[ExecutionMixin], owner_id: str, *, held: bool
-) -> sa.ColumnElement[bool]:
+def _queued(execution: type[ExecutionMixin], *, held: bool) -> sa.ColumnElement[bool]:
+    """Return the condition for the user's executions that wait."""
     return sa.and_(
-        belongs_to(execution, owner_id),
+        belongs_to(execution, _USER),
         execution.status == State.QUEUED,
         execution.held.is_(held),
     )

@@ -59,18 +59,29 @@ def usage_by_day(
         return [_shown(**row) for row in session.execute(query).mappings()]
 
 
-def tokens_since(binding: Binding, owner_id: str, moment: dt.datetime) -> sa.ColumnElement[int]:
+def tokens_since(
+    binding: Binding,
+    user: sa.ColumnElement[str],
+    moment: sa.ColumnElement[dt.datetime],
+    first_id: sa.ColumnElement[uuid.UUID],
+) -> sa.ColumnElement[int]:
     """Return the SQL for the tokens of a user's executions that were queued since *moment*.
 
     What was queued before and tried again since counts, too, with everything that it has used.
+
+    :param first_id: the :func:`first_id` of the moment.
     """
     execution = binding.models.execution
-    first = uuid.UUID(int=int(moment.timestamp() * 1000) << 80)  # ids begin with their time
     tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
-    query = sa.select(tokens).where(belongs_to(execution, owner_id))
-    again = (execution.id < first, execution.attempt > 1, execution.queued_at >= moment)
-    new = query.where(execution.id >= first).scalar_subquery()
+    query = sa.select(tokens).where(belongs_to(execution, user))
+    again = (execution.id < first_id, execution.attempt > 1, execution.queued_at >= moment)
+    new = query.where(execution.id >= first_id).scalar_subquery()
     return new + query.where(*again).scalar_subquery()
+
+
+def first_id(moment: dt.datetime) -> uuid.UUID:
+    """Return the least id that an execution of *moment* may have: ids begin with their time."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:
