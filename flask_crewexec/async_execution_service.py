@@ -30,6 +30,7 @@ from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
 from .queueing import check_again
+from .queueing import check_delivery
 from .queueing import check_limits
 from .queueing import current_origin
 from .queueing import Order
@@ -46,7 +47,11 @@ from .schemas import ExecutionSchema
 from .schemas import ExecutionStatusSchema
 from .schemas import load
 from .schemas import StepSchema
+from .standing import judge
+from .standing import look_at
+from .standing import Standing
 from .states import State
+from .turns import give_turns
 
 Id = uuid.UUID | str
 Json = dict[str, t.Any]
@@ -108,6 +113,7 @@ class AsyncExecutionService:
         :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
         :raises KeyReused: if the key was used for a different order.
         :raises KeyInUse: if the first order with the key is still being queued.
+        :raises LimitReached: if the user may queue nothing for the moment.
         :raises BrokerUnavailable: if the message could not be sent; nothing is left behind. With
             ``CREWEXEC_ACCEPT_WITHOUT_BROKER`` it is sent later instead.
         """
@@ -285,7 +291,8 @@ class AsyncExecutionService:
                 )
             entry = events.Entry(told, {"by": by, "reason": reason})
             events.append(session, models, execution.id, [entry])
-            return True
+        give_turns(binding, execution.owner_id)
+        return True
 
     @tracing.queueing()
     def retry(self, task_id: Id, asker: Asker = None, **limits: float | None) -> Json:
@@ -299,18 +306,26 @@ class AsyncExecutionService:
         :raises WrongState: if it has not ended, or ended well.
         :raises InvalidRequest: if a limit is above the settings'.
         :raises InvalidInputs: if an input names a storage that is no longer registered.
+        :raises LimitReached: if its user may queue nothing for the moment.
         :raises BrokerUnavailable: if the message could not be sent; the execution is as before.
         """
         binding = current_binding()
-        allowed = check_limits(binding, limits)
-        with binding.transaction() as session:
+        given = check_limits(binding, limits)
+        with binding.session() as session:
             former = _find(session, binding, task_id, asker)
-            session.expunge(former)
+            found = look_at(session, binding, former.owner_id, former.priority)
             _check_repeatable(former)
             own = asker is not None and asker.user_id == former.owner_id
             check_again(binding, session, former, asker.roles if asker and own else None)
-            _requeue(session, binding, former, allowed)
-        publish_or_restore(binding, former)
+        standing = judge(binding, former.owner_id, found)
+        if standing.held:
+            check_delivery(binding)
+        with binding.transaction() as session:
+            _requeue(session, binding, former, given, standing)
+        if standing.held:
+            give_turns(binding, former.owner_id)
+        else:
+            publish_or_restore(binding, former)
         return self.get_task_status(task_id, asker)
 
 
@@ -323,10 +338,17 @@ def _check_repeatable(former: ExecutionMixin) -> None:
 
 
 def _requeue(
-    session: Session, binding: Binding, former: ExecutionMixin, limits: dict[str, float | None]
+    session: Session,
+    binding: Binding,
+    former: ExecutionMixin,
+    given: dict[str, float | None],
+    standing: Standing,
 ) -> None:
     tracing.note_execution(former.id)
-    if not states.requeue(session, binding.models, former, **limits, **current_origin()):
+    max_tokens = given.get("max_tokens", former.max_tokens)
+    limits = {**given, "max_tokens": standing.cap(max_tokens, former.usage.total_tokens)}
+    others = {**limits, **current_origin()}
+    if not states.requeue(session, binding.models, former, held=standing.held, **others):
         raise WrongState(
             "Somebody else has just asked for another attempt of this execution. Look at its"
             " status."
@@ -370,16 +392,19 @@ def _steps_of(binding: Binding, execution_id: uuid.UUID) -> sa.Select[StepMixin]
 
 
 def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
-    """Count those that are queued and will start before it, and itself."""
+    """Count those that are queued and will start before it, and itself: users take turns."""
     if execution.status != State.QUEUED:
         return None
     model = type(execution)
-    earlier = sa.or_(
-        model.priority < execution.priority,
-        sa.and_(model.priority == execution.priority, model.queued_at < execution.queued_at),
-    )
-    query = sa.select(sa.func.count()).where(model.status == State.QUEUED, earlier)
-    return session.scalars(query).one() + 1
+    order = (model.queued_at, model.id)
+    turn = sa.func.row_number().over(partition_by=(model.owner_id, model.priority), order_by=order)
+    queued = sa.select(model.id, model.priority, model.queued_at, turn.label("turn"))
+    rows = queued.where(model.status == State.QUEUED, model.priority <= execution.priority).cte()
+    others, mine = rows.alias(), rows.alias()
+    earlier = sa.tuple_(others.c.priority, others.c.turn, others.c.queued_at, others.c.id)
+    until = sa.tuple_(mine.c.priority, mine.c.turn, mine.c.queued_at, mine.c.id)
+    query = sa.select(sa.func.count()).select_from(others.join(mine, earlier <= until))
+    return session.scalars(query.where(mine.c.id == execution.id)).one() or None
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:

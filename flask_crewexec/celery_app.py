@@ -167,6 +167,10 @@ def _beat_schedule(settings: Settings) -> dict[str, t.Any]:
 
 _BEAT_EXPIRES: t.Final = 3600.0
 
+NOTHING_QUEUED: t.Final = (
+    "The message broker did not answer, so nothing was queued. Try again in a moment."
+)
+
 
 def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: int) -> None:
     """Tell the workers that an attempt waits in the database.
@@ -187,9 +191,7 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
                 ignore_result=True,
             )
     except (OperationalError, LimitExceeded) as error:
-        raise BrokerUnavailable(
-            "The message broker did not answer, so nothing was queued. Try again in a moment."
-        ) from error
+        raise BrokerUnavailable(NOTHING_QUEUED) from error
 
 
 MAX_CONNECTIONS: t.Final = 1_000
@@ -233,6 +235,21 @@ def ping(binding: Binding) -> None:
     """
     with broker_client(binding) as client:
         client.ping()
+
+
+def check_broker(binding: Binding) -> None:
+    """Make sure that the broker would take a message.
+
+    :raises BrokerUnavailable: if it does not answer in time, or is full or read-only.
+    """
+    try:
+        with kept_broker_client(binding) as client:
+            client.set(_PROBE, "", ex=60)
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(NOTHING_QUEUED) from error
+
+
+_PROBE: t.Final = "crewexec:probe"
 
 
 def queue_depths(binding: Binding) -> dict[str, dict[int, int]]:

@@ -20,6 +20,7 @@ from . import database_time
 from .errors import ClaimLost
 from .models import ExecutionMixin
 from .models import Models
+from .ownership import belongs_to
 from .states import changed_one
 from .states import State
 
@@ -43,13 +44,17 @@ def claim(
     *,
     worker: str,
     lease: float,
+    most: int | None = None,
 ) -> Claim | None:
     """Take a queued attempt for *worker*; None if it is taken, outdated, cancelled or gone.
 
     :param lease: seconds for which it holds unless it is renewed.
+    :param most: executions of one user that may run at once; beyond it the attempt is held.
     """
     execution = models.execution
     token = uuid7()
+    if most is not None and _is_beyond(session, models, execution_id, attempt, most):
+        return None
     statement = (
         sa.update(execution)
         .where(
@@ -64,11 +69,37 @@ def claim(
     return Claim(execution_id, attempt, token) if changed_one(session, statement) else None
 
 
+def _is_beyond(
+    session: Session, models: Models, execution_id: uuid.UUID, attempt: int, most: int
+) -> bool:
+    """Hold a queued attempt if as many of its user's executions run as may.
+
+    On PostgreSQL the user's claims take turns until their transactions end, so it is exact; SQLite
+    has one writer.
+    """
+    execution = models.execution
+    other = sa.orm.aliased(execution)
+    mine = execution.id == execution_id
+    if session.get_bind().dialect.name == "postgresql":
+        key = sa.func.hashtextextended(execution.owner_id, 0)
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)).where(mine))
+    running = sa.select(sa.func.count()).select_from(other)
+    running = running.where(belongs_to(other, execution.owner_id), other.status == State.RUNNING)
+    statement = (
+        sa.update(execution)
+        .where(mine, execution.attempt == attempt, execution.status == State.QUEUED)
+        .where(running.scalar_subquery() >= most)
+        .values(held=True, published_at=None)
+    )
+    return changed_one(session, statement)
+
+
 def _running(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
     timeout = sa.column("timeout", sa.Float)
     return {
         "status": State.RUNNING,
         "writes": 0,
+        "held": False,
         "started_at": sa.func.coalesce(execution.started_at, clock.now()),
         "deadline": sa.func.coalesce(execution.deadline, database_time.later(timeout)),
     }

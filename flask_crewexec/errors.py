@@ -13,6 +13,10 @@
     ├── PreconditionFailed     the graph is no longer as ``If-Match`` says
     ├── KeyReused              an idempotency key that belongs to a different order
     ├── KeyInUse               an idempotency key whose first order is under way
+    ├── LimitReached           the user may have no more of something for the moment
+    │   ├── TooManyQueued      executions that wait
+    │   ├── TokensSpent        tokens on this day
+    │   └── TooManyRequests    requests within a minute
     ├── BrokerUnavailable      the message could not be sent
     ├── StorageUnavailable     files cannot be read at the moment; for hosts to raise
     ├── ClaimLost              another worker owns the attempt by now
@@ -145,6 +149,40 @@ class KeyInUse(CrewExecError):
     code = "idempotency-key-in-use"
     status = 409
     title = "The first order with this key is under way"
+
+
+class LimitReached(CrewExecError):
+    """The user may have no more of something for the moment."""
+
+    code = "limit-reached"
+    status = 429
+    title = "A limit is reached"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        """Seconds after which it is worth to ask again."""
+
+
+class TooManyQueued(LimitReached):
+    """As many executions of the user wait as may."""
+
+    code = "too-many-queued"
+    title = "Too many executions wait"
+
+
+class TokensSpent(LimitReached):
+    """The user's executions have used the tokens of the day."""
+
+    code = "tokens-spent"
+    title = "The tokens of the day are spent"
+
+
+class TooManyRequests(LimitReached):
+    """The user has made as many requests as a minute allows."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
 
 
 class BrokerUnavailable(CrewExecError):

@@ -140,6 +140,10 @@ class ExecutionMixin(_UsageColumns, _Mixin):
         "ix_crewexec_execution_leased": IndexOf(("lease_expires_at",), "status = 'running'"),
         "ix_crewexec_execution_due": IndexOf(("available_at",), "status = 'retrying'"),
         "ix_crewexec_execution_waiting": IndexOf(("priority", "published_at"), "status = 'queued'"),
+        "ix_crewexec_execution_turn": IndexOf(
+            ("owner_id", "held", "priority", "queued_at"), "status = 'queued'"
+        ),
+        "ix_crewexec_execution_again": IndexOf(("owner_id", "queued_at"), "attempt > 1"),
         "ix_crewexec_execution_deadline": IndexOf(("deadline",), "finished_at IS NULL"),
         "ux_crewexec_execution_idempotency": IndexOf(
             ("owner_id", "idempotency_key"), "idempotency_key IS NOT NULL", unique=True
@@ -169,6 +173,8 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     """How often the claim was used to write, so that no write is made twice."""
     published_at: Mapped[Moment | None]
     """When a message was last sent for a queued attempt; None if none is known to be."""
+    held: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether a queued attempt waits for its user's turn; no message was sent for it then."""
     available_at: Mapped[Moment | None]
     """When a retrying execution is due, by the database's clock."""
     timeout: Mapped[float | None]

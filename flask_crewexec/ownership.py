@@ -16,8 +16,15 @@ Asker = Identity | None
 Q = t.TypeVar("Q", bound=sa.Select[t.Any])
 
 
+def belongs_to(
+    model: type[ExecutionMixin | GraphMixin], owner_id: str | sa.SQLColumnExpression[t.Any]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is this user's."""
+    return model.owner_id == owner_id
+
+
 def owned(query: Q, model: type[ExecutionMixin | GraphMixin], asker: Asker) -> Q:
     """Narrow *query* over *model* to the rows that *asker* may see."""
     if asker is None or asker.may_manage_others:
         return query
-    return query.where(model.owner_id == asker.user_id)
+    return query.where(belongs_to(model, asker.user_id))

@@ -21,6 +21,7 @@ from . import graphs
 from . import states
 from . import tracing
 from .binding import Binding
+from .celery_app import check_broker
 from .celery_app import publish
 from .errors import BrokerUnavailable
 from .errors import InvalidGraph
@@ -35,14 +36,19 @@ from .graph_service import find_version
 from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphVersionMixin
+from .ownership import belongs_to
 from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
 from .schemas import load
 from .schemas import OwnerSchema
 from .schemas import ThreadSchema
+from .standing import judge
+from .standing import look_at
+from .standing import Standing
 from .states import PRIORITIES
 from .states import State
+from .turns import give_turns
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +93,8 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
         return known
     execution, _ = _new_execution(binding, owner, order)
     tracing.note_execution(execution.id)
+    if execution.held:
+        check_delivery(binding)
     try:
         _insert(binding, execution)
     except IntegrityError as error:
@@ -96,7 +104,10 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
         if known := _find_placed(binding, owner, order):
             return known
         raise KeyInUse(_ASK_AGAIN) from error
-    _publish_or_withdraw(binding, execution)
+    if execution.held:
+        give_turns(binding, owner)  # what was ahead of it may have been claimed meanwhile
+    else:
+        _publish_or_withdraw(binding, execution)
     return execution
 
 
@@ -161,7 +172,7 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
     """Return what an earlier order with the same key has become."""
     execution = binding.models.execution
     query = sa.select(execution).where(
-        execution.owner_id == owner, execution.idempotency_key == order.key
+        belongs_to(execution, owner), execution.idempotency_key == order.key
     )
     with binding.session() as session:
         found = session.scalar(query)
@@ -170,8 +181,8 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
     if found.idempotency_digest != order.digest():
         detail = f"The key '{order.key}' was used for a different order. Take a new one."
         raise KeyReused(detail, [Problem("/idempotency_key", KeyReused.code, detail)])
-    unsent = found.status == State.QUEUED and found.attempt == 1 and found.published_at is None
-    if unsent:
+    queued = found.status == State.QUEUED and found.attempt == 1
+    if queued and found.published_at is None and not found.held:
         raise KeyInUse(_ASK_AGAIN)
     return found
 
@@ -182,26 +193,29 @@ def _new_execution(
     thread = None if order.thread_id is None else str(order.thread_id)
     thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
-    version, graph, inputs = _checked_graph(binding, owner, order)
+    checked = _check_graph(binding, owner, order)
+    held = checked.standing.held
+    limits["max_tokens"] = checked.standing.cap(limits["max_tokens"])
     execution = binding.models.execution(
         id=uuid7(),
         owner_id=owner,
         thread_id=thread,
-        graph_id=version.graph_id,
-        graph_version=version.number,
+        graph_id=checked.version.graph_id,
+        graph_version=checked.version.number,
         status=State.QUEUED,
         priority=order.priority,
-        inputs=inputs,
+        inputs=checked.inputs,
         attempt=1,
-        total_steps=len(graph.tasks),
+        total_steps=len(checked.graph.tasks),
+        held=held,
         # Whoever comes with the same key must not rely on it before the message is sent.
-        published_at=database_time.now() if order.key is None else None,
+        published_at=None if held or order.key is not None else database_time.now(),
         idempotency_key=order.key,
         idempotency_digest=None if order.key is None else order.digest(),
         **current_origin(),
         **limits,
     )
-    return execution, graph
+    return execution, checked.graph
 
 
 def current_origin() -> dict[str, str | None]:
@@ -209,18 +223,26 @@ def current_origin() -> dict[str, str | None]:
     return {"request_id": current_request_id(), "traceparent": tracing.current_traceparent()}
 
 
-def _checked_graph(
-    binding: Binding, owner: str, order: Order
-) -> tuple[GraphVersionMixin, graphs.Graph, Json]:
-    """Return what is to run, and the inputs with the graph's defaults."""
+class _Checked(t.NamedTuple):
+    """An order that may be placed."""
+
+    version: GraphVersionMixin
+    graph: graphs.Graph
+    inputs: Json
+    """With the graph's defaults."""
+    standing: Standing
+
+
+def _check_graph(binding: Binding, owner: str, order: Order) -> _Checked:
     with binding.session() as session:
         stored = find_graph(session, binding, order.graph_id, Identity(owner))
         version = find_version(session, binding, stored)
+        found = look_at(session, binding, owner, order.priority)
     registry = binding.registry
     graph = graphs.validate(version.document, *registry.allowed(order.roles))
     inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
     _check_size(binding, inputs)
-    return version, graph, inputs
+    return _Checked(version, graph, inputs, judge(binding, owner, found))
 
 
 def check_again(
@@ -241,6 +263,15 @@ def check_again(
     if problems := graphs.check_names(graph, *registry.allowed(roles)):
         raise InvalidGraph(problems[0].detail, problems)
     graphs.check_inputs(graph, execution.inputs, registry.storages)
+
+
+def check_delivery(binding: Binding) -> None:
+    """Refuse what would need no message yet, as if it needed one: whoever asks is to know at once.
+
+    :raises BrokerUnavailable: if the broker is away, unless the settings accept that.
+    """
+    if not binding.settings.accept_without_broker:
+        check_broker(binding)
 
 
 def _check_priority(priority: object) -> None:

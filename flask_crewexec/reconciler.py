@@ -31,6 +31,7 @@ from .models import ExecutionMixin
 from .queueing import announce
 from .states import State
 from .states import UNCLAIMED
+from .turns import give_everybody_turns
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def reconcile(binding: Binding) -> dict[str, int]:
         "timed_out": _end_overdue(binding),
         "retried": _start_retries(binding),
         "republished": _publish_again(binding),
+        "released": give_everybody_turns(binding),
     }
 
 
@@ -114,7 +116,7 @@ def _time_out(binding: Binding, execution_id: uuid.UUID) -> bool:
 
 
 def _start_retries(binding: Binding) -> int:
-    """Queue what was to be tried again by now."""
+    """Queue what was to be tried again by now; each waits for its user's turn."""
     execution = binding.models.execution
     due = sa.and_(execution.status == State.RETRYING, execution.available_at <= database_time.now())
     rows = _first(binding, sa.select(execution).where(due).order_by(execution.available_at))
@@ -128,7 +130,6 @@ def _start_retry(binding: Binding, row: t.Any) -> bool:
             return False
         entry = events.Entry("queued", {"attempt": row.attempt})
         events.append(session, models, row.id, [entry])
-    announce(binding, row.id)
     return True
 
 
@@ -159,9 +160,9 @@ def _publish_again(binding: Binding) -> int:
 
 
 def _waiting(binding: Binding) -> dict[int, int]:
-    """Return how many executions are queued, by priority, if any has waited long."""
+    """Return how many messages should wait, by priority, if one was sent long ago."""
     execution = binding.models.execution
-    queued = execution.status == State.QUEUED
+    queued = sa.and_(execution.status == State.QUEUED, execution.held.is_(False))
     long_ago = database_time.later(-binding.settings.republish_after)
     waited = sa.select(sa.exists().where(queued, _sent_before(execution, long_ago)))
     counts = sa.select(execution.priority, sa.func.count()).where(queued)
@@ -179,6 +180,7 @@ def _unheard(binding: Binding, priority: int, limit: int) -> Sequence[uuid.UUID]
         sa.select(execution.id)
         .where(
             execution.status == State.QUEUED,
+            execution.held.is_(False),
             execution.priority == priority,
             _sent_before(execution, long_ago),
         )

@@ -787,6 +787,11 @@ class QueuesSchema(ma.Schema):
         values=fields.Dict(keys=fields.String(), values=fields.Integer()),
         metadata={"description": "Waiting messages by queue and priority"},
     )
+    held = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "Executions that wait for their user's turn, by priority"},
+    )
     workers = fields.List(fields.Nested("WorkerSchema"))
 
 

@@ -14,6 +14,8 @@ import typing as t
 
 from flask import Config
 
+from .allowances import Allowance
+from .allowances import check_allowance
 from .errors import ConfigError
 from .prices import check_prices
 from .prices import Prices
@@ -28,6 +30,10 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 def _or_zero(default: int) -> t.Any:
     """Return a field that may be zero."""
     return dataclasses.field(default=default, metadata={"least": 0})
+
+
+_OF_EACH_USER: t.Final = {"check": check_allowance}
+"""Limits that are a number, or a function from a user's id to one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,14 @@ class Settings:
     """Model calls that an execution may make, and the most to ask for."""
     max_tokens: int | None = None
     """Tokens after which an execution makes no more calls, and the most to ask for."""
+    max_queued_per_user: Allowance = dataclasses.field(default=None, metadata=_OF_EACH_USER)
+    """How many executions of one user may wait at once."""
+    max_running_per_user: Allowance = dataclasses.field(default=None, metadata=_OF_EACH_USER)
+    """How many executions of one user run at once; others wait for one of them to end."""
+    max_tokens_per_day: Allowance = dataclasses.field(default=None, metadata=_OF_EACH_USER)
+    """Tokens that one user's executions may use on a day (UTC)."""
+    requests_per_minute: Allowance = dataclasses.field(default=None, metadata=_OF_EACH_USER)
+    """How many requests one user may make within a minute."""
     max_retries: int = _or_zero(3)
     """How often an execution is tried again by itself after an error that may pass."""
     retry_delay: float = 60.0

@@ -23,11 +23,13 @@ import uuid
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from . import clock
 from . import database_time
 from .models import ExecutionMixin
 from .models import Models
+from .ownership import belongs_to
 
 PRIORITIES: t.Final = range(1, 11)
 """1 is the most urgent."""
@@ -121,9 +123,56 @@ def start_retry(session: Session, models: Models, execution_id: uuid.UUID, attem
             execution.status == State.RETRYING,
             execution.available_at <= database_time.now(),
         )
-        .values(status=State.QUEUED, available_at=None, published_at=None, queued_at=clock.now())
+        .values(
+            status=State.QUEUED,
+            available_at=None,
+            published_at=None,
+            held=True,
+            queued_at=clock.now(),
+        )
     )
     return changed_one(session, statement)
+
+
+def turns_statement(
+    models: Models,
+    user: sa.BindParameter[str],
+    priority: sa.BindParameter[int],
+    *conditions: sa.ColumnElement[bool],
+) -> ReturningUpdate[t.Any]:
+    """Return the statement of :func:`give_turns`, to be made once.
+
+    :param conditions: what must hold at that moment, too.
+    """
+    execution = models.execution
+    held = (
+        belongs_to(execution, user),
+        execution.status == State.QUEUED,
+        execution.held.is_(True),
+        execution.priority == priority,
+    )
+    first = sa.select(execution.id).where(*held).order_by(execution.queued_at)
+    statement = (
+        sa.update(execution)
+        .where(execution.id.in_(first.limit(sa.bindparam("count", type_=sa.Integer))))
+        .where(*held, *conditions)
+        .values(held=False, published_at=database_time.now())
+    )
+    returned: list[t.Any] = [execution.id, execution.attempt, execution.queued_at]
+    return statement.returning(*returned)
+
+
+def give_turns(
+    session: Session, statement: ReturningUpdate[t.Any], count: int, values: dict[str, t.Any]
+) -> list[t.Any]:
+    """Note for the first *count* held executions of a user that messages are under way.
+
+    :param statement: of :func:`turns_statement`, for which there are *values*.
+    :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
+    """
+    options = {"synchronize_session": False}
+    rows = session.execute(statement, {"count": count, **values}, execution_options=options)
+    return sorted(rows, key=lambda row: row.queued_at)
 
 
 def note_published(
@@ -149,7 +198,12 @@ def note_published(
 
 
 def requeue(
-    session: Session, models: Models, former: ExecutionMixin, **others: float | str | None
+    session: Session,
+    models: Models,
+    former: ExecutionMixin,
+    *,
+    held: bool,
+    **others: float | str | None,
 ) -> bool:
     """Queue another attempt of an ended execution; finished steps stay finished."""
     execution = models.execution
@@ -165,7 +219,8 @@ def requeue(
             status=State.QUEUED,
             attempt=former.attempt + 1,
             queued_at=clock.now(),
-            published_at=database_time.now(),
+            published_at=None if held else database_time.now(),
+            held=held,
             **dict.fromkeys(_ENDING),
             **dict.fromkeys(_COUNTERS, 0),
             **others,

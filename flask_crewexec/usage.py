@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
+import uuid
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from . import database_time
 from .binding import Binding
 from .models import Usage
 from .ownership import Asker
+from .ownership import belongs_to
 from .ownership import owned
 from .schemas import UsageSchema
 
@@ -50,11 +52,36 @@ def usage_by_day(
     if until is not None:
         query = query.where(execution.created_at < _begin(until + dt.timedelta(days=1)))
     if user_id is not None:
-        query = query.where(execution.owner_id == user_id)
+        query = query.where(belongs_to(execution, user_id))
     query = owned(query, execution, asker).group_by(day, execution.owner_id)
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
     with binding.session() as session:
         return [_shown(**row) for row in session.execute(query).mappings()]
+
+
+def tokens_since(
+    binding: Binding,
+    user: sa.ColumnElement[str],
+    moment: sa.ColumnElement[dt.datetime],
+    first_id: sa.ColumnElement[uuid.UUID],
+) -> sa.ColumnElement[int]:
+    """Return the SQL for the tokens of a user's executions that were queued since *moment*.
+
+    What was queued before and tried again since counts, too, with everything that it has used.
+
+    :param first_id: the :func:`first_id` of the moment.
+    """
+    execution = binding.models.execution
+    tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
+    query = sa.select(tokens).where(belongs_to(execution, user))
+    again = (execution.id < first_id, execution.attempt > 1, execution.queued_at >= moment)
+    new = query.where(execution.id >= first_id).scalar_subquery()
+    return new + query.where(*again).scalar_subquery()
+
+
+def first_id(moment: dt.datetime) -> uuid.UUID:
+    """Return the least id that an execution of *moment* may have: ids begin with their time."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:

@@ -23,6 +23,7 @@ from ..schemas import load
 from ..schemas import MAX_PAGE
 from ..states import FINAL
 from ..states import REPEATABLE
+from ..turns import count_held
 from ..web.executions import next_id
 from ..web.identity import current_identity
 from ..web.problems import Forbidden
@@ -62,7 +63,7 @@ def list_executions() -> str:
         "executions.html",
         asker,
         executions=page,
-        names=read_graph_names(current_binding(), {one["graph_id"] for one in page}),
+        names=read_graph_names(current_binding(), {one["graph_id"] for one in page}, asker),
         graphs=_graphs.list(asker, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
@@ -109,6 +110,7 @@ def show_queues() -> str:
         "queues.html",
         asker,
         depths=_depths(),
+        held=count_held(binding),
         counts=count_unfinished(binding),
         workers=read_workers(binding),
         hours=hours,

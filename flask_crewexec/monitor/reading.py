@@ -122,12 +122,14 @@ def _newest_events(session: Session, binding: Binding, execution_id: uuid.UUID) 
     return [*reversed(newest)]
 
 
-def read_graph_names(binding: Binding, ids: Iterable[str]) -> dict[str, str]:
-    """Return the names of graphs, also of those that were taken out of use."""
+def read_graph_names(binding: Binding, ids: Iterable[str], asker: Identity) -> dict[str, str]:
+    """Return the names of graphs that *asker* may see, also of those out of use."""
     graph = binding.models.graph
     wanted = {uuid.UUID(id) for id in ids}
+    columns: list[t.Any] = [graph.id, graph.name]
+    query = owned(sa.select(*columns), graph, asker)
     with binding.session() as session:
-        rows = session.execute(sa.select(graph.id, graph.name).where(graph.id.in_(wanted)))
+        rows = session.execute(query.where(graph.id.in_(wanted)))
         return {str(id): name for id, name in rows}
 
 

@@ -26,13 +26,13 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do one round of the work that *event* names. Running it twice at once does no harm.
 
     ``{"action": "reconcile"}`` takes over what dead workers left, starts due retries, ends what is
-    beyond its deadline, and sends lost messages again.
+    beyond its deadline, sends lost messages again, and releases held executions whose turn it is.
 
     ``{"action": "purge", "older_than_seconds"?: float, "keep"?: int}`` removes ended executions;
     ``CREWEXEC_KEEP_FOR`` and ``CREWEXEC_KEEP_COUNT`` count where nothing is given.
 
-    :return: what was done: ``{"taken_over", "timed_out", "retried", "republished"}`` or
-        ``{"purged"}``, all of them numbers of executions.
+    :return: what was done: ``{"taken_over", "timed_out", "retried", "republished", "released"}``
+        or ``{"purged"}``, all of them numbers of executions.
     :raises ValidationError: if the event has another form.
     """
     order = _schema.load(event)

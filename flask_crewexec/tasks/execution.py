@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 
+import sqlalchemy as sa
 from sqlalchemy.orm import defer
 
 from .. import claims
@@ -24,6 +25,8 @@ from ..errors import NotFound
 from ..execution_context import execution_var
 from ..execution_context import ExecutionContext
 from ..schemas import ExecutionEventSchema
+from ..turns import give_turns
+from ..turns import most_running
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +52,14 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     attempt = order["attempt"] or _current_attempt(binding, execution_id)
     outcome = "not-claimed"
     if claimed := _claim(binding, execution_id, attempt):
-        with _told(claimed) as tell:
-            outcome = str(run_attempt(binding, claimed.claim) or "taken-away")
-            tell(outcome)
+        owner_id = claimed.context.user_id
+        give_turns(binding, owner_id)
+        try:
+            with _told(claimed) as tell:
+                outcome = str(run_attempt(binding, claimed.claim) or "taken-away")
+                tell(outcome)
+        finally:
+            give_turns(binding, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
@@ -74,6 +82,8 @@ def _told(claimed: _Claimed) -> Iterator[Callable[[str], None]]:
 
 def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
+    owner_id = _limited_owner(binding, execution_id)
+    most = None if owner_id is None else most_running(binding, owner_id)
     with binding.transaction() as session:
         claim = claims.claim(
             session,
@@ -82,6 +92,7 @@ def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed 
             attempt,
             worker=worker,
             lease=binding.settings.lease,
+            most=most,
         )
         if claim is not None:
             model = binding.models.execution
@@ -89,7 +100,20 @@ def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed 
             row = session.get_one(model, execution_id, options=large)
             return _Claimed(claim, ExecutionContext.of(row), row.traceparent)
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
+    if owner_id is not None:
+        give_turns(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
     return None
+
+
+def _limited_owner(binding: Binding, execution_id: uuid.UUID) -> str | None:
+    """Return whose execution it is, if what runs of one user is limited."""
+    if binding.settings.max_running_per_user is None:
+        return None
+    owner_id = binding.models.execution.owner_id
+    with binding.session() as session:
+        return session.scalar(
+            sa.select(owner_id).where(binding.models.execution.id == execution_id)
+        )
 
 
 def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:

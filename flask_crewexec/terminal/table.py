@@ -31,7 +31,7 @@ from .work import Work
 
 Depths = Mapping[str, Mapping[int, int]]
 
-_FIXED_LINES: t.Final = 15
+_FIXED_LINES: t.Final = 16
 """What the page takes without the rows of its last three tables."""
 _COLOURS: t.Final = {
     State.COMPLETED: "green",
@@ -63,7 +63,8 @@ def page(look: Look, height: int | None = None) -> RenderableType:
     if isinstance(look.depths, Trouble):
         parts.append(_trouble(look.depths))
     else:
-        parts.append(_queues(look.depths))
+        held = {} if isinstance(look.work, Trouble) else {"held": look.work.held}
+        parts.append(_queues({**look.depths, **held}))
     if isinstance(look.work, Trouble):
         parts += [Text(), _trouble(look.work)]
     else:

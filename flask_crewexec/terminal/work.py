@@ -16,6 +16,7 @@ from ..models import ExecutionMixin
 from ..models import WorkerMixin
 from ..states import FINAL
 from ..states import State
+from ..turns import count_held
 
 MAX_ROWS: t.Final = 50
 """More fits on no screen."""
@@ -27,6 +28,8 @@ class Work:
 
     counts: Mapping[str, int]
     """How many executions are in each state that is not final; none where there are none."""
+    held: Mapping[int, int]
+    """How many queued executions wait for their user's turn, by priority."""
     workers: Sequence[WorkerMixin]
     """Also those that were not heard of for long; the latest first."""
     running: Sequence[ExecutionMixin]
@@ -36,12 +39,14 @@ class Work:
 
 
 def look_at_work(binding: Binding) -> Work:
-    """Read it in one short transaction."""
+    """Read it in short transactions."""
     worker = binding.models.worker
     workers = sa.select(worker).order_by(worker.seen_at.desc()).limit(MAX_ROWS)
+    held = count_held(binding)
     with binding.session() as session:
         return Work(
             counts=_counts(session, binding),
+            held=held,
             workers=session.scalars(workers).all(),
             running=session.scalars(_running(binding)).all(),
             ended=session.scalars(_ended(binding)).all(),

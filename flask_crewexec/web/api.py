@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint
 from flask import request
 from flask import Response
 
+from ..errors import ConfigError
 from ..request_id import current_request_id
 from ..request_id import HEADER
 from ..settings import Settings
@@ -58,6 +61,19 @@ def _api(settings: Settings) -> Blueprint:
     blueprint.before_request(limit_body)
     blueprint.before_request(refuse_forged)
     blueprint.before_request(identify)
+    if settings.requests_per_minute is not None:
+        blueprint.before_request(_rate_limit())
     for room in (executions, graphs, operations, registry):
         room.add_routes(blueprint)
     return blueprint
+
+
+def _rate_limit() -> Callable[[], None]:
+    try:
+        from .rate import limit_rate
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "'CREWEXEC_REQUESTS_PER_MINUTE' needs the package limits. Install the extra 'limits':"
+            " pip install 'Flask-CrewExec[limits]'."
+        ) from error
+    return limit_rate

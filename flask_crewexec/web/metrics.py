@@ -49,6 +49,7 @@ from ..models import WorkerMixin
 from ..states import FINAL
 from ..states import State
 from ..tallies import Tally
+from ..turns import count_held
 from .bounded import Bounded
 from .bounded import TookTooLong
 from .health import live_workers
@@ -113,6 +114,7 @@ class _Figures:
 
     tallies: list[Tally]
     unfinished: dict[str, int]
+    held: dict[int, int]
     workers: Sequence[WorkerMixin]
 
     def counts(self, name: str) -> dict[str, int]:
@@ -137,7 +139,7 @@ def _read(binding: Binding) -> _Figures:
         counted = tallies.read(session, binding.models)
         rows = session.execute(unfinished.group_by(execution.status))
         states = {status: count for status, count in rows}
-    return _Figures(counted, states, live_workers(binding))
+    return _Figures(counted, states, count_held(binding), live_workers(binding))
 
 
 _UNFINISHED: t.Final = [state for state in State if state not in FINAL]
@@ -150,6 +152,8 @@ def _of_database(figures: _Figures) -> Iterator[Metric]:
         "status",
         {state: figures.unfinished.get(state, 0) for state in _UNFINISHED},
     )
+    text = "Queued executions without a message: they wait for their user's turn."
+    yield _gauge("held_executions", text, "priority", figures.held)
     yield from _workers(figures.workers)
     yield from _counters(figures)
     for name, documentation, label in (

@@ -17,6 +17,7 @@ from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import WorkerSchema
+from ..turns import count_held
 from ..usage import usage_by_day
 from .health import live_workers
 from .health import OK
@@ -45,7 +46,7 @@ def show_queues() -> Json:
         raise Forbidden("Only users who may manage others' executions see the queues.")
     binding = current_binding()
     workers = _workers.dump(live_workers(binding))
-    return {"queues": queue_depths(binding), "workers": workers}
+    return {"queues": queue_depths(binding), "held": count_held(binding), "workers": workers}
 
 
 @answers(UsageReportSchema())

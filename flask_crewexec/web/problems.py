@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ..errors import CrewExecError
+from ..errors import LimitReached
 from ..errors import Problem
 from .database import is_out_of_reach
 from .database import missing_table
@@ -73,7 +74,10 @@ def handle_errors(blueprint: Blueprint) -> None:
 
 
 def _expected(error: CrewExecError) -> Response:
-    return _answer(error.status, error.code, error.title, error.detail, error.problems)
+    answer = _answer(error.status, error.code, error.title, error.detail, error.problems)
+    if isinstance(error, LimitReached):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _http(error: HTTPException) -> Response | HTTPException:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import crews
+import host
+from calling import Api
 from flask_crewexec.celery_app import queue_depths
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import execution
@@ -38,6 +40,18 @@ def redis_process(tmp_path):
     """A server of our own, since we stop it."""
     with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
         yield process
+
+
+@pytest.fixture
+def api(client):
+    """Somebody who sees the executions of all."""
+    return Api(client, host.ADMIN)
+
+
+@pytest.fixture
+def queue(client):
+    """Queue as many executions, each of another user: of one user only one message waits."""
+    return lambda count: [Api(client, f"u{n}").queue(crews.chain("a")) for n in range(count)]
 
 
 @pytest.fixture
@@ -79,9 +93,9 @@ def republish(reconcile, count):
 
 class TestMessages:
     def test_those_that_were_lost_are_sent_again(
-        self, api, model, redis_process, reconcile, waiting, settle, start_worker
+        self, queue, model, redis_process, reconcile, waiting, settle, start_worker
     ):
-        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        ids = queue(3)
         drop_messages(redis_process)
         republish(reconcile, 3)
         assert waiting() == 3
@@ -90,16 +104,15 @@ class TestMessages:
         assert len(model.calls) == 3
 
     @pytest.mark.settings(REPUBLISH_AFTER=0.001)
-    def test_those_that_wait_are_not_doubled(self, api, reconcile, waiting):
-        for _ in range(5):
-            api.queue(crews.chain("a"))
+    def test_those_that_wait_are_not_doubled(self, queue, reconcile, waiting):
+        queue(5)
         assert [reconcile()["republished"] for _ in range(10)] == [0] * 10
         assert waiting() == 5
 
     def test_those_that_come_twice_run_once(
-        self, api, model, redis_process, settle, start_worker, waiting
+        self, queue, model, redis_process, settle, start_worker, waiting
     ):
-        ids = [api.queue(crews.chain("a")) for _ in range(4)]
+        ids = queue(4)
         double_messages(redis_process)
         assert waiting() == 8
         start_worker(pool="threads", concurrency=4)
@@ -110,9 +123,9 @@ class TestMessages:
 
 class TestReconcilers:
     def test_two_at_once_send_each_lost_message_as_often_as_it_is_needed(
-        self, app, api, model, redis_process, waiting, reconcile
+        self, app, queue, model, redis_process, waiting, reconcile
     ):
-        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        ids = queue(3)
         drop_messages(redis_process)
         republish(lambda: self.round_of_two(app), 3)
         assert waiting() == 3

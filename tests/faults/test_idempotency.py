@@ -162,7 +162,14 @@ class TestKey:
     def test_without_a_key_each_request_is_an_order(self, api, graph, stored, messages):
         first, second = order(api, graph, key=None), order(api, graph, key=None)
         assert first.json["id"] != second.json["id"]
-        assert (len(stored()), messages()) == (2, 2)
+        assert (len(stored()), messages()) == (2, 1)  # the second waits for the user's turn
+
+    def test_an_order_that_waits_for_its_turn_is_given_as_well(self, api, graph, stored, messages):
+        order(api, graph, "first")
+        first, second = order(api, graph), order(api, graph)
+        assert (first.status_code, second.status_code) == (202, 202)
+        assert first.json["id"] == second.json["id"]
+        assert (len(stored()), messages()) == (2, 1)
 
     @pytest.mark.parametrize("key", ["", "k" * 256], ids=["empty", "too long"])
     def test_a_key_that_cannot_be_kept_is_refused(self, api, graph, stored, key):

@@ -522,11 +522,13 @@ def add_tool_output(id: str) -> None:
 
 class TestQueues:
     def test_waiting_messages_are_counted_by_priority(self, api: Api, admins: Pages) -> None:
-        api.queue(crews.chain("a"), priority=3)
-        api.queue(crews.chain("a"), priority=3)
         api.queue(crews.chain("a"), priority=10)
+        api.queue(crews.chain("a"), priority=3)
+        api.queue(crews.chain("a"), priority=3)
         page = admins.read("/queues")
-        assert "crew_execution 0 0 2 0 0 0 0 0 0 1 3" in text_of(section(page, "depths"))
+        depths = text_of(section(page, "depths"))
+        assert "crew_execution 0 0 1 0 0 0 0 0 0 1 2" in depths
+        assert "held 0 0 1 0 0 0 0 0 0 0 1" in depths
         assert "3 queued 0 running" in text_of(section(page, "now"))
 
     def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:

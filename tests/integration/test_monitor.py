@@ -98,7 +98,7 @@ class TestOnce:
         running = api.queue(crews.chain("a", "b"))
         worker = start_worker(pool="threads", queues=["crew_execution"])
         wait_until(lambda: api.status(running)["progress"]["current_step"] == "b", what="step b")
-        for priority in (2, 2, 10):
+        for priority in (10, 2, 2):
             api.queue(crews.chain("a"), priority=priority)
         try:
             shown = run(*MONITOR)
@@ -107,7 +107,8 @@ class TestOnce:
         assert shown.returncode == 0, shown.stderr
         page = shown.stdout
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ   3 queued   1 running\n", page)
-        assert row(page, "crew_execution")[1:] == list("30200000001")
+        assert row(page, "crew_execution")[1:] == list("20100000001")
+        assert row(page, "held")[1:] == list("10100000000")
         assert row(page, "cleanup")[1:] == list("00000000000")
         assert row(page, worker.hostname)[1:4] == ["thread", "1", "crew_execution"]
         assert re.search(r"━.* 1/2 +\d+ s +b$", " ".join(row(page, running)))

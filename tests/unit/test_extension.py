@@ -237,6 +237,14 @@ class TestSeveral:
 
 
 class TestMisuse:
+    def test_a_limit_of_requests_without_its_package(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "limits", None)
+        monkeypatch.delitem(sys.modules, "flask_crewexec.web.rate", raising=False)
+        app = new_app()
+        app.config["CREWEXEC_REQUESTS_PER_MINUTE"] = 60
+        with pytest.raises(ConfigError, match=r"pip install 'Flask-CrewExec\[limits\]'"):
+            CrewExec(app)
+
     def test_outside_of_a_context(self):
         with pytest.raises(RuntimeError, match="application context"):
             GraphService().list()

@@ -49,6 +49,10 @@ def test_unknown_settings_are_refused_by_name():
         ("URL_PREFIX", "/crews/"),
         ("URL_PREFIX", None),
         ("LOG_FORMAT", "yaml"),
+        ("MAX_QUEUED_PER_USER", 0),
+        ("MAX_RUNNING_PER_USER", True),
+        ("MAX_TOKENS_PER_DAY", 1.5),
+        ("REQUESTS_PER_MINUTE", "60"),
         ("METRICS_TOKEN", ""),
         ("METRICS_TOKEN", "too short"),
     ],
@@ -89,3 +93,8 @@ class TestRedisUrl:
     def test_no_url_is_refused(self, value):
         with pytest.raises(ConfigError, match="CELERY_BROKER_URL"):
             redis_url(Config("", {"CELERY_BROKER_URL": value}), "CELERY_BROKER_URL")
+
+
+@pytest.mark.parametrize("value", [None, 1, {"ada": 1}.get])
+def test_limits_of_users_are_numbers_or_functions(value):
+    assert read(MAX_QUEUED_PER_USER=value).max_queued_per_user is value

@@ -126,7 +126,8 @@ def worker(name, seen_at):
 
 
 def look(**parts):
-    work = {"counts": {}, "workers": [], "running": [], "ended": [], **parts}
+    held = dict.fromkeys(range(1, 11), 0)
+    work = {"counts": {}, "held": held, "workers": [], "running": [], "ended": [], **parts}
     return Look(at=NOW, stale_after=60.0, depths=Trouble("away"), work=Work(**work))
 
 

@@ -1,0 +1,83 @@
+"""What a user may still queue: so many executions that wait, and so many tokens a day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import typing as t
+
+import sqlalchemy as sa
+
+from . import clock
+from .allowances import allowed
+from .binding import Binding
+from .errors import TokensSpent
+from .errors import TooManyQueued
+from .ownership import belongs_to
+from .states import UNCLAIMED
+from .usage import first_id
+from .usage import tokens_since
+
+QUEUED_RETRY_SECONDS: t.Final = 10
+"""After which something that waits may have been taken."""
+
+
+_USER: t.Final = sa.bindparam("for_user", type_=sa.String)
+_MIDNIGHT: t.Final = sa.bindparam("midnight", type_=sa.DateTime(timezone=True))
+_FIRST_ID: t.Final = sa.bindparam("first_id", type_=sa.Uuid)
+
+
+def quota_columns(binding: Binding) -> list[sa.Label[t.Any]]:
+    """Return what is to be read for :func:`check_quotas`, to be part of one SELECT."""
+    settings, execution = binding.settings, binding.models.execution
+    columns: list[sa.Label[t.Any]] = []
+    if settings.max_queued_per_user is not None:
+        query = sa.select(sa.func.count()).select_from(execution)
+        waiting = (belongs_to(execution, _USER), execution.status.in_(UNCLAIMED))
+        columns.append(query.where(*waiting).scalar_subquery().label("queued"))
+    if settings.max_tokens_per_day is not None:
+        columns.append(tokens_since(binding, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))
+    return columns
+
+
+def quota_values(owner_id: str) -> dict[str, t.Any]:
+    """Return the values for the :func:`quota_columns`."""
+    midnight = _midnight()
+    ids = {_MIDNIGHT.key: midnight, _FIRST_ID.key: first_id(midnight)}
+    return {**ids, _USER.key: owner_id}
+
+
+def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> int | None:
+    """Return how many tokens the user may still use today; None is no limit.
+
+    Orders at the same moment do not see each other, so as many may pass too many.
+
+    :param found: a row with the :func:`quota_columns`.
+    :raises TooManyQueued: if as many executions wait as may.
+    :raises TokensSpent: if no token is left.
+    """
+    settings = binding.settings
+    most = allowed("CREWEXEC_MAX_QUEUED_PER_USER", settings.max_queued_per_user, owner_id)
+    if most is not None and found.queued >= most:
+        raise TooManyQueued(
+            f"{found.queued} of your executions wait, and {most} may. Queue more when some have"
+            " started, or cancel some.",
+            QUEUED_RETRY_SECONDS,
+        )
+    budget = allowed("CREWEXEC_MAX_TOKENS_PER_DAY", settings.max_tokens_per_day, owner_id)
+    if budget is not None and found.tokens >= budget:
+        raise TokensSpent(
+            f"Your executions have used {found.tokens} tokens today, and {budget} are allowed on"
+            " a day. The next one begins at midnight UTC.",
+            _seconds_to_midnight(),
+        )
+    return None if budget is None else budget - int(found.tokens)
+
+
+def _midnight() -> dt.datetime:
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _seconds_to_midnight() -> int:
+    left = _midnight() + dt.timedelta(days=1) - clock.now()
+    return math.ceil(left.total_seconds())

@@ -1,0 +1,304 @@
+"""Fair choice between users: one user's queue is not another's."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+import crews
+from calling import Api
+from flask_crewexec import claims
+from flask_crewexec import clock
+from flask_crewexec.binding import current_binding
+from flask_crewexec.celery_app import EXECUTION_QUEUE
+from flask_crewexec.celery_app import queue_depths
+from flask_crewexec.turns import give_turns
+from flask_crewexec.turns import give_turns_or_raise
+from inprocess import change
+from inprocess import column
+from inprocess import run
+from services.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+both_pools = pytest.mark.parametrize(
+    ("database_url", "pool"),
+    [("postgresql", "prefork"), ("sqlite", "threads")],
+    indirect=["database_url"],
+)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+MANY = 500
+CROWD = 8
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What held model calls wait for; open at the latest when the test ends."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def messages(app: Flask) -> Callable[[], int]:
+    """The number of messages that wait for a worker."""
+    return lambda: sum(queue_depths(app.extensions["crewexec"])[EXECUTION_QUEUE].values())
+
+
+def queue(api: Api, count: int, name: str = "a", **order: object) -> list[str]:
+    """Queue one graph *count* times."""
+    body = {"graph_id": api.graph(crews.chain(name)), **order}
+    answers = [api("POST", "/executions", json=body) for _ in range(count)]
+    assert {answer.status_code for answer in answers} == {202}, answers[-1].json
+    return [answer.json["id"] for answer in answers]
+
+
+def statuses() -> dict[str, int]:
+    execution = current_binding().models.execution
+    query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
+    with current_binding().session() as session:
+        return {status: count for status, count in session.execute(query)}
+
+
+def started_between(owner: str, id: str) -> int:
+    """Count what started of an owner while another one's execution waited."""
+    execution = current_binding().models.execution
+    query = sa.select(sa.func.count()).where(
+        execution.owner_id == owner,
+        execution.started_at > column(id, "created_at"),
+        execution.started_at < column(id, "started_at"),
+    )
+    with current_binding().session() as session:
+        return session.scalars(query).one()
+
+
+def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -> None:
+    """Let it look as if a worker was there."""
+    now = clock.now()
+    with current_binding().transaction() as session:
+        session.add(
+            current_binding().models.worker(
+                name=f"w{uuid.uuid4()}",
+                pid=1,
+                queues=list(queues),
+                pool="threads",
+                concurrency=concurrency,
+                started_at=now,
+                seen_at=now,
+            )
+        )
+
+
+def at_once(app: Flask, work: Callable[[int], object]) -> list[object]:
+    """Let a crowd do the work at one moment."""
+    start = threading.Barrier(CROWD)
+
+    def one(number: int) -> object:
+        with app.app_context():
+            start.wait()
+            return work(number)
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        return list(pool.map(one, range(CROWD)))
+
+
+@pytest.mark.timeout(400)
+@both_pools
+class TestManyOfOneUser:
+    def test_another_user_is_next_or_next_but_one_and_everything_runs_once(
+        self, start_worker, api, stranger, model, settle, gate, messages, pool
+    ):
+        model.on("Do first", hold=gate)
+        start_worker(pool=pool, concurrency=1)
+        queue(api, 1, "first")
+        model.wait_for_calls(1)
+        queue(api, MANY)
+        (id,) = queue(stranger, 1, "b")
+        assert messages() == 2
+        gate.set()
+        wait_until(lambda: column(id, "started_at"), what="the start of the other user's run")
+        assert started_between("ada", id) <= 1
+        start_worker(pool=pool, concurrency=4)
+        wait_until(
+            lambda: statuses() == {"completed": MANY + 2}, seconds=300, what="the end of all"
+        )
+        assert len(model.calls) == MANY + 2
+
+    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1000)
+    def test_killed_workers_and_lost_messages_hold_up_nobody_for_good(
+        self, start_worker, api, stranger, model, gate, broker_url, reconcile, redis_process, pool
+    ):
+        model.on("Do first", hold=gate, times=2)
+        worker = start_worker(pool=pool, concurrency=2)
+        queue(api, 2, "first")
+        model.wait_for_calls(2)
+        queue(api, 20)
+        queue(stranger, 20, "b")
+        worker.kill()
+        with redis_process.client() as client:
+            client.delete(*client.keys("crew_execution*"))
+        gate.set()
+        start_worker(pool=pool, concurrency=2)
+        wait_until(
+            lambda: reconcile() and statuses() == {"completed": 42},
+            seconds=100,
+            what="the end of all",
+        )
+        assert len(model.calls_matching("Do a")) == len(model.calls_matching("Do b")) == 20
+
+
+class TestHolding:
+    def test_a_claim_gives_the_next_one_its_turn(self, api, model, messages):
+        first, second, third = queue(api, 3)
+        assert messages() == 1
+        assert [column(id, "held") for id in (first, second, third)] == [False, True, True]
+        assert run(first) == "completed"
+        assert [column(id, "held") for id in (first, second, third)] == [False, False, True]
+        assert messages() == 2  # the first one's, too: no worker has read it
+        assert [run(second), run(third)] == ["completed"] * 2
+        assert messages() == 3
+        assert len(model.calls) == 3
+
+    def test_places_that_are_free_get_messages_at_once(self, api, messages):
+        add_worker(3)
+        add_worker(9, ("cleanup",))
+        queue(api, 5)
+        assert messages() == 3
+
+    def test_something_urgent_overtakes_what_waits(self, api, messages):
+        first, *_ = queue(api, 3, priority=7)
+        urgent, second = queue(api, 2, priority=2)
+        assert messages() == 2
+        assert run(first) == "completed"
+        assert not column(urgent, "held")
+        assert column(second, "held")
+        assert run(urgent) == "completed"
+        assert not column(second, "held")
+
+    def test_of_several_who_make_room_at_once_one_sends_a_message(self, app, api, messages):
+        first, *_ = queue(api, 5)
+        change(first, status="cancelled")
+        sent = at_once(app, lambda _: give_turns_or_raise(current_binding(), "ada"))
+        assert (sorted(sent), messages()) == ([0] * (CROWD - 1) + [1], 2)
+
+    def test_orders_at_the_same_moment_leave_none_without_a_message(self, app, api, messages):
+        body = {"graph_id": api.graph(crews.chain("a"))}
+        at_once(app, lambda _: Api(app.test_client(), "ada")("POST", "/executions", json=body))
+        held = sum(
+            column(each["id"], "held") for each in api("GET", "/executions").json["executions"]
+        )
+        assert messages() == CROWD - held >= 1
+
+    def test_operators_see_how_many_are_held(self, api, admin):
+        queue(api, 3)
+        shown = admin("GET", "/queues").json
+        assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["held"]["5"]) == (1, 2)
+        scraped = admin("GET", "/metrics").text
+        assert 'crewexec_held_executions{priority="5"} 2.0' in scraped
+
+    def test_cancelling_a_held_one_ends_it_at_once(self, api, messages):
+        _, second, _ = queue(api, 3)
+        assert api("POST", f"/executions/{second}/cancel").json["status"] == "cancelled"
+        assert messages() == 1
+
+    def test_cancelling_the_one_that_has_its_turn_gives_it_to_the_next(self, api, messages):
+        first, second = queue(api, 2)
+        api("POST", f"/executions/{first}/cancel")
+        assert (column(second, "held"), messages()) == (False, 2)
+
+    def test_trying_again_waits_for_its_turn(self, api, messages):
+        first, second = queue(api, 2)
+        api("POST", f"/executions/{first}/cancel")
+        answer = api("POST", f"/executions/{first}/retry")
+        assert (answer.status_code, answer.json["status"]) == (202, "queued")
+        assert (column(first, "held"), column(second, "held")) == (True, False)
+        assert run(second) == "completed"
+        assert (column(first, "held"), run(first)) == (False, "completed")
+
+    def test_retries_that_are_due_at_once_come_one_by_one(self, api, reconcile, messages):
+        ids = queue(api, 4)
+        for id in ids:
+            change(id, status="retrying", available_at=clock.now(), attempt=2, held=False)
+        wait_until(lambda: reconcile()["retried"] == 0, what="the retries")
+        assert sum(column(id, "held") for id in ids) == 3
+        assert messages() == 2  # with that of the first attempt
+
+    def test_the_reconciler_gives_turns_that_a_dead_process_has_left(
+        self, api, reconcile, messages
+    ):
+        first, second, _ = queue(api, 3)
+        change(first, status="cancelled")
+        assert [reconcile()["released"] for _ in range(2)] == [1, 0]
+        assert (column(second, "held"), messages()) == (False, 2)
+
+    @pytest.mark.settings(REPUBLISH_AFTER=0.001)
+    def test_held_ones_are_no_lost_messages(self, api, reconcile, messages, redis_process):
+        _, *held = queue(api, 3)
+        assert [reconcile()["republished"] for _ in range(5)] == [0] * 5
+        with redis_process.client() as client:
+            client.delete("crew_execution:4")
+        assert reconcile()["republished"] == 1
+        assert [column(id, "published_at") for id in held] == [None, None]
+        assert messages() == 1
+
+
+@on_sqlite
+class TestPlaceInTheQueue:
+    def test_users_take_turns(self, api, stranger):
+        mine = queue(api, 3)
+        (theirs,) = queue(stranger, 1)
+        places = [api.status(id)["progress"]["queue_position"] for id in mine]
+        assert places == [1, 3, 4]
+        assert stranger.status(theirs)["progress"]["queue_position"] == 2
+
+
+@pytest.mark.settings(MAX_RUNNING_PER_USER=1)
+class TestRunningAtOnce:
+    @both_pools
+    def test_what_is_beyond_the_limit_waits_until_one_ends(
+        self, start_worker, api, stranger, model, gate, pool
+    ):
+        model.on("Do a", hold=gate)
+        start_worker(pool=pool, concurrency=3)
+        mine = queue(api, 2) + queue(api, 1, priority=1)
+        (theirs,) = queue(stranger, 1, "b")
+        wait_until(lambda: stranger.status(theirs)["status"] == "completed", what="the other run")
+        assert statuses() == {"completed": 1, "queued": 2, "running": 1}
+        gate.set()
+        wait_until(lambda: statuses() == {"completed": 4}, what="the end of all")
+        starts, ends = (
+            sorted(column(id, name) for id in mine) for name in ("started_at", "finished_at")
+        )
+        assert all(start >= end for start, end in zip(starts[1:], ends, strict=False))
+
+    def test_claims_at_the_same_moment_are_counted_exactly(self, app, api, messages):
+        ids = [queue(api, 1, priority=number + 1)[0] for number in range(CROWD)]
+
+        def claim(number: int) -> bool:
+            binding = current_binding()
+            with binding.transaction() as session:
+                key = uuid.UUID(ids[number])
+                return (
+                    claims.claim(session, binding.models, key, 1, worker="w", lease=60.0, most=1)
+                    is not None
+                )
+
+        assert sorted(at_once(app, claim)) == [False] * (CROWD - 1) + [True]
+        assert sum(column(id, "held") for id in ids) == CROWD - 1
+
+    def test_an_end_gives_the_next_one_its_turn(self, api, messages):
+        first, second = queue(api, 2)
+        change(first, status="running", lease_expires_at=None)
+        give_turns(current_binding(), "ada")
+        assert (column(second, "held"), messages()) == (True, 1)
+        change(first, status="completed", finished_at=clock.now())
+        give_turns(current_binding(), "ada")
+        assert (column(second, "held"), messages()) == (False, 2)

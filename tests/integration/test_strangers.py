@@ -1,0 +1,106 @@
+"""What belongs to somebody else does not exist, whatever route is asked for it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+
+import crews
+from calling import problem
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+UNKNOWN = "01a20000-0000-7000-8000-000000000000"
+PARAMETER = re.compile(r"{(\w+)}")
+
+
+def make_things(api):
+    """Make something of a user for each parameter of a path that names a thing."""
+    execution = api.queue(crews.chain("a"))
+    return {"graph_id": api.status(execution)["graph_id"], "execution_id": execution}
+
+
+@pytest.fixture
+def owned(api):
+    return make_things(api)
+
+
+@pytest.fixture
+def routes(admin):
+    """Method and path of each route that names a thing."""
+    paths = admin("GET", "/openapi.json").json["paths"]
+    return [
+        (method.upper(), path.removeprefix("/crewexec"))
+        for path, operations in paths.items()
+        for method in operations
+        if PARAMETER.search(path)
+    ]
+
+
+def ask(asker, method, path, ids):
+    options = {"json": crews.chain("b")} if method == "PUT" else {}
+    options = options or ({"json": {}} if method == "POST" else {})
+    query = "?from=1" if path.endswith("/diff") else ""
+    return asker(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)
+
+
+def told(answer, ids):
+    """The problem without what differs from id to id."""
+    text = answer.get_data(as_text=True)
+    for id in ids.values():
+        text = text.replace(id, "ID")
+    return text
+
+
+def test_a_stranger_is_told_the_same_as_of_what_is_not_there(stranger, routes, owned):
+    unknown = dict.fromkeys(owned, UNKNOWN)
+    for method, path in routes:
+        theirs = ask(stranger, method, path, owned)
+        problem(theirs, 404, "not-found")
+        assert told(theirs, owned) == told(ask(stranger, method, path, unknown), unknown), path
+
+
+def test_its_owner_finds_it_on_each_of_these_routes(api, routes):
+    """Otherwise the test above would prove nothing."""
+    assert len(routes) >= 12
+    for method, path in routes:
+        assert ask(api, method, path, make_things(api)).status_code != 404, (method, path)
+
+
+def test_a_stranger_changes_nothing(api, stranger, routes, owned):
+    before = [api.status(owned["execution_id"]), api("GET", f"/graphs/{owned['graph_id']}").json]
+    for method, path in routes:
+        ask(stranger, method, path, owned)
+    after = [api.status(owned["execution_id"]), api("GET", f"/graphs/{owned['graph_id']}").json]
+    assert after == before
+
+
+@pytest.mark.parametrize("query", ["", "?status=queued", "?graph_id={graph_id}"])
+def test_lists_hold_nothing_of_others(stranger, owned, query):
+    path = f"/executions{query.format(**owned)}"
+    assert stranger("GET", path).json == {"executions": [], "next": None}
+    assert stranger("GET", "/graphs").json == {"graphs": [], "next": None}
+
+
+def test_usage_of_others_is_not_told(api, stranger, owned):
+    assert [row["user_id"] for row in api("GET", "/usage").json["usage"]] == ["ada"]
+    for query in ("", "?user_id=ada"):
+        assert stranger("GET", f"/usage{query}").json == {"usage": []}
+
+
+def test_nothing_of_others_is_queued_or_copied(stranger, owned):
+    order = {"graph_id": owned["graph_id"]}
+    problem(stranger("POST", "/executions", json=order), 404, "not-found")
+    problem(stranger("POST", f"/executions?{'dry_run=true'}", json=order), 404, "not-found")
+
+
+def test_ids_that_are_none_do_not_exist_either(stranger, routes):
+    for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
+        for method, path in routes:
+            ids = {"graph_id": id, "execution_id": id}
+            problem(ask(stranger, method, path, ids), 404, "not-found")

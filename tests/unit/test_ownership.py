@@ -1,0 +1,45 @@
+"""Only one place says what belongs to whom."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import flask_crewexec
+from flask_crewexec import Identity
+from flask_crewexec.models import define_models
+from flask_crewexec.ownership import owned
+
+PACKAGE = Path(flask_crewexec.__file__).parent
+MODELS = define_models(sa.MetaData())
+
+
+def compared_columns(tree: ast.AST) -> Iterator[str]:
+    """Names of attributes on the left of comparisons."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute):
+            yield node.left.attr
+
+
+def test_no_other_module_compares_owners():
+    found = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if "owner_id" in compared_columns(ast.parse(path.read_text()))
+    ]
+    assert found == ["ownership.py"]
+
+
+@pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph])
+def test_users_see_their_own_and_managers_and_the_host_all(model):
+    def condition(asker):
+        return owned(sa.select(model.id), model, asker).whereclause
+
+    assert str(condition(Identity("ada"))).endswith("owner_id = :owner_id_1")
+    assert condition(Identity("ada")).right.value == "ada"
+    assert condition(Identity("root", may_manage_others=True)) is None
+    assert condition(None) is None
