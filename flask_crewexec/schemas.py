@@ -358,6 +358,9 @@ class StepSchema(ma.Schema):
     agent = fields.String(allow_none=True)
     status = fields.String()
     output = fields.String(attribute="text", allow_none=True)
+    json = fields.Raw(
+        allow_none=True, metadata={"description": "The output of a task with 'output_schema'"}
+    )
     usage = fields.Nested(UsageSchema)
     started_at = Moment(allow_none=True)
     finished_at = Moment(allow_none=True)

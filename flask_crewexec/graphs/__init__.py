@@ -17,6 +17,7 @@ from .hints import find_hint as find_hint
 from .inputs import check_inputs as check_inputs
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
+from .output_schema import read_answer as read_answer
 from .validation import check_names as check_names
 from .validation import parse as parse
 from .validation import validate as validate

@@ -57,6 +57,9 @@ def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
         agent_id=agents[0] if agents else None,
         context=tuple(sorted(context, key=order.index)),
         tools=_tools(node, sketch),
+        markdown=node.data["markdown"],
+        output_schema=node.data["output_schema"],
+        guardrail_max_retries=node.data["guardrail_max_retries"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from functools import cached_property
@@ -64,6 +65,17 @@ class TaskNode:
     """Ids of the tasks whose outputs this one reads, in execution order. Empty: it reads none."""
     tools: tuple[str, ...]
     """Names of registered tools."""
+    markdown: bool = False
+    """Whether the answer is to be written in Markdown."""
+    output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)
+    """JSON Schema of the object that the answer must be."""
+    guardrail_max_retries: int = 3
+    """How often an answer that was refused is made anew."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether answers may be refused."""
+        return self.output_schema is not None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def estimate_calls(graph: Graph) -> ModelCalls:
     more for its final answer. One that may delegate can hand work to a coworker with each answer
     but the last; coworkers do not delegate further. In a hierarchical graph the manager does every
     task and delegates to its agent, or to all. An answer that delegates several times at once
-    counts as if it did so once.
+    counts as if it did so once. An answer that may be refused is made anew as often as it may.
     """
     return ModelCalls(len(graph.tasks), sum(_most(task, graph) for task in graph.tasks))
 
@@ -37,7 +37,8 @@ def estimate_calls(graph: Graph) -> ModelCalls:
 def _most(task: TaskNode, graph: Graph) -> int:
     answers, coworkers = _worker(task, graph)
     delegated = max((agent.max_iter + 1 for agent in coworkers), default=0)
-    return answers + 1 + answers * delegated
+    times = 1 + task.guardrail_max_retries if task.is_checked else 1
+    return times * (answers + 1 + answers * delegated)
 
 
 def _worker(task: TaskNode, graph: Graph) -> tuple[int, list[AgentNode]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..errors import Problem
 from .document import Process
 from .links import Meaning
+from .output_schema import KEYWORDS
 from .schema import fields_of
 from .wording import listing
 from .wording import quote
@@ -33,6 +34,9 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "allow_delegation": False,
     "max_iter": 20,
     "expected_output": "A list of three lines",
+    "markdown": True,
+    "output_schema": {"type": "object", "properties": {"title": {"type": "string"}}},
+    "guardrail_max_retries": 3,
     "temperature": 0.7,
     "max_tokens": 1000,
 }
@@ -45,6 +49,10 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "too-many": "Split the crew into several graphs.",
     "too-many-problems": "Correct the listed problems and validate again.",
     "invalid-id": 'For instance "writer-1"; 1 to 100 letters, digits or any of _ . : -',
+    "invalid-schema": 'For instance {"type": "object", "properties": {"title": {"type":'
+    ' "string"}}}.',
+    "invalid-reference": '{"$ref": "#/$defs/name"}, with "name" in the outermost "$defs".',
+    "unsupported-keyword": f"Allowed are {listing(KEYWORDS)}.",
     "unknown-node-type": "Agent, task, tool and llm, in lower case.",
     "unknown-process": f"Allowed are {listing(t.get_args(Process))}.",
     "duplicate-id": "Any id that no other node has; change it in the edges, too.",

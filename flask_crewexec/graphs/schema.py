@@ -15,6 +15,7 @@ from .document import Process
 from .fields import Field
 from .fields import read_object
 from .jsonvalue import find_json_problems
+from .output_schema import output_schema
 from .wording import quote
 
 _NAME = f.text(200)
@@ -32,6 +33,9 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "name": Field(_NAME),
         "description": Field(_LONG, required=True),
         "expected_output": Field(_LONG, required=True),
+        "markdown": Field(f.flag, default=False),
+        "output_schema": Field(output_schema),
+        "guardrail_max_retries": Field(f.whole(0, 10), default=3),
     },
     "tool": {"name": Field(_NAME, required=True)},
     "llm": {

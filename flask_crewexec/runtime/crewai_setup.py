@@ -46,9 +46,12 @@ with _without_dotenv():
     from crewai.hooks import HookAborted
     from crewai.hooks.dispatch import InterceptionPoint
     from crewai.hooks.dispatch import scoped_hooks
+    from crewai.lite_agent_output import LiteAgentOutput
     from crewai.llms.base_llm import BaseLLM
     from crewai.llms.providers.openai.completion import OpenAICompletion
     from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
+    from crewai.tasks.llm_guardrail import LLMGuardrail
+    from crewai.tasks.output_format import OutputFormat
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
@@ -61,7 +64,10 @@ __all__ = (
     "BaseTool",
     "HookAborted",
     "InterceptionPoint",
+    "LLMGuardrail",
+    "LiteAgentOutput",
     "OpenAICompletion",
+    "OutputFormat",
     "TaskOutput",
     "Tool",
     "add_stream_sink",

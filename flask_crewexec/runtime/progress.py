@@ -58,7 +58,7 @@ class Progress:
         self._guards = guards
         self._budget = budget
         self._words = words
-        self._redact = redact
+        self.redact = redact
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -87,6 +87,11 @@ class Progress:
         except Exception:
             log.exception("The progress of a run could not be stored; the run stops.")
             self._guards.stop(RunUnrecorded("What the run did could not be stored."))
+
+    def note(self, type: str, **data: object) -> None:
+        """Add an event to the history."""
+        with self._lock:
+            self._ledger.note(type, **data)
 
     def _step_started(self, source: object, event: t.Any) -> None:
         position = self._positions.get(event.task_id)
@@ -161,7 +166,7 @@ class Progress:
         self._ledger.write()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
-        output = shorten(self._redact(str(event.output)), self._settings.max_event_chars)
+        output = shorten(self.redact(str(event.output)), self._settings.max_event_chars)
         common = {"tool": event.tool_name, "agent": event.agent_role}
         self._ledger.note("tool_finished", **common, output=output)
 
@@ -173,7 +178,7 @@ class Progress:
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
         cleaned = output.model_copy(update={"raw": raw})
         dumped = json.loads(cleaned.model_dump_json(exclude={"messages"}))
-        stored: dict[str, t.Any] = self._redact.value(dumped)
+        stored: dict[str, t.Any] = self.redact.value(dumped)
         return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {

@@ -121,7 +121,7 @@ class _Attempt:
         self._progress = progress
         enter_run(self._claim.execution_id)
         with scoped_hooks(self._guards.hooks):
-            crew = translate(graph, self._binding, work.context, self._connections)
+            crew = translate(graph, self._binding, work.context, self._connections, progress)
             progress.watch(crew)
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)

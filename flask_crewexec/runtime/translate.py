@@ -12,20 +12,27 @@ from ..graphs import Graph
 from ..graphs import LlmNode
 from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
+from .checks import Checks
 from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
 from .llms import build_llm
 from .llms import Connections
+from .progress import Progress
+from .steps import Step
 from .tools import build_tool
 
 
 def translate(
-    graph: Graph, binding: Binding, execution: ExecutionContext, connections: Connections
+    graph: Graph,
+    binding: Binding,
+    execution: ExecutionContext,
+    connections: Connections,
+    progress: Progress,
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
-    return _Translation(binding, execution, connections).crew(graph)
+    return _Translation(binding, execution, connections, progress).crew(graph)
 
 
 def _crewais_own(model: LlmNode) -> AgentNode:
@@ -40,11 +47,16 @@ def _crewais_own(model: LlmNode) -> AgentNode:
 
 class _Translation:
     def __init__(
-        self, binding: Binding, execution: ExecutionContext, connections: Connections
+        self,
+        binding: Binding,
+        execution: ExecutionContext,
+        connections: Connections,
+        progress: Progress,
     ) -> None:
         self._binding = binding
         self._execution = execution
         self._connections = connections
+        self._progress = progress
 
     def crew(self, graph: Graph) -> crewai.Crew:
         agents = {node.id: self._agent(node) for node in graph.agents}
@@ -83,13 +95,31 @@ class _Translation:
     def _task(
         self, node: TaskNode, agents: dict[str, crewai.Agent], tasks: dict[str, crewai.Task]
     ) -> crewai.Task:
-        return crewai.Task(
+        checks = self._checks(node)
+        step = Step(
             name=node.name,
             description=node.description,
             expected_output=node.expected_output,
             agent=None if node.agent_id is None else agents[node.agent_id],
             context=[tasks[id] for id in node.context],
             tools=self._tools(node.tools),
+            markdown=node.markdown,
+            guardrail=checks,
+            guardrail_max_retries=node.guardrail_max_retries,
+        )
+        step.demand(node.output_schema)
+        if checks is not None:
+            checks.context = lambda: step.prompt_context
+        return step
+
+    def _checks(self, node: TaskNode) -> Checks | None:
+        if not node.is_checked:
+            return None
+        return Checks(
+            node,
+            max_chars=self._binding.settings.max_output_chars,
+            note=self._progress.note,
+            redact=self._progress.redact,
         )
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:

@@ -69,7 +69,7 @@ class TestHints:
 
         nodes = [
             agent("writer", backstory="x", allow_delegation=True, max_iter=1),
-            task("facts", name="x"),
+            task("facts", name="x", markdown=True, output_schema={}, guardrail_max_retries=1),
             llm("model", temperature=1, max_tokens=1),
         ]
         good = document(nodes, "writer facts", "model writer", process="hierarchical")
