@@ -20,6 +20,8 @@ from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
 from .news import tell_listeners
+from .registry import GuardrailFunction
+from .registry import GuardrailSpec
 from .registry import ModelSpec
 from .registry import Registry
 from .registry import Setting
@@ -31,6 +33,7 @@ from .web import create_blueprint
 from .worker import connect_signals
 
 F = t.TypeVar("F", bound=ToolFunction)
+G = t.TypeVar("G", bound=GuardrailFunction)
 L = t.TypeVar("L", bound=IdentityLoader)
 
 
@@ -143,6 +146,24 @@ class CrewExec:
         def register(function: F) -> F:
             told = description or function.__doc__ or ""
             self._registry.add_tool(ToolSpec(name=name, description=told, function=function))
+            return function
+
+        return register
+
+    def guardrail(self, name: str, *, description: str | None = None) -> Callable[[G], G]:
+        """Offer the decorated function to tasks, as a check of their answers, under *name*.
+
+        It takes the text of an answer, and returns True or a sentence of what is wrong: the agent
+        is told, and answers again. The docstring tells users what it checks. It runs in an
+        application context; ``current_execution.user_id`` is the user it works for.
+
+        :raises ValueError: if it could not be called; the message says why.
+        """
+
+        def register(function: G) -> G:
+            told = description or function.__doc__ or ""
+            spec = GuardrailSpec(name=name, description=told, function=function)
+            self._registry.add_guardrail(spec)
             return function
 
         return register

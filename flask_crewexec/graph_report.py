@@ -13,12 +13,12 @@ Json = dict[str, t.Any]
 
 def report(binding: Binding, document: object) -> Json:
     """Return what is wrong with *document*, or what it needs and how it would run."""
-    tools, models = binding.registry.tools, binding.registry.models
+    names = binding.registry.names
     try:
-        graph = graphs.validate(document, tools, models)
+        graph = graphs.validate(document, *names)
     except InvalidGraph as error:
         return _refused(
-            {**problem._asdict(), "hint": graphs.find_hint(problem, document, tools, models)}
+            {**problem._asdict(), "hint": graphs.find_hint(problem, document, *names)}
             for problem in error.problems
         )
     return {

@@ -70,7 +70,7 @@ class GraphService:
         :raises InvalidGraph: with every problem of the document.
         """
         registry = current_binding().registry
-        return graphs.validate(document, registry.tools, registry.models)
+        return graphs.validate(document, *registry.names)
 
     def report(self, document: object) -> dict[str, t.Any]:
         """Return everything that is known of a document that may be wrong, as JSON."""

@@ -211,7 +211,7 @@ def _checked_graph(
         stored = find_graph(session, binding, order.graph_id, Identity(owner))
         version = find_version(session, binding, stored)
     registry = binding.registry
-    graph = graphs.validate(version.document, registry.tools, registry.models)
+    graph = graphs.validate(version.document, *registry.names)
     graphs.check_inputs(graph, order.inputs)
     return version, graph
 

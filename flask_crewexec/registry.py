@@ -1,4 +1,4 @@
-"""The tools and models that a host offers to graphs, by name.
+"""What a host offers to graphs, by name: tools, models, guardrails.
 
 A graph can name only what is registered here. The web process needs no more than the names;
 the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
@@ -13,6 +13,7 @@ import inspect
 import re
 import typing as t
 from collections.abc import Callable
+from collections.abc import Collection
 
 ToolFunction = Callable[..., object]
 Setting = str | Callable[[], str]
@@ -36,6 +37,20 @@ class ToolSpec:
         return t.get_type_hints(self.function, include_extras=True)
 
 
+GuardrailFunction = Callable[[str], bool | str]
+"""Takes an answer; returns True, or what is wrong with it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GuardrailSpec:
+    """A function that answers must pass."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: GuardrailFunction
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """How to reach a language model."""
@@ -56,12 +71,26 @@ def value_of(setting: Setting) -> str:
     return setting() if callable(setting) else setting
 
 
+class Registered(t.NamedTuple):
+    """All names that a graph may use."""
+
+    tools: Collection[str]
+    models: Collection[str]
+    guardrails: Collection[str]
+
+
 class Registry:
-    """Names to tools and models; filled while the host's modules are imported."""
+    """Names to what they stand for; filled while the host's modules are imported."""
 
     def __init__(self) -> None:
         self.tools: dict[str, ToolSpec] = {}
         self.models: dict[str, ModelSpec] = {}
+        self.guardrails: dict[str, GuardrailSpec] = {}
+
+    @property
+    def names(self) -> Registered:
+        """All names, as the checks of graphs want them."""
+        return Registered(self.tools, self.models, self.guardrails)
 
     def add_tool(self, spec: ToolSpec) -> None:
         """Offer a tool.
@@ -91,6 +120,33 @@ class Registry:
                 " 'api_key=lambda: os.environ[\"OPENAI_API_KEY\"]', or a 'base_url'."
             )
         self.models[spec.name] = spec
+
+    def add_guardrail(self, spec: GuardrailSpec) -> None:
+        """Offer a guardrail.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("guardrail", spec.name, self.guardrails)
+        _check_function("guardrail", spec, "an answer")
+        self.guardrails[spec.name] = spec
+
+
+def _check_function(kind: str, spec: GuardrailSpec, *arguments: str) -> None:
+    if not spec.description.strip():
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' needs a description, or its function a docstring:"
+            " it is all that users know about it."
+        )
+    if inspect.iscoroutinefunction(spec.function):
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must be an ordinary function, not a coroutine."
+        )
+    try:
+        inspect.signature(spec.function).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must take {' and '.join(arguments)}: {error}."
+        ) from error
 
 
 def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:

@@ -670,11 +670,19 @@ class RegisteredModelSchema(ma.Schema):
     name = fields.String()
 
 
+class RegisteredFunctionSchema(ma.Schema):
+    """A guardrail that graphs may name."""
+
+    name = fields.String()
+    description = fields.String()
+
+
 class RegistrySchema(ma.Schema):
     """What graphs may name."""
 
     tools = fields.List(fields.Nested(RegisteredToolSchema))
     models = fields.List(fields.Nested(RegisteredModelSchema))
+    guardrails = fields.List(fields.Nested(RegisteredFunctionSchema))
 
 
 class QueuesSchema(ma.Schema):

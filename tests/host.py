@@ -80,6 +80,16 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """Count the words of a text."""
         return str(max(at_least, len(text.split())))
 
+    @crewexec.guardrail("no_urls")
+    def no_urls(answer: str) -> bool | str:
+        """Refuses links."""
+        return f"{current_execution.user_id} wants no links." if "://" in answer else True
+
+    @crewexec.guardrail("broken")
+    def broken(answer: str) -> bool | str:
+        """Says nothing that means anything."""
+        return False
+
     @crewexec.tool("break_down")
     def break_down() -> str:
         """Raise an error."""

@@ -7,6 +7,7 @@ from .difference import find_changes as find_changes
 from .document import AgentNode as AgentNode
 from .document import DEFAULT_MODEL as DEFAULT_MODEL
 from .document import Graph as Graph
+from .document import Guardrail as Guardrail
 from .document import LlmNode as LlmNode
 from .document import MANAGER_MAX_ITER as MANAGER_MAX_ITER
 from .document import Reference as Reference

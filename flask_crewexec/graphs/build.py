@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .document import AgentNode
 from .document import Graph
+from .document import Guardrail
 from .document import LlmNode
 from .document import TaskNode
 from .links import Sketch
@@ -59,6 +60,7 @@ def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
         tools=_tools(node, sketch),
         markdown=node.data["markdown"],
         output_schema=node.data["output_schema"],
+        guardrails=tuple(Guardrail(**each) for each in node.data["guardrails"]),
         guardrail_max_retries=node.data["guardrail_max_retries"],
     )
 

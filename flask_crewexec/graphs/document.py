@@ -52,6 +52,19 @@ class AgentNode:
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """What an answer must hold to: a registered function, or a rule that a model judges by."""
+
+    name: str | None = None
+    text: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.name or self.text or ""
+
+
+@dataclass(frozen=True)
 class TaskNode:
     """One task of the crew."""
 
@@ -69,24 +82,27 @@ class TaskNode:
     """Whether the answer is to be written in Markdown."""
     output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)
     """JSON Schema of the object that the answer must be."""
+    guardrails: tuple[Guardrail, ...] = ()
+    """All of them, in this order, must let an answer pass."""
     guardrail_max_retries: int = 3
     """How often an answer that was refused is made anew."""
 
     @property
     def is_checked(self) -> bool:
         """Whether answers may be refused."""
-        return self.output_schema is not None
+        return self.output_schema is not None or bool(self.guardrails)
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The texts in which inputs are filled in."""
-        return (self.description, self.expected_output)
+        rules = (guardrail.text for guardrail in self.guardrails if guardrail.text)
+        return (self.description, self.expected_output, *rules)
 
 
 class Reference(t.NamedTuple):
-    """A place in the document that needs a registered tool or model."""
+    """A place in the document that needs something registered."""
 
-    kind: t.Literal["tool", "model", "default-model"]
+    kind: t.Literal["tool", "model", "default-model", "guardrail"]
     name: str
     pointer: str
 

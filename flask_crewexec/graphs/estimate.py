@@ -25,20 +25,27 @@ class ModelCalls(t.NamedTuple):
 def estimate_calls(graph: Graph) -> ModelCalls:
     """Return how many model calls the tasks of *graph* need at least and at most.
 
-    At least one for each task. An agent answers up to ``max_iter`` times and is then asked once
-    more for its final answer. One that may delegate can hand work to a coworker with each answer
-    but the last; coworkers do not delegate further. In a hierarchical graph the manager does every
-    task and delegates to its agent, or to all. An answer that delegates several times at once
-    counts as if it did so once. An answer that may be refused is made anew as often as it may.
+    At least one for each task and each rule that its answer is judged by. An agent answers up to
+    ``max_iter`` times and is then asked once more for its final answer. One that may delegate can
+    hand work to a coworker with each answer but the last; coworkers do not delegate further. In a
+    hierarchical graph the manager does every task and delegates to its agent, or to all. An answer
+    that delegates several times at once counts as if it did so once. An answer that may be refused
+    is made anew, and judged again, as often as it may.
     """
-    return ModelCalls(len(graph.tasks), sum(_most(task, graph) for task in graph.tasks))
+    least = sum(1 + _judgements(task) for task in graph.tasks)
+    return ModelCalls(least, sum(_most(task, graph) for task in graph.tasks))
 
 
 def _most(task: TaskNode, graph: Graph) -> int:
     answers, coworkers = _worker(task, graph)
     delegated = max((agent.max_iter + 1 for agent in coworkers), default=0)
     times = 1 + task.guardrail_max_retries if task.is_checked else 1
-    return times * (answers + 1 + answers * delegated)
+    return times * (answers + 1 + answers * delegated + _judgements(task))
+
+
+def _judgements(task: TaskNode) -> int:
+    """Return with how many calls an answer is judged."""
+    return sum(guardrail.text is not None for guardrail in task.guardrails)
 
 
 def _worker(task: TaskNode, graph: Graph) -> tuple[int, list[AgentNode]]:

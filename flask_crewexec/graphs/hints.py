@@ -36,7 +36,9 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "expected_output": "A list of three lines",
     "markdown": True,
     "output_schema": {"type": "object", "properties": {"title": {"type": "string"}}},
+    "guardrails": [{"text": "The answer names a source."}],
     "guardrail_max_retries": 3,
+    "text": "The answer names a source.",
     "temperature": 0.7,
     "max_tokens": 1000,
 }
@@ -53,6 +55,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     ' "string"}}}.',
     "invalid-reference": '{"$ref": "#/$defs/name"}, with "name" in the outermost "$defs".',
     "unsupported-keyword": f"Allowed are {listing(KEYWORDS)}.",
+    "name-or-text": '{"name": …} with a registered one, or {"text": "The answer names a source."}',
     "unknown-node-type": "Agent, task, tool and llm, in lower case.",
     "unknown-process": f"Allowed are {listing(t.get_args(Process))}.",
     "duplicate-id": "Any id that no other node has; change it in the edges, too.",
@@ -87,7 +90,11 @@ _HINTS: t.Final[Mapping[str, str]] = {
 
 
 def find_hint(
-    problem: Problem, document: object, tools: Collection[str], models: Collection[str]
+    problem: Problem,
+    document: object,
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
 ) -> str:
     """Return a sentence about what *document* may hold at the place of *problem*."""
     match problem.code:
@@ -95,6 +102,8 @@ def find_hint(
             return _names("tools", problem, document, tools)
         case "unknown-model":
             return _names("models", problem, document, models)
+        case "unknown-guardrail":
+            return _names("guardrails", problem, document, guardrails)
         case "no-default-model":
             return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
         case "unknown-field":
@@ -127,6 +136,8 @@ def _fields_at(pointer: str, document: object) -> Collection[str]:
             return fields_of("edge")
         case ["nodes", index, "data"]:
             return fields_of(str(_value_at(document, f"/nodes/{index}/type")))
+        case ["nodes", _, "data", "guardrails", _]:
+            return fields_of("guardrail")
         case _:
             return fields_of("document")
 

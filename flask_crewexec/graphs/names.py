@@ -1,21 +1,23 @@
-"""Names that the host registers: tools and models."""
+"""Names that the host registers: tools, models, guardrails."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ..errors import Problem
 from .document import DEFAULT_MODEL
 from .document import Reference
 from .links import Sketch
+from .schema import NodeDraft
 from .wording import listing
 from .wording import quote
 
 
 def find_references(sketch: Sketch) -> Iterator[Reference]:
-    """Yield every place in the document that needs a registered tool or model."""
+    """Yield every place in the document that needs something registered."""
     for node in sketch.nodes("tool", "llm"):
         if "name" in node.data:
             pointer = f"{node.pointer}/data/name"
@@ -23,16 +25,33 @@ def find_references(sketch: Sketch) -> Iterator[Reference]:
     for agent in sketch.nodes("agent"):
         if not sketch.into(agent, "llm"):
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)
+    for task in sketch.nodes("task"):
+        yield from _references_of(task)
+
+
+def _references_of(task: NodeDraft) -> Iterator[Reference]:
+    for at, guardrail in enumerate(task.data.get("guardrails", ())):
+        if name := guardrail.get("name"):
+            yield Reference("guardrail", name, f"{task.pointer}/data/guardrails/{at}/name")
 
 
 def find_name_problems(
-    references: Iterable[Reference], tools: Collection[str], models: Collection[str]
+    references: Iterable[Reference],
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
 ) -> list[Problem]:
-    """Return a problem for each reference to a tool or model that is not registered."""
+    """Return a problem for each reference to something that is not registered."""
+    registered: Mapping[str, Collection[str]] = {
+        "tool": tools,
+        "model": models,
+        "default-model": models,
+        "guardrail": guardrails,
+    }
     return [
-        _problem(reference, tools if reference.kind == "tool" else models)
+        _problem(reference, registered[reference.kind])
         for reference in references
-        if reference.name not in (tools if reference.kind == "tool" else models)
+        if reference.name not in registered[reference.kind]
     ]
 
 

@@ -35,6 +35,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "expected_output": Field(_LONG, required=True),
         "markdown": Field(f.flag, default=False),
         "output_schema": Field(output_schema),
+        "guardrails": Field(f.items(10), default=()),
         "guardrail_max_retries": Field(f.whole(0, 10), default=3),
     },
     "tool": {"name": Field(_NAME, required=True)},
@@ -44,6 +45,8 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "max_tokens": Field(f.whole(1, 1_000_000)),
     },
 }
+
+_GUARDRAIL = {"name": Field(_NAME), "text": Field(f.text(2000))}
 
 
 def _version(value: object) -> f.Fault | None:
@@ -146,9 +149,25 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
     if {"type", "data"} <= node.keys():
         fields = _DATA[node["type"]]
         data = read_object(node["data"], fields, reactflow.DATA_FIELDS, f"{pointer}/data", problems)
+    if "guardrails" in data:
+        at = f"{pointer}/data/guardrails"
+        data["guardrails"] = _read_guardrails(data["guardrails"], at, problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)
+
+
+def _read_guardrails(
+    values: Collection[object], pointer: str, problems: list[Problem]
+) -> list[Mapping[str, str | None]]:
+    read: list[Mapping[str, str | None]] = []
+    for at, value in enumerate(values):
+        fields = read_object(value, _GUARDRAIL, (), f"{pointer}/{at}", problems)
+        if len(fields) == len(_GUARDRAIL) and (fields["name"] is None) == (fields["text"] is None):
+            detail = 'A guardrail has either a "name", of a registered one, or a "text", a rule.'
+            problems.append(Problem(f"{pointer}/{at}", "name-or-text", detail))
+        read.append(fields)
+    return read
 
 
 def _read_edge(index: int, value: object, problems: list[Problem]) -> EdgeDraft | None:
@@ -169,11 +188,13 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
 
 
 def fields_of(part: str) -> Collection[str]:
-    """Return the fields of the ``document``, a ``node``, an ``edge``, or a node type's data."""
+    """Return the fields of the ``document``, a ``node``, an ``edge``, a ``guardrail``, or of the
+    data of a node's type."""
     parts: Mapping[str, Collection[str]] = {
         "document": _DOCUMENT,
         "node": _NODE,
         "edge": _EDGE,
+        "guardrail": _GUARDRAIL,
         **_DATA,
     }
     return parts.get(part, ())

@@ -26,20 +26,30 @@ def parse(document: object) -> Graph:
     return _finish(sketch, problems)
 
 
-def validate(document: object, tools: Collection[str], models: Collection[str]) -> Graph:
-    """Return the graph that ``document`` describes, whose tools and models are registered.
+def validate(
+    document: object,
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
+) -> Graph:
+    """Return the graph that ``document`` describes, if all that it names is registered.
 
     :raises InvalidGraph: with every problem of shape, structure and names.
     """
     sketch, problems = _examine(document)
     if sketch:
-        problems += find_name_problems(find_references(sketch), tools, models)
+        problems += find_name_problems(find_references(sketch), tools, models, guardrails)
     return _finish(sketch, problems)
 
 
-def check_names(graph: Graph, tools: Collection[str], models: Collection[str]) -> list[Problem]:
-    """Return a problem for each use of a tool or model that is not registered."""
-    return find_name_problems(graph.references, tools, models)
+def check_names(
+    graph: Graph,
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
+) -> list[Problem]:
+    """Return a problem for each use of something that is not registered."""
+    return find_name_problems(graph.references, tools, models, guardrails)
 
 
 def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:

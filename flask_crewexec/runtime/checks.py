@@ -6,12 +6,14 @@ import functools
 import json
 import typing as t
 from collections.abc import Callable
+from collections.abc import Sequence
 
 from ..events import clean
 from ..events import shorten
 from ..graphs import read_answer
 from ..graphs import TaskNode
 from ..redaction import Redactor
+from ..registry import GuardrailFunction
 from ..states import State
 from .crewai_setup import LiteAgentOutput
 from .crewai_setup import LLMGuardrail
@@ -19,6 +21,8 @@ from .crewai_setup import OutputFormat
 from .crewai_setup import TaskOutput
 from .guards import RunStopped
 
+MAX_NAME: t.Final = 100
+"""As much of a rule as names it."""
 MAX_REASON: t.Final = 1000
 """Longest reason for a refusal that is told to anybody."""
 
@@ -39,15 +43,25 @@ class Checks(LLMGuardrail):
     Asked for several, it would not ask the first one again about an answer that was made anew
     for the second one.
 
+    :param guardrails: by what they are called.
     :param max_chars: longest answer that is kept whole; only such an answer can be JSON.
     :param note: adds an event to the history.
     """
 
-    def __init__(self, task: TaskNode, *, max_chars: int, note: Note, redact: Redactor) -> None:
+    def __init__(
+        self,
+        task: TaskNode,
+        guardrails: Sequence[tuple[str, GuardrailFunction]],
+        *,
+        max_chars: int,
+        note: Note,
+        redact: Redactor,
+    ) -> None:
         self.description = "checks"
         self.context: Callable[[], str | None] = lambda: None
         """Returns what the step has read; CrewAI leaves that out when it asks again."""
         self._task = task
+        self._guardrails = guardrails
         self._max_chars = max_chars
         self._note = functools.partial(note, step=task.name)
         self._redact = redact
@@ -57,7 +71,13 @@ class Checks(LLMGuardrail):
         """Return the answer, or why it is to be made anew."""
         assert isinstance(task_output, TaskOutput)  # the other is of agents without a crew
         output, wrong = self._read(task_output)
-        return (False, self._refused("output_schema", wrong)) if wrong else (True, output)
+        if wrong:
+            return False, self._refused("output_schema", wrong)
+        for name, guardrail in self._guardrails:
+            if reason := _verdict(name, guardrail(output.raw)):
+                return False, self._refused(name, reason)
+            self._note("guardrail_passed", guardrail=self._shown(name, MAX_NAME))
+        return True, output
 
     def _read(self, output: TaskOutput) -> tuple[TaskOutput, str]:
         """Return the answer with its JSON, or what is wrong with that."""
@@ -73,10 +93,22 @@ class Checks(LLMGuardrail):
         return output.model_copy(update=change), ""
 
     def _refused(self, check: str, reason: str) -> str:
-        reason = shorten(self._redact(clean(reason)), MAX_REASON)
+        check, reason = self._shown(check, MAX_NAME), self._shown(reason, MAX_REASON)
         self._refusals += 1
         self._note("guardrail_refused", guardrail=check, reason=reason)
         if self._refusals > self._task.guardrail_max_retries:
-            raise AnswerRefused(f"The answer was refused by {check!r}: {reason}")
+            raise AnswerRefused(f"The answer was refused by '{check}': {reason}")
         read = self.context()
         return f"{reason}\n\n### What you have to work with:\n{read}" if read else reason
+
+    def _shown(self, text: str, limit: int) -> str:
+        return shorten(self._redact(clean(text)), limit)
+
+
+def _verdict(name: str, said: object) -> str | None:
+    """Return what a guardrail has found to be wrong."""
+    if said is True:
+        return None
+    if isinstance(said, str) and said.strip():
+        return said
+    raise TypeError(f"Guardrail '{name}' must return True or a sentence, not {said!r}.")

@@ -56,6 +56,7 @@ with _without_dotenv():
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
     from crewai.utilities.i18n import get_i18n
+    from crewai.utilities.string_utils import interpolate_only
     from crewai_core.lock_store import set_lock_backend
     from crewai_core.printer import set_suppress_console_output
 
@@ -74,6 +75,7 @@ __all__ = (
     "crewai",
     "enter_run",
     "get_i18n",
+    "interpolate_only",
     "scoped_hooks",
 )
 

@@ -6,12 +6,14 @@ before the next one starts.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
 import time
 import typing as t
 from collections.abc import Callable
+from collections.abc import Iterator
 
 from .. import clock
 from ..errors import ClaimLost
@@ -79,14 +81,31 @@ class Progress:
         handle = self._HANDLERS.get(event.type)
         if handle is None:
             return
+        with self._recording():
+            handle(self, source, event)
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
         try:
             with self._lock:
-                handle(self, source, event)
+                yield
         except ClaimLost as error:
             self._guards.stop(RunTakenAway(str(error)))
         except Exception:
             log.exception("The progress of a run could not be stored; the run stops.")
             self._guards.stop(RunUnrecorded("What the run did could not be stored."))
+
+    def call_allowed(self, context: t.Any) -> None:
+        """Count a model call that the guards allow.
+
+        Now: it is paid for even if we do not see its end. An agent's work asks before the call is
+        said to have started, which writes; all else asks afterwards.
+        """
+        with self._recording():
+            self._ledger.use(self.current, Usage(llm_calls=1))
+            if context.executor is None:
+                self._ledger.write()
+        self._guards.raise_if_stopped()
 
     def note(self, type: str, **data: object) -> None:
         """Add an event to the history."""
@@ -129,12 +148,12 @@ class Progress:
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()
         self._ledger.note("model_call_started", model=event.model, agent=event.agent_role)
-        self._use(Usage(llm_calls=1))  # now: it is paid for even if we do not see its end
         self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = self._priced(event.model, usage_of(event.usage or {}))
-        self._use(usage)
+        self._ledger.use(self.current, usage)
+        self._budget.spend(usage)
         self._note_call("model_call_completed", event, tokens=usage.total_tokens)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
             self._guards.stop(AnswerCutOff("The model's answer was cut off."))
@@ -149,10 +168,6 @@ class Progress:
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
         return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
-
-    def _use(self, usage: Usage) -> None:
-        self._ledger.use(self.current, usage)
-        self._budget.spend(usage)
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
         self._words.flush(step=self.current_step, agent=event.agent_role)

@@ -28,6 +28,7 @@ from .budget import Budget
 from .crewai_setup import add_stream_sink
 from .crewai_setup import crewai
 from .crewai_setup import enter_run
+from .crewai_setup import InterceptionPoint
 from .crewai_setup import scoped_hooks
 from .crewai_setup import TaskOutput
 from .failures import describe
@@ -109,8 +110,8 @@ class _Attempt:
     def _parse(self, work: Work) -> Graph:
         graph = parse(work.document)
         registry = self._binding.registry
-        if problems := check_names(graph, registry.tools, registry.models):
-            raise InvalidGraph("This worker lacks tools or models that the graph names.", problems)
+        if problems := check_names(graph, *registry.names):
+            raise InvalidGraph("This worker lacks something that the graph names.", problems)
         return graph
 
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
@@ -120,8 +121,12 @@ class _Attempt:
         progress = Progress(settings, graph, *recorders)
         self._progress = progress
         enter_run(self._claim.execution_id)
-        with scoped_hooks(self._guards.hooks):
-            crew = translate(graph, self._binding, work.context, self._connections, progress)
+        hooks = self._guards.hooks
+        hooks[InterceptionPoint.PRE_MODEL_CALL].append(progress.call_allowed)
+        with scoped_hooks(hooks):
+            crew = translate(
+                graph, self._binding, work.context, self._connections, progress, work.inputs
+            )
             progress.watch(crew)
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
@@ -137,7 +142,7 @@ class _Attempt:
         news.publish(self._binding, self._claim.execution_id, words)
 
     def _may_call(self) -> RunStopped | None:
-        return self._budget.is_spent()
+        return self._budget.take_call()
 
     def _is_unwanted(self) -> RunStopped | None:
         return RunHandedBack("The worker is about to end.") if draining.is_over() else None

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
 from ..binding import Binding
 from ..execution_context import ExecutionContext
 from ..graphs import AgentNode
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
+from ..graphs import Guardrail
 from ..graphs import LlmNode
 from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
+from ..registry import GuardrailFunction
 from .checks import Checks
 from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
+from .crewai_setup import interpolate_only
+from .host_functions import in_context
+from .judge import Judge
 from .llms import build_llm
 from .llms import Connections
 from .progress import Progress
@@ -30,9 +36,10 @@ def translate(
     execution: ExecutionContext,
     connections: Connections,
     progress: Progress,
+    inputs: Mapping[str, t.Any],
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
-    return _Translation(binding, execution, connections, progress).crew(graph)
+    return _Translation(binding, execution, connections, progress, inputs).crew(graph)
 
 
 def _crewais_own(model: LlmNode) -> AgentNode:
@@ -45,6 +52,13 @@ def _crewais_own(model: LlmNode) -> AgentNode:
     return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 
 
+def _judges_model(task: TaskNode, graph: Graph) -> LlmNode | None:
+    """Return the model that judges a task's answers: that of whoever gives them."""
+    if graph.manager is not None:
+        return graph.manager.llm if isinstance(graph.manager, AgentNode) else graph.manager
+    return next(agent.llm for agent in graph.agents if agent.id == task.agent_id)
+
+
 class _Translation:
     def __init__(
         self,
@@ -52,17 +66,19 @@ class _Translation:
         execution: ExecutionContext,
         connections: Connections,
         progress: Progress,
+        inputs: Mapping[str, t.Any],
     ) -> None:
         self._binding = binding
         self._execution = execution
         self._connections = connections
         self._progress = progress
+        self._inputs = inputs
 
     def crew(self, graph: Graph) -> crewai.Crew:
         agents = {node.id: self._agent(node) for node in graph.agents}
         tasks: dict[str, crewai.Task] = {}
         for node in graph.tasks:
-            tasks[node.id] = self._task(node, agents, tasks)
+            tasks[node.id] = self._task(node, agents, tasks, _judges_model(node, graph))
         return crewai.Crew(
             name=graph.name,
             agents=list(agents.values()),
@@ -93,9 +109,13 @@ class _Translation:
         )
 
     def _task(
-        self, node: TaskNode, agents: dict[str, crewai.Agent], tasks: dict[str, crewai.Task]
+        self,
+        node: TaskNode,
+        agents: dict[str, crewai.Agent],
+        tasks: dict[str, crewai.Task],
+        judge: LlmNode | None,
     ) -> crewai.Task:
-        checks = self._checks(node)
+        checks = self._checks(node, judge)
         step = Step(
             name=node.name,
             description=node.description,
@@ -112,15 +132,25 @@ class _Translation:
             checks.context = lambda: step.prompt_context
         return step
 
-    def _checks(self, node: TaskNode) -> Checks | None:
+    def _checks(self, node: TaskNode, judge: LlmNode | None) -> Checks | None:
         if not node.is_checked:
             return None
         return Checks(
             node,
+            [(each.title, self._guardrail(each, judge)) for each in node.guardrails],
             max_chars=self._binding.settings.max_output_chars,
             note=self._progress.note,
             redact=self._progress.redact,
         )
+
+    def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
+        if guardrail.text is None:
+            spec = self._binding.registry.guardrails[guardrail.title]
+            return in_context(spec.function, self._execution)
+        rule = guardrail.text
+        if self._inputs:
+            rule = interpolate_only(rule, dict(self._inputs))
+        return Judge(self._llm(judge), rule)
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:
         spec = self._binding.registry.models[DEFAULT_MODEL if node is None else node.name]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import typing as t
+from collections.abc import Mapping
 
 from flask import Blueprint
 
 from ..binding import current_binding
+from ..registry import GuardrailSpec
 from ..schemas import RegistrySchema
 from ..tool_arguments import arguments_schema
 from .parsing import answers
@@ -17,7 +19,7 @@ Json = dict[str, t.Any]
 
 @answers(RegistrySchema())
 def show_registry() -> Json:
-    """Show the tools and models that graphs may name."""
+    """Show what graphs may name."""
     registry = current_binding().registry
     tools = [
         {
@@ -27,8 +29,19 @@ def show_registry() -> Json:
         }
         for name, spec in sorted(registry.tools.items())
     ]
-    # How a model is reached is the host's business: no more than its name leaves this process.
-    return {"tools": tools, "models": [{"name": name} for name in sorted(registry.models)]}
+    return {
+        "tools": tools,
+        # How a model is reached is the host's business: only its name leaves this process.
+        "models": [{"name": name} for name in sorted(registry.models)],
+        "guardrails": _described(registry.guardrails),
+    }
+
+
+def _described(specs: Mapping[str, GuardrailSpec]) -> list[Json]:
+    return [
+        {"name": name, "description": inspect.cleandoc(spec.description)}
+        for name, spec in sorted(specs.items())
+    ]
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 import crews
+import host
+from flask_crewexec.registry import GuardrailSpec
 from inprocess import run
+from inprocess import running
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +39,17 @@ def events(api, id, type):
 def again(api, id):
     """Queue the execution once more, as its user may."""
     assert api("POST", f"/executions/{id}/retry").status_code == 202
+
+
+def add_guardrail(app, name):
+    """Register a guardrail in a test."""
+
+    def register(function):
+        spec = GuardrailSpec(name=name, description="x", function=function)
+        app.extensions["crewexec"].registry.add_guardrail(spec)
+        return function
+
+    return register
 
 
 class TestMarkdown:
@@ -114,3 +129,124 @@ class TestOutputSchema:
         error = api.status(id)["error"]
         assert (error["code"], error["step"]) == ("guardrail-refused", "a")
         assert len(model.calls) == 3
+
+
+class TestGuardrailFunctions:
+    def document(self, *guardrails, **data):
+        return with_data(crews.chain("a"), "a", guardrails=list(guardrails), **data)
+
+    def test_a_refused_answer_is_made_anew(self, api, model):
+        model.on("ada wants no links", "Tea.").on("Do a", "See http://tea")
+        id = api.queue(self.document({"name": "no_urls"}))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "Tea."
+        refused = {"step": "a", "guardrail": "no_urls", "reason": "ada wants no links."}
+        assert events(api, id, "guardrail_refused") == [refused]
+        assert events(api, id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
+        assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
+
+    def test_the_last_refusal_ends_the_execution_for_good(self, api, model):
+        model.on("Do a", "See http://tea")
+        id = api.queue(self.document({"name": "no_urls"}, guardrail_max_retries=1))
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert (status["error"]["code"], status["error"]["step"]) == ("guardrail-refused", "a")
+        assert "ada wants no links." in status["error"]["message"]
+        assert (status["retries"], len(model.calls)) == (0, 2)
+
+    def test_what_a_refusal_says_is_redacted(self, app, api, model):
+        @add_guardrail(app, "leaky")
+        def leaky(answer):
+            return f"The key is {host.KEY}" + "x" * 5000
+
+        model.on("Do a", "x")
+        id = api.queue(self.document({"name": "leaky"}, guardrail_max_retries=0))
+        assert run(id) == "failed"
+        (event,) = events(api, id, "guardrail_refused")
+        assert "[secret]" in event["reason"]
+        assert len(event["reason"]) == 1000
+        assert host.KEY not in api("GET", f"/executions/{id}").text
+
+    def test_one_that_says_nothing_useful_is_an_error(self, api, model):
+        id = api.queue(self.document({"name": "broken"}))
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "crew-failed"
+        assert len(model.calls) == 1
+
+    def test_it_sees_the_json_of_an_answer(self, app, api, model):
+        seen = []
+        add_guardrail(app, "look")(lambda answer: not seen.append(answer))
+        model.on("Do a", 'So: {"title": "Tea"}')
+        id = api.queue(self.document({"name": "look"}, output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert seen == ['{"title": "Tea"}']
+        assert api.status(id)["result"]["json"] == {"title": "Tea"}
+
+
+class TestRules:
+    RULE = "The answer is about {topic}."
+
+    def document(self, *rules, **data):
+        guardrails = [{"text": rule} for rule in rules]
+        return with_data(crews.chain("a"), "a", guardrails=guardrails, **data)
+
+    def test_the_model_judges_with_one_call(self, api, model):
+        model.on("# Rule", '{"valid": true}').on("Do a", "Tea is a plant.")
+        id = api.queue(self.document(self.RULE), inputs={"topic": "tea"})
+        assert run(id) == "completed"
+        (judged,) = model.calls_matching("# Rule")
+        assert "The answer is about tea." in judged.prompt
+        assert "Tea is a plant." in judged.prompt
+        status = api.status(id)
+        assert status["result"]["raw"] == "Tea is a plant."
+        assert len(model.calls) == 2
+        assert status["usage"]["llm_calls"] == status["steps"][0]["usage"]["llm_calls"] == 2
+        assert status["usage"]["total_tokens"] == status["steps"][0]["usage"]["total_tokens"] > 0
+
+    def test_its_feedback_is_told(self, api, model):
+        model.on("# Rule", '{"valid": false, "feedback": "It is coffee."}', times=1)
+        model.on("# Rule", "valid: TRUE").on("It is coffee", "Tea").on("Do a", "Coffee")
+        id = api.queue(self.document("About tea"))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "Tea"
+        assert [e["reason"] for e in events(api, id, "guardrail_refused")] == ["It is coffee."]
+        assert len(model.calls) == 4
+
+    def test_all_are_asked_again_about_an_answer_made_anew(self, api, model):
+        model.on("# Rule\nSecond", '{"valid": false, "feedback": "No."}', times=1)
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(self.document("First", "Second"))
+        assert run(id) == "completed"
+        assert len(model.calls_matching("# Rule\nFirst")) == 2
+
+    @pytest.mark.parametrize("verdict", ["", "I do not know", '{"valid": "yes"}'])
+    def test_a_verdict_that_says_nothing_is_a_refusal(self, api, model, verdict):
+        model.on("# Rule", verdict).on("Do a", "x")
+        id = api.queue(self.document("First", guardrail_max_retries=0))
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "guardrail-refused"
+
+    def test_an_error_of_the_judges_model_is_no_refusal(self, api, model):
+        model.on("# Rule", status=500).on("Do a", "x")
+        id = api.queue(self.document("First"))
+        assert run(id) == "retrying"
+        assert api.status(id)["error"]["code"] == "model-unavailable"
+        assert events(api, id, "guardrail_refused") == []
+        assert len(model.calls) == 2
+
+    @pytest.mark.parametrize("calls", [1, 2])
+    def test_its_calls_are_within_the_budget(self, api, model, calls):
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(self.document("First"), max_llm_calls=calls)
+        assert run(id) == ("failed" if calls == 1 else "completed")
+        assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == calls
+
+    def test_a_judge_can_be_cancelled(self, app, api, model):
+        release = threading.Event()
+        model.on("# Rule", '{"valid": true}', hold=release).on("Do a", "x")
+        id = api.queue(self.document("First"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1, matching="# Rule")
+            assert api("POST", f"/executions/{id}/cancel").status_code == 202
+        release.set()
+        assert outcomes == ["cancelled"]

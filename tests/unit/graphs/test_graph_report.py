@@ -69,7 +69,14 @@ class TestHints:
 
         nodes = [
             agent("writer", backstory="x", allow_delegation=True, max_iter=1),
-            task("facts", name="x", markdown=True, output_schema={}, guardrail_max_retries=1),
+            task(
+                "facts",
+                name="x",
+                markdown=True,
+                output_schema={},
+                guardrail_max_retries=1,
+                guardrails=[],
+            ),
             llm("model", temperature=1, max_tokens=1),
         ]
         good = document(nodes, "writer facts", "model writer", process="hierarchical")
@@ -82,7 +89,7 @@ class TestHints:
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)
-        assert EXAMPLES.keys() - used == {"source", "target"}
+        assert EXAMPLES.keys() - used == {"source", "target", "text"}
 
     @pytest.mark.parametrize("bad", [None, 1, [], {}, {"nodes": 1}, {"nodes": [{"data": []}]}])
     def test_documents_of_any_shape(self, bad):

@@ -1,0 +1,85 @@
+"""Guardrails and conditions of tasks, and branches that run beside each other."""
+
+from __future__ import annotations
+
+import pytest
+from graph_documents import agent
+from graph_documents import document
+from graph_documents import problems_of
+from graph_documents import task
+
+from flask_crewexec.errors import InvalidGraph
+from flask_crewexec.graphs import estimate_calls
+from flask_crewexec.graphs import find_hint
+from flask_crewexec.graphs import Guardrail
+from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import validate
+
+DATA = "/nodes/1/data"
+
+
+def with_task(**data):
+    return document([agent("a", max_iter=2), task("t", **data)], "a t")
+
+
+def hints(document, *names):
+    try:
+        validate(document, [], ["default"], *names)
+    except InvalidGraph as error:
+        return {p.code: find_hint(p, document, [], ["default"], *names) for p in error.problems}
+    return {}
+
+
+class TestGuardrails:
+    def test_are_kept_in_their_order(self):
+        guardrails = [{"name": "no_urls"}, {"text": "About {topic}"}]
+        graph = parse(with_task(guardrails=guardrails, guardrail_max_retries=0))
+        (checked,) = graph.tasks
+        assert checked.guardrails == (Guardrail(name="no_urls"), Guardrail(text="About {topic}"))
+        assert checked.guardrail_max_retries == 0
+        assert graph.inputs == ("topic",)
+
+    @pytest.mark.parametrize(
+        ("guardrails", "below", "code"),
+        [
+            ("x", "", "wrong-type"),
+            (["x"], "/0", "wrong-type"),
+            ([{}], "/0", "name-or-text"),
+            ([{"name": "a", "text": "b"}], "/0", "name-or-text"),
+            ([{"name": "a"}, {"text": ""}], "/1/text", "blank"),
+            ([{"text": "x" * 2001}], "/0/text", "too-long"),
+            ([{"text": "x", "python": "os.system"}], "/0/python", "unknown-field"),
+            ([{"text": "x"}] * 11, "", "too-many"),
+        ],
+    )
+    def test_what_is_wrong_is_found_at_its_place(self, guardrails, below, code):
+        place = f"{DATA}/guardrails{below}"
+        assert problems_of(with_task(guardrails=guardrails)) == [(place, code)]
+
+    @pytest.mark.parametrize("retries", [-1, 11, "3", True])
+    def test_retries_are_bounded(self, retries):
+        ((pointer, _),) = problems_of(with_task(guardrail_max_retries=retries))
+        assert pointer == f"{DATA}/guardrail_max_retries"
+
+    def test_unknown_names_are_found_and_near_ones_shown(self):
+        bad = with_task(guardrails=[{"name": "no_url"}])
+        told = hints(bad, ["no_urls"])
+        assert told == {"unknown-guardrail": 'Do you mean "no_urls"? The guardrails are "no_urls".'}
+        assert validate(with_task(guardrails=[{"name": "a"}]), [], ["default"], ["a"])
+
+    def test_fields_of_a_guardrail_are_hinted(self):
+        told = hints(with_task(guardrails=[{"txt": "x"}]))
+        assert told["unknown-field"].startswith('Do you mean "text"?')
+
+    @pytest.mark.parametrize(
+        ("data", "lower", "upper"),
+        [
+            ({}, 1, 3),
+            ({"output_schema": {"type": "object"}}, 1, 12),
+            ({"guardrails": [{"name": "a"}]}, 1, 12),
+            ({"guardrails": [{"text": "a"}, {"text": "b"}]}, 3, 20),
+            ({"guardrails": [{"text": "a"}], "guardrail_max_retries": 0}, 2, 4),
+        ],
+    )
+    def test_count_in_the_estimate(self, data, lower, upper):
+        assert estimate_calls(parse(with_task(**data))) == (lower, upper)
