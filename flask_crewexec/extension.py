@@ -23,6 +23,8 @@ from .news import tell_listeners
 from .registry import GuardrailFunction
 from .registry import GuardrailSpec
 from .registry import ModelSpec
+from .registry import PredicateFunction
+from .registry import PredicateSpec
 from .registry import Registry
 from .registry import Setting
 from .registry import ToolFunction
@@ -34,6 +36,7 @@ from .worker import connect_signals
 
 F = t.TypeVar("F", bound=ToolFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
+P = t.TypeVar("P", bound=PredicateFunction)
 L = t.TypeVar("L", bound=IdentityLoader)
 
 
@@ -164,6 +167,24 @@ class CrewExec:
             told = description or function.__doc__ or ""
             spec = GuardrailSpec(name=name, description=told, function=function)
             self._registry.add_guardrail(spec)
+            return function
+
+        return register
+
+    def predicate(self, name: str, *, description: str | None = None) -> Callable[[P], P]:
+        """Offer the decorated function to tasks, as their condition, under *name*.
+
+        It takes the text that the step before has answered (empty if that was skipped) and its
+        JSON or None, and returns whether the task is done; it is skipped otherwise. The docstring
+        tells users what it asks. It runs in an application context.
+
+        :raises ValueError: if it could not be called; the message says why.
+        """
+
+        def register(function: P) -> P:
+            told = description or function.__doc__ or ""
+            spec = PredicateSpec(name=name, description=told, function=function)
+            self._registry.add_predicate(spec)
             return function
 
         return register

@@ -1,4 +1,4 @@
-"""What a host offers to graphs, by name: tools, models, guardrails.
+"""What a host offers to graphs, by name: tools, models, guardrails, predicates.
 
 A graph can name only what is registered here. The web process needs no more than the names;
 the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
@@ -51,6 +51,20 @@ class GuardrailSpec:
     function: GuardrailFunction
 
 
+PredicateFunction = Callable[[str, dict[str, t.Any] | None], bool]
+"""Takes the text of a step's answer and its JSON, if it has any; returns whether to go on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredicateSpec:
+    """A function that says whether a conditional task is done."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: PredicateFunction
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """How to reach a language model."""
@@ -77,6 +91,7 @@ class Registered(t.NamedTuple):
     tools: Collection[str]
     models: Collection[str]
     guardrails: Collection[str]
+    predicates: Collection[str]
 
 
 class Registry:
@@ -86,11 +101,12 @@ class Registry:
         self.tools: dict[str, ToolSpec] = {}
         self.models: dict[str, ModelSpec] = {}
         self.guardrails: dict[str, GuardrailSpec] = {}
+        self.predicates: dict[str, PredicateSpec] = {}
 
     @property
     def names(self) -> Registered:
         """All names, as the checks of graphs want them."""
-        return Registered(self.tools, self.models, self.guardrails)
+        return Registered(self.tools, self.models, self.guardrails, self.predicates)
 
     def add_tool(self, spec: ToolSpec) -> None:
         """Offer a tool.
@@ -130,8 +146,17 @@ class Registry:
         _check_function("guardrail", spec, "an answer")
         self.guardrails[spec.name] = spec
 
+    def add_predicate(self, spec: PredicateSpec) -> None:
+        """Offer a predicate.
 
-def _check_function(kind: str, spec: GuardrailSpec, *arguments: str) -> None:
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("predicate", spec.name, self.predicates)
+        _check_function("predicate", spec, "a text", "its JSON or None")
+        self.predicates[spec.name] = spec
+
+
+def _check_function(kind: str, spec: GuardrailSpec | PredicateSpec, *arguments: str) -> None:
     if not spec.description.strip():
         raise ValueError(
             f"{kind.capitalize()} '{spec.name}' needs a description, or its function a docstring:"

@@ -671,7 +671,7 @@ class RegisteredModelSchema(ma.Schema):
 
 
 class RegisteredFunctionSchema(ma.Schema):
-    """A guardrail that graphs may name."""
+    """A guardrail or predicate that graphs may name."""
 
     name = fields.String()
     description = fields.String()
@@ -683,6 +683,7 @@ class RegistrySchema(ma.Schema):
     tools = fields.List(fields.Nested(RegisteredToolSchema))
     models = fields.List(fields.Nested(RegisteredModelSchema))
     guardrails = fields.List(fields.Nested(RegisteredFunctionSchema))
+    predicates = fields.List(fields.Nested(RegisteredFunctionSchema))
 
 
 class QueuesSchema(ma.Schema):

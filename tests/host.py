@@ -90,6 +90,11 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """Says nothing that means anything."""
         return False
 
+    @crewexec.predicate("is_long")
+    def is_long(text: str, json: dict[str, object] | None) -> bool:
+        """Asks whether the step before has written more than ten characters."""
+        return len(text) > 10
+
     @crewexec.tool("break_down")
     def break_down() -> str:
         """Raise an error."""

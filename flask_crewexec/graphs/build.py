@@ -58,6 +58,7 @@ def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
         agent_id=agents[0] if agents else None,
         context=tuple(sorted(context, key=order.index)),
         tools=_tools(node, sketch),
+        condition=node.data["condition"],
         markdown=node.data["markdown"],
         output_schema=node.data["output_schema"],
         guardrails=tuple(Guardrail(**each) for each in node.data["guardrails"]),

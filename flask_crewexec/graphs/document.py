@@ -78,6 +78,8 @@ class TaskNode:
     """Ids of the tasks whose outputs this one reads, in execution order. Empty: it reads none."""
     tools: tuple[str, ...]
     """Names of registered tools."""
+    condition: str | None = None
+    """Registered predicate that says, of the step before, whether the task is done or skipped."""
     markdown: bool = False
     """Whether the answer is to be written in Markdown."""
     output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)
@@ -102,7 +104,7 @@ class TaskNode:
 class Reference(t.NamedTuple):
     """A place in the document that needs something registered."""
 
-    kind: t.Literal["tool", "model", "default-model", "guardrail"]
+    kind: t.Literal["tool", "model", "default-model", "guardrail", "predicate"]
     name: str
     pointer: str
 

@@ -25,14 +25,14 @@ class ModelCalls(t.NamedTuple):
 def estimate_calls(graph: Graph) -> ModelCalls:
     """Return how many model calls the tasks of *graph* need at least and at most.
 
-    At least one for each task and each rule that its answer is judged by. An agent answers up to
-    ``max_iter`` times and is then asked once more for its final answer. One that may delegate can
-    hand work to a coworker with each answer but the last; coworkers do not delegate further. In a
-    hierarchical graph the manager does every task and delegates to its agent, or to all. An answer
-    that delegates several times at once counts as if it did so once. An answer that may be refused
-    is made anew, and judged again, as often as it may.
+    At least one for each task without a condition, and for each rule that its answer is judged
+    by. An agent answers up to ``max_iter`` times and is then asked once more for its final answer.
+    One that may delegate can hand work to a coworker with each answer but the last; coworkers do
+    not delegate further. In a hierarchical graph the manager does every task and delegates to its
+    agent, or to all. An answer that delegates several times at once counts as if it did so once.
+    An answer that may be refused is made anew, and judged again, as often as it may.
     """
-    least = sum(1 + _judgements(task) for task in graph.tasks)
+    least = sum(1 + _judgements(task) for task in graph.tasks if task.condition is None)
     return ModelCalls(least, sum(_most(task, graph) for task in graph.tasks))
 
 

@@ -34,6 +34,7 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "allow_delegation": False,
     "max_iter": 20,
     "expected_output": "A list of three lines",
+    "condition": "is_long",
     "markdown": True,
     "output_schema": {"type": "object", "properties": {"title": {"type": "string"}}},
     "guardrails": [{"text": "The answer names a source."}],
@@ -76,6 +77,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "agent-with-two-models": "One edge from an llm to each agent.",
     "unused-node": "An edge from it to the agent or task that it is for.",
     "cycle": "Edges between tasks that lead forward only.",
+    "first-task-conditional": "No condition, or an edge from another task to this one.",
     "task-without-agent": 'An edge {"source": <an agent>, "target": <this task>}, or the process'
     ' "hierarchical" with a manager.',
     "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}.',
@@ -95,6 +97,7 @@ def find_hint(
     tools: Collection[str],
     models: Collection[str],
     guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
 ) -> str:
     """Return a sentence about what *document* may hold at the place of *problem*."""
     match problem.code:
@@ -104,6 +107,8 @@ def find_hint(
             return _names("models", problem, document, models)
         case "unknown-guardrail":
             return _names("guardrails", problem, document, guardrails)
+        case "unknown-predicate":
+            return _names("predicates", problem, document, predicates)
         case "no-default-model":
             return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
         case "unknown-field":

@@ -1,4 +1,4 @@
-"""Names that the host registers: tools, models, guardrails."""
+"""Names that the host registers: tools, models, guardrails, predicates."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def find_references(sketch: Sketch) -> Iterator[Reference]:
 
 
 def _references_of(task: NodeDraft) -> Iterator[Reference]:
+    if condition := task.data.get("condition"):
+        yield Reference("predicate", condition, f"{task.pointer}/data/condition")
     for at, guardrail in enumerate(task.data.get("guardrails", ())):
         if name := guardrail.get("name"):
             yield Reference("guardrail", name, f"{task.pointer}/data/guardrails/{at}/name")
@@ -40,6 +42,7 @@ def find_name_problems(
     tools: Collection[str],
     models: Collection[str],
     guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
 ) -> list[Problem]:
     """Return a problem for each reference to something that is not registered."""
     registered: Mapping[str, Collection[str]] = {
@@ -47,6 +50,7 @@ def find_name_problems(
         "model": models,
         "default-model": models,
         "guardrail": guardrails,
+        "predicate": predicates,
     }
     return [
         _problem(reference, registered[reference.kind])

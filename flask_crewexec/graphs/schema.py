@@ -33,6 +33,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "name": Field(_NAME),
         "description": Field(_LONG, required=True),
         "expected_output": Field(_LONG, required=True),
+        "condition": Field(_NAME),
         "markdown": Field(f.flag, default=False),
         "output_schema": Field(output_schema),
         "guardrails": Field(f.items(10), default=()),

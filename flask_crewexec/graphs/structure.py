@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..errors import Problem
 from .links import Link
 from .links import Sketch
+from .order import execution_order
 from .order import find_cycles
 from .schema import NodeDraft
 from .wording import quote
@@ -114,6 +115,21 @@ def _every_agent_has_a_task(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(agent.pointer, "unused-agent", detail)
 
 
+def _first_task_has_no_condition(sketch: Sketch) -> Iterator[Problem]:
+    for task in _in_order(sketch)[:1]:
+        if task.data.get("condition"):
+            detail = f"The {task.title} comes first, so there is nothing to judge its condition by."
+            yield Problem(f"{task.pointer}/data/condition", "first-task-conditional", detail)
+
+
+def _in_order(sketch: Sketch) -> list[NodeDraft]:
+    """Return the tasks as they run; none while they wait for each other."""
+    before = dependencies(sketch)
+    if find_cycles(before):
+        return []
+    return [sketch.draft.nodes[id] for id in execution_order(before)]
+
+
 def _nobody_manages(sketch: Sketch) -> Iterator[Problem]:
     for link in sketch.managing:
         detail = 'Only a graph with the process "hierarchical" has a manager. Change one of them.'
@@ -159,6 +175,7 @@ _RULES: tuple[Rule, ...] = (
     _one_model_per_agent,
     _tools_and_models_are_used,
     _tasks_have_no_cycle,
+    _first_task_has_no_condition,
 )
 _SEQUENTIAL: tuple[Rule, ...] = (
     _every_task_has_an_agent,

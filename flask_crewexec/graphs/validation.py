@@ -31,6 +31,7 @@ def validate(
     tools: Collection[str],
     models: Collection[str],
     guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
 ) -> Graph:
     """Return the graph that ``document`` describes, if all that it names is registered.
 
@@ -38,7 +39,9 @@ def validate(
     """
     sketch, problems = _examine(document)
     if sketch:
-        problems += find_name_problems(find_references(sketch), tools, models, guardrails)
+        problems += find_name_problems(
+            find_references(sketch), tools, models, guardrails, predicates
+        )
     return _finish(sketch, problems)
 
 
@@ -47,9 +50,10 @@ def check_names(
     tools: Collection[str],
     models: Collection[str],
     guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
 ) -> list[Problem]:
     """Return a problem for each use of something that is not registered."""
-    return find_name_problems(graph.references, tools, models, guardrails)
+    return find_name_problems(graph.references, tools, models, guardrails, predicates)
 
 
 def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import clock
+from ..claims import OVER
 from ..claims import PENDING
 from ..models import EventMixin
 from ..models import StepMixin
 from ..models import Usage
-from ..states import State
 from .drawing import agent_of
 from .reading import Snapshot
 
@@ -176,7 +176,7 @@ def _closed(open_calls: dict[str, dt.datetime], at: dt.datetime) -> list[Span]:
 
 
 def _is_completed(step: StepMixin | None) -> bool:
-    return step is not None and step.status == State.COMPLETED
+    return step is not None and step.status in OVER
 
 
 def _seconds(begin: dt.datetime | None, end: dt.datetime | None) -> float | None:

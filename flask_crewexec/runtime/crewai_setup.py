@@ -50,6 +50,7 @@ with _without_dotenv():
     from crewai.llms.base_llm import BaseLLM
     from crewai.llms.providers.openai.completion import OpenAICompletion
     from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
+    from crewai.tasks.conditional_task import ConditionalTask
     from crewai.tasks.llm_guardrail import LLMGuardrail
     from crewai.tasks.output_format import OutputFormat
     from crewai.tasks.task_output import TaskOutput
@@ -63,6 +64,7 @@ with _without_dotenv():
 __all__ = (
     "BaseLLM",
     "BaseTool",
+    "ConditionalTask",
     "HookAborted",
     "InterceptionPoint",
     "LLMGuardrail",

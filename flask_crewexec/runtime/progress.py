@@ -16,10 +16,12 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 from .. import clock
+from ..claims import SKIPPED
 from ..errors import ClaimLost
 from ..events import clean
 from ..events import shorten
 from ..graphs import Graph
+from ..graphs import TaskNode
 from ..models import Usage
 from ..prices import cost_nanos
 from ..redaction import Redactor
@@ -28,12 +30,15 @@ from ..states import State
 from .budget import Budget
 from .crewai_setup import crewai
 from .crewai_setup import OpenAICompletion
+from .crewai_setup import TaskOutput
 from .guards import AnswerCutOff
 from .guards import Guards
 from .guards import RunTakenAway
 from .guards import RunUnrecorded
 from .ledger import Ledger
+from .ledger import Values
 from .words import Words
+from .work import CONDITION_MET
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +69,14 @@ class Progress:
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._finished = 0
         self.current: int | None = None
         """Position of the step that is under way."""
 
-    def watch(self, crew: crewai.Crew) -> None:
-        """Learn which of CrewAI's tasks is which step."""
+    def watch(self, crew: crewai.Crew, finished: int) -> None:
+        """Learn which of CrewAI's tasks is which step, and how many were finished before."""
         self._positions = {str(task.id): position for position, task in enumerate(crew.tasks)}
+        self._finished = finished
 
     @property
     def current_step(self) -> str | None:
@@ -141,9 +148,34 @@ class Progress:
         self._ledger.write_step(
             position,
             {"status": State.COMPLETED, "finished_at": clock.now(), **output},
-            {"finished_steps": position + 1, "current_step": None, "current_agent": None},
+            self._one_more_finished(),
         )
         self.current = None
+
+    def _one_more_finished(self) -> Values:
+        self._finished += 1
+        return {"finished_steps": self._finished, "current_step": None, "current_agent": None}
+
+    def step_decided(self, task: TaskNode, skipped: TaskOutput | None) -> None:
+        """Store what a step's condition has decided, before anything follows from it.
+
+        :param skipped: the output of a step that is not done.
+        """
+        self._guards.raise_if_stopped()
+        told = {"step": task.name, "condition": task.condition}
+        with self._recording():
+            if skipped is None:
+                self._ledger.note(CONDITION_MET, **told)
+                self._ledger.write()
+            else:
+                self._ledger.note("step_skipped", **told)
+                values = {"output": self._storable(skipped), "finished_at": clock.now()}
+                self._ledger.write_step(
+                    self._graph.tasks.index(task),
+                    {"status": SKIPPED, **values},
+                    self._one_more_finished(),
+                )
+        self._guards.raise_if_stopped()
 
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import typing as t
+from collections.abc import Mapping
 
 from .. import claims
 from .. import draining
@@ -124,10 +125,8 @@ class _Attempt:
         hooks = self._guards.hooks
         hooks[InterceptionPoint.PRE_MODEL_CALL].append(progress.call_allowed)
         with scoped_hooks(hooks):
-            crew = translate(
-                graph, self._binding, work.context, self._connections, progress, work.inputs
-            )
-            progress.watch(crew)
+            crew = translate(graph, self._binding, self._connections, progress, work)
+            progress.watch(crew, finished=len(work.finished))
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
@@ -232,9 +231,9 @@ class _Attempt:
         )
 
 
-def _skip_finished(crew: crewai.Crew, finished: list[dict[str, t.Any]]) -> None:
+def _skip_finished(crew: crewai.Crew, finished: Mapping[int, dict[str, t.Any]]) -> None:
     """Let the crew begin behind the steps whose outputs are known."""
-    for task, output in zip(crew.tasks, finished, strict=False):
-        task.output = TaskOutput.model_validate(output)
+    for position, output in finished.items():
+        crew.tasks[position].output = TaskOutput.model_validate(output)
     if finished:
         crew.checkpoint_kickoff_event_id = "resume"

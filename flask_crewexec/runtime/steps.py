@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import typing as t
+from collections.abc import Callable
 from collections.abc import Mapping
 
 from pydantic import PrivateAttr
 
+from ..registry import PredicateFunction
+from .crewai_setup import ConditionalTask
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
+from .crewai_setup import TaskOutput
 
 
 class Step(crewai.Task):
@@ -33,3 +37,30 @@ class Step(crewai.Task):
         schema = json.dumps(self._schema, ensure_ascii=False)
         wanted = get_i18n().slice("formatted_task_instructions").replace("{output_format}", schema)
         return f"{told}\n{wanted}"
+
+
+class ConditionalStep(Step, ConditionalTask):
+    """A step that is skipped unless a predicate is met by what the step before has answered."""
+
+    _predicate: PredicateFunction | None = PrivateAttr(default=None)
+    _tell: Callable[[TaskOutput | None], None] | None = PrivateAttr(default=None)
+
+    def decide_by(
+        self, predicate: PredicateFunction, tell: Callable[[TaskOutput | None], None]
+    ) -> None:
+        """Ask *predicate*, and *tell* what it has said: the output of a skipped step, or None.
+
+        Without, the step is done: that was decided before.
+        """
+        self._predicate = predicate
+        self._tell = tell
+
+    def should_execute(self, context: TaskOutput) -> bool:
+        """Return whether the step is done."""
+        if self._predicate is None or self._tell is None:
+            return True
+        met = self._predicate(context.raw, context.json_dict)
+        if not isinstance(met, bool):
+            raise TypeError(f"A predicate must return True or False, not {met!r}.")
+        self._tell(None if met else self.get_skipped_task_output())
+        return met

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
-from collections.abc import Mapping
 
 from ..binding import Binding
-from ..execution_context import ExecutionContext
 from ..graphs import AgentNode
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
@@ -26,20 +25,21 @@ from .judge import Judge
 from .llms import build_llm
 from .llms import Connections
 from .progress import Progress
+from .steps import ConditionalStep
 from .steps import Step
 from .tools import build_tool
+from .work import Work
 
 
 def translate(
     graph: Graph,
     binding: Binding,
-    execution: ExecutionContext,
     connections: Connections,
     progress: Progress,
-    inputs: Mapping[str, t.Any],
+    work: Work,
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``."""
-    return _Translation(binding, execution, connections, progress, inputs).crew(graph)
+    return _Translation(binding, connections, progress, work).crew(graph)
 
 
 def _crewais_own(model: LlmNode) -> AgentNode:
@@ -63,16 +63,16 @@ class _Translation:
     def __init__(
         self,
         binding: Binding,
-        execution: ExecutionContext,
         connections: Connections,
         progress: Progress,
-        inputs: Mapping[str, t.Any],
+        work: Work,
     ) -> None:
         self._binding = binding
-        self._execution = execution
+        self._execution = work.context
         self._connections = connections
         self._progress = progress
-        self._inputs = inputs
+        self._inputs = work.inputs
+        self._chosen = work.chosen
 
     def crew(self, graph: Graph) -> crewai.Crew:
         agents = {node.id: self._agent(node) for node in graph.agents}
@@ -116,7 +116,7 @@ class _Translation:
         judge: LlmNode | None,
     ) -> crewai.Task:
         checks = self._checks(node, judge)
-        step = Step(
+        step = (Step if node.condition is None else ConditionalStep)(
             name=node.name,
             description=node.description,
             expected_output=node.expected_output,
@@ -128,6 +128,10 @@ class _Translation:
             guardrail_max_retries=node.guardrail_max_retries,
         )
         step.demand(node.output_schema)
+        if isinstance(step, ConditionalStep) and node.name not in self._chosen:
+            spec = self._binding.registry.predicates[node.condition or ""]
+            tell = functools.partial(self._progress.step_decided, node)
+            step.decide_by(in_context(spec.function, self._execution), tell)
         if checks is not None:
             checks.context = lambda: step.prompt_context
         return step
@@ -149,7 +153,7 @@ class _Translation:
             return in_context(spec.function, self._execution)
         rule = guardrail.text
         if self._inputs:
-            rule = interpolate_only(rule, dict(self._inputs))
+            rule = interpolate_only(rule, self._inputs)
         return Judge(self._llm(judge), rule)
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:

@@ -12,12 +12,15 @@ from .. import database_time
 from .. import events
 from ..binding import Binding
 from ..claims import Claim
+from ..claims import OVER
 from ..claims import PENDING
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import ExecutionMixin
-from ..states import State
 from .budget import Budget
+
+CONDITION_MET: t.Final = "condition_met"
+"""Type of the event that tells that a step is not skipped."""
 
 
 class Work(t.NamedTuple):
@@ -26,8 +29,10 @@ class Work(t.NamedTuple):
     context: ExecutionContext
     document: dict[str, t.Any]
     inputs: dict[str, t.Any]
-    finished: list[dict[str, t.Any]]
-    """Outputs of the steps that earlier attempts have finished, in order."""
+    finished: dict[int, dict[str, t.Any]]
+    """By position: outputs of the steps that earlier attempts have finished, or skipped."""
+    chosen: frozenset[str]
+    """Names of the steps whose condition was met before, so that it is not asked again."""
     budget: Budget
 
 
@@ -39,9 +44,10 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
+        chosen = _chosen_steps(session, binding, claim)
         budget = _budget(session, execution)
     context = ExecutionContext.of(execution)
-    return Work(context, version.document, execution.inputs, finished, budget)
+    return Work(context, version.document, execution.inputs, finished, chosen, budget)
 
 
 def _budget(session: Session, execution: ExecutionMixin) -> Budget:
@@ -55,12 +61,22 @@ def _budget(session: Session, execution: ExecutionMixin) -> Budget:
     )
 
 
-def _finished_outputs(session: Session, binding: Binding, claim: Claim) -> list[dict[str, t.Any]]:
+def _finished_outputs(
+    session: Session, binding: Binding, claim: Claim
+) -> dict[int, dict[str, t.Any]]:
     step = binding.models.step
-    query = sa.select(step.output).where(
-        step.execution_id == claim.execution_id, step.status == State.COMPLETED
+    query = sa.select(step.position, step.output).where(
+        step.execution_id == claim.execution_id, step.status.in_(OVER)
     )
-    return [output for output in session.scalars(query.order_by(step.position)) if output]
+    return {position: output for position, output in session.execute(query) if output}
+
+
+def _chosen_steps(session: Session, binding: Binding, claim: Claim) -> frozenset[str]:
+    event = binding.models.event
+    query = sa.select(event.data).where(
+        event.execution_id == claim.execution_id, event.type == CONDITION_MET
+    )
+    return frozenset(data["step"] for data in session.scalars(query))
 
 
 def prepare_steps(binding: Binding, claim: Claim, graph: Graph) -> None:

@@ -10,6 +10,7 @@ from flask import Blueprint
 
 from ..binding import current_binding
 from ..registry import GuardrailSpec
+from ..registry import PredicateSpec
 from ..schemas import RegistrySchema
 from ..tool_arguments import arguments_schema
 from .parsing import answers
@@ -34,10 +35,11 @@ def show_registry() -> Json:
         # How a model is reached is the host's business: only its name leaves this process.
         "models": [{"name": name} for name in sorted(registry.models)],
         "guardrails": _described(registry.guardrails),
+        "predicates": _described(registry.predicates),
     }
 
 
-def _described(specs: Mapping[str, GuardrailSpec]) -> list[Json]:
+def _described(specs: Mapping[str, GuardrailSpec | PredicateSpec]) -> list[Json]:
     return [
         {"name": name, "description": inspect.cleandoc(spec.description)}
         for name, spec in sorted(specs.items())

@@ -23,24 +23,6 @@ SCHEMA = {
 }
 
 
-def with_data(document, id, **data):
-    """Add data to the node *id*."""
-    (node,) = (node for node in document["nodes"] if node["id"] == id)
-    node["data"] |= data
-    return document
-
-
-def events(api, id, type):
-    """The data of the events of one type."""
-    told = api("GET", f"/executions/{id}/events").json["events"]
-    return [event["data"] for event in told if event["type"] == type]
-
-
-def again(api, id):
-    """Queue the execution once more, as its user may."""
-    assert api("POST", f"/executions/{id}/retry").status_code == 202
-
-
 def add_guardrail(app, name):
     """Register a guardrail in a test."""
 
@@ -54,7 +36,7 @@ def add_guardrail(app, name):
 
 class TestMarkdown:
     def test_the_model_is_asked_for_it(self, api, model):
-        document = with_data(crews.chain("a", "b"), "a", markdown=True)
+        document = crews.with_data(crews.chain("a", "b"), "a", markdown=True)
         assert run(api.queue(document)) == "completed"
         asked, plain = (model.calls_matching(f"Do {id}")[0].prompt for id in "ab")
         assert "Markdown" in asked
@@ -63,7 +45,7 @@ class TestMarkdown:
 
 class TestOutputSchema:
     def document(self, **data):
-        return with_data(crews.chain("a", "b"), "a", output_schema=SCHEMA, **data)
+        return crews.with_data(crews.chain("a", "b"), "a", output_schema=SCHEMA, **data)
 
     def test_the_model_is_told_and_the_object_is_kept(self, api, model):
         model.on("Do b", "done").on("Do a", 'Here: ```json\n{"title": "Tea"}\n```')
@@ -78,7 +60,7 @@ class TestOutputSchema:
 
     def test_of_the_last_task_it_is_in_the_result(self, api, model):
         model.on("Do a", '{"title": "Tea", "pages": 2}')
-        id = api.queue(with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea", "pages": 2}
 
@@ -87,7 +69,7 @@ class TestOutputSchema:
         model.on("Do a", '{"title": "Tea"}')
         id = api.queue(self.document())
         assert run(id) == "failed"
-        again(api, id)
+        api.again(id)
         assert run(id) == "completed"
         assert api.status(id)["steps"][0]["json"] == {"title": "Tea"}
         _, second = model.calls_matching("Do b")
@@ -106,10 +88,10 @@ class TestOutputSchema:
     )
     def test_another_answer_is_refused_and_made_anew(self, api, model, answer, reason):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do a", answer)
-        id = api.queue(with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea"}
-        (event,) = events(api, id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_refused")
         assert (event["step"], event["guardrail"]) == ("a", "output_schema")
         assert reason in event["reason"]
         assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == 2
@@ -118,7 +100,7 @@ class TestOutputSchema:
     def test_what_is_made_anew_knows_what_the_step_has_read(self, api, model):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do b", "no")
         model.on("Do a", "ALPHA")
-        document = with_data(crews.chain("a", "b"), "b", output_schema=SCHEMA)
+        document = crews.with_data(crews.chain("a", "b"), "b", output_schema=SCHEMA)
         assert run(api.queue(document)) == "completed"
         assert "ALPHA" in model.calls_matching("Previous attempt")[0].prompt
 
@@ -133,7 +115,7 @@ class TestOutputSchema:
 
 class TestGuardrailFunctions:
     def document(self, *guardrails, **data):
-        return with_data(crews.chain("a"), "a", guardrails=list(guardrails), **data)
+        return crews.with_data(crews.chain("a"), "a", guardrails=list(guardrails), **data)
 
     def test_a_refused_answer_is_made_anew(self, api, model):
         model.on("ada wants no links", "Tea.").on("Do a", "See http://tea")
@@ -141,8 +123,8 @@ class TestGuardrailFunctions:
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "Tea."
         refused = {"step": "a", "guardrail": "no_urls", "reason": "ada wants no links."}
-        assert events(api, id, "guardrail_refused") == [refused]
-        assert events(api, id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
+        assert api.events_of(id, "guardrail_refused") == [refused]
+        assert api.events_of(id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
         assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
 
     def test_the_last_refusal_ends_the_execution_for_good(self, api, model):
@@ -162,7 +144,7 @@ class TestGuardrailFunctions:
         model.on("Do a", "x")
         id = api.queue(self.document({"name": "leaky"}, guardrail_max_retries=0))
         assert run(id) == "failed"
-        (event,) = events(api, id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_refused")
         assert "[secret]" in event["reason"]
         assert len(event["reason"]) == 1000
         assert host.KEY not in api("GET", f"/executions/{id}").text
@@ -188,7 +170,7 @@ class TestRules:
 
     def document(self, *rules, **data):
         guardrails = [{"text": rule} for rule in rules]
-        return with_data(crews.chain("a"), "a", guardrails=guardrails, **data)
+        return crews.with_data(crews.chain("a"), "a", guardrails=guardrails, **data)
 
     def test_the_model_judges_with_one_call(self, api, model):
         model.on("# Rule", '{"valid": true}').on("Do a", "Tea is a plant.")
@@ -209,7 +191,7 @@ class TestRules:
         id = api.queue(self.document("About tea"))
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "Tea"
-        assert [e["reason"] for e in events(api, id, "guardrail_refused")] == ["It is coffee."]
+        assert [e["reason"] for e in api.events_of(id, "guardrail_refused")] == ["It is coffee."]
         assert len(model.calls) == 4
 
     def test_all_are_asked_again_about_an_answer_made_anew(self, api, model):
@@ -231,7 +213,7 @@ class TestRules:
         id = api.queue(self.document("First"))
         assert run(id) == "retrying"
         assert api.status(id)["error"]["code"] == "model-unavailable"
-        assert events(api, id, "guardrail_refused") == []
+        assert api.events_of(id, "guardrail_refused") == []
         assert len(model.calls) == 2
 
     @pytest.mark.parametrize("calls", [1, 2])

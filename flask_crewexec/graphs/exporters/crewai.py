@@ -150,6 +150,7 @@ def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:
 _NAME_NOTES: t.Final[Mapping[str, str]] = {
     "tool": "CrewAI does not know the tool {}. Write one of its own before you run it there.",
     "model": "CrewAI does not know the model {}. Write 'provider/model' before you run it there.",
+    "predicate": "CrewAI does not know the predicate {}, so the condition is left out.",
     "guardrail": "CrewAI does not know the guardrail {}, so it is left out.",
     "default-model": "No model is connected, so CrewAI takes its own default instead of {}.",
 }

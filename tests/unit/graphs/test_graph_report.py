@@ -77,9 +77,17 @@ class TestHints:
                 guardrail_max_retries=1,
                 guardrails=[],
             ),
+            task("title", condition="x"),
             llm("model", temperature=1, max_tokens=1),
         ]
-        good = document(nodes, "writer facts", "model writer", process="hierarchical")
+        good = document(
+            nodes,
+            "writer facts",
+            "writer title",
+            "facts title",
+            "model writer",
+            process="hierarchical",
+        )
         good |= {"description": "x"}
         for node in nodes:
             put(node["data"])

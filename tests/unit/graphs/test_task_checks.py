@@ -83,3 +83,33 @@ class TestGuardrails:
     )
     def test_count_in_the_estimate(self, data, lower, upper):
         assert estimate_calls(parse(with_task(**data))) == (lower, upper)
+
+
+class TestConditions:
+    def chain(self, **data):
+        nodes = [agent("a"), task("second", **data), task("first")]
+        return document(nodes, "a first", "a second", "first second")
+
+    def test_are_kept(self):
+        first, second = parse(self.chain(condition="is_long")).tasks
+        assert (first.condition, second.condition) == (None, "is_long")
+
+    def test_the_first_task_cannot_have_one(self):
+        bad = document([agent("a"), task("x"), task("y", condition="c")], "a x", "a y", "y x")
+        place = "/nodes/2/data/condition"
+        assert problems_of(bad) == [(place, "first-task-conditional")]
+        assert problems_of(with_task(condition="c")) == [
+            (DATA + "/condition", "first-task-conditional")
+        ]
+
+    def test_of_tasks_that_wait_for_each_other_nothing_is_said(self):
+        bad = document([agent("a"), task("x"), task("y", condition="c")], "a x", "a y", "y x")
+        bad["edges"].append({"source": "x", "target": "y"})
+        assert [code for _, code in problems_of(bad)] == ["cycle"]
+
+    def test_unknown_names_are_found_and_near_ones_shown(self):
+        told = hints(self.chain(condition="is_lon"), [], ["is_long"])
+        assert told == {"unknown-predicate": 'Do you mean "is_long"? The predicates are "is_long".'}
+
+    def test_a_task_that_may_be_skipped_needs_no_call(self):
+        assert estimate_calls(parse(self.chain(condition="c"))).lower == 1
