@@ -59,6 +59,7 @@ def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
         context=tuple(sorted(context, key=order.index)),
         tools=_tools(node, sketch),
         condition=node.data["condition"],
+        is_async=node.data["async"],
         markdown=node.data["markdown"],
         output_schema=node.data["output_schema"],
         guardrails=tuple(Guardrail(**each) for each in node.data["guardrails"]),

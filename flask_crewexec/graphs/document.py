@@ -80,6 +80,8 @@ class TaskNode:
     """Names of registered tools."""
     condition: str | None = None
     """Registered predicate that says, of the step before, whether the task is done or skipped."""
+    is_async: bool = False
+    """Whether the tasks behind it need not wait, up to the next one that is not so, too."""
     markdown: bool = False
     """Whether the answer is to be written in Markdown."""
     output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)

@@ -35,6 +35,7 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "max_iter": 20,
     "expected_output": "A list of three lines",
     "condition": "is_long",
+    "async": False,
     "markdown": True,
     "output_schema": {"type": "object", "properties": {"title": {"type": "string"}}},
     "guardrails": [{"text": "The answer names a source."}],
@@ -78,6 +79,12 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "unused-node": "An edge from it to the agent or task that it is for.",
     "cycle": "Edges between tasks that lead forward only.",
     "first-task-conditional": "No condition, or an edge from another task to this one.",
+    "async-condition": 'Leave out either "async" or "condition".',
+    "async-delegation": '"allow_delegation": false, or no "async".',
+    "async-managed": 'The process "sequential", or no "async".',
+    "async-reads-async": "An edge from a task that has ended by then: one that is not async, or has"
+    " one behind it that is not.",
+    "async-at-end": "A last task that is not async, for instance one that reads the others.",
     "task-without-agent": 'An edge {"source": <an agent>, "target": <this task>}, or the process'
     ' "hierarchical" with a manager.',
     "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}.',

@@ -34,6 +34,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "description": Field(_LONG, required=True),
         "expected_output": Field(_LONG, required=True),
         "condition": Field(_NAME),
+        "async": Field(f.flag, default=False),
         "markdown": Field(f.flag, default=False),
         "output_schema": Field(output_schema),
         "guardrails": Field(f.items(10), default=()),

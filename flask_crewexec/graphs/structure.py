@@ -122,6 +122,39 @@ def _first_task_has_no_condition(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(f"{task.pointer}/data/condition", "first-task-conditional", detail)
 
 
+def _async_tasks_can_run(sketch: Sketch) -> Iterator[Problem]:
+    for task in sketch.nodes("task"):
+        where = f"{task.pointer}/data/async"
+        if not task.data.get("async"):
+            continue
+        if task.data.get("condition"):
+            detail = f"The {task.title} has a condition, so it cannot be async."
+            yield Problem(where, "async-condition", detail)
+        for link in sketch.into(task, "assign"):
+            if link.source.data.get("allow_delegation"):
+                detail = f"Who does the {task.title} may delegate, so it cannot be async."
+                yield Problem(where, "async-delegation", detail)
+        if _is_hierarchical(sketch):
+            detail = f"The {task.title} cannot be async: a manager does one after the other."
+            yield Problem(where, "async-managed", detail)
+
+
+def _async_tasks_are_independent(sketch: Sketch) -> Iterator[Problem]:
+    beside: list[NodeDraft] = []
+    for task in _in_order(sketch):
+        if not task.data.get("async"):
+            beside.clear()
+            continue
+        for link in sketch.into(task, "context"):
+            if link.source in beside:
+                detail = f"The {task.title} runs beside the {link.source.title}, which it reads."
+                yield Problem(link.pointer, "async-reads-async", detail)
+        beside.append(task)
+    for task in beside[1:]:
+        detail = f"The {task.title} is not the only async one at the end. Only one can be."
+        yield Problem(f"{task.pointer}/data/async", "async-at-end", detail)
+
+
 def _in_order(sketch: Sketch) -> list[NodeDraft]:
     """Return the tasks as they run; none while they wait for each other."""
     before = dependencies(sketch)
@@ -176,6 +209,8 @@ _RULES: tuple[Rule, ...] = (
     _tools_and_models_are_used,
     _tasks_have_no_cycle,
     _first_task_has_no_condition,
+    _async_tasks_can_run,
+    _async_tasks_are_independent,
 )
 _SEQUENTIAL: tuple[Rule, ...] = (
     _every_task_has_an_agent,

@@ -14,6 +14,7 @@ import time
 import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 from .. import clock
 from ..claims import SKIPPED
@@ -42,6 +43,9 @@ from .work import CONDITION_MET
 
 log = logging.getLogger(__name__)
 
+_here: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
+"""Position of the step that the current thread is in: several may run beside each other."""
+
 MAX_AGENT: t.Final = 200
 """Longest role that is kept; inputs may make it longer."""
 
@@ -56,7 +60,7 @@ class Progress:
         ledger: Ledger,
         guards: Guards,
         budget: Budget,
-        words: Words,
+        words: Callable[[], Words],
         redact: Redactor,
     ) -> None:
         self._settings = settings
@@ -64,14 +68,15 @@ class Progress:
         self._ledger = ledger
         self._guards = guards
         self._budget = budget
-        self._words = words
+        self._new_words = words
+        self._words: dict[int | None, Words] = {}
         self.redact = redact
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
         self._lock = threading.Lock()
         self._finished = 0
-        self.current: int | None = None
-        """Position of the step that is under way."""
+        self._running: dict[int, str | None] = {}
+        self._failed: int | None = None
 
     def watch(self, crew: crewai.Crew, finished: int) -> None:
         """Learn which of CrewAI's tasks is which step, and how many were finished before."""
@@ -80,8 +85,18 @@ class Progress:
 
     @property
     def current_step(self) -> str | None:
-        """Name of the step that is under way."""
-        return None if self.current is None else self._graph.tasks[self.current].name
+        """Name of the step that whoever asks belongs to."""
+        return self._name(_here.get())
+
+    @property
+    def interrupted_step(self) -> str | None:
+        """Name of the step that has failed, or was begun last and has not ended."""
+        return self._name(
+            next(reversed(self._running), None) if self._failed is None else self._failed
+        )
+
+    def _name(self, position: int | None) -> str | None:
+        return None if position is None else self._graph.tasks[position].name
 
     def __call__(self, source: object, event: t.Any) -> None:
         """Take an event; what goes wrong stops the run, since CrewAI would only log it."""
@@ -109,7 +124,7 @@ class Progress:
         said to have started, which writes; all else asks afterwards.
         """
         with self._recording():
-            self._ledger.use(self.current, Usage(llm_calls=1))
+            self._ledger.use(_here.get(), Usage(llm_calls=1))
             if context.executor is None:
                 self._ledger.write()
         self._guards.raise_if_stopped()
@@ -123,9 +138,10 @@ class Progress:
         position = self._positions.get(event.task_id)
         if position is None or self._guards.stopped is not None:
             return  # what an agent delegated counts for the step around it
-        self.current = position
+        _here.set(position)
         assigned = event.task.agent
         step, agent = self.current_step, assigned and shorten(assigned.role, MAX_AGENT)
+        self._running[position] = agent
         self._ledger.note("step_started", step=step, agent=agent)
         self._ledger.write_step(
             position,
@@ -144,17 +160,27 @@ class Progress:
             return
         agent = shorten(event.output.agent, MAX_AGENT)
         self._ledger.note("step_completed", step=self.current_step, agent=agent)
+        self._running.pop(position, None)
         output = {"output": self._storable(event.output), "agent": agent}
         self._ledger.write_step(
             position,
             {"status": State.COMPLETED, "finished_at": clock.now(), **output},
             self._one_more_finished(),
         )
-        self.current = None
+        _here.set(None)
+
+    def _step_failed(self, source: object, event: t.Any) -> None:
+        if self._failed is None:
+            self._failed = self._positions.get(event.task_id)
 
     def _one_more_finished(self) -> Values:
         self._finished += 1
-        return {"finished_steps": self._finished, "current_step": None, "current_agent": None}
+        other = next(reversed(self._running), None)
+        return {
+            "finished_steps": self._finished,
+            "current_step": self._name(other),
+            "current_agent": None if other is None else self._running[other],
+        }
 
     def step_decided(self, task: TaskNode, skipped: TaskOutput | None) -> None:
         """Store what a step's condition has decided, before anything follows from it.
@@ -179,12 +205,17 @@ class Progress:
 
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()
-        self._ledger.note("model_call_started", model=event.model, agent=event.agent_role)
+        self._ledger.note(
+            "model_call_started",
+            model=event.model,
+            agent=event.agent_role,
+            step=self.current_step,
+        )
         self._ledger.write()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = self._priced(event.model, usage_of(event.usage or {}))
-        self._ledger.use(self.current, usage)
+        self._ledger.use(_here.get(), usage)
         self._budget.spend(usage)
         self._note_call("model_call_completed", event, tokens=usage.total_tokens)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
@@ -195,30 +226,39 @@ class Progress:
             self._note_call("model_call_failed", event)
 
     def _word(self, source: object, event: t.Any) -> None:
-        self._words.add(event.chunk, step=self.current_step, agent=event.agent_role)
+        words = self._words.setdefault(_here.get(), self._new_words())
+        words.add(event.chunk, step=self.current_step, agent=event.agent_role)
 
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
         return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
-        self._words.flush(step=self.current_step, agent=event.agent_role)
+        if words := self._words.get(_here.get()):
+            words.flush(step=self.current_step, agent=event.agent_role)
         began = self._calls.pop(event.call_id, None)
         seconds = None if began is None else round(time.monotonic() - began, 3)
-        common = {"model": event.model, "agent": event.agent_role, "seconds": seconds}
+        common = {
+            "model": event.model,
+            "agent": event.agent_role,
+            "step": self.current_step,
+            "seconds": seconds,
+        }
         self._ledger.note(type, **common, **data)
 
     def _tool_started(self, source: object, event: t.Any) -> None:
-        self._ledger.note("tool_started", tool=event.tool_name, agent=event.agent_role)
+        self._ledger.note("tool_started", **self._of_tool(event))
         self._ledger.write()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
         output = shorten(self.redact(str(event.output)), self._settings.max_event_chars)
-        common = {"tool": event.tool_name, "agent": event.agent_role}
-        self._ledger.note("tool_finished", **common, output=output)
+        self._ledger.note("tool_finished", **self._of_tool(event), output=output)
 
     def _tool_failed(self, source: object, event: t.Any) -> None:
-        self._ledger.note("tool_failed", tool=event.tool_name, agent=event.agent_role)
+        self._ledger.note("tool_failed", **self._of_tool(event))
+
+    def _of_tool(self, event: t.Any) -> Values:
+        return {"tool": event.tool_name, "agent": event.agent_role, "step": self.current_step}
 
     def _storable(self, output: t.Any) -> dict[str, t.Any]:
         """What a later attempt needs to continue behind the step."""
@@ -231,6 +271,7 @@ class Progress:
     _HANDLERS: t.ClassVar[dict[str, Callable[[Progress, object, t.Any], None]]] = {
         "task_started": _step_started,
         "task_completed": _step_completed,
+        "task_failed": _step_failed,
         "llm_call_started": _call_started,
         "llm_stream_chunk": _word,
         "llm_call_completed": _call_completed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import typing as t
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ from .ledger import Ledger
 from .llms import Connections
 from .orders import must_stop
 from .progress import Progress
+from .steps import Step
 from .tracing import trace_crew
 from .translate import translate
 from .watch import WatchedRun
@@ -117,7 +119,7 @@ class _Attempt:
 
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
         settings = self._binding.settings
-        words = Words(self._tell, self._redact)
+        words = functools.partial(Words, self._tell, self._redact)
         recorders = (self._ledger, self._guards, self._budget, words, self._redact)
         progress = Progress(settings, graph, *recorders)
         self._progress = progress
@@ -130,9 +132,14 @@ class _Attempt:
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
-            if crew.manager_agent is not None and work.inputs:
-                crew.manager_agent.interpolate_inputs(work.inputs)  # CrewAI leaves it out
-            return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
+            _fill_in(crew, work.inputs)
+            try:
+                return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
+            except Exception:
+                for task in crew.tasks:
+                    if isinstance(task, Step):
+                        task.join()  # it may run beside the one that failed, and be paid for
+                raise
 
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)
@@ -175,7 +182,7 @@ class _Attempt:
     @property
     def _step(self) -> str | None:
         """Name of the step that is under way."""
-        return self._progress.current_step if self._progress else None
+        return self._progress.interrupted_step if self._progress else None
 
     def _end(self, state: State, **values: t.Any) -> State:
         """Store the last state, together with what became of the step that was under way."""
@@ -229,6 +236,14 @@ class _Attempt:
             ),
             events.Entry("retrying", {"code": failure.code, "seconds": seconds}),
         )
+
+
+def _fill_in(crew: crewai.Crew, inputs: dict[str, t.Any]) -> None:
+    """Fill the inputs in where CrewAI leaves it out: in agents that it does not list."""
+    listed = {id(agent) for agent in crew.agents}
+    for agent in (crew.manager_agent, *(task.agent for task in crew.tasks)):
+        if inputs and agent is not None and id(agent) not in listed:
+            agent.interpolate_inputs(inputs)
 
 
 def _skip_finished(crew: crewai.Crew, finished: Mapping[int, dict[str, t.Any]]) -> None:

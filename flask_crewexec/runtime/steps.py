@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
+import threading
 import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import wait
 
 from pydantic import PrivateAttr
 
@@ -17,13 +21,40 @@ from .crewai_setup import TaskOutput
 
 
 class Step(crewai.Task):
-    """A task whose answer may have to follow a JSON Schema.
+    """A task that is not done again, and whose answer may have to follow a JSON Schema.
 
     Not by CrewAI's ``output_json``: it makes calls of its own where an answer does not fit, past
     our connections and limits, fetches references, and gives null for what was left out.
     """
 
     _schema: Mapping[str, t.Any] | None = PrivateAttr(default=None)
+    _branch: Future[TaskOutput] | None = PrivateAttr(default=None)
+
+    def execute_sync(self, *args: t.Any, **kwargs: t.Any) -> TaskOutput:
+        """Return the answer; one that an earlier attempt has got, even if others are missing."""
+        return self.output or super().execute_sync(*args, **kwargs)
+
+    def execute_async(self, *args: t.Any, **kwargs: t.Any) -> Future[TaskOutput]:
+        """Do the task in a thread.
+
+        Where CrewAI's own thread ends by other than an exception, it leaves the crew waiting.
+        """
+        future = self._branch = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(self.execute_sync(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+                future.set_exception(error)
+
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(work,), name="crewexec-branch", daemon=True).start()
+        return future
+
+    def join(self) -> None:
+        """Wait for the thread, if there is one."""
+        if self._branch is not None:
+            wait([self._branch])
 
     def demand(self, schema: Mapping[str, t.Any] | None) -> None:
         """Let whoever does the task know which *schema* the answer is to follow."""

@@ -75,6 +75,7 @@ class _Translation:
         self._chosen = work.chosen
 
     def crew(self, graph: Graph) -> crewai.Crew:
+        self._agents = {node.id: node for node in graph.agents}
         agents = {node.id: self._agent(node) for node in graph.agents}
         tasks: dict[str, crewai.Task] = {}
         for node in graph.tasks:
@@ -120,9 +121,10 @@ class _Translation:
             name=node.name,
             description=node.description,
             expected_output=node.expected_output,
-            agent=None if node.agent_id is None else agents[node.agent_id],
+            agent=self._doer(node, agents),
             context=[tasks[id] for id in node.context],
             tools=self._tools(node.tools),
+            async_execution=node.is_async,
             markdown=node.markdown,
             guardrail=checks,
             guardrail_max_retries=node.guardrail_max_retries,
@@ -135,6 +137,13 @@ class _Translation:
         if checks is not None:
             checks.context = lambda: step.prompt_context
         return step
+
+    def _doer(self, node: TaskNode, agents: dict[str, crewai.Agent]) -> crewai.Agent | None:
+        if node.agent_id is None:
+            return None
+        if node.is_async:  # an agent can do one task at a time
+            return self._agent(self._agents[node.agent_id])
+        return agents[node.agent_id]
 
     def _checks(self, node: TaskNode, judge: LlmNode | None) -> Checks | None:
         if not node.is_checked:

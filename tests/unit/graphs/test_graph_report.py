@@ -77,7 +77,7 @@ class TestHints:
                 guardrail_max_retries=1,
                 guardrails=[],
             ),
-            task("title", condition="x"),
+            task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
         ]
         good = document(

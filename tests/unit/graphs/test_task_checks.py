@@ -113,3 +113,41 @@ class TestConditions:
 
     def test_a_task_that_may_be_skipped_needs_no_call(self):
         assert estimate_calls(parse(self.chain(condition="c"))).lower == 1
+
+
+class TestAsync:
+    def crew(self, *edge_names, asynchronous="xy", process="sequential", **writer):
+        tasks = [task(id, **({"async": True} if id in asynchronous else {})) for id in "xyz"]
+        nodes = [agent("a", **writer), *tasks]
+        return document(nodes, "a x", "a y", "a z", *edge_names, process=process)
+
+    def test_is_kept(self):
+        graph = parse(self.crew("x z", "y z"))
+        assert [step.is_async for step in graph.tasks] == [True, True, False]
+
+    def test_one_may_be_the_last(self):
+        assert problems_of(self.crew("x z", asynchronous="z")) == []
+
+    def test_only_one_may(self):
+        bad = self.crew(asynchronous="yz")
+        assert problems_of(bad) == [("/nodes/3/data/async", "async-at-end")]
+
+    def test_one_cannot_read_another_beside_it(self):
+        bad = self.crew("x y", "y z")
+        assert problems_of(bad) == [("/edges/3", "async-reads-async")]
+        assert problems_of(self.crew("x y", "y z", asynchronous="xz")) == []
+
+    def test_it_cannot_have_a_condition(self):
+        bad = self.crew("x z", asynchronous="")
+        bad["nodes"][2]["data"] |= {"async": True, "condition": "c"}
+        assert problems_of(bad) == [("/nodes/2/data/async", "async-condition")]
+
+    def test_who_does_it_cannot_delegate(self):
+        bad = self.crew(asynchronous="x", allow_delegation=True)
+        assert problems_of(bad) == [("/nodes/1/data/async", "async-delegation")]
+
+    def test_a_manager_cannot_do_it(self):
+        bad = self.crew(asynchronous="x", process="hierarchical")
+        bad["nodes"].append(agent("boss"))
+        bad["edges"].append({"source": "boss", "target": "a", "type": "manager"})
+        assert problems_of(bad) == [("/nodes/1/data/async", "async-managed")]
