@@ -9,6 +9,7 @@ from .document import LlmNode
 from .document import TaskNode
 from .links import Sketch
 from .names import find_references
+from .names import planning_model
 from .order import execution_order
 from .schema import NodeDraft
 from .structure import dependencies
@@ -26,6 +27,7 @@ def build_graph(sketch: Sketch) -> Graph:
         tasks=tuple(_task(sketch.draft.nodes[task], sketch, order) for task in order),
         manager=_manager(manager, sketch) if manager else None,
         references=tuple(find_references(sketch)),
+        planner=planning_model(sketch.draft),
     )
 
 

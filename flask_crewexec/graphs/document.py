@@ -44,6 +44,12 @@ class AgentNode:
     """``None`` stands for the model named :data:`DEFAULT_MODEL`."""
     tools: tuple[str, ...]
     """Names of registered tools."""
+    reasoning: bool = False
+    """Whether it makes a plan before each task."""
+    max_reasoning_attempts: int = 3
+    """How often it may better a plan, the first time included."""
+    inject_date: bool = False
+    """Whether it is told the date."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -125,6 +131,8 @@ class Graph:
     """Present in a hierarchical graph only. A model here means CrewAI's own manager agent."""
     references: tuple[Reference, ...] = field(repr=False)
     """Every name that the host has to know, and where the document uses it."""
+    planner: str | None = None
+    """Registered model that plans the whole crew before it begins, if any does."""
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:

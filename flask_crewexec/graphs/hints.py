@@ -33,6 +33,11 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "backstory": "You have written for many years.",
     "allow_delegation": False,
     "max_iter": 20,
+    "reasoning": True,
+    "max_reasoning_attempts": 3,
+    "inject_date": True,
+    "planning": True,
+    "planning_model": "default",
     "expected_output": "A list of three lines",
     "condition": "is_long",
     "async": False,
@@ -117,6 +122,8 @@ def find_hint(
         case "unknown-predicate":
             return _names("predicates", problem, document, predicates)
         case "no-default-model":
+            if problem.pointer == "/planning":
+                return f'A "planning_model". Models: {listing(sorted(models))}.'
             return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
         case "unknown-field":
             return _fields(problem, document)

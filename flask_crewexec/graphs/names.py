@@ -11,6 +11,7 @@ from ..errors import Problem
 from .document import DEFAULT_MODEL
 from .document import Reference
 from .links import Sketch
+from .schema import Draft
 from .schema import NodeDraft
 from .wording import listing
 from .wording import quote
@@ -27,6 +28,16 @@ def find_references(sketch: Sketch) -> Iterator[Reference]:
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)
     for task in sketch.nodes("task"):
         yield from _references_of(task)
+    if model := planning_model(sketch.draft):
+        if sketch.draft.planning_model:
+            yield Reference("model", model, "/planning_model")
+        else:
+            yield Reference("default-model", model, "/planning")
+
+
+def planning_model(draft: Draft) -> str | None:
+    """Return the name of the model that plans the crew, if one does."""
+    return (draft.planning_model or DEFAULT_MODEL) if draft.planning else None
 
 
 def _references_of(task: NodeDraft) -> Iterator[Reference]:

@@ -28,6 +28,9 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "backstory": Field(f.text(20_000, blank=True), default=""),
         "allow_delegation": Field(f.flag, default=False),
         "max_iter": Field(f.whole(1, 100), default=20),
+        "reasoning": Field(f.flag, default=False),
+        "max_reasoning_attempts": Field(f.whole(1, 10), default=3),
+        "inject_date": Field(f.flag, default=False),
     },
     "task": {
         "name": Field(_NAME),
@@ -65,6 +68,8 @@ _DOCUMENT = {
         default="sequential",
     ),
     "description": Field(f.text(20_000, blank=True)),
+    "planning": Field(f.flag, default=False),
+    "planning_model": Field(_NAME),
     "nodes": Field(f.items(200), required=True),
     "edges": Field(f.items(1000), required=True),
 }
@@ -115,6 +120,8 @@ class Draft:
     process: Process
     nodes: Mapping[str, NodeDraft]
     edges: tuple[EdgeDraft, ...]
+    planning: bool = False
+    planning_model: str | None = None
 
 
 def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
@@ -141,7 +148,8 @@ def _make_draft(
     has_parts = {"process", "nodes", "edges"} <= top.keys()
     if not has_parts or len(by_id) < len(nodes) or len(known_edges) < len(edges):
         return None
-    return Draft(top.get("name", ""), top["process"], by_id, known_edges)
+    planning = (top.get("planning", False), top.get("planning_model"))
+    return Draft(top.get("name", ""), top["process"], by_id, known_edges, *planning)
 
 
 def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft | None:

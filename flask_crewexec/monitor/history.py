@@ -19,6 +19,7 @@ _TITLES: t.Final = {
     "started": "Taken by a worker",
     "step_started": "Step started",
     "step_completed": "Step completed",
+    "crew_planned": "Crew planned",
     "step_skipped": "Step skipped",
     "condition_met": "Condition met",
     "guardrail_passed": "Answer passed",

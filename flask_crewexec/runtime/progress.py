@@ -40,6 +40,7 @@ from .ledger import Ledger
 from .ledger import Values
 from .words import Words
 from .work import CONDITION_MET
+from .work import CREW_PLANNED
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,16 @@ class Progress:
             "current_step": self._name(other),
             "current_agent": None if other is None else self._running[other],
         }
+
+    def planned(self, plans: dict[str, str]) -> dict[str, str]:
+        """Store the crew's plans, by the names of its steps, and return as much as is kept."""
+        limit = self._settings.max_event_chars
+        kept = {name: shorten(self.redact(clean(plan)), limit) for name, plan in plans.items()}
+        with self._recording():
+            self._ledger.note(CREW_PLANNED, plans=kept)
+            self._ledger.write()
+        self._guards.raise_if_stopped()
+        return kept
 
     def step_decided(self, task: TaskNode, skipped: TaskOutput | None) -> None:
         """Store what a step's condition has decided, before anything follows from it.

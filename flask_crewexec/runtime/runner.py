@@ -40,8 +40,10 @@ from .guards import RunHandedBack
 from .guards import RunStopped
 from .guards import RunTakenAway
 from .ledger import Ledger
+from .llms import build_llm
 from .llms import Connections
 from .orders import must_stop
+from .planning import plan_crew
 from .progress import Progress
 from .steps import Step
 from .tracing import trace_crew
@@ -133,6 +135,7 @@ class _Attempt:
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
             _fill_in(crew, work.inputs)
+            self._plan(crew, graph, work, progress)
             try:
                 return t.cast(crewai.CrewOutput, crew.kickoff(inputs=work.inputs))
             except Exception:
@@ -140,6 +143,20 @@ class _Attempt:
                     if isinstance(task, Step):
                         task.join()  # it may run beside the one that failed, and be paid for
                 raise
+
+    def _plan(self, crew: crewai.Crew, graph: Graph, work: Work, progress: Progress) -> None:
+        """Let the steps follow the crew's plans, which are made once."""
+        if graph.planner is None or len(work.finished) == len(graph.tasks):
+            return
+        plans = work.plans
+        if plans is None:
+            spec = self._binding.registry.models[graph.planner]
+            timeout = self._binding.settings.llm_timeout
+            llm = build_llm(spec, None, self._connections, timeout)
+            plans = progress.planned(plan_crew(graph, llm, work.inputs))
+        for step, task in zip(crew.tasks, graph.tasks, strict=True):
+            if isinstance(step, Step) and task.name in plans:
+                step.follow(plans[task.name])
 
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)

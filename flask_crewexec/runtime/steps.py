@@ -28,6 +28,8 @@ class Step(crewai.Task):
     """
 
     _schema: Mapping[str, t.Any] | None = PrivateAttr(default=None)
+    _planner: Callable[[t.Any, str], str] | None = PrivateAttr(default=None)
+    _plans: list[str] = PrivateAttr(default_factory=list)
     _branch: Future[TaskOutput] | None = PrivateAttr(default=None)
 
     def execute_sync(self, *args: t.Any, **kwargs: t.Any) -> TaskOutput:
@@ -60,8 +62,25 @@ class Step(crewai.Task):
         """Let whoever does the task know which *schema* the answer is to follow."""
         self._schema = schema
 
+    def reason_by(self, planner: Callable[[t.Any, str], str]) -> None:
+        """Let *planner* plan the task before it is done: it takes the agent and what it is told."""
+        self._planner = planner
+
+    def follow(self, plan: str) -> None:
+        """Let whoever does the task follow a part of the crew's *plan*."""
+        self._plans.append(plan)
+
     def prompt(self) -> str:
-        """Return what is to be done."""
+        """Return what is to be done, and how it is planned."""
+        told = self._wanted()
+        if self._planner is not None:
+            planner, self._planner = self._planner, None  # it is planned once
+            read = f"\n\n# What you have to work with\n{self.prompt_context}"
+            plan = planner(self.agent, told + (read if self.prompt_context else ""))
+            self._plans.append(plan)
+        return "\n\n# Plan\n".join([told, *self._plans])
+
+    def _wanted(self) -> str:
         told: str = super().prompt()
         if self._schema is None:
             return told

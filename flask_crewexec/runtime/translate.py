@@ -24,6 +24,7 @@ from .host_functions import in_context
 from .judge import Judge
 from .llms import build_llm
 from .llms import Connections
+from .planning import Reasoning
 from .progress import Progress
 from .steps import ConditionalStep
 from .steps import Step
@@ -52,11 +53,9 @@ def _crewais_own(model: LlmNode) -> AgentNode:
     return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 
 
-def _judges_model(task: TaskNode, graph: Graph) -> LlmNode | None:
-    """Return the model that judges a task's answers: that of whoever gives them."""
-    if graph.manager is not None:
-        return graph.manager.llm if isinstance(graph.manager, AgentNode) else graph.manager
-    return next(agent.llm for agent in graph.agents if agent.id == task.agent_id)
+def _doer(task: TaskNode, graph: Graph) -> AgentNode | LlmNode:
+    """Return who answers for *task*: its agent, or the manager."""
+    return graph.manager or next(agent for agent in graph.agents if agent.id == task.agent_id)
 
 
 class _Translation:
@@ -79,7 +78,7 @@ class _Translation:
         agents = {node.id: self._agent(node) for node in graph.agents}
         tasks: dict[str, crewai.Task] = {}
         for node in graph.tasks:
-            tasks[node.id] = self._task(node, agents, tasks, _judges_model(node, graph))
+            tasks[node.id] = self._task(node, agents, tasks, _doer(node, graph))
         return crewai.Crew(
             name=graph.name,
             agents=list(agents.values()),
@@ -104,6 +103,7 @@ class _Translation:
             tools=self._tools(node.tools),
             allow_delegation=node.allow_delegation,
             max_iter=node.max_iter,
+            inject_date=node.inject_date,
             max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
             respect_context_window=False,  # else every call asks OpenAI for a token count first
             use_better_compaction=False,
@@ -114,9 +114,10 @@ class _Translation:
         node: TaskNode,
         agents: dict[str, crewai.Agent],
         tasks: dict[str, crewai.Task],
-        judge: LlmNode | None,
+        doer: AgentNode | LlmNode,
     ) -> crewai.Task:
-        checks = self._checks(node, judge)
+        model = doer.llm if isinstance(doer, AgentNode) else doer
+        checks = self._checks(node, model)
         step = (Step if node.condition is None else ConditionalStep)(
             name=node.name,
             description=node.description,
@@ -130,6 +131,8 @@ class _Translation:
             guardrail_max_retries=node.guardrail_max_retries,
         )
         step.demand(node.output_schema)
+        if isinstance(doer, AgentNode) and doer.reasoning:
+            step.reason_by(Reasoning(doer, self._llm(model)))
         if isinstance(step, ConditionalStep) and node.name not in self._chosen:
             spec = self._binding.registry.predicates[node.condition or ""]
             tell = functools.partial(self._progress.step_decided, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,6 +22,8 @@ from .budget import Budget
 
 CONDITION_MET: t.Final = "condition_met"
 """Type of the event that tells that a step is not skipped."""
+CREW_PLANNED: t.Final = "crew_planned"
+"""Type of the event that holds the crew's plans."""
 
 
 class Work(t.NamedTuple):
@@ -33,6 +36,8 @@ class Work(t.NamedTuple):
     """By position: outputs of the steps that earlier attempts have finished, or skipped."""
     chosen: frozenset[str]
     """Names of the steps whose condition was met before, so that it is not asked again."""
+    plans: dict[str, str] | None
+    """What a model has planned for each step, by its name, if it has."""
     budget: Budget
 
 
@@ -44,10 +49,12 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
-        chosen = _chosen_steps(session, binding, claim)
+        chosen = frozenset(data["step"] for data in _told(session, binding, claim, CONDITION_MET))
+        planned = _told(session, binding, claim, CREW_PLANNED)
+        plans = planned[-1]["plans"] if planned else None
         budget = _budget(session, execution)
     context = ExecutionContext.of(execution)
-    return Work(context, version.document, execution.inputs, finished, chosen, budget)
+    return Work(context, version.document, execution.inputs, finished, chosen, plans, budget)
 
 
 def _budget(session: Session, execution: ExecutionMixin) -> Budget:
@@ -71,12 +78,15 @@ def _finished_outputs(
     return {position: output for position, output in session.execute(query) if output}
 
 
-def _chosen_steps(session: Session, binding: Binding, claim: Claim) -> frozenset[str]:
+def _told(
+    session: Session, binding: Binding, claim: Claim, type: str
+) -> Sequence[dict[str, t.Any]]:
+    """Return what earlier events of a type have told."""
     event = binding.models.event
     query = sa.select(event.data).where(
-        event.execution_id == claim.execution_id, event.type == CONDITION_MET
+        event.execution_id == claim.execution_id, event.type == type
     )
-    return frozenset(data["step"] for data in session.scalars(query))
+    return session.scalars(query.order_by(event.seq)).all()
 
 
 def prepare_steps(binding: Binding, claim: Claim, graph: Graph) -> None:

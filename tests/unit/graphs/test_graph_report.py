@@ -68,7 +68,15 @@ class TestHints:
             target.update({name: EXAMPLES[name] for name in target.keys() & EXAMPLES})
 
         nodes = [
-            agent("writer", backstory="x", allow_delegation=True, max_iter=1),
+            agent(
+                "writer",
+                backstory="x",
+                allow_delegation=True,
+                max_iter=1,
+                reasoning=False,
+                max_reasoning_attempts=1,
+                inject_date=False,
+            ),
             task(
                 "facts",
                 name="x",
@@ -93,7 +101,7 @@ class TestHints:
             put(node["data"])
         put(node := {"id": "x", "type": "agent", "data": {}})
         assert set(node) <= EXAMPLES.keys()
-        for name in ("version", "name", "process", "description"):
+        for name in ("version", "name", "process", "description", "planning", "planning_model"):
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)

@@ -151,3 +151,38 @@ class TestAsync:
         bad["nodes"].append(agent("boss"))
         bad["edges"].append({"source": "boss", "target": "a", "type": "manager"})
         assert problems_of(bad) == [("/nodes/1/data/async", "async-managed")]
+
+
+class TestPlans:
+    def test_of_agents_count_in_the_estimate(self):
+        nodes = [agent("a", max_iter=2, reasoning=True, max_reasoning_attempts=4), task("t")]
+        graph = parse(document(nodes, "a t"))
+        assert (graph.agents[0].reasoning, graph.agents[0].max_reasoning_attempts) == (True, 4)
+        assert estimate_calls(graph) == (2, 3 + 4)
+
+    @pytest.mark.parametrize("attempts", [0, 11, None, "3"])
+    def test_attempts_are_bounded(self, attempts):
+        bad = document([agent("a", max_reasoning_attempts=attempts), task("t")], "a t")
+        assert [pointer for pointer, _ in problems_of(bad)] == [
+            "/nodes/0/data/max_reasoning_attempts"
+        ]
+
+    def test_of_the_crew_counts_as_one(self):
+        graph = parse({**with_task(), "planning": True})
+        assert graph.planner == "default"
+        assert estimate_calls(graph) == (2, 4)
+
+    def test_a_model_alone_plans_nothing(self):
+        assert parse({**with_task(), "planning_model": "m"}).planner is None
+
+    def test_its_model_must_be_registered(self):
+        bad = {**with_task(), "planning": True, "planning_model": "defaul"}
+        assert hints(bad) == {"unknown-model": 'Do you mean "default"? The models are "default".'}
+
+    def test_without_a_default_model_one_must_be_named(self):
+        with pytest.raises(InvalidGraph) as caught:
+            validate({**with_task(), "planning": True}, [], ["small"])
+        problem = caught.value.problems[-1]
+        assert (problem.pointer, problem.code) == ("/planning", "no-default-model")
+        said = find_hint(problem, {}, [], ["small"])
+        assert said == 'A "planning_model". Models: "small".'
