@@ -112,6 +112,7 @@ def meaning(document: Json) -> Json:
         "agents": [_agent(agent) for agent in graph.agents],
         "tasks": _tasks(graph),
         "manager": _manager(graph.manager),
+        "planner": graph.planner,
     }
 
 
@@ -121,6 +122,7 @@ def _manager(node: AgentNode | LlmNode | None) -> object:
 
 def _agent(node: AgentNode) -> Json:
     said = (node.role, node.goal, node.backstory, node.allow_delegation, node.max_iter)
+    said += (node.reasoning, node.max_reasoning_attempts, node.inject_date)
     return {"said": said, "llm": _llm(node.llm), "tools": sorted(node.tools)}
 
 
@@ -137,6 +139,8 @@ def _tasks(graph: Graph) -> list[Json]:
             "agent": roles.get(task.agent_id or ""),
             "context": [names[id] for id in task.context],
             "tools": sorted(task.tools),
+            "form": (task.markdown, task.output_schema, task.is_async, task.condition),
+            "guardrails": (task.guardrails, task.guardrail_max_retries),
         }
         for task in graph.tasks
     ]
