@@ -232,3 +232,12 @@ class TestRules:
             assert api("POST", f"/executions/{id}/cancel").status_code == 202
         release.set()
         assert outcomes == ["cancelled"]
+
+    def test_a_managers_answers_are_judged_by_its_model(self, api, model):
+        nodes = [crews.named("m", "llm", "streaming"), crews.agent("w"), crews.task("a")]
+        document = crews.crew(nodes, ["m w manager", "w a"], process="hierarchical")
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(crews.with_data(document, "a", guardrails=[{"text": "First"}]))
+        assert run(id) == "completed"
+        (judged,) = model.calls_matching("# Rule")
+        assert judged.body["stream"] is True

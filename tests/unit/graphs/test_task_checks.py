@@ -186,3 +186,51 @@ class TestPlans:
         assert (problem.pointer, problem.code) == ("/planning", "no-default-model")
         said = find_hint(problem, {}, [], ["small"])
         assert said == 'A "planning_model". Models: "small".'
+
+
+class TestNever:
+    @pytest.mark.parametrize(
+        "field",
+        [
+            *("output_file", "output_json", "output_pydantic", "response_model", "converter_cls"),
+            *("callback", "guardrail", "human_input", "input_files", "config", "python", "code"),
+        ],
+    )
+    def test_of_a_task(self, field):
+        assert problems_of(with_task(**{field: "x"})) == [(f"{DATA}/{field}", "unknown-field")]
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            *(
+                "mcps",
+                "apps",
+                "a2a",
+                "skills",
+                "from_repository",
+                "knowledge_sources",
+                "checkpoint",
+            ),
+            *("allow_code_execution", "base_url", "api_key", "step_callback", "executor_class"),
+            *("planning_config", "max_execution_time", "max_rpm", "trained_agents_file", "llm"),
+        ],
+    )
+    def test_of_an_agent(self, field):
+        bad = document([agent("a", **{field: "x"}), task("t")], "a t")
+        assert problems_of(bad) == [(f"/nodes/0/data/{field}", "unknown-field")]
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            *("planning_llm", "manager_llm", "output_log_file", "trained_agents_file", "tools"),
+            *("before_kickoff_callbacks", "task_callback", "prompt_file", "embedder", "memory"),
+        ],
+    )
+    def test_of_a_crew(self, field):
+        assert problems_of({**with_task(), field: "x"}) == [(f"/{field}", "unknown-field")]
+
+    @pytest.mark.parametrize("value", [True, {"python": "os.system"}, ["is_long"], ""])
+    def test_a_condition_is_a_name(self, value):
+        nodes = [agent("a"), task("t"), task("u", condition=value)]
+        ((pointer, _),) = problems_of(document(nodes, "a t", "a u"))
+        assert pointer == "/nodes/2/data/condition"
