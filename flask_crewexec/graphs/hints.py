@@ -60,6 +60,8 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "invalid-id": 'For instance "writer-1"; 1 to 100 letters, digits or any of _ . : -',
     "invalid-schema": 'For instance {"type": "object", "properties": {"title": {"type":'
     ' "string"}}}.',
+    "schema-too-deep": "At most 20 schemas within each other, and none that refers to itself.",
+    "schema-too-large": "At most 500 schemas, each counted as often as it is referred to.",
     "invalid-reference": '{"$ref": "#/$defs/name"}, with "name" in the outermost "$defs".',
     "unsupported-keyword": f"Allowed are {listing(KEYWORDS)}.",
     "name-or-text": '{"name": …} with a registered one, or {"text": "The answer names a source."}',

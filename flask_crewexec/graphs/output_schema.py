@@ -94,10 +94,10 @@ class _Walk:
         self._count += 1
         if depth > _MAX_DEPTH:
             demand = f"is nested more than {_MAX_DEPTH} levels deep, or refers to itself."
-            raise _Wrong(Fault("too-deep", demand, below))
+            raise _Wrong(Fault("schema-too-deep", demand, below))
         if self._count > _MAX_SCHEMAS:
             demand = f"unfolds to more than {_MAX_SCHEMAS} schemas."
-            raise _Wrong(Fault("too-many", demand, below))
+            raise _Wrong(Fault("schema-too-large", demand, below))
         if isinstance(value, dict):
             self._keywords(value, below)
             for member, where in self._members(value, below):

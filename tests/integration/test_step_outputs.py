@@ -104,6 +104,16 @@ class TestOutputSchema:
         assert run(api.queue(document)) == "completed"
         assert "ALPHA" in model.calls_matching("Previous attempt")[0].prompt
 
+    @pytest.mark.settings(MAX_OUTPUT_CHARS=30)
+    def test_one_that_could_not_be_kept_whole_is_refused(self, api, model):
+        model.on("Previous attempt", '{"title": "Tea"}')
+        model.on("Do a", '{"title": "' + "x" * 30 + '"}')
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["json"] == {"title": "Tea"}
+        (event,) = api.events_of(id, "guardrail_refused")
+        assert event["reason"] == "The answer has more than 30 characters."
+
     def test_too_many_wrong_answers_end_the_execution_for_good(self, api, model):
         model.on("Do a", "no")
         id = api.queue(self.document(guardrail_max_retries=2))

@@ -84,7 +84,11 @@ class TestSchemas:
 
     @pytest.mark.parametrize(
         ("schema", "code"),
-        [(endless(), "too-deep"), (doubling(), "too-many"), (nested(21), "too-deep")],
+        [
+            (endless(), "schema-too-deep"),
+            (doubling(), "schema-too-large"),
+            (nested(21), "schema-too-deep"),
+        ],
         ids=["endless", "doubling", "nested"],
     )
     def test_what_does_not_end_is_refused(self, schema, code):
