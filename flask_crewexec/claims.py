@@ -26,6 +26,10 @@ from .states import State
 
 PENDING: t.Final = "pending"
 """State of a step that has not started; the others are named like those of executions."""
+SKIPPED: t.Final = "skipped"
+"""State of a step whose condition was not met."""
+OVER: t.Final = (State.COMPLETED, SKIPPED)
+"""States of steps that are behind a run for good."""
 
 
 class Claim(t.NamedTuple):

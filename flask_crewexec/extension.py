@@ -28,7 +28,11 @@ from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
 from .news import tell_listeners
+from .registry import GuardrailFunction
+from .registry import GuardrailSpec
 from .registry import ModelSpec
+from .registry import PredicateFunction
+from .registry import PredicateSpec
 from .registry import Registry
 from .registry import Setting
 from .registry import StorageFunction
@@ -43,9 +47,11 @@ from .web import create_blueprint
 from .worker import connect_signals
 
 F = t.TypeVar("F", bound=ToolFunction)
+G = t.TypeVar("G", bound=GuardrailFunction)
 L = t.TypeVar("L", bound=IdentityLoader)
-P = t.TypeVar("P", bound=SecretProvider)
+P = t.TypeVar("P", bound=PredicateFunction)
 S = t.TypeVar("S", bound=StorageFunction)
+V = t.TypeVar("V", bound=SecretProvider)
 
 
 class CrewExec:
@@ -261,7 +267,7 @@ class CrewExec:
             )
             self._registry.add_adapted(spec)
 
-    def secret_provider(self, provider: P) -> P:
+    def secret_provider(self, provider: V) -> V:
         """Register the function that knows keys: it takes a name and a user id.
 
         It returns the value, or None if that user has none. It is called once per name in each
@@ -289,6 +295,42 @@ class CrewExec:
         if ring is None:
             raise RuntimeError("Secrets are known only while a tool runs for somebody.")
         return ring.value(Secret(key) if isinstance(key, str) else key)
+
+    def guardrail(self, name: str, *, description: str | None = None) -> Callable[[G], G]:
+        """Offer the decorated function to tasks, as a check of their answers, under *name*.
+
+        It takes the text of an answer, and returns True or a sentence of what is wrong: the agent
+        is told, and answers again. The docstring tells users what it checks. It runs in an
+        application context; ``current_execution.user_id`` is the user it works for.
+
+        :raises ValueError: if it could not be called; the message says why.
+        """
+
+        def register(function: G) -> G:
+            told = description or function.__doc__ or ""
+            spec = GuardrailSpec(name=name, description=told, function=function)
+            self._registry.add_guardrail(spec)
+            return function
+
+        return register
+
+    def predicate(self, name: str, *, description: str | None = None) -> Callable[[P], P]:
+        """Offer the decorated function to tasks, as their condition, under *name*.
+
+        It takes the text that the step before has answered (empty if that was skipped) and its
+        JSON or None, and returns whether the task is done; it is skipped otherwise. The docstring
+        tells users what it asks. It runs in an application context.
+
+        :raises ValueError: if it could not be called; the message says why.
+        """
+
+        def register(function: P) -> P:
+            told = description or function.__doc__ or ""
+            spec = PredicateSpec(name=name, description=told, function=function)
+            self._registry.add_predicate(spec)
+            return function
+
+        return register
 
     def llm(
         self,

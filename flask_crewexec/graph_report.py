@@ -14,12 +14,12 @@ Json = dict[str, t.Any]
 
 def report(binding: Binding, document: object, roles: Collection[str] | None = None) -> Json:
     """Return what is wrong with *document*, or what it needs and how it would run."""
-    tools, models, terms = binding.registry.allowed(roles)
+    allowed = binding.registry.allowed(roles)
     try:
-        graph = graphs.validate(document, tools, models, terms)
+        graph = graphs.validate(document, *allowed)
     except InvalidGraph as error:
         return _refused(
-            {**problem._asdict(), "hint": graphs.find_hint(problem, document, tools, models)}
+            {**problem._asdict(), "hint": graphs.find_hint(problem, document, *allowed.names)}
             for problem in error.problems
         )
     return {

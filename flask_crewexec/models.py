@@ -254,6 +254,11 @@ class StepMixin(_UsageColumns, _Mixin):
         """What the task answered, as its owner sees it."""
         return None if self.output is None else self.output["raw"]
 
+    @property
+    def json(self) -> Json | None:
+        """The object that the task answered, if it has an ``output_schema``."""
+        return None if self.output is None else self.output.get("json_dict")
+
 
 class EventMixin(_Mixin):
     """One line of an execution's history."""

@@ -1,4 +1,4 @@
-"""The tools and models that a host offers to graphs, by name.
+"""What a host offers to graphs, by name: tools, models, guardrails, predicates.
 
 A graph can name only what is registered here. The web process needs no more than the names;
 the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
@@ -68,6 +68,34 @@ class ToolSpec(OfferedTool):
         return t.get_type_hints(self.function, include_extras=True)
 
 
+GuardrailFunction = Callable[[str], bool | str]
+"""Takes an answer; returns True, or what is wrong with it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GuardrailSpec:
+    """A function that answers must pass."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: GuardrailFunction
+
+
+PredicateFunction = Callable[[str, dict[str, t.Any] | None], bool]
+"""Takes the text of a step's answer and its JSON, if it has any; returns whether to go on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredicateSpec:
+    """A function that says whether a conditional task is done."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: PredicateFunction
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """How to reach a language model."""
@@ -99,16 +127,25 @@ class Allowed(t.NamedTuple):
 
     tools: Collection[str]
     models: Collection[str]
+    guardrails: Collection[str]
+    predicates: Collection[str]
     terms: Terms
+
+    @property
+    def names(self) -> tuple[Collection[str], ...]:
+        """The names alone."""
+        return self[:4]
 
 
 class Registry:
-    """Names to tools and models; filled while the host's modules are imported."""
+    """Names to what they stand for; filled while the host's modules are imported."""
 
     def __init__(self) -> None:
         self.tools: dict[str, OfferedTool] = {}
         self.models: dict[str, ModelSpec] = {}
         self.storages: dict[str, StorageFunction] = {}
+        self.guardrails: dict[str, GuardrailSpec] = {}
+        self.predicates: dict[str, PredicateSpec] = {}
 
     def add_tool(self, spec: ToolSpec) -> None:
         """Offer a tool.
@@ -175,17 +212,34 @@ class Registry:
             ) from error
         self.storages[name] = function
 
+    def add_guardrail(self, spec: GuardrailSpec) -> None:
+        """Offer a guardrail.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("guardrail", spec.name, self.guardrails)
+        _check_function("guardrail", spec, "an answer")
+        self.guardrails[spec.name] = spec
+
+    def add_predicate(self, spec: PredicateSpec) -> None:
+        """Offer a predicate.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("predicate", spec.name, self.predicates)
+        _check_function("predicate", spec, "a text", "its JSON or None")
+        self.predicates[spec.name] = spec
+
     def allowed(self, roles: Collection[str] | None) -> Allowed:
         """Return what a user with these *roles* may use; without any roles at all, everything."""
         tools, models = _of(self.tools.values(), roles), _of(self.models.values(), roles)
         terms = Terms(
-            denied_tools=self.tools.keys() - tools,
-            denied_models=self.models.keys() - models,
+            denied={"tool": self.tools.keys() - tools, "model": self.models.keys() - models},
             max_tokens={
                 name: spec.max_tokens for name, spec in self.models.items() if spec.max_tokens
             },
         )
-        return Allowed(tools, models, terms)
+        return Allowed(tools, models, self.guardrails, self.predicates, terms)
 
     def chain(self, name: str) -> list[ModelSpec]:
         """Return a model and those that stand in for it, in order, each once."""
@@ -211,6 +265,24 @@ def _of(specs: Iterable[OfferedTool | ModelSpec], roles: Collection[str] | None)
 def _check_positive(what: str, number: float | None) -> None:
     if number is not None and not 0 < number < math.inf:
         raise ValueError(f"{what} must be greater than zero, and finite; it is {number!r}.")
+
+
+def _check_function(kind: str, spec: GuardrailSpec | PredicateSpec, *arguments: str) -> None:
+    if not spec.description.strip():
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' needs a description, or its function a docstring:"
+            " it is all that users know about it."
+        )
+    if inspect.iscoroutinefunction(spec.function):
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must be an ordinary function, not a coroutine."
+        )
+    try:
+        inspect.signature(spec.function).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must take {' and '.join(arguments)}: {error}."
+        ) from error
 
 
 def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:

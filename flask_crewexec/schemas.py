@@ -407,6 +407,9 @@ class StepSchema(ma.Schema):
     agent = fields.String(allow_none=True)
     status = fields.String()
     output = fields.String(attribute="text", allow_none=True)
+    json = fields.Raw(
+        allow_none=True, metadata={"description": "The output of a task with 'output_schema'"}
+    )
     usage = fields.Nested(UsageSchema)
     started_at = Moment(allow_none=True)
     finished_at = Moment(allow_none=True)
@@ -771,11 +774,20 @@ class RegisteredStorageSchema(ma.Schema):
     name = fields.String(metadata={"description": "What references begin with, before a colon"})
 
 
+class RegisteredFunctionSchema(ma.Schema):
+    """A guardrail or predicate that graphs may name."""
+
+    name = fields.String()
+    description = fields.String()
+
+
 class RegistrySchema(ma.Schema):
     """What graphs may name."""
 
     tools = fields.List(fields.Nested(RegisteredToolSchema))
     models = fields.List(fields.Nested(RegisteredModelSchema))
+    guardrails = fields.List(fields.Nested(RegisteredFunctionSchema))
+    predicates = fields.List(fields.Nested(RegisteredFunctionSchema))
     storages = fields.List(fields.Nested(RegisteredStorageSchema))
 
 

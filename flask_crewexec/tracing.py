@@ -18,6 +18,7 @@ import typing as t
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 from .execution_context import ExecutionContext
 from .states import State
@@ -70,6 +71,10 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
+_step: ContextVar[Context | None] = ContextVar("crewexec_traced_step", default=None)
+"""The step of the current thread: several may run beside each other."""
+
+
 class Trace:
     """The spans of one attempt that have not ended.
 
@@ -89,16 +94,18 @@ class Trace:
 
         span = self._start(key, "crewexec step", self._context, _prefixed("step", attributes))
         self._step = trace.set_span_in_context(span, self._context)
+        _step.set(self._step)
 
     def end_step(self, key: object, failed: bool = False) -> None:
         """End a step."""
         self._step = None
+        _step.set(None)
         self._end(key, failed)
 
     def start_call(self, key: object, model: str) -> None:
         """Begin a model call, named as OpenTelemetry's conventions for generative AI want it."""
         attributes: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
-        self._start(key, f"chat {model}", self._step or self._context, attributes)
+        self._start(key, f"chat {model}", self._around, attributes)
 
     def end_call(self, key: object, failed: bool = False, **tokens: int) -> None:
         """End a model call that used *tokens*: ``input_tokens`` and ``output_tokens``."""
@@ -109,10 +116,15 @@ class Trace:
     def tool(self, name: str) -> Iterator[None]:
         """Trace a tool; spans that it makes itself lie within its own."""
         attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
-        parent = self._step or self._context
+        parent = self._around
         span = self._tracer.start_span(f"execute_tool {name}", parent, attributes=attributes)
         with _current(span):
             yield
+
+    @property
+    def _around(self) -> Context:
+        """The step that the current thread is in; the newest one, in a thread that knows none."""
+        return _step.get() or self._step or self._context
 
     def close(self) -> None:
         """End what was interrupted; the innermost first."""

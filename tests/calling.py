@@ -41,6 +41,16 @@ class Api:
         assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         return [event["type"] for event in events]
 
+    def events_of(self, id: str, type: str) -> list[Json]:
+        """Return the data of an execution's events of one type."""
+        events = self("GET", f"/executions/{id}/events").json["events"]
+        return [event["data"] for event in events if event["type"] == type]
+
+    def again(self, id: str) -> None:
+        """Queue an execution that has ended once more."""
+        answer = self("POST", f"/executions/{id}/retry")
+        assert answer.status_code == 202, answer.json
+
 
 def problem(answer: t.Any, status: int, code: str) -> Json:
     """Check that *answer* is a problem document, and return it."""

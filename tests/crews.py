@@ -42,5 +42,12 @@ def chain(*tasks: str, tools: tuple[str, ...] = (), model: str | None = None) ->
     return crew(nodes, edges)
 
 
+def with_data(document: Document, id: str, **data: object) -> Document:
+    """The document, with more data for the node *id*."""
+    (node,) = (node for node in document["nodes"] if node["id"] == id)
+    node["data"] |= data
+    return document
+
+
 ONE_TASK = crew([agent("writer"), task("tell", "Tell about {topic}")], ["writer tell"])
 """Needs the input ``topic``."""

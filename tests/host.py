@@ -123,6 +123,21 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """Count the words of a text."""
         return str(max(at_least, len(text.split())))
 
+    @crewexec.guardrail("no_urls")
+    def no_urls(answer: str) -> bool | str:
+        """Refuses links."""
+        return f"{current_execution.user_id} wants no links." if "://" in answer else True
+
+    @crewexec.guardrail("broken")
+    def broken(answer: str) -> bool | str:
+        """Says nothing that means anything."""
+        return False
+
+    @crewexec.predicate("is_long")
+    def is_long(text: str, json: dict[str, object] | None) -> bool:
+        """Asks whether the step before has written more than ten characters."""
+        return len(text) > 10
+
     @crewexec.tool("break_down")
     def break_down() -> str:
         """Raise an error."""

@@ -8,6 +8,7 @@ from .difference import find_changes as find_changes
 from .document import AgentNode as AgentNode
 from .document import DEFAULT_MODEL as DEFAULT_MODEL
 from .document import Graph as Graph
+from .document import Guardrail as Guardrail
 from .document import LlmNode as LlmNode
 from .document import MANAGER_MAX_ITER as MANAGER_MAX_ITER
 from .document import Reference as Reference
@@ -20,6 +21,7 @@ from .inputs import check_length as check_length
 from .inputs import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
+from .output_schema import read_answer as read_answer
 from .terms import Terms as Terms
 from .validation import check_names as check_names
 from .validation import parse as parse

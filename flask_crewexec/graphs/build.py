@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .document import AgentNode
 from .document import Graph
+from .document import Guardrail
 from .document import LlmNode
 from .document import TaskNode
 from .links import Sketch
 from .names import find_references
+from .names import planning_model
 from .order import execution_order
 from .schema import NodeDraft
 from .structure import dependencies
@@ -26,6 +28,7 @@ def build_graph(sketch: Sketch) -> Graph:
         manager=_manager(manager, sketch) if manager else None,
         references=tuple(find_references(sketch)),
         declared=sketch.draft.inputs,
+        planner=planning_model(sketch.draft),
     )
 
 
@@ -58,6 +61,12 @@ def _task(node: NodeDraft, sketch: Sketch, order: list[str]) -> TaskNode:
         agent_id=agents[0] if agents else None,
         context=tuple(sorted(context, key=order.index)),
         tools=_tools(node, sketch),
+        condition=node.data["condition"],
+        is_async=node.data["async"],
+        markdown=node.data["markdown"],
+        output_schema=node.data["output_schema"],
+        guardrails=tuple(Guardrail(**each) for each in node.data["guardrails"]),
+        guardrail_max_retries=node.data["guardrail_max_retries"],
     )
 
 

@@ -48,9 +48,43 @@ class AgentNode:
     """``None`` stands for the model named :data:`DEFAULT_MODEL`."""
     tools: tuple[str, ...]
     """Names of registered tools."""
+    reasoning: bool = False
+    """Whether it makes a plan before each task."""
+    max_reasoning_attempts: int = 3
+    """How often it may better a plan, the first time included."""
+    inject_date: bool = False
+    """Whether it is told the date."""
 
     TEXTS: t.ClassVar = ("role", "goal", "backstory")
     """The fields in which inputs are filled in."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What they hold."""
+        return (self.role, self.goal, self.backstory)
+
+    def filled(self, values: Mapping[str, str]) -> AgentNode:
+        """Return the agent with *values* in place of placeholders."""
+        return _filled(self, values)
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """What an answer must hold to: a registered function, or a rule that a model judges by."""
+
+    name: str | None = None
+    text: str | None = None
+    rule: str | None = None
+    """The text with the inputs filled in."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.name or self.text or ""
+
+    def filled(self, values: Mapping[str, str]) -> Guardrail:
+        """Return the guardrail with *values* in place of placeholders."""
+        return self if self.text is None else replace(self, rule=fill(self.text, values))
 
 
 @dataclass(frozen=True)
@@ -67,15 +101,43 @@ class TaskNode:
     """Ids of the tasks whose outputs this one reads, in execution order. Empty: it reads none."""
     tools: tuple[str, ...]
     """Names of registered tools."""
+    condition: str | None = None
+    """Registered predicate that says, of the step before, whether the task is done or skipped."""
+    is_async: bool = False
+    """Whether the tasks behind it need not wait, up to the next one that is not so, too."""
+    markdown: bool = False
+    """Whether the answer is to be written in Markdown."""
+    output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)
+    """JSON Schema of the object that the answer must be."""
+    guardrails: tuple[Guardrail, ...] = ()
+    """All of them, in this order, must let an answer pass."""
+    guardrail_max_retries: int = 3
+    """How often an answer that was refused is made anew."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether answers may be refused."""
+        return self.output_schema is not None or bool(self.guardrails)
 
     TEXTS: t.ClassVar = ("description", "expected_output")
-    """The fields in which inputs are filled in."""
+    """The fields in which inputs are filled in; so they are in the rules of guardrails."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What they hold."""
+        rules = (guardrail.text for guardrail in self.guardrails if guardrail.text)
+        return (self.description, self.expected_output, *rules)
+
+    def filled(self, values: Mapping[str, str]) -> TaskNode:
+        """Return the task with *values* in place of placeholders."""
+        guardrails = tuple(each.filled(values) for each in self.guardrails)
+        return replace(_filled(self, values), guardrails=guardrails)
 
 
 class Reference(t.NamedTuple):
-    """A place in the document that needs a registered tool or model."""
+    """A place in the document that needs something registered."""
 
-    kind: t.Literal["tool", "model", "default-model"]
+    kind: t.Literal["tool", "model", "default-model", "guardrail", "predicate"]
     name: str
     pointer: str
 
@@ -96,6 +158,8 @@ class Graph:
     """Every name that the host has to know, and where the document uses it."""
     declared: tuple[Declaration, ...] = ()
     """What the document says of its inputs; without any, all placeholders are inputs."""
+    planner: str | None = None
+    """Registered model that plans the whole crew before it begins, if any does."""
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -112,9 +176,9 @@ class Graph:
         manager = self.manager
         return replace(
             self,
-            agents=tuple(_filled(agent, values) for agent in self.agents),
-            tasks=tuple(_filled(task, values) for task in self.tasks),
-            manager=_filled(manager, values) if isinstance(manager, AgentNode) else manager,
+            agents=tuple(agent.filled(values) for agent in self.agents),
+            tasks=tuple(task.filled(values) for task in self.tasks),
+            manager=manager.filled(values) if isinstance(manager, AgentNode) else manager,
         )
 
     def filled_length(self, values: Mapping[str, str]) -> int:
@@ -126,7 +190,7 @@ class Graph:
         workers: list[AgentNode | TaskNode] = [*self.agents, *self.tasks]
         if isinstance(self.manager, AgentNode):
             workers.append(self.manager)
-        return [getattr(worker, name) for worker in workers for name in worker.TEXTS]
+        return [text for worker in workers for text in worker.texts]
 
 
 _Worker = t.TypeVar("_Worker", AgentNode, TaskNode)

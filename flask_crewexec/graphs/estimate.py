@@ -25,19 +25,43 @@ class ModelCalls(t.NamedTuple):
 def estimate_calls(graph: Graph) -> ModelCalls:
     """Return how many model calls the tasks of *graph* need at least and at most.
 
-    At least one for each task. An agent answers up to ``max_iter`` times and is then asked once
-    more for its final answer. One that may delegate can hand work to a coworker with each answer
-    but the last; coworkers do not delegate further. In a hierarchical graph the manager does every
-    task and delegates to its agent, or to all. An answer that delegates several times at once
-    counts as if it did so once.
+    At least one for each task without a condition, and for each rule that its answer is judged
+    by. An agent answers up to ``max_iter`` times and is then asked once more for its final answer.
+    One that may delegate can hand work to a coworker with each answer but the last; coworkers do
+    not delegate further. In a hierarchical graph the manager does every task and delegates to its
+    agent, or to all. An answer that delegates several times at once counts as if it did so once.
+    An answer that may be refused is made anew, and judged again, as often as it may. Plans, of the
+    crew and of agents that reason, come on top.
     """
-    return ModelCalls(len(graph.tasks), sum(_most(task, graph) for task in graph.tasks))
+    plan = 0 if graph.planner is None else 1
+    least = sum(_least(task, graph) for task in graph.tasks if task.condition is None)
+    return ModelCalls(plan + least, plan + sum(_most(task, graph) for task in graph.tasks))
+
+
+def _least(task: TaskNode, graph: Graph) -> int:
+    return min(1, _plans(task, graph)) + 1 + _judgements(task)
 
 
 def _most(task: TaskNode, graph: Graph) -> int:
     answers, coworkers = _worker(task, graph)
     delegated = max((agent.max_iter + 1 for agent in coworkers), default=0)
-    return answers + 1 + answers * delegated
+    times = 1 + task.guardrail_max_retries if task.is_checked else 1
+    once = answers + 1 + answers * delegated + _judgements(task)
+    return _plans(task, graph) + times * once
+
+
+def _plans(task: TaskNode, graph: Graph) -> int:
+    """Return with how many calls whoever does *task* may plan it."""
+    doers = [each for each in graph.agents if each.id == task.agent_id]
+    doer = graph.manager or doers[0]
+    if isinstance(doer, AgentNode) and doer.reasoning:
+        return doer.max_reasoning_attempts
+    return 0
+
+
+def _judgements(task: TaskNode) -> int:
+    """Return with how many calls an answer is judged."""
+    return sum(guardrail.text is not None for guardrail in task.guardrails)
 
 
 def _worker(task: TaskNode, graph: Graph) -> tuple[int, list[AgentNode]]:

@@ -29,6 +29,8 @@ class Fault(t.NamedTuple):
     code: str
     demand: str
     """The rest of a sentence which starts with the field's name."""
+    below: str = ""
+    """JSON pointer from the field to the place in its value."""
 
 
 Check = Callable[[object], Fault | None]
@@ -68,7 +70,7 @@ def read_object(
         fault = _find_fault(name, field, value)
         if fault:
             detail = f"{quote(name)} {fault.demand}"
-            problems.append(Problem(child(pointer, name), fault.code, detail))
+            problems.append(Problem(child(pointer, name) + fault.below, fault.code, detail))
         else:
             right[name] = value.get(name, field.default)
     return right

@@ -13,6 +13,7 @@ from .declarations import InputType
 from .document import Process
 from .input_fields import MAX_INPUTS
 from .links import Meaning
+from .output_schema import KEYWORDS
 from .schema import fields_of
 from .wording import listing
 from .wording import quote
@@ -35,7 +36,19 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "backstory": "You have written for many years.",
     "allow_delegation": False,
     "max_iter": 20,
+    "reasoning": True,
+    "max_reasoning_attempts": 3,
+    "inject_date": True,
+    "planning": True,
+    "planning_model": "default",
     "expected_output": "A list of three lines",
+    "condition": "is_long",
+    "async": False,
+    "markdown": True,
+    "output_schema": {"type": "object", "properties": {"title": {"type": "string"}}},
+    "guardrails": [{"text": "The answer names a source."}],
+    "guardrail_max_retries": 3,
+    "text": "The answer names a source.",
     "temperature": 0.7,
     "max_tokens": 1000,
 }
@@ -61,6 +74,13 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "too-many": "Split the crew into several graphs.",
     "too-many-problems": "Correct the listed problems and validate again.",
     "invalid-id": 'For instance "writer-1"; 1 to 100 letters, digits or any of _ . : -',
+    "invalid-schema": 'For instance {"type": "object", "properties": {"title": {"type":'
+    ' "string"}}}.',
+    "schema-too-deep": "At most 20 schemas within each other, and none that refers to itself.",
+    "schema-too-large": "At most 500 schemas, each counted as often as it is referred to.",
+    "schema-reference": '{"$ref": "#/$defs/name"}, with "name" in the outermost "$defs".',
+    "unsupported-keyword": f"Allowed are {listing(KEYWORDS)}.",
+    "name-or-text": '{"name": …} with a registered one, or {"text": "The answer names a source."}',
     "unknown-node-type": "Agent, task, tool and llm, in lower case.",
     "unknown-process": f"Allowed are {listing(t.get_args(Process))}.",
     "duplicate-id": "Any id that no other node has; change it in the edges, too.",
@@ -81,6 +101,13 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "agent-with-two-models": "One edge from an llm to each agent.",
     "unused-node": "An edge from it to the agent or task that it is for.",
     "cycle": "Edges between tasks that lead forward only.",
+    "first-task-conditional": "No condition, or an edge from another task to this one.",
+    "async-condition": 'Leave out either "async" or "condition".',
+    "async-delegation": '"allow_delegation": false, or no "async".',
+    "async-managed": 'The process "sequential", or no "async".',
+    "async-reads-async": "An edge from a task that has ended by then: one that is not async, or has"
+    " one behind it that is not.",
+    "async-at-end": "A last task that is not async, for instance one that reads the others.",
     "task-without-agent": 'An edge {"source": <an agent>, "target": <this task>}, or the process'
     ' "hierarchical" with a manager.',
     "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}.',
@@ -98,7 +125,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "required-with-default": '"required": true without a default, or a default alone.',
     "empty-range": 'For instance "minimum": 1, "maximum": 10.',
     "undeclared-input": 'Add it to "inputs": {"topic": {"type": "string"}}.',
-    "file-in-role": "Put the file into the goal, the backstory or a task.",
+    "misplaced-file": "Put the file into the goal, the backstory or a task.",
     "above-model-limit": 'A smaller "max_tokens", or none: then it is as much as allowed.',
     "manager-with-task": "Edges from the agents that it manages to the tasks, or none: then it"
     " chooses.",
@@ -106,15 +133,28 @@ _HINTS: t.Final[Mapping[str, str]] = {
 
 
 def find_hint(
-    problem: Problem, document: object, tools: Collection[str], models: Collection[str]
+    problem: Problem,
+    document: object,
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
 ) -> str:
     """Return a sentence about what *document* may hold at the place of *problem*."""
     match problem.code:
         case "unknown-tool" | "tool-not-allowed":
             return _names("tools", problem, document, tools)
-        case "unknown-model" | "model-not-allowed" if problem.pointer.endswith("/name"):
+        case "unknown-model":
             return _names("models", problem, document, models)
+        case "model-not-allowed" if problem.pointer.endswith(("/name", "/planning_model")):
+            return _names("models", problem, document, models)
+        case "unknown-guardrail":
+            return _names("guardrails", problem, document, guardrails)
+        case "unknown-predicate":
+            return _names("predicates", problem, document, predicates)
         case "no-default-model" | "model-not-allowed":
+            if problem.pointer.startswith("/planning"):
+                return f'A "planning_model". Models: {listing(sorted(models))}.'
             return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
         case "unknown-field":
             return _fields(problem, document)
@@ -148,6 +188,8 @@ def _fields_at(pointer: str, document: object) -> Collection[str]:
             return fields_of("input")
         case ["nodes", index, "data"]:
             return fields_of(str(_value_at(document, f"/nodes/{index}/type")))
+        case ["nodes", _, "data", "guardrails", _]:
+            return fields_of("guardrail")
         case _:
             return fields_of("document")
 

@@ -15,6 +15,8 @@ from .schema import Draft
 from .wording import listing
 from .wording import quote
 
+_SHORT = ("/role", "/text")
+"""Ends of places that events and messages tell."""
 _TEXTS = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 
 
@@ -36,7 +38,7 @@ def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Probl
         return Problem(pointer, "undeclared-input", detail)
     if types[name] == "file" and pointer.endswith("/role"):
         detail = f"The input {quote(name)} is a file, which is no part of a name. Move it."
-        return Problem(pointer, "file-in-role", detail)
+        return Problem(pointer, "misplaced-file", detail)
     return None
 
 
@@ -45,3 +47,6 @@ def _uses(draft: Draft) -> Iterator[tuple[str, str]]:
         for field in _TEXTS.get(node.type, ()):
             for name in find_placeholders([node.data.get(field) or ""]):
                 yield f"{node.pointer}/data/{field}", name
+        for at, guardrail in enumerate(node.data.get("guardrails", ())):
+            for name in find_placeholders([guardrail.get("text") or ""]):
+                yield f"{node.pointer}/data/guardrails/{at}/text", name

@@ -1,22 +1,25 @@
-"""Names that the host registers: tools and models."""
+"""Names that the host registers: tools, models, guardrails, predicates."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ..errors import Problem
 from .document import DEFAULT_MODEL
 from .document import Reference
 from .links import Sketch
+from .schema import Draft
+from .schema import NodeDraft
 from .terms import Terms
 from .wording import listing
 from .wording import quote
 
 
 def find_references(sketch: Sketch) -> Iterator[Reference]:
-    """Yield every place in the document that needs a registered tool or model."""
+    """Yield every place in the document that needs something registered."""
     for node in sketch.nodes("tool", "llm"):
         if "name" in node.data:
             pointer = f"{node.pointer}/data/name"
@@ -24,26 +27,55 @@ def find_references(sketch: Sketch) -> Iterator[Reference]:
     for agent in sketch.nodes("agent"):
         if not sketch.into(agent, "llm"):
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)
+    for task in sketch.nodes("task"):
+        yield from _references_of(task)
+    if model := planning_model(sketch.draft):
+        if sketch.draft.planning_model:
+            yield Reference("model", model, "/planning_model")
+        else:
+            yield Reference("default-model", model, "/planning")
+
+
+def planning_model(draft: Draft) -> str | None:
+    """Return the name of the model that plans the crew, if one does."""
+    return (draft.planning_model or DEFAULT_MODEL) if draft.planning else None
+
+
+def _references_of(task: NodeDraft) -> Iterator[Reference]:
+    if condition := task.data.get("condition"):
+        yield Reference("predicate", condition, f"{task.pointer}/data/condition")
+    for at, guardrail in enumerate(task.data.get("guardrails", ())):
+        if name := guardrail.get("name"):
+            yield Reference("guardrail", name, f"{task.pointer}/data/guardrails/{at}/name")
 
 
 def find_name_problems(
     references: Iterable[Reference],
     tools: Collection[str],
     models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
     terms: Terms = Terms(),  # noqa: B008  # immutable
 ) -> list[Problem]:
-    """Return a problem for each reference to a tool or model that may not be used."""
+    """Return a problem for each reference to something that may not be used."""
+    registered: Mapping[str, Collection[str]] = {
+        "tool": tools,
+        "model": models,
+        "default-model": models,
+        "guardrail": guardrails,
+        "predicate": predicates,
+    }
     return [
-        _problem(reference, tools if reference.kind == "tool" else models, terms)
+        _problem(reference, registered[reference.kind], terms)
         for reference in references
-        if reference.name not in (tools if reference.kind == "tool" else models)
+        if reference.name not in registered[reference.kind]
     ]
 
 
 def _problem(reference: Reference, registered: Collection[str], terms: Terms) -> Problem:
     available = f"Available: {listing(sorted(registered))}."
-    kind = "tool" if reference.kind == "tool" else "model"
-    if reference.name in (terms.denied_tools if kind == "tool" else terms.denied_models):
+    kind = reference.kind.removeprefix("default-")
+    if reference.name in terms.denied.get(kind, ()):
         detail = f"You may not use the {kind} {quote(reference.name)}. {available}"
         return Problem(reference.pointer, f"{kind}-not-allowed", detail)
     if reference.kind == "default-model":

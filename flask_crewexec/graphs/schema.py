@@ -19,6 +19,7 @@ from .input_fields import FIELDS as _INPUT
 from .input_fields import MAX_INPUTS
 from .input_fields import read_declarations
 from .jsonvalue import find_json_problems
+from .output_schema import output_schema
 from .wording import quote
 
 _NAME = f.text(200)
@@ -31,11 +32,20 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "backstory": Field(f.text(20_000, blank=True), default=""),
         "allow_delegation": Field(f.flag, default=False),
         "max_iter": Field(f.whole(1, 100), default=20),
+        "reasoning": Field(f.flag, default=False),
+        "max_reasoning_attempts": Field(f.whole(1, 10), default=3),
+        "inject_date": Field(f.flag, default=False),
     },
     "task": {
         "name": Field(_NAME),
         "description": Field(_LONG, required=True),
         "expected_output": Field(_LONG, required=True),
+        "condition": Field(_NAME),
+        "async": Field(f.flag, default=False),
+        "markdown": Field(f.flag, default=False),
+        "output_schema": Field(output_schema),
+        "guardrails": Field(f.items(10), default=()),
+        "guardrail_max_retries": Field(f.whole(0, 10), default=3),
     },
     "tool": {"name": Field(_NAME, required=True)},
     "llm": {
@@ -44,6 +54,8 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "max_tokens": Field(f.whole(1, 1_000_000)),
     },
 }
+
+_GUARDRAIL = {"name": Field(_NAME), "text": Field(f.text(2000))}
 
 
 def _version(value: object) -> f.Fault | None:
@@ -60,6 +72,8 @@ _DOCUMENT = {
         default="sequential",
     ),
     "description": Field(f.text(20_000, blank=True)),
+    "planning": Field(f.flag, default=False),
+    "planning_model": Field(_NAME),
     "inputs": Field(f.members("too-many-inputs", MAX_INPUTS), default={}),
     "nodes": Field(f.items(200), required=True),
     "edges": Field(f.items(1000), required=True),
@@ -112,6 +126,8 @@ class Draft:
     nodes: Mapping[str, NodeDraft]
     edges: tuple[EdgeDraft, ...]
     inputs: tuple[Declaration, ...]
+    planning: bool
+    planning_model: str | None
 
 
 def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
@@ -142,7 +158,8 @@ def _make_draft(
     has_parts = {"process", "nodes", "edges", "inputs"} <= top.keys()
     if not has_parts or len(by_id) < len(nodes) or len(known_edges) < len(edges):
         return None
-    return Draft(top.get("name", ""), top["process"], by_id, known_edges, inputs)
+    planning = (top.get("planning", False), top.get("planning_model"))
+    return Draft(top.get("name", ""), top["process"], by_id, known_edges, inputs, *planning)
 
 
 def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft | None:
@@ -152,9 +169,27 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
     if {"type", "data"} <= node.keys():
         fields = _DATA[node["type"]]
         data = read_object(node["data"], fields, reactflow.DATA_FIELDS, f"{pointer}/data", problems)
+    if "guardrails" in data:
+        at = f"{pointer}/data/guardrails"
+        data["guardrails"] = _read_guardrails(data["guardrails"], at, problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)
+
+
+def _read_guardrails(
+    values: Collection[object], pointer: str, problems: list[Problem]
+) -> list[Mapping[str, str | None]]:
+    read: list[Mapping[str, str | None]] = []
+    for at, value in enumerate(values):
+        fields = read_object(value, _GUARDRAIL, (), f"{pointer}/{at}", problems)
+        if len(fields) == len(_GUARDRAIL) and (fields["name"] is None) == (fields["text"] is None):
+            detail = (
+                'A guardrail must have either a "name", of a registered one, or a "text", a rule.'
+            )
+            problems.append(Problem(f"{pointer}/{at}", "name-or-text", detail))
+        read.append(fields)
+    return read
 
 
 def _read_edge(index: int, value: object, problems: list[Problem]) -> EdgeDraft | None:
@@ -175,12 +210,14 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
 
 
 def fields_of(part: str) -> Collection[str]:
-    """Return the fields of the ``document``, a ``node``, ``edge``, ``input`` or a type's data."""
+    """Return the fields of the ``document``, a ``node``, ``edge``, ``input`` or ``guardrail``, or
+    of the data of a node's type."""
     parts: Mapping[str, Collection[str]] = {
         "document": _DOCUMENT,
         "node": _NODE,
         "edge": _EDGE,
         "input": _INPUT,
+        "guardrail": _GUARDRAIL,
         **_DATA,
     }
     return parts.get(part, ())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..errors import Problem
 from .links import Link
 from .links import Sketch
+from .order import execution_order
 from .order import find_cycles
 from .schema import NodeDraft
 from .wording import quote
@@ -114,6 +115,56 @@ def _every_agent_has_a_task(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(agent.pointer, "unused-agent", detail)
 
 
+def _first_task_has_no_condition(sketch: Sketch) -> Iterator[Problem]:
+    for task in _in_order(sketch)[:1]:
+        if task.data.get("condition"):
+            detail = (
+                f"The {task.title} comes first: nothing is there to judge by. Remove its condition."
+            )
+            yield Problem(f"{task.pointer}/data/condition", "first-task-conditional", detail)
+
+
+def _async_tasks_can_run(sketch: Sketch) -> Iterator[Problem]:
+    for task in sketch.nodes("task"):
+        where = f"{task.pointer}/data/async"
+        if not task.data.get("async"):
+            continue
+        if task.data.get("condition"):
+            detail = f"The {task.title} cannot have a condition and be async. Keep one of the two."
+            yield Problem(where, "async-condition", detail)
+        for link in sketch.into(task, "assign"):
+            if link.source.data.get("allow_delegation"):
+                detail = f"Who does the {task.title} may delegate, so it must not be async."
+                yield Problem(where, "async-delegation", detail)
+        if _is_hierarchical(sketch):
+            detail = f"The {task.title} must not be async: a manager does one after the other."
+            yield Problem(where, "async-managed", detail)
+
+
+def _async_tasks_are_independent(sketch: Sketch) -> Iterator[Problem]:
+    beside: list[NodeDraft] = []
+    for task in _in_order(sketch):
+        if not task.data.get("async"):
+            beside.clear()
+            continue
+        for link in sketch.into(task, "context"):
+            if link.source in beside:
+                detail = f"The {task.title} runs beside the {link.source.title}. Remove this edge."
+                yield Problem(link.pointer, "async-reads-async", detail)
+        beside.append(task)
+    for task in beside[1:]:
+        detail = f"The {task.title} must wait: only one async task may stand at the end."
+        yield Problem(f"{task.pointer}/data/async", "async-at-end", detail)
+
+
+def _in_order(sketch: Sketch) -> list[NodeDraft]:
+    """Return the tasks as they run; none while they wait for each other."""
+    before = dependencies(sketch)
+    if find_cycles(before):
+        return []
+    return [sketch.draft.nodes[id] for id in execution_order(before)]
+
+
 def _nobody_manages(sketch: Sketch) -> Iterator[Problem]:
     for link in sketch.managing:
         detail = 'Only a graph with the process "hierarchical" has a manager. Change one of them.'
@@ -159,6 +210,9 @@ _RULES: tuple[Rule, ...] = (
     _one_model_per_agent,
     _tools_and_models_are_used,
     _tasks_have_no_cycle,
+    _first_task_has_no_condition,
+    _async_tasks_can_run,
+    _async_tasks_are_independent,
 )
 _SEQUENTIAL: tuple[Rule, ...] = (
     _every_task_has_an_agent,

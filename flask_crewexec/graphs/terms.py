@@ -17,8 +17,8 @@ from .wording import quote
 class Terms:
     """What is registered, but not for this user; and how much graphs may ask for."""
 
-    denied_tools: Collection[str] = ()
-    denied_models: Collection[str] = ()
+    denied: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Names by kind: ``tool``, ``model``."""
     max_tokens: Mapping[str, int] = field(default_factory=dict)
     """By model: the most tokens of one answer."""
 

@@ -33,15 +33,18 @@ def validate(
     document: object,
     tools: Collection[str],
     models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
     terms: Terms = Terms(),  # noqa: B008  # immutable
 ) -> Graph:
-    """Return the graph that ``document`` describes, whose tools and models may be used.
+    """Return the graph that ``document`` describes, if all that it names may be used.
 
     :raises InvalidGraph: with every problem of shape, structure and names.
     """
     sketch, problems = _examine(document)
     if sketch:
-        problems += find_name_problems(find_references(sketch), tools, models, terms)
+        allowed = (tools, models, guardrails, predicates, terms)
+        problems += find_name_problems(find_references(sketch), *allowed)
         problems += find_limit_problems(sketch, terms)
     return _finish(sketch, problems)
 
@@ -50,10 +53,12 @@ def check_names(
     graph: Graph,
     tools: Collection[str],
     models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
     terms: Terms = Terms(),  # noqa: B008  # immutable
 ) -> list[Problem]:
-    """Return a problem for each use of a tool or model that may not be used."""
-    return find_name_problems(graph.references, tools, models, terms)
+    """Return a problem for each use of something that may not be used."""
+    return find_name_problems(graph.references, tools, models, guardrails, predicates, terms)
 
 
 def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:

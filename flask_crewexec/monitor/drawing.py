@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..claims import OVER
 from ..claims import PENDING
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
 from ..graphs import LlmNode
 from ..graphs import TaskNode
 from ..models import StepMixin
-from ..states import State
 from .wording import brief
 
 WIDTH: t.Final = 216
@@ -213,7 +213,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 def _is_completed(step: StepMixin | None) -> bool:
-    return step is not None and step.status == State.COMPLETED
+    return step is not None and step.status in OVER
 
 
 def _box(

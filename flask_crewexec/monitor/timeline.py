@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import clock
+from ..claims import OVER
 from ..claims import PENDING
 from ..models import EventMixin
 from ..models import StepMixin
 from ..models import Usage
-from ..states import State
 from .drawing import agent_of
 from .reading import Snapshot
 
@@ -41,6 +41,12 @@ class Span(t.NamedTuple):
     kind: str
     begin: dt.datetime
     end: dt.datetime
+    step: str | None = None
+    """Name of the step that it belongs to, where that is known."""
+
+    def is_of(self, step: str) -> bool:
+        """Whether it may belong to that step."""
+        return self.step in (None, step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +110,9 @@ class _Line:
         begin = None if step is None else clock.as_utc(step.started_at)
         end = self._end_of(step)
         ready = self._ready(reads)
-        spans = [span for span in self._spans if begin and begin <= span.begin < end]
+        spans = [
+            span for span in self._spans if begin and begin <= span.begin < end and span.is_of(name)
+        ]
         return Row(
             position=position,
             name=name,
@@ -156,27 +164,27 @@ class _Line:
 def find_spans(events: Iterable[EventMixin], end: dt.datetime) -> list[Span]:
     """Return the calls in a history; one that has not ended lasts until *end*."""
     spans: list[Span] = []
-    open_calls: dict[str, dt.datetime] = {}
+    open_calls: dict[tuple[str, str | None], dt.datetime] = {}
     for event in events:
         kind, _, what = event.type.replace("model_call_", "model_").partition("_")
-        at = clock.as_utc(event.created_at)
+        at, key = clock.as_utc(event.created_at), (kind, event.data.get("step"))
         if event.type in _INTERRUPTIONS:
             spans += _closed(open_calls, at)
         elif kind in ("model", "tool") and what == "started":
-            open_calls[kind] = at
-        elif kind in open_calls:
-            spans.append(Span(kind, open_calls.pop(kind), at))
+            open_calls[key] = at
+        elif key in open_calls:
+            spans.append(Span(kind, open_calls.pop(key), at, key[1]))
     return spans + _closed(open_calls, end)
 
 
-def _closed(open_calls: dict[str, dt.datetime], at: dt.datetime) -> list[Span]:
-    spans = [Span(kind, begin, max(begin, at)) for kind, begin in open_calls.items()]
+def _closed(open_calls: dict[tuple[str, str | None], dt.datetime], at: dt.datetime) -> list[Span]:
+    spans = [Span(kind, begin, max(begin, at), step) for (kind, step), begin in open_calls.items()]
     open_calls.clear()
     return spans
 
 
 def _is_completed(step: StepMixin | None) -> bool:
-    return step is not None and step.status == State.COMPLETED
+    return step is not None and step.status in OVER
 
 
 def _seconds(begin: dt.datetime | None, end: dt.datetime | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from ..failures import OVERDUE
@@ -27,6 +28,7 @@ class Budget:
         max_tokens: int | None = None,
     ) -> None:
         self._used = used
+        self._lock = threading.Lock()
         # Monotonic: setting the clock must not end a run, nor let it go on.
         self._ends = None if seconds_left is None else time.monotonic() + seconds_left
         self._max_llm_calls = max_llm_calls
@@ -34,7 +36,16 @@ class Budget:
 
     def spend(self, usage: Usage) -> None:
         """Count what was used."""
-        self._used = self._used.plus(usage)
+        with self._lock:
+            self._used = self._used.plus(usage)
+
+    def take_call(self) -> RunStopped | None:
+        """Count a model call that is about to be made, or say why there may be no further one."""
+        with self._lock:
+            reason = self._is_spent()
+            if reason is None:
+                self._used = self._used.plus(Usage(llm_calls=1))
+            return reason
 
     def is_over(self) -> RunStopped | None:
         """Say so if the time is over."""
@@ -42,8 +53,7 @@ class Budget:
             return None
         return RunTimedOut(OVERDUE.message)
 
-    def is_spent(self) -> RunStopped | None:
-        """Say so if there may be no further model call."""
+    def _is_spent(self) -> RunStopped | None:
         calls, tokens = self._max_llm_calls, self._max_tokens
         if calls is not None and self._used.llm_calls >= calls:
             return BudgetSpent(f"All {calls} model calls that it may make are made.")

@@ -50,10 +50,15 @@ with _without_dotenv():
     from crewai.hooks import HookAborted
     from crewai.hooks.dispatch import InterceptionPoint
     from crewai.hooks.dispatch import scoped_hooks
+    from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched as hooks_were_called
+    from crewai.lite_agent_output import LiteAgentOutput
     from crewai.llms.base_llm import BaseLLM
     from crewai.llms.base_llm import call_stop_override
     from crewai.llms.providers.openai.completion import OpenAICompletion
     from crewai.llms.retry import _active_llm_rate_limit_retry as in_rate_limit_retry
+    from crewai.tasks.conditional_task import ConditionalTask
+    from crewai.tasks.llm_guardrail import LLMGuardrail
+    from crewai.tasks.output_format import OutputFormat
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
@@ -66,9 +71,13 @@ with _without_dotenv():
 __all__ = (
     "BaseLLM",
     "BaseTool",
+    "ConditionalTask",
     "HookAborted",
     "InterceptionPoint",
+    "LLMGuardrail",
+    "LiteAgentOutput",
     "OpenAICompletion",
+    "OutputFormat",
     "TaskOutput",
     "Tool",
     "add_stream_sink",
@@ -76,6 +85,7 @@ __all__ = (
     "crewai",
     "enter_run",
     "get_i18n",
+    "hooks_were_called",
     "model_of_schema",
     "scoped_hooks",
 )

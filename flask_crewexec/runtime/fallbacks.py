@@ -15,6 +15,7 @@ from ..graphs import LlmNode
 from ..registry import ModelSpec
 from .crewai_setup import BaseLLM
 from .crewai_setup import call_stop_override
+from .crewai_setup import hooks_were_called
 from .failures import ModelsFailed
 from .failures import of_model
 from .llms import build_llm
@@ -72,7 +73,7 @@ class ChainedLLM(BaseLLM):
         stop = self.stop_sequences
         failures: list[Failure] = []
         for llm in self._llms:
-            if failures:
+            if failures and hooks_were_called():  # else each model calls them itself
                 self._means.before_call()
             try:
                 with call_stop_override(llm, stop):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import typing as t
+from collections.abc import Mapping
 
 from .. import claims
 from .. import draining
@@ -29,9 +31,11 @@ from .budget import Budget
 from .crewai_setup import add_stream_sink
 from .crewai_setup import crewai
 from .crewai_setup import enter_run
+from .crewai_setup import InterceptionPoint
 from .crewai_setup import scoped_hooks
 from .crewai_setup import TaskOutput
 from .failures import describe
+from .fallbacks import build_chain
 from .filling import fill_in
 from .guards import Guards
 from .guards import RunCancelled
@@ -43,7 +47,9 @@ from .llms import Connections
 from .mcp import McpServers
 from .means import Means
 from .orders import must_stop
+from .planning import plan_crew
 from .progress import Progress
+from .steps import Step
 from .tracing import trace_crew
 from .translate import translate
 from .watch import WatchedRun
@@ -114,28 +120,42 @@ class _Attempt:
     def _parse(self, work: Work) -> Graph:
         graph = parse(work.document)
         registry = self._binding.registry
-        if problems := check_names(graph, registry.tools, registry.models):
-            raise InvalidGraph("This worker lacks tools or models that the graph names.", problems)
+        if problems := check_names(graph, *registry.allowed(None)):
+            raise InvalidGraph("This worker lacks something that the graph names.", problems)
         return graph
 
     def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
         settings = self._binding.settings
-        words = Words(self._tell, self._redact)
+        words = functools.partial(Words, self._tell, self._redact)
         recorders = (self._ledger, self._guards, self._budget, words, self._redact)
         progress = Progress(settings, graph, *recorders)
         self._progress = progress
         enter_run(self._claim.execution_id)
-        with scoped_hooks(self._guards.hooks):
+        hooks = self._guards.hooks
+        hooks[InterceptionPoint.PRE_MODEL_CALL].append(progress.call_allowed)
+        with scoped_hooks(hooks):
             filled = fill_in(graph, self._binding, work.context)
-            crew = translate(filled, self._binding, self._means(work))
-            progress.watch(crew)
+            means = self._means(work, progress)
+            crew = translate(filled, self._binding, means, progress, work)
+            progress.watch(crew, finished=len(work.finished))
             add_stream_sink(progress)
             trace_crew(self._claim.execution_id, crew)
             _skip_finished(crew, work.finished)
-            # Without inputs, since CrewAI would look for placeholders in their values, too.
-            return t.cast(crewai.CrewOutput, crew.kickoff())
+            self._plan(crew, filled, work, means, progress)
+            try:
+                # Without inputs, since CrewAI would look for placeholders in their values, too.
+                return t.cast(crewai.CrewOutput, crew.kickoff())
+            except Exception:
+                for task in crew.tasks:
+                    if isinstance(task, Step):
+                        task.join()  # it may run beside the one that failed, and be paid for
+                raise
 
-    def _means(self, work: Work) -> Means:
+    def _means(self, work: Work, progress: Progress) -> Means:
+        def before_call() -> None:
+            self._guards.before_call()
+            progress.count_call()
+
         user_id = work.context.user_id
         return Means(
             execution=work.context,
@@ -143,13 +163,28 @@ class _Attempt:
             redact=self._redact,
             connections=self._connections,
             servers=self._servers,
-            before_call=self._guards.before_call,
+            before_call=before_call,
             stop=self._guards.stop,
         )
 
     def _cut(self) -> None:
         self._connections.cut()
         self._servers.cut()
+
+    def _plan(
+        self, crew: crewai.Crew, graph: Graph, work: Work, means: Means, progress: Progress
+    ) -> None:
+        """Let the steps follow the crew's plans, which are made once."""
+        if graph.planner is None or len(work.finished) == len(graph.tasks):
+            return
+        plans = work.plans
+        if plans is None:
+            chain = self._binding.registry.chain(graph.planner)
+            llm = build_chain(chain, None, means, self._binding.settings.llm_timeout)
+            plans = progress.planned(plan_crew(graph, llm))
+        for step, task in zip(crew.tasks, graph.tasks, strict=True):
+            if isinstance(step, Step) and task.name in plans:
+                step.follow(plans[task.name])
 
     def _must_stop(self) -> RunStopped | None:
         return self._budget.is_over() or must_stop(self._binding, self._claim)
@@ -158,7 +193,7 @@ class _Attempt:
         news.publish(self._binding, self._claim.execution_id, words)
 
     def _may_call(self) -> RunStopped | None:
-        return self._budget.is_spent()
+        return self._budget.take_call()
 
     def _is_unwanted(self) -> RunStopped | None:
         return RunHandedBack("The worker is about to end.") if draining.is_over() else None
@@ -192,7 +227,7 @@ class _Attempt:
     @property
     def _step(self) -> str | None:
         """Name of the step that is under way."""
-        return self._progress.current_step if self._progress else None
+        return self._progress.interrupted_step if self._progress else None
 
     def _end(self, state: State, **values: t.Any) -> State:
         """Store the last state, together with what became of the step that was under way."""
@@ -248,9 +283,9 @@ class _Attempt:
         )
 
 
-def _skip_finished(crew: crewai.Crew, finished: list[dict[str, t.Any]]) -> None:
+def _skip_finished(crew: crewai.Crew, finished: Mapping[int, dict[str, t.Any]]) -> None:
     """Let the crew begin behind the steps whose outputs are known."""
-    for task, output in zip(crew.tasks, finished, strict=False):
-        task.output = TaskOutput.model_validate(output)
+    for position, output in finished.items():
+        crew.tasks[position].output = TaskOutput.model_validate(output)
     if finished:
         crew.checkpoint_kickoff_event_id = "resume"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
 import logging
@@ -10,21 +9,16 @@ import threading
 import typing as t
 from collections import Counter
 from collections.abc import Callable
-from collections.abc import Iterator
 from concurrent.futures import Future
-
-from flask import current_app
-from flask import Flask
 
 from .. import tracing
 from ..adapters import McpTool
 from ..errors import MissingKey
 from ..events import clean
-from ..execution_context import execution_var
 from ..redaction import Redactor
 from ..registry import OfferedTool
-from ..secrets import key_ring_var
 from .guards import RunLacksKey
+from .host_functions import in_context
 from .means import Means
 
 Function = Callable[..., object]
@@ -39,43 +33,25 @@ class ToolTimeout(Exception):
     """A call took too long; the model reads the message."""
 
 
-def in_context(spec: OfferedTool, function: Function, means: Means, most_chars: int) -> Function:
-    """Give *function* its context, time and length.
-
-    CrewAI may call a tool from a thread that inherited neither the application's context nor
-    ``current_execution``.
-    """
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+def limited(spec: OfferedTool, function: Function, means: Means, most_chars: int) -> Function:
+    """Give *function* its context, time and length."""
+    work = in_context(function, means)
     limit = spec.max_output_chars or most_chars
-
-    def work(arguments: dict[str, object]) -> object:
-        with _set(means), app.app_context():
-            return function(**arguments)
 
     @functools.wraps(function)
     def call(**arguments: object) -> object:
         try:
             with tracing.tool(means.execution.id, spec.name):
                 if spec.timeout is None or isinstance(spec, McpTool):  # which keeps it itself
-                    result = work(arguments)
+                    result = work(**arguments)
                 else:
-                    result = _within(spec, functools.partial(work, arguments))
+                    result = _within(spec, functools.partial(work, **arguments))
                 return _fitting(result, limit, means.redact)
         except MissingKey as error:
             means.stop(RunLacksKey(error.detail))
             raise
 
     return call
-
-
-@contextlib.contextmanager
-def _set(means: Means) -> Iterator[None]:
-    execution, ring = execution_var.set(means.execution), key_ring_var.set(means.keys)
-    try:
-        yield
-    finally:
-        key_ring_var.reset(ring)
-        execution_var.reset(execution)
 
 
 def _fitting(result: object, limit: int, redact: Redactor) -> object:

@@ -19,7 +19,7 @@ from .crewai_setup import model_of_schema
 from .crewai_setup import Tool
 from .means import Means
 from .tool_calls import Function
-from .tool_calls import in_context
+from .tool_calls import limited
 
 if t.TYPE_CHECKING:
     import pydantic
@@ -38,7 +38,7 @@ def build_tool(spec: OfferedTool, means: Means, most_chars: int) -> BaseTool:
         name=spec.name,
         description=spec.description,
         args_schema=arguments,
-        func=in_context(spec, function, means, most_chars),
+        func=limited(spec, function, means, most_chars),
     )
 
 

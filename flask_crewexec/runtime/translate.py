@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
+from collections.abc import Collection
 
 from ..binding import Binding
 from ..graphs import AgentNode
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
+from ..graphs import Guardrail
 from ..graphs import LlmNode
 from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
+from ..registry import GuardrailFunction
+from .checks import Checks
 from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
 from .fallbacks import build_chain
+from .host_functions import in_context
+from .judge import Judge
 from .means import Means
+from .planning import Reasoning
+from .progress import Progress
+from .steps import ConditionalStep
+from .steps import Step
 from .tools import build_tool
+from .work import Work
 
 
-def translate(graph: Graph, binding: Binding, means: Means) -> crewai.Crew:
+def translate(
+    graph: Graph, binding: Binding, means: Means, progress: Progress, work: Work
+) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``.
 
     :raises MissingKey: if a model or tool needs a key that nobody has.
     :raises ToolUnavailable: if a tool cannot be made here.
     """
-    return _Translation(binding, means).crew(graph)
+    return _Translation(graph, binding, means, progress, work.chosen).crew()
 
 
 def _crewais_own(model: LlmNode) -> AgentNode:
@@ -39,12 +53,29 @@ def _crewais_own(model: LlmNode) -> AgentNode:
     return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 
 
+def _doer(task: TaskNode, graph: Graph) -> AgentNode | LlmNode:
+    """Return who answers for *task*: its agent, or the manager."""
+    return graph.manager or next(agent for agent in graph.agents if agent.id == task.agent_id)
+
+
 class _Translation:
-    def __init__(self, binding: Binding, means: Means) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        binding: Binding,
+        means: Means,
+        progress: Progress,
+        chosen: Collection[str],
+    ) -> None:
+        self._graph = graph
+        self._nodes = {node.id: node for node in graph.agents}
         self._binding = binding
         self._means = means
+        self._progress = progress
+        self._chosen = chosen
 
-    def crew(self, graph: Graph) -> crewai.Crew:
+    def crew(self) -> crewai.Crew:
+        graph = self._graph
         agents = {node.id: self._agent(node) for node in graph.agents}
         tasks: dict[str, crewai.Task] = {}
         for node in graph.tasks:
@@ -73,22 +104,67 @@ class _Translation:
             tools=self._tools(node.tools),
             allow_delegation=node.allow_delegation,
             max_iter=node.max_iter,
+            inject_date=node.inject_date,
             max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
             respect_context_window=False,  # else every call asks OpenAI for a token count first
             use_better_compaction=False,
         )
 
     def _task(
-        self, node: TaskNode, agents: dict[str, crewai.Agent], tasks: dict[str, crewai.Task]
+        self,
+        node: TaskNode,
+        agents: dict[str, crewai.Agent],
+        tasks: dict[str, crewai.Task],
     ) -> crewai.Task:
-        return crewai.Task(
+        doer = _doer(node, self._graph)
+        model = doer.llm if isinstance(doer, AgentNode) else doer
+        checks = self._checks(node, model)
+        step = (Step if node.condition is None else ConditionalStep)(
             name=node.name,
             description=node.description,
             expected_output=node.expected_output,
-            agent=None if node.agent_id is None else agents[node.agent_id],
+            agent=self._doer(node, agents),
             context=[tasks[id] for id in node.context],
             tools=self._tools(node.tools),
+            async_execution=node.is_async,
+            markdown=node.markdown,
+            guardrail=checks,
+            guardrail_max_retries=node.guardrail_max_retries,
         )
+        step.demand(node.output_schema)
+        if isinstance(doer, AgentNode) and doer.reasoning:
+            step.reason_by(Reasoning(doer, self._llm(model)))
+        if isinstance(step, ConditionalStep) and node.name not in self._chosen:
+            spec = self._binding.registry.predicates[node.condition or ""]
+            tell = functools.partial(self._progress.step_decided, self._graph.tasks.index(node))
+            step.decide_by(in_context(spec.function, self._means), tell)
+        if checks is not None:
+            checks.context = lambda: step.prompt_context
+        return step
+
+    def _doer(self, node: TaskNode, agents: dict[str, crewai.Agent]) -> crewai.Agent | None:
+        if node.agent_id is None:
+            return None
+        if node.is_async:  # an agent can do one task at a time
+            return self._agent(self._nodes[node.agent_id])
+        return agents[node.agent_id]
+
+    def _checks(self, node: TaskNode, judge: LlmNode | None) -> Checks | None:
+        if not node.is_checked:
+            return None
+        return Checks(
+            node,
+            [(each.title, self._guardrail(each, judge)) for each in node.guardrails],
+            max_chars=self._binding.settings.max_output_chars,
+            note=self._progress.note,
+            redact=self._progress.redact,
+        )
+
+    def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
+        if guardrail.text is None:
+            spec = self._binding.registry.guardrails[guardrail.title]
+            return in_context(spec.function, self._means)
+        return Judge(self._llm(judge), guardrail.rule or guardrail.text)
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:
         chain = self._binding.registry.chain(DEFAULT_MODEL if node is None else node.name)

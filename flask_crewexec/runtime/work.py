@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,12 +14,17 @@ from .. import database_time
 from .. import events
 from ..binding import Binding
 from ..claims import Claim
+from ..claims import OVER
 from ..claims import PENDING
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import ExecutionMixin
-from ..states import State
 from .budget import Budget
+
+CONDITION_MET: t.Final = "condition_met"
+"""Type of the event that tells that a step is not skipped."""
+CREW_PLANNED: t.Final = "crew_planned"
+"""Type of the event that holds the crew's plans."""
 
 
 class Work(t.NamedTuple):
@@ -26,8 +32,12 @@ class Work(t.NamedTuple):
 
     context: ExecutionContext
     document: dict[str, t.Any]
-    finished: list[dict[str, t.Any]]
-    """Outputs of the steps that earlier attempts have finished, in order."""
+    finished: dict[int, dict[str, t.Any]]
+    """By position: outputs of the steps that earlier attempts have finished, or skipped."""
+    chosen: frozenset[str]
+    """Names of the steps whose condition was met before, so that it is not asked again."""
+    plans: dict[str, str] | None
+    """What a model has planned for each step, by its name, if it has."""
     budget: Budget
 
 
@@ -39,9 +49,12 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         finished = _finished_outputs(session, binding, claim)
+        chosen = frozenset(data["step"] for data in _told(session, binding, claim, CONDITION_MET))
+        planned = _told(session, binding, claim, CREW_PLANNED)
+        plans = planned[-1]["plans"] if planned else None
         budget = _budget(session, execution)
     context = dataclasses.replace(ExecutionContext.of(execution), inputs=execution.inputs)
-    return Work(context, version.document, finished, budget)
+    return Work(context, version.document, finished, chosen, plans, budget)
 
 
 def _budget(session: Session, execution: ExecutionMixin) -> Budget:
@@ -55,12 +68,25 @@ def _budget(session: Session, execution: ExecutionMixin) -> Budget:
     )
 
 
-def _finished_outputs(session: Session, binding: Binding, claim: Claim) -> list[dict[str, t.Any]]:
+def _finished_outputs(
+    session: Session, binding: Binding, claim: Claim
+) -> dict[int, dict[str, t.Any]]:
     step = binding.models.step
-    query = sa.select(step.output).where(
-        step.execution_id == claim.execution_id, step.status == State.COMPLETED
+    query = sa.select(step.position, step.output).where(
+        step.execution_id == claim.execution_id, step.status.in_(OVER)
     )
-    return [output for output in session.scalars(query.order_by(step.position)) if output]
+    return {position: output for position, output in session.execute(query) if output}
+
+
+def _told(
+    session: Session, binding: Binding, claim: Claim, type: str
+) -> Sequence[dict[str, t.Any]]:
+    """Return what earlier events of a type have told."""
+    event = binding.models.event
+    query = sa.select(event.data).where(
+        event.execution_id == claim.execution_id, event.type == type
+    )
+    return session.scalars(query.order_by(event.seq)).all()
 
 
 def prepare_steps(binding: Binding, claim: Claim, graph: Graph) -> None:

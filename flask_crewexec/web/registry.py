@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import typing as t
+from collections.abc import Mapping
 
 from flask import Blueprint
 
 from ..binding import current_binding
+from ..registry import GuardrailSpec
 from ..registry import ModelSpec
 from ..registry import OfferedTool
+from ..registry import PredicateSpec
 from ..schemas import RegistrySchema
 from ..tool_arguments import arguments_schema
 from .identity import current_identity
@@ -23,11 +26,13 @@ def show_registry() -> Json:
     """Show what graphs and inputs of whoever asks may name."""
     binding = current_binding()
     registry = binding.registry
-    tools, models, _ = registry.allowed(current_identity().roles)
+    allowed = registry.allowed(current_identity().roles)
     most = binding.settings.max_tool_output_chars
     return {
-        "tools": [_tool(registry.tools[name], most) for name in sorted(tools)],
-        "models": [_model(registry.models[name]) for name in sorted(models)],
+        "tools": [_tool(registry.tools[name], most) for name in sorted(allowed.tools)],
+        "models": [_model(registry.models[name]) for name in sorted(allowed.models)],
+        "guardrails": _described(registry.guardrails),
+        "predicates": _described(registry.predicates),
         "storages": [{"name": name} for name in sorted(registry.storages)],
     }
 
@@ -45,6 +50,13 @@ def _tool(spec: OfferedTool, most_chars: int) -> Json:
 def _model(spec: ModelSpec) -> Json:
     """Describe a model: how it is reached, and what stands in for it, is the host's business."""
     return {"name": spec.name, "max_tokens": spec.max_tokens}
+
+
+def _described(specs: Mapping[str, GuardrailSpec | PredicateSpec]) -> list[Json]:
+    return [
+        {"name": name, "description": inspect.cleandoc(spec.description)}
+        for name, spec in sorted(specs.items())
+    ]
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -174,3 +174,8 @@ def test_the_web_process_does_not_import_the_engine(environment):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_guardrails_are_described(api):
+    known = api("GET", "/registry").json["guardrails"]
+    assert {"name": "no_urls", "description": "Refuses links."} in known

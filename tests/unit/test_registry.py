@@ -169,3 +169,41 @@ def test_there_is_one_secret_provider(crewexec):
 def test_secrets_are_known_in_tools_only(crewexec):
     with pytest.raises(RuntimeError, match="only while a tool runs"):
         crewexec.secret("any")
+
+
+class TestGuardrails:
+    def test_the_function_stays_usable(self, crewexec):
+        @crewexec.guardrail("short")
+        def short(answer: str) -> bool | str:
+            """Keeps answers short."""
+            return len(answer) < 9
+
+        assert short("x") is True
+        assert crewexec._registry.allowed(None).guardrails.keys() == {"short"}
+
+    @pytest.mark.parametrize(
+        ("function", "said"),
+        [
+            (lambda: True, "must take an answer"),
+            (lambda a, b: True, "must take an answer"),
+        ],
+    )
+    def test_it_must_take_an_answer(self, crewexec, function, said):
+        with pytest.raises(ValueError, match=said):
+            crewexec.guardrail("one", description="d")(function)
+
+    def test_users_must_be_told_what_it_does(self, crewexec):
+        with pytest.raises(ValueError, match="needs a description"):
+            crewexec.guardrail("one")(lambda answer: True)
+
+    def test_a_coroutine_would_always_pass(self, crewexec):
+        async def think(answer: str) -> bool:
+            return True
+
+        with pytest.raises(ValueError, match="ordinary function"):
+            crewexec.guardrail("one", description="d")(think)
+
+    def test_a_name_is_taken_once(self, crewexec):
+        crewexec.guardrail("one", description="d")(lambda answer: True)
+        with pytest.raises(ValueError, match="There is a guardrail called 'one' already"):
+            crewexec.guardrail("one", description="d")(lambda answer: True)

@@ -17,6 +17,7 @@ from ...errors import InvalidGraph
 from ...errors import Problem
 from .. import reactflow
 from ..document import AgentNode
+from ..document import DEFAULT_MODEL
 from ..document import Graph
 from ..document import LlmNode
 from ..document import Reference
@@ -28,6 +29,9 @@ from ..validation import parse
 from ..wording import child
 from ..wording import listing
 from ..wording import quote
+
+_GUARDRAIL_MAX_RETRIES: t.Final = 3
+"""What CrewAI takes where a task says nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,15 @@ def _crew(graph: Graph, names: Mapping[str, str]) -> Json:
         "tasks": [_task(task, names, titles) for task in graph.tasks],
         "process": graph.process,
         **_manager(graph.manager, names),
+        **_planning(graph.planner),
         **_inputs(graph),
     }
+
+
+def _planning(planner: str | None) -> Json:
+    if planner is None:
+        return {}
+    return {"planning": True, **({} if planner == DEFAULT_MODEL else {"planning_llm": planner})}
 
 
 def _inputs(graph: Graph) -> Json:
@@ -114,7 +125,21 @@ def _task(task: TaskNode, names: Mapping[str, str], titles: Mapping[str, str]) -
         **assigned,
         "context": [titles[id] for id in task.context],
         **_tools(task.tools),
+        **_checks(task),
     }
+
+
+def _checks(task: TaskNode) -> Json:
+    """Return what else is said of a task, beyond what CrewAI takes anyway."""
+    said = {
+        "markdown": task.markdown,
+        "async_execution": task.is_async,
+        "output_json": task.output_schema,
+        "guardrails": [each.text for each in task.guardrails if each.text is not None],
+    }
+    retries = task.guardrail_max_retries
+    more = {} if retries == _GUARDRAIL_MAX_RETRIES else {"guardrail_max_retries": retries}
+    return {**{name: value for name, value in said.items() if value}, **more}
 
 
 def _agent(agent: AgentNode) -> Json:
@@ -126,7 +151,15 @@ def _agent(agent: AgentNode) -> Json:
         **_tools(agent.tools),
         "allow_delegation": agent.allow_delegation,
         "max_iter": agent.max_iter,
+        **_reasoning(agent),
+        **({"inject_date": True} if agent.inject_date else {}),
     }
+
+
+def _reasoning(agent: AgentNode) -> Json:
+    if not agent.reasoning:
+        return {}
+    return {"reasoning": True, "max_reasoning_attempts": agent.max_reasoning_attempts}
 
 
 def _tools(names: tuple[str, ...]) -> Json:
@@ -171,11 +204,14 @@ _NEEDED: t.Final = ("required", True)
 
 def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:
     for kind, name, pointer in references:
-        yield Note("", pointer, "registered-name", _NAME_NOTES[kind].format(quote(name)))
+        code = "not-carried" if kind in ("guardrail", "predicate") else "registered-name"
+        yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)))
 
 
 _NAME_NOTES: t.Final[Mapping[str, str]] = {
     "tool": "CrewAI does not know the tool {}. Write one of its own before you run it there.",
     "model": "CrewAI does not know the model {}. Write 'provider/model' before you run it there.",
+    "predicate": "CrewAI does not know the predicate {}, so the condition is left out.",
+    "guardrail": "CrewAI does not know the guardrail {}, so it is left out.",
     "default-model": "No model is connected, so CrewAI takes its own default instead of {}.",
 }

@@ -56,6 +56,7 @@ class _Crew:
         self._draft.origins[""] = self._place
         self._read_agents()
         self._read_manager()
+        self._parts.plan(self._fields)
         self._read_tasks()
         self._read_inputs()
 

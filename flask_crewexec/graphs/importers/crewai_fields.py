@@ -101,9 +101,9 @@ _CREW_REFUSED: t.Final[Mapping[str, Refusal]] = {
     "task_callback": _CODE,
     "trained_agents_file": _FILE,
 }
-_CLASSES: t.Final = frozenset({"output_json", "output_pydantic", "response_model"})
-"""Fields whose text is the name of a class."""
-_DATA: t.Final = _CLASSES | {"inputs"}
+CLASSES: t.Final = ("output_json", "output_pydantic", "response_model")
+"""Fields whose text is the name of a class; an object is a JSON Schema."""
+_DATA: t.Final = frozenset({*CLASSES, "inputs"})
 """Fields in which every name is the user's own."""
 
 _HOST: t.Final = "That is the host's to say."
@@ -115,24 +115,23 @@ _NOT_YET: t.Final = "Say it in the texts if the result depends on it."
 _AGENT_OMITTED: t.Final[Mapping[str, Omission]] = {
     "cache": Omission(True, _HOST),
     "code_execution_mode": Omission("safe", "Agents here never run code."),
-    "date_format": Omission("%Y-%m-%d", "Make the date an input, such as {today}."),
+    "date_format": Omission("%Y-%m-%d", "The date is written as in 2026-11-23."),
     "embedder": Omission(None, _NO_MEMORY),
     "function_calling_llm": Omission(None, _ONE_MODEL),
-    "inject_date": Omission(False, "Make the date an input, such as {today}."),
     "max_execution_time": Omission(None, "Give the execution a 'timeout'."),
     "max_retry_limit": Omission(2, "Executions are tried again as a whole."),
     "max_rpm": Omission(None, _HOST),
     "max_tokens": Omission(None, 'Write it into \'llm\': {"model": …, "max_tokens": …}.'),
     "memory": Omission(False, _NO_MEMORY),
+    "planning": Omission(False, "Write 'reasoning' instead: then it plans before each task."),
+    "planning_config": Omission(None, "Write 'reasoning' and 'max_reasoning_attempts' instead."),
     "respect_context_window": Omission(True, _HOST),
     "use_better_compaction": Omission(True, _HOST),
     "use_system_prompt": Omission(True, _HOST),
     "verbose": Omission(False, _LOGS),
 }
 _TASK_OMITTED: t.Final[Mapping[str, Omission]] = {
-    "async_execution": Omission(False, "Tasks run one after the other."),
     "create_directory": Omission(True, "A graph never writes files."),
-    "guardrail_max_retries": Omission(3, "A graph has no guardrails."),
     "human_input": Omission(False, "Runs do not stop to ask people."),
 }
 _CREW_OMITTED: t.Final[Mapping[str, Omission]] = {
@@ -163,21 +162,36 @@ class Kind(t.NamedTuple):
 
 AGENT: t.Final = Kind(
     "an agent",
-    frozenset({"role", "goal", "backstory", "allow_delegation", "max_iter", "llm", "tools"}),
+    frozenset(
+        {
+            *("role", "goal", "backstory", "allow_delegation", "max_iter", "llm", "tools"),
+            *("reasoning", "max_reasoning_attempts", "inject_date"),
+        }
+    ),
     _AGENT_REFUSED,
     _AGENT_OMITTED,
     frozenset({"agent", "Agent", "crewai.Agent", "crewai.agent.core.Agent"}),
 )
 TASK: t.Final = Kind(
     "a task",
-    frozenset({"name", "description", "expected_output", "agent", "context", "tools"}),
+    frozenset(
+        {
+            *("name", "description", "expected_output", "agent", "context", "tools", "markdown"),
+            *("guardrail", "guardrails", "guardrail_max_retries", "async_execution", *CLASSES),
+        }
+    ),
     _TASK_REFUSED,
     _TASK_OMITTED,
     frozenset({"task", "Task", "crewai.Task", "crewai.task.Task"}),
 )
 CREW: t.Final = Kind(
     "a crew",
-    frozenset({"name", "agents", "tasks", "process", "manager_agent", "manager_llm", "inputs"}),
+    frozenset(
+        {
+            *("name", "agents", "tasks", "process", "manager_agent", "manager_llm"),
+            *("planning", "planning_llm", "inputs"),
+        }
+    ),
     _CREW_REFUSED,
     _CREW_OMITTED,
 )
@@ -218,14 +232,18 @@ def keep_carried(fields: Fields, kind: Kind, draft: Draft) -> Fields:
 
 
 def _leave_out(name: str, value: object, place: Place, kind: Kind, draft: Draft) -> None:
+    if not refuse_harm(name, value, place, kind, draft) and not _says_nothing(name, value, kind):
+        draft.note(place, *_omission(name, kind))
+
+
+def refuse_harm(name: str, value: object, place: Place, kind: Kind, draft: Draft) -> bool:
+    """Refuse what could do harm in a field; return whether there is any."""
     refusal = _refusal(name, value, kind)
     harm = [(place, name, refusal)] if refusal else [*_find_harm(name, value, place)]
     for at, field, reason in harm:
         detail = f"The field {quote(field)} is refused. {reason.advice}"
         draft.refuse(at, reason.code, detail)
-    if harm or _says_nothing(name, value, kind):
-        return
-    draft.note(place, *_omission(name, kind))
+    return bool(harm)
 
 
 def _refusal(name: str, value: object, kind: Kind) -> Refusal | None:
@@ -233,13 +251,13 @@ def _refusal(name: str, value: object, kind: Kind) -> Refusal | None:
         return None
     if name == "type":
         return None if isinstance(value, str) and value in kind.types else _CODE
-    if name in _CLASSES and isinstance(value, str):
+    if name in CLASSES and isinstance(value, str):
         return _CODE
     return kind.refused.get(name) or _ANYWHERE.get(name)
 
 
 def _find_harm(field: str, value: object, place: Place) -> Iterator[tuple[Place, str, Refusal]]:
-    if field in _CLASSES and isinstance(value, dict) and "python" in value:
+    if field in CLASSES and isinstance(value, dict) and "python" in value:
         yield place / "python", "python", _CODE
     pending = [] if field in _DATA else [(value, place)]
     while pending:

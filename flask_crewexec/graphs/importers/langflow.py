@@ -138,7 +138,7 @@ class _Flow:
         (crew,) = crews
         self._used.add(crew.id)
         self._draft.top["process"] = _CREWS[crew.type]
-        keep_carried(self._fields(crew, _CREW_FORM), CREW, self._draft)
+        self._parts.plan(keep_carried(self._fields(crew, _CREW_FORM), CREW, self._draft))
         tasks = self._tasks(crew)
         self._read_agents(crew, tasks)
         self._read_manager(crew)

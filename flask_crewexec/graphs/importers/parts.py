@@ -10,6 +10,7 @@ from ..document import DEFAULT_MODEL
 from ..wording import kind_of
 from ..wording import listing
 from ..wording import quote
+from .checks import read_checks
 from .crewai_fields import AGENT
 from .crewai_fields import Fields
 from .crewai_fields import fields_of
@@ -23,6 +24,8 @@ from .result import Place
 
 MAX_ITER: t.Final = 25
 """What CrewAI takes where an agent says nothing."""
+_SAID: t.Final = ("name", "description", "expected_output", "markdown", "guardrail_max_retries")
+"""Fields of tasks that say the same in a graph."""
 _MAX_PARTS: t.Final = 200
 _MAX_EDGES: t.Final = 1000
 
@@ -35,7 +38,9 @@ class Parts:
         """The nodes of agents by their names in the files."""
         self._draft = draft
         self._names = names
+        self._delegating: set[str] = set()
         self._tasks: dict[str, str] = {}
+        self._last_sync: str | None = None
         self._task_ids: list[str] = []
         self._shared: dict[tuple[object, ...], str] = {}
 
@@ -62,6 +67,8 @@ class Parts:
         places = {key: at for key, (_, at) in given.items()}
         id = self._draft.node(name, "agent", data, place, places)
         self.agents[name] = id
+        if data.get("allow_delegation"):
+            self._delegating.add(id)
         if kept.value("llm") is not None:
             self.model(*kept["llm"], [id])
         self._tools(kept, id)
@@ -69,9 +76,10 @@ class Parts:
     def task(self, wanted: str, fields: Fields, place: Place) -> None:
         """Add a task behind those that are there; without a name it is called *wanted*."""
         kept = keep_carried(fields, TASK, self._draft)
-        given = {
-            key: kept[key] for key in ("name", "description", "expected_output") if key in kept
-        }
+        given = {key: kept[key] for key in _SAID if key in kept}
+        given.update(read_checks(kept, self._draft))
+        if self._is_async(kept):
+            given["async"] = kept["async_execution"]
         data = {key: value for key, (value, _) in given.items() if value is not None}
         places = {key: at for key, (_, at) in given.items()}
         name = data.get("name")
@@ -82,10 +90,50 @@ class Parts:
             del data["name"]
         self._assign(kept, id)
         self._tools(kept, id)
-        self._read_context(kept, id, place)
+        self._read_context(kept, id, place, "async" in given)
         self._task_ids.append(id)
+        if "async" not in given:
+            self._last_sync = id
         if isinstance(name, str):
             self._tasks.setdefault(name, id)
+
+    def plan(self, fields: Fields) -> None:
+        """Let a model plan the crew, if its *fields* say so."""
+        planning, place = fields.get("planning", (None, Place("")))
+        if planning not in (None, False):
+            self._draft.top["planning"] = planning
+            self._draft.origins["/planning"] = place
+        value, place = fields.get("planning_llm", (None, Place("")))
+        if value is None:
+            return
+        if not planning:
+            detail = "Nothing is planned, so 'planning_llm' is left out."
+            self._draft.note(place, "not-carried", detail)
+        elif found := self._read_model(value, place):
+            self._plan_with(*found, place)
+
+    def _plan_with(self, written: str, options: Fields, place: Place) -> None:
+        name = self._names.model(written)
+        if name is None:
+            self._draft.note(place, "model-replaced", self._replaced(written))
+        for option, (_, at) in options.items():
+            detail = f"The host says how the model plans, so {quote(option)} is left out."
+            self._draft.note(at, "not-carried", detail)
+        self._draft.top["planning_model"] = name or DEFAULT_MODEL
+        self._draft.origins["/planning_model"] = place
+
+    def _is_async(self, kept: Fields) -> bool:
+        value, place = kept.get("async_execution", (None, Place("")))
+        if value in (None, False):
+            return False
+        managed = self._draft.top.get("process") == "hierarchical"
+        agent = kept.value("agent")
+        if managed or (isinstance(agent, str) and self.agents.get(agent) in self._delegating):
+            why = "A manager does" if managed else "Agents that may delegate do"
+            detail = f"{why} one task after the other, so 'async_execution' is left out."
+            self._draft.note(place, "not-carried", detail)
+            return False
+        return True
 
     def model(
         self, value: object, place: Place, targets: Sequence[str], type: str | None = None
@@ -196,10 +244,12 @@ class Parts:
         else:
             self._draft.edge(self.agents[agent], id, place)
 
-    def _read_context(self, kept: Fields, id: str, place: Place) -> None:
+    def _read_context(self, kept: Fields, id: str, place: Place, is_async: bool) -> None:
         if "context" not in kept:
-            # CrewAI's tasks read all that came before, unless they say otherwise.
-            for earlier in self._task_ids:
+            # CrewAI's tasks read all that came before, unless they say otherwise; those that run
+            # beside others read the last one that did not.
+            last = [self._last_sync] if self._last_sync else []
+            for earlier in last if is_async else self._task_ids:
                 self._draft.edge(earlier, id, place)
             return
         context, place = kept["context"]

@@ -68,6 +68,7 @@ class _Studio:
         for value, place in self._list("agents"):
             self._read_agent(value, place)
         self._read_manager()
+        self._parts.plan(self._fields)
         for value, place in self._list("tasks"):
             self._read_task(value, place)
         self._parts.check_edges(self._place / "tasks")

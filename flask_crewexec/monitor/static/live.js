@@ -7,7 +7,8 @@
   if (!root || !root.dataset.source) return;
 
   const EVENTS = [
-    "queued", "started", "step_started", "step_completed", "model_call_started",
+    "queued", "started", "step_started", "step_completed", "step_skipped", "condition_met",
+    "crew_planned", "guardrail_passed", "guardrail_refused", "model_call_started",
     "model_call_completed", "model_call_failed", "tool_started", "tool_finished", "tool_failed",
     "retrying", "worker_lost", "handed_back", "cancel_requested", "completed", "failed",
     "cancelled", "timed_out",

@@ -90,6 +90,7 @@ def meaning(document: Json) -> Json:
         "tasks": _tasks(graph),
         "manager": _manager(graph.manager),
         "inputs": {each.name: (each.default, each.required) for each in graph.declared},
+        "planner": graph.planner,
     }
 
 
@@ -99,6 +100,7 @@ def _manager(node: AgentNode | LlmNode | None) -> object:
 
 def _agent(node: AgentNode) -> Json:
     said = (node.role, node.goal, node.backstory, node.allow_delegation, node.max_iter)
+    said += (node.reasoning, node.max_reasoning_attempts, node.inject_date)
     return {"said": said, "llm": _llm(node.llm), "tools": sorted(node.tools)}
 
 
@@ -115,6 +117,8 @@ def _tasks(graph: Graph) -> list[Json]:
             "agent": roles.get(task.agent_id or ""),
             "context": [names[id] for id in task.context],
             "tools": sorted(task.tools),
+            "form": (task.markdown, task.output_schema, task.is_async, task.condition),
+            "guardrails": (task.guardrails, task.guardrail_max_retries),
         }
         for task in graph.tasks
     ]

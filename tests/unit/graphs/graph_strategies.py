@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import typing as t
+from collections.abc import Iterator
 
 from graph_documents import agent
 from graph_documents import document
@@ -20,17 +21,22 @@ Json = dict[str, t.Any]
 
 TOOLS = ("search", "browse")
 MODELS = ("default", "small", "large")
+GUARDRAILS = ("polite",)
+PREDICATES = ("is_long",)
 
 FIELDS = (
     *("version", "name", "process", "description", "nodes", "edges", "viewport"),
     *("id", "type", "data", "source", "target", "position", "label"),
     *("role", "goal", "backstory", "allow_delegation", "max_iter", "expected_output"),
-    *("temperature", "max_tokens"),
+    *("temperature", "max_tokens", "reasoning", "max_reasoning_attempts", "inject_date"),
+    *("markdown", "output_schema", "guardrails", "guardrail_max_retries", "text", "async"),
+    *("condition", "planning", "planning_model", "properties", "$ref", "$defs", "anyOf"),
     *("inputs", "default", "required", "enum", "max_length", "minimum", "maximum"),
     *("", "a/b", "~1", "~/", "0", "x" * 120),
 )
 WORDS = (
     *("agent", "task", "tool", "llm", "manager", "context", "assign", "default"),
+    *("object", "#/$defs/a", "is_long", "polite"),
     *("sequential", "hierarchical", "search", "small", "a0", "a1", "t0", "t1", "{topic}"),
 )
 
@@ -53,6 +59,18 @@ python_values = st.recursive(
 
 _letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.text(_letters, min_size=1, max_size=40).filter(str.strip)
+
+schemas = st.fixed_dictionaries(
+    {"type": st.just("object")},
+    optional={
+        "properties": st.dictionaries(
+            texts,
+            st.sampled_from([{}, True, {"type": "string"}, {"items": {"minimum": 1}}]),
+            max_size=3,
+        )
+    },
+)
+guardrails = st.fixed_dictionaries({"text": texts}) | st.just({"name": "polite"})
 
 
 def _role(text: str) -> str:
@@ -79,7 +97,8 @@ def valid_documents(draw: st.DrawFn) -> Json:
         edges += [f"{a['id']} {t['id']}" for a, t in zip(assigned, tasks, strict=True)]
     nodes = draw(st.permutations([*agents, *tasks, *helpers]))
     edges = draw(st.permutations(edges))
-    more = {"process": "hierarchical" if hierarchical else "sequential"}
+    more: Json = {"process": "hierarchical" if hierarchical else "sequential"}
+    more["planning"] = draw(st.booleans())
     made = document(nodes, *edges, **more, name=draw(texts))
     if draw(st.booleans()):
         made["inputs"] = draw(_inputs(nodes))
@@ -90,8 +109,13 @@ def valid_documents(draw: st.DrawFn) -> Json:
 def _inputs(draw: st.DrawFn, nodes: list[Json]) -> Json:
     """Declare some inputs, among them all that texts happen to use."""
     said = draw(st.dictionaries(input_names, declarations(), max_size=2))
-    texts = (text for node in nodes for text in node["data"].values() if isinstance(text, str))
-    return {**said, **{name: {} for name in find_placeholders(texts)}}
+    return {**said, **{name: {} for name in find_placeholders(_texts(nodes))}}
+
+
+def _texts(nodes: list[Json]) -> Iterator[str]:
+    for node in nodes:
+        yield from (text for text in node["data"].values() if isinstance(text, str))
+        yield from (each.get("text", "") for each in node["data"].get("guardrails", ()))
 
 
 @st.composite
@@ -103,6 +127,9 @@ def _agents(draw: st.DrawFn) -> list[Json]:
             "backstory": st.text(_letters, max_size=40),
             "allow_delegation": st.booleans(),
             "max_iter": st.integers(1, 100),
+            "reasoning": st.booleans(),
+            "max_reasoning_attempts": st.integers(1, 10),
+            "inject_date": st.booleans(),
         },
     )
     return [agent(f"a{at}", **{"role": role, **draw(data)}) for at, role in enumerate(roles)]
@@ -111,7 +138,15 @@ def _agents(draw: st.DrawFn) -> list[Json]:
 @st.composite
 def _tasks(draw: st.DrawFn, at_least: int) -> list[Json]:
     count = draw(st.integers(at_least, at_least + 3))
-    data = st.fixed_dictionaries({"description": texts, "expected_output": texts})
+    data = st.fixed_dictionaries(
+        {"description": texts, "expected_output": texts},
+        optional={
+            "markdown": st.booleans(),
+            "output_schema": schemas,
+            "guardrails": st.lists(guardrails, max_size=3),
+            "guardrail_max_retries": st.integers(0, 10),
+        },
+    )
     made = [task(f"t{at}", **draw(data)) for at in range(count)]
     for at, node in enumerate(made):
         if draw(st.booleans()):

@@ -82,7 +82,7 @@ class TestDeclaring:
 
     def test_a_file_is_no_part_of_a_name(self):
         bad = about({"f": {"type": "file"}}, "{f}", role="{f}")
-        assert problems_of(bad) == [("/nodes/0/data/role", "file-in-role")]
+        assert problems_of(bad) == [("/nodes/0/data/role", "misplaced-file")]
 
     @pytest.mark.parametrize(
         ("inputs", "pointer", "code"),

@@ -67,6 +67,21 @@ class TestThereAndBack:
         assert sorted(exported.files) == ["agents/A_b_2.jsonc", "agents/a_b.jsonc", "crew.jsonc"]
         assert meaning(back(exported)) == meaning(original)
 
+    def test_how_answers_are_made_and_checked(self):
+        reasons = {"reasoning": True, "max_reasoning_attempts": 2, "inject_date": True}
+        rules = [{"text": "Be kind."}, {"text": "Be short."}]
+        schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
+        nodes = [
+            agent("a", **reasons),
+            task("t", markdown=True, guardrails=rules, guardrail_max_retries=0),
+            task("u", **{"async": True}),
+            task("v", output_schema=schema),
+        ]
+        edges = ["a t", "a u", "a v", "t u", "u v"]
+        for model in ({}, {"planning_model": "large"}):
+            original = document(nodes, *edges, planning=True, **model)
+            assert meaning(back(export_crewai(original))) == meaning(original)
+
     def test_a_manager_with_a_model_of_its_own(self):
         original = hierarchical()
         original["nodes"].append(llm("m", temperature=1.5))
@@ -102,6 +117,14 @@ class TestNotes:
             ("/nodes/4/data/name", "registered-name"),
             ("/nodes/5/data/name", "registered-name"),
             ("/nodes/1", "registered-name"),
+        ]
+
+    def test_of_what_is_registered_as_code(self):
+        nodes = [agent("a"), task("t"), task("u", guardrails=[{"name": "g"}], condition="c")]
+        notes = self.notes(document(nodes, "a t", "a u", "t u"))
+        assert [note for note in notes if note[1] == "not-carried"] == [
+            ("/nodes/2/data/condition", "not-carried"),
+            ("/nodes/2/data/guardrails/0/name", "not-carried"),
         ]
 
     def test_of_descriptions_and_drawings(self):

@@ -14,8 +14,10 @@ from graph_documents import llm
 from graph_documents import task
 from graph_documents import tool
 from graph_strategies import broken_documents
+from graph_strategies import GUARDRAILS
 from graph_strategies import json_values
 from graph_strategies import MODELS
+from graph_strategies import PREDICATES
 from graph_strategies import python_values
 from graph_strategies import TOOLS
 from graph_strategies import valid_documents
@@ -37,6 +39,7 @@ from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import Graph
 from flask_crewexec.graphs import inputs_schema
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import TaskNode
 from flask_crewexec.graphs import validate
 
 # The machine may be slow, and a crew takes many draws.
@@ -45,10 +48,13 @@ patient = settings(
 )
 
 
+NAMES = (TOOLS, MODELS, GUARDRAILS, PREDICATES)
+
+
 def problems_of(document: object) -> t.Sequence[Problem]:
     """Return the problems of *document*; no other error may come of it."""
     try:
-        validate(document, TOOLS, MODELS)
+        validate(document, *NAMES)
     except InvalidGraph as error:
         return error.problems or pytest.fail("There is no problem.")
     return ()
@@ -86,7 +92,7 @@ def check(document: object) -> None:
     for problem in problems:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", problem.code)
         assert problem.detail
-        assert find_hint(problem, document, TOOLS, MODELS)
+        assert find_hint(problem, document, *NAMES)
         if problem.code == "missing-field":
             parent, _, name = problem.pointer.rpartition("/")
             assert is_place(document, parent)
@@ -141,7 +147,8 @@ def written(graph: Graph) -> dict[str, t.Any]:
         if not isinstance(node, AgentNode):
             nodes.append(_model(node))
             continue
-        fields = ("role", "goal", "backstory", "allow_delegation", "max_iter")
+        fields = ("role", "goal", "backstory", "allow_delegation", "max_iter", "reasoning")
+        fields += ("max_reasoning_attempts", "inject_date")
         nodes.append(agent(node.id, **{name: getattr(node, name) for name in fields}))
         if node.llm:
             nodes.append(_model(node.llm))
@@ -149,7 +156,7 @@ def written(graph: Graph) -> dict[str, t.Any]:
     for step in graph.tasks:
         texts = {"description": step.description, "expected_output": step.expected_output}
         name = {} if step.name == step.id else {"name": step.name}
-        nodes.append(task(step.id, **texts, **name))
+        nodes.append(task(step.id, **texts, **name, **_form(step)))
         edges += [f"{other} {step.id}" for other in step.context]
         edges += [f"{step.agent_id} {step.id}"] if step.agent_id else []
     for user in (*crew, *graph.tasks):
@@ -159,7 +166,8 @@ def written(graph: Graph) -> dict[str, t.Any]:
     if graph.manager:
         edges.append(f"{graph.manager.id} {graph.agents[0].id} manager")
     inputs = {each.name: _input(each) for each in graph.declared}
-    return document(nodes, *edges, name=graph.name, process=graph.process, inputs=inputs)
+    more = {"process": graph.process, "planning": graph.planner is not None, "inputs": inputs}
+    return document(nodes, *edges, name=graph.name, **more)
 
 
 def _input(declared: Declaration) -> dict[str, t.Any]:
@@ -169,6 +177,13 @@ def _input(declared: Declaration) -> dict[str, t.Any]:
     if declared.default is not None:
         del said["required"]
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _form(step: TaskNode) -> dict[str, t.Any]:
+    rules = [{k: v for k, v in vars(each).items() if v is not None} for each in step.guardrails]
+    schema = {} if step.output_schema is None else {"output_schema": step.output_schema}
+    said = {"markdown": step.markdown, "guardrail_max_retries": step.guardrail_max_retries}
+    return {**said, **schema, "guardrails": rules}
 
 
 def _model(node: t.Any) -> dict[str, t.Any]:
@@ -217,7 +232,7 @@ class TestValidDocuments:
     def test_can_be_told_about(self, document):
         graph = parse(document)
         lower, upper = estimate_calls(graph)
-        assert len(graph.tasks) == lower < upper
+        assert len(graph.tasks) <= lower < upper
         if not graph.declared:
             needed = inputs_schema(graph)["required"]
             check_inputs(graph, dict.fromkeys(needed, "x"))

@@ -68,21 +68,45 @@ class TestHints:
             target.update({name: EXAMPLES[name] for name in target.keys() & EXAMPLES})
 
         nodes = [
-            agent("writer", backstory="x", allow_delegation=True, max_iter=1),
-            task("facts", name="x"),
+            agent(
+                "writer",
+                backstory="x",
+                allow_delegation=True,
+                max_iter=1,
+                reasoning=False,
+                max_reasoning_attempts=1,
+                inject_date=False,
+            ),
+            task(
+                "facts",
+                name="x",
+                markdown=True,
+                output_schema={},
+                guardrail_max_retries=1,
+                guardrails=[],
+            ),
+            task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
         ]
-        good = document(nodes, "writer facts", "model writer", process="hierarchical")
+        good = document(
+            nodes,
+            "writer facts",
+            "writer title",
+            "facts title",
+            "model writer",
+            process="hierarchical",
+        )
         good |= {"description": "x"}
         for node in nodes:
             put(node["data"])
         put(node := {"id": "x", "type": "agent", "data": {}})
         assert set(node) <= EXAMPLES.keys()
-        for name in ("version", "name", "process", "description", "inputs"):
+        documents = ("version", "name", "process", "description", "planning", "planning_model")
+        for name in (*documents, "inputs"):
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)
-        assert EXAMPLES.keys() - used == {"source", "target"}
+        assert EXAMPLES.keys() - used == {"source", "target", "text"}
 
     @pytest.mark.parametrize("bad", [None, 1, [], {}, {"nodes": 1}, {"nodes": [{"data": []}]}])
     def test_documents_of_any_shape(self, bad):

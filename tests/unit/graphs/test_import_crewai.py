@@ -138,6 +138,60 @@ class TestNames:
         assert parse(found.document).agents[0].tools == ("search",)
 
 
+OBJECT = {"type": "object", "properties": {"url": {"type": "string"}}}
+
+
+class TestWhatIsCarried:
+    def task(self, **fields):
+        found = imported(with_task(**fields))
+        assert found.notes == ()
+        return parse(found.document).tasks[0]
+
+    def test_the_form_of_answers(self):
+        assert self.task(markdown=True).markdown
+        assert self.task(output_json=OBJECT).output_schema == OBJECT
+        assert self.task(output_pydantic=OBJECT, output_json=OBJECT).output_schema == OBJECT
+        assert self.task(response_model=OBJECT).output_schema == OBJECT
+
+    def test_guardrails_that_are_texts(self):
+        task = self.task(guardrail="Be kind.", guardrails=["Be short."], guardrail_max_retries=1)
+        assert [each.text for each in task.guardrails] == ["Be short.", "Be kind."]
+        assert task.guardrail_max_retries == 1
+        assert [each.text for each in self.task(guardrails="Be kind.").guardrails] == ["Be kind."]
+
+    def test_tasks_beside_each_other_read_the_last_one_before(self):
+        crew = small()
+        (first,) = crew["tasks"]
+        names = {"a": {}, "b": BESIDE, "c": BESIDE, "d": {}}
+        crew["tasks"] = [{**first, "name": name, **more} for name, more in names.items()]
+        found = imported(crew)
+        tasks = {task.name: task for task in parse(found.document).tasks}
+        assert [task.is_async for task in tasks.values()] == [False, True, True, False]
+        read = {name: list(task.context) for name, task in tasks.items()}
+        assert read == {"a": [], "b": ["a"], "c": ["a"], "d": ["a", "b", "c"]}
+
+    def test_an_agent_that_reasons(self):
+        found = imported(with_agent(reasoning=True, max_reasoning_attempts=2, inject_date=True))
+        assert found.notes == ()
+        (agent,) = parse(found.document).agents
+        assert (agent.reasoning, agent.max_reasoning_attempts, agent.inject_date) == (True, 2, True)
+
+    def test_a_crew_that_is_planned(self):
+        assert parse(imported(small(planning=True)).document).planner == "default"
+        found = imported(small(planning=True, planning_llm="large"))
+        assert (parse(found.document).planner, found.notes) == ("large", ())
+
+    def test_a_planner_that_is_not_registered(self):
+        names = Names(known_models={"default": set()})
+        files = crewai(small(planning=True, planning_llm="openai/o9"))
+        found = import_files("crewai", files, names=names)
+        assert parse(found.document).planner == "default"
+        assert [note.code for note in found.notes] == ["model-replaced"]
+
+
+BESIDE = {"async_execution": True}
+
+
 class TestNotes:
     def notes(self, crew):
         return [(note.pointer, note.code) for note in imported(crew).notes]
@@ -147,7 +201,7 @@ class TestNotes:
 
     @pytest.mark.parametrize(
         "field",
-        ["memory", "verbose", "planning", "planning_llm", "max_rpm", "stream", "no_such_field"],
+        ["memory", "verbose", "planning_llm", "max_rpm", "stream", "no_such_field"],
     )
     def test_fields_of_the_crew(self, field):
         assert self.notes(small(**{field: True})) == [(f"/{field}", "not-carried")]
@@ -155,10 +209,10 @@ class TestNotes:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("reasoning", True),
+            ("planning", True),
             ("cache", False),
             ("max_rpm", 10),
-            ("inject_date", True),
+            ("date_format", "%d"),
             ("guardrail", "Be kind."),
             ("planning_config", {"max_attempts": 3}),
         ],
@@ -170,15 +224,33 @@ class TestNotes:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("async_execution", True),
             ("human_input", True),
-            ("markdown", True),
-            ("guardrails", ["Be kind."]),
-            ("output_json", {"type": "object", "properties": {"url": {"type": "string"}}}),
+            ("guardrail", 7),
+            ("guardrails", [["x"]]),
+            ("output_json", {"type": "object", "properties": {"x": {"pattern": "(a+)+$"}}}),
+            ("output_pydantic", {"$ref": "http://127.0.0.1/schema"}),
+            ("response_model", {"type": "string"}),
         ],
     )
     def test_fields_of_a_task(self, field, value):
-        assert self.notes(with_task(**{field: value})) == [(f"/tasks/0/{field}", "not-carried")]
+        ((place, code),) = self.notes(with_task(**{field: value}))
+        assert (place.startswith(f"/tasks/0/{field}"), code) == (True, "not-carried")
+
+    def test_a_second_schema(self):
+        crew = with_task(output_json={"type": "object"}, output_pydantic={**OBJECT})
+        assert self.notes(crew) == [("/tasks/0/output_pydantic", "not-carried")]
+
+    def test_branches_of_agents_that_delegate_and_of_managers(self):
+        crew = with_task(async_execution=True)
+        crew["agents"]["ann"]["allow_delegation"] = True
+        assert self.notes(crew) == [("/tasks/0/async_execution", "not-carried")]
+        crew = with_task(async_execution=True)
+        crew |= {"process": "hierarchical", "manager_llm": "large"}
+        assert self.notes(crew) == [("/tasks/0/async_execution", "not-carried")]
+
+    def test_how_a_model_plans(self):
+        crew = small(planning=True, planning_llm={"model": "large", "temperature": 1})
+        assert self.notes(crew) == [("/planning_llm/temperature", "not-carried")]
 
     def test_defaults_of_inputs(self):
         crew = with_task(description="About {topic} for {whom}")
@@ -218,6 +290,8 @@ class TestNotes:
     def test_what_says_nothing_needs_no_note(self):
         crew = with_agent(cache=True, verbose=False, mcps=[], knowledge_sources=None, type="agent")
         assert self.notes({**crew, "memory": False, "planning": False, "inputs": {}}) == []
+        silent = with_task(guardrail=None, guardrails=[], output_json=None, async_execution=False)
+        assert self.notes(silent) == []
 
     def test_a_manager_of_a_sequential_crew(self):
         assert self.notes(small(manager_llm="large")) == [("/manager_llm", "not-carried")]
@@ -316,6 +390,10 @@ class TestFences:
         value = {"deep": [{"base_url": "http://169.254.169.254"}]}
         place = f"/agents/ann/{field}/deep/0/base_url"
         assert crew_problems(with_agent(**{field: value})) == [(place, "address")]
+
+    def test_of_code_in_a_list_of_guardrails(self):
+        place = "/tasks/0/guardrails/1/python"
+        assert crew_problems(with_task(guardrails=["x", REFERENCE])) == [(place, "code-reference")]
 
     @pytest.mark.parametrize("field", ["guardrail", "guardrails", "output_json"])
     def test_of_code_in_a_task(self, field):

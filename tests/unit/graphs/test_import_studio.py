@@ -73,13 +73,13 @@ class TestCrews:
 
 
 class TestNotes:
-    @pytest.mark.parametrize("field", ["memory", "planning", "max_rpm", "cache"])
+    @pytest.mark.parametrize("field", ["memory", "planning_llm", "max_rpm", "cache"])
     def test_of_the_crew(self, field):
         assert notes(changed(CHAIN, **{field: True})) == [(f"/{field}", "not-carried")]
 
     def test_of_tasks_and_managers(self):
-        crew = changed(CHAIN, "tasks", 0, async_execution=True)
-        assert notes(crew) == [("/tasks/0/async_execution", "not-carried")]
+        crew = changed(CHAIN, "tasks", 0, human_input=True)
+        assert notes(crew) == [("/tasks/0/human_input", "not-carried")]
         assert notes(changed(CHAIN, manager_llm="x")) == [("/manager_llm", "not-carried")]
 
     def test_of_settings_of_tools(self):

@@ -33,7 +33,7 @@ from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
 
 TOOLS, MODELS = ["search"], ["default", "small"]
-TERMS = graphs.Terms(denied_tools=["pay"], denied_models=["large"], max_tokens={"small": 100})
+TERMS = graphs.Terms({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
 
@@ -44,6 +44,30 @@ def with_data(**data):
 def declaring(description="Write", role="Writer", **inputs):
     nodes = [agent("writer", role=role), task("write", description=description)]
     return document(nodes, "writer write", inputs=inputs)
+
+
+def with_task_data(**data):
+    return document([agent("a"), task("t", **data)], "a t")
+
+
+def asynchronous(*edges, tasks="xy", process="sequential", **data):
+    """Draw three tasks of one agent; some run beside each other."""
+    nodes = [task(id, **({"async": True, **data} if id in tasks else {})) for id in "xyz"]
+    return document([agent("a"), *nodes], "a x", "a y", "a z", *edges, process=process)
+
+
+def managed():
+    drawn = asynchronous(process="hierarchical")
+    drawn["nodes"].append(agent("boss"))
+    drawn["edges"].append({"source": "boss", "target": "a", "type": "manager"})
+    return drawn
+
+
+def nested_schema(depth):
+    schema = {"type": "object"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"x": schema}}
+    return schema
 
 
 def deep(levels):
@@ -58,11 +82,18 @@ DOCUMENTS = {
     "agent-with-two-models": document(
         [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
     ),
+    "async-at-end": asynchronous(tasks="yz"),
+    "async-condition": asynchronous("x z", tasks="y", condition="c"),
+    "async-delegation": document(
+        [agent("a", allow_delegation=True), task("t", **{"async": True})], "a t"
+    ),
+    "async-managed": managed(),
+    "async-reads-async": asynchronous("x y", "y z"),
     "bad-text": with_data(goal="\x00"),
     "blank": with_data(goal=" "),
     "cycle": document(PAIR, "a t", "b u", "t u", "u t"),
     "empty-range": declaring(a={"type": "number", "minimum": 2, "maximum": 1}),
-    "file-in-role": declaring(role="{a}", a={"type": "file"}),
+    "misplaced-file": declaring(role="{a}", a={"type": "file"}),
     "invalid-input-name": declaring(**{"a b": {}}),
     "invalid-reference": declaring(a={"type": "file", "default": "x"}),
     "misplaced-field": declaring(a={"enum": ["x"]}),
@@ -79,8 +110,10 @@ DOCUMENTS = {
     "duplicate-task-name": document(
         [agent("a"), task("t", name="x"), task("u", name="x")], "a t", "a u"
     ),
+    "first-task-conditional": with_task_data(condition="c"),
     "impossible-edge": document(PAIR, "a t", "b u", "t a"),
     "invalid-id": document([agent("a b"), task("t")], "a t"),
+    "invalid-schema": with_task_data(output_schema={"type": "string"}),
     "manager-in-sequential": document([agent("a"), agent("b"), task("t")], "b t", "a b manager"),
     "manager-with-task": {
         **hierarchical(),
@@ -93,12 +126,18 @@ DOCUMENTS = {
     },
     "missing-field": {"version": 1, "nodes": [], "edges": []},
     "model-not-allowed": document([agent("a"), task("t"), llm("m", "large")], "a t", "m a"),
+    "name-or-text": with_task_data(guardrails=[{}]),
     "no-agents": document([]),
     "no-default-model": sequential(),
     "no-manager": {**sequential(), "process": "hierarchical"},
     "no-tasks": document([agent("a")]),
     "not-json": with_data(goal=object()),
     "out-of-range": with_data(max_iter=0),
+    "schema-reference": with_task_data(output_schema={"type": "object", "$ref": "http://x"}),
+    "schema-too-deep": with_task_data(output_schema=nested_schema(21)),
+    "schema-too-large": with_task_data(
+        output_schema={"type": "object", "anyOf": [{"type": "object"}] * 501}
+    ),
     "self-loop": document(PAIR, "a t", "b u", "t t"),
     "task-with-two-agents": document(PAIR, "a t", "b t", "a u"),
     "task-without-agent": document([agent("a"), task("t"), task("u")], "a t"),
@@ -114,6 +153,11 @@ DOCUMENTS = {
         process="hierarchical",
     ),
     "unknown-edge-type": document(PAIR, "a t teaches", "b u"),
+    "unknown-guardrail": with_task_data(guardrails=[{"name": "shrt"}]),
+    "unknown-predicate": document(
+        [agent("a"), task("t"), task("u", condition="c")], "a t", "a u", "t u"
+    ),
+    "unsupported-keyword": with_task_data(output_schema={"type": "object", "pattern": "x"}),
     "unknown-field": with_data(mcps=["x"]),
     "unknown-model": document([agent("a"), task("t"), llm("m", "huge")], "a t", "m a"),
     "unknown-node": document(PAIR, "a t", "b u", "a x"),
@@ -193,9 +237,9 @@ ADVICE = re.compile(
 )
 
 
-def refused(check, *given):
+def refused(check, *given, **more):
     with pytest.raises((InvalidGraph, InvalidInputs)) as caught:
-        check(*given)
+        check(*given, **more)
     return caught.value.problems
 
 
@@ -230,7 +274,7 @@ def test_there_is_an_example_of_every_code():
 def test_of_documents(code):
     bad = DOCUMENTS[code]
     tools, models = (TOOLS, []) if code == "no-default-model" else (TOOLS, MODELS)
-    problems = refused(validate, bad, tools, models, TERMS)
+    problems = refused(validate, bad, tools, models, terms=TERMS)
     (problem, *_) = [each for each in problems if each.code == code]
     missing = code == "missing-field"
     assert found(bad, [*parents(problem.pointer)][1 if missing else 0])

@@ -1,0 +1,253 @@
+"""Steps whose answers must have a form, run by the real engine."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+import crews
+import host
+from flask_crewexec.registry import GuardrailSpec
+from inprocess import run
+from inprocess import running
+
+pytestmark = pytest.mark.integration
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "pages": {"$ref": "#/$defs/count"}},
+    "required": ["title"],
+    "$defs": {"count": {"type": "integer", "minimum": 1}},
+}
+
+
+def add_guardrail(app, name):
+    """Register a guardrail in a test."""
+
+    def register(function):
+        spec = GuardrailSpec(name=name, description="x", function=function)
+        app.extensions["crewexec"].registry.add_guardrail(spec)
+        return function
+
+    return register
+
+
+class TestMarkdown:
+    def test_the_model_is_asked_for_it(self, api, model):
+        document = crews.with_data(crews.chain("a", "b"), "a", markdown=True)
+        assert run(api.queue(document)) == "completed"
+        asked, plain = (model.calls_matching(f"Do {id}")[0].prompt for id in "ab")
+        assert "Markdown" in asked
+        assert "Markdown" not in plain.split("Do b")[1].split("context")[0]
+
+
+class TestOutputSchema:
+    def document(self, **data):
+        return crews.with_data(crews.chain("a", "b"), "a", output_schema=SCHEMA, **data)
+
+    def test_the_model_is_told_and_the_object_is_kept(self, api, model):
+        model.on("Do b", "done").on("Do a", 'Here: ```json\n{"title": "Tea"}\n```')
+        id = api.queue(self.document())
+        assert run(id) == "completed"
+        assert json.dumps(SCHEMA, sort_keys=True) in model.calls_matching("Do a")[0].prompt
+        first, second = api.status(id)["steps"]
+        assert (first["json"], second["json"]) == ({"title": "Tea"}, None)
+        assert json.loads(first["output"]) == {"title": "Tea"}
+        assert '{"title": "Tea"}' in model.calls_matching("Do b")[0].prompt
+        assert len(model.calls) == 2
+
+    def test_of_the_last_task_it_is_in_the_result(self, api, model):
+        model.on("Do a", '{"title": "Tea", "pages": 2}')
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["json"] == {"title": "Tea", "pages": 2}
+
+    def test_it_is_known_after_a_retry(self, api, model):
+        model.on("Do b", status=400, times=1).on("Do b", "done")
+        model.on("Do a", '{"title": "Tea"}')
+        id = api.queue(self.document())
+        assert run(id) == "failed"
+        api.again(id)
+        assert run(id) == "completed"
+        assert api.status(id)["steps"][0]["json"] == {"title": "Tea"}
+        _, second = model.calls_matching("Do b")
+        assert '{"title": "Tea"}' in second.prompt
+        assert len(model.calls) == 3
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            ("Tea", "not a JSON object"),
+            ("[1]", "not a JSON object"),
+            ('{"title": 1}', "is not of type"),
+            ('{"title": "Tea", "pages": 0}', "less than the minimum"),
+            ('{"title": "\\u0000"}', "NUL"),
+        ],
+    )
+    def test_another_answer_is_refused_and_made_anew(self, api, model, answer, reason):
+        model.on("Previous attempt", '{"title": "Tea"}').on("Do a", answer)
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["json"] == {"title": "Tea"}
+        (event,) = api.events_of(id, "guardrail_refused")
+        assert (event["step"], event["guardrail"]) == ("a", "output_schema")
+        assert reason in event["reason"]
+        assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == 2
+        assert event["reason"] in model.calls[1].prompt
+
+    def test_what_is_made_anew_knows_what_the_step_has_read(self, api, model):
+        model.on("Previous attempt", '{"title": "Tea"}').on("Do b", "no")
+        model.on("Do a", "ALPHA")
+        document = crews.with_data(crews.chain("a", "b"), "b", output_schema=SCHEMA)
+        assert run(api.queue(document)) == "completed"
+        assert "ALPHA" in model.calls_matching("Previous attempt")[0].prompt
+
+    @pytest.mark.settings(MAX_OUTPUT_CHARS=30)
+    def test_one_that_could_not_be_kept_whole_is_refused(self, api, model):
+        model.on("Previous attempt", '{"title": "Tea"}')
+        model.on("Do a", '{"title": "' + "x" * 30 + '"}')
+        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["json"] == {"title": "Tea"}
+        (event,) = api.events_of(id, "guardrail_refused")
+        assert event["reason"] == "The answer has more than 30 characters."
+
+    def test_too_many_wrong_answers_end_the_execution_for_good(self, api, model):
+        model.on("Do a", "no")
+        id = api.queue(self.document(guardrail_max_retries=2))
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], error["step"]) == ("guardrail-refused", "a")
+        assert len(model.calls) == 3
+
+
+class TestGuardrailFunctions:
+    def document(self, *guardrails, **data):
+        return crews.with_data(crews.chain("a"), "a", guardrails=list(guardrails), **data)
+
+    def test_a_refused_answer_is_made_anew(self, api, model):
+        model.on("ada wants no links", "Tea.").on("Do a", "See http://tea")
+        id = api.queue(self.document({"name": "no_urls"}))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "Tea."
+        refused = {"step": "a", "guardrail": "no_urls", "reason": "ada wants no links."}
+        assert api.events_of(id, "guardrail_refused") == [refused]
+        assert api.events_of(id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
+        assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
+
+    def test_the_last_refusal_ends_the_execution_for_good(self, api, model):
+        model.on("Do a", "See http://tea")
+        id = api.queue(self.document({"name": "no_urls"}, guardrail_max_retries=1))
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert (status["error"]["code"], status["error"]["step"]) == ("guardrail-refused", "a")
+        assert "ada wants no links." in status["error"]["message"]
+        assert (status["retries"], len(model.calls)) == (0, 2)
+
+    def test_what_a_refusal_says_is_redacted(self, app, api, model):
+        @add_guardrail(app, "leaky")
+        def leaky(answer):
+            return f"The key is {host.KEY}" + "x" * 5000
+
+        model.on("Do a", "x")
+        id = api.queue(self.document({"name": "leaky"}, guardrail_max_retries=0))
+        assert run(id) == "failed"
+        (event,) = api.events_of(id, "guardrail_refused")
+        assert "[secret]" in event["reason"]
+        assert len(event["reason"]) == 1000
+        assert host.KEY not in api("GET", f"/executions/{id}").text
+
+    def test_one_that_says_nothing_useful_is_an_error(self, api, model):
+        id = api.queue(self.document({"name": "broken"}))
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "crew-failed"
+        assert len(model.calls) == 1
+
+    def test_it_sees_the_json_of_an_answer(self, app, api, model):
+        seen = []
+        add_guardrail(app, "look")(lambda answer: not seen.append(answer))
+        model.on("Do a", 'So: {"title": "Tea"}')
+        id = api.queue(self.document({"name": "look"}, output_schema=SCHEMA))
+        assert run(id) == "completed"
+        assert seen == ['{"title": "Tea"}']
+        assert api.status(id)["result"]["json"] == {"title": "Tea"}
+
+
+class TestRules:
+    RULE = "The answer is about {topic}."
+
+    def document(self, *rules, **data):
+        guardrails = [{"text": rule} for rule in rules]
+        return crews.with_data(crews.chain("a"), "a", guardrails=guardrails, **data)
+
+    def test_the_model_judges_with_one_call(self, api, model):
+        model.on("# Rule", '{"valid": true}').on("Do a", "Tea is a plant.")
+        id = api.queue(self.document(self.RULE), inputs={"topic": "tea"})
+        assert run(id) == "completed"
+        (judged,) = model.calls_matching("# Rule")
+        assert "The answer is about tea." in judged.prompt
+        assert "Tea is a plant." in judged.prompt
+        status = api.status(id)
+        assert status["result"]["raw"] == "Tea is a plant."
+        assert len(model.calls) == 2
+        assert status["usage"]["llm_calls"] == status["steps"][0]["usage"]["llm_calls"] == 2
+        assert status["usage"]["total_tokens"] == status["steps"][0]["usage"]["total_tokens"] > 0
+
+    def test_its_feedback_is_told(self, api, model):
+        model.on("# Rule", '{"valid": false, "feedback": "It is coffee."}', times=1)
+        model.on("# Rule", "valid: TRUE").on("It is coffee", "Tea").on("Do a", "Coffee")
+        id = api.queue(self.document("About tea"))
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "Tea"
+        assert [e["reason"] for e in api.events_of(id, "guardrail_refused")] == ["It is coffee."]
+        assert len(model.calls) == 4
+
+    def test_all_are_asked_again_about_an_answer_made_anew(self, api, model):
+        model.on("# Rule\nSecond", '{"valid": false, "feedback": "No."}', times=1)
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(self.document("First", "Second"))
+        assert run(id) == "completed"
+        assert len(model.calls_matching("# Rule\nFirst")) == 2
+
+    @pytest.mark.parametrize("verdict", ["", "I do not know", '{"valid": "yes"}'])
+    def test_a_verdict_that_says_nothing_is_a_refusal(self, api, model, verdict):
+        model.on("# Rule", verdict).on("Do a", "x")
+        id = api.queue(self.document("First", guardrail_max_retries=0))
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "guardrail-refused"
+
+    def test_an_error_of_the_judges_model_is_no_refusal(self, api, model):
+        model.on("# Rule", status=500).on("Do a", "x")
+        id = api.queue(self.document("First"))
+        assert run(id) == "retrying"
+        assert api.status(id)["error"]["code"] == "model-unavailable"
+        assert api.events_of(id, "guardrail_refused") == []
+        assert len(model.calls) == 2
+
+    @pytest.mark.parametrize("calls", [1, 2])
+    def test_its_calls_are_within_the_budget(self, api, model, calls):
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(self.document("First"), max_llm_calls=calls)
+        assert run(id) == ("failed" if calls == 1 else "completed")
+        assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == calls
+
+    def test_a_judge_can_be_cancelled(self, app, api, model):
+        release = threading.Event()
+        model.on("# Rule", '{"valid": true}', hold=release).on("Do a", "x")
+        id = api.queue(self.document("First"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1, matching="# Rule")
+            assert api("POST", f"/executions/{id}/cancel").status_code == 202
+        release.set()
+        assert outcomes == ["cancelled"]
+
+    def test_a_managers_answers_are_judged_by_its_model(self, api, model):
+        nodes = [crews.named("m", "llm", "streaming"), crews.agent("w"), crews.task("a")]
+        document = crews.crew(nodes, ["m w manager", "w a"], process="hierarchical")
+        model.on("# Rule", '{"valid": true}').on("Do a", "x")
+        id = api.queue(crews.with_data(document, "a", guardrails=[{"text": "First"}]))
+        assert run(id) == "completed"
+        (judged,) = model.calls_matching("# Rule")
+        assert judged.body["stream"] is True

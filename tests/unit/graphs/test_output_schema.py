@@ -1,0 +1,124 @@
+"""The part of JSON Schema that graphs may use, and answers checked with it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from graph_documents import agent
+from graph_documents import document
+from graph_documents import problems_of
+from graph_documents import task
+
+from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import read_answer
+
+AT = "/nodes/1/data/output_schema"
+
+
+def with_schema(schema):
+    return document([agent("a"), task("t", output_schema=schema)], "a t")
+
+
+def an_object(**more):
+    return {"type": "object", **more}
+
+
+def endless():
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}
+    return an_object(properties={"first": {"$ref": "#/$defs/node"}}, **{"$defs": {"node": node}})
+
+
+def doubling():
+    """Definitions of which each uses the next one twice."""
+    names = [f"d{at}" for at in range(9)]
+    uses = itertools.pairwise(names)
+    definitions = {a: {"anyOf": [{"$ref": f"#/$defs/{b}"}] * 2} for a, b in uses}
+    definitions["d8"] = {"type": "string"}
+    return an_object(properties={"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+
+
+def nested(depth):
+    schema = {"type": "string"}
+    for _ in range(depth):
+        schema = an_object(properties={"x": schema})
+    return schema
+
+
+class TestSchemas:
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            an_object(),
+            an_object(properties={"a": {"type": ["string", "null"], "maxLength": 3}}),
+            an_object(
+                properties={"all": {"type": "array", "items": {"$ref": "#/$defs/one"}}},
+                **{"$defs": {"one": {"anyOf": [{"const": 1}, {"enum": ["a"]}]}}},
+            ),
+            an_object(additionalProperties=False, title="T", description="D"),
+            nested(20),
+        ],
+    )
+    def test_are_kept_as_they_are(self, schema):
+        assert parse(with_schema(schema)).tasks[0].output_schema == schema
+
+    @pytest.mark.parametrize(
+        ("schema", "below", "code"),
+        [
+            (1, "", "wrong-type"),
+            ({}, "", "invalid-schema"),
+            ({"type": "string"}, "", "invalid-schema"),
+            (an_object(required="title"), "/required", "invalid-schema"),
+            (an_object(properties={"a/b": {"type": "text"}}), "/properties/a~1b/type", None),
+            (an_object(properties={"a": {"pattern": "(a+)+$"}}), "/properties/a/pattern", "key"),
+            (an_object(**{"$id": "http://x"}), "/$id", "key"),
+            (an_object(**{"$ref": "http://127.0.0.1/x"}), "/$ref", "schema-reference"),
+            (an_object(**{"$ref": "#/$defs/none"}), "/$ref", "schema-reference"),
+            (an_object(**{"$ref": "file:///etc/passwd"}), "/$ref", "schema-reference"),
+            (an_object(description="x" * 20_001), "", "too-long"),
+        ],
+    )
+    def test_others_are_refused_with_the_place(self, schema, below, code):
+        expected = {"key": "unsupported-keyword", None: "invalid-schema"}.get(code, code)
+        assert problems_of(with_schema(schema)) == [(AT + below, expected)]
+
+    @pytest.mark.parametrize(
+        ("schema", "code"),
+        [
+            (endless(), "schema-too-deep"),
+            (doubling(), "schema-too-large"),
+            (nested(21), "schema-too-deep"),
+        ],
+        ids=["endless", "doubling", "nested"],
+    )
+    def test_what_does_not_end_is_refused(self, schema, code):
+        ((pointer, found),) = problems_of(with_schema(schema))
+        assert (pointer.startswith(AT), found) == (True, code)
+
+
+class TestAnswers:
+    SCHEMA = an_object(properties={"a": {"type": "integer"}}, required=["a"])
+
+    @pytest.mark.parametrize(
+        "text", ['{"a": 1}', '```json\n{"a": 1}\n```', 'Well: {"a": 1}. Good luck!', ' {"a":1}\n']
+    )
+    def test_the_object_is_found(self, text):
+        assert read_answer(self.SCHEMA, text) == ({"a": 1}, "")
+
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [
+            ("", "not a JSON object"),
+            ("{", "not a JSON object"),
+            ("[" * 100_000, "not a JSON object"),
+            ('{"b": 1}', "'a' is a required property"),
+            ('{"a": "1"}', "$.a"),
+            ('{"a": 1e999}', "finite"),
+            ('{"a": "' + "x" * 5000 + '"}', "…"),
+        ],
+    )
+    def test_what_is_wrong_is_said_in_short(self, text, wrong):
+        value, said = read_answer(self.SCHEMA, text)
+        assert value is None
+        assert wrong in said
+        assert len(said) < 700
