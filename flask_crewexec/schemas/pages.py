@@ -1,0 +1,18 @@
+"""Pages of lists."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow import validate
+
+MAX_PAGE = 200
+
+
+class PageQuerySchema(ma.Schema):
+    """Which page of a list."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+    before = fields.UUID(
+        load_default=None, metadata={"description": "'next' of the page before, for older items"}
+    )

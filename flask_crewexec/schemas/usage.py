@@ -1,0 +1,62 @@
+"""What was used, by user and day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow import validate
+
+from .values import Text
+
+
+class UsageSchema(ma.Schema):
+    """Model calls and tokens."""
+
+    llm_calls = fields.Integer()
+    prompt_tokens = fields.Integer()
+    completion_tokens = fields.Integer()
+    total_tokens = fields.Integer()
+    cost = fields.Float(metadata={"description": "By 'CREWEXEC_PRICES'; 0 without prices"})
+
+
+_DAYS: t.Final = validate.Range(dt.date(2000, 1, 1), dt.date(2999, 12, 31))
+_DAYS_PATTERN: t.Final = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"
+
+
+class UsageQuerySchema(ma.Schema):
+    """Whose usage, and of which days."""
+
+    since = fields.Date(
+        validate=_DAYS,
+        metadata={
+            "description": "First day; thirty days ago if not given",
+            "pattern": _DAYS_PATTERN,
+        },
+    )
+    until = fields.Date(
+        validate=_DAYS,
+        metadata={"description": "Last day; today if not given", "pattern": _DAYS_PATTERN},
+    )
+    user_id = Text(1, 255)
+    limit = fields.Integer(
+        load_default=1000,
+        validate=validate.Range(1, 10_000),
+        metadata={"description": "Rows at most; the oldest days are left out"},
+    )
+
+
+class DayUsageSchema(UsageSchema):
+    """What one user has used on one day (UTC)."""
+
+    day = fields.String()
+    user_id = fields.String()
+    executions = fields.Integer()
+
+
+class UsageReportSchema(ma.Schema):
+    """What users have used, newest day first."""
+
+    usage = fields.List(fields.Nested(DayUsageSchema))
