@@ -1,0 +1,108 @@
+"""The client, and the transport that guards it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import ssl
+import time
+import typing as t
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+import httpcore
+import httpx
+
+from .addresses import check_url
+from .addresses import find_addresses
+from .addresses import Guard
+from .addresses import Resolver
+from .body import as_httpx
+from .body import Body
+from .body import decoder_of
+from .connection import Backend
+
+_DEADLINE: t.Final = "crewexec_deadline"
+
+
+def outbound_client(
+    *,
+    allow: Iterable[str] = (),
+    max_bytes: int = 5_000_000,
+    seconds: float = 30.0,
+    max_redirects: int = 5,
+    headers: Mapping[str, str] | None = None,
+    verify: ssl.SSLContext | None = None,
+    resolve: Resolver = find_addresses,
+) -> httpx.Client:
+    """Return a client for addresses that somebody else has chosen; use it as a context manager.
+
+    Besides :class:`OutboundError` its methods raise what ``httpx`` raises. Proxies and passwords
+    of the environment are not used.
+
+    :param allow: networks that may be reached although they are not public, such as
+        ``["10.20.0.0/16"]``.
+    :param max_bytes: of an answer's body, also once it is decompressed.
+    :param seconds: for one call with all its redirects.
+    :param max_redirects: after which ``httpx.TooManyRedirects`` is raised.
+    :param verify: certificates to trust instead of the usual ones.
+    """
+    transport = GuardedTransport(
+        allow=allow, max_bytes=max_bytes, seconds=seconds, verify=verify, resolve=resolve
+    )
+    return httpx.Client(
+        transport=transport,
+        headers={"Accept-Encoding": "gzip, deflate", **(headers or {})},
+        follow_redirects=True,
+        max_redirects=max_redirects,
+        timeout=seconds,
+        trust_env=False,
+    )
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """The guard itself, for clients of your own; give them ``trust_env=False`` and no proxies.
+
+    Every request has a connection of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[str] = (),
+        max_bytes: int = 5_000_000,
+        seconds: float = 30.0,
+        verify: ssl.SSLContext | None = None,
+        resolve: Resolver = find_addresses,
+    ) -> None:
+        self._guard = Guard([ipaddress.ip_network(each) for each in allow], resolve)
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._tls = verify or httpx.create_ssl_context()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; httpx calls this again for each redirect."""
+        check_url(request.url)
+        # httpx hands the extensions on to the requests that redirects make.
+        ends = request.extensions.setdefault(_DEADLINE, time.monotonic() + self._seconds)
+        pool = httpcore.ConnectionPool(self._tls, network_backend=Backend(self._guard, ends))
+        with as_httpx(request), contextlib.ExitStack() as stack:
+            stack.callback(pool.close)
+            answer = pool.handle_request(_plain(request))
+            headers = httpx.Headers(answer.headers)
+            decoder = decoder_of(headers)
+            body = Body(request, answer, decoder, self._max_bytes, stack.pop_all().close)
+            return httpx.Response(
+                answer.status, headers=headers, stream=body, extensions=answer.extensions
+            )
+
+
+def _plain(request: httpx.Request) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=t.cast(httpx.SyncByteStream, request.stream),
+        extensions=request.extensions,
+    )
