@@ -205,7 +205,7 @@ from flask_crewexec import queueing
 
 queueing.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 order = json.loads(sys.argv[1])
-Api(host.create_app().test_client(), "ada")("POST", "/executions", json=order)
+Api(host.create_app().test_client(), host.ADMIN)("POST", "/executions", json=order)
 """
 
 
