@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import difflib
 import math
 import os
 import typing as t
@@ -167,7 +168,7 @@ class Settings:
         known = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(given.keys() - set(known)):
             names = ", ".join(PREFIX + name.upper() for name in unknown)
-            raise ConfigError(f"Unknown settings: {names}. Check the spelling.")
+            raise ConfigError(f"Unknown settings: {names}. {_spelling(unknown, known)}")
         settings = cls(**given)
         for name in known:
             config.setdefault(PREFIX + name.upper(), getattr(settings, name))
@@ -206,6 +207,12 @@ def _check_number(key: str, value: float, least: int | None) -> None:
 _HINTS: t.Final = t.get_type_hints(Settings)
 
 
+def _spelling(unknown: list[str], known: list[str]) -> str:
+    close = [found for name in unknown for found in difflib.get_close_matches(name, known, 1)]
+    meant = ", ".join(PREFIX + name.upper() for name in close)
+    return f"Do you mean {meant}?" if meant else "Check the spelling."
+
+
 def check_broker_url(url: object) -> None:
     """Check that a broker is a Redis: our priorities and queue depths are made of its lists.
 
@@ -221,13 +228,14 @@ def check_broker_url(url: object) -> None:
 
 
 def redis_url(config: Config, key: str) -> str:
-    """Return ``CELERY_BROKER_URL`` or ``CELERY_RESULT_BACKEND``: config, then environment.
+    """Return ``CELERY_BROKER_URL`` or ``CELERY_RESULT_BACKEND``: environment, then config.
 
-    The key ``CELERY`` of the configuration may still override it.
+    Celery itself prefers these variables to whatever it is told. Without them the key ``CELERY``
+    of the configuration may still override it.
 
     :raises ConfigError: if the value is no URL.
     """
-    value = config.get(key) or os.environ.get(key) or DEFAULT_REDIS_URL
+    value = os.environ.get(key) or config.get(key) or DEFAULT_REDIS_URL
     if not isinstance(value, str) or ":" not in value:
         raise ConfigError(f"'{key}' must be a URL such as '{DEFAULT_REDIS_URL}'.")
     return value

@@ -10,6 +10,7 @@ from flask import Flask
 from flask_crewexec.monitor import create_monitor
 from flask_crewexec.monitor import refuse_cross_site
 
+from . import checks as checks
 from . import config as settings
 from . import identity as identity
 from . import llms as llms
@@ -21,7 +22,7 @@ from .extensions import crewexec
 from .extensions import db
 from .pages import pages
 
-# Importing 'identity', 'llms' and 'tools' registers what they define with 'crewexec'.
+# Importing 'checks', 'identity', 'llms' and 'tools' registers what they define with 'crewexec'.
 
 
 def create_app(config: Mapping[str, t.Any] | None = None) -> Flask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
 from flask import Blueprint
 from flask import redirect
@@ -17,11 +18,17 @@ from flask_crewexec import CrewExecError
 from flask_crewexec import GraphService
 from flask_crewexec import Identity
 
+from .forms import Field
+from .forms import fields_of
+from .forms import NO_INPUTS
+from .forms import read_inputs
 from .identity import current_user
 from .identity import owner_of
 from .models import User
 
 crews = Blueprint("crews", __name__)
+
+Json = dict[str, t.Any]
 
 
 class Form(t.NamedTuple):
@@ -29,7 +36,10 @@ class Form(t.NamedTuple):
 
     graph_id: str
     name: str
-    inputs: tuple[str, ...]
+    description: str
+    fields: list[Field]
+    problems: list[Json]
+    """Why it cannot run any more, if that is so: the host may offer something else by now."""
 
 
 @crews.route("/sign-in", methods=["GET", "POST"])
@@ -65,22 +75,39 @@ def queue_crew(graph_id: str) -> ResponseReturnValue:
     user = current_user()
     if user is None:
         return redirect(url_for(".sign_in"), 303)
-    inputs = request.form.to_dict()
     try:
+        inputs = read_inputs(_read_graph(graph_id, user).schema, request.form)
         id = AsyncExecutionService().queue_execution(graph_id, None, user.id, inputs)
     except CrewExecError as error:
-        return _page(user, error.detail), error.status
+        return _page(user, error, filled_in=graph_id), error.status
     return redirect(url_for("crewexec_monitor.show_execution", execution_id=id), 303)
 
 
-def _page(user: User, problem: str | None = None) -> str:
-    owner = Identity(str(user.id))
-    forms = [_form(str(graph.id), owner) for graph in GraphService().list(owner)]
-    return render_template("crews.html", user=user, forms=forms, problem=problem)
+def _page(user: User, error: CrewExecError | None = None, filled_in: str | None = None) -> str:
+    graphs = (str(graph.id) for graph in GraphService().list(_owner(user)))
+    forms = [_form(id, user, request.form if id == filled_in else {}) for id in graphs]
+    return render_template("crews.html", user=user, forms=forms, error=error)
 
 
-def _form(graph_id: str, owner: Identity) -> Form:
+def _form(graph_id: str, user: User, given: Mapping[str, str]) -> Form:
+    document, schema, problems = _read_graph(graph_id, user)
+    fields = fields_of(schema, given)
+    return Form(graph_id, document["name"], document.get("description", ""), fields, problems)
+
+
+class _Read(t.NamedTuple):
+    document: Json
+    schema: Json
+    problems: list[Json]
+
+
+def _read_graph(graph_id: str, user: User) -> _Read:
+    """Return a graph of the user, the JSON Schema of its inputs, and what is wrong with it."""
     service = GraphService()
-    stored = service.get(graph_id, owner)
-    parsed = service.validate(stored.version.document)
-    return Form(graph_id, stored.graph.name, parsed.inputs)
+    document = service.get(graph_id, _owner(user)).version.document
+    report = service.report(document)
+    return _Read(document, report["inputs_schema"] or NO_INPUTS, report["problems"])
+
+
+def _owner(user: User) -> Identity:
+    return Identity(str(user.id))

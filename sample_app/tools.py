@@ -12,6 +12,7 @@ from .models import MAX_TITLE
 from .models import Note
 
 MAX_FOUND = 5
+NOTHING_FOUND = "No note was found."
 
 
 @crewexec.tool("search_notes")
@@ -23,7 +24,7 @@ def search_notes(query: str) -> str:
     ]
     own = sa.select(Note).where(Note.user_id == _user_id(), sa.or_(sa.false(), *matches))
     found = db.session.scalars(own.order_by(Note.id.desc()).limit(MAX_FOUND))
-    return "\n\n".join(f"{note.title}\n{note.text}" for note in found) or "No note was found."
+    return "\n\n".join(f"{note.title}\n{note.text}" for note in found) or NOTHING_FOUND
 
 
 @crewexec.tool("save_note")

@@ -176,7 +176,7 @@ def test_unknown_ids_get_a_sentence(command, action, id):
 
 def test_a_database_without_tables_gets_a_sentence(app, command):
     app.extensions["sqlalchemy"].drop_all()
-    failed_with(command("list"), "The database did not answer: ", "crewexec_execution")
+    failed_with(command("list"), "has no table 'crewexec_execution'", "db.create_all()")
 
 
 class TestTail:

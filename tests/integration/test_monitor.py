@@ -147,7 +147,7 @@ class TestOnce:
         away = f"sqlite:///{tmp_path}/empty.sqlite"
         shown = run(*MONITOR, "--once", DATABASE_URL=away)
         assert shown.returncode == 1
-        assert "The database did not answer: no such table: crewexec_" in shown.stdout
+        assert "The database has no table 'crewexec_" in shown.stdout
         assert row(shown.stdout, "crew_execution")[1] == "1"
 
     def test_an_app_that_is_not_ours(self, run):

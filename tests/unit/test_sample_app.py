@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from flask_crewexec import ExecutionContext
 from flask_crewexec import GraphService
 from flask_crewexec.execution_context import execution_var
 from sample_app import create_app
+from sample_app.checks import notes_found
+from sample_app.checks import within_length
 from sample_app.config import with_driver
 from sample_app.extensions import db
 from sample_app.models import Note
@@ -98,7 +101,7 @@ def test_seeding_again_replaces_the_token_and_nothing_else(app: Flask) -> None:
 @pytest.mark.parametrize("path", sorted(GRAPHS.glob("*.json")), ids=lambda path: path.stem)
 def test_the_graphs_name_only_what_the_host_offers(app: Flask, path: Path) -> None:
     graph = GraphService().validate(json.loads(path.read_text()))
-    assert graph.inputs == ("topic",)
+    assert "topic" in graph.inputs
 
 
 def test_search_finds_only_the_users_own_notes(ada_at_work: ExecutionContext) -> None:
@@ -114,6 +117,20 @@ def test_search_finds_only_the_users_own_notes(ada_at_work: ExecutionContext) ->
 @pytest.mark.parametrize("query", ["nowhere", "", "%", "_"])
 def test_search_says_so_when_nothing_is_found(ada_at_work: ExecutionContext, query: str) -> None:
     assert search_notes(query) == "No note was found."
+
+
+def test_the_guardrail_counts_words(ada_at_work: ExecutionContext) -> None:
+    assert within_length("one two three") is True
+    token = execution_var.set(dataclasses.replace(ada_at_work, inputs={"words": 2}))
+    assert within_length("one two") is True
+    assert within_length("one two three") == "The answer has 3 words; at most 2 are allowed."
+    execution_var.reset(token)
+
+
+def test_the_predicate_knows_when_nothing_was_found(ada_at_work: ExecutionContext) -> None:
+    assert notes_found(search_notes("honey"), None) is True
+    assert notes_found(search_notes("nowhere"), None) is False
+    assert notes_found("", None) is False
 
 
 def test_a_note_that_is_saved_again_is_updated(ada_at_work: ExecutionContext) -> None:

@@ -10,8 +10,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask_crewexec import GraphService
 from sample_app import create_app
 from sample_app.extensions import db
+from sample_app.models import User
 from sample_app.seeding import seed
 from sample_app.seeding import Seeded
 
@@ -19,9 +21,14 @@ NO_BROKER = "redis://127.0.0.1:9/0"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Flask]:
+def app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
     database = f"sqlite:///{tmp_path / 'sample.sqlite'}"
-    app = create_app({"SQLALCHEMY_DATABASE_URI": database, "CELERY_BROKER_URL": NO_BROKER})
+    marker = request.node.get_closest_marker("settings")
+    settings = {
+        f"CREWEXEC_{key}": value for key, value in (marker.kwargs if marker else {}).items()
+    }
+    config = {"SQLALCHEMY_DATABASE_URI": database, "CELERY_BROKER_URL": NO_BROKER, **settings}
+    app = create_app(config)
     with app.app_context():
         db.create_all()
         yield app
@@ -83,6 +90,108 @@ def test_what_goes_wrong_is_told_on_the_page(client: FlaskClient, ada: Seeded) -
     assert answer.status_code == 503
     assert "The message broker did not answer" in answer.text
     assert client.post(address).status_code == 422
+
+
+INPUTS = {
+    "text": {"type": "string", "description": "Some text", "default": "a <b>", "max_length": 9},
+    "size": {"type": "string", "enum": ["short", "long"], "default": "long"},
+    "count": {"type": "integer", "minimum": 1, "maximum": 10},
+    "share": {"type": "number", "required": False},
+    "sure": {"type": "boolean", "default": False},
+    "tags": {"type": "array", "required": False},
+    "lines": {"type": "string", "default": "1\n2"},
+    "free": {"required": False},
+}
+
+
+@pytest.fixture
+def typed(ada: Seeded) -> str:
+    """The address of a form with inputs of all types."""
+    owner = db.session.scalars(db.select(User).filter_by(name="ada")).one()
+    document = {
+        "version": 1,
+        "name": "All types",
+        "process": "sequential",
+        "inputs": INPUTS,
+        "nodes": [
+            {"id": "agent", "type": "agent", "data": {"role": "R", "goal": "{text}"}},
+            {"id": "task", "type": "task", "data": {"description": "D", "expected_output": "E"}},
+        ],
+        "edges": [{"source": "agent", "target": "task"}],
+    }
+    return f"/crews/{GraphService().create(document, owner.id).graph.id}"
+
+
+def element(page: str, address: str, name: str) -> str:
+    """The field of a form, with its label, as the page has it."""
+    form = page.partition(f'action="{address}"')[2].partition("</form>")[0]
+    (found,) = (label for label in form.split("<label>") if f'name="{name}"' in label)
+    return found
+
+
+def test_a_form_shows_what_is_declared(client: FlaskClient, typed: str) -> None:
+    page = client.get("/crews").text
+
+    def field(name: str) -> str:
+        return element(page, typed, name)
+
+    assert 'value="a &lt;b&gt;"' in field("text")
+    assert 'maxlength="9"' in field("text")
+    assert "Some text" in field("text")
+    assert re.findall(r"<option( selected)?>(\w+)<", field("size")) == [
+        ("", "short"),
+        (" selected", "long"),
+    ]
+    for part in ('type="number"', 'step="1"', 'min="1"', 'max="10"', "required", 'value=""'):
+        assert part in field("count"), part
+    assert 'step="any"' in field("share")
+    assert "required" not in field("share")
+    assert "share, number, optional" in field("share")
+    assert "free, optional" in field("free")
+    assert "<option selected>false</option>" in field("sure")
+    assert ">\n1\n2</textarea>" in field("lines")
+
+
+@pytest.mark.settings(ACCEPT_WITHOUT_BROKER=True)
+def test_a_form_is_read_with_the_declared_types(client: FlaskClient, typed: str) -> None:
+    form = {"text": "7", "count": "7", "share": "0.5", "sure": "true", "tags": '["a"]', "free": ""}
+    answer = client.post(typed, data=form)
+    assert answer.status_code == 303, answer.text
+    id = answer.headers["Location"].rpartition("/")[2]
+    inputs = client.get(f"/crewexec/executions/{id}").json["inputs"]
+    assert inputs == {
+        "text": "7",
+        "size": "long",
+        "count": 7,
+        "share": 0.5,
+        "sure": True,
+        "tags": ["a"],
+        "lines": "1\n2",
+    }
+
+
+@pytest.mark.parametrize("tags", ["no list", "[" * 100_000, "{}"])
+def test_a_refused_form_says_why_and_keeps_what_was_filled_in(
+    client: FlaskClient, typed: str, tags: str
+) -> None:
+    answer = client.post(typed, data={"text": "kept", "count": "eleven", "tags": tags})
+    assert answer.status_code == 422
+    assert "The input &#34;count&#34; must be a whole number, not text." in answer.text
+    assert "The input &#34;tags&#34; must be a list" in answer.text
+    assert "Allowed is a whole number from 1 to 10." in answer.text
+    assert 'value="kept"' in element(answer.text, typed, "text")
+
+
+def test_a_graph_that_cannot_run_any_more_says_why(
+    client: FlaskClient, ada: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(client.application.extensions["crewexec"].registry.tools, "save_note")
+    page = client.get("/crews")
+    assert page.status_code == 200
+    assert "There is no tool &#34;save_note&#34;." in page.text
+    address = f"/crews/{ada.graphs['notes_digest']}"
+    assert f'action="{address}"' not in page.text
+    assert client.post(address, data={"topic": "tea"}).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/crews/x", "/crewexec/graphs"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from celery import Celery
 from flask import Config
 
 from flask_crewexec.errors import ConfigError
@@ -30,6 +31,15 @@ def test_given_values_win():
 def test_unknown_settings_are_refused_by_name():
     with pytest.raises(ConfigError, match=r"CREWEXEC_ALOW_ANONYMOUS, CREWEXEC_COLOUR"):
         read(ALOW_ANONYMOUS=True, COLOUR="red")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("MAX_TOKEN", r"Do you mean CREWEXEC_MAX_TOKENS\?"), ("COLOUR", r"Check the spelling\.")],
+)
+def test_an_unknown_setting_is_told_what_may_be_meant(key, said):
+    with pytest.raises(ConfigError, match=said):
+        read(**{key: 1})
 
 
 @pytest.mark.parametrize(
@@ -79,15 +89,17 @@ class TestRedisUrl:
     def _environment(self, monkeypatch):
         monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
 
-    def test_config_wins_over_the_environment(self, monkeypatch):
-        monkeypatch.setenv("CELERY_BROKER_URL", "redis://environment/0")
+    def test_config_wins_over_the_default(self):
+        assert redis_url(Config(""), "CELERY_BROKER_URL") == "redis://localhost:6379/0"
         config = Config("", {"CELERY_BROKER_URL": "redis://config/0"})
         assert redis_url(config, "CELERY_BROKER_URL") == "redis://config/0"
 
-    def test_the_environment_wins_over_the_default(self, monkeypatch):
-        assert redis_url(Config(""), "CELERY_BROKER_URL") == "redis://localhost:6379/0"
+    def test_the_environment_wins_over_config_as_celery_has_it(self, monkeypatch):
         monkeypatch.setenv("CELERY_BROKER_URL", "redis://environment/0")
-        assert redis_url(Config(""), "CELERY_BROKER_URL") == "redis://environment/0"
+        config = Config("", {"CELERY_BROKER_URL": "redis://config/0"})
+        assert redis_url(config, "CELERY_BROKER_URL") == "redis://environment/0"
+        celery = Celery(broker="redis://config/0", set_as_current=False)
+        assert celery.conf.broker_url == "redis://environment/0"
 
     @pytest.mark.parametrize("value", ["localhost", 6379])
     def test_no_url_is_refused(self, value):
