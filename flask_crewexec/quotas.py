@@ -74,6 +74,18 @@ def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> int | None:
     return None if budget is None else budget - int(found.tokens)
 
 
+def tokens_left(binding: Binding, owner_id: str) -> int | None:
+    """Return how many tokens the user may still use today; None is no limit."""
+    limit = binding.settings.max_tokens_per_day
+    budget = allowed("CREWEXEC_MAX_TOKENS_PER_DAY", limit, owner_id)
+    if budget is None:
+        return None
+    query = sa.select(tokens_since(binding, _USER, _MIDNIGHT, _FIRST_ID))
+    with binding.session() as session:
+        used = session.scalars(query, quota_values(owner_id)).one()
+    return max(0, budget - int(used))
+
+
 def _midnight() -> dt.datetime:
     return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
 

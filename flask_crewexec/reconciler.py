@@ -138,6 +138,7 @@ def _publish_again(binding: Binding) -> int:
 
     While a queue is long its messages are old but not lost, and doubling them would only make
     it longer. Those whose last message is the oldest come first, so in the end each gets one.
+    Messages of cancelled executions may hide that one is missing; it is overtaken then.
     """
     waiting = _waiting(binding)
     if not waiting:
@@ -152,10 +153,11 @@ def _publish_again(binding: Binding) -> int:
     unheard = _sent_before(execution, database_time.later(-binding.settings.republish_after))
     sent = 0
     for priority, count in waiting.items():
-        missing = min(count - depths[priority], binding.settings.reconcile_batch - sent)
-        if missing > 0:
-            ids = _unheard(binding, priority, missing)
-            sent += sum(announce(binding, id, unheard) for id in ids)
+        missing = count - depths[priority]
+        left = binding.settings.reconcile_batch - sent
+        overtaken = () if missing > 0 else (_overtaken(execution, priority),)
+        ids = _unheard(binding, priority, max(0, min(max(missing, 1), left)), *overtaken)
+        sent += sum(announce(binding, id, unheard) for id in ids)
     return sent
 
 
@@ -173,7 +175,9 @@ def _waiting(binding: Binding) -> dict[int, int]:
         return {priority: count for priority, count in rows}
 
 
-def _unheard(binding: Binding, priority: int, limit: int) -> Sequence[uuid.UUID]:
+def _unheard(
+    binding: Binding, priority: int, limit: int, *conditions: sa.ColumnElement[bool]
+) -> Sequence[uuid.UUID]:
     execution = binding.models.execution
     long_ago = database_time.later(-binding.settings.republish_after)
     query = (
@@ -183,12 +187,26 @@ def _unheard(binding: Binding, priority: int, limit: int) -> Sequence[uuid.UUID]
             execution.held.is_(False),
             execution.priority == priority,
             _sent_before(execution, long_ago),
+            *conditions,
         )
         .order_by(execution.published_at.asc().nulls_first())
         .limit(limit)
     )
     with binding.session() as session:
         return session.scalars(query).all()
+
+
+def _overtaken(execution: type[ExecutionMixin], priority: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a later message of the same priority has been taken before.
+
+    What was sent twice only looks as if it was later, so it is good for one message at a time.
+    """
+    other = sa.orm.aliased(execution)
+    taken = sa.select(sa.func.max(other.published_at)).where(
+        other.status == State.RUNNING, other.priority == priority
+    )
+    late = execution.published_at < taken.scalar_subquery()
+    return sa.or_(execution.published_at.is_(None), late)
 
 
 def _sent_before(

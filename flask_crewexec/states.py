@@ -255,6 +255,7 @@ def withdraw(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
         execution.id == execution_id,
         execution.attempt == 1,
         execution.status == State.QUEUED,
+        execution.held.is_(False),  # else a worker has read its message
         unshared,
     )
     touch = sa.update(execution).where(*doomed).values(token=None)

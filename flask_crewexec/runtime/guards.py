@@ -24,6 +24,8 @@ class RunStopped(HookAborted):
     state: t.ClassVar[State | None] = None
     """The final state that follows from it alone, if one does."""
     code: t.ClassVar[str] = "run-stopped"
+    lets_steps_end: t.ClassVar[bool] = False
+    """Whether a step that runs beside the one that was stopped, and ends, counts as finished."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, source="flask_crewexec")
@@ -47,6 +49,7 @@ class BudgetSpent(RunStopped):
 
     state = State.FAILED
     code = "budget-exhausted"
+    lets_steps_end = True
 
 
 class RunTakenAway(RunStopped):
@@ -55,6 +58,8 @@ class RunTakenAway(RunStopped):
 
 class RunHandedBack(RunStopped):
     """The worker is about to end; another one goes on behind the finished steps."""
+
+    lets_steps_end = True
 
 
 class RunUnrecorded(RunStopped):

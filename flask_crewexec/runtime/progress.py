@@ -77,6 +77,7 @@ class Progress:
         self._finished = 0
         self._running: dict[int, str | None] = {}
         self._failed: int | None = None
+        self._cut_off: set[int | None] = set()
 
     def watch(self, crew: crewai.Crew, finished: int) -> None:
         """Learn which of CrewAI's tasks is which step, and how many were finished before."""
@@ -161,8 +162,10 @@ class Progress:
         )
 
     def _step_completed(self, source: object, event: t.Any) -> None:
-        position = self._positions.get(event.task_id)
-        if position is None or self._guards.stopped is not None:
+        position, stopped = self._positions.get(event.task_id), self._guards.stopped
+        if position is None or position in self._cut_off:
+            return
+        if stopped is not None and not stopped.lets_steps_end:
             return
         agent = shorten(event.output.agent, MAX_AGENT)
         self._ledger.note("step_completed", step=self.current_step, agent=agent)
@@ -235,6 +238,7 @@ class Progress:
         priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
         self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
+            self._cut_off.add(_here.get())  # what stopped the run before may let steps end
             self._guards.stop(AnswerCutOff("The model's answer was cut off."))
 
     def _call_failed(self, source: object, event: t.Any) -> None:

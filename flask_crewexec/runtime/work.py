@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from ..claims import PENDING
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import ExecutionMixin
+from ..quotas import tokens_left
 from .budget import Budget
 
 CONDITION_MET: t.Final = "condition_met"
@@ -52,19 +54,24 @@ def load_work(binding: Binding, claim: Claim) -> Work:
         chosen = frozenset(data["step"] for data in _told(session, binding, claim, CONDITION_MET))
         planned = _told(session, binding, claim, CREW_PLANNED)
         plans = planned[-1]["plans"] if planned else None
-        budget = _budget(session, execution)
+        now = session.scalars(sa.select(database_time.now())).one()
+    budget = _budget(execution, now, tokens_left(binding, execution.owner_id))
     context = dataclasses.replace(ExecutionContext.of(execution), inputs=execution.inputs)
     return Work(context, version.document, finished, chosen, plans, budget)
 
 
-def _budget(session: Session, execution: ExecutionMixin) -> Budget:
-    now = session.scalars(sa.select(database_time.now())).one()
-    deadline = execution.deadline
+def _budget(execution: ExecutionMixin, now: dt.datetime, tokens_left: int | None) -> Budget:
+    """Return what the attempt may use; others may have used the day's tokens since it was queued.
+
+    :param tokens_left: of the user's day.
+    """
+    deadline, used = execution.deadline, execution.usage
+    caps = [execution.max_tokens, None if tokens_left is None else used.total_tokens + tokens_left]
     return Budget(
-        used=execution.usage,
+        used=used,
         seconds_left=None if deadline is None else (deadline - now).total_seconds(),
         max_llm_calls=execution.max_llm_calls,
-        max_tokens=execution.max_tokens,
+        max_tokens=min((cap for cap in caps if cap is not None), default=None),
     )
 
 

@@ -249,6 +249,23 @@ class TestHolding:
         assert [column(id, "published_at") for id in held] == [None, None]
         assert messages() == 1
 
+    @pytest.mark.settings(REPUBLISH_AFTER=0.001)
+    def test_messages_of_cancelled_ones_hide_no_lost_message(
+        self, api, stranger, admin, reconcile, messages, redis_process
+    ):
+        (lost,) = queue(api, 1)
+        with redis_process.client() as client:
+            client.delete("crew_execution:4")
+        (later,) = queue(stranger, 1, "b")
+        for id in queue(admin, 2):
+            admin("POST", f"/executions/{id}/cancel")
+        assert messages() == 3
+        assert reconcile()["republished"] == 0
+        change(later, status="running")
+        assert [reconcile()["republished"] for _ in range(3)] == [1, 0, 0]
+        assert column(lost, "published_at") > column(later, "published_at")
+        assert messages() == 4
+
 
 @on_sqlite
 class TestPlaceInTheQueue:

@@ -144,6 +144,17 @@ class TestLateCalls:
             assert not states.withdraw(session, current_binding().models, uuid.UUID(first))
         assert api.status(first)["status"] == "queued"
 
+    def test_an_order_that_a_worker_has_held_is_not_withdrawn(self, api):
+        """Whoever came with the same key since was answered with it."""
+        graph = api.graph(crews.chain("a"))
+        order = {"json": {"graph_id": graph}, "headers": {"Idempotency-Key": "k"}}
+        first = api("POST", "/executions", **order).json["id"]
+        change(first, published_at=None, held=True)
+        assert api("POST", "/executions", **order).json["id"] == first
+        with current_binding().transaction() as session:
+            assert not states.withdraw(session, current_binding().models, uuid.UUID(first))
+        assert api.status(first)["status"] == "queued"
+
     def test_a_purge_of_everything_leaves_living_workers(self, app):
         binding = current_binding()
         now = clock.now()

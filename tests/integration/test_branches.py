@@ -139,6 +139,23 @@ class TestEnding:
         assert status["error"]["code"] == "budget-exhausted"
         assert status["usage"]["llm_calls"] == len(model.calls) == calls
 
+    def test_what_was_paid_for_when_the_budget_ended_is_kept(self, app, api, model):
+        release = threading.Event()
+        model.on("Do end", "END")
+        model.on("Do", "done", hold=release)
+        id = api.queue(document(), max_llm_calls=1)
+        with running(app, id) as outcomes:
+            model.wait_for_calls(1)
+            wait_until(lambda: len(branches()) == 1, what="the end of the other branch")
+            release.set()
+        assert outcomes == ["failed"]
+        assert api.status(id)["error"]["code"] == "budget-exhausted"
+        assert sorted(statuses(api, id).values()) == ["completed", "failed", "pending"]
+        assert api.status(id)["progress"]["finished_steps"] == 1
+        api("POST", f"/executions/{id}/retry", json={"max_llm_calls": 3})
+        assert run(id) == "completed"
+        assert len(model.calls) == 3
+
     def test_branches_that_lost_their_claim_write_nothing(self, app, api, model):
         release = threading.Event()
         model.on("Do", "late", hold=release)

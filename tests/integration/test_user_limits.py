@@ -139,6 +139,14 @@ class TestTokens:
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
+    def test_what_others_have_used_since_it_was_queued_counts(self, api, graph, model):
+        first, second, third = (order(api, graph).json["id"] for _ in range(3))
+        use_tokens(first, 999)
+        assert run(second) == "completed"
+        assert run(third) == "failed"
+        assert api.status(third)["error"]["code"] == "budget-exhausted"
+        assert len(model.calls) == 1
+
     def test_trying_again_counts_and_may_use_what_is_left(self, api, graph):
         ended, other = (order(api, graph).json["id"] for _ in range(2))
         use_tokens(ended, 100)
