@@ -223,7 +223,7 @@ class Progress:
         self._ledger.note(
             "model_call_started",
             model=event.model,
-            agent=event.agent_role,
+            agent=_agent_of(event),
             step=self.current_step,
         )
         self._ledger.write()
@@ -243,7 +243,7 @@ class Progress:
 
     def _word(self, source: object, event: t.Any) -> None:
         words = self._words.setdefault(_here.get(), self._new_words())
-        words.add(event.chunk, step=self.current_step, agent=event.agent_role)
+        words.add(event.chunk, step=self.current_step, agent=_agent_of(event))
 
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
@@ -251,12 +251,12 @@ class Progress:
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
         if words := self._words.get(_here.get()):
-            words.flush(step=self.current_step, agent=event.agent_role)
+            words.flush(step=self.current_step, agent=_agent_of(event))
         began = self._calls.pop(event.call_id, None)
         seconds = None if began is None else round(time.monotonic() - began, 3)
         common = {
             "model": event.model,
-            "agent": event.agent_role,
+            "agent": _agent_of(event),
             "step": self.current_step,
             "seconds": seconds,
         }
@@ -274,7 +274,7 @@ class Progress:
         self._ledger.note("tool_failed", **self._of_tool(event))
 
     def _of_tool(self, event: t.Any) -> Values:
-        return {"tool": event.tool_name, "agent": event.agent_role, "step": self.current_step}
+        return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
 
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
         """What a later attempt needs to continue behind the step.
@@ -301,6 +301,12 @@ class Progress:
         "tool_usage_finished": _tool_finished,
         "tool_usage_error": _tool_failed,
     }
+
+
+def _agent_of(event: t.Any) -> str | None:
+    """Return the role of whoever did something, as long as it is kept."""
+    role: str | None = event.agent_role
+    return role and shorten(role, MAX_AGENT)
 
 
 def usage_of(reported: dict[str, t.Any]) -> Usage:

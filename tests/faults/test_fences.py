@@ -106,6 +106,16 @@ class TestSizes:
         assert "tool_finished" in {event["type"] for event in events}
         assert max(len(json.dumps(event["data"])) for event in events) < 1000
 
+    def test_of_roles_that_inputs_make_long(self, api, model):
+        model.on("Do a", tool=("say", {"text": "z"}), after_tool=False)
+        model.on(after_tool=True, reply="y")
+        document = crews.with_data(crews.chain("a", tools=("say",)), "writer", role="{who}")
+        id = api.queue(document, inputs={"who": "w" * 50_000})
+        assert run(id) == "completed"
+        events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
+        assert {"model_call_completed", "tool_finished"} <= {event["type"] for event in events}
+        assert max(len(json.dumps(event["data"])) for event in events) < 1000
+
 
 class Bomb:
     """Makes a file where it is unpickled."""
