@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 _here: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
 """Position of the step that the current thread is in: several may run beside each other."""
 
+_UNKEPT: t.Final = {"messages", "summary", "tool_failures"}
 MAX_AGENT: t.Final = 200
 """Longest role that is kept; inputs may make it longer."""
 
@@ -279,13 +280,15 @@ class Progress:
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
         """What a later attempt needs to continue behind the step.
 
-        The task's texts are those of the graph: files that were filled in are kept nowhere.
+        The task's texts are those of the graph: files that were filled in are kept nowhere. Nor is
+        what tools were called with when they failed.
         """
         task = self._graph.tasks[position]
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
         texts = {"description": task.description, "expected_output": task.expected_output}
-        cleaned = output.model_copy(update={"raw": raw, **texts})
-        dumped = json.loads(cleaned.model_dump_json(exclude={"messages", "summary"}))
+        agent = shorten(output.agent, MAX_AGENT)
+        cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
+        dumped = json.loads(cleaned.model_dump_json(exclude=_UNKEPT))
         stored: dict[str, t.Any] = self.redact.value(dumped)
         return stored
 
