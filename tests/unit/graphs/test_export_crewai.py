@@ -151,6 +151,12 @@ class TestNotes:
         del declared["a"], declared["c"]
         assert self.notes(drawn)[:2] == [("/inputs", "not-carried"), ("/inputs/b", "not-carried")]
 
+    def test_of_inputs_that_only_tools_read(self):
+        original = document([agent("a"), task("t", description="{y}")], "a t")
+        original["inputs"] = {"quiet": {}, "y": {"default": 1}}
+        found = [(note.pointer, note.code) for note in export_crewai(original).notes]
+        assert ("/inputs/quiet", "not-carried") in found
+
 
 class TestRefusals:
     def test_a_document_with_problems(self):
