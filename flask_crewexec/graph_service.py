@@ -119,7 +119,7 @@ class GraphService:
         :raises InvalidGraph: with every problem; pointers start with ``/files``.
         """
         registry = current_binding().registry
-        names = importers.registered_names(registry, tools or {}, models or {})
+        names = importers.registered_names(registry, tools or {}, models or {}, roles)
         order = tuple(options.pop("order", ()))
         chosen = importers.Options(order=order, **options)
         validate = functools.partial(self.validate, roles=roles)

@@ -36,8 +36,10 @@ def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Probl
             f"The input {quote(name)} is not declared. Declare it, or take one of {listing(types)}."
         )
         return Problem(pointer, "undeclared-input", detail)
-    if types[name] == "file" and pointer.endswith("/role"):
-        detail = f"The input {quote(name)} is a file, which is no part of a name. Move it."
+    if types[name] == "file" and pointer.endswith(_SHORT):
+        detail = (
+            f"The input {quote(name)} is a file, which is no part of a name or a rule. Move it."
+        )
         return Problem(pointer, "misplaced-file", detail)
     return None
 

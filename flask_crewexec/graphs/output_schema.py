@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from .bounded_check import find_error
+from .bounded_check import TooMuchWork
 from .fields import Fault
 from .jsonvalue import find_json_problems
 from .wording import child
@@ -66,21 +69,62 @@ def output_schema(value: object) -> Fault | None:
         return wrong.fault
     if value.get("type") != "object":
         return Fault("invalid-schema", 'must describe an object: say "type": "object".')
-    return _metaschema_fault(value)
+    return None
 
 
-def _metaschema_fault(schema: Json) -> Fault | None:
-    from jsonschema import Draft202012Validator  # only graphs with a schema need it
-    from jsonschema.exceptions import best_match
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
-    metaschema = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    error = best_match(metaschema.iter_errors(schema))
-    if error is None:
-        return None
-    below = ""
-    for token in error.absolute_path:
-        below = child(below, token)
-    return Fault("invalid-schema", f"is no JSON Schema: {_sentence(error.message)}", below)
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_type(value: object) -> bool:
+    names = value if isinstance(value, list) and value else [value]
+    return _are_names(names) and all(name in _TYPES for name in names)
+
+
+def _are_names(value: object) -> bool:
+    if not isinstance(value, list) or not all(map(_is_text, value)):
+        return False
+    return len(set(value)) == len(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_filled(value: object) -> bool:
+    return isinstance(value, list) and bool(value)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+# Not the metaschema: to check with it takes a hundred times as long.
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_VALUES: t.Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "type": (_is_type, f"one or several of {listing(_TYPES)}"),
+    "required": (_are_names, "a list of different names"),
+    "enum": (_is_list, "a list"),
+    "examples": (_is_list, "a list"),
+    **dict.fromkeys(("title", "description", "format"), (_is_text, "text")),
+    **dict.fromkeys(
+        ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")
+    ),
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems"), (_is_count, "a whole number from 0")
+    ),
+    **dict.fromkeys(_MANY, (_is_object, "an object with schemas")),
+    **dict.fromkeys(_LISTS, (_is_filled, "a list of at least one schema")),
+}
+"""What the value of a keyword must be."""
 
 
 class _Walk:
@@ -102,22 +146,27 @@ class _Walk:
             self._keywords(value, below)
             for member, where in self._members(value, below):
                 self.schema(member, where, depth + 1)
+        elif not isinstance(value, bool):
+            demand = f"must hold schemas, which are objects, true or false, not {kind_of(value)}."
+            raise _Wrong(Fault("invalid-schema", demand, below))
 
     def _keywords(self, value: Json, below: str) -> None:
-        for name in value:
+        for name, said in value.items():
             if name not in KEYWORDS:
                 demand = f"cannot say {quote(name)}; it may say {listing(KEYWORDS)}."
                 raise _Wrong(Fault("unsupported-keyword", demand, child(below, name)))
+            fits, wanted = _VALUES.get(name, (None, ""))
+            if fits and not fits(said):
+                demand = f"is no JSON Schema: {quote(name)} must be {wanted}."
+                raise _Wrong(Fault("invalid-schema", demand, child(below, name)))
 
     def _members(self, value: Json, below: str) -> Iterator[tuple[object, str]]:
         for name in _MANY:
-            if isinstance(value.get(name), dict):
-                for key, member in value[name].items():
-                    yield member, child(f"{below}/{name}", key)
+            for key, member in value.get(name, {}).items():
+                yield member, child(f"{below}/{name}", key)
         for name in _LISTS:
-            if isinstance(value.get(name), list):
-                for index, member in enumerate(value[name]):
-                    yield member, f"{below}/{name}/{index}"
+            for index, member in enumerate(value.get(name, ())):
+                yield member, f"{below}/{name}/{index}"
         for name in _ONE:
             if name in value:
                 yield value[name], f"{below}/{name}"
@@ -135,15 +184,15 @@ class _Walk:
 
 def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, str]:
     """Return the object that *text* holds, if it is as *schema* wants it, else what is wrong."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     value = next(_objects(text), None)
     if value is None:
         return None, "The answer is not a JSON object."
     if problems := find_json_problems(value):
         return None, f"At {quote(problems[0].pointer)}: {problems[0].detail}"
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    try:
+        error = find_error(schema, value)
+    except TooMuchWork:
+        return None, "The answer is too long to be checked. Make it shorter."
     if error is None:
         return value, ""
     return None, f"At {quote(error.json_path)}: {_sentence(error.message)}"

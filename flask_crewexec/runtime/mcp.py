@@ -32,9 +32,7 @@ from ..adapters import McpTool
 from ..errors import ToolServerUnavailable
 from ..errors import ToolUnavailable
 from ..registry import Key
-from ..registry import value_of
 from ..secrets import KeyRing
-from ..secrets import Secret
 
 Json = dict[str, t.Any]
 Streams = tuple[t.Any, t.Any]
@@ -161,7 +159,7 @@ def _values(spec: McpServer, keys: KeyRing) -> _Values:
             for name, setting in settings.items()
         }
 
-    url = keys.value(spec.url) if isinstance(spec.url, Secret) else spec.url and value_of(spec.url)
+    url = None if spec.url is None else keys.value(spec.url)
     return _Values(url, all_of(spec.headers), all_of(spec.env))
 
 

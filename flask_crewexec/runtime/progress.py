@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 _here: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
 """Position of the step that the current thread is in: several may run beside each other."""
 
+_UNKEPT: t.Final = {"messages", "summary", "tool_failures"}
 MAX_AGENT: t.Final = 200
 """Longest role that is kept; inputs may make it longer."""
 
@@ -226,7 +227,7 @@ class Progress:
         self._ledger.note(
             "model_call_started",
             model=event.model,
-            agent=event.agent_role,
+            agent=_agent_of(event),
             step=self.current_step,
         )
         self._ledger.write()
@@ -247,7 +248,7 @@ class Progress:
 
     def _word(self, source: object, event: t.Any) -> None:
         words = self._words.setdefault(_here.get(), self._new_words())
-        words.add(event.chunk, step=self.current_step, agent=event.agent_role)
+        words.add(event.chunk, step=self.current_step, agent=_agent_of(event))
 
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
@@ -255,12 +256,12 @@ class Progress:
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
         if words := self._words.get(_here.get()):
-            words.flush(step=self.current_step, agent=event.agent_role)
+            words.flush(step=self.current_step, agent=_agent_of(event))
         began = self._calls.pop(event.call_id, None)
         seconds = None if began is None else round(time.monotonic() - began, 3)
         common = {
             "model": event.model,
-            "agent": event.agent_role,
+            "agent": _agent_of(event),
             "step": self.current_step,
             "seconds": seconds,
         }
@@ -278,18 +279,20 @@ class Progress:
         self._ledger.note("tool_failed", **self._of_tool(event))
 
     def _of_tool(self, event: t.Any) -> Values:
-        return {"tool": event.tool_name, "agent": event.agent_role, "step": self.current_step}
+        return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
 
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
         """What a later attempt needs to continue behind the step.
 
-        The task's texts are those of the graph: files that were filled in are kept nowhere.
+        The task's texts are those of the graph: files that were filled in are kept nowhere. Nor is
+        what tools were called with when they failed.
         """
         task = self._graph.tasks[position]
         raw = shorten(clean(output.raw), self._settings.max_output_chars)
         texts = {"description": task.description, "expected_output": task.expected_output}
-        cleaned = output.model_copy(update={"raw": raw, **texts})
-        dumped = json.loads(cleaned.model_dump_json(exclude={"messages", "summary"}))
+        agent = shorten(output.agent, MAX_AGENT)
+        cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
+        dumped = json.loads(cleaned.model_dump_json(exclude=_UNKEPT))
         stored: dict[str, t.Any] = self.redact.value(dumped)
         return stored
 
@@ -305,6 +308,12 @@ class Progress:
         "tool_usage_finished": _tool_finished,
         "tool_usage_error": _tool_failed,
     }
+
+
+def _agent_of(event: t.Any) -> str | None:
+    """Return the role of whoever did something, as long as it is kept."""
+    role: str | None = event.agent_role
+    return role and shorten(role, MAX_AGENT)
 
 
 def usage_of(reported: dict[str, t.Any]) -> Usage:

@@ -29,6 +29,10 @@ MAX_HANGING: t.Final = 10
 """Calls of one tool that may go on in this process after they were given up."""
 
 
+class ToolFailed(Exception):
+    """A call failed with more words than the model may read; it reads these."""
+
+
 class ToolTimeout(Exception):
     """A call took too long; the model reads the message."""
 
@@ -50,6 +54,11 @@ def limited(spec: OfferedTool, function: Function, means: Means, most_chars: int
         except MissingKey as error:
             means.stop(RunLacksKey(error.detail))
             raise
+        except Exception as error:
+            said = str(error)
+            if len(said) <= limit:
+                raise
+            raise ToolFailed(_fitting(said, limit, means.redact)) from error
 
     return call
 

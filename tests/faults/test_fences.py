@@ -7,11 +7,14 @@ the dashboard in ``tests/integration/test_browser.py``.
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
+import sqlalchemy as sa
 
 import crews
 from calling import problem
+from flask_crewexec.binding import current_binding
 from inprocess import run
 
 pytestmark = [
@@ -105,6 +108,33 @@ class TestSizes:
         events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
         assert "tool_finished" in {event["type"] for event in events}
         assert max(len(json.dumps(event["data"])) for event in events) < 1000
+
+    def test_of_roles_that_inputs_make_long(self, api, model):
+        model.on("Do a", tool=("say", {"text": "z"}), after_tool=False)
+        model.on(after_tool=True, reply="y")
+        document = crews.with_data(crews.chain("a", tools=("say",)), "writer", role="{who}")
+        id = api.queue(document, inputs={"who": "w" * 50_000})
+        assert run(id) == "completed"
+        events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
+        assert {"model_call_completed", "tool_finished"} <= {event["type"] for event in events}
+        assert max(len(json.dumps(event["data"])) for event in events) < 1000
+        assert len(json.dumps(output_of(id))) < 1000
+
+    def test_of_what_tools_failed_at(self, api, model):
+        model.on("Do a", tool=("say", {"wrong": "z" * 50_000}), after_tool=False, times=1)
+        model.on(after_tool=True, reply="y")
+        id = api.queue(crews.chain("a", tools=("say",)))
+        assert run(id) == "completed"
+        assert len(json.dumps(output_of(id))) < 1000
+
+
+def output_of(id: str) -> object:
+    """Return all that is kept of the first step's answer."""
+    step = current_binding().models.step
+    with current_binding().session() as session:
+        return session.scalars(
+            sa.select(step.output).where(step.execution_id == uuid.UUID(id), step.position == 0)
+        ).one()
 
 
 class Bomb:

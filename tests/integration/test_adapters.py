@@ -17,7 +17,9 @@ import crews
 import host
 from calling import Json
 from flask_crewexec import Secret
+from flask_crewexec.binding import current_binding
 from flask_crewexec.runtime import mcp
+from flask_crewexec.secrets import KeyRing
 from flask_crewexec.testing import Rule
 from inprocess import run
 from inprocess import running
@@ -264,6 +266,15 @@ class TestMcpServers:
         assert run(id) == "completed"
         assert told(model) == "plain-token-of-the-host None"
         assert "[secret] None" in api("GET", f"/executions/{id}/events").text
+
+    def test_an_address_that_a_function_returns_is_kept_secret_too(self, crewexec):
+        url = "http://127.0.0.1:9/mcp?token=of-the-host"
+        crewexec.add_mcp_server("files", tools=TOOLS, url=lambda: url)
+        learnt = []
+        keys = KeyRing((), "ada", learnt.extend)
+        spec = current_binding().registry.tools["files_count"]
+        assert mcp._values(spec.server, keys).url == url
+        assert learnt == [url]
 
     def test_a_description_elsewhere_is_not_fetched(self, crewexec, api):
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:

@@ -117,6 +117,20 @@ class TestGraphs:
         assert service.queue_execution(graph.id, None, "ada", roles={"payer"})
 
 
+def test_imports_find_what_the_user_may_use(api, payer):
+    crew = {"agents": {"a": {"role": "A", "goal": "G", "llm": "openai/strong-model"}}, "tasks": []}
+    crew["tasks"] = [{"description": "Do it", "expected_output": "text", "agent": "a"}]
+    order = {"format": "crewai", "files": {"crew.jsonc": json.dumps(crew)}}
+    found = payer("POST", "/graphs/import", json=order).json
+    assert [
+        node["data"]["name"] for node in found["document"]["nodes"] if node["type"] == "llm"
+    ] == ["strong"]
+    answer = api("POST", "/graphs/import", json=order)
+    (note,) = answer.json["notes"]
+    assert (answer.status_code, note["code"]) == (201, "model-replaced")
+    assert '"strong"' not in note["detail"]
+
+
 def test_what_nobody_registered_is_still_unknown(api):
     document = crews.chain("a", tools=("pray",))
     (found,) = api("POST", "/graphs/validate", json=document).json["problems"]

@@ -172,6 +172,17 @@ class TestLength:
         assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
         assert told(model) == seen
 
+    def test_so_is_what_an_error_says(self, crewexec, api, model):
+        @crewexec.tool("read", max_output_chars=20)
+        def read() -> str:
+            """Read."""
+            raise ValueError("x" * 100_000)
+
+        calling(model, "read")
+        assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
+        assert told(model).endswith("xxx… [cut: 20 of 100000 characters]")
+        assert len(told(model)) < 100
+
     def test_no_half_of_a_secret_is_left(self, crewexec, api, model):
         @crewexec.tool("read", max_output_chars=20)
         def read() -> str:

@@ -59,7 +59,11 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     files = {"crew.jsonc": _crew(graph, names)}
     files.update({f"agents/{names[agent.id]}.jsonc": _agent(agent) for agent in agents})
     texts = {name: _text(value) for name, value in files.items()}
-    notes = (*_layout_notes(document), *_input_notes(document), *_name_notes(graph.references))
+    notes = (
+        *_layout_notes(document),
+        *_input_notes(document, graph),
+        *_name_notes(graph.references),
+    )
     return Exported(texts, notes)
 
 
@@ -185,7 +189,7 @@ def _layout_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
         yield Note("", "/nodes", "not-carried", detail)
 
 
-def _input_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
+def _input_notes(document: Mapping[str, t.Any], graph: Graph) -> Iterator[Note]:
     inputs = document.get("inputs", {})
     if inputs and not any("default" in said for said in inputs.values()):
         detail = (
@@ -193,6 +197,10 @@ def _input_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
         )
         yield Note("", "/inputs", "not-carried", detail)
     for name, said in inputs.items():
+        if "default" not in said and name not in graph.placeholders:
+            detail = f"No text uses {quote(name)}, and it has no default, so it is left out."
+            yield Note("", child("/inputs", name), "not-carried", detail)
+            continue
         lost = [field for field in said if field != "default" and (field, said[field]) != _NEEDED]
         if lost:
             detail = f"Of {quote(name)} CrewAI knows only the default; it lacks {listing(lost)}."

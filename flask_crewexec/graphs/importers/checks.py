@@ -13,21 +13,24 @@ from .draft import Draft
 from .result import Place
 
 
-def read_checks(kept: Fields, draft: Draft) -> Fields:
-    """Return ``guardrails`` and ``output_schema`` as a graph says them."""
-    return Fields({**_read_guardrails(kept, draft), **_read_schema(kept, draft)})
+def read_checks(kept: Fields, draft: Draft) -> tuple[Fields, dict[str, Place]]:
+    """Return ``guardrails`` and ``output_schema`` as a graph says them, and the places of rules."""
+    rules = _read_rules(kept, draft)
+    read = _read_schema(kept, draft)
+    if rules:
+        read["guardrails"] = ([{"text": text} for text, _ in rules], rules[0][1])
+    return read, {f"guardrails/{at}/text": place for at, (_, place) in enumerate(rules)}
 
 
-def _read_guardrails(kept: Fields, draft: Draft) -> Fields:
-    texts = []
+def _read_rules(kept: Fields, draft: Draft) -> list[tuple[object, Place]]:
+    texts: list[tuple[object, Place]] = []
     for field in ("guardrails", "guardrail"):
         value, place = kept.get(field, (None, Place("")))
         rules = [(value, place)] if value not in (None, "") else []
         if isinstance(value, list):
             rules = [(rule, place / at) for at, rule in enumerate(value)]
         texts += [(rule, at) for rule, at in rules if _is_text(field, rule, at, draft)]
-    read = [{"text": text} for text, _ in texts]
-    return Fields({"guardrails": (read, texts[0][1])} if texts else {})
+    return texts
 
 
 def _is_text(field: str, value: object, place: Place, draft: Draft) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterator
 from collections.abc import Mapping
 
 from ..document import AgentNode
@@ -47,9 +48,11 @@ def _why_not(name: str, value: object) -> str | None:
 
 
 def _used(draft: Draft) -> set[str]:
-    fields = (
-        node["data"].get(name)
-        for node in draft.document["nodes"]
-        for name in _TEXTS.get(node["type"], ())
-    )
-    return set(find_placeholders(text for text in fields if isinstance(text, str)))
+    texts = (text for node in draft.document["nodes"] for text in _texts_of(node))
+    return set(find_placeholders(text for text in texts if isinstance(text, str)))
+
+
+def _texts_of(node: Json) -> Iterator[object]:
+    data = node["data"]
+    yield from (data.get(name) for name in _TEXTS.get(node["type"], ()))
+    yield from (rule.get("text") for rule in data.get("guardrails", ()))

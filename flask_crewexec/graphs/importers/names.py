@@ -45,11 +45,20 @@ class Names:
 
 
 def registered_names(
-    registry: Registry, tools: Mapping[str, str], models: Mapping[str, str]
+    registry: Registry,
+    tools: Mapping[str, str],
+    models: Mapping[str, str],
+    roles: Collection[str] | None = None,
 ) -> Names:
-    """Return the names that *registry* knows, behind those that the caller maps."""
-    known = {name: _other_names(spec) for name, spec in registry.models.items()}
-    return Names(tools, models, frozenset(registry.tools), known)
+    """Return what *registry* has for a user with *roles*, behind what the caller maps.
+
+    Without any roles at all it is everything.
+    """
+    allowed = registry.allowed(roles)
+    known = {
+        name: _other_names(spec) for name, spec in registry.models.items() if name in allowed.models
+    }
+    return Names(tools, models, frozenset(allowed.tools), known)
 
 
 def _other_names(spec: ModelSpec) -> frozenset[str]:

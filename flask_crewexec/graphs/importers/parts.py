@@ -77,11 +77,12 @@ class Parts:
         """Add a task behind those that are there; without a name it is called *wanted*."""
         kept = keep_carried(fields, TASK, self._draft)
         given = {key: kept[key] for key in _SAID if key in kept}
-        given.update(read_checks(kept, self._draft))
+        checks, rules = read_checks(kept, self._draft)
+        given.update(checks)
         if self._is_async(kept):
             given["async"] = kept["async_execution"]
         data = {key: value for key, (value, _) in given.items() if value is not None}
-        places = {key: at for key, (_, at) in given.items()}
+        places = {**{key: at for key, (_, at) in given.items()}, **rules}
         name = data.get("name")
         id = self._draft.node(
             name if isinstance(name, str) and name else wanted, "task", data, place, places

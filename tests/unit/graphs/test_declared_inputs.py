@@ -84,6 +84,11 @@ class TestDeclaring:
         bad = about({"f": {"type": "file"}}, "{f}", role="{f}")
         assert problems_of(bad) == [("/nodes/0/data/role", "misplaced-file")]
 
+    def test_a_file_is_no_part_of_a_rule_which_events_and_errors_tell(self):
+        nodes = [agent("a"), task("t", guardrails=[{"text": "About {f}."}])]
+        bad = document(nodes, "a t", inputs={"f": {"type": "file"}})
+        assert problems_of(bad) == [("/nodes/1/data/guardrails/0/text", "misplaced-file")]
+
     @pytest.mark.parametrize(
         ("inputs", "pointer", "code"),
         [

@@ -100,6 +100,12 @@ class TestThereAndBack:
         assert [note.code for note in exported.notes] == ["registered-name"]
         assert meaning(back(exported)) == meaning(original)
 
+    def test_inputs_that_only_rules_use(self):
+        rules = [{"text": "Short."}, {"text": "About {x}."}]
+        original = document([agent("a"), task("t", description="{y}", guardrails=rules)], "a t")
+        original["inputs"] = {"x": {}, "y": {"default": 1}}
+        assert meaning(back(export_crewai(original))) == meaning(original)
+
     def test_a_task_that_reads_nothing_goes_on_reading_nothing(self):
         nodes = [agent("a"), task("b"), task("c")]
         exported = export_crewai(document(nodes, "a b", "a c"))
@@ -144,6 +150,12 @@ class TestNotes:
         assert self.notes(drawn)[:2] == [("/inputs/a", "not-carried"), ("/inputs/b", "not-carried")]
         del declared["a"], declared["c"]
         assert self.notes(drawn)[:2] == [("/inputs", "not-carried"), ("/inputs/b", "not-carried")]
+
+    def test_of_inputs_that_only_tools_read(self):
+        original = document([agent("a"), task("t", description="{y}")], "a t")
+        original["inputs"] = {"quiet": {}, "y": {"default": 1}}
+        found = [(note.pointer, note.code) for note in export_crewai(original).notes]
+        assert ("/inputs/quiet", "not-carried") in found
 
 
 class TestRefusals:

@@ -391,6 +391,11 @@ class TestFences:
         place = f"/agents/ann/{field}/deep/0/base_url"
         assert crew_problems(with_agent(**{field: value})) == [(place, "address")]
 
+    def test_of_rules_that_a_graph_cannot_have(self):
+        refused = [("/tasks/0/guardrails/1", "blank"), ("/tasks/0/guardrail", "too-long")]
+        crew = with_task(guardrails=["x", " "], guardrail="x" * 2001)
+        assert crew_problems(crew) == refused
+
     def test_of_code_in_a_list_of_guardrails(self):
         place = "/tasks/0/guardrails/1/python"
         assert crew_problems(with_task(guardrails=["x", REFERENCE])) == [(place, "code-reference")]

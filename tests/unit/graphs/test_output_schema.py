@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from graph_documents import agent
 from graph_documents import document
 from graph_documents import problems_of
 from graph_documents import task
+from jsonschema import Draft202012Validator
 
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import read_answer
+from flask_crewexec.graphs.output_schema import KEYWORDS
 
 AT = "/nodes/1/data/output_schema"
 
@@ -69,6 +72,18 @@ class TestSchemas:
             ({}, "", "invalid-schema"),
             ({"type": "string"}, "", "invalid-schema"),
             (an_object(required="title"), "/required", "invalid-schema"),
+            (an_object(required=["a", "a"]), "/required", "invalid-schema"),
+            (an_object(properties=[]), "/properties", "invalid-schema"),
+            (an_object(properties={"a": 1}), "/properties/a", "invalid-schema"),
+            (an_object(items=None), "/items", "invalid-schema"),
+            (an_object(anyOf=[]), "/anyOf", "invalid-schema"),
+            (an_object(allOf=[1]), "/allOf/0", "invalid-schema"),
+            (an_object(maximum="9"), "/maximum", "invalid-schema"),
+            (an_object(minLength=-1), "/minLength", "invalid-schema"),
+            (an_object(minItems=True), "/minItems", "invalid-schema"),
+            (an_object(type=["object", []]), "/type", "invalid-schema"),
+            (an_object(enum={}), "/enum", "invalid-schema"),
+            (an_object(title=1), "/title", "invalid-schema"),
             (an_object(properties={"a/b": {"type": "text"}}), "/properties/a~1b/type", None),
             (an_object(properties={"a": {"pattern": "(a+)+$"}}), "/properties/a/pattern", "key"),
             (an_object(**{"$id": "http://x"}), "/$id", "key"),
@@ -94,6 +109,13 @@ class TestSchemas:
     def test_what_does_not_end_is_refused(self, schema, code):
         ((pointer, found),) = problems_of(with_schema(schema))
         assert (pointer.startswith(AT), found) == (True, code)
+
+    @pytest.mark.parametrize("keyword", KEYWORDS)
+    @pytest.mark.parametrize("said", [None, True, -1, 1.5, "x", "object", [], ["x"], [{}], {}])
+    def test_none_is_kept_that_is_no_json_schema(self, keyword, said):
+        schema = {"type": "object", "$defs": {}, keyword: said}
+        if not problems_of(with_schema(schema)):
+            Draft202012Validator.check_schema(schema)
 
 
 class TestAnswers:
@@ -122,3 +144,40 @@ class TestAnswers:
         assert value is None
         assert wrong in said
         assert len(said) < 700
+
+
+class TestWork:
+    """Some of these would take minutes to hours."""
+
+    def check(self, items, value):
+        schema = an_object(properties={"a": {"type": "array", "items": items}})
+        assert problems_of(with_schema(schema)) == []
+        return read_answer(schema, json.dumps({"a": value}))
+
+    @pytest.mark.timeout(60)
+    def test_of_many_errors_is_cut_short(self):
+        names = [f"{number:x}" for number in range(2000)]
+        assert "is a required property" in self.check({"required": names}, [{}] * 20_000)[1]
+
+    @pytest.mark.timeout(60)
+    def test_of_many_schemas_is_given_up(self):
+        one_of_many = {"anyOf": [*[{"type": "string"}] * 480, {"type": "integer"}]}
+        value, wrong = self.check(one_of_many, [1] * 20_000)
+        assert (value, "too long to be checked" in wrong) == (None, True)
+
+    @pytest.mark.timeout(60)
+    def test_of_long_sentences_is_given_up(self):
+        long = {"anyOf": [{"type": "string"}] * 490}
+        value, wrong = self.check({"anyOf": [long]}, [["x" * 900_000]])
+        assert (value, "too long to be checked" in wrong) == (None, True)
+
+    def test_of_a_long_answer_is_done(self):
+        person = an_object(properties={"name": {"type": "string"}, "age": {"enum": [1, 2, 3]}})
+        value, wrong = self.check(person, [{"name": "x", "age": 2}] * 10_000)
+        assert (len(value["a"]), wrong) == (10_000, "")
+
+    @pytest.mark.timeout(15)
+    def test_of_many_schemas_in_a_document(self):
+        nodes = [task(f"t{at}", output_schema=an_object(allOf=[{}] * 490)) for at in range(190)]
+        edges = [f"a t{at}" for at in range(190)]
+        assert problems_of(document([agent("a"), *nodes], *edges)) == []
