@@ -47,9 +47,8 @@ from .schemas import ExecutionSchema
 from .schemas import ExecutionStatusSchema
 from .schemas import load
 from .schemas import StepSchema
-from .standing import judge
 from .standing import look_at
-from .standing import Standing
+from .standing import must_wait
 from .states import State
 from .turns import give_turns
 
@@ -317,12 +316,12 @@ class AsyncExecutionService:
             _check_repeatable(former)
             own = asker is not None and asker.user_id == former.owner_id
             check_again(binding, session, former, asker.roles if asker and own else None)
-        standing = judge(binding, former.owner_id, found)
-        if standing.held:
+        held = must_wait(binding, former.owner_id, found)
+        if held:
             check_delivery(binding)
         with binding.transaction() as session:
-            _requeue(session, binding, former, given, standing)
-        if standing.held:
+            _requeue(session, binding, former, given, held=held)
+        if held:
             give_turns(binding, former.owner_id)
         else:
             publish_or_restore(binding, former)
@@ -342,13 +341,12 @@ def _requeue(
     binding: Binding,
     former: ExecutionMixin,
     given: dict[str, float | None],
-    standing: Standing,
+    *,
+    held: bool,
 ) -> None:
     tracing.note_execution(former.id)
-    max_tokens = given.get("max_tokens", former.max_tokens)
-    limits = {**given, "max_tokens": standing.cap(max_tokens, former.usage.total_tokens)}
-    others = {**limits, **current_origin()}
-    if not states.requeue(session, binding.models, former, held=standing.held, **others):
+    changed = {**given, **current_origin()}
+    if not states.requeue(session, binding.models, former, held=held, **changed):
         raise WrongState(
             "Somebody else has just asked for another attempt of this execution. Look at its"
             " status."

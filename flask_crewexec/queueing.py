@@ -43,9 +43,8 @@ from .schemas import LimitsSchema
 from .schemas import load
 from .schemas import OwnerSchema
 from .schemas import ThreadSchema
-from .standing import judge
 from .standing import look_at
-from .standing import Standing
+from .standing import must_wait
 from .states import PRIORITIES
 from .states import State
 from .turns import give_turns
@@ -194,8 +193,7 @@ def _new_execution(
     thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
     checked = _check_graph(binding, owner, order)
-    held = checked.standing.held
-    limits["max_tokens"] = checked.standing.cap(limits["max_tokens"])
+    held = checked.held
     execution = binding.models.execution(
         id=uuid7(),
         owner_id=owner,
@@ -230,7 +228,8 @@ class _Checked(t.NamedTuple):
     graph: graphs.Graph
     inputs: Json
     """With the graph's defaults."""
-    standing: Standing
+    held: bool
+    """Whether it waits in the database for its user's turn."""
 
 
 def _check_graph(binding: Binding, owner: str, order: Order) -> _Checked:
@@ -242,7 +241,7 @@ def _check_graph(binding: Binding, owner: str, order: Order) -> _Checked:
     graph = graphs.validate(version.document, *registry.allowed(order.roles))
     inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
     _check_size(binding, inputs)
-    return _Checked(version, graph, inputs, judge(binding, owner, found))
+    return _Checked(version, graph, inputs, must_wait(binding, owner, found))
 
 
 def check_again(

@@ -47,8 +47,8 @@ def quota_values(owner_id: str) -> dict[str, t.Any]:
     return {**ids, _USER.key: owner_id}
 
 
-def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> int | None:
-    """Return how many tokens the user may still use today; None is no limit.
+def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> None:
+    """Check that the user may queue one execution more.
 
     Orders at the same moment do not see each other, so as many may pass too many.
 
@@ -71,7 +71,6 @@ def check_quotas(binding: Binding, owner_id: str, found: t.Any) -> int | None:
             " a day. The next one begins at midnight UTC.",
             _seconds_to_midnight(),
         )
-    return None if budget is None else budget - int(found.tokens)
 
 
 def tokens_left(binding: Binding, owner_id: str) -> int | None:

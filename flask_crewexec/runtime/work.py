@@ -61,7 +61,7 @@ def load_work(binding: Binding, claim: Claim) -> Work:
 
 
 def _budget(execution: ExecutionMixin, now: dt.datetime, tokens_left: int | None) -> Budget:
-    """Return what the attempt may use; others may have used the day's tokens since it was queued.
+    """Return what the attempt may use.
 
     :param tokens_left: of the user's day.
     """
