@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .answers import read_answer as read_answer
 from .declarations import Declaration as Declaration
 from .difference import Change as Change
 from .difference import find_changes as find_changes
@@ -21,7 +22,6 @@ from .inputs import check_length as check_length
 from .inputs import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
-from .output_schema import read_answer as read_answer
 from .terms import Terms as Terms
 from .validation import check_names as check_names
 from .validation import parse as parse

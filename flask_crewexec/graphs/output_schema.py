@@ -12,10 +12,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from .bounded_check import find_error
-from .bounded_check import TooMuchWork
 from .fields import Fault
-from .jsonvalue import find_json_problems
 from .wording import child
 from .wording import kind_of
 from .wording import listing
@@ -26,7 +23,6 @@ Json = dict[str, t.Any]
 _MAX_CHARS = 20_000
 _MAX_DEPTH = 20
 _MAX_SCHEMAS = 500
-_MAX_SENTENCE = 500
 
 _ANNOTATIONS = ("title", "description", "default", "examples", "format")
 _ASSERTIONS = (
@@ -180,35 +176,3 @@ class _Walk:
             demand = 'must refer to a definition of its own, such as "#/$defs/name".'
             raise _Wrong(Fault("schema-reference", demand, below))
         return known[found[1]]
-
-
-def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, str]:
-    """Return the object that *text* holds, if it is as *schema* wants it, else what is wrong."""
-    value = next(_objects(text), None)
-    if value is None:
-        return None, "The answer is not a JSON object."
-    if problems := find_json_problems(value):
-        return None, f"At {quote(problems[0].pointer)}: {problems[0].detail}"
-    try:
-        error = find_error(schema, value)
-    except TooMuchWork:
-        return None, "The answer is too long to be checked. Make it shorter."
-    if error is None:
-        return value, ""
-    return None, f"At {quote(error.json_path)}: {_sentence(error.message)}"
-
-
-def _objects(text: str) -> Iterator[Json]:
-    """Yield the JSON objects that *text* may stand for: itself, or what it has put around it."""
-    begin, end = text.find("{"), text.rfind("}") + 1
-    for part in (text, text[begin:end]):
-        try:
-            value = json.loads(part)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            yield value
-
-
-def _sentence(message: str) -> str:
-    return message if len(message) <= _MAX_SENTENCE else message[: _MAX_SENTENCE - 1] + "…"
