@@ -30,7 +30,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 HEADERS = {"X-User": "ada", "Accept": "text/event-stream"}
 THREADS = ("--worker-class=gthread", "--threads=4")
 OPTIONS = {"timeout": 60, "trust_env": False}
-GEVENT = ("--worker-class=gevent", "--worker-connections=400")
+GEVENT = ("--worker-class=gevent", "--worker-connections=400", "--timeout=120")
 
 StartServer = Callable[..., Gunicorn]
 
