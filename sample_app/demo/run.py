@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 import typing as t
@@ -108,7 +109,10 @@ class _Demo:
         return choose_model(self._terminal, self._home, self._stack, scripted=scripted)
 
     def _sqlite_url(self) -> str:
-        return f"sqlite:///{self._home / 'demo.sqlite'}"
+        """Return a file of its own for these tables: an earlier one may lack columns."""
+        columns = sorted(str(c) for table in db.metadata.tables.values() for c in table.columns)
+        digest = hashlib.sha256(" ".join(columns).encode()).hexdigest()[:8]
+        return f"sqlite:///{self._home / f'demo-{digest}.sqlite'}"
 
     def _seed(self, database_url: str) -> Seeded:
         app = create_app({"SQLALCHEMY_DATABASE_URI": database_url})
