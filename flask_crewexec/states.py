@@ -52,6 +52,8 @@ UNCLAIMED = frozenset({State.QUEUED, State.WAITING_INPUT, State.RETRYING})
 """States in which no worker holds the execution."""
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMED_OUT})
 """States that end an execution."""
+UNFINISHED = frozenset(State) - FINAL
+"""All others."""
 REPEATABLE = FINAL - {State.COMPLETED}
 """Final states from which a person may ask for another attempt."""
 

@@ -131,19 +131,6 @@ def give_everybody_turns(binding: Binding) -> int:
     return sent
 
 
-def count_held(binding: Binding) -> dict[int, int]:
-    """Return how many executions are held, by priority from 1 to 10."""
-    execution = binding.models.execution
-    held = sa.and_(execution.status == State.QUEUED, execution.held.is_(True))
-    query = sa.select(execution.priority, sa.func.count()).where(held)
-    with binding.session() as session:
-        found = {
-            priority: count
-            for priority, count in session.execute(query.group_by(execution.priority))
-        }
-    return {priority: found.get(priority, 0) for priority in states.PRIORITIES}
-
-
 def most_running(binding: Binding, owner_id: str) -> int | None:
     """Return how many executions of a user run at once; None is no limit."""
     limit = binding.settings.max_running_per_user

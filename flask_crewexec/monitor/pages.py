@@ -23,15 +23,15 @@ from ..schemas import load
 from ..schemas import MAX_PAGE
 from ..states import FINAL
 from ..states import REPEATABLE
-from ..turns import count_held
 from ..web.executions import next_id
 from ..web.identity import current_identity
 from ..web.problems import Forbidden
+from ..workload import count_held
+from ..workload import count_unfinished
 from . import charts
 from .drawing import draw
 from .drawing import manager_of
 from .history import describe
-from .reading import count_unfinished
 from .reading import read_execution
 from .reading import read_graph_names
 from .reading import read_hours

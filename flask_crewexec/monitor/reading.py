@@ -26,7 +26,6 @@ from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import WorkerMixin
 from ..ownership import owned
-from ..states import FINAL
 from ..states import State
 from .wording import SHOWN_CHARS
 
@@ -131,15 +130,6 @@ def read_graph_names(binding: Binding, ids: Iterable[str], asker: Identity) -> d
     with binding.session() as session:
         rows = session.execute(query.where(graph.id.in_(wanted)))
         return {str(id): name for id, name in rows}
-
-
-def count_unfinished(binding: Binding) -> dict[str, int]:
-    """Return how many executions are in each state that is not final."""
-    execution = binding.models.execution
-    query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
-    with binding.session() as session:
-        rows = session.execute(query.where(execution.status.not_in(FINAL)))
-        return {status: count for status, count in rows}
 
 
 class SeenWorker(t.NamedTuple):

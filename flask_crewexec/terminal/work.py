@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
-from sqlalchemy.orm import Session
 
 from ..binding import Binding
 from ..models import ExecutionMixin
 from ..models import WorkerMixin
-from ..states import FINAL
 from ..states import State
-from ..turns import count_held
+from ..workload import count_held
+from ..workload import count_unfinished
 
 MAX_ROWS: t.Final = 50
 """More fits on no screen."""
@@ -42,22 +41,15 @@ def look_at_work(binding: Binding) -> Work:
     """Read it in short transactions."""
     worker = binding.models.worker
     workers = sa.select(worker).order_by(worker.seen_at.desc()).limit(MAX_ROWS)
-    held = count_held(binding)
+    counts, held = count_unfinished(binding), count_held(binding)
     with binding.session() as session:
         return Work(
-            counts=_counts(session, binding),
+            counts=counts,
             held=held,
             workers=session.scalars(workers).all(),
             running=session.scalars(_running(binding)).all(),
             ended=session.scalars(_ended(binding)).all(),
         )
-
-
-def _counts(session: Session, binding: Binding) -> dict[str, int]:
-    status = binding.models.execution.status
-    unfinished = [state for state in State if state not in FINAL]
-    query = sa.select(status, sa.func.count()).where(status.in_(unfinished)).group_by(status)
-    return {state: number for state, number in session.execute(query)}
 
 
 def _running(binding: Binding) -> sa.Select[ExecutionMixin]:

@@ -47,9 +47,10 @@ from ..celery_app import queue_depths
 from ..errors import BrokerUnavailable
 from ..models import WorkerMixin
 from ..states import FINAL
-from ..states import State
+from ..states import UNFINISHED
 from ..tallies import Tally
-from ..turns import count_held
+from ..workload import count_held
+from ..workload import count_unfinished
 from .bounded import Bounded
 from .bounded import TookTooLong
 from .health import live_workers
@@ -131,18 +132,10 @@ class _Figures:
 
 
 def _read(binding: Binding) -> _Figures:
-    execution = binding.models.execution
-    unfinished = sa.select(execution.status, sa.func.count()).where(
-        execution.status.in_(_UNFINISHED)
-    )
     with binding.session() as session:
         counted = tallies.read(session, binding.models)
-        rows = session.execute(unfinished.group_by(execution.status))
-        states = {status: count for status, count in rows}
-    return _Figures(counted, states, count_held(binding), live_workers(binding))
-
-
-_UNFINISHED: t.Final = [state for state in State if state not in FINAL]
+    unfinished, held = count_unfinished(binding), count_held(binding)
+    return _Figures(counted, unfinished, held, live_workers(binding))
 
 
 def _of_database(figures: _Figures) -> Iterator[Metric]:
@@ -150,7 +143,7 @@ def _of_database(figures: _Figures) -> Iterator[Metric]:
         "executions",
         "Executions that have not ended, by status.",
         "status",
-        {state: figures.unfinished.get(state, 0) for state in _UNFINISHED},
+        {state: figures.unfinished.get(state, 0) for state in sorted(UNFINISHED)},
     )
     text = "Queued executions without a message: they wait for their user's turn."
     yield _gauge("held_executions", text, "priority", figures.held)

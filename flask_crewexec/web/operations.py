@@ -17,8 +17,8 @@ from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import WorkerSchema
-from ..turns import count_held
 from ..usage import usage_by_day
+from ..workload import count_held
 from .health import live_workers
 from .health import OK
 from .health import readiness
