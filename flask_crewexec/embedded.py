@@ -133,7 +133,7 @@ class EmbeddedValkey:
         self._server = _Server(process, port, password)
         try:
             self._wait_until_ready(self._server)
-        except BaseException:
+        except BaseException:  # nobody would stop the process any more
             self.stop()
             raise
 

@@ -178,16 +178,18 @@ class Offers:
         return provider
 
     def secret(self, key: str | Secret) -> str:
-        """Return a key of the user for whom the current tool works.
+        """Return a key of the user for whom the current tool, check or storage works.
 
         It is kept out of all that is stored and logged from then on.
 
         :raises MissingKey: if there is none; the run then fails.
-        :raises RuntimeError: outside of a tool.
+        :raises RuntimeError: outside of a function that was registered here.
         """
         ring = key_ring_var.get(None)
         if ring is None:
-            raise RuntimeError("Secrets are known only while a tool runs for somebody.")
+            raise RuntimeError(
+                "Secrets are known only while a function that you registered runs for somebody."
+            )
         return ring.value(Secret(key) if isinstance(key, str) else key)
 
     def guardrail(self, name: str, *, description: str | None = None) -> Callable[[G], G]:

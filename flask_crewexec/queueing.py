@@ -327,7 +327,7 @@ def _publish_or_undo(
     """Send the message; where the settings say so, leave what cannot be sent to the reconciler."""
     try:
         publish(binding, execution.id, attempt, execution.priority)
-    except Exception as error:
+    except Exception as error:  # raised, unless the message arrived after all
         away = isinstance(error, BrokerUnavailable)
         if away and binding.settings.accept_without_broker:
             log.warning(_WAITS, execution.id)

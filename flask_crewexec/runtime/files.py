@@ -6,17 +6,15 @@ import contextlib
 import typing as t
 from collections.abc import Iterator
 
-from flask import current_app
-
 from ..binding import Binding
 from ..errors import StorageUnavailable
 from ..events import clean
-from ..execution_context import execution_var
-from ..execution_context import ExecutionContext
 from ..failures import Failure
 from ..graphs.wording import quote
 from ..registry import Content
 from ..registry import StorageFunction
+from .host_functions import in_context
+from .means import Means
 from .patience import AWAY
 
 PASSING: t.Final = (StorageUnavailable, TimeoutError, ConnectionError, *AWAY)
@@ -32,7 +30,7 @@ class FileUnreadable(Exception):
         self.failure = failure
 
 
-def read_file(name: str, reference: str, binding: Binding, execution: ExecutionContext) -> str:
+def read_file(name: str, reference: str, binding: Binding, means: Means) -> str:
     """Return the text that the input *name* refers to.
 
     :raises FileUnreadable: if there is none, or it is too large or no text.
@@ -43,7 +41,7 @@ def read_file(name: str, reference: str, binding: Binding, execution: ExecutionC
         raise _failed(name, "unknown-storage", "names a storage that this worker does not know.")
     limit = binding.settings.max_file_bytes
     with _told(name):
-        content = _read(function, key, execution, limit)
+        content = in_context(_read, means)(function, key, means.execution.user_id, limit)
         if content is None:
             raise FileNotFoundError
         if len(content) > limit:
@@ -51,17 +49,10 @@ def read_file(name: str, reference: str, binding: Binding, execution: ExecutionC
         return content.decode("utf-8-sig").replace("\0", "")
 
 
-def _read(
-    function: StorageFunction, key: str, execution: ExecutionContext, limit: int
-) -> bytes | None:
+def _read(function: StorageFunction, key: str, user_id: str, limit: int) -> bytes | None:
     """Return what the host gives, and hardly more of it than is allowed."""
-    token = execution_var.set(execution)
-    try:
-        with current_app._get_current_object().app_context():  # type: ignore[attr-defined]
-            content = function(key, execution.user_id)
-            return None if content is None else _bytes_of(content, limit + 1)
-    finally:
-        execution_var.reset(token)
+    content = function(key, user_id)
+    return None if content is None else _bytes_of(content, limit + 1)
 
 
 def _bytes_of(content: Content, most: int) -> bytes:
@@ -86,7 +77,7 @@ def _told(name: str) -> Iterator[None]:
         raise _failed(name, "file-not-text", "is no text in UTF-8.") from error
     except FileUnreadable:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a storage raises may quote the file
         raise _failed(name, "file-storage-failed", "could not be read.") from error
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from ..binding import Binding
-from ..execution_context import ExecutionContext
 from ..graphs import check_length
 from ..graphs import Graph
 from ..graphs import texts_of
 from .files import read_file
+from .means import Means
 
 
-def fill_in(graph: Graph, binding: Binding, execution: ExecutionContext) -> Graph:
+def fill_in(graph: Graph, binding: Binding, means: Means) -> Graph:
     """Return *graph* with the execution's inputs, and the files that they name, in its texts.
 
     :raises InvalidInputs: if the texts would become too long.
     :raises FileUnreadable: if a file cannot be read.
     """
-    texts = texts_of(graph, execution.inputs)
+    texts = texts_of(graph, means.execution.inputs)
     for declaration in graph.declared:
         reference = texts.get(declaration.name)
         if declaration.type == "file" and reference:
             name = declaration.name
-            texts[name] = read_file(name, reference, binding, execution)
+            texts[name] = read_file(name, reference, binding, means)
     check_length(graph, texts)
     return graph.filled(texts)

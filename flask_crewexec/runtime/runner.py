@@ -134,8 +134,8 @@ class _Attempt:
         hooks = self._guards.hooks
         hooks[InterceptionPoint.PRE_MODEL_CALL].append(progress.call_allowed)
         with scoped_hooks(hooks):
-            filled = fill_in(graph, self._binding, work.context)
             means = self._means(work, progress)
+            filled = fill_in(graph, self._binding, means)
             crew = translate(filled, self._binding, means, progress, work)
             progress.watch(crew, finished=len(work.finished))
             add_stream_sink(progress)

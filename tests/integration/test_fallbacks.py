@@ -192,3 +192,31 @@ def test_keys_that_cannot_be_asked_for_now(api, app, model, crewexec):
     assert run(id) == "retrying"
     assert api.status(id)["error"]["code"] == "keys-unavailable"
     assert not model.calls
+
+
+RULE = {"text": "It is short."}
+JUDGED = crews.with_data(crews.chain("t", model="first"), "t", guardrails=[RULE])
+
+
+@pytest.fixture
+def judge(model):
+    """Only the second model answers, also as a judge."""
+    model.add(Rule(model="first-model", status=503))
+    model.on("# Rule", '{"valid": true}').on("Do t", "Done.")
+
+
+def test_calls_without_an_agent_count_once_for_each_model_that_is_asked(api, model, offer, judge):
+    offer("first", "second")
+    id = api.queue(JUDGED)
+    assert run(id) == "completed"
+    assert asked(model) == 2 * ["first", "second"]
+    status = api.status(id)
+    assert status["usage"]["llm_calls"] == status["steps"][0]["usage"]["llm_calls"] == 4
+
+
+def test_the_budget_ends_before_the_next_model_is_asked_to_judge(api, model, offer, judge):
+    offer("first", "second")
+    id = api.queue(JUDGED, max_llm_calls=3)
+    assert run(id) == "failed"
+    assert api.status(id)["error"]["code"] == "budget-exhausted"
+    assert asked(model) == ["first", "second", "first"]

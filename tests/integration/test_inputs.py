@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import crews
+import host
 from calling import problem
 from flask_crewexec import current_execution
 from flask_crewexec import StorageUnavailable
@@ -337,6 +338,15 @@ class TestFiles:
         assert self.failure(api, id) == "invalid-inputs"
         assert "4000000 are allowed" in api.status(id)["error"]["message"]
         assert not model.calls
+
+    def test_a_storage_may_ask_for_a_key_and_knows_for_whom(self, app, api, model, registry):
+        def open(reference, user_id):
+            assert current_execution.user_id == user_id
+            return str(len(app.extensions["crewexec_host"].secret("shout")))
+
+        registry.add_storage("uploads", open)
+        assert run(self.queue(api)) == "completed"
+        assert f"Read: <{len(host.OWN_KEYS['shout', 'ada'])}>" in sent(model)
 
     def test_a_file_that_no_text_uses_is_not_opened(self, api, model, uploads):
         uploads["ada", "report-3"] = ValueError("opened")

@@ -159,6 +159,18 @@ class TestGuardrailFunctions:
         assert len(event["reason"]) == 1000
         assert host.KEY not in api("GET", f"/executions/{id}").text
 
+    def test_it_may_ask_for_a_key_which_is_kept_secret(self, app, api, model):
+        @add_guardrail(app, "signed")
+        def signed(answer):
+            key = app.extensions["crewexec_host"].secret("shout")
+            return "FINE" in answer or f"Not signed with {key}."
+
+        model.on("Do a", "x")
+        id = api.queue(self.document({"name": "signed"}, guardrail_max_retries=0))
+        assert run(id) == "failed"
+        (event,) = api.events_of(id, "guardrail_refused")
+        assert event["reason"] == "Not signed with [secret]."
+
     def test_one_that_says_nothing_useful_is_an_error(self, api, model):
         id = api.queue(self.document({"name": "broken"}))
         assert run(id) == "failed"

@@ -166,8 +166,8 @@ def test_there_is_one_secret_provider(crewexec):
         crewexec.secret_provider(lambda name, user: None)
 
 
-def test_secrets_are_known_in_tools_only(crewexec):
-    with pytest.raises(RuntimeError, match="only while a tool runs"):
+def test_secrets_are_known_in_functions_of_a_run_only(crewexec):
+    with pytest.raises(RuntimeError, match="only while a function that you registered"):
         crewexec.secret("any")
 
 

@@ -90,7 +90,7 @@ CREW: dict[str, tuple[object, str]] = {
     **_BOTH,
     "after_kickoff_callbacks": (["os.system"], "code-reference"),
     "before_kickoff_callbacks": (["os.system"], "code-reference"),
-    "output_log_file": ("/tmp/x", "file-path"),
+    "output_log_file": ("run.log", "file-path"),
     "prompt_file": ("/etc/passwd", "file-path"),
     "task_callback": ("os.system", "code-reference"),
     "trained_agents_file": ("x.pkl", "file-path"),

@@ -362,7 +362,7 @@ class TestFences:
             ("before_kickoff_callbacks", [REFERENCE], "code-reference"),
             ("task_callback", REFERENCE, "code-reference"),
             ("trained_agents_file", "x.pkl", "file-path"),
-            ("output_log_file", "/tmp/x", "file-path"),
+            ("output_log_file", "run.log", "file-path"),
             ("prompt_file", "/etc/passwd", "file-path"),
             ("knowledge_sources", [{}], "knowledge"),
         ],
