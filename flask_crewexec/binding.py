@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 import uuid
 from collections.abc import Callable
@@ -62,13 +63,21 @@ class Binding:
             return self.database.engine
         return self.database.engines[self.bind_key]
 
+    @functools.cached_property
+    def _reading_engine(self) -> sa.Engine:
+        # SQLite begins no transaction to read, and would commit that of a shared connection.
+        if self.engine.dialect.name == "postgresql":
+            return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        return self.engine
+
     def session(self) -> Session:
         """Return a new session of our own.
 
         It is not the host's ``db.session``: what the host has pending there is neither
-        committed nor rolled back by us.
+        committed nor rolled back by us. It is for reading: on PostgreSQL each statement is on its
+        own, without a transaction around it.
         """
-        return Session(self.engine, expire_on_commit=False, autoflush=False)
+        return _session(self._reading_engine)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -77,7 +86,7 @@ class Binding:
         On PostgreSQL nobody waits for long for a row that a frozen process has locked, and such a
         process loses its lock when it would have lost its lease.
         """
-        with self.session() as session, session.begin():
+        with _session(self.engine) as session, session.begin():
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(_BOUNDS, {"idle": f"{self.settings.lease:g}s"})
             yield session
@@ -87,6 +96,10 @@ class Binding:
         """Return the host's own session of the current context, if its database has one."""
         session = getattr(self.database, "session", None)
         return session() if isinstance(session, scoped_session) else session
+
+
+def _session(engine: sa.Engine) -> Session:
+    return Session(engine, expire_on_commit=False, autoflush=False)
 
 
 EVENTFUL: t.Final = "crewexec_eventful"

@@ -7,19 +7,24 @@ worker that was taken for dead cannot overwrite its successor. Leases run by the
 
 from __future__ import annotations
 
+import functools
 import typing as t
 import uuid
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
 
+from . import changes
 from . import clock
 from . import database_time
 from .errors import ClaimLost
 from .models import ExecutionMixin
 from .models import Models
+from .models import table_of
+from .models import Usage
 from .ownership import belongs_to
 from .states import changed_one
 from .states import State
@@ -55,22 +60,27 @@ def claim(
     :param lease: seconds for which it holds unless it is renewed.
     :param most: executions of one user that may run at once; beyond it the attempt is held.
     """
-    execution = models.execution
     token = uuid7()
     if most is not None and _is_beyond(session, models, execution_id, attempt, most):
         return None
-    statement = (
-        sa.update(execution)
-        .where(
-            execution.id == execution_id,
-            execution.attempt == attempt,
-            execution.status == State.QUEUED,
-            sa.or_(execution.deadline.is_(None), execution.deadline > database_time.now()),
-        )
-        .values(**_running(execution), token=token, worker=worker)
-        .values(lease_expires_at=database_time.later(lease))
+    given = {"of_execution": execution_id, "numbered": attempt, "lease": lease, "now": clock.now()}
+    new = changes.parameters({"token": token, "worker": worker})
+    taken = changed_one(session, _claim(table_of(models.execution)), {**given, **new})
+    return Claim(execution_id, attempt, token) if taken else None
+
+
+@functools.lru_cache(maxsize=8)
+def _claim(execution: sa.Table) -> sa.Update:
+    c = execution.c
+    statement = sa.update(execution).where(
+        c.id == sa.bindparam("of_execution"),
+        c.attempt == sa.bindparam("numbered"),
+        c.status == State.QUEUED,
+        sa.or_(c.deadline.is_(None), c.deadline > database_time.now()),
     )
-    return Claim(execution_id, attempt, token) if changed_one(session, statement) else None
+    lease = database_time.later(sa.bindparam("lease", type_=sa.Float))
+    new = changes.settings_of(execution, ("token", "worker"))
+    return statement.values({**_running(execution), **new, "lease_expires_at": lease})
 
 
 def _is_beyond(
@@ -98,14 +108,14 @@ def _is_beyond(
     return changed_one(session, statement)
 
 
-def _running(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
-    timeout = sa.column("timeout", sa.Float)
+def _running(execution: sa.Table) -> dict[str, t.Any]:
+    c, now = execution.c, sa.bindparam("now", type_=sa.DateTime(timezone=True))
     return {
         "status": State.RUNNING,
         "writes": 0,
         "held": False,
-        "started_at": sa.func.coalesce(execution.started_at, clock.now()),
-        "deadline": sa.func.coalesce(execution.deadline, database_time.later(timeout)),
+        "started_at": sa.func.coalesce(c.started_at, now),
+        "deadline": sa.func.coalesce(c.deadline, database_time.later(c.timeout)),
     }
 
 
@@ -126,30 +136,46 @@ def write(session: Session, models: Models, claim: Claim, **values: t.Any) -> No
 
     :raises ClaimLost: if the claim does not hold any more.
     """
-    execution = models.execution
-    statement = sa.update(execution).where(held(execution, claim)).values(**values)
-    if not changed_one(session, statement):
-        raise ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
+    statement = _write(table_of(models.execution), tuple(values))
+    if not changed_one(session, statement, {**_shown(claim), **changes.parameters(values)}):
+        raise _lost(claim)
+
+
+def write_with_event(session: Session, models: Models, claim: Claim, **values: t.Any) -> int:
+    """Do what :func:`write` does, and return the number of an event that is about to be inserted.
+
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    statement = _write_with_event(table_of(models.execution), tuple(values))
+    number = session.scalar(statement, {**_shown(claim), **changes.parameters(values)})
+    if number is None:
+        raise _lost(claim)
+    return t.cast(int, number)
 
 
 def write_once(
-    session: Session, models: Models, claim: Claim, number: int, *, events: int, **values: t.Any
+    session: Session,
+    models: Models,
+    claim: Claim,
+    number: int,
+    *,
+    events: int,
+    usage: Usage,
+    **values: t.Any,
 ) -> int | None:
     """Do what :func:`write` does, as the claim's write *number*, counted from 0.
 
     :param events: how many events are about to be inserted.
+    :param usage: what is added to the execution's.
     :return: the number of the last of them; None if the write was made before: its commit was
         lost on the way, but only for us.
     :raises ClaimLost: if the claim does not hold any more.
     """
     execution = models.execution
-    expected = (held(execution, claim), execution.writes == number)
-    counters = {"writes": number + 1, "last_event": execution.last_event + events}
-    statement = sa.update(execution).where(*expected).values(**counters, **values)
-    last: int | None = session.scalar(
-        statement.returning(execution.last_event),
-        execution_options={"synchronize_session": False},
-    )
+    statement = _write_once(table_of(execution), tuple(values))
+    new = changes.parameters({**values, **usage._asdict()})
+    counts = {"events": events, "number": number}
+    last: int | None = session.scalar(statement, {**_shown(claim), **counts, **new})
     if last is not None:
         return last
     query = sa.select(execution.writes).where(
@@ -157,7 +183,40 @@ def write_once(
     )
     if session.scalar(query) == number + 1:
         return None
-    raise ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
+    raise _lost(claim)
+
+
+def _lost(claim: Claim) -> ClaimLost:
+    return ClaimLost(f"Execution {claim.execution_id} is not ours any more.")
+
+
+@functools.lru_cache(maxsize=changes.KEPT)
+def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    c = execution.c
+    holds = (
+        c.id == sa.bindparam("claimed"),
+        c.token == sa.bindparam("claim"),
+        c.status == State.RUNNING,
+    )
+    return sa.update(execution).where(*holds).values(changes.settings_of(execution, names))
+
+
+def _shown(claim: Claim) -> dict[str, t.Any]:
+    return {"claimed": claim.execution_id, "claim": claim.token}
+
+
+@functools.lru_cache(maxsize=changes.KEPT)
+def _write_with_event(execution: sa.Table, names: tuple[str, ...]) -> ReturningUpdate[t.Any]:
+    last = execution.c.last_event
+    return _write(execution, names).values(last_event=last + 1).returning(last)
+
+
+@functools.lru_cache(maxsize=changes.KEPT)
+def _write_once(execution: sa.Table, names: tuple[str, ...]) -> ReturningUpdate[t.Any]:
+    writes, last = execution.c.writes, execution.c.last_event
+    counted = {"writes": writes + 1, "last_event": last + sa.bindparam("events")}
+    statement = _write(execution, names).where(writes == sa.bindparam("number"))
+    return statement.values({**counted, **changes.additions_to(execution)}).returning(last)
 
 
 def renew(session: Session, models: Models, claims: Iterable[Claim], lease: float) -> None:
@@ -180,7 +239,8 @@ def end(session: Session, models: Models, claim: Claim, state: State, **values: 
     """
     now = clock.now()
     write(session, models, claim, **_LET_GO, status=state, finished_at=now, **values)
-    _leave_step(session, models, claim, status=state, finished_at=now)
+    if state is not State.COMPLETED:  # else every step has ended
+        _leave_step(session, models, claim, status=state, finished_at=now)
 
 
 def hand_back(session: Session, models: Models, claim: Claim) -> bool:

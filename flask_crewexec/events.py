@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import typing as t
 import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from . import clock
 from . import tallies
 from .binding import EVENTFUL
 from .models import Models
+from .models import table_of
+from .tallies import Past
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,23 +31,27 @@ class Entry:
 
 
 def append(
-    session: Session, models: Models, execution_id: uuid.UUID, entries: Sequence[Entry]
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    entries: Sequence[Entry],
 ) -> None:
     """Add *entries* to the history.
 
     Raising the counter locks the execution's row until the transaction ends, so two writers
     never take the same number.
     """
-    execution = models.execution
-    last = session.scalar(
-        sa.update(execution)
-        .where(execution.id == execution_id)
-        .values(last_event=execution.last_event + len(entries))
-        .returning(execution.last_event),
-        execution_options={"synchronize_session": False},
-    )
+    counts = {"of_execution": execution_id, "count": len(entries)}
+    last = session.scalar(_counting(table_of(models.execution)), counts)
     if last is not None:
         insert(session, models, execution_id, entries, last)
+
+
+@functools.lru_cache(maxsize=8)
+def _counting(execution: sa.Table) -> ReturningUpdate[t.Any]:
+    last, count = execution.c.last_event, sa.bindparam("count", type_=sa.Integer)
+    statement = sa.update(execution).where(execution.c.id == sa.bindparam("of_execution"))
+    return statement.values(last_event=last + count).returning(last)
 
 
 def insert(
@@ -52,14 +60,16 @@ def insert(
     execution_id: uuid.UUID,
     entries: Sequence[Entry],
     last: int,
+    past: Past | None = None,
 ) -> None:
-    """Insert *entries*, for which the counter was raised to *last* in this transaction."""
+    """Insert *entries*, for which the counter was raised to *last* in this transaction.
+
+    :param past: the last change of state before them, if it is known.
+    """
     session.info.setdefault(EVENTFUL, set()).add(execution_id)
-    # Not the mapped class: it would cost more than the statement itself.
-    table = sa.inspect(models.event).local_table
     first = last - len(entries) + 1
-    session.execute(sa.insert(table), _rows(execution_id, first, entries))
-    tallies.count_events(session, models, execution_id, first, entries)
+    session.execute(sa.insert(table_of(models.event)), _rows(execution_id, first, entries))
+    tallies.count_events(session, models, execution_id, first, entries, past)
 
 
 def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list[dict[str, t.Any]]:

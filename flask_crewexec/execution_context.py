@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from werkzeug.local import LocalProxy
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from .models import ExecutionMixin
 
 
@@ -30,7 +32,7 @@ class ExecutionContext:
     """Its inputs with the graph's defaults, while a worker runs it."""
 
     @classmethod
-    def of(cls, execution: ExecutionMixin) -> t.Self:
+    def of(cls, execution: ExecutionMixin | sa.Row[t.Any]) -> t.Self:
         """Return the context of an execution's current attempt."""
         return cls(
             id=execution.id,

@@ -307,6 +307,11 @@ class TallyMixin(_Mixin):
     """Sum of what was measured, in seconds."""
 
 
+def table_of(model: type[t.Any]) -> sa.Table:
+    """Return a model's table, for what is done so often that mapping would cost more than doing."""
+    return t.cast(sa.Table, sa.inspect(model).local_table)
+
+
 class Models(t.NamedTuple):
     """The mapped classes that one application uses."""
 
@@ -372,7 +377,7 @@ def _declare(name: str, mixin: type[M], base: type) -> type[M]:
 
 
 def _add_indexes(model: type[_Mixin], metadata: sa.MetaData) -> None:
-    table = t.cast(sa.Table, sa.inspect(model).local_table)
+    table = table_of(model)
     if table.metadata is not metadata or table.name not in _table_names():
         raise RuntimeError(
             f"'{model.__qualname__}' must keep the '__tablename__' of its mixin and live on the"

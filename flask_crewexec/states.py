@@ -20,6 +20,7 @@ from __future__ import annotations
 import enum
 import typing as t
 import uuid
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -292,8 +293,12 @@ def withdraw_requeue(session: Session, models: Models, former: ExecutionMixin) -
     return changed_one(session, statement)
 
 
-def changed_one(session: Session, statement: sa.Update | sa.Delete) -> bool:
+def changed_one(
+    session: Session,
+    statement: sa.Update | sa.Delete,
+    parameters: Mapping[str, t.Any] | None = None,
+) -> bool:
     """Execute *statement* and return whether it found its row."""
     options = {"synchronize_session": False}
-    result = t.cast("sa.CursorResult[t.Any]", session.execute(statement, execution_options=options))
-    return result.rowcount == 1
+    result = session.execute(statement, parameters, execution_options=options)
+    return t.cast("sa.CursorResult[t.Any]", result).rowcount == 1

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from . import clock
 from .binding import Binding
 from .models import Models
+from .models import table_of
 from .models import Usage
 from .states import FINAL
 
@@ -79,13 +80,29 @@ def count_usage(session: Session, models: Models, usage: Usage) -> None:
     _insert(session, models, [tally for tally in tallies if tally.times])
 
 
+class Past(t.NamedTuple):
+    """An execution's last change of state."""
+
+    type: str
+    at: dt.datetime
+    priority: int
+
+
 def count_events(
-    session: Session, models: Models, execution_id: uuid.UUID, first: int, entries: Sequence[Entry]
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    first: int,
+    entries: Sequence[Entry],
+    past: Past | None = None,
 ) -> None:
-    """Count what *entries*, numbered from *first*, say about the course of an execution."""
+    """Count what *entries*, numbered from *first*, say about the course of an execution.
+
+    :param past: what came before them, if it is known.
+    """
     if _COUNTED.isdisjoint(entry.type for entry in entries):
         return
-    past = _past(session, models, execution_id, first)
+    past = past or _past(session, models, execution_id, first)
     tallies: list[Tally] = []
     for entry in entries:
         tallies += _tallies(entry, past)
@@ -94,27 +111,19 @@ def count_events(
     _insert(session, models, tallies)
 
 
-class _Past(t.NamedTuple):
-    """An execution's last change of state."""
-
-    type: str
-    at: dt.datetime
-    priority: int
-
-
-def _past(session: Session, models: Models, execution_id: uuid.UUID, first: int) -> _Past | None:
+def _past(session: Session, models: Models, execution_id: uuid.UUID, first: int) -> Past | None:
     """Return the last change of state before the event with the number *first*."""
     before = {"execution_id": execution_id, "first": first}
     found = session.execute(_last_change(models), before).one_or_none()
     if found is None:
         return None
-    return _Past(found.type, clock.as_utc(found.created_at), found.priority)
+    return Past(found.type, clock.as_utc(found.created_at), found.priority)
 
 
 @functools.lru_cache(maxsize=8)
 def _last_change(models: Models) -> sa.Select[t.Any]:
     # Kept, of tables and without IN: making it anew takes several times as long as running it.
-    execution, event = _table(models.execution), _table(models.event)
+    execution, event = table_of(models.execution), table_of(models.event)
     return (
         sa.select(event.c.type, event.c.created_at, execution.c.priority)
         .join(execution, execution.c.id == event.c.execution_id)
@@ -126,11 +135,7 @@ def _last_change(models: Models) -> sa.Select[t.Any]:
     )
 
 
-def _table(model: type[t.Any]) -> sa.Table:
-    return t.cast(sa.Table, sa.inspect(model).local_table)
-
-
-def _tallies(entry: Entry, past: _Past | None) -> Iterator[Tally]:
+def _tallies(entry: Entry, past: Past | None) -> Iterator[Tally]:
     if past is not None:
         # Clocks of machines differ.
         seconds = max(0.0, (entry.at - past.at).total_seconds())
@@ -158,8 +163,7 @@ def _measured(name: str, label: str, seconds: float) -> Tally:
 
 def _insert(session: Session, models: Models, tallies: Sequence[Tally]) -> None:
     if tallies:
-        # The table itself: an insert through its model takes several times as long.
-        session.execute(_table(models.tally).insert(), [tally._asdict() for tally in tallies])
+        session.execute(sa.insert(table_of(models.tally)), [tally._asdict() for tally in tallies])
 
 
 def read(session: Session, models: Models) -> list[Tally]:

@@ -11,6 +11,7 @@ import os
 import tempfile
 import typing as t
 import uuid
+from collections.abc import Coroutine
 from collections.abc import Iterator
 
 from .prompts import fill_prompt
@@ -45,6 +46,9 @@ def _without_dotenv() -> Iterator[None]:
 with _without_dotenv():
     import crewai
     from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # its home has moved
+    from crewai.agents.agent_executor import AgentExecutorState
+    from crewai.events import crewai_event_bus
+    from crewai.events import event_listener
     from crewai.events.stream_context import add_stream_sink
     from crewai.execution import set_execution_uuid
     from crewai.hooks import HookAborted
@@ -62,6 +66,7 @@ with _without_dotenv():
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools.base_tool import BaseTool
     from crewai.tools.base_tool import Tool
+    from crewai.utilities import file_store
     from crewai.utilities.i18n import get_i18n
     from crewai.utilities.prompts import Prompts
     from crewai.utilities.pydantic_schema_utils import create_model_from_schema as model_of_schema
@@ -69,6 +74,8 @@ with _without_dotenv():
     from crewai_core.printer import set_suppress_console_output
 
 __all__ = (
+    "AgentExecutor",
+    "AgentExecutorState",
     "BaseLLM",
     "BaseTool",
     "ConditionalTask",
@@ -121,8 +128,23 @@ def enter_run(execution_id: uuid.UUID) -> None:
     in_rate_limit_retry.set(True)  # else CrewAI makes three calls of one that is refused
 
 
+def _no_files(question: Coroutine[t.Any, t.Any, t.Any]) -> None:
+    """Find none: CrewAI asks five times a run, each time with an event loop of its own."""
+    question.close()
+
+
+def _silence() -> None:
+    """Stop telling CrewAI's console of every event, by other threads, for which runs would wait."""
+    for event, handlers in tuple(crewai_event_bus._sync_handlers.items()):
+        for handler in handlers:
+            if handler.__module__ == event_listener.__name__:
+                crewai_event_bus.off(event, handler)
+
+
 def _patch() -> None:
     set_lock_backend(_no_lock)
+    _silence()
+    file_store._run_sync = _no_files  # type: ignore[assignment]
     handler = crewai.Crew.__private_attributes__["_task_output_handler"]
     handler.default_factory = NullStore
     Prompts._build_prompt = leave_unfilled(Prompts._build_prompt)  # type: ignore[method-assign]

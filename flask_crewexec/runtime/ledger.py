@@ -15,15 +15,16 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .. import changes
 from .. import claims
 from .. import events
 from .. import tallies
 from ..binding import Binding
 from ..claims import Claim
 from ..events import Entry
-from ..models import ExecutionMixin
-from ..models import StepMixin
+from ..models import table_of
 from ..models import Usage
+from ..tallies import Past
 from .patience import patiently
 
 Values = dict[str, t.Any]
@@ -57,6 +58,8 @@ class Ledger:
         self._binding = binding
         self._claim = claim
         self._number = 0
+        self.past: Past | None = None
+        """The attempt's begin, once it is stored."""
         self._unwritten: list[_Write] = []
         self._collected = _Write()
 
@@ -120,10 +123,15 @@ class Ledger:
     def _write(self, write: _Write) -> None:
         models = self._binding.models
         total = functools.reduce(Usage.plus, write.usage.values(), Usage())
-        values = {**write.execution, **_added(models.execution, total)}
         with self._binding.transaction() as session:
             last = claims.write_once(
-                session, models, self._claim, self._number, events=len(write.entries), **values
+                session,
+                models,
+                self._claim,
+                self._number,
+                events=len(write.entries),
+                usage=total,
+                **write.execution,
             )
             if last is None:
                 return
@@ -135,22 +143,27 @@ class Ledger:
     def _write_collected(self, session: Session, write: _Write, last: int) -> None:
         models = self._binding.models
         if write.entries:
-            events.insert(session, models, self._claim.execution_id, write.entries, last)
-        for position, usage in write.usage.items():
+            execution_id = self._claim.execution_id
+            events.insert(session, models, execution_id, write.entries, last, self.past)
+        for position in write.usage:
             if position is not None:
-                write.steps[position].update(_added(models.step, usage))
+                write.steps[position]  # those that are used change, too
         for position, values in write.steps.items():
-            self._update_step(session, position, values)
+            usage = write.usage.get(position, Usage())
+            self._update_step(session, position, values, usage)
 
-    def _update_step(self, session: Session, position: int, values: Values) -> None:
-        step = self._binding.models.step
-        session.execute(
-            sa.update(step)
-            .where(step.execution_id == self._claim.execution_id, step.position == position)
-            .values(**values),
-            execution_options={"synchronize_session": False},
-        )
+    def _update_step(self, session: Session, position: int, values: Values, usage: Usage) -> None:
+        statement = _step_update(table_of(self._binding.models.step), tuple(values))
+        row = {"of_execution": self._claim.execution_id, "at_position": position}
+        new = changes.parameters({**values, **usage._asdict()})
+        session.execute(statement, {**row, **new})
 
 
-def _added(model: type[ExecutionMixin | StepMixin], usage: Usage) -> Values:
-    return {name: getattr(model, name) + value for name, value in usage._asdict().items()}
+@functools.lru_cache(maxsize=changes.KEPT)
+def _step_update(step: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    row = (
+        step.c.execution_id == sa.bindparam("of_execution"),
+        step.c.position == sa.bindparam("at_position"),
+    )
+    new = {**changes.settings_of(step, names), **changes.additions_to(step)}
+    return sa.update(step).where(*row).values(new)

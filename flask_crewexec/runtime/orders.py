@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import typing as t
 import uuid
 from collections.abc import Sequence
 
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 
 from ..binding import Binding
 from ..claims import Claim
+from ..models import table_of
 from ..states import State
 from .guards import RunCancelled
 from .guards import RunStopped
@@ -30,6 +33,21 @@ def read_orders(binding: Binding, claims: Sequence[Claim]) -> Orders:
         return {token: asked for token, asked in session.execute(query) if token is not None}
 
 
+def _read_order(binding: Binding, claim: Claim) -> Orders:
+    query = _query(table_of(binding.models.execution))
+    with binding.session() as session:
+        rows = session.execute(query, {"of_execution": claim.execution_id})
+        return {token: asked for token, asked in rows}
+
+
+@functools.lru_cache(maxsize=8)
+def _query(execution: sa.Table) -> sa.Select[t.Any]:
+    # Made once, since every run asks again and again.
+    c = execution.c
+    query = sa.select(c.token, c.cancel_requested_at.is_not(None))
+    return query.where(c.id == sa.bindparam("of_execution"), c.status == State.RUNNING)
+
+
 def judge(orders: Orders, claim: Claim) -> RunStopped | None:
     """Return why the run of *claim* may not go on, if it may not."""
     if claim.token not in orders:
@@ -41,5 +59,5 @@ def judge(orders: Orders, claim: Claim) -> RunStopped | None:
 
 def must_stop(binding: Binding, claim: Claim) -> RunStopped | None:
     """Ask for one run; wait while the database is away, since it may have been taken over."""
-    orders = patiently(lambda: read_orders(binding, [claim]), binding.settings.database_patience)
+    orders = patiently(lambda: _read_order(binding, claim), binding.settings.database_patience)
     return judge(orders, claim)

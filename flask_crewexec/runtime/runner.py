@@ -22,7 +22,6 @@ from ..failures import Failure
 from ..failures import LOST
 from ..graphs import check_names
 from ..graphs import Graph
-from ..graphs import parse
 from ..queueing import announce
 from ..redaction import redactor_of_run
 from ..secrets import KeyRing
@@ -104,11 +103,11 @@ class _Attempt:
         """Run the crew; whatever CrewAI made of a stop, the stop itself is raised."""
         work = load_work(self._binding, self._claim)
         self._budget = work.budget
-        graph = self._parse(work)
-        prepare_steps(self._binding, self._claim, graph)
+        self._check(work.graph)
+        self._ledger.past = prepare_steps(self._binding, self._claim, work)
         try:
             # Each aborted run leaves entries behind in CrewAI's context variables.
-            output = contextvars.copy_context().run(self._run_crew, graph, work)
+            output = contextvars.copy_context().run(self._run_crew, work)
         except Exception:
             self._guards.raise_if_stopped()
             raise
@@ -117,15 +116,13 @@ class _Attempt:
         self._guards.raise_if_stopped()
         return output
 
-    def _parse(self, work: Work) -> Graph:
-        graph = parse(work.document)
+    def _check(self, graph: Graph) -> None:
         registry = self._binding.registry
         if problems := check_names(graph, *registry.allowed(None)):
             raise InvalidGraph("This worker lacks something that the graph names.", problems)
-        return graph
 
-    def _run_crew(self, graph: Graph, work: Work) -> crewai.CrewOutput:
-        settings = self._binding.settings
+    def _run_crew(self, work: Work) -> crewai.CrewOutput:
+        graph, settings = work.graph, self._binding.settings
         words = functools.partial(Words, self._tell, self._redact)
         recorders = (self._ledger, self._guards, self._budget, words, self._redact)
         progress = Progress(settings, graph, *recorders)

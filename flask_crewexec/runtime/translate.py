@@ -20,6 +20,7 @@ from .crewai_setup import BaseLLM
 from .crewai_setup import BaseTool
 from .crewai_setup import crewai
 from .crewai_setup import get_i18n
+from .executor import Executor
 from .fallbacks import build_chain
 from .host_functions import in_context
 from .judge import Judge
@@ -104,6 +105,7 @@ class _Translation:
             tools=self._tools(node.tools),
             allow_delegation=node.allow_delegation,
             max_iter=node.max_iter,
+            executor_class=Executor,
             inject_date=node.inject_date,
             max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
             respect_context_window=False,  # else every call asks OpenAI for a token count first

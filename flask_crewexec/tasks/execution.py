@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import sqlalchemy as sa
-from sqlalchemy.orm import defer
 
 from .. import claims
 from .. import tracing
@@ -24,6 +24,7 @@ from ..claims import Claim
 from ..errors import NotFound
 from ..execution_context import execution_var
 from ..execution_context import ExecutionContext
+from ..models import table_of
 from ..schemas import ExecutionEventSchema
 from ..turns import give_turns
 from ..turns import most_running
@@ -95,14 +96,20 @@ def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed 
             most=most,
         )
         if claim is not None:
-            model = binding.models.execution
-            large = [defer(model.inputs), defer(model.result)]
-            row = session.get_one(model, execution_id, options=large)
+            query = _row_query(table_of(binding.models.execution))
+            row = session.execute(query, {"of_execution": execution_id}).one()
             return _Claimed(claim, ExecutionContext.of(row), row.traceparent)
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     if owner_id is not None:
         give_turns(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
     return None
+
+
+@functools.lru_cache(maxsize=8)
+def _row_query(execution: sa.Table) -> sa.Select[t.Any]:
+    c = execution.c
+    columns = (c.id, c.owner_id, c.thread_id, c.graph_id, c.attempt, c.request_id, c.traceparent)
+    return sa.select(*columns).where(c.id == sa.bindparam("of_execution"))
 
 
 def _limited_owner(binding: Binding, execution_id: uuid.UUID) -> str | None:
