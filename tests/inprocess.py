@@ -61,7 +61,7 @@ def change(id: str, **values: object) -> None:
     """Change the execution's row behind the back of its worker."""
     execution = current_binding().models.execution
     statement = sa.update(execution).where(execution.id == uuid.UUID(id)).values(**values)
-    with current_binding().session() as session, session.begin():
+    with current_binding().transaction() as session:
         session.execute(statement)
 
 

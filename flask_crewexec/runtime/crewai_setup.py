@@ -49,6 +49,7 @@ with _without_dotenv():
     from crewai.agents.agent_executor import AgentExecutorState
     from crewai.events import crewai_event_bus
     from crewai.events import event_listener
+    from crewai.events.listeners.tracing import trace_listener
     from crewai.events.stream_context import add_stream_sink
     from crewai.execution import set_execution_uuid
     from crewai.hooks import HookAborted
@@ -134,10 +135,10 @@ def _no_files(question: Coroutine[t.Any, t.Any, t.Any]) -> None:
 
 
 def _silence() -> None:
-    """Stop telling CrewAI's console of every event, by other threads, for which runs would wait."""
+    """Stop telling CrewAI's console and traces of every event, in threads that runs wait for."""
     for event, handlers in tuple(crewai_event_bus._sync_handlers.items()):
         for handler in handlers:
-            if handler.__module__ == event_listener.__name__:
+            if handler.__module__ in (event_listener.__name__, trace_listener.__name__):
                 crewai_event_bus.off(event, handler)
 
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
-import inspect
 import typing as t
 from collections.abc import Callable
-from collections.abc import Coroutine
 from collections.abc import Iterator
 
 from .crewai_setup import AgentExecutor
 from .crewai_setup import AgentExecutorState
 
-Method = Callable[..., t.Any]
-
 
 class Executor(AgentExecutor):
     """Does an agent's work in the thread that asks for it.
 
-    CrewAI's own starts an event loop, and threads beside it, for each piece of work, and listens
-    to the model calls of all others in the process. What it does, and in which order, is the same.
+    CrewAI's own starts threads beside it for each piece of work, and listens to the model calls of
+    all others in the process. What it does, and in which order, is the same.
     """
 
     _flow_definition = AgentExecutor.flow_definition()
+
+    def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Do the work."""
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(self.kickoff_async(*args, **kwargs))
 
     def _create_initial_state(self) -> AgentExecutorState:
         """Return the state without building a class for it, which takes 4 ms."""
@@ -32,12 +32,6 @@ class Executor(AgentExecutor):
 
     def _listener_methods(self) -> Iterator[tuple[t.Any, t.Any, t.Any]]:
         return iter(_listeners())
-
-    async def _execute_method(
-        self, method_name: t.Any, method: Method, *args: t.Any, **kwargs: t.Any
-    ) -> tuple[t.Any, str | None]:
-        own = method if inspect.iscoroutinefunction(method) else _in_this_thread(method)
-        return await super()._execute_method(method_name, own, *args, **kwargs)
 
     def _attach_usage_aggregation_listener(self) -> None:
         """Do not listen: each call of any crew would be told to all of them."""
@@ -53,19 +47,17 @@ def _listeners() -> tuple[tuple[t.Any, t.Any, t.Any], ...]:
     return tuple((name, each, each.listen) for name, each in methods if each.listen is not None)
 
 
-def _in_this_thread(method: Method) -> Callable[..., Coroutine[t.Any, t.Any, t.Any]]:
-    """Return *method* for an event loop that has nothing else to do than to wait for it.
+class _Loop(asyncio.SelectorEventLoop):
+    """The event loop of a thread that has nothing else to do: what would block it runs in it."""
 
-    The method does not see the loop: tools may run one of their own.
-    """
-
-    @functools.wraps(method)
-    async def run(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        context, loop = contextvars.copy_context(), asyncio.get_running_loop()
+    def run_in_executor(  # type: ignore[override]
+        self, executor: t.Any, func: Callable[..., t.Any], *args: t.Any
+    ) -> asyncio.Future[t.Any]:
+        """Run *func* as if there was no loop: tools may run one of their own."""
+        done = self.create_future()
         asyncio._set_running_loop(None)
         try:
-            return context.run(method, *args, **kwargs)
+            done.set_result(func(*args))
         finally:
-            asyncio._set_running_loop(loop)
-
-    return run
+            asyncio._set_running_loop(self)
+        return done

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 def take(id, lease=100.0):
     """Claim the current attempt for a worker that does nothing."""
     binding = current_binding()
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         attempt = column(id, "attempt")
         claim = claims.claim(
             session, binding.models, uuid.UUID(id), attempt, worker="gone", lease=lease
@@ -51,13 +51,13 @@ def lose(id):
 
 def write(claim, **values):
     binding = current_binding()
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claims.write(session, binding.models, claim, **values)
 
 
 def renew(claim):
     binding = current_binding()
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         claims.renew(session, binding.models, [claim], 100)
 
 
@@ -230,7 +230,7 @@ def leave(claim: Claim, how: str) -> bool:
     }
     args, options = arguments[how]
     try:
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             done = getattr(claims, how)(session, binding.models, claim, *args, **options)
             return done is not False
     except ClaimLost:

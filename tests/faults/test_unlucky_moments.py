@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.orm import Session
 
 import crews
 from flask_crewexec import clock
@@ -89,7 +90,7 @@ class locking:
 
     def __enter__(self):
         execution = current_binding().models.execution
-        self._session = current_binding().session()
+        self._session = Session(current_binding().engine)
         query = sa.select(execution.id).where(execution.id == uuid.UUID(self._id))
         self._session.execute(query.with_for_update())
         return self._session

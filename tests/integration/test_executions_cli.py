@@ -276,5 +276,5 @@ def add_events(id, several):
     """Write events as a worker does."""
     binding = current_binding()
     entries = [events.Entry("noted", data) for data in several]
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         events.append(session, binding.models, uuid.UUID(id), entries)

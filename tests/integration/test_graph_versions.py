@@ -45,7 +45,7 @@ def archived_days_ago(graph, days):
     model = current_binding().models.graph
     then = clock.now() - dt.timedelta(days=days)
     statement = sa.update(model).where(model.id == uuid.UUID(graph)).values(deleted_at=then)
-    with current_binding().session() as session, session.begin():
+    with current_binding().transaction() as session:
         session.execute(statement)
 
 

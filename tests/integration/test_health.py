@@ -63,7 +63,7 @@ def heartbeat(app):
     def beat(*queues, age=0.0):
         binding = current_binding()
         seen = clock.now() - dt.timedelta(seconds=age)
-        with binding.session() as session, session.begin():
+        with binding.transaction() as session:
             session.add(
                 binding.models.worker(
                     name=f"worker of {queues}",

@@ -172,7 +172,7 @@ def silent_worker():
     binding = current_binding()
     seen = clock.now() - dt.timedelta(hours=2)
     row = {"pid": 1, "queues": ["cleanup"], "pool": "prefork", "concurrency": 1}
-    with binding.session() as session, session.begin():
+    with binding.transaction() as session:
         session.add(binding.models.worker(name="gone@host", started_at=seen, seen_at=seen, **row))
 
 

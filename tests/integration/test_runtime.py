@@ -319,7 +319,7 @@ class TestContinuing:
 def mark_failed(app, id):
     """Make an execution look as if its worker had died between the last step and the end."""
     execution_model = current_binding().models.execution
-    with current_binding().session() as session, session.begin():
+    with current_binding().transaction() as session:
         row = session.query(execution_model).one()
         row.status, row.result = State.FAILED, None
 
@@ -414,5 +414,5 @@ class TestClaiming:
 def steal(app):
     """Give the execution to another worker."""
     model = current_binding().models.execution
-    with current_binding().session() as session, session.begin():
+    with current_binding().transaction() as session:
         session.query(model).one().token = uuid.uuid4()

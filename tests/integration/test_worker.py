@@ -106,7 +106,7 @@ class TestSeparateQueues:
         id = api.queue(crews.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         execution = current_binding().models.execution
-        with current_binding().session() as session, session.begin():
+        with current_binding().transaction() as session:
             row = session.query(execution).one()
             row.finished_at = row.finished_at.replace(year=2020)
         start_worker(queues=("cleanup",))
