@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import typing as t
 import urllib.request
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from services.gunicorn import Gunicorn
 from services.postgres import postgres_server
 from services.processes import free_port
 from services.processes import ServerProcess
-from services.processes import wait_until
 from services.redis_process import RedisProcess
 from services.redis_servers import chosen_redis
 from services.redis_servers import REPOSITORY
@@ -44,6 +44,8 @@ QUIET = {
 POOL = {"pool_size": 20, "max_overflow": 20}
 """Connections of each process to the database; PostgreSQL has a hundred."""
 USER = "ada"
+POLL_SECONDS = 0.1
+"""Between two looks at what is finished: seldom, since it takes time from what is measured."""
 
 
 class ModelProcess(ServerProcess):
@@ -104,7 +106,7 @@ class Contender:
             "MODEL_URL": model_url,
             "HOST_SQLALCHEMY_ENGINE_OPTIONS": json.dumps(POOL),
         }
-        self._engine = sa.create_engine(database_url, poolclass=sa.NullPool)
+        self.engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
 
     def create_tables(self) -> None:
         raise NotImplementedError
@@ -135,7 +137,7 @@ class Contender:
             f"SELECT status, count(*), extract(epoch FROM max(finished_at)) FROM {self.executions}"
             " WHERE finished_at IS NOT NULL GROUP BY status"
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             rows = {status: (number, last) for status, number, last in connection.execute(count)}
         number, last = rows.pop("completed", (0, 0.0))
         if rows:
@@ -147,9 +149,12 @@ class Contender:
 
         :raises TimeoutError: if they are not in so many seconds.
         """
-        what = f"{number} executions of {self.name}"
-        wait_until(lambda: self.finished().number >= number, seconds=seconds, what=what)
-        return self.finished().last
+        deadline = time.monotonic() + seconds
+        while (finished := self.finished()).number < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} has completed {finished.number} of {number}")
+            time.sleep(POLL_SECONDS)
+        return finished.last
 
 
 class Finished(t.NamedTuple):
@@ -271,6 +276,7 @@ def ring(folder: Path) -> Iterator[Ring]:
             place = folder / kind.__name__.lower()
             redis = stack.enter_context(RedisProcess(place, chosen_redis()))
             contender = kind(place, postgres.fresh_database_url(), redis.url, model.url)
+            stack.callback(contender.engine.dispose)
             contender.create_tables()
             return contender
 
