@@ -27,6 +27,9 @@ from .figures import Profile
 from .figures import Target
 
 TARGET = Target(3.0, "higher")
+SIZES = (1, 5)
+"""Tasks of a crew."""
+PLAIN = "plain service, prefork -c 1"
 
 
 class Direct:
@@ -94,32 +97,23 @@ def measure(profile: Profile) -> list[Figure]:
     storage = str(profile.folder / "direct")
     with (
         ring(profile.folder) as (ours, plain, model),
+        runner(ours) as run,
         Direct(model.url, storage) as direct,
-        runner(ours) as our_runner,
-        runner(plain) as plain_runner,
     ):
-        return [
-            figure
-            for tasks in (1, 5)
-            for figure in _compare(profile, tasks, our_runner, direct, plain_runner)
-        ]
+        figures = [_compare(profile, tasks, run, direct, "direct kickoff loop") for tasks in SIZES]
+        if profile.full:
+            with runner(plain) as other:
+                figures += [_compare(profile, tasks, run, other, PLAIN) for tasks in SIZES]
+    return figures
 
 
 def _compare(
-    profile: Profile, tasks: int, ours: Runner, direct: Direct, plain: Runner
-) -> list[Figure]:
+    profile: Profile, tasks: int, ours: Runner, reference: Runner | Direct, name: str
+) -> Figure:
     number = max(2, profile.pick(30, 90) // tasks)
-    rounds = profile.pick(3, 7)
-    run = {
-        name: functools.partial(each.crews_per_second, number, tasks)
-        for name, each in (("ours", ours), ("direct", direct), ("plain", plain))
-    }
-    for warm_up in run.values():
+    turns = [functools.partial(each.crews_per_second, number, tasks) for each in (ours, reference)]
+    for warm_up in turns:
         warm_up()
-    results, of_direct = alternate(rounds, run["ours"], run["direct"])
-    against_plain, of_plain = alternate(rounds, run["ours"], run["plain"])
-    name = f"crews run, {tasks} task{'s' if tasks > 1 else ''}"
-    return [
-        Figure(name, "crews/s", results, of_direct, "direct kickoff loop", TARGET),
-        Figure(name, "crews/s", against_plain, of_plain, "plain service, prefork -c 1"),
-    ]
+    rounds = alternate(profile.pick(3, 7), *turns)
+    what = f"crews run, {tasks} task{'s' if tasks > 1 else ''}"
+    return Figure(what, "crews/s", *rounds, name, TARGET if name != PLAIN else None)
