@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import typing as t
+from collections import defaultdict
 from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 from .crewai_setup import AgentExecutor
 from .crewai_setup import AgentExecutorState
@@ -30,8 +32,21 @@ class Executor(AgentExecutor):
         """Return the state without building a class for it, which takes 4 ms."""
         return AgentExecutorState()
 
-    def _listener_methods(self) -> Iterator[tuple[t.Any, t.Any, t.Any]]:
-        return iter(_listeners())
+    def _find_triggered_methods(self, trigger_method: t.Any, router_only: bool) -> list[t.Any]:
+        """Look at what listens to a method, and not at everything."""
+        listening = _listening()
+        if listening is None:
+            return super()._find_triggered_methods(trigger_method, router_only)
+        triggered: list[t.Any] = []
+        for each in listening.get(str(trigger_method), ()):
+            fires_once = each.has_alternatives and not each.is_router
+            if each.is_router == router_only and not (
+                fires_once and each.name in self._fired_or_listeners
+            ):
+                triggered.append(each.name)
+                if fires_once:
+                    self._fired_or_listeners.add(each.name)
+        return triggered
 
     def _attach_usage_aggregation_listener(self) -> None:
         """Do not listen: each call of any crew would be told to all of them."""
@@ -41,10 +56,31 @@ class Executor(AgentExecutor):
         return True
 
 
+class _Listener(t.NamedTuple):
+    name: t.Any
+    is_router: bool
+    has_alternatives: bool
+
+
 @functools.cache
-def _listeners() -> tuple[tuple[t.Any, t.Any, t.Any], ...]:
-    methods = AgentExecutor.flow_definition().methods.items()
-    return tuple((name, each, each.listen) for name, each in methods if each.listen is not None)
+def _listening() -> Mapping[str, Sequence[_Listener]] | None:
+    """Return what each event of CrewAI's executor triggers; None if any listener needs several."""
+    found = defaultdict(list)
+    for name, method in AgentExecutor.flow_definition().methods.items():
+        events = _events_of(method.listen)
+        if events is None:
+            return None
+        for event in events:
+            found[event].append(_Listener(name, bool(method.router), len(events) > 1))
+    return found
+
+
+def _events_of(condition: t.Any) -> Sequence[str] | None:
+    """Return the events each of which is enough; None if there are others."""
+    if condition is None or isinstance(condition, str):
+        return [] if condition is None else [condition]
+    alternatives = condition.get("or", [None])
+    return alternatives if all(isinstance(each, str) for each in alternatives) else None
 
 
 class _Loop(asyncio.SelectorEventLoop):

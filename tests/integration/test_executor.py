@@ -1,0 +1,73 @@
+"""What differs from CrewAI's own executor, and what must not."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+from crewai.events import crewai_event_bus
+from crewai.events import LLMCallCompletedEvent
+
+import crews
+from flask_crewexec.runtime import executor
+from flask_crewexec.runtime.crewai_setup import AgentExecutor
+from flask_crewexec.runtime.executor import Executor
+from inprocess import run
+from inprocess import running
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+
+def triggers() -> list[str]:
+    """Names of the methods and of what they may return."""
+    methods = AgentExecutor.flow_definition().methods
+    known = executor._listening()
+    assert known is not None
+    return sorted({*methods, *known, "something else"})
+
+
+def test_the_same_follows_from_everything(database_url):
+    for trigger in triggers():
+        for routers in (True, False):
+            ours, theirs = Executor(), AgentExecutor()
+            for _ in range(2):  # what fires once does not fire again
+                found = ours._find_triggered_methods(trigger, router_only=routers)
+                assert found == theirs._find_triggered_methods(trigger, router_only=routers)
+            assert ours._fired_or_listeners == theirs._fired_or_listeners
+
+
+def test_it_begins_with_the_same_state(database_url):
+    ours, theirs = Executor().state, AgentExecutor().state
+    assert ours.model_dump(exclude={"id"}) == theirs.model_dump(exclude={"id"})
+
+
+def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
+    gate = threading.Event()
+    model.on("Do a", hold=gate)
+    ids = [api.queue(crews.chain("a")) for _ in range(3)]
+    before = set(threading.enumerate())
+    with contextlib.ExitStack() as stack:
+        for id in ids:
+            stack.enter_context(running(app, id))
+        model.wait_for_calls(3)
+        names = [each.name for each in threading.enumerate() if each not in before]
+        gate.set()
+    of_model = [name for name in names if name.endswith("(process_request_thread)")]
+    assert len(names) - len(of_model) - names.count("crewexec-watch") == 3, names
+
+
+def test_the_host_may_listen_to_crewais_events(api, model):
+    heard = []
+    with crewai_event_bus.scoped_handlers():
+
+        @crewai_event_bus.on(LLMCallCompletedEvent)
+        def listen(source: object, event: LLMCallCompletedEvent) -> None:
+            heard.append(event.agent_role)
+
+        assert run(api.queue(crews.chain("a"))) == "completed"
+        crewai_event_bus.flush()
+    assert heard == ["Writer"]
