@@ -8,7 +8,9 @@ import socket
 import ssl
 import typing as t
 
+import httpcore  # noqa: F401  # as openai.resources
 import httpx
+import openai.resources  # noqa: F401  # else every process imports it with its first call
 
 from ..events import clean
 from ..graphs import LlmNode
