@@ -67,9 +67,8 @@ class _Life:
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once, before the pool forks: its children then share the memory."""
         if self._is_for(instance.app) and EXECUTION_QUEUE in _queues(instance):
-            _import_runtime()
-            gc.collect()
-            gc.freeze()
+            import_runtime()
+            freeze()
 
     def _enter_child(self, **options: object) -> None:
         """Leave the parent's database connections to the parent; a stuck child may be killed."""
@@ -181,7 +180,13 @@ class Heartbeat(threading.Thread):
             session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
 
 
-def _import_runtime() -> None:
+def freeze() -> None:
+    """Keep the garbage collector from writing to the memory that forked processes will share."""
+    gc.collect()
+    gc.freeze()
+
+
+def import_runtime() -> None:
     """Import what runs crews, or end the worker: Celery would only log what a signal raises."""
     try:
         from .runtime import runner  # noqa: F401

@@ -68,6 +68,34 @@ class WorkerProcess(ServerProcess):
         return f"{self.hostname} ready." in self.log_text()
 
 
+class WorkerProcesses(ServerProcess):
+    """Several workers, started by one command.
+
+    :param folder: where their log goes.
+    :param environment: what is added to the environment of the tests.
+    :param options: arguments of ``flask crewexec worker``.
+    """
+
+    start_seconds = 60.0
+    stop_seconds = 20.0
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *options: str, count: int = 2
+    ) -> None:
+        self.names = [f"crews.{number}@{socket.gethostname()}" for number in range(1, count + 1)]
+        command = [sys.executable, "-m", "flask", "--app", "host", "crewexec", "worker"]
+        command += [f"--processes={count}", "-n", "crews@%h", "--loglevel=INFO", *options]
+        super().__init__(
+            command,
+            log=folder / "workers.log",
+            cwd=REPOSITORY,
+            environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+
+    def is_ready(self) -> bool:
+        return all(f"{name} ready." in self.log_text() for name in self.names)
+
+
 StartWorker = Callable[..., WorkerProcess]
 """Starts a worker with the given options and waits until it is ready."""
 
