@@ -14,6 +14,7 @@ import pytest
 
 import crews
 from flask_crewexec.binding import current_binding
+from flask_crewexec.testing import Rule
 from inprocess import column
 from services.celery_nodes import WorkerProcesses
 from services.processes import wait_until
@@ -204,8 +205,20 @@ class TestReplacing:
         )
         status = settle(id)
         assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA"]
-        assert status["lost_attempts"] == 1
+        assert status["lost_attempts"] >= 1
         assert len(model.calls_matching("Do a")) == 1
+
+    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    def test_a_crew_that_kills_every_worker_fails_in_the_end(
+        self, start_workers, api, model, settle
+    ):
+        """In a pool of threads it takes the worker with it."""
+        model.add(Rule("Do a", tool=("kill_itself", {}), after_tool=False))
+        workers = start_workers()
+        status = settle(api.queue(crews.chain("a", tools=("kill_itself",))), "failed")
+        assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
+        settle(api.queue(crews.chain("other")))
+        assert workers.running
 
     @pytest.mark.settings(DRAIN_TIMEOUT=0.001)
     def test_one_that_is_told_to_end_hands_back_its_own_run_only(
