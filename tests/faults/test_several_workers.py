@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import typing as t
@@ -148,15 +149,16 @@ class TestEnding:
         assert not [process for process in family if process.is_running()]
         assert not pids()
 
-    def test_a_second_interrupt_waits_for_nothing(self, start_workers, api, model, gate):
+    def test_a_second_interrupt_is_a_cold_shutdown(self, start_workers, api, model, gate):
         model.on("Do", "DONE", hold=gate)
         workers = start_workers()
         api.queue(crews.chain("a"))
         model.wait_for_calls(1)
-        workers.kill(signal.SIGINT)
-        wait_until(lambda: workers.log_text().count("Ctrl+C again") == 2, what="the signal")
+        for last in ("Ctrl+C again will initiate", "Ctrl+C again will terminate"):
+            assert last not in workers.log_text()
+            os.killpg(workers.pid, signal.SIGINT)  # as a terminal does
+            wait_until(lambda last=last: workers.log_text().count(last) == 2, what="the signal")
         assert workers.running
-        workers.kill(signal.SIGINT)
         gate.set()
         assert workers.ended() == 1
 

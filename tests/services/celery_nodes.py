@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -94,6 +95,14 @@ class WorkerProcesses(ServerProcess):
 
     def is_ready(self) -> bool:
         return all(f"{name} ready." in self.log_text() for name in self.names)
+
+    def _signal_group(self, number: int) -> None:
+        """Signal the workers, too, which have process groups of their own."""
+        workers = psutil.Process(self.pid).children() if self.running else []
+        super()._signal_group(number)
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker.pid, number)
 
 
 StartWorker = Callable[..., WorkerProcess]
