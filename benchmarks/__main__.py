@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -70,4 +71,6 @@ def _measure(name: str, full: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
+    # Servers have process groups of their own, so nobody else would stop them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

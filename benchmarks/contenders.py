@@ -12,6 +12,7 @@ import typing as t
 import urllib.request
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 
 import host
 from services.celery_nodes import WorkerProcess
+from services.celery_nodes import WorkerProcesses
 from services.gunicorn import Gunicorn
 from services.postgres import postgres_server
 from services.processes import free_port
@@ -44,6 +46,8 @@ QUIET = {
 POOL = {"pool_size": 20, "max_overflow": 20}
 """Connections of each process to the database; PostgreSQL has a hundred."""
 USER = "ada"
+Pool = tuple[str, int]
+"""The pool of a worker, and its concurrency."""
 POLL_SECONDS = 0.1
 """Between two looks at what is finished: seldom, since it takes time from what is measured."""
 
@@ -124,6 +128,13 @@ class Contender:
         return WorkerProcess(
             self.folder, self.environment, name=name, app=self.worker_app, **options
         )
+
+    def workers(self, pools: Sequence[Pool]) -> Sequence[ServerProcess]:
+        """Return workers that are not started yet, one for each pool."""
+        return [
+            self.worker(f"worker{number}", pool=pool, concurrency=concurrency)
+            for number, (pool, concurrency) in enumerate(pools)
+        ]
 
     def client(self, web: Gunicorn) -> Client:
         return Client(f"{web.url}{self.prefix}", self.graph_of)
@@ -208,6 +219,12 @@ class Ours(Contender):
 
     def graph_of(self, tasks: int) -> Json:
         return document(tasks)
+
+    def workers(self, pools: Sequence[Pool]) -> Sequence[ServerProcess]:
+        """Start workers that are alike by one command, as an operator would."""
+        ((pool, concurrency),) = set(pools)
+        options = (f"--pool={pool}", f"--concurrency={concurrency}")
+        return [WorkerProcesses(self.folder, self.environment, *options, count=len(pools))]
 
 
 class Plain(Contender):

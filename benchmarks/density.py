@@ -13,11 +13,12 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from services.celery_nodes import WorkerProcess
+from services.processes import ServerProcess
 
 from .contenders import Client
 from .contenders import Contender
 from .contenders import ModelProcess
+from .contenders import Pool
 from .contenders import Ring
 from .contenders import ring
 from .figures import alternate
@@ -30,9 +31,8 @@ CREWS = 200
 MANY = 1000
 TASKS = 2
 LATENCY = 1.0
-Pool = tuple[str, int]
 OURS: Sequence[Pool] = [("threads", 100), ("threads", 100)]
-"""A worker for each: its pool and its concurrency."""
+"""A worker for each."""
 PLAIN: Sequence[Pool] = [("threads", 64)]
 PLAIN_TWICE: Sequence[Pool] = [("threads", 100), ("threads", 100)]
 PLAIN_PREFORK: Sequence[Pool] = [("prefork", 2)]
@@ -59,7 +59,7 @@ class Crowd:
         contender: Contender,
         model: ModelProcess,
         client: Client,
-        workers: Sequence[WorkerProcess],
+        workers: Sequence[ServerProcess],
     ) -> None:
         self._contender = contender
         self._model = model
@@ -101,12 +101,7 @@ def crowd(contender: Contender, model: ModelProcess, pools: Sequence[Pool]) -> I
     with contextlib.ExitStack() as stack:
         web = stack.enter_context(contender.web())
         client = stack.enter_context(contender.client(web))
-        workers = [
-            stack.enter_context(
-                contender.worker(f"worker{number}", pool=pool, concurrency=concurrency)
-            )
-            for number, (pool, concurrency) in enumerate(pools)
-        ]
+        workers = [stack.enter_context(worker) for worker in contender.workers(pools)]
         crowd = Crowd(contender, model, client, workers)
         crowd.warm_up()
         yield crowd
@@ -115,13 +110,29 @@ def crowd(contender: Contender, model: ModelProcess, pools: Sequence[Pool]) -> I
 def measure(profile: Profile) -> list[Figure]:
     """Return makespan, CPU and memory for 200 crews; in the full profile also for 1,000."""
     rounds = profile.pick(2, 3)
-    with ring(profile.folder) as services, crowd(services.ours, services.model, OURS) as ours:
-        figures = _against(PLAIN, services, ours, rounds)
-        if profile.full:
-            figures += _thousand(ours)
-            figures += _against(PLAIN_TWICE, services, ours, rounds)[:3]
-            figures += _against(PLAIN_PREFORK, services, ours, 1)[:3]
+    with ring(profile.folder) as services:
+        idle = _idle(services.ours)
+        with crowd(services.ours, services.model, OURS) as ours:
+            figures = [idle, *_against(PLAIN, services, ours, rounds)]
+            if profile.full:
+                figures += _thousand(ours)
+                figures += _against(PLAIN_TWICE, services, ours, rounds)[:3]
+                figures += _against(PLAIN_PREFORK, services, ours, 1)[:3]
     return figures
+
+
+def _idle(contender: Contender) -> Figure:
+    """Compare workers that are started by one command with some that are started one by one."""
+    together, apart = contender.workers(OURS), Contender.workers(contender, OURS)
+    memory = [[_memory(workers)] for workers in (together, apart)]
+    return Figure(f"{len(OURS)} idle workers, memory", "MB PSS", *memory, "one by one")
+
+
+def _memory(workers: Sequence[ServerProcess]) -> float:
+    with contextlib.ExitStack() as stack:
+        for worker in workers:
+            stack.enter_context(worker)
+        return stack.enter_context(Footprint(workers)).start_mb
 
 
 def _against(pools: Sequence[Pool], services: Ring, ours: Crowd, rounds: int) -> list[Figure]:

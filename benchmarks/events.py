@@ -40,6 +40,7 @@ def measure(profile: Profile) -> list[Figure]:
         run = _runner(app)
         for _ in range(WARM_UP):
             run()
+        gc.freeze()  # what is imported by now need not be looked through again and again
         rounds, runs = profile.pick(5, 9), profile.pick(8, 20)
         return [
             _compare(run, rounds, runs, without_events, "events", 1.05),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import json
 import typing as t
+from collections.abc import Sequence
 
 import click
 from celery import Celery
+from celery.bin.celery import celery as celery_command
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 from marshmallow import ValidationError
 
+from . import several
 from .binding import current_binding
 from .errors import CrewExecError
 from .retention import count_removable
@@ -40,11 +43,16 @@ _commands = AppGroup("crewexec")
 
 
 @_commands.command("worker", **_PASS_THROUGH)
+@click.option("--processes", type=click.IntRange(min=1), default=1)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def worker(info: ScriptInfo, options: tuple[str, ...]) -> None:
-    """Run a worker; takes every option of 'celery worker'."""
-    _celery(info).worker_main(["worker", *options])
+def worker(info: ScriptInfo, options: Sequence[str], processes: int) -> None:
+    """Run a worker, or N with '--processes N'; takes every option of 'celery worker'."""
+    celery = _celery(info)
+    if processes > 1 and "--help" not in options:
+        options = several.fork_workers(celery, processes, options)
+    # Celery.worker_main() would lose the exit status.
+    celery_command.main(["worker", *options], default_map={"app": celery})
 
 
 @_commands.command("beat", **_PASS_THROUGH)

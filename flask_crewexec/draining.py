@@ -1,7 +1,8 @@
 """Whether this worker is told to end, and for how long its runs may still go on.
 
 Only a worker's main process gets the signal. Its children share a page of memory with it, which
-works without broker and database, too.
+works without broker and database, too. Workers that are forked themselves each take a page of their
+own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import struct
 import time
 
 _DOUBLE = struct.Struct("d")
-_shared = mmap.mmap(-1, _DOUBLE.size)  # anonymous, and shared with processes that are forked later
+_shared: mmap.mmap
+
+
+def begin_anew() -> None:
+    """Share nothing with the process that has forked this one."""
+    global _shared
+    _shared = mmap.mmap(-1, _DOUBLE.size)  # anonymous, and shared with processes forked later
+
+
+begin_anew()
 
 
 def begin(seconds: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import threading
 import typing as t
 import weakref
@@ -59,6 +60,7 @@ class _Life:
         signals.worker_ready.connect(self._look_often, weak=False)
         signals.worker_ready.connect(self._retire_stuck_threads, weak=False)
         signals.worker_ready.connect(self._start_heartbeat, weak=False)
+        signals.worker_ready.connect(self._hand_back_before_quitting, weak=False)
         signals.worker_shutting_down.connect(self._drain, weak=False)
         signals.task_revoked.connect(self._cancel_revoked, weak=False)
         signals.worker_shutdown.connect(self._stop, weak=False)
@@ -67,9 +69,8 @@ class _Life:
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once, before the pool forks: its children then share the memory."""
         if self._is_for(instance.app) and EXECUTION_QUEUE in _queues(instance):
-            _import_runtime()
-            gc.collect()
-            gc.freeze()
+            import_runtime()
+            freeze()
 
     def _enter_child(self, **options: object) -> None:
         """Leave the parent's database connections to the parent; a stuck child may be killed."""
@@ -97,10 +98,23 @@ class _Life:
             self._retirement = stuck.RetireThread(sender.pool)
             stuck.choose(self._retirement)
 
-    def _drain(self, **options: object) -> None:
+    def _hand_back_before_quitting(self, sender: t.Any, **options: object) -> None:
+        """Hand runs back at SIGQUIT: Celery waits for them, and only then tells of the signal."""
+        if not self._is_for(sender.app):
+            return
+        quit = t.cast(Callable[..., object], signal.getsignal(signal.SIGQUIT))
+
+        def handle(*arguments: object) -> None:
+            if current_process().name == "MainProcess":
+                draining.begin(0)
+            quit(*arguments)
+
+        signal.signal(signal.SIGQUIT, handle)
+
+    def _drain(self, how: str, **options: object) -> None:
         """Give runs some time to end before they are handed back."""
         celery = self._reference()
-        if celery is not None:
+        if celery is not None and how == "Warm":
             with celery.flask_app.app_context():
                 draining.begin(current_binding().settings.drain_timeout)
 
@@ -181,7 +195,13 @@ class Heartbeat(threading.Thread):
             session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
 
 
-def _import_runtime() -> None:
+def freeze() -> None:
+    """Keep the garbage collector from writing to the memory that forked processes will share."""
+    gc.collect()
+    gc.freeze()
+
+
+def import_runtime() -> None:
     """Import what runs crews, or end the worker: Celery would only log what a signal raises."""
     try:
         from .runtime import runner  # noqa: F401

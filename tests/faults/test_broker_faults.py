@@ -31,6 +31,8 @@ pytestmark = [
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
+both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
+
 QUEUE = "crew_execution:4"
 """The list of the default priority."""
 
@@ -163,13 +165,14 @@ class TestAcceptingWithoutBroker:
 
 
 class TestWorker:
+    @both_pools
     @pytest.mark.parametrize("fault", FAULTS)
     def test_a_run_that_is_under_way_completes_while_the_broker_is_away(
-        self, api, model, redis_process, start_worker, fault
+        self, api, model, redis_process, start_worker, fault, pool
     ):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        start_worker(pool="threads")
+        start_worker(pool=pool)
         id = api.queue(crews.chain("a", "b"))
         model.wait_for_calls(1)
         fault(redis_process)
@@ -178,10 +181,11 @@ class TestWorker:
         assert len(model.calls) == 2
         redis_process.resume() if fault is stall else None
 
+    @both_pools
     def test_a_worker_takes_up_its_work_when_the_broker_comes_back_empty(
-        self, api, model, redis_process, start_worker, settle
+        self, api, model, redis_process, start_worker, settle, pool
     ):
-        worker = start_worker(pool="threads")
+        worker = start_worker(pool=pool)
         settle(api.queue(crews.chain("a")))
         redis_process.kill()
         redis_process.restart()

@@ -85,6 +85,23 @@ class TestPostgres:
         forget_connections()
         ran_once(api, model, id)
 
+    @pytest.mark.parametrize("pool", ["prefork", "threads"])
+    def test_a_worker_survives_a_restart_of_the_server(
+        self, start_worker, api, model, gate, postgres, pool
+    ):
+        worker = start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(2)
+        postgres.stop()
+        gate.set()
+        wait_until(lambda: "trying again" in worker.log_text(), what="the second try")
+        postgres.start()
+        forget_connections()
+        wait_until(lambda: api.status(id)["status"] == "completed", what="the end of the run")
+        ran_once(api, model, id)
+        id = api.queue(crews.chain("a"))
+        wait_until(lambda: api.status(id)["status"] == "completed", what="another run")
+
     @pytest.mark.settings(LEASE=1.0, DATABASE_PATIENCE=0.2)
     def test_after_too_long_a_run_is_given_up_and_goes_on_later(
         self, app, api, model, gate, postgres, settle

@@ -236,13 +236,13 @@ class TestKilledProcess:
         )
 
 
-@on_postgresql
 class TestRevokedTask:
     """``celery control revoke``, which Celery's operators know."""
 
-    def test_a_waiting_execution_never_starts(self, start_worker, api, app, model, gate):
+    @both_pools
+    def test_a_waiting_execution_never_starts(self, start_worker, api, app, model, gate, pool):
         model.on("Do first", "FIRST", hold=gate)
-        worker = start_worker(pool="prefork")
+        worker = start_worker(pool=pool)
         first = api.queue(crews.chain("first"))
         model.wait_for_calls(1)
         id = api.queue(crews.chain("second"))
@@ -252,6 +252,7 @@ class TestRevokedTask:
         wait_for(api, first, "completed")
         assert len(model.calls) == 1
 
+    @on_postgresql
     def test_a_running_one_is_terminated_and_not_taken_over(
         self, start_worker, api, app, model, settle, gate
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -66,6 +67,42 @@ class WorkerProcess(ServerProcess):
 
     def is_ready(self) -> bool:
         return f"{self.hostname} ready." in self.log_text()
+
+
+class WorkerProcesses(ServerProcess):
+    """Several workers, started by one command.
+
+    :param folder: where their log goes.
+    :param environment: what is added to the environment of the tests.
+    :param options: arguments of ``flask crewexec worker``.
+    """
+
+    start_seconds = 60.0
+    stop_seconds = 20.0
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *options: str, count: int = 2
+    ) -> None:
+        self.names = [f"crews.{number}@{socket.gethostname()}" for number in range(1, count + 1)]
+        command = [sys.executable, "-m", "flask", "--app", "host", "crewexec", "worker"]
+        command += [f"--processes={count}", "-n", "crews@%h", "--loglevel=INFO", *options]
+        super().__init__(
+            command,
+            log=folder / "workers.log",
+            cwd=REPOSITORY,
+            environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+
+    def is_ready(self) -> bool:
+        return all(f"{name} ready." in self.log_text() for name in self.names)
+
+    def _signal_group(self, number: int) -> None:
+        """Signal the workers, too, which have process groups of their own."""
+        workers = psutil.Process(self.pid).children() if self.running else []
+        super()._signal_group(number)
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker.pid, number)
 
 
 StartWorker = Callable[..., WorkerProcess]

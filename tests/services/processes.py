@@ -117,6 +117,10 @@ class ServerProcess(abc.ABC):
         if number == signal.SIGKILL:
             child.wait(self.stop_seconds)
 
+    def ended(self) -> int:
+        """Wait for the end of the server, and return its exit status."""
+        return self._started().wait(self.stop_seconds)
+
     def restart(self) -> None:
         self.stop()
         self.start()

@@ -1,0 +1,116 @@
+"""What ends a run, within workers of each pool and beside other runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import crews
+from calling import Api
+from flask_crewexec.testing import Rule
+from services.processes import wait_until
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize(
+        ("database_url", "pool"),
+        [("postgresql", "prefork"), ("sqlite", "threads")],
+        indirect=["database_url"],
+    ),
+]
+
+TIMEOUT = 12
+"""Seconds; longer than a busy machine takes to the first call, and than a lease."""
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What held model calls wait for; open at the latest when the test ends."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def file(tmp_path: Path, model) -> Iterator[Path]:
+    """A file for which the tool of a crew "hang" waits; there at the latest when the test ends."""
+    file = tmp_path / "go"
+    model.add(Rule("Do hang", tool=("wait_for_file", {"path": str(file)}), after_tool=False))
+    yield file
+    file.touch()
+
+
+def hang(api: Api, file: Path, **order: object) -> str:
+    """Return an execution whose tool hangs."""
+    id = api.queue(crews.chain("hang", "next", tools=("wait_for_file",)), **order)
+    wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
+    return id
+
+
+class TestOneWorker:
+    def test_each_of_its_runs_ends_in_its_own_way(
+        self, start_worker, api, model, settle, gate, file, pool
+    ):
+        model.on("Do last", hold=gate)
+        model.on("Do (cancel|late)", hold=threading.Event())
+        model.on("Do fail", status=500, times=1)
+        start_worker(pool=pool, concurrency=6)
+        last = api.queue(crews.chain("last"))
+        cancelled = api.queue(crews.chain("cancel"))
+        late = api.queue(crews.chain("late"), timeout=TIMEOUT)
+        model.wait_for_calls(3)
+        greedy = api.queue(crews.chain("x", "y", "z"), max_llm_calls=2)
+        failing = api.queue(crews.chain("fail"))
+        hanging = hang(api, file)
+        for id in (cancelled, hanging):
+            api("POST", f"/executions/{id}/cancel")
+        assert settle(cancelled, "cancelled")["lost_attempts"] == 0
+        assert settle(late, "timed_out")["error"]["code"] == "deadline-exceeded"
+        for call in ("Do cancel", "Do late"):
+            model.wait_for_calls(1, matching=call, outcome="disconnected")
+        assert settle(greedy, "failed")["error"]["code"] == "budget-exhausted"
+        assert settle(failing)["retries"] == 1
+        assert api.status(hanging)["status"] == "cancelled"
+        assert api.status(last)["status"] == "running"
+        gate.set()
+        assert settle(last)["lost_attempts"] == 0  # it has outlived its first lease by far
+        assert len(model.calls_matching("Do last")) == 1
+        assert not model.calls_matching("Do z")
+
+
+class TestTimedOutTool:
+    def test_the_worker_runs_another_crew_in_its_only_place(
+        self, start_worker, api, model, settle, file, pool
+    ):
+        start_worker(pool=pool)
+        id = hang(api, file, timeout=TIMEOUT)
+        settle(api.queue(crews.chain("other")))
+        assert api.status(id)["status"] == "timed_out"
+        assert len(model.calls_matching("Do hang")) == 1
+        assert not model.calls_matching("Do next")
+
+
+@pytest.mark.settings(DRAIN_TIMEOUT=100)
+class TestQuitWorker:
+    """SIGQUIT: Celery's cold shutdown, which ends processes of a pool, but not threads."""
+
+    def test_a_run_ends_with_its_step_at_the_latest_and_goes_on_elsewhere(
+        self, start_worker, api, model, settle, gate, pool
+    ):
+        model.on("Do a", "ALPHA", hold=gate)
+        worker = start_worker(pool=pool)
+        id = api.queue(crews.chain("a", "b"))
+        model.wait_for_calls(1)
+        worker.kill(signal.SIGQUIT)
+        wait_until(lambda: "terminate all running tasks" in worker.log_text(), what="the signal")
+        gate.set()
+        wait_until(lambda: not worker.running, what="the end of the worker")
+        assert len(model.calls) == 1
+        start_worker(pool=pool)
+        settle(id)
+        assert len(model.calls_matching("Do a")) <= (2 if pool == "prefork" else 1)
+        assert len(model.calls_matching("Do b")) == 1

@@ -1,0 +1,55 @@
+"""The options of several workers."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from flask_crewexec.worker_options import WorkerOptions
+
+
+def test_each_worker_gets_what_was_typed_and_a_name_of_its_own():
+    options = WorkerOptions(["-lDEBUG", "-Pthreads", "-c100", "-n", "crews@box", "-E", "--", "a=b"])
+    given = ["-l", "DEBUG", "-P", "threads", "-c", "100", "-n", "crews.2@box", "-E", "--", "a=b"]
+    assert WorkerOptions(options.of_worker(2)).of_worker(3) == WorkerOptions(given).of_worker(3)
+    assert "crews.2@box" in options.of_worker(2)
+    assert {"DEBUG", "threads", "100", "a=b"} <= set(options.of_worker(2))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [([], "celery.1@box"), (["-n", "crews@%h"], "crews.1@box"), (["-n", "a@b.c"], "a.1@b.c")],
+)
+def test_names(given, name, monkeypatch):
+    monkeypatch.setattr("celery.utils.nodenames.gethostname", lambda: "box")
+    assert name in WorkerOptions(given).of_worker(1)
+
+
+def test_beat_runs_in_the_first_only():
+    options = WorkerOptions(["-B", "--schedule=here"])
+    assert "--beat" in options.of_worker(1)
+    assert "--beat" not in options.of_worker(2)
+
+
+@pytest.mark.parametrize(
+    ("given", "do"),
+    [
+        ([], True),
+        (["-Q", "cleanup,crew_execution"], True),
+        (["-Qcleanup"], False),
+        (["-X", "crew_execution"], False),
+    ],
+)
+def test_whether_they_run_crews(given, do):
+    assert WorkerOptions(given).run_crews is do
+
+
+@pytest.mark.parametrize("given", ["--nonsense", "-D", "--pidfile=/run/w.pid", "--statedb=/run/w"])
+def test_what_several_cannot_do_is_refused(given):
+    with pytest.raises(click.UsageError):
+        WorkerOptions([given])
+
+
+def test_files_with_names_of_workers_in_them_are_fine():
+    options = ["--pidfile=/run/%n.pid", "--statedb=/run/%n", "--logfile=/run/all.log"]
+    assert "/run/%n.pid" in WorkerOptions(options).of_worker(1)
