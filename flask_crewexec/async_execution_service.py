@@ -29,6 +29,7 @@ from .models import ExecutionMixin
 from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
+from .queue_position import queue_position
 from .queueing import check_again
 from .queueing import check_delivery
 from .queueing import check_limits
@@ -181,7 +182,7 @@ class AsyncExecutionService:
             execution = _find(session, binding, task_id, asker)
             steps = session.scalars(_steps_of(binding, execution.id)).all()
             status = _status(execution, steps)
-            status["progress"]["queue_position"] = _queue_position(session, execution)
+            status["progress"]["queue_position"] = queue_position(session, execution)
         return status
 
     def list_executions(
@@ -387,22 +388,6 @@ def _without_large(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
 def _steps_of(binding: Binding, execution_id: uuid.UUID) -> sa.Select[StepMixin]:
     step = binding.models.step
     return sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
-
-
-def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
-    """Count those that are queued and will start before it, and itself: users take turns."""
-    if execution.status != State.QUEUED:
-        return None
-    model = type(execution)
-    order = (model.queued_at, model.id)
-    turn = sa.func.row_number().over(partition_by=(model.owner_id, model.priority), order_by=order)
-    queued = sa.select(model.id, model.priority, model.queued_at, turn.label("turn"))
-    rows = queued.where(model.status == State.QUEUED, model.priority <= execution.priority).cte()
-    others, mine = rows.alias(), rows.alias()
-    earlier = sa.tuple_(others.c.priority, others.c.turn, others.c.queued_at, others.c.id)
-    until = sa.tuple_(mine.c.priority, mine.c.turn, mine.c.queued_at, mine.c.id)
-    query = sa.select(sa.func.count()).select_from(others.join(mine, earlier <= until))
-    return session.scalars(query.where(mine.c.id == execution.id)).one() or None
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:

@@ -100,7 +100,10 @@ class GraphMixin(_Mixin):
     """A crew as a user drew it; its documents are in the versions."""
 
     __tablename__ = "crewexec_graph"
-    __indexes__: t.ClassVar = {"ix_crewexec_graph_owner": IndexOf(("owner_id", "id"))}
+    __indexes__: t.ClassVar = {
+        "ix_crewexec_graph_owner": IndexOf(("owner_id", "id")),
+        "ix_crewexec_graph_archived": IndexOf(("owner_id", "id"), "deleted_at IS NOT NULL"),
+    }
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
     owner_id: Mapped[UserId]
@@ -130,21 +133,26 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     """One order to run a graph, through all its attempts."""
 
     __tablename__ = "crewexec_execution"
+    # A run writes its row again and again. No index names a column that changes meanwhile, such as
+    # the lease, the counters or the current step, so that PostgreSQL leaves all indexes alone then.
     __indexes__: t.ClassVar = {
         "ix_crewexec_execution_owner": IndexOf(("owner_id", "id")),
         "ix_crewexec_execution_owner_status": IndexOf(("owner_id", "status", "id")),
         "ix_crewexec_execution_status": IndexOf(("status", "id")),
         "ix_crewexec_execution_graph": IndexOf(("graph_id", "id")),
-        "ix_crewexec_execution_created": IndexOf(("created_at",)),
+        "ix_crewexec_execution_thread": IndexOf(("thread_id", "id"), "thread_id IS NOT NULL"),
         "ix_crewexec_execution_finished": IndexOf(("finished_at",), "finished_at IS NOT NULL"),
-        "ix_crewexec_execution_leased": IndexOf(("lease_expires_at",), "status = 'running'"),
         "ix_crewexec_execution_due": IndexOf(("available_at",), "status = 'retrying'"),
-        "ix_crewexec_execution_waiting": IndexOf(("priority", "published_at"), "status = 'queued'"),
+        "ix_crewexec_execution_queued": IndexOf(
+            ("held", "priority", "published_at"), "status = 'queued'"
+        ),
         "ix_crewexec_execution_turn": IndexOf(
             ("owner_id", "held", "priority", "queued_at"), "status = 'queued'"
         ),
         "ix_crewexec_execution_again": IndexOf(("owner_id", "queued_at"), "attempt > 1"),
-        "ix_crewexec_execution_deadline": IndexOf(("deadline",), "finished_at IS NULL"),
+        "ix_crewexec_execution_overdue": IndexOf(
+            ("deadline",), "deadline IS NOT NULL AND finished_at IS NULL AND status <> 'running'"
+        ),
         "ux_crewexec_execution_idempotency": IndexOf(
             ("owner_id", "idempotency_key"), "idempotency_key IS NOT NULL", unique=True
         ),
@@ -280,7 +288,6 @@ class WorkerMixin(_Mixin):
     """A worker process as it last said of itself."""
 
     __tablename__ = "crewexec_worker"
-    __indexes__: t.ClassVar = {"ix_crewexec_worker_seen": IndexOf(("seen_at",))}
 
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     pid: Mapped[int]

@@ -30,7 +30,6 @@ from .failures import OVERDUE
 from .models import ExecutionMixin
 from .queueing import announce
 from .states import State
-from .states import UNCLAIMED
 from .turns import give_everybody_turns
 
 log = logging.getLogger(__name__)
@@ -96,9 +95,10 @@ def _settle(session: Session, binding: Binding, claim: Claim) -> State:
 def _end_overdue(binding: Binding) -> int:
     """End what waits for a worker or a retry beyond its deadline."""
     execution = binding.models.execution
+    # In the words of the index; what a worker holds is the only other thing that has not ended.
     overdue = sa.and_(
         execution.finished_at.is_(None),
-        execution.status.in_(UNCLAIMED),
+        execution.status != State.RUNNING,
         execution.deadline < database_time.now(),
     )
     rows = _first(binding, sa.select(execution).where(overdue).order_by(execution.deadline))

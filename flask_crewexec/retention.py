@@ -37,7 +37,7 @@ def last_to_go(
     if kept is None:
         return old
     execution = binding.models.execution
-    newest = sa.select(execution.finished_at).where(execution.status.in_(FINAL))
+    newest = sa.select(execution.finished_at).where(execution.finished_at.is_not(None))
     query = newest.order_by(execution.finished_at.desc()).offset(kept).limit(1)
     with binding.session() as session:
         surplus = clock.as_utc(session.scalar(query))
@@ -89,12 +89,16 @@ def _purge_executions(binding: Binding, until: dt.datetime) -> int:
     models = binding.models
     execution = models.execution
     old = _ended(execution, until)
-    batch = sa.select(execution.id).where(old).limit(binding.settings.purge_batch)
+    # In order, or PostgreSQL may pass again by all that was just removed.
+    batch = sa.select(execution.id).where(old).order_by(execution.finished_at)
+    batch = batch.limit(binding.settings.purge_batch)
     with binding.transaction() as session:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
-        # SQLite locks no rows, so what was tried again in between is left alone here.
+        # SQLite locks no rows, so what was tried again in between is left alone here. It would look
+        # for all that is old, and not for these rows, if it saw a bare column.
+        unchanged = sa.func.coalesce(execution.finished_at, clock.now()) <= until
         session.execute(
-            sa.delete(execution).where(execution.id.in_(ids), old), execution_options=BULK
+            sa.delete(execution).where(execution.id.in_(ids), unchanged), execution_options=BULK
         )
         _delete_orphans(session, models, ids)
     return len(ids)
@@ -119,8 +123,8 @@ def _purge_graphs(binding: Binding, until: dt.datetime) -> None:
         binding.models.graph_version,
         binding.models.execution,
     )
-    used = sa.select(execution.graph_id)
-    unused = sa.and_(graph.deleted_at < until, graph.id.not_in(used))
+    used = sa.exists().where(execution.graph_id == graph.id)
+    unused = sa.and_(graph.deleted_at < until, ~used)
     with binding.transaction() as session:
         batch = sa.select(graph.id).where(unused).limit(MAX_GRAPHS)
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from . import clock
 from . import database_time
 from .binding import Binding
+from .models import ExecutionMixin
 from .models import Usage
 from .ownership import Asker
 from .ownership import belongs_to
@@ -48,9 +49,9 @@ def usage_by_day(
             sa.func.sum(getattr(execution, name)).label(name)
             for name in ("llm_calls", "prompt_tokens", "completion_tokens", "cost_nanos")
         ),
-    ).where(execution.created_at >= _begin(first))
+    ).where(*_since(execution, _begin(first)))
     if until is not None:
-        query = query.where(execution.created_at < _begin(until + dt.timedelta(days=1)))
+        query = query.where(*_before(execution, _begin(until + dt.timedelta(days=1))))
     if user_id is not None:
         query = query.where(belongs_to(execution, user_id))
     query = owned(query, execution, asker).group_by(day, execution.owner_id)
@@ -82,6 +83,19 @@ def tokens_since(
 def first_id(moment: dt.datetime) -> uuid.UUID:
     """Return the least id that an execution of *moment* may have: ids begin with their time."""
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+_DOUBT: t.Final = dt.timedelta(minutes=5)
+"""How far the moments in an id and in its row may be apart."""
+
+
+def _since(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a row is not older; its first half has an index."""
+    return [execution.id >= first_id(moment - _DOUBT), execution.created_at >= moment]
+
+
+def _before(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.ColumnElement[bool]]:
+    return [execution.id < first_id(moment + _DOUBT), execution.created_at < moment]
 
 
 def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import threading
 import typing as t
 import uuid
@@ -63,6 +64,18 @@ def change(id: str, **values: object) -> None:
     statement = sa.update(execution).where(execution.id == uuid.UUID(id)).values(**values)
     with current_binding().transaction() as session:
         session.execute(statement)
+
+
+def copy_of(id: str, moment: dt.datetime) -> str:
+    """Copy an execution's row, as if it was queued at that moment; ids begin with their time."""
+    key = uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+    execution = current_binding().models.execution
+    with current_binding().transaction() as session:
+        row = session.get_one(execution, uuid.UUID(id))
+        copied = {column.key: getattr(row, column.key) for column in execution.__table__.columns}
+        copied.update(id=key, created_at=moment, queued_at=moment)
+        session.add(execution(**copied))
+    return str(key)
 
 
 def end_of_watch() -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import crews
 from flask_crewexec import clock
 from flask_crewexec.binding import current_binding
-from inprocess import change
+from inprocess import copy_of
 from inprocess import run
 
 pytestmark = pytest.mark.integration
@@ -67,7 +67,7 @@ class TestUsageByDay:
     def test_days_are_told_apart_and_chosen(self, api, model, done):
         late = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
         for moment in (late, late + dt.timedelta(seconds=1)):
-            change(api.queue(crews.chain("a")), created_at=moment)
+            copy_of(api.queue(crews.chain("a")), moment)
         days = [row["day"] for row in api("GET", "/usage?since=2026-01-01").json["usage"]]
         assert days[1:] == ["2026-03-02", "2026-03-01"]
         chosen = api("GET", "/usage?since=2026-03-01&until=2026-03-01").json["usage"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 
 import pytest
 
@@ -13,10 +12,10 @@ from calling import Api
 from calling import problem
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
 from flask_crewexec.errors import TooManyQueued
 from flask_crewexec.web import rate
 from inprocess import change
+from inprocess import copy_of
 from inprocess import run
 from services.broker_faults import stall
 from services.redis_process import RedisProcess
@@ -160,24 +159,12 @@ class TestTokens:
         problem(api("POST", f"/executions/{ended}/retry"), 429, "tokens-spent")
 
     def test_those_of_yesterday_do_not_count_until_they_are_tried_again(self, api, graph):
-        old = self.queued_yesterday(order(api, graph).json["id"])
+        yesterday = clock.now() - dt.timedelta(days=1)
+        old = copy_of(order(api, graph).json["id"], yesterday)
         use_tokens(old, 1000)
         assert order(api, graph).status_code == 202
         change(old, attempt=2, queued_at=clock.now())
         problem(order(api, graph), 429, "tokens-spent")
-
-    def queued_yesterday(self, id):
-        """Let it look as if it was queued a day ago; ids begin with their time."""
-        yesterday = clock.now() - dt.timedelta(days=1)
-        key = uuid.UUID(int=int(yesterday.timestamp() * 1000) << 80)
-        execution = current_binding().models.execution
-        with current_binding().transaction() as session:
-            old = session.get(execution, uuid.UUID(id))
-            copied = {c.key: getattr(old, c.key) for c in execution.__table__.columns}
-            copied.update(id=key, created_at=yesterday, queued_at=yesterday)
-            session.add(execution(**copied))
-            session.flush()
-        return str(key)
 
 
 @on_sqlite

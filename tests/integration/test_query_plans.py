@@ -1,0 +1,238 @@
+"""No statement gives the database more to do because more executions have ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+import crews
+import host
+import many_rows
+from calling import Api
+from flask_crewexec import claims
+from flask_crewexec import clock
+from flask_crewexec.binding import current_binding
+from flask_crewexec.monitor import create_monitor
+from flask_crewexec.tasks import cleanup
+from flask_crewexec.terminal.work import look_at_work
+from flask_crewexec.testing import ScriptedModel
+from inprocess import end_of_watch
+from inprocess import run
+from rehearsal import Rehearsal
+from rehearsal import Rehearsed
+from services.redis_process import RedisProcess
+
+pytestmark = pytest.mark.integration
+
+DATABASES = os.environ.get("CREWEXEC_TEST_DATABASES", "sqlite postgresql").split()
+EXECUTIONS = 30_000
+DETAILED = 3_000
+"""How many have steps and events."""
+LIMITS = {
+    "CREWEXEC_MAX_QUEUED_PER_USER": 10_000,
+    "CREWEXEC_MAX_RUNNING_PER_USER": 1_000,
+    "CREWEXEC_MAX_TOKENS_PER_DAY": 10**12,
+    "CREWEXEC_KEEP_COUNT": EXECUTIONS - 1_000,
+}
+"""With all of them, everything is asked that can be."""
+MOST = {"postgresql": 1_000, "sqlite": 400}
+"""Rows, or hundreds of instructions; to read all executions takes 30,000, or about 900."""
+GROWING = {
+    " AS day": "GET /usage adds up what was queued on the days that it is asked for",
+    " AS hour": "the chart shows everything that ended within a day",
+    ".prompt_tokens + ": "the tokens of a day are those of all executions that a user queued then",
+    "SELECT crewexec_execution.finished_at": "as many are passed by as are kept, in an index",
+    "prune --dry-run": "it counts everything that it would remove",
+    "by graph and status": "the rarer of the two is read until enough is found of both",
+}
+"""What may take longer the more there is, by a part of the label or the statement, and why."""
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def app(
+    request: pytest.FixtureRequest,
+    redis_process: RedisProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Flask]:
+    """The host with full tables and all limits."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('full')}/host.sqlite"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database_url()
+    places = {"CELERY_BROKER_URL": redis_process.url, "CELERY_RESULT_BACKEND": redis_process.url}
+    with ScriptedModel(host.KEY) as model:
+        places |= {"SQLALCHEMY_DATABASE_URI": url, "MODEL_URL": model.base_url}
+        app = host.create_app({**places, **LIMITS})
+        app.register_blueprint(create_monitor())
+        with app.app_context():
+            db = app.extensions["sqlalchemy"]
+            db.create_all()
+            with db.engine.connect() as connection:
+                many_rows.fill(connection, EXECUTIONS, detailed=DETAILED)
+            yield app
+            db.session.remove()
+            end_of_watch()
+            db.engine.dispose()
+
+
+class Journey:
+    """Everything that reads or changes rows, each under a label."""
+
+    def __init__(self, app: Flask, rehearsal: Rehearsal) -> None:
+        self._app = app
+        self._client: FlaskClient = app.test_client()
+        self._label = rehearsal.label
+        self._model = current_binding().models.execution
+
+    def find(self, *, back: int = 0, **columns: str) -> t.Any:
+        """Return the newest execution with such values, or one *back* from there."""
+        query = sa.select(self._model).filter_by(**columns).order_by(self._model.id.desc())
+        with current_binding().session() as session:
+            return session.scalars(query.offset(back).limit(1)).one()
+
+    def get(self, user: str, path: str, **query: str) -> None:
+        with self._label(f"{user} GET {path.partition('?')[0]} {' '.join(query)}"):
+            answer = self._client.get(path, query_string=query or None, headers={"X-User": user})
+            assert answer.status_code in (200, 503), answer.text  # 503: no worker is ready
+
+    def read_lists(self, user: str, example: str, back: int) -> None:
+        """Read every list, its first page and a deep one, with all filters."""
+        newest, deep = self.find(owner_id=example), self.find(owner_id=example, back=back)
+        graph = str(newest.graph_id)
+        states = ("queued", "completed", "timed_out", "waiting_input")
+        filters = [{}, {"graph_id": graph}, *({"status": state} for state in states)]
+        threads = [{"thread_id": "none"}, {"thread_id": f"thread-{(EXECUTIONS - 1) // 30}"}]
+        for page in ({}, {"before": str(deep.id)}):
+            for chosen in [*filters, *threads]:
+                self.get(user, "/crewexec/executions", **chosen, **page)
+            for chosen in filters:
+                self.get(user, "/crewexec-monitor/executions", **chosen, **page)
+            with self._label("by graph and status"):
+                Api(self._client, user)(
+                    "GET",
+                    "/executions",
+                    query_string={"graph_id": graph, "status": "failed", **page},
+                )
+        self.get(user, "/crewexec/graphs")
+        self.get(user, "/crewexec/graphs", archived="true")
+        self.get(user, f"/crewexec/graphs/{graph}")
+        self.get(user, f"/crewexec/graphs/{graph}/versions")
+        self.get(user, "/crewexec/usage")
+        self.get(user, "/crewexec/usage", since=str(clock.now().date()))
+
+    def read_one(self, user: str, state: str) -> None:
+        """Read all that there is of one execution."""
+        id = self.find(owner_id=many_rows.USER, status=state).id
+        self.get(user, f"/crewexec/executions/{id}")
+        self.get(user, f"/crewexec/executions/{id}/events", after="5", limit="3")
+        self.get(user, f"/crewexec-monitor/executions/{id}")
+
+    def look_after_it(self) -> None:
+        """Read what an operator does."""
+        for path in ("queues", "health/ready", "metrics"):
+            self.get(host.ADMIN, f"/crewexec/{path}")
+        self.get(host.ADMIN, "/crewexec-monitor/queues")
+        with self._label("celery monitor"):
+            look_at_work(current_binding())
+
+    def work(self) -> None:
+        """Queue, run, cancel and try again."""
+        user = Api(self._client, many_rows.USER)
+        graph = str(self.find(owner_id=many_rows.USER).graph_id)
+        waiting = self.find(owner_id=many_rows.USER, status="queued").id
+        failed = self.find(owner_id=many_rows.USER, status="failed").id
+        with self._label("queue"):
+            id = user.queue(crews.chain("a", "b"))
+            headers = {"Idempotency-Key": "once"}
+            for _ in range(2):
+                user("POST", "/executions", json={"graph_id": graph}, headers=headers)
+        with self._label("run"):
+            assert run(id) == "completed"
+        with self._label("renew"):
+            self._renew()
+        with self._label("cancel"):
+            assert user("POST", f"/executions/{waiting}/cancel").status_code == 202
+        with self._label("retry"):
+            assert user("POST", f"/executions/{failed}/retry").status_code == 202
+
+    def _renew(self) -> None:
+        row, binding = self.find(status="running"), current_binding()
+        with binding.transaction() as session:
+            held = claims.Claim(row.id, row.attempt, row.token)
+            claims.renew(session, binding.models, [held], 30.0)
+
+    def clean_up(self) -> None:
+        """Reconcile and remove."""
+        with self._label("reconcile"):
+            assert cleanup.handle({"action": "reconcile"})["released"] > 0
+        with self._label("prune --dry-run"):
+            self._app.test_cli_runner().invoke(args=["crewexec", "prune", "--dry-run"])
+        with self._label("purge"):
+            assert cleanup.handle({"action": "purge"})["purged"] > 500
+
+
+@pytest.fixture(scope="module")
+def statements(app: Flask) -> list[Rehearsed]:
+    """What everything sends that reads or changes rows."""
+    rehearsal = Rehearsal()
+    journey = Journey(app, rehearsal)
+    with rehearsal.of(current_binding().engine):
+        for user, example, back in (
+            (many_rows.USER, many_rows.USER, 6_000),
+            (many_rows.RARE_USER, many_rows.RARE_USER, 40),
+            (host.ADMIN, many_rows.USER, 6_000),
+        ):
+            journey.read_lists(user, example, back)
+        for user in (many_rows.USER, host.ADMIN):
+            for state in ("queued", "running", "completed"):
+                journey.read_one(user, state)
+        journey.look_after_it()
+        journey.work()
+        journey.clean_up()
+    return [statement for statement in rehearsal.statements if statement.label]
+
+
+def test_nothing_reads_more_than_it_needs(statements, app):
+    most = MOST[current_binding().engine.dialect.name]
+    heavy = {str(each) for each in statements if each.work > most and not _may_grow(each)}
+    assert not heavy, "\n".join(heavy)
+
+
+def _may_grow(statement: Rehearsed) -> bool:
+    return any(part in f"{statement.label}\n{statement.statement}" for part in GROWING)
+
+
+def test_every_index_is_used(statements, app):
+    models = current_binding().models
+    indexes = {name for model in models for name in model.__indexes__}
+    assert indexes <= set().union(*(statement.indexes for statement in statements))
+
+
+def test_a_run_changes_no_index_while_it_runs(statements, app):
+    """Only then PostgreSQL can leave all indexes alone (HOT)."""
+    execution = current_binding().models.execution
+    named = " ".join(
+        word
+        for index in execution.__indexes__.values()
+        for word in (*index.columns, index.where or "")
+    )
+    written: set[str] = set()
+    for each in statements:
+        if each.label in ("run", "renew"):
+            written |= _written_columns(each.statement)
+    assert {"lease_expires_at", "last_event", "writes", "llm_calls"} <= written
+    assert not {name for name in written if re.search(rf"\b{name}\b", named)}
+
+
+def _written_columns(statement: str) -> set[str]:
+    """Return what an UPDATE of an execution changes, unless it changes its state or turn."""
+    found = re.match(r"UPDATE crewexec_execution SET (.*?)\s+(WHERE|FROM)\b", statement, re.DOTALL)
+    columns = set(re.findall(r"\b(\w+)=", found[1])) if found else set()
+    return set() if columns & {"status", "held", "published_at"} else columns

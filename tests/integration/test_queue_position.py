@@ -1,0 +1,66 @@
+"""The place of an execution among all that wait."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+
+import pytest
+
+import crews
+from flask_crewexec import clock
+from flask_crewexec import queue_position
+from flask_crewexec.binding import current_binding
+from inprocess import change
+from inprocess import copy_of
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def line(api):
+    """Executions of some users, of some priorities, some of them held, in no order."""
+    template = api.queue(crews.chain("a"))
+    chance = random.Random(7)
+    moments = [clock.now() - dt.timedelta(minutes=number) for number in range(80)]
+    chance.shuffle(moments)
+    for moment in moments:
+        # Two at a time: then the id decides.
+        values = {"owner_id": chance.choice("abcde"), "priority": chance.choice((3, 5, 5, 5, 9))}
+        rounded = moment.replace(minute=moment.minute // 2 * 2, second=0, microsecond=0)
+        change(
+            copy_of(template, moment),
+            **values,
+            held=chance.random() < 0.5,
+            queued_at=rounded,
+        )
+    change(template, status="cancelled", finished_at=clock.now())
+    return waiting()
+
+
+def waiting():
+    """Return all that wait, in the order in which they will start."""
+    execution = current_binding().models.execution
+    with current_binding().session() as session:
+        rows = session.query(execution).filter_by(status="queued").all()
+    rows.sort(key=lambda row: (row.owner_id, row.priority, row.queued_at, row.id))
+    turns = {}
+    for _, group in itertools.groupby(rows, key=lambda row: (row.owner_id, row.priority)):
+        turns |= {row.id: turn for turn, row in enumerate(group)}
+    rows.sort(key=lambda row: (row.priority, turns[row.id], row.queued_at, row.id))
+    return rows
+
+
+def positions(rows):
+    with current_binding().session() as session:
+        return [queue_position.queue_position(session, row) for row in rows]
+
+
+def test_it_is_the_place_in_the_order_of_turns(line):
+    assert positions(line) == [*range(1, 81)]
+
+
+def test_nobody_counts_without_end(line, monkeypatch):
+    monkeypatch.setattr(queue_position, "FARTHEST", 20)
+    assert positions(line) == [*range(1, 21), *[None] * 60]
