@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from . import clock
 from . import database_time
 from . import events
 from . import graphs
@@ -31,11 +32,13 @@ from .errors import InvalidRequest
 from .errors import KeyInUse
 from .errors import KeyReused
 from .errors import Problem
-from .graph_service import find_graph
-from .graph_service import find_version
-from .identity import Identity
+from .graph_cache import Version
+from .graph_service import as_uuid
+from .intake import defaults
+from .intake import find
+from .intake import insert_at_once
+from .intake import takes_one_statement
 from .models import ExecutionMixin
-from .models import GraphVersionMixin
 from .ownership import belongs_to
 from .request_id import current_request_id
 from .schemas import IdempotencyKeySchema
@@ -43,7 +46,6 @@ from .schemas import LimitsSchema
 from .schemas import load
 from .schemas import OwnerSchema
 from .schemas import ThreadSchema
-from .standing import look_at
 from .standing import must_wait
 from .states import PRIORITIES
 from .states import State
@@ -54,6 +56,12 @@ log = logging.getLogger(__name__)
 _ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again in a moment."
 
 _WAITS: t.Final = "The broker is away; execution %s waits in the database."
+
+# Made once: making one takes longer than using it.
+_OWNER: t.Final = OwnerSchema()
+_KEY: t.Final = IdempotencyKeySchema()
+_LIMITS: t.Final = LimitsSchema()
+_THREAD: t.Final = ThreadSchema()
 
 Json = dict[str, t.Any]
 Limits = dict[str, float | int | None]
@@ -135,8 +143,8 @@ def _check_form(binding: Binding, order: Order) -> str:
     """Check what needs no look at the database, and return whose order it is."""
     _check_priority(order.priority)
     _check_size(binding, order.inputs)
-    owner: str = load(OwnerSchema(), {"user_id": order.user_id})["user_id"]
-    load(IdempotencyKeySchema(), {"idempotency_key": order.key})
+    owner: str = load(_OWNER, {"user_id": order.user_id})["user_id"]
+    load(_KEY, {"idempotency_key": order.key})
     return owner
 
 
@@ -145,7 +153,7 @@ def check_limits(binding: Binding, given: Limits) -> Limits:
 
     :raises InvalidRequest: if one is no limit, or above what the settings allow.
     """
-    limits: Limits = load(LimitsSchema(), given)
+    limits: Limits = load(_LIMITS, given)
     most = most_allowed(binding)
     problems = [
         Problem(f"/{name}", "above-limit", f"{name} may be {most[name]} at most, not {value}.")
@@ -190,30 +198,33 @@ def _new_execution(
     binding: Binding, owner: str, order: Order
 ) -> tuple[ExecutionMixin, graphs.Graph]:
     thread = None if order.thread_id is None else str(order.thread_id)
-    thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
+    thread = load(_THREAD, {"thread_id": thread})["thread_id"]
     limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
     checked = _check_graph(binding, owner, order)
     held = checked.held
-    execution = binding.models.execution(
-        id=uuid7(),
-        owner_id=owner,
-        thread_id=thread,
-        graph_id=checked.version.graph_id,
-        graph_version=checked.version.number,
-        status=State.QUEUED,
-        priority=order.priority,
-        inputs=checked.inputs,
-        attempt=1,
-        total_steps=len(checked.graph.tasks),
-        held=held,
+    now = clock.now()
+    values: Json = defaults(binding.models) | {
+        "id": uuid7(),
+        "owner_id": owner,
+        "thread_id": thread,
+        "graph_id": checked.version.graph_id,
+        "graph_version": checked.version.number,
+        "status": State.QUEUED,
+        "priority": order.priority,
+        "inputs": checked.inputs,
+        "total_steps": len(checked.graph.tasks),
+        "held": held,
+        "last_event": 1,
+        "created_at": now,
+        "queued_at": now,
         # Whoever comes with the same key must not rely on it before the message is sent.
-        published_at=None if held or order.key is not None else database_time.now(),
-        idempotency_key=order.key,
-        idempotency_digest=None if order.key is None else order.digest(),
+        "published_at": None if held or order.key is not None else database_time.now(),
+        "idempotency_key": order.key,
+        "idempotency_digest": None if order.key is None else order.digest(),
         **current_origin(),
         **limits,
-    )
-    return execution, checked.graph
+    }
+    return binding.models.execution(**values), checked.graph
 
 
 def current_origin() -> dict[str, str | None]:
@@ -224,7 +235,7 @@ def current_origin() -> dict[str, str | None]:
 class _Checked(t.NamedTuple):
     """An order that may be placed."""
 
-    version: GraphVersionMixin
+    version: Version
     graph: graphs.Graph
     inputs: Json
     """With the graph's defaults."""
@@ -233,15 +244,13 @@ class _Checked(t.NamedTuple):
 
 
 def _check_graph(binding: Binding, owner: str, order: Order) -> _Checked:
-    with binding.session() as session:
-        stored = find_graph(session, binding, order.graph_id, Identity(owner))
-        version = find_version(session, binding, stored)
-        found = look_at(session, binding, owner, order.priority)
+    found = find(binding, owner, as_uuid(order.graph_id, "graph"), order.priority)
     registry = binding.registry
-    graph = graphs.validate(version.document, *registry.allowed(order.roles))
-    inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
+    graphs.check_use(found.graph, *registry.allowed(order.roles))
+    inputs = graphs.check_inputs(found.graph, order.inputs, registry.storages)
     _check_size(binding, inputs)
-    return _Checked(version, graph, inputs, must_wait(binding, owner, found))
+    held = must_wait(binding, owner, found.standing)
+    return _Checked(found.version, found.graph, inputs, held)
 
 
 def check_again(
@@ -291,11 +300,14 @@ def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
 
 
 def _insert(binding: Binding, execution: ExecutionMixin) -> None:
-    queued = events.Entry("queued", {"priority": execution.priority})
+    queued = events.Entry("queued", {"priority": execution.priority}, execution.queued_at)
+    if takes_one_statement(binding):
+        insert_at_once(binding, execution, queued)
+        return
     with binding.transaction() as session:
         session.add(execution)
         session.flush()
-        events.append(session, binding.models, execution.id, [queued])
+        events.insert(session, binding.models, execution.id, [queued], last=1)
 
 
 def _publish_or_withdraw(binding: Binding, execution: ExecutionMixin) -> None:

@@ -44,9 +44,7 @@ def validate(
     sketch, problems = _examine(document)
     if sketch:
         references = [*find_references(sketch)]
-        problems += find_name_problems(
-            references, tools, models, guardrails, predicates, terms
-        )
+        problems += find_name_problems(references, tools, models, guardrails, predicates, terms)
         problems += find_limit_problems(references, terms)
     return _finish(sketch, problems)
 
