@@ -10,10 +10,10 @@ from collections import OrderedDict
 from . import graphs
 from .per_app import PerApp
 
-MOST: t.Final = 200
-"""How many graphs one process keeps of an application: those that were used last."""
-LONGEST: t.Final = 50_000
-"""Characters of the texts of a graph that is kept, so that all together stay small."""
+ROOM: t.Final = 10_000_000
+"""About how many bytes one process keeps of an application's graphs: those that were used last."""
+_LEAST: t.Final = 5_000
+"""What a graph takes beside its texts."""
 
 
 class Version(t.NamedTuple):
@@ -28,14 +28,16 @@ class GraphCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[Version, graphs.Graph] = OrderedDict()
+        self._known: OrderedDict[Version, tuple[graphs.Graph, int]] = OrderedDict()
+        self._room = ROOM
 
     def get(self, version: Version) -> graphs.Graph | None:
         """Return the graph, if it is kept."""
         with self._lock:
-            if version in self._known:
-                self._known.move_to_end(version)
-            return self._known.get(version)
+            if version not in self._known:
+                return None
+            self._known.move_to_end(version)
+            return self._known[version][0]
 
     def parse(self, version: Version, document: object) -> graphs.Graph:
         """Return the graph that *document*, which is this version's, describes, and keep it.
@@ -43,11 +45,14 @@ class GraphCache:
         :raises InvalidGraph: with every problem of shape and structure.
         """
         graph = graphs.parse(document)
-        if graph.filled_length({}) <= LONGEST:
-            with self._lock:
-                self._known[version] = graph
-                while len(self._known) > MOST:
-                    self._known.popitem(last=False)
+        size = _LEAST + graph.filled_length({})
+        with self._lock:
+            if version not in self._known:
+                self._known[version] = (graph, size)
+                self._room -= size
+            while self._room < 0:
+                _, (_, size) = self._known.popitem(last=False)
+                self._room += size
         return graph
 
 

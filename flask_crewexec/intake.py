@@ -5,7 +5,6 @@ The statements are made once. Each is a transaction of its own, so that it takes
 
 from __future__ import annotations
 
-import functools
 import typing as t
 import uuid
 
@@ -55,8 +54,10 @@ class _Statements:
         self.document = sa.select(models.graph_version.document).where(
             models.graph_version.graph_id == _GRAPH, models.graph_version.number == _NUMBER
         )
-        self.names = _names(models)
-        self.insert = _insert(models, self.names)
+        names = _names(models)
+        self.parameters = [(f"new_{name}", name) for name in names]
+        self.insert = _insert(models, names)
+        self.blank = _blank(models)
 
 
 _statements: t.Final = PerApp(_Statements)
@@ -101,13 +102,28 @@ def takes_one_statement(binding: Binding) -> bool:
     return ours and binding.engine.dialect.name == "postgresql"
 
 
+class _NewExecution(ExecutionMixin):
+    """An execution that no session knows: what a mapped object keeps track of costs time."""
+
+
+def new_execution(binding: Binding, values: Values) -> ExecutionMixin:
+    """Return an execution with *values*, and the defaults of its other columns."""
+    if not takes_one_statement(binding):
+        return binding.models.execution(**values)
+    execution = _NewExecution.__new__(_NewExecution)
+    vars(execution).update(_statements.current().blank)
+    vars(execution).update(values)
+    return execution
+
+
 def insert_at_once(binding: Binding, execution: ExecutionMixin, entry: events.Entry) -> None:
     """Insert a new execution and its first event with one statement, and commit.
 
     Nobody knows its id yet, so nobody listens to it.
     """
     statements = _statements.current()
-    values = {f"new_{name}": getattr(execution, name) for name in statements.names}
+    known = vars(execution)
+    values = {parameter: known[name] for parameter, name in statements.parameters}
     values[_SENT.key] = execution.published_at is not None
     values |= {"event_type": entry.type, "event_data": entry.data, "event_created_at": entry.at}
     with binding.engine.connect() as connection:
@@ -171,9 +187,11 @@ def _table(model: type[t.Any]) -> sa.Table:
     return t.cast(sa.Table, sa.inspect(model).local_table)
 
 
-@functools.lru_cache(maxsize=8)
-def defaults(models: Models) -> Values:
-    """Return what an execution holds of itself: as the database will, and before it does."""
-    found = ((column.key, column.default) for column in _table(models.execution).c)
-    scalars = ((key, value) for key, value in found if isinstance(value, sa.ColumnDefault))
-    return {key: value.arg for key, value in scalars if value.is_scalar}
+def _blank(models: Models) -> Values:
+    """Return what the columns of a new row hold if nobody says anything else."""
+    return {column.key: _default(column) for column in _table(models.execution).c}
+
+
+def _default(column: sa.Column[t.Any]) -> object:
+    default = column.default
+    return default.arg if isinstance(default, sa.ColumnDefault) and default.is_scalar else None
