@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from benchmarks import __main__ as command
@@ -21,6 +22,7 @@ from benchmarks.figures import Figure
 from benchmarks.figures import Profile
 from benchmarks.figures import Target
 from benchmarks.footprint import Footprint
+from benchmarks.footprint import frozen
 from benchmarks.report import table
 from benchmarks.running import Direct
 from benchmarks.workload import definition
@@ -153,6 +155,12 @@ class TestModel:
         assert calls["in_flight"] == 0
         assert list(calls["first_calls"]) == ["crew-1f"]
         assert footprint.peak_mb >= footprint.start_mb > 1.0
+
+    def test_it_can_be_kept_from_working(self, services: Ring) -> None:
+        process = psutil.Process(services.model.pid)
+        with frozen([services.model]):
+            assert process.status() == psutil.STATUS_STOPPED
+        assert services.model.is_ready()
 
     def test_it_forgets(self, services: Ring) -> None:
         services.model.reset()
