@@ -1,112 +1,117 @@
-"""What writing the history of runs costs: CPU time with it, as a ratio to that without.
+"""What the records of a run cost: its CPU time with them, as a ratio to that without.
 
-Run it from a clone with the test dependencies::
-
-    python -m benchmarks.events --runs 150
-
-Runs with and without events alternate, so that a machine whose speed drifts does not matter. On
-SQLite the database's own work counts, too: it is done in the same process.
+The process that measures also runs the crews, one after the other and without queueing them.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import statistics
-import sys
-import tempfile
 import time
 import typing as t
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from unittest import mock
 
 from flask import Flask
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
-import crews
-import host
 from calling import Api
-from flask_crewexec import events
-from flask_crewexec.tasks import execution
-from flask_crewexec.testing import ScriptedModel
-from services.postgres import postgres_server
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+
+from .contenders import ours_in_process
+from .contenders import ring
+from .contenders import USER
+from .figures import alternate
+from .figures import Figure
+from .figures import Profile
+from .figures import Target
+from .workload import document
+from .workload import mark
+
+TASKS = 3
+WARM_UP = 5
 
 
-@contextlib.contextmanager
-def fresh_database(kind: str, folder: Path) -> Iterator[str]:
-    """Return the URL of an empty database."""
-    if kind == "sqlite":
-        yield f"sqlite:///{folder}/host.sqlite"
-        return
-    with postgres_server() as server:
-        yield server.fresh_database_url()
+def measure(profile: Profile) -> list[Figure]:
+    """Return the CPU time of a run without its history, and without all that it keeps."""
+    with (
+        ring(profile.folder) as services,
+        ours_in_process(services.ours.environment) as app,
+    ):
+        run = _runner(app)
+        for _ in range(WARM_UP):
+            run()
+        gc.freeze()  # what is imported by now need not be looked through again and again
+        rounds, runs = profile.pick(5, 9), profile.pick(8, 20)
+        return [
+            _compare(run, rounds, runs, without_events, "events", 1.05),
+            _compare(run, rounds, runs, without_records, "events, steps and lease", 1.10),
+        ]
 
 
-@contextlib.contextmanager
-def prepared_app(folder: Path, database_url: str) -> Iterator[Flask]:
-    """Return the host with all that it needs."""
-    with RedisProcess(folder, chosen_redis()) as redis, ScriptedModel(host.KEY) as model:
-        app = host.create_app(
-            {
-                "SQLALCHEMY_DATABASE_URI": database_url,
-                "CELERY_BROKER_URL": redis.url,
-                "CELERY_RESULT_BACKEND": redis.url,
-                "MODEL_URL": model.base_url,
-            }
-        )
-        with app.app_context():
-            app.extensions["sqlalchemy"].create_all()
-            yield app
+def _runner(app: Flask) -> Callable[[], float]:
+    """Return a function that runs a crew and returns its CPU time in milliseconds."""
+    from flask_crewexec.tasks import execution
+
+    api = Api(app.test_client(), USER)
+    graph = api.graph(document(TASKS))
+
+    def run() -> float:
+        order = {"graph_id": graph, "inputs": {"topic": mark()}}
+        id = api("POST", "/executions", json=order).json["id"]
+        gc.collect()  # or the garbage of one run would be the work of another
+        began = time.process_time()
+        outcome = execution.handle({"execution_id": id})["outcome"]
+        seconds = time.process_time() - began
+        if outcome != "completed":
+            raise RuntimeError(f"A run has ended as {outcome}")
+        return seconds * 1000
+
+    return run
 
 
-def cpu_seconds(api: Api) -> float:
-    """Return the CPU time of one run of three steps, without queueing it."""
-    id = api.queue(crews.chain("a", "b", "c"))
-    gc.collect()  # or the garbage of one run would be the work of another
-    began = time.process_time()
-    execution.handle({"execution_id": id})
-    return time.process_time() - began
+def _compare(
+    run: Callable[[], float],
+    rounds: int,
+    runs: int,
+    without: Callable[[], t.ContextManager[object]],
+    what: str,
+    limit: float,
+) -> Figure:
+    """Let single runs take turns; a round is the median of its runs."""
+
+    def run_without() -> float:
+        with without():
+            return run()
+
+    with_it, without_it = alternate(rounds * runs, run, run_without)
+    medians = [
+        [statistics.median(times[first::rounds]) for first in range(rounds)]
+        for times in (with_it, without_it)
+    ]
+    note = f"Each round is the median of {runs} runs of {TASKS} tasks."
+    target = Target(limit, "lower")
+    return Figure(f"CPU of a run, {what}", "CPU-ms", *medians, "without", target, note)
 
 
 def without_events() -> t.ContextManager[object]:
     """Return a context in which nobody writes, counts or announces events."""
+    from flask_crewexec import events
+
     return mock.patch.object(events, "insert")
 
 
-def measure(api: Api, runs: int) -> tuple[list[float], list[float]]:
-    """Return the CPU times of runs with events and of as many without."""
-    for _ in range(5):  # imports and caches
-        cpu_seconds(api)
-    with_them, without = [], []
-    kinds = [(contextlib.nullcontext, with_them), (without_events, without)]
-    for _ in range(runs):
-        kinds.reverse()  # neither is always the one behind the other
-        for context, times in kinds:
-            with context():
-                times.append(cpu_seconds(api))
-    return with_them, without
+@contextlib.contextmanager
+def without_records() -> t.Iterator[None]:
+    """Return a context in which a run is claimed and ended, and writes nothing in between."""
+    from flask_crewexec.runtime import runner
+    from flask_crewexec.runtime.ledger import Ledger
+    from flask_crewexec.runtime.watch import Watch
 
-
-def main() -> None:
-    """Run it from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.events")
-    parser.add_argument("--runs", type=int, default=150, help="runs of each kind")
-    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
-    given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = stack.enter_context(fresh_database(given.database, folder))
-        app = stack.enter_context(prepared_app(folder, url))
-        with_them, without = measure(Api(app.test_client(), "ada"), given.runs)
-    ratio = statistics.median(with_them) / statistics.median(without)
-    print(f"CPU of a run, median: {statistics.median(with_them) * 1000:.1f} ms with events,")
-    print(f"{statistics.median(without) * 1000:.1f} ms without; ratio {ratio:.3f}")
-
-
-if __name__ == "__main__":
-    main()
+    nothing = dict.fromkeys(("note", "use", "change_step", "write"), mock.Mock())
+    with (
+        without_events(),
+        mock.patch.multiple(Ledger, **nothing),
+        mock.patch.object(runner, "prepare_steps"),
+        mock.patch.object(Watch, "over", return_value=contextlib.nullcontext()),
+    ):
+        yield

@@ -29,9 +29,11 @@ class PostgresProcess(ServerProcess):
     # Ends the open connections; SIGTERM would wait for their clients.
     stop_signal = signal.SIGINT
 
-    def __init__(self, binaries: Path, data: Path, *, log: Path, user: str | None) -> None:
+    def __init__(
+        self, binaries: Path, data: Path, *, log: Path, user: str | None, fsync: bool
+    ) -> None:
         self.data = data
-        options = ["-D", str(data), "-k", str(data), "-h", "", "-F"]
+        options = ["-D", str(data), "-k", str(data), "-h", "", *([] if fsync else ["-F"])]
         super().__init__([str(binaries / "postgres"), *options], log=log, cwd=data, user=user)
 
     def fresh_database_url(self) -> str:
@@ -56,8 +58,10 @@ class PostgresProcess(ServerProcess):
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresProcess]:
+def postgres_server(*, fsync: bool = False) -> Iterator[PostgresProcess]:
     """A server with a new data folder, which goes away with it.
+
+    :param fsync: wait for the disk with each commit, as everywhere but in tests.
 
     PostgreSQL refuses to run as root, so then it is run as an unprivileged user.
     """
@@ -67,7 +71,8 @@ def postgres_server() -> Iterator[PostgresProcess]:
         binaries = _binaries(folder, user)
         data = _new_data_folder(folder, user)
         _initialise(binaries, data, user)
-        with PostgresProcess(binaries, data, log=folder / "postgres.log", user=user) as server:
+        log = folder / "postgres.log"
+        with PostgresProcess(binaries, data, log=log, user=user, fsync=fsync) as server:
             yield server
 
 

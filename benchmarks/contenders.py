@@ -1,0 +1,283 @@
+"""Ours and the plain service, each with its servers, behind the same few calls."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.request
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import sqlalchemy as sa
+
+import host
+from services.celery_nodes import WorkerProcess
+from services.gunicorn import Gunicorn
+from services.postgres import postgres_server
+from services.processes import free_port
+from services.processes import ServerProcess
+from services.redis_process import RedisProcess
+from services.redis_servers import chosen_redis
+from services.redis_servers import REPOSITORY
+
+from . import TESTS
+from .workload import definition
+from .workload import document
+from .workload import Json
+from .workload import mark
+
+QUIET = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "OTEL_SDK_DISABLED": "true",
+    "PYTHON_DOTENV_DISABLED": "1",
+}
+"""Lets CrewAI work without the network and without questions, whoever calls it."""
+POOL = {"pool_size": 20, "max_overflow": 20}
+"""Connections of each process to the database; PostgreSQL has a hundred."""
+USER = "ada"
+POLL_SECONDS = 0.1
+"""Between two looks at what is finished: seldom, since it takes time from what is measured."""
+
+
+class ModelProcess(ServerProcess):
+    """The stub model, in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "benchmarks.model", str(self.port)]
+        super().__init__(command, log=folder / "model.log", cwd=REPOSITORY)
+
+    @property
+    def url(self) -> str:
+        """What clients take for OpenAI's address."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def is_ready(self) -> bool:
+        try:
+            self.calls()
+        except OSError:
+            return False
+        return True
+
+    def reset(self, latency: float = 0.0) -> None:
+        """Forget all calls, and answer after so many seconds from now on."""
+        self._control(json.dumps({"latency": latency}).encode())
+
+    def calls(self) -> Json:
+        """Return how many calls there were, how many at once, and the first of each crew."""
+        return self._control()
+
+    def _control(self, body: bytes | None = None) -> Json:
+        url = f"http://127.0.0.1:{self.port}/control"
+        with urllib.request.urlopen(url, body, timeout=10) as answer:
+            return t.cast(Json, json.load(answer))
+
+
+class Contender:
+    """A service that runs crews: a web server, workers, a broker and a database of its own."""
+
+    name: t.ClassVar[str]
+    prefix = ""
+    web_app: t.ClassVar[str]
+    worker_app: t.ClassVar[str]
+    executions: t.ClassVar[str]
+    """The table."""
+
+    def __init__(self, folder: Path, database_url: str, broker_url: str, model_url: str) -> None:
+        self.folder = folder
+        self.database_url = database_url
+        self.broker_url = broker_url
+        self.environment = {
+            **QUIET,
+            "CREWAI_STORAGE_DIR": str(folder / "crewai"),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(TESTS)]),
+            "DATABASE_URL": database_url,
+            "CELERY_BROKER_URL": broker_url,
+            "CELERY_RESULT_BACKEND": broker_url,
+            "MODEL_URL": model_url,
+            "HOST_SQLALCHEMY_ENGINE_OPTIONS": json.dumps(POOL),
+        }
+        self.engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
+
+    def create_tables(self) -> None:
+        raise NotImplementedError
+
+    def graph_of(self, tasks: int) -> Json:
+        """Return what is sent to store a crew of so many agents with a task each."""
+        raise NotImplementedError
+
+    def web(self, *options: str) -> Gunicorn:
+        """Return a web server that is not started yet, with further options of gunicorn."""
+        return _AnyGunicorn(self.folder, self.environment, *options, app=self.web_app)
+
+    def worker(self, name: str = "worker", **options: t.Any) -> WorkerProcess:
+        """Return a worker that is not started yet."""
+        return WorkerProcess(
+            self.folder, self.environment, name=name, app=self.worker_app, **options
+        )
+
+    def client(self, web: Gunicorn) -> Client:
+        return Client(f"{web.url}{self.prefix}", self.graph_of)
+
+    def finished(self) -> Finished:
+        """Return how many executions have ended well, and when the last one did.
+
+        :raises RuntimeError: if one has ended in another way.
+        """
+        count = sa.text(
+            f"SELECT status, count(*), extract(epoch FROM max(finished_at)) FROM {self.executions}"
+            " WHERE finished_at IS NOT NULL GROUP BY status"
+        )
+        with self.engine.connect() as connection:
+            rows = {status: (number, last) for status, number, last in connection.execute(count)}
+        number, last = rows.pop("completed", (0, 0.0))
+        if rows:
+            raise RuntimeError(f"{self.name}: executions have ended as {', '.join(rows)}")
+        return Finished(number, float(last))
+
+    def wait_for(self, number: int, *, seconds: float = 300.0) -> float:
+        """Wait until so many executions are completed; return when the last one ended.
+
+        :raises TimeoutError: if they are not in so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while (finished := self.finished()).number < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} has completed {finished.number} of {number}")
+            time.sleep(POLL_SECONDS)
+        return finished.last
+
+
+class Finished(t.NamedTuple):
+    number: int
+    last: float
+    """Seconds since 1970."""
+
+
+class Client:
+    """Sends orders over HTTP, as one user."""
+
+    def __init__(self, url: str, graph_of: t.Callable[[int], Json]) -> None:
+        self._http = httpx.Client(base_url=url, headers={"X-User": USER}, timeout=30)
+        self._graph_of = graph_of
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def graph(self, tasks: int) -> str:
+        """Store a crew of so many tasks and return the graph's id."""
+        return self._post("/graphs", self._graph_of(tasks))
+
+    def queue(self, graph: str) -> str:
+        """Queue a crew and return the mark by which the model knows it."""
+        topic = mark()
+        self._post("/executions", {"graph_id": graph, "inputs": {"topic": topic}})
+        return topic
+
+    def _post(self, path: str, content: Json) -> str:
+        answer = self._http.post(path, json=content)
+        if answer.is_error:
+            raise RuntimeError(f"{answer.url} answered {answer.status_code}: {answer.text}")
+        return t.cast(str, answer.json()["id"])
+
+
+class Ours(Contender):
+    """The host of the tests, with the extension."""
+
+    name = "ours"
+    prefix = "/crewexec"
+    web_app = "host_web:app"
+    worker_app = "host_worker"
+    executions = "crewexec_execution"
+
+    def create_tables(self) -> None:
+        with ours_in_process(self.environment) as app:
+            app.extensions["sqlalchemy"].create_all()
+
+    def graph_of(self, tasks: int) -> Json:
+        return document(tasks)
+
+
+class Plain(Contender):
+    """The service in ``reference``."""
+
+    name = "plain service"
+    web_app = "benchmarks.reference.web:app"
+    worker_app = "benchmarks.reference.worker"
+    executions = "execution"
+
+    def create_tables(self) -> None:
+        # Not in this process: Celery has one default app, and it is the host's.
+        command = [sys.executable, "-m", "flask", "--app", "benchmarks.reference.web"]
+        environment = {**os.environ, **self.environment}
+        subprocess.run(
+            [*command, "create-tables"], cwd=REPOSITORY, env=environment, check=True, timeout=60
+        )
+
+    def graph_of(self, tasks: int) -> Json:
+        return definition(tasks)
+
+
+class _AnyGunicorn(Gunicorn):
+    """Ready as soon as it gives any answer."""
+
+    def is_ready(self) -> bool:
+        try:
+            httpx.get(self.url, timeout=1)
+        except httpx.HTTPError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def ours_in_process(environment: Mapping[str, str]) -> Iterator[t.Any]:
+    """Return the host in this process, within its application context."""
+    places = {name: environment[name] for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")}
+    app = host.create_app(
+        {
+            **places,
+            "SQLALCHEMY_DATABASE_URI": environment["DATABASE_URL"],
+            "MODEL_URL": environment["MODEL_URL"],
+        }
+    )
+    with app.app_context():
+        yield app
+        app.extensions["sqlalchemy"].engine.dispose()
+
+
+class Ring(t.NamedTuple):
+    """Both services with their servers, and the model that both ask."""
+
+    ours: Ours
+    plain: Plain
+    model: ModelProcess
+
+
+@contextlib.contextmanager
+def ring(folder: Path) -> Iterator[Ring]:
+    """Start brokers, databases (with fsync) and the model, but no worker and no web server."""
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(postgres_server(fsync=True))
+        model = stack.enter_context(ModelProcess(folder))
+
+        def enter(kind: type[Contender]) -> Contender:
+            place = folder / kind.__name__.lower()
+            redis = stack.enter_context(RedisProcess(place, chosen_redis()))
+            contender = kind(place, postgres.fresh_database_url(), redis.url, model.url)
+            stack.callback(contender.engine.dispose)
+            contender.create_tables()
+            return contender
+
+        yield Ring(t.cast(Ours, enter(Ours)), t.cast(Plain, enter(Plain)), model)

@@ -1,0 +1,108 @@
+"""A model that answers everything at once, or after a set time, for thousands of callers.
+
+It speaks OpenAI's chat completions and costs little, so that what is measured is its client::
+
+    python -m benchmarks.model 8080
+
+``POST /control`` with ``{"latency": seconds}`` sets how long an answer takes and forgets all
+calls; ``GET /control`` tells them. A call belongs to the crew whose mark (``crew-`` and a
+hexadecimal number) is found in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import time
+import typing as t
+
+MARK = re.compile(rb"crew-[0-9a-f]+")
+TEXT = "I now can give a great answer\nFinal Answer: It is done."
+
+
+class StubModel:
+    """Answers calls and counts them."""
+
+    def __init__(self) -> None:
+        self._in_flight = 0
+        self._forget(0.0)
+
+    def _forget(self, latency: float) -> None:
+        self._latency = latency
+        self._calls = 0
+        self._most_in_flight = 0
+        self._first_calls: dict[str, float] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests, until the client leaves."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(_length(head))
+                writer.write(_response(await self._answer(head, body)))
+        writer.close()
+
+    async def _answer(self, head: bytes, body: bytes) -> t.Any:
+        method, path, _ = head.split(b" ", 2)
+        if path != b"/control":
+            return await self._complete(body)
+        if method == b"POST":
+            self._forget(json.loads(body)["latency"])
+        return {
+            "calls": self._calls,
+            "in_flight": self._in_flight,
+            "most_in_flight": self._most_in_flight,
+            "first_calls": self._first_calls,
+        }
+
+    async def _complete(self, body: bytes) -> t.Any:
+        self._note(body)
+        try:
+            if self._latency:
+                await asyncio.sleep(self._latency)
+        finally:
+            self._in_flight -= 1
+        return _completion(self._calls)
+
+    def _note(self, body: bytes) -> None:
+        self._calls += 1
+        self._in_flight += 1
+        self._most_in_flight = max(self._most_in_flight, self._in_flight)
+        if mark := MARK.search(body):
+            self._first_calls.setdefault(mark[0].decode(), time.time())
+
+
+def _length(head: bytes) -> int:
+    found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return int(found[1]) if found else 0
+
+
+def _response(content: t.Any) -> bytes:
+    body = json.dumps(content).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def _completion(number: int) -> dict[str, t.Any]:
+    message = {"role": "assistant", "content": TEXT}
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "stub",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }
+
+
+async def main(port: int) -> None:
+    """Serve until the process ends."""
+    server = await asyncio.start_server(StubModel().serve, "127.0.0.1", port, backlog=2048)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""A plain service written by hand, as a guide has it: what the extension is measured against."""

@@ -1,0 +1,119 @@
+"""How many crews a second one worker process runs, and how many without any service.
+
+All crews wait in the queue before the worker begins, and the model answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from collections.abc import Iterator
+
+from services.celery_nodes import WorkerProcess
+from services.redis_servers import REPOSITORY
+
+from .contenders import Client
+from .contenders import Contender
+from .contenders import QUIET
+from .contenders import ring
+from .figures import alternate
+from .figures import Figure
+from .figures import Profile
+from .figures import Target
+from .footprint import frozen
+
+TARGET = Target(3.0, "higher")
+SIZES = (1, 5)
+"""Tasks of a crew."""
+PLAIN = "plain service, prefork -c 1"
+
+
+class Direct:
+    """The loop without a service, in a process of its own."""
+
+    def __init__(self, model_url: str, storage: str) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.reference.direct", model_url],
+            cwd=REPOSITORY,
+            env={**os.environ, **QUIET, "CREWAI_STORAGE_DIR": storage},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.kill()
+        self._child.communicate()
+
+    def crews_per_second(self, number: int, tasks: int) -> float:
+        """Run so many crews, one after the other."""
+        if self._child.stdin is None or self._child.stdout is None:
+            raise RuntimeError("The loop has no pipes")
+        print(number, tasks, file=self._child.stdin, flush=True)
+        return number / float(self._child.stdout.readline())
+
+
+class Runner:
+    """One worker that is kept from working while crews are queued."""
+
+    def __init__(self, contender: Contender, client: Client, worker: WorkerProcess) -> None:
+        self._contender = contender
+        self._client = client
+        self._worker = worker
+        self._graph = functools.cache(client.graph)
+
+    def crews_per_second(self, number: int, tasks: int) -> float:
+        """Queue so many crews, then let the worker run them."""
+        before = self._contender.finished().number
+        with frozen([self._worker]):
+            for _ in range(number):
+                self._client.queue(self._graph(tasks))
+            began = time.time()
+        return number / (self._contender.wait_for(before + number) - began)
+
+
+@contextlib.contextmanager
+def runner(contender: Contender) -> Iterator[Runner]:
+    """Start a web server and a worker with one process of its pool."""
+    with (
+        contender.web() as web,
+        contender.client(web) as client,
+        contender.worker(pool="prefork", concurrency=1) as worker,
+    ):
+        yield Runner(contender, client, worker)
+
+
+def measure(profile: Profile) -> list[Figure]:
+    """Return crews per second, with one task and with five."""
+    storage = str(profile.folder / "direct")
+    with (
+        ring(profile.folder) as (ours, plain, model),
+        runner(ours) as run,
+        Direct(model.url, storage) as direct,
+    ):
+        figures = [_compare(profile, tasks, run, direct, "direct kickoff loop") for tasks in SIZES]
+        if profile.full:
+            with runner(plain) as other:
+                figures += [_compare(profile, tasks, run, other, PLAIN) for tasks in SIZES]
+    return figures
+
+
+def _compare(
+    profile: Profile, tasks: int, ours: Runner, reference: Runner | Direct, name: str
+) -> Figure:
+    number = max(2, profile.pick(30, 90) // tasks)
+    turns = [functools.partial(each.crews_per_second, number, tasks) for each in (ours, reference)]
+    for warm_up in turns:
+        warm_up()
+    rounds = alternate(profile.pick(3, 7), *turns)
+    what = f"crews run, {tasks} task{'s' if tasks > 1 else ''}"
+    return Figure(what, "crews/s", *rounds, name, TARGET if name != PLAIN else None)

@@ -1,0 +1,52 @@
+"""The crews that are run: the same for ours and for the references."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+import uuid
+
+Json = dict[str, t.Any]
+
+
+def definition(tasks: int) -> Json:
+    """Return what the plain service calls a graph: so many agents, with a task each."""
+    numbers = range(1, tasks + 1)
+    return {
+        "agents": {f"agent{number}": _agent(number) for number in numbers},
+        "tasks": [
+            {"name": f"task{number}", "agent": f"agent{number}", **_task(number)}
+            for number in numbers
+        ],
+    }
+
+
+def document(tasks: int) -> Json:
+    """Return the same crew as one of our graphs."""
+    numbers = range(1, tasks + 1)
+    agents = [{"id": f"agent{n}", "type": "agent", "data": _agent(n)} for n in numbers]
+    todo = [{"id": f"task{n}", "type": "task", "data": _task(n)} for n in numbers]
+    edges = [{"source": f"agent{n}", "target": f"task{n}"} for n in numbers]
+    order = [{"source": f"task{a}", "target": f"task{b}"} for a, b in itertools.pairwise(numbers)]
+    name = f"crew of {tasks}"
+    return {"version": 1, "name": name, "nodes": agents + todo, "edges": edges + order}
+
+
+def mark() -> str:
+    """Return a topic by which the model recognises the calls of one crew."""
+    return f"crew-{uuid.uuid4().hex}"
+
+
+def _agent(number: int) -> Json:
+    return {
+        "role": f"Writer {number}",
+        "goal": "Write well about {topic}",
+        "backstory": "You have written for many years.",
+    }
+
+
+def _task(number: int) -> Json:
+    return {
+        "description": f"Write part {number} about {{topic}}.",
+        "expected_output": "A short text.",
+    }
