@@ -93,9 +93,11 @@ class Binding:
         self.tell_listeners(self, session.info.get(EVENTFUL, ()))
 
     def host_session(self) -> Session | None:
-        """Return the host's own session of the current context, if its database has one."""
+        """Return the host's own session of the current context, if there is one by now."""
         session = getattr(self.database, "session", None)
-        return session() if isinstance(session, scoped_session) else session
+        if not isinstance(session, scoped_session):
+            return session
+        return session() if session.registry.has() else None
 
 
 def _session(engine: sa.Engine) -> Session:

@@ -29,6 +29,7 @@ from .settings import check_broker_url
 from .settings import redis_url
 from .settings import Settings
 from .states import PRIORITIES
+from .wake_ups import drafts
 
 EXECUTION_QUEUE = "crew_execution"
 CLEANUP_QUEUE = "cleanup"
@@ -179,19 +180,31 @@ def publish(binding: Binding, execution_id: uuid.UUID, attempt: int, priority: i
         arrived all the same.
     """
     event = {"execution_id": str(execution_id), "attempt": attempt}
+    task, id = binding.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
+    draft = drafts.current().find(task, PRIORITIES.index(priority))
     try:
-        timeout = binding.settings.broker_timeout
-        with producers[_impatient(binding)].acquire(block=True, timeout=timeout) as producer:
-            binding.celery.tasks[EXECUTION_TASK].apply_async(
-                (event,),
-                task_id=task_id(execution_id, attempt),
-                priority=PRIORITIES.index(priority),
-                producer=producer,
-                retry=False,
-                ignore_result=True,
-            )
-    except (OperationalError, LimitExceeded) as error:
+        if draft is None:
+            _let_celery_publish(binding, task, event, task_id=id, priority=priority)
+        else:
+            with kept_broker_client(binding) as client:
+                client.lpush(_list_name(EXECUTION_QUEUE, priority), draft.filled(id, event))
+    except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
         raise BrokerUnavailable(NOTHING_QUEUED) from error
+
+
+def _let_celery_publish(
+    binding: Binding, task: Task, event: dict[str, t.Any], *, task_id: str, priority: int
+) -> None:
+    timeout = binding.settings.broker_timeout
+    with producers[_impatient(binding)].acquire(block=True, timeout=timeout) as producer:
+        task.apply_async(
+            (event,),
+            task_id=task_id,
+            priority=PRIORITIES.index(priority),
+            producer=producer,
+            retry=False,
+            ignore_result=True,
+        )
 
 
 MAX_CONNECTIONS: t.Final = 1_000

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from . import clock
 from . import database_time
 from . import events
 from . import graphs
@@ -31,19 +32,18 @@ from .errors import InvalidRequest
 from .errors import KeyInUse
 from .errors import KeyReused
 from .errors import Problem
-from .graph_service import find_graph
-from .graph_service import find_version
-from .identity import Identity
+from .graph_cache import Version
+from .graph_service import as_uuid
+from .intake import find
+from .intake import insert_at_once
+from .intake import new_execution
+from .intake import takes_one_statement
 from .models import ExecutionMixin
-from .models import GraphVersionMixin
 from .ownership import belongs_to
 from .request_id import current_request_id
-from .schemas import IdempotencyKeySchema
 from .schemas import LimitsSchema
 from .schemas import load
-from .schemas import OwnerSchema
-from .schemas import ThreadSchema
-from .standing import look_at
+from .schemas import OrderSchema
 from .standing import must_wait
 from .states import PRIORITIES
 from .states import State
@@ -54,6 +54,10 @@ log = logging.getLogger(__name__)
 _ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again in a moment."
 
 _WAITS: t.Final = "The broker is away; execution %s waits in the database."
+
+# Made once: making one takes longer than using it.
+_FORM: t.Final = OrderSchema()
+_LIMITS: t.Final = LimitsSchema()
 
 Json = dict[str, t.Any]
 Limits = dict[str, float | int | None]
@@ -87,10 +91,11 @@ def place(binding: Binding, order: Order) -> ExecutionMixin:
 
     An order whose key was used before gives the execution that was made then.
     """
-    owner = _check_form(binding, order)
+    form = _check_form(binding, order)
+    owner = form["user_id"]
     if order.key is not None and (known := _find_placed(binding, owner, order)):
         return known
-    execution, _ = _new_execution(binding, owner, order)
+    execution, _ = _new_execution(binding, form, order)
     tracing.note_execution(execution.id)
     if execution.held:
         check_delivery(binding)
@@ -122,22 +127,26 @@ class Plan(t.NamedTuple):
 
 def plan(binding: Binding, order: Order) -> Plan:
     """Do every check of :func:`place`, but store and send nothing."""
-    owner = _check_form(binding, order)
-    if order.key is not None and (known := _find_placed(binding, owner, order)):
+    form = _check_form(binding, order)
+    if order.key is not None and (known := _find_placed(binding, form["user_id"], order)):
         with binding.session() as session:
             key = (known.graph_id, known.graph_version)
             version = session.get_one(binding.models.graph_version, key)
         return Plan(known, graphs.parse(version.document), known=True)
-    return Plan(*_new_execution(binding, owner, order), known=False)
+    return Plan(*_new_execution(binding, form, order), known=False)
 
 
-def _check_form(binding: Binding, order: Order) -> str:
-    """Check what needs no look at the database, and return whose order it is."""
+def _check_form(binding: Binding, order: Order) -> Json:
+    """Check what needs no look at the database, and return it as it is to be stored."""
     _check_priority(order.priority)
     _check_size(binding, order.inputs)
-    owner: str = load(OwnerSchema(), {"user_id": order.user_id})["user_id"]
-    load(IdempotencyKeySchema(), {"idempotency_key": order.key})
-    return owner
+    form = {
+        "user_id": order.user_id,
+        "thread_id": None if order.thread_id is None else str(order.thread_id),
+        "idempotency_key": order.key,
+        **order.limits,
+    }
+    return load(_FORM, form)
 
 
 def check_limits(binding: Binding, given: Limits) -> Limits:
@@ -145,8 +154,10 @@ def check_limits(binding: Binding, given: Limits) -> Limits:
 
     :raises InvalidRequest: if one is no limit, or above what the settings allow.
     """
-    limits: Limits = load(LimitsSchema(), given)
-    most = most_allowed(binding)
+    return _within(most_allowed(binding), load(_LIMITS, given))
+
+
+def _within(most: Limits, limits: Limits) -> Limits:
     problems = [
         Problem(f"/{name}", "above-limit", f"{name} may be {most[name]} at most, not {value}.")
         for name, value in limits.items()
@@ -187,33 +198,34 @@ def _find_placed(binding: Binding, owner: str, order: Order) -> ExecutionMixin |
 
 
 def _new_execution(
-    binding: Binding, owner: str, order: Order
+    binding: Binding, form: Json, order: Order
 ) -> tuple[ExecutionMixin, graphs.Graph]:
-    thread = None if order.thread_id is None else str(order.thread_id)
-    thread = load(ThreadSchema(), {"thread_id": thread})["thread_id"]
-    limits = {**most_allowed(binding), **check_limits(binding, order.limits)}
-    checked = _check_graph(binding, owner, order)
-    held = checked.held
-    execution = binding.models.execution(
-        id=uuid7(),
-        owner_id=owner,
-        thread_id=thread,
-        graph_id=checked.version.graph_id,
-        graph_version=checked.version.number,
-        status=State.QUEUED,
-        priority=order.priority,
-        inputs=checked.inputs,
-        attempt=1,
-        total_steps=len(checked.graph.tasks),
-        held=held,
+    most = most_allowed(binding)
+    limits = {**most, **_within(most, {name: form[name] for name in most})}
+    checked = _check_graph(binding, form["user_id"], order)
+    now = clock.now()
+    values = {
+        "id": uuid7(),
+        "owner_id": form["user_id"],
+        "thread_id": form["thread_id"],
+        "graph_id": checked.version.graph_id,
+        "graph_version": checked.version.number,
+        "status": State.QUEUED,
+        "priority": order.priority,
+        "inputs": checked.inputs,
+        "total_steps": len(checked.graph.tasks),
+        "held": checked.held,
+        "last_event": 1,
+        "created_at": now,
+        "queued_at": now,
         # Whoever comes with the same key must not rely on it before the message is sent.
-        published_at=None if held or order.key is not None else database_time.now(),
-        idempotency_key=order.key,
-        idempotency_digest=None if order.key is None else order.digest(),
+        "published_at": None if checked.held or order.key is not None else now,
+        "idempotency_key": order.key,
+        "idempotency_digest": None if order.key is None else order.digest(),
         **current_origin(),
         **limits,
-    )
-    return execution, checked.graph
+    }
+    return new_execution(binding, values), checked.graph
 
 
 def current_origin() -> dict[str, str | None]:
@@ -224,7 +236,7 @@ def current_origin() -> dict[str, str | None]:
 class _Checked(t.NamedTuple):
     """An order that may be placed."""
 
-    version: GraphVersionMixin
+    version: Version
     graph: graphs.Graph
     inputs: Json
     """With the graph's defaults."""
@@ -233,15 +245,13 @@ class _Checked(t.NamedTuple):
 
 
 def _check_graph(binding: Binding, owner: str, order: Order) -> _Checked:
-    with binding.session() as session:
-        stored = find_graph(session, binding, order.graph_id, Identity(owner))
-        version = find_version(session, binding, stored)
-        found = look_at(session, binding, owner, order.priority)
+    found = find(binding, owner, as_uuid(order.graph_id, "graph"), order.priority)
     registry = binding.registry
-    graph = graphs.validate(version.document, *registry.allowed(order.roles))
-    inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
+    graphs.check_use(found.graph, *registry.allowed(order.roles))
+    inputs = graphs.check_inputs(found.graph, order.inputs, registry.storages)
     _check_size(binding, inputs)
-    return _Checked(version, graph, inputs, must_wait(binding, owner, found))
+    held = must_wait(binding, owner, found.standing)
+    return _Checked(found.version, found.graph, inputs, held)
 
 
 def check_again(
@@ -291,11 +301,16 @@ def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
 
 
 def _insert(binding: Binding, execution: ExecutionMixin) -> None:
-    queued = events.Entry("queued", {"priority": execution.priority})
+    queued = events.Entry("queued", {"priority": execution.priority}, execution.queued_at)
+    if takes_one_statement(binding):
+        insert_at_once(binding, execution, queued)
+        return
+    if execution.published_at is not None:
+        execution.published_at = database_time.now()
     with binding.transaction() as session:
         session.add(execution)
         session.flush()
-        events.append(session, binding.models, execution.id, [queued])
+        events.insert(session, binding.models, execution.id, [queued], last=1)
 
 
 def _publish_or_withdraw(binding: Binding, execution: ExecutionMixin) -> None:

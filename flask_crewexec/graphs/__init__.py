@@ -24,5 +24,6 @@ from .inputs_schema import inputs_schema as inputs_schema
 from .jsonvalue import digest as digest
 from .terms import Terms as Terms
 from .validation import check_names as check_names
+from .validation import check_use as check_use
 from .validation import parse as parse
 from .validation import validate as validate

@@ -140,6 +140,8 @@ class Reference(t.NamedTuple):
     kind: t.Literal["tool", "model", "default-model", "guardrail", "predicate"]
     name: str
     pointer: str
+    max_tokens: int | None = None
+    """How long the answers of a model may be, where the document says so."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -22,8 +23,9 @@ def find_references(sketch: Sketch) -> Iterator[Reference]:
     """Yield every place in the document that needs something registered."""
     for node in sketch.nodes("tool", "llm"):
         if "name" in node.data:
-            pointer = f"{node.pointer}/data/name"
-            yield Reference("tool" if node.type == "tool" else "model", node.data["name"], pointer)
+            kind: t.Literal["tool", "model"] = "tool" if node.type == "tool" else "model"
+            asked = node.data.get("max_tokens")
+            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", asked)
     for agent in sketch.nodes("agent"):
         if not sketch.into(agent, "llm"):
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)

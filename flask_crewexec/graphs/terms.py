@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
 from ..errors import Problem
-from .links import Sketch
+from .document import Reference
 from .wording import quote
 
 
@@ -23,11 +24,12 @@ class Terms:
     """By model: the most tokens of one answer."""
 
 
-def find_limit_problems(sketch: Sketch, terms: Terms) -> Iterator[Problem]:
+def find_limit_problems(references: Iterable[Reference], terms: Terms) -> Iterator[Problem]:
     """Yield a problem for each model of which the document asks more than it gives."""
-    for node in sketch.nodes("llm"):
-        name, asked = node.data.get("name"), node.data.get("max_tokens")
-        most = terms.max_tokens.get(str(name))
+    for reference in references:
+        name, asked = reference.name, reference.max_tokens
+        most = terms.max_tokens.get(name)
         if asked is not None and most is not None and asked > most:
-            detail = f"{quote('max_tokens')} of the model {quote(str(name))} may be {most} at most."
-            yield Problem(f"{node.pointer}/data/max_tokens", "above-model-limit", detail)
+            detail = f"{quote('max_tokens')} of the model {quote(name)} may be {most} at most."
+            pointer = f"{reference.pointer.removesuffix('/name')}/max_tokens"
+            yield Problem(pointer, "above-model-limit", detail)

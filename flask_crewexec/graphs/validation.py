@@ -43,9 +43,9 @@ def validate(
     """
     sketch, problems = _examine(document)
     if sketch:
-        allowed = (tools, models, guardrails, predicates, terms)
-        problems += find_name_problems(find_references(sketch), *allowed)
-        problems += find_limit_problems(sketch, terms)
+        references = [*find_references(sketch)]
+        problems += find_name_problems(references, tools, models, guardrails, predicates, terms)
+        problems += find_limit_problems(references, terms)
     return _finish(sketch, problems)
 
 
@@ -61,6 +61,24 @@ def check_names(
     return find_name_problems(graph.references, tools, models, guardrails, predicates, terms)
 
 
+def check_use(
+    graph: Graph,
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
+    terms: Terms = Terms(),  # noqa: B008  # immutable
+) -> None:
+    """Check of a parsed graph what :func:`validate` checks beyond its shape and structure.
+
+    :raises InvalidGraph: with every problem of names.
+    """
+    problems = check_names(graph, tools, models, guardrails, predicates, terms)
+    problems += find_limit_problems(graph.references, terms)
+    if problems:
+        raise _refusal(problems)
+
+
 def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:
     draft, problems = read_draft(document)
     if draft is None:
@@ -72,9 +90,12 @@ def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:
 
 def _finish(sketch: Sketch | None, problems: list[Problem]) -> Graph:
     if problems or sketch is None:
-        detail = f"The graph has {_count(problems)}: {problems[0].detail}"
-        raise InvalidGraph(detail, problems)
+        raise _refusal(problems)
     return build_graph(sketch)
+
+
+def _refusal(problems: list[Problem]) -> InvalidGraph:
+    return InvalidGraph(f"The graph has {_count(problems)}: {problems[0].detail}", problems)
 
 
 def _count(problems: list[Problem]) -> str:

@@ -52,6 +52,7 @@ from .orders import IdempotencyHeaderSchema as IdempotencyHeaderSchema
 from .orders import IdempotencyKeySchema as IdempotencyKeySchema
 from .orders import LimitsSchema as LimitsSchema
 from .orders import MAX_TIMEOUT as MAX_TIMEOUT
+from .orders import OrderSchema as OrderSchema
 from .orders import OwnerSchema as OwnerSchema
 from .orders import QueueRequestSchema as QueueRequestSchema
 from .orders import ThreadSchema as ThreadSchema

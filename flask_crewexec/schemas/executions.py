@@ -12,6 +12,7 @@ from .pages import PageQuerySchema
 from .usage import UsageSchema
 from .values import MAX_INTEGER
 from .values import Moment
+from .values import RowSchema
 from .values import Text
 
 MAX_WAIT_SECONDS = 30.0
@@ -43,7 +44,7 @@ class EventWaitSchema(EventQuerySchema):
     )
 
 
-class StepSchema(ma.Schema):
+class StepSchema(RowSchema):
     """One task of the crew."""
 
     position = fields.Integer()
@@ -60,7 +61,7 @@ class StepSchema(ma.Schema):
     finished_at = Moment(allow_none=True)
 
 
-class ProgressSchema(ma.Schema):
+class ProgressSchema(RowSchema):
     """How far an execution is."""
 
     fraction = fields.Float()
@@ -91,7 +92,7 @@ class ErrorSchema(ma.Schema):
     step = fields.String(allow_none=True)
 
 
-class CancellationSchema(ma.Schema):
+class CancellationSchema(RowSchema):
     """Who asked to cancel, when and why."""
 
     requested_at = Moment(attribute="cancel_requested_at")
@@ -99,7 +100,7 @@ class CancellationSchema(ma.Schema):
     reason = fields.String(attribute="cancel_reason", allow_none=True)
 
 
-class ExecutionLimitsSchema(ma.Schema):
+class ExecutionLimitsSchema(RowSchema):
     """What an execution may cost; null is no limit."""
 
     timeout = fields.Float(allow_none=True)
@@ -107,7 +108,7 @@ class ExecutionLimitsSchema(ma.Schema):
     max_tokens = fields.Integer(allow_none=True)
 
 
-class ExecutionSchema(ma.Schema):
+class ExecutionSchema(RowSchema):
     """An execution, without what may be large."""
 
     id = fields.UUID()
@@ -151,7 +152,7 @@ class ExecutionPageSchema(ma.Schema):
     next = fields.UUID(allow_none=True, metadata={"description": "'before' for the next page"})
 
 
-class EventSchema(ma.Schema):
+class EventSchema(RowSchema):
     """One line of an execution's history."""
 
     seq = fields.Integer()

@@ -99,6 +99,10 @@ class OwnerSchema(ma.Schema):
     user_id = UserId()
 
 
+class OrderSchema(OwnerSchema, ThreadSchema, IdempotencyKeySchema, LimitsSchema):
+    """What an order says beside its graph, inputs and priority."""
+
+
 class DryRunQuerySchema(ma.Schema):
     """Whether an order is placed or only checked."""
 

@@ -26,6 +26,13 @@ class Moment(fields.DateTime):
         return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
 
 
+class RowSchema(ma.Schema):
+    """Dumps objects: marshmallow would look for keys first, in vain and for every field."""
+
+    def get_attribute(self, obj: t.Any, attr: str, default: t.Any) -> t.Any:
+        return getattr(obj, attr, default)
+
+
 _LINE: t.Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 _LINES: t.Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
 """What the checks of :class:`Text` allow, for OpenAPI."""

@@ -68,7 +68,7 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
 
 
 def _find_code(references: Iterable[Reference]) -> Iterator[Problem]:
-    for kind, name, pointer in references:
+    for kind, name, pointer, _ in references:
         if kind == "tool" and ":" in name:
             detail = f"CrewAI would take the tool {quote(name)} for code. Name a registered tool."
             yield Problem(pointer, "code-reference", detail)
@@ -211,7 +211,7 @@ _NEEDED: t.Final = ("required", True)
 
 
 def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:
-    for kind, name, pointer in references:
+    for kind, name, pointer, _ in references:
         code = "not-carried" if kind in ("guardrail", "predicate") else "registered-name"
         yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)))
 

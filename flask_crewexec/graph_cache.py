@@ -1,0 +1,59 @@
+"""Graphs that were parsed before: a version never changes, and parsing one takes a while."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+import uuid
+from collections import OrderedDict
+
+from . import graphs
+from .per_app import PerApp
+
+ROOM: t.Final = 10_000_000
+"""About how many bytes one process keeps of an application's graphs: those that were used last."""
+_LEAST: t.Final = 5_000
+"""What a graph takes beside its texts."""
+
+
+class Version(t.NamedTuple):
+    """What a document is found by."""
+
+    graph_id: uuid.UUID
+    number: int
+
+
+class GraphCache:
+    """The graphs of one application."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Version, tuple[graphs.Graph, int]] = OrderedDict()
+        self._room = ROOM
+
+    def get(self, version: Version) -> graphs.Graph | None:
+        """Return the graph, if it is kept."""
+        with self._lock:
+            if version not in self._known:
+                return None
+            self._known.move_to_end(version)
+            return self._known[version][0]
+
+    def parse(self, version: Version, document: object) -> graphs.Graph:
+        """Return the graph that *document*, which is this version's, describes, and keep it.
+
+        :raises InvalidGraph: with every problem of shape and structure.
+        """
+        graph = graphs.parse(document)
+        size = _LEAST + graph.filled_length({})
+        with self._lock:
+            if version not in self._known:
+                self._known[version] = (graph, size)
+                self._room -= size
+            while self._room < 0:
+                _, (_, size) = self._known.popitem(last=False)
+                self._room += size
+        return graph
+
+
+graph_cache: t.Final = PerApp(lambda app: GraphCache())

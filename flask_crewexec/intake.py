@@ -1,0 +1,197 @@
+"""What queueing asks of the database: one SELECT before, one INSERT after.
+
+The statements are made once. Each is a transaction of its own, so that it takes one round trip.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+from flask import Flask
+
+from . import database_time
+from . import events
+from . import graphs
+from .binding import Binding
+from .binding import LOCK_SECONDS
+from .errors import NotFound
+from .graph_cache import graph_cache
+from .graph_cache import Version
+from .models import ExecutionMixin
+from .models import Models
+from .ownership import belongs_to
+from .per_app import PerApp
+from .quotas import quota_columns
+from .quotas import quota_values
+from .turns import place_columns
+from .turns import place_values
+
+Values = dict[str, t.Any]
+
+_GRAPH: t.Final = sa.bindparam("of_graph", type_=sa.Uuid)
+_NUMBER: t.Final = sa.bindparam("of_number", type_=sa.Integer)
+_OWNER: t.Final = sa.bindparam("for_user", type_=sa.String)
+_SENT: t.Final = sa.bindparam("new_sent", type_=sa.Boolean)
+_AT_ONCE: t.Final = {"isolation_level": "AUTOCOMMIT"}
+
+
+class Found(t.NamedTuple):
+    """What an order needs to know."""
+
+    version: Version
+    graph: graphs.Graph
+    standing: t.Any
+    """A row for :func:`.standing.must_wait`."""
+
+
+class _Statements:
+    def __init__(self, app: Flask) -> None:
+        binding = app.extensions["crewexec"]
+        models = binding.models
+        self.look = _look(binding)
+        self.document = sa.select(models.graph_version.document).where(
+            models.graph_version.graph_id == _GRAPH, models.graph_version.number == _NUMBER
+        )
+        names = _names(models)
+        self.parameters = [(f"new_{name}", name) for name in names]
+        self.insert = _insert(models, names)
+        self.blank = _blank(models)
+
+
+_statements: t.Final = PerApp(_Statements)
+
+
+def find(binding: Binding, owner: str, graph_id: uuid.UUID, priority: int) -> Found:
+    """Return the newest version of the user's graph, and how the user stands.
+
+    :raises NotFound: if the user has no such graph.
+    """
+    statements = _statements.current()
+    values = {**place_values(binding, owner, priority), **quota_values(owner), _GRAPH.key: graph_id}
+    with binding.engine.connect() as connection:
+        connection.execution_options(**_AT_ONCE)
+        found = connection.execute(statements.look, values).one_or_none()
+        if found is None:
+            raise NotFound(f"There is no graph '{graph_id}'.")
+        version = Version(graph_id, found.latest_version)
+        graph = graph_cache.current().get(version)
+        if graph is None:
+            key = {_GRAPH.key: graph_id, _NUMBER.key: version.number}
+            document = connection.execute(statements.document, key).scalar_one()
+    if graph is None:
+        graph = graph_cache.current().parse(version, document)
+    return Found(version, graph, found)
+
+
+def _look(binding: Binding) -> sa.Select[t.Any]:
+    graph = binding.models.graph
+    columns = (*place_columns(binding), *quota_columns(binding))
+    return sa.select(graph.latest_version, *columns).where(
+        graph.id == _GRAPH, belongs_to(graph, _OWNER), graph.deleted_at.is_(None)
+    )
+
+
+def takes_one_statement(binding: Binding) -> bool:
+    """Return whether :func:`insert_at_once` can be used.
+
+    SQLite has no such statement, and a model of the host's own may have more to it than columns.
+    """
+    ours = binding.models.execution.__module__ == ExecutionMixin.__module__
+    return ours and binding.engine.dialect.name == "postgresql"
+
+
+class _NewExecution(ExecutionMixin):
+    """An execution that no session knows: what a mapped object keeps track of costs time."""
+
+
+def new_execution(binding: Binding, values: Values) -> ExecutionMixin:
+    """Return an execution with *values*, and the defaults of its other columns."""
+    if not takes_one_statement(binding):
+        return binding.models.execution(**values)
+    execution = _NewExecution.__new__(_NewExecution)
+    vars(execution).update(_statements.current().blank)
+    vars(execution).update(values)
+    return execution
+
+
+def insert_at_once(binding: Binding, execution: ExecutionMixin, entry: events.Entry) -> None:
+    """Insert a new execution and its first event with one statement, and commit.
+
+    Nobody knows its id yet, so nobody listens to it.
+    """
+    statements = _statements.current()
+    known = vars(execution)
+    values = {parameter: known[name] for parameter, name in statements.parameters}
+    values[_SENT.key] = execution.published_at is not None
+    values |= {"event_type": entry.type, "event_data": entry.data, "event_created_at": entry.at}
+    with binding.engine.connect() as connection:
+        connection.execution_options(**_AT_ONCE)
+        connection.execute(statements.insert, values)
+
+
+def _names(models: Models) -> list[str]:
+    """Return the columns that a new execution fills, but for ``published_at``."""
+    return [column.key for column in _table(models.execution).c if _is_filled(column)]
+
+
+def _is_filled(column: sa.Column[t.Any]) -> bool:
+    return not column.nullable or column.key in _FILLED
+
+
+_FILLED: t.Final = {
+    "thread_id",
+    "timeout",
+    "max_llm_calls",
+    "max_tokens",
+    "idempotency_key",
+    "idempotency_digest",
+    "request_id",
+    "traceparent",
+}
+"""Columns that may be empty, but need not be so at the beginning."""
+
+
+def _insert(models: Models, names: list[str]) -> sa.Insert:
+    table, event = _table(models.execution), _table(models.event)
+    row = (
+        sa.insert(table)
+        .from_select([*names, "published_at"], _new_row(table, names), include_defaults=False)
+        .returning(table.c.id)
+        .cte("execution")
+    )
+    written = ("type", "data", "created_at")
+    first = sa.select(
+        row.c.id, sa.literal_column("1"), *(_value("event", event.c[name]) for name in written)
+    )
+    names = ["execution_id", "seq", *written]
+    return sa.insert(event).from_select(names, first, include_defaults=False)
+
+
+def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:
+    """Return the query for the new row; to evaluate it limits how long the insert may wait."""
+    bound = sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True).label("bound")
+    values = (_value("new", table.c[name]) for name in names)
+    published_at = sa.case((_SENT, database_time.now()))
+    return sa.select(*values, published_at).select_from(sa.select(bound).subquery("bounds"))
+
+
+def _value(prefix: str, column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:
+    given = sa.bindparam(f"{prefix}_{column.key}", type_=column.type)
+    # A cast to VARCHAR(n) would cut off what is too long, where an insert refuses it.
+    return given if isinstance(column.type, sa.String) else sa.cast(given, column.type)
+
+
+def _table(model: type[t.Any]) -> sa.Table:
+    return t.cast(sa.Table, sa.inspect(model).local_table)
+
+
+def _blank(models: Models) -> Values:
+    """Return what the columns of a new row hold if nobody says anything else."""
+    return {column.key: _default(column) for column in _table(models.execution).c}
+
+
+def _default(column: sa.Column[t.Any]) -> object:
+    default = column.default
+    return default.arg if isinstance(default, sa.ColumnDefault) and default.is_scalar else None
