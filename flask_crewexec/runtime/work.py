@@ -19,6 +19,8 @@ from ..claims import Claim
 from ..claims import OVER
 from ..claims import PENDING
 from ..execution_context import ExecutionContext
+from ..graph_cache import graph_cache
+from ..graph_cache import Version
 from ..graphs import Graph
 from ..models import StepMixin
 from ..models import table_of
@@ -26,7 +28,6 @@ from ..models import Usage
 from ..quotas import tokens_left
 from ..tallies import Past
 from .budget import Budget
-from .versions import load_graph
 
 CONDITION_MET: t.Final = "condition_met"
 """Type of the event that tells that a step is not skipped."""
@@ -58,10 +59,11 @@ def load_work(binding: Binding, claim: Claim) -> Work:
     query = _execution_query(table_of(binding.models.execution))
     with binding.session() as session:
         row = session.execute(query, {"of_execution": claim.execution_id}).one()
+        graph = _read_graph(session, binding, Version(row.graph_id, row.graph_version))
         finished, chosen, plans = _done_before(session, binding, claim)
     return Work(
         context=dataclasses.replace(ExecutionContext.of(row), inputs=row.inputs),
-        graph=load_graph(row.graph_id, row.graph_version),
+        graph=graph,
         finished=finished,
         chosen=chosen,
         plans=plans,
@@ -76,6 +78,16 @@ def _execution_query(execution: sa.Table) -> sa.Select[t.Any]:
     columns = [column for column in c if column.name not in ("result", "error")]
     query = sa.select(*columns, database_time.now().label("now"))
     return query.where(c.id == sa.bindparam("of_execution"))
+
+
+def _read_graph(session: Session, binding: Binding, version: Version) -> Graph:
+    known = graph_cache.current().get(version)
+    if known is not None:
+        return known
+    model = binding.models.graph_version
+    key = (model.graph_id == version.graph_id, model.number == version.number)
+    document = session.scalars(sa.select(model.document).where(*key)).one()
+    return graph_cache.current().parse(version, document)
 
 
 def _done_before(
