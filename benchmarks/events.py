@@ -103,7 +103,7 @@ def without_events() -> t.ContextManager[object]:
 @contextlib.contextmanager
 def without_records() -> t.Iterator[None]:
     """Return a context in which a run is claimed and ended, and writes nothing in between."""
-    from flask_crewexec.runtime import runner
+    from flask_crewexec import attempts
     from flask_crewexec.runtime.ledger import Ledger
     from flask_crewexec.runtime.watch import Watch
 
@@ -111,7 +111,7 @@ def without_records() -> t.Iterator[None]:
     with (
         without_events(),
         mock.patch.multiple(Ledger, **nothing),
-        mock.patch.object(runner, "prepare_steps"),
+        mock.patch.object(attempts, "_write_steps"),
         mock.patch.object(Watch, "over", return_value=contextlib.nullcontext()),
     ):
         yield

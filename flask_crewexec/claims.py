@@ -141,18 +141,6 @@ def write(session: Session, models: Models, claim: Claim, **values: t.Any) -> No
         raise _lost(claim)
 
 
-def write_with_event(session: Session, models: Models, claim: Claim, **values: t.Any) -> int:
-    """Do what :func:`write` does, and return the number of an event that is about to be inserted.
-
-    :raises ClaimLost: if the claim does not hold any more.
-    """
-    statement = _write_with_event(table_of(models.execution), tuple(values))
-    number = session.scalar(statement, {**_shown(claim), **changes.parameters(values)})
-    if number is None:
-        raise _lost(claim)
-    return t.cast(int, number)
-
-
 def write_once(
     session: Session,
     models: Models,
@@ -203,12 +191,6 @@ def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
 
 def _shown(claim: Claim) -> dict[str, t.Any]:
     return {"claimed": claim.execution_id, "claim": claim.token}
-
-
-@functools.lru_cache(maxsize=changes.KEPT)
-def _write_with_event(execution: sa.Table, names: tuple[str, ...]) -> ReturningUpdate[t.Any]:
-    last = execution.c.last_event
-    return _write(execution, names).values(last_event=last + 1).returning(last)
 
 
 @functools.lru_cache(maxsize=changes.KEPT)

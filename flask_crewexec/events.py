@@ -35,16 +35,19 @@ def append(
     models: Models,
     execution_id: uuid.UUID,
     entries: Sequence[Entry],
+    past: Past | None = None,
 ) -> None:
     """Add *entries* to the history.
 
     Raising the counter locks the execution's row until the transaction ends, so two writers
     never take the same number.
+
+    :param past: the last change of state before them, if it is known.
     """
     counts = {"of_execution": execution_id, "count": len(entries)}
     last = session.scalar(_counting(table_of(models.execution)), counts)
     if last is not None:
-        insert(session, models, execution_id, entries, last)
+        insert(session, models, execution_id, entries, last, past)
 
 
 @functools.lru_cache(maxsize=8)

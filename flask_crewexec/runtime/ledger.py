@@ -54,12 +54,11 @@ class Ledger:
     claim does not hold any more.
     """
 
-    def __init__(self, binding: Binding, claim: Claim) -> None:
+    def __init__(self, binding: Binding, claim: Claim, start: Past) -> None:
         self._binding = binding
         self._claim = claim
         self._number = 0
-        self.past: Past | None = None
-        """The attempt's begin, once it is stored."""
+        self._start = start
         self._unwritten: list[_Write] = []
         self._collected = _Write()
 
@@ -144,7 +143,7 @@ class Ledger:
         models = self._binding.models
         if write.entries:
             execution_id = self._claim.execution_id
-            events.insert(session, models, execution_id, write.entries, last, self.past)
+            events.insert(session, models, execution_id, write.entries, last, self._start)
         for position in write.usage:
             if position is not None:
                 write.steps[position]  # those that are used change, too

@@ -12,8 +12,8 @@ from .. import claims
 from .. import draining
 from .. import events
 from .. import news
+from ..attempts import Begun
 from ..binding import Binding
-from ..claims import Claim
 from ..errors import ClaimLost
 from ..errors import InvalidGraph
 from ..events import clean
@@ -55,26 +55,26 @@ from .watch import WatchedRun
 from .watch import watches
 from .words import Words
 from .work import load_work
-from .work import prepare_steps
 from .work import Work
 
 log = logging.getLogger(__name__)
 
 
-def run_attempt(binding: Binding, claim: Claim) -> State | None:
-    """Run a claimed attempt; return the state that it left, or None if it was taken away."""
+def run_attempt(binding: Binding, begun: Begun) -> State | None:
+    """Run an attempt; return the state that it left, or None if it was taken away."""
     try:
-        return _Attempt(binding, claim).run()
+        return _Attempt(binding, begun).run()
     except (ClaimLost, RunTakenAway):
-        log.warning("Execution %s was taken away from this worker.", claim.execution_id)
+        log.warning("Execution %s was taken away from this worker.", begun.claim.execution_id)
         return None
 
 
 class _Attempt:
-    def __init__(self, binding: Binding, claim: Claim) -> None:
+    def __init__(self, binding: Binding, begun: Begun) -> None:
         self._binding = binding
-        self._claim = claim
-        self._ledger = Ledger(binding, claim)
+        self._begun = begun
+        self._claim = claim = begun.claim
+        self._ledger = Ledger(binding, claim, begun.start)
         self._budget = Budget()
         self._guards = Guards(self._must_stop, self._may_call, self._is_unwanted)
         self._connections = Connections()
@@ -101,10 +101,9 @@ class _Attempt:
 
     def _kickoff(self) -> crewai.CrewOutput:
         """Run the crew; whatever CrewAI made of a stop, the stop itself is raised."""
-        work = load_work(self._binding, self._claim)
+        work = load_work(self._binding, self._begun)
         self._budget = work.budget
         self._check(work.graph)
-        self._ledger.past = prepare_steps(self._binding, self._claim, work)
         try:
             # Each aborted run leaves entries behind in CrewAI's context variables.
             output = contextvars.copy_context().run(self._run_crew, work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import socket
@@ -14,17 +13,15 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from .. import claims
 from .. import tracing
+from ..attempts import begin
+from ..attempts import Begun
 from ..binding import Binding
 from ..binding import current_binding
 from ..celery_app import EXECUTION_TASK
 from ..celery_app import WakeUpTask
-from ..claims import Claim
 from ..errors import NotFound
 from ..execution_context import execution_var
-from ..execution_context import ExecutionContext
-from ..models import table_of
 from ..schemas import ExecutionEventSchema
 from ..turns import give_turns
 from ..turns import most_running
@@ -52,64 +49,39 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     execution_id = order["execution_id"]
     attempt = order["attempt"] or _current_attempt(binding, execution_id)
     outcome = "not-claimed"
-    if claimed := _claim(binding, execution_id, attempt):
-        owner_id = claimed.context.user_id
+    if begun := _begin(binding, execution_id, attempt):
+        owner_id = begun.context.user_id
         give_turns(binding, owner_id)
         try:
-            with _told(claimed) as tell:
-                outcome = str(run_attempt(binding, claimed.claim) or "taken-away")
+            with _told(begun) as tell:
+                outcome = str(run_attempt(binding, begun) or "taken-away")
                 tell(outcome)
         finally:
             give_turns(binding, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
-class _Claimed(t.NamedTuple):
-    claim: Claim
-    context: ExecutionContext
-    traceparent: str | None
-
-
 @contextlib.contextmanager
-def _told(claimed: _Claimed) -> Iterator[Callable[[str], None]]:
+def _told(begun: Begun) -> Iterator[Callable[[str], None]]:
     """Let logs and traces tell what they belong to; the function takes the outcome."""
-    token = execution_var.set(claimed.context)
+    token = execution_var.set(begun.context)
     try:
-        with tracing.attempt(claimed.context, claimed.traceparent) as tell:
+        with tracing.attempt(begun.context, begun.row.traceparent) as tell:
             yield tell
     finally:
         execution_var.reset(token)
 
 
-def _claim(binding: Binding, execution_id: uuid.UUID, attempt: int) -> _Claimed | None:
+def _begin(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Begun | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     owner_id = _limited_owner(binding, execution_id)
     most = None if owner_id is None else most_running(binding, owner_id)
-    with binding.transaction() as session:
-        claim = claims.claim(
-            session,
-            binding.models,
-            execution_id,
-            attempt,
-            worker=worker,
-            lease=binding.settings.lease,
-            most=most,
-        )
-        if claim is not None:
-            query = _row_query(table_of(binding.models.execution))
-            row = session.execute(query, {"of_execution": execution_id}).one()
-            return _Claimed(claim, ExecutionContext.of(row), row.traceparent)
+    if begun := begin(binding, execution_id, attempt, worker=worker, most=most):
+        return begun
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     if owner_id is not None:
         give_turns(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
     return None
-
-
-@functools.lru_cache(maxsize=8)
-def _row_query(execution: sa.Table) -> sa.Select[t.Any]:
-    c = execution.c
-    columns = (c.id, c.owner_id, c.thread_id, c.graph_id, c.attempt, c.request_id, c.traceparent)
-    return sa.select(*columns).where(c.id == sa.bindparam("of_execution"))
 
 
 def _limited_owner(binding: Binding, execution_id: uuid.UUID) -> str | None:

@@ -1,0 +1,119 @@
+"""How an attempt begins: it is claimed, and its start is written down, in one transaction."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from . import claims
+from . import clock
+from . import database_time
+from . import events
+from .binding import Binding
+from .claims import Claim
+from .claims import PENDING
+from .errors import InvalidGraph
+from .execution_context import ExecutionContext
+from .graph_cache import graph_cache
+from .graph_cache import Version
+from .graphs import Graph
+from .models import table_of
+from .tallies import Past
+
+
+class Begun(t.NamedTuple):
+    """An attempt that a worker holds."""
+
+    claim: Claim
+    row: sa.Row[t.Any]
+    """The execution, without its result, and the database's time as ``now``."""
+    graph: Graph | InvalidGraph
+    """What is to be run, or why that is not possible any more."""
+    start: Past
+
+    @property
+    def context(self) -> ExecutionContext:
+        """What belongs to the attempt, without its inputs."""
+        return ExecutionContext.of(self.row)
+
+
+def begin(
+    binding: Binding, execution_id: uuid.UUID, attempt: int, *, worker: str, most: int | None
+) -> Begun | None:
+    """Claim an attempt for *worker*; None if it is not to be run, or not now.
+
+    :param most: executions of one user that may run at once.
+    """
+    models, lease = binding.models, binding.settings.lease
+    with binding.transaction() as session:
+        claim = claims.claim(
+            session, models, execution_id, attempt, worker=worker, lease=lease, most=most
+        )
+        if claim is None:
+            return None
+        query = _execution_query(table_of(models.execution))
+        row = session.execute(query, {"of_execution": execution_id}).one()
+        graph = _graph(session, binding, Version(row.graph_id, row.graph_version))
+        start = _write_start(session, binding, claim, row)
+        if isinstance(graph, Graph):
+            _write_steps(session, binding, claim, graph)
+    return Begun(claim, row, graph, start)
+
+
+@functools.lru_cache(maxsize=8)
+def _execution_query(execution: sa.Table) -> sa.Select[t.Any]:
+    c = execution.c
+    columns = [column for column in c if column.name not in ("result", "error")]
+    query = sa.select(*columns, database_time.now().label("now"))
+    return query.where(c.id == sa.bindparam("of_execution"))
+
+
+def _graph(session: Session, binding: Binding, version: Version) -> Graph | InvalidGraph:
+    known = graph_cache.current().get(version)
+    if known is not None:
+        return known
+    model = binding.models.graph_version
+    key = (model.graph_id == version.graph_id, model.number == version.number)
+    document = session.scalars(sa.select(model.document).where(*key)).one()
+    try:
+        return graph_cache.current().parse(version, document)
+    except InvalidGraph as error:  # the attempt is claimed nevertheless, and fails of it
+        return error
+
+
+def _write_start(session: Session, binding: Binding, claim: Claim, row: sa.Row[t.Any]) -> Past:
+    models, queued = binding.models, Past("queued", clock.as_utc(row.queued_at), row.priority)
+    started = events.Entry("started", {"attempt": claim.attempt})
+    events.append(session, models, claim.execution_id, [started], queued)
+    return queued._replace(type=started.type, at=started.at)
+
+
+def _write_steps(session: Session, binding: Binding, claim: Claim, graph: Graph) -> None:
+    """Make one row per task, unless an earlier attempt has."""
+    models = binding.models
+    claims.write(session, models, claim, total_steps=len(graph.tasks))
+    if claim.attempt == 1 or not _has_steps(session, binding, claim):
+        session.execute(sa.insert(table_of(models.step)), _new_steps(claim, graph))
+
+
+def _has_steps(session: Session, binding: Binding, claim: Claim) -> bool:
+    step = binding.models.step
+    query = sa.select(step.position).where(step.execution_id == claim.execution_id)
+    return session.scalars(query.limit(1)).first() is not None
+
+
+def _new_steps(claim: Claim, graph: Graph) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "execution_id": claim.execution_id,
+            "position": position,
+            "node_id": task.id,
+            "name": task.name,
+            "status": PENDING,
+        }
+        for position, task in enumerate(graph.tasks)
+    ]
