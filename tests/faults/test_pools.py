@@ -74,7 +74,7 @@ class TestOneWorker:
             model.wait_for_calls(1, matching=call, outcome="disconnected")
         assert settle(greedy, "failed")["error"]["code"] == "budget-exhausted"
         assert settle(failing)["retries"] == 1
-        assert api.status(hanging)["status"] == "cancelled"
+        settle(hanging, "cancelled")
         assert api.status(last)["status"] == "running"
         gate.set()
         assert settle(last)["lost_attempts"] == 0  # it has outlived its first lease by far

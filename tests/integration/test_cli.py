@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,16 @@ class TestWorkerAndBeat:
             id = api.queue(crews.chain("a"))
             assert api.status(id, wait=30)["status"] == "completed"
             wait_until(lambda: "crewexec-purge" in beat.log_text(), what="the schedule")
+            worker.kill(signal.SIGINT)
+            assert worker.ended() == 1  # as with 'celery worker'
+
+    @pytest.mark.parametrize("option", ["--pidfile=w.pid", "--detach", "--nonsense"])
+    def test_what_several_workers_cannot_do_is_refused_before_anything_starts(self, flask, option):
+        ended = flask("crewexec", "worker", "--processes=2", option)
+        assert ended.returncode == 2
+        assert f"'{option.partition('=')[0]}'" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "celery@" not in ended.stdout
 
     @pytest.mark.settings(RECONCILE_INTERVAL=0.2, RETRY_DELAY=0.2)
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
