@@ -25,6 +25,7 @@ from .figures import Figure
 from .figures import Profile
 from .figures import Target
 from .footprint import Footprint
+from .footprint import frozen
 
 CREWS = 200
 MANY = 1000
@@ -85,13 +86,10 @@ class Crowd:
     def _run(self, number: int, latency: float) -> float:
         self._model.reset(latency)
         before = self._contender.finished().number
-        for worker in self._workers:
-            worker.suspend()
-        for _ in range(number):
-            self._client.queue(self._graph)
-        began = time.time()
-        for worker in self._workers:
-            worker.resume()
+        with frozen(self._workers):
+            for _ in range(number):
+                self._client.queue(self._graph)
+            began = time.time()
         return self._contender.wait_for(before + number, seconds=600) - began
 
 

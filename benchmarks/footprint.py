@@ -1,8 +1,9 @@
-"""What a family of processes uses: CPU time and memory."""
+"""Servers and the processes that they fork: what they use, and how they are kept from working."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import typing as t
 from collections.abc import Iterable
@@ -12,9 +13,32 @@ from collections.abc import Sequence
 import psutil
 
 from services.processes import ServerProcess
+from services.processes import wait_until
 
 INTERVAL = 0.5
 """Seconds between two looks at the memory."""
+
+
+def family(server: ServerProcess) -> list[psutil.Process]:
+    """Return a server's own process and all that descend from it."""
+    return [psutil.Process(server.pid), *server.children()]
+
+
+@contextlib.contextmanager
+def frozen(servers: Sequence[ServerProcess]) -> Iterator[None]:
+    """Let servers do nothing meanwhile, even those whose children have groups of their own."""
+    processes = list(itertools.chain.from_iterable(map(family, servers)))
+    for process in processes:
+        process.suspend()
+    try:
+        wait_until(
+            lambda: all(each.status() == psutil.STATUS_STOPPED for each in processes),
+            what="the processes to freeze",
+        )
+        yield
+    finally:
+        for process in reversed(processes):
+            process.resume()
 
 
 class Footprint:
@@ -43,9 +67,7 @@ class Footprint:
         self.cpu_seconds = _cpu_seconds(self._processes()) - self._cpu_before
 
     def _processes(self) -> Iterator[psutil.Process]:
-        for server in self._servers:
-            yield psutil.Process(server.pid)
-            yield from server.children()
+        return itertools.chain.from_iterable(map(family, self._servers))
 
     def _watch(self) -> None:
         while not self._over.wait(INTERVAL):

@@ -27,12 +27,12 @@ class StubModel:
     """Answers calls and counts them."""
 
     def __init__(self) -> None:
+        self._in_flight = 0
         self._forget(0.0)
 
     def _forget(self, latency: float) -> None:
         self._latency = latency
         self._calls = 0
-        self._in_flight = 0
         self._most_in_flight = 0
         self._first_calls: dict[str, float] = {}
 

@@ -25,6 +25,7 @@ from .figures import alternate
 from .figures import Figure
 from .figures import Profile
 from .figures import Target
+from .footprint import frozen
 
 TARGET = Target(3.0, "higher")
 SIZES = (1, 5)
@@ -73,11 +74,10 @@ class Runner:
     def crews_per_second(self, number: int, tasks: int) -> float:
         """Queue so many crews, then let the worker run them."""
         before = self._contender.finished().number
-        self._worker.suspend()
-        for _ in range(number):
-            self._client.queue(self._graph(tasks))
-        began = time.time()
-        self._worker.resume()
+        with frozen([self._worker]):
+            for _ in range(number):
+                self._client.queue(self._graph(tasks))
+            began = time.time()
         return number / (self._contender.wait_for(before + number) - began)
 
 

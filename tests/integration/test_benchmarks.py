@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import sys
-import threading
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.contenders import Contender
+from benchmarks.contenders import ModelProcess
 from benchmarks.contenders import Ring
 from benchmarks.contenders import ring
 from benchmarks.figures import alternate
@@ -21,16 +24,19 @@ from benchmarks.figures import Figure
 from benchmarks.figures import Profile
 from benchmarks.figures import Target
 from benchmarks.footprint import Footprint
+from benchmarks.footprint import frozen
 from benchmarks.report import table
 from benchmarks.running import Direct
 from benchmarks.workload import definition
 from benchmarks.workload import document
+from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
 THREE_TIMES = Figure(
     "orders", "orders/s", [590.0, 600.0, 9000.0], [200.0], "by hand", Target(3.0, "higher")
 )
+CALL = {"messages": [{"role": "user", "content": "Tell about crew-1f."}]}
 
 
 @pytest.fixture(scope="module")
@@ -133,26 +139,46 @@ class TestReports:
 
 
 class TestModel:
-    def test_calls_are_counted_while_they_wait(self, services: Ring) -> None:
-        model = services.model
-        model.reset(latency=0.5)
-        content = {"messages": [{"role": "user", "content": "Tell about crew-1f."}]}
+    def test_calls_are_answered_and_counted(self, services: Ring) -> None:
+        services.model.reset()
 
-        def call() -> None:
-            httpx.post(f"{model.url}/chat/completions", json=content).raise_for_status()
+        answer = httpx.post(f"{services.model.url}/chat/completions", json=CALL)
 
-        with Footprint([model]) as footprint:
-            threads = [threading.Thread(target=call) for _ in range(20)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-        calls = model.calls()
-        assert calls["calls"] == calls["most_in_flight"] == 20
-        assert calls["in_flight"] == 0
+        assert "Final Answer" in answer.json()["choices"][0]["message"]["content"]
+        calls = services.model.calls()
+        assert (calls["calls"], calls["in_flight"], calls["most_in_flight"]) == (1, 0, 1)
         assert list(calls["first_calls"]) == ["crew-1f"]
+
+    def test_calls_wait_beside_each_other(self, tmp_path: Path) -> None:
+        with ModelProcess(tmp_path) as model, contextlib.ExitStack() as connections:
+            model.reset(latency=60.0)
+            for _ in range(20):
+                connection = http.client.HTTPConnection("127.0.0.1", model.port)
+                connections.callback(connection.close)
+                connection.request("POST", "/v1/chat/completions", json.dumps(CALL))
+            wait_until(lambda: model.calls()["most_in_flight"] == 20, what="the calls")
+
+            assert model.calls()["in_flight"] == 20
+
+    def test_its_memory_and_time_are_seen(self, services: Ring) -> None:
+        with Footprint([services.model]) as footprint:
+            used = psutil.Process(services.model.pid).cpu_times()
+            wait_until(
+                lambda: (
+                    services.model.calls()
+                    and psutil.Process(services.model.pid).cpu_times().user > used.user
+                ),
+                what="some CPU time",
+            )
+
+        assert footprint.cpu_seconds > 0.0
         assert footprint.peak_mb >= footprint.start_mb > 1.0
+
+    def test_it_can_be_kept_from_working(self, services: Ring) -> None:
+        process = psutil.Process(services.model.pid)
+        with frozen([services.model]):
+            assert process.status() == psutil.STATUS_STOPPED
+        assert services.model.is_ready()
 
     def test_it_forgets(self, services: Ring) -> None:
         services.model.reset()
