@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -74,13 +75,19 @@ class Reader:
 
     def milliseconds(self, name: str) -> float:
         """Return the time of one request."""
-        path = next(self._paths[name])
         began = time.perf_counter()
-        answer = self._http.get(path)
-        took = time.perf_counter() - began
+        self.get(name)
+        return (time.perf_counter() - began) * 1000
+
+    def get(self, name: str) -> httpx.Response:
+        """Get the next one of its kind.
+
+        :raises RuntimeError: if it is refused.
+        """
+        answer = self._http.get(next(self._paths[name]))
         if answer.status_code != httpx.codes.OK:
             raise RuntimeError(f"{answer.url} answered {answer.status_code}: {answer.text}")
-        return took * 1000
+        return answer
 
 
 @contextlib.contextmanager
@@ -93,7 +100,11 @@ def reader(
     began = time.monotonic()
     with engine.connect() as connection:
         paths = fill(connection, executions)
-    print(f"{contender.name}: {executions} executions in {time.monotonic() - began:.0f} s")
+        size = connection.exec_driver_sql(
+            "SELECT pg_database_size(current_database())"
+        ).scalar_one()
+    took = time.monotonic() - began
+    print(f"{contender.name}: {executions:,} executions, {size >> 20} MiB, in {took:.0f} s")
     engine.dispose()
     with contender.web() as web, Reader(contender.name, web.url, executions, paths) as reader:
         for name in reader.names * 20:
@@ -174,7 +185,8 @@ def _ids(connection: sa.Connection, query: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _readers(folder: Path, sizes: tuple[int, int]) -> Iterator[dict[tuple[str, int], Reader]]:
+def readers(folder: Path, sizes: Sequence[int]) -> Iterator[dict[tuple[str, int], Reader]]:
+    """Start ours and the plain service with each number of executions."""
     kinds = ((_OursWithPages, fill_ours), (Plain, fill_plain))
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(postgres_server(fsync=True))
@@ -191,7 +203,7 @@ def _readers(folder: Path, sizes: tuple[int, int]) -> Iterator[dict[tuple[str, i
 def measure(profile: Profile) -> list[Figure]:
     """Return our times with many executions and with few, then those of the plain service."""
     many = profile.pick(100_000, 1_000_000)
-    with _readers(profile.folder, (FEW, many)) as found:
+    with readers(profile.folder, (FEW, many)) as found:
         growth = [
             _compare(profile, name, reader, found[kind, FEW])
             for (kind, size), reader in found.items()

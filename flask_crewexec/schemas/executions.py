@@ -72,7 +72,7 @@ class ProgressSchema(RowSchema):
     elapsed_seconds = fields.Float(allow_none=True)
     queue_position = fields.Integer(
         allow_none=True,
-        metadata={"description": "From 1, of a queued execution that is shown alone"},
+        metadata={"description": "From 1 to 1000, of a queued execution that is shown alone"},
     )
 
 

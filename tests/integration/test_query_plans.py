@@ -112,8 +112,7 @@ class Journey:
         for page in ({}, {"before": str(deep.id)}):
             for chosen in [*filters, *threads]:
                 self.get(user, "/crewexec/executions", **chosen, **page)
-            for chosen in filters:
-                self.get(user, "/crewexec-monitor/executions", **chosen, **page)
+            self.get(user, "/crewexec-monitor/executions", **page)
             with self._label("by graph and status"):
                 Api(self._client, user)(
                     "GET",
