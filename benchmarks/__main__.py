@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
     parser.add_argument("--full", action="store_true", help="more rounds, and larger ones")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="DIR")
-    parser.add_argument("--only", nargs="+", choices=MODULES, metavar="NAME", help=str(MODULES))
+    parser.add_argument(
+        "--only", nargs="+", choices=MODULES, metavar="NAME", help=", ".join(MODULES)
+    )
     return parser
 
 
