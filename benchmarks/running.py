@@ -31,6 +31,8 @@ TARGET = Target(3.0, "higher")
 SIZES = (1, 5)
 """Tasks of a crew."""
 PLAIN = "plain service, prefork -c 1"
+THREADS = 8
+"""While one crew waits for the database to have stored something, others go on."""
 
 
 class Direct:
@@ -82,12 +84,12 @@ class Runner:
 
 
 @contextlib.contextmanager
-def runner(contender: Contender) -> Iterator[Runner]:
-    """Start a web server and a worker with one process of its pool."""
+def runner(contender: Contender, pool: str, concurrency: int) -> Iterator[Runner]:
+    """Start a web server and a worker that runs crews in one process."""
     with (
         contender.web() as web,
         contender.client(web) as client,
-        contender.worker(pool="prefork", concurrency=1) as worker,
+        contender.worker(pool=pool, concurrency=concurrency) as worker,
     ):
         yield Runner(contender, client, worker)
 
@@ -97,12 +99,12 @@ def measure(profile: Profile) -> list[Figure]:
     storage = str(profile.folder / "direct")
     with (
         ring(profile.folder) as (ours, plain, model),
-        runner(ours) as run,
+        runner(ours, "threads", THREADS) as run,
         Direct(model.url, storage) as direct,
     ):
         figures = [_compare(profile, tasks, run, direct, "direct kickoff loop") for tasks in SIZES]
         if profile.full:
-            with runner(plain) as other:
+            with runner(plain, "prefork", 1) as other:
                 figures += [_compare(profile, tasks, run, other, PLAIN) for tasks in SIZES]
     return figures
 

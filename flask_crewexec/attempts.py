@@ -94,10 +94,8 @@ def _write_start(session: Session, binding: Binding, claim: Claim, row: sa.Row[t
 
 def _write_steps(session: Session, binding: Binding, claim: Claim, graph: Graph) -> None:
     """Make one row per task, unless an earlier attempt has."""
-    models = binding.models
-    claims.write(session, models, claim, total_steps=len(graph.tasks))
     if claim.attempt == 1 or not _has_steps(session, binding, claim):
-        session.execute(sa.insert(table_of(models.step)), _new_steps(claim, graph))
+        session.execute(sa.insert(table_of(binding.models.step)), _new_steps(claim, graph))
 
 
 def _has_steps(session: Session, binding: Binding, claim: Claim) -> bool:

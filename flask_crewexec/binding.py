@@ -70,6 +70,16 @@ class Binding:
             return self.engine.execution_options(isolation_level="AUTOCOMMIT")
         return self.engine
 
+    @functools.cached_property
+    def _bounds(self) -> str:
+        # The text as it is: to make it of parameters takes longer than to run it.
+        bounds = {
+            "lock_timeout": LOCK_SECONDS,
+            "idle_in_transaction_session_timeout": self.settings.lease,
+        }
+        calls = (f"set_config('{name}', '{value:g}s', true)" for name, value in bounds.items())
+        return f"SELECT {', '.join(calls)}"
+
     def session(self) -> Session:
         """Return a new session of our own.
 
@@ -88,7 +98,7 @@ class Binding:
         """
         with _session(self.engine) as session, session.begin():
             if session.get_bind().dialect.name == "postgresql":
-                session.execute(_BOUNDS, {"idle": f"{self.settings.lease:g}s"})
+                session.connection().exec_driver_sql(self._bounds).close()
             yield session
         self.tell_listeners(self, session.info.get(EVENTFUL, ()))
 
@@ -108,10 +118,6 @@ EVENTFUL: t.Final = "crewexec_eventful"
 """Key of a session's ``info``: ids of the executions to which it has added events."""
 LOCK_SECONDS: t.Final = 5
 """How long a statement waits for a row that another transaction has locked."""
-_BOUNDS: t.Final = sa.select(
-    sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True),
-    sa.func.set_config("idle_in_transaction_session_timeout", sa.bindparam("idle"), True),
-)
 
 
 def current_binding() -> Binding:

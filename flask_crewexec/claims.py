@@ -7,6 +7,7 @@ worker that was taken for dead cannot overwrite its successor. Leases run by the
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import typing as t
 import uuid
@@ -220,8 +221,20 @@ def end(session: Session, models: Models, claim: Claim, state: State, **values: 
     :raises ClaimLost: if the claim does not hold any more.
     """
     now = clock.now()
-    write(session, models, claim, **_LET_GO, status=state, finished_at=now, **values)
-    if state is not State.COMPLETED:  # else every step has ended
+    write(session, models, claim, **ending(state, now, **values))
+    end_step(session, models, claim, state, now)
+
+
+def ending(state: State, now: dt.datetime, **values: t.Any) -> dict[str, t.Any]:
+    """Return the columns that change when an execution ends in a final *state*."""
+    return {**_LET_GO, "status": state, "finished_at": now, **values}
+
+
+def end_step(
+    session: Session, models: Models, claim: Claim, state: State, now: dt.datetime
+) -> None:
+    """End the step that is under way, too; of a completed execution none is."""
+    if state is not State.COMPLETED:
         _leave_step(session, models, claim, status=state, finished_at=now)
 
 

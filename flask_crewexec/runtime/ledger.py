@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from .. import changes
 from .. import claims
+from .. import clock
 from .. import events
 from .. import tallies
 from ..binding import Binding
@@ -24,6 +25,7 @@ from ..claims import Claim
 from ..events import Entry
 from ..models import table_of
 from ..models import Usage
+from ..states import State
 from ..tallies import Past
 from .patience import patiently
 
@@ -79,6 +81,13 @@ class Ledger:
     def write(self) -> None:
         """Write what was collected."""
         self._commit(None)
+
+    def end(self, state: State, **values: t.Any) -> None:
+        """Write the rest, together with the end in a final *state*."""
+        now, models, claim = clock.now(), self._binding.models, self._claim
+        self.note(state)
+        self._collected.execution.update(claims.ending(state, now, **values))
+        self._commit(lambda session: claims.end_step(session, models, claim, state, now))
 
     def finish(self, transition: Callable[[Session], bool | None], *entries: Entry) -> bool:
         """Write the rest, and *entries*, together with the last *transition*.

@@ -227,9 +227,7 @@ class _Attempt:
 
     def _end(self, state: State, **values: t.Any) -> State:
         """Store the last state, together with what became of the step that was under way."""
-        self._ledger.note(state)
-        models, claim = self._binding.models, self._claim
-        self._ledger.finish(lambda session: claims.end(session, models, claim, state, **values))
+        self._ledger.end(state, **values)
         return state
 
     def _hand_back(self) -> State:
