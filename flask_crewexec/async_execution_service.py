@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import marshmallow as ma
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
@@ -29,6 +30,7 @@ from .models import ExecutionMixin
 from .models import StepMixin
 from .ownership import Asker
 from .ownership import owned
+from .per_app import PerApp
 from .queueing import check_again
 from .queueing import check_delivery
 from .queueing import check_limits
@@ -54,6 +56,9 @@ from .turns import give_turns
 
 Id = uuid.UUID | str
 Json = dict[str, t.Any]
+
+_ID: t.Final = sa.bindparam("of_id", type_=sa.Uuid)
+_PRIORITY: t.Final = sa.bindparam("at_priority", type_=sa.Integer)
 
 _STATUS: t.Final = ExecutionStatusSchema(exclude=("steps",))
 _PLAN: t.Final = DryRunSchema()
@@ -393,16 +398,25 @@ def _queue_position(session: Session, execution: ExecutionMixin) -> int | None:
     """Count those that are queued and will start before it, and itself: users take turns."""
     if execution.status != State.QUEUED:
         return None
-    model = type(execution)
+    values = {_ID.key: execution.id, _PRIORITY.key: execution.priority}
+    return session.scalars(_position.current(), values).one() or None
+
+
+def _make_position(app: Flask) -> sa.Select[int]:
+    model = app.extensions["crewexec"].models.execution
     order = (model.queued_at, model.id)
     turn = sa.func.row_number().over(partition_by=(model.owner_id, model.priority), order_by=order)
     queued = sa.select(model.id, model.priority, model.queued_at, turn.label("turn"))
-    rows = queued.where(model.status == State.QUEUED, model.priority <= execution.priority).cte()
+    rows = queued.where(model.status == State.QUEUED, model.priority <= _PRIORITY).cte()
     others, mine = rows.alias(), rows.alias()
     earlier = sa.tuple_(others.c.priority, others.c.turn, others.c.queued_at, others.c.id)
     until = sa.tuple_(mine.c.priority, mine.c.turn, mine.c.queued_at, mine.c.id)
     query = sa.select(sa.func.count()).select_from(others.join(mine, earlier <= until))
-    return session.scalars(query.where(mine.c.id == execution.id)).one() or None
+    return query.where(mine.c.id == _ID)
+
+
+# Made once: that takes longer than to ask.
+_position: t.Final = PerApp(_make_position)
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:
