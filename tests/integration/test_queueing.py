@@ -127,14 +127,32 @@ class TestStatements:
         sa.event.listen(engine, "before_cursor_execute", note)
         return executed
 
-    def test_an_order_takes_one_look_and_one_insert(self, api, stranger, statements):
-        graphs = {user: user.graph(crews.chain("a")) for user in (api, stranger)}
-        order(api, graphs[api])
-        order(stranger, graphs[stranger])  # parses a graph of its own
+    def test_an_order_takes_one_statement(self, api, statements):
+        graph = api.graph(crews.chain("a"))
+        order(api, graph)
         del statements[:]
-        answer = order(stranger, graphs[stranger], priority=4)
+        answer = order(api, graph, priority=4)
         assert answer.status_code == 202, answer.json
+        assert statements == ["WITH"]
+
+    @pytest.mark.settings(MAX_QUEUED_PER_USER=2)
+    def test_a_limited_users_order_takes_a_look_and_an_insert(self, api, statements):
+        graph = api.graph(crews.chain("a"))
+        order(api, graph)
+        del statements[:]
+        assert order(api, graph, priority=4).status_code == 202
         assert statements == ["SELECT", "WITH"]
+        assert order(api, graph, priority=3).json["code"] == "too-many-queued"
+
+    def test_what_has_no_turn_waits(self, app, api):
+        graph = api.graph(crews.chain("a"))
+        ids = [order(api, graph).json["id"] for _ in range(3)]
+        execution = app.extensions["crewexec"].models.execution
+        with app.extensions["crewexec"].session() as session:
+            rows = session.execute(sa.select(execution.id, execution.held)).all()
+        assert {str(id): held for id, held in rows} == dict(
+            zip(ids, [False, True, True], strict=True)
+        )
 
     def test_the_row_is_what_the_order_says(self, app, api):
         key = {"Idempotency-Key": "order-1", "X-Request-ID": "request-1"}
@@ -170,7 +188,6 @@ class TestStatements:
         assert order(api, graph).status_code == 202
 
 
-@SQLITE
 class TestKeptGraphs:
     def test_the_newest_version_is_queued(self, api):
         graph = api.graph(crews.chain("a"))
