@@ -119,9 +119,12 @@ class Contender:
         """Return what is sent to store a crew of so many agents with a task each."""
         raise NotImplementedError
 
-    def web(self, *options: str) -> Gunicorn:
-        """Return a web server that is not started yet, with further options of gunicorn."""
-        return _AnyGunicorn(self.folder, self.environment, *options, app=self.web_app)
+    def web(self, *options: str, app: str | None = None) -> Gunicorn:
+        """Return a web server that is not started yet, with further options of gunicorn.
+
+        :param app: another one than the service's own.
+        """
+        return _AnyGunicorn(self.folder, self.environment, *options, app=app or self.web_app)
 
     def worker(self, name: str = "worker", **options: t.Any) -> WorkerProcess:
         """Return a worker that is not started yet."""

@@ -56,6 +56,7 @@ from .turns import give_turns
 Id = uuid.UUID | str
 Json = dict[str, t.Any]
 
+
 _STATUS: t.Final = ExecutionStatusSchema(exclude=("steps",))
 _PLAN: t.Final = DryRunSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)

@@ -29,6 +29,7 @@ class GraphCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[Version, tuple[graphs.Graph, int]] = OrderedDict()
+        self._newest: dict[uuid.UUID, int] = {}
         self._room = ROOM
 
     def get(self, version: Version) -> graphs.Graph | None:
@@ -38,6 +39,12 @@ class GraphCache:
                 return None
             self._known.move_to_end(version)
             return self._known[version][0]
+
+    def newest(self, graph_id: uuid.UUID) -> Version | None:
+        """Return the newest version that is kept; there may be a newer one by now."""
+        with self._lock:
+            number = self._newest.get(graph_id)
+        return None if number is None else Version(graph_id, number)
 
     def parse(self, version: Version, document: object) -> graphs.Graph:
         """Return the graph that *document*, which is this version's, describes, and keep it.
@@ -49,9 +56,11 @@ class GraphCache:
         with self._lock:
             if version not in self._known:
                 self._known[version] = (graph, size)
+                self._newest[version.graph_id] = version.number
                 self._room -= size
             while self._room < 0:
-                _, (_, size) = self._known.popitem(last=False)
+                oldest, (_, size) = self._known.popitem(last=False)
+                self._newest.pop(oldest.graph_id, None)
                 self._room += size
         return graph
 

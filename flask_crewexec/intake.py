@@ -10,6 +10,7 @@ import uuid
 
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.sql.dml import ReturningInsert
 
 from . import database_time
 from . import events
@@ -25,6 +26,7 @@ from .ownership import belongs_to
 from .per_app import PerApp
 from .quotas import quota_columns
 from .quotas import quota_values
+from .turns import has_place
 from .turns import place_columns
 from .turns import place_values
 
@@ -56,7 +58,8 @@ class _Statements:
         )
         names = _names(models)
         self.parameters = [(f"new_{name}", name) for name in names]
-        self.insert = _insert(models, names)
+        self.insert = _insert(models, names, _bounds())
+        self.place = _place(binding, names)
         self.blank = _blank(models)
 
 
@@ -122,13 +125,36 @@ def insert_at_once(binding: Binding, execution: ExecutionMixin, entry: events.En
     Nobody knows its id yet, so nobody listens to it.
     """
     statements = _statements.current()
+    _write(binding, statements.insert, _values(statements, execution, entry))
+
+
+def place_at_once(binding: Binding, execution: ExecutionMixin, entry: events.Entry) -> bool:
+    """Do the same if its graph is still there, at this version, and its user has a turn.
+
+    It is for users without limits.
+    """
+    statements = _statements.current()
+    where = {
+        **place_values(binding, execution.owner_id, execution.priority),
+        _GRAPH.key: execution.graph_id,
+        _NUMBER.key: execution.graph_version,
+    }
+    values = _values(statements, execution, entry) | where
+    return _write(binding, statements.place, values)
+
+
+def _values(statements: _Statements, execution: ExecutionMixin, entry: events.Entry) -> Values:
     known = vars(execution)
     values = {parameter: known[name] for parameter, name in statements.parameters}
-    values[_SENT.key] = execution.published_at is not None
-    values |= {"event_type": entry.type, "event_data": entry.data, "event_created_at": entry.at}
+    event = {"event_type": entry.type, "event_data": entry.data, "event_created_at": entry.at}
+    return {**values, **event, _SENT.key: execution.published_at is not None}
+
+
+def _write(binding: Binding, statement: ReturningInsert[t.Any], values: Values) -> bool:
+    """Return whether the event, and so the execution, was inserted."""
     with binding.engine.connect() as connection:
         connection.execution_options(**_AT_ONCE)
-        connection.execute(statements.insert, values)
+        return connection.execute(statement, values).one_or_none() is not None
 
 
 def _names(models: Models) -> list[str]:
@@ -153,11 +179,18 @@ _FILLED: t.Final = {
 """Columns that may be empty, but need not be so at the beginning."""
 
 
-def _insert(models: Models, names: list[str]) -> sa.Insert:
+def _insert(
+    models: Models, names: list[str], source: sa.FromClause, *conditions: sa.ColumnElement[bool]
+) -> ReturningInsert[t.Any]:
+    """Return the statement that inserts a row for each of *source* that fulfils the conditions."""
     table, event = _table(models.execution), _table(models.event)
     row = (
         sa.insert(table)
-        .from_select([*names, "published_at"], _new_row(table, names), include_defaults=False)
+        .from_select(
+            [*names, "published_at"],
+            _new_row(table, names).select_from(source).where(*conditions),
+            include_defaults=False,
+        )
         .returning(table.c.id)
         .cte("execution")
     )
@@ -166,15 +199,27 @@ def _insert(models: Models, names: list[str]) -> sa.Insert:
         row.c.id, sa.literal_column("1"), *(_value("event", event.c[name]) for name in written)
     )
     names = ["execution_id", "seq", *written]
-    return sa.insert(event).from_select(names, first, include_defaults=False)
+    insert = sa.insert(event).from_select(names, first, include_defaults=False)
+    return insert.returning(event.c.seq)
+
+
+def _place(binding: Binding, names: list[str]) -> ReturningInsert[t.Any]:
+    look = _look(binding).subquery("look")
+    source = _bounds().join(look, sa.true())
+    return _insert(
+        binding.models, names, source, look.c.latest_version == _NUMBER, has_place(look.c)
+    )
+
+
+def _bounds() -> sa.Subquery:
+    """Return one row; to read it limits how long the statement may wait."""
+    bound = sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True).label("bound")
+    return sa.select(bound).subquery("bounds")
 
 
 def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:
-    """Return the query for the new row; to evaluate it limits how long the insert may wait."""
-    bound = sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True).label("bound")
     values = (_value("new", table.c[name]) for name in names)
-    published_at = sa.case((_SENT, database_time.now()))
-    return sa.select(*values, published_at).select_from(sa.select(bound).subquery("bounds"))
+    return sa.select(*values, sa.case((_SENT, database_time.now())))
 
 
 def _value(prefix: str, column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:

@@ -130,6 +130,12 @@ class Settings:
     result_expires: dt.timedelta = dt.timedelta(days=1)
     """How long Celery's own results stay in the result backend."""
 
+    @property
+    def limits_users(self) -> bool:
+        """Whether what users queue and run is limited."""
+        limits = (self.max_queued_per_user, self.max_running_per_user, self.max_tokens_per_day)
+        return any(limit is not None for limit in limits)
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check = field.metadata.get("check")

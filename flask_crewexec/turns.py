@@ -77,6 +77,15 @@ def has_turn(binding: Binding, owner_id: str, found: t.Any) -> bool:
     return not found.ahead and _room(binding, owner_id, found) > 0
 
 
+def has_place(found: t.Any) -> sa.ColumnElement[bool]:
+    """Return the SQL for :func:`has_turn`, for users without a limit of what runs.
+
+    :param found: the :func:`place_columns`.
+    """
+    room = sa.or_(found.waiting < 1, found.waiting < found.free)
+    return sa.and_(sa.not_(found.ahead), room)
+
+
 def give_turns(binding: Binding, owner_id: str) -> None:
     """Send messages for those of the user's executions whose turn it is, if the broker is there.
 

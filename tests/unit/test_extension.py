@@ -355,6 +355,25 @@ assert not loaded, loaded
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
+HEAVY = ("crewai", "httpx", "jsonschema", "limits", "opentelemetry", "prometheus_client")
+HEAVY += ("pydantic", "rich", "tornado", "kombu.transport.redis", "redis.asyncio")
+
+
+def test_a_web_process_starts_without_what_only_some_requests_need():
+    program = f"""
+import sys
+from flask import Flask
+from flask_crewexec import CrewExec
+app = Flask("host")
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+CrewExec(app)
+print(*(name for name in {HEAVY} if name in sys.modules))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == []
+
+
 def test_the_package_exports_what_users_import():
     import flask_crewexec
 

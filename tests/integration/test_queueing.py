@@ -1,0 +1,227 @@
+"""What an order costs, and that doing little for it changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+
+import pytest
+import sqlalchemy as sa
+from celery import signals
+from kombu.messaging import Producer
+
+import crews
+from calling import problem
+from flask_crewexec import graph_cache
+from flask_crewexec import intake
+from flask_crewexec.celery_app import publish
+from flask_crewexec.graph_cache import GraphCache
+from flask_crewexec.graph_cache import Version
+
+pytestmark = pytest.mark.integration
+
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def order(api, graph, **more):
+    return api("POST", "/executions", json={"graph_id": graph, **more})
+
+
+@contextlib.contextmanager
+def heard(signal):
+    """Listen to one of Celery's signals meanwhile."""
+    received = []
+
+    def listen(**values):
+        received.append(values)
+
+    signal.connect(listen)
+    try:
+        yield received
+    finally:
+        signal.disconnect(listen)
+
+
+@SQLITE
+class TestMessages:
+    @pytest.fixture
+    def sent(self, app, redis_process):
+        """A function that sends one message and returns it as the broker has it."""
+
+        def sent(id, attempt, priority):
+            publish(app.extensions["crewexec"], id, attempt, priority)
+            name = "crew_execution" if priority == 1 else f"crew_execution:{priority - 1}"
+            with redis_process.client() as client:
+                message = json.loads(client.rpop(name))
+            message["properties"].pop("reply_to")  # of the thread, for results that nobody stores
+            return message, message["properties"].pop("delivery_tag")
+
+        return sent
+
+    @pytest.mark.parametrize("attempt", [1, 2, 30])
+    @pytest.mark.parametrize("priority", [1, 5, 10])
+    def test_are_what_celery_would_send(self, sent, attempt, priority):
+        id = uuid.uuid4()
+        ours, tag = sent(id, attempt, priority)
+        with heard(signals.after_task_publish) as received:
+            celerys, other = sent(id, attempt, priority)
+        assert received
+        assert ours == celerys
+        assert list(ours) == list(celerys)
+        assert uuid.UUID(tag) != uuid.UUID(other)
+
+    def test_each_has_a_tag_of_its_own(self, sent):
+        id = uuid.uuid4()
+        assert len({sent(id, 1, 5)[1] for _ in range(5)}) == 5
+
+    def test_who_listens_to_celery_may_change_them(self, app, sent):
+        def add_header(headers, **_):
+            headers["tenant"] = "north"
+
+        sent(uuid.uuid4(), 1, 5)
+        signals.before_task_publish.connect(add_header)
+        try:
+            message, _ = sent(uuid.uuid4(), 1, 5)
+        finally:
+            signals.before_task_publish.disconnect(add_header)
+        assert message["headers"]["tenant"] == "north"
+
+    def test_who_has_wrapped_what_sends_them_sees_them(self, sent, monkeypatch):
+        seen = []
+
+        def watched(producer, *args, **options):
+            seen.append(options["routing_key"])
+            return original(producer, *args, **options)
+
+        sent(uuid.uuid4(), 1, 5)
+        original = Producer.publish
+        monkeypatch.setattr(Producer, "publish", watched)
+        sent(uuid.uuid4(), 1, 5)
+        assert seen == ["crew_execution"]
+
+    def test_a_task_of_the_hosts_own_kind_makes_its_own(self, app, sent, monkeypatch):
+        task = app.extensions["celery"].tasks["crewexec.execution"]
+        sent(uuid.uuid4(), 1, 5)
+        monkeypatch.setattr(type(task), "apply_async", _with_header, raising=False)
+        message, _ = sent(uuid.uuid4(), 1, 5)
+        assert message["headers"]["tenant"] == "south"
+
+
+def _with_header(task, *args, **options):
+    return super(type(task), task).apply_async(*args, headers={"tenant": "south"}, **options)
+
+
+@POSTGRESQL
+class TestStatements:
+    @pytest.fixture
+    def statements(self, app):
+        """The statements that were executed, each by its first word."""
+        executed = []
+
+        def note(connection, cursor, statement, *_):
+            executed.append(statement.split()[0])
+
+        engine = app.extensions["sqlalchemy"].engine
+        sa.event.listen(engine, "before_cursor_execute", note)
+        return executed
+
+    def test_an_order_takes_one_statement(self, api, statements):
+        graph = api.graph(crews.chain("a"))
+        order(api, graph)
+        del statements[:]
+        answer = order(api, graph, priority=4)
+        assert answer.status_code == 202, answer.json
+        assert statements == ["WITH"]
+
+    @pytest.mark.settings(MAX_QUEUED_PER_USER=2)
+    def test_a_limited_users_order_takes_a_look_and_an_insert(self, api, statements):
+        graph = api.graph(crews.chain("a"))
+        order(api, graph)
+        del statements[:]
+        assert order(api, graph, priority=4).status_code == 202
+        assert statements == ["SELECT", "WITH"]
+        assert order(api, graph, priority=3).json["code"] == "too-many-queued"
+
+    def test_what_has_no_turn_waits(self, app, api):
+        graph = api.graph(crews.chain("a"))
+        ids = [order(api, graph).json["id"] for _ in range(3)]
+        execution = app.extensions["crewexec"].models.execution
+        with app.extensions["crewexec"].session() as session:
+            rows = session.execute(sa.select(execution.id, execution.held)).all()
+        assert {str(id): held for id, held in rows} == dict(
+            zip(ids, [False, True, True], strict=True)
+        )
+
+    def test_the_row_is_what_the_order_says(self, app, api):
+        key = {"Idempotency-Key": "order-1", "X-Request-ID": "request-1"}
+        limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tokens": 99}
+        graph = api.graph(crews.ONE_TASK)
+        body = {"graph_id": graph, "inputs": {"topic": "é"}, "thread_id": "t", **limits}
+        answer = api("POST", "/executions", json=body, headers=key).json
+        assert api.status(answer["id"]) == {
+            **answer,
+            "progress": {**answer["progress"], "queue_position": 1},
+        }
+        assert answer["limits"] == limits
+        assert (answer["request_id"], answer["thread_id"]) == ("request-1", "t")
+        execution = app.extensions["crewexec"].models.execution
+        with app.extensions["crewexec"].session() as session:
+            row = session.scalars(sa.select(execution)).one()
+        assert (row.idempotency_key, row.attempt, row.writes) == ("order-1", 1, 0)
+        assert row.published_at is not None
+        assert not row.held
+        assert api.event_types(answer["id"]) == ["queued"]
+
+    def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
+        self, app, api, monkeypatch
+    ):
+        monkeypatch.setattr(intake, "LOCK_SECONDS", 1)
+        graph = api.graph(crews.chain("a"))
+        model = app.extensions["crewexec"].models.graph
+        with app.extensions["sqlalchemy"].engine.begin() as connection:
+            connection.execute(sa.select(model.id).with_for_update())
+            answer = order(api, graph)
+            assert answer.status_code >= 500, answer.json
+        assert api("GET", "/executions").json["executions"] == []
+        assert order(api, graph).status_code == 202
+
+
+class TestKeptGraphs:
+    def test_the_newest_version_is_queued(self, api):
+        graph = api.graph(crews.chain("a"))
+        assert order(api, graph).json["graph_version"] == 1
+        assert api("PUT", f"/graphs/{graph}", json=crews.chain("a", "b")).status_code == 200
+        answer = order(api, graph).json
+        assert (answer["graph_version"], answer["progress"]["total_steps"]) == (2, 2)
+
+    def test_what_is_no_longer_offered_is_refused(self, app, api):
+        graph = api.graph(crews.chain("a", tools=("count_words",)))
+        assert order(api, graph).status_code == 202
+        del app.extensions["crewexec"].registry.tools["count_words"]
+        (found,) = problem(order(api, graph), 422, "invalid-graph")["errors"]
+        assert found["code"] == "unknown-tool"
+
+    def test_nobody_else_may_queue_them(self, api, stranger):
+        graph = api.graph(crews.chain("a"))
+        assert order(api, graph).status_code == 202
+        assert order(stranger, graph).status_code == 404
+
+    def test_a_deleted_graph_is_gone(self, api):
+        graph = api.graph(crews.chain("a"))
+        id = order(api, graph).json["id"]
+        api("POST", f"/executions/{id}/cancel", json={})
+        assert api("DELETE", f"/graphs/{graph}").status_code == 204
+        assert order(api, graph).status_code == 404
+
+
+def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
+    monkeypatch.setattr(graph_cache, "ROOM", 11_000)
+    cache = GraphCache()
+    versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
+    for version in versions[:2]:
+        cache.parse(version, crews.chain("a"))
+    assert cache.get(versions[0]) is not None
+    cache.parse(versions[2], crews.chain("a"))
+    assert [cache.get(version) is not None for version in versions] == [True, False, True]
