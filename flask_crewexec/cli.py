@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import click
 from celery import Celery
-from celery.bin.celery import celery as celery_command
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 from marshmallow import ValidationError
 
-from . import several
 from .binding import current_binding
 from .errors import CrewExecError
 from .retention import count_removable
@@ -48,9 +46,14 @@ _commands = AppGroup("crewexec")
 @click.pass_obj
 def worker(info: ScriptInfo, options: Sequence[str], processes: int) -> None:
     """Run a worker, or N with '--processes N'; takes every option of 'celery worker'."""
+    # Here, since web processes load this module, too, and these take them half a second.
+    from celery.bin.celery import celery as celery_command
+
+    from .several import fork_workers
+
     celery = _celery(info)
     if processes > 1 and "--help" not in options:
-        options = several.fork_workers(celery, processes, options)
+        options = fork_workers(celery, processes, options)
     # Celery.worker_main() would lose the exit status.
     celery_command.main(["worker", *options], default_map={"app": celery})
 
