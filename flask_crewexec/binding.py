@@ -64,7 +64,7 @@ class Binding:
         return self.database.engines[self.bind_key]
 
     @functools.cached_property
-    def _reading_engine(self) -> sa.Engine:
+    def _engine_at_once(self) -> sa.Engine:
         # SQLite begins no transaction to read, and would commit that of a shared connection.
         if self.engine.dialect.name == "postgresql":
             return self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -87,7 +87,14 @@ class Binding:
         committed nor rolled back by us. It is for reading: on PostgreSQL each statement is on its
         own, without a transaction around it.
         """
-        return _session(self._reading_engine)
+        return _session(self._engine_at_once)
+
+    def connection(self) -> sa.Connection:
+        """Return a connection with which single statements cost less than with a session.
+
+        On PostgreSQL each of them is on its own, without a transaction around it.
+        """
+        return self._engine_at_once.connect()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:

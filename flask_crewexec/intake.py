@@ -22,6 +22,7 @@ from .graph_cache import graph_cache
 from .graph_cache import Version
 from .models import ExecutionMixin
 from .models import Models
+from .models import table_of
 from .ownership import belongs_to
 from .per_app import PerApp
 from .quotas import quota_columns
@@ -36,7 +37,6 @@ _GRAPH: t.Final = sa.bindparam("of_graph", type_=sa.Uuid)
 _NUMBER: t.Final = sa.bindparam("of_number", type_=sa.Integer)
 _OWNER: t.Final = sa.bindparam("for_user", type_=sa.String)
 _SENT: t.Final = sa.bindparam("new_sent", type_=sa.Boolean)
-_AT_ONCE: t.Final = {"isolation_level": "AUTOCOMMIT"}
 
 
 class Found(t.NamedTuple):
@@ -73,8 +73,7 @@ def find(binding: Binding, owner: str, graph_id: uuid.UUID, priority: int) -> Fo
     """
     statements = _statements.current()
     values = {**place_values(binding, owner, priority), **quota_values(owner), _GRAPH.key: graph_id}
-    with binding.engine.connect() as connection:
-        connection.execution_options(**_AT_ONCE)
+    with binding.connection() as connection:
         found = connection.execute(statements.look, values).one_or_none()
         if found is None:
             raise NotFound(f"There is no graph '{graph_id}'.")
@@ -152,14 +151,13 @@ def _values(statements: _Statements, execution: ExecutionMixin, entry: events.En
 
 def _write(binding: Binding, statement: ReturningInsert[t.Any], values: Values) -> bool:
     """Return whether the event, and so the execution, was inserted."""
-    with binding.engine.connect() as connection:
-        connection.execution_options(**_AT_ONCE)
+    with binding.connection() as connection:
         return connection.execute(statement, values).one_or_none() is not None
 
 
 def _names(models: Models) -> list[str]:
     """Return the columns that a new execution fills, but for ``published_at``."""
-    return [column.key for column in _table(models.execution).c if _is_filled(column)]
+    return [column.key for column in table_of(models.execution).c if _is_filled(column)]
 
 
 def _is_filled(column: sa.Column[t.Any]) -> bool:
@@ -183,7 +181,7 @@ def _insert(
     models: Models, names: list[str], source: sa.FromClause, *conditions: sa.ColumnElement[bool]
 ) -> ReturningInsert[t.Any]:
     """Return the statement that inserts a row for each of *source* that fulfils the conditions."""
-    table, event = _table(models.execution), _table(models.event)
+    table, event = table_of(models.execution), table_of(models.event)
     row = (
         sa.insert(table)
         .from_select(
@@ -228,13 +226,9 @@ def _value(prefix: str, column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:
     return given if isinstance(column.type, sa.String) else sa.cast(given, column.type)
 
 
-def _table(model: type[t.Any]) -> sa.Table:
-    return t.cast(sa.Table, sa.inspect(model).local_table)
-
-
 def _blank(models: Models) -> Values:
     """Return what the columns of a new row hold if nobody says anything else."""
-    return {column.key: _default(column) for column in _table(models.execution).c}
+    return {column.key: _default(column) for column in table_of(models.execution).c}
 
 
 def _default(column: sa.Column[t.Any]) -> object:

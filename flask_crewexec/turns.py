@@ -78,12 +78,11 @@ def has_turn(binding: Binding, owner_id: str, found: t.Any) -> bool:
 
 
 def has_place(found: t.Any) -> sa.ColumnElement[bool]:
-    """Return the SQL for :func:`has_turn`, for users without a limit of what runs.
+    """Return PostgreSQL's SQL for :func:`has_turn`, for users without a limit of what runs.
 
-    :param found: the :func:`place_columns`.
+    :param found: the :func:`place_columns`; each is asked for once.
     """
-    room = sa.or_(found.waiting < 1, found.waiting < found.free)
-    return sa.and_(sa.not_(found.ahead), room)
+    return sa.and_(sa.not_(found.ahead), found.waiting < sa.func.greatest(1, found.free))
 
 
 def give_turns(binding: Binding, owner_id: str) -> None:
@@ -105,8 +104,8 @@ def give_turns_or_raise(binding: Binding, owner_id: str) -> int:
     :raises BrokerUnavailable: if the broker took not all of them; it gets them later.
     """
     values = {**_heard_since(binding), _USER.key: owner_id}
-    with binding.session() as session:
-        found = session.execute(_statements.current().most_urgent, values).one_or_none()
+    with binding.connection() as connection:
+        found = connection.execute(_statements.current().most_urgent, values).one_or_none()
     room = 0 if found is None else _room(binding, owner_id, found)
     if found is None or room <= 0:
         return 0

@@ -35,8 +35,8 @@ def read_orders(binding: Binding, claims: Sequence[Claim]) -> Orders:
 
 def _read_order(binding: Binding, claim: Claim) -> Orders:
     query = _query(table_of(binding.models.execution))
-    with binding.session() as session:
-        rows = session.execute(query, {"of_execution": claim.execution_id})
+    with binding.connection() as connection:
+        rows = connection.execute(query, {"of_execution": claim.execution_id})
         return {token: asked for token, asked in rows}
 
 
