@@ -43,8 +43,8 @@ QUIET = {
     "PYTHON_DOTENV_DISABLED": "1",
 }
 """Lets CrewAI work without the network and without questions, whoever calls it."""
-POOL = {"pool_size": 20, "max_overflow": 20}
-"""Connections of each process to the database; PostgreSQL has a hundred."""
+POOL = {"pool_size": 5, "max_overflow": 0}
+"""Connections of each process to the database: threads that wait for one of few get more done."""
 USER = "ada"
 Pool = tuple[str, int]
 """The pool of a worker, and its concurrency."""
