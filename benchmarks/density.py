@@ -27,6 +27,7 @@ from .figures import Profile
 from .figures import Target
 from .footprint import Footprint
 from .footprint import frozen
+from .running import Direct
 
 CREWS = 200
 MANY = 1000
@@ -112,6 +113,7 @@ def measure(profile: Profile) -> list[Figure]:
         idle = _idle(services.ours)
         with crowd(services.ours, services.model, OURS) as ours:
             figures = [idle, *_against(PLAIN, services, ours, rounds)]
+            figures.append(_against_coroutines(profile, services, ours, rounds))
             if profile.full:
                 figures += _thousand(ours)
                 figures += _against(PLAIN_TWICE, services, ours, rounds)[:3]
@@ -140,6 +142,30 @@ def _against(pools: Sequence[Pool], services: Ring, ours: Crowd, rounds: int) ->
     with crowd(services.plain, services.model, pools) as plain:
         runs = alternate(rounds, lambda: ours.run(CREWS), lambda: plain.run(CREWS))
     return _figures(*runs, name)
+
+
+def _against_coroutines(profile: Profile, services: Ring, ours: Crowd, rounds: int) -> Figure:
+    """Compare with crews that share two event loops, and have no service around them."""
+    with contextlib.ExitStack() as stack:
+        loops = [
+            stack.enter_context(
+                Direct(services.model.url, str(profile.folder / name), "coroutines")
+            )
+            for name in ("first", "second")
+        ]
+
+        def run(number: int, latency: float) -> float:
+            services.model.reset(latency)
+            for loop in loops:
+                loop.begin(number // len(loops), TASKS)
+            return max([loop.seconds() for loop in loops])
+
+        run(20, 0.0)
+        of_ours, theirs = alternate(
+            rounds, lambda: ours.run(CREWS).makespan, lambda: run(CREWS, LATENCY)
+        )
+    name = "coroutines without a service, 2 processes"
+    return Figure(f"{CREWS} crews, makespan", "s", of_ours, theirs, name)
 
 
 def _figures(ours: Sequence[Run], plain: Sequence[Run], name: str) -> list[Figure]:

@@ -36,11 +36,14 @@ THREADS = 8
 
 
 class Direct:
-    """The loop without a service, in a process of its own."""
+    """Crews without a service, in a process of their own.
 
-    def __init__(self, model_url: str, storage: str) -> None:
+    :param module: of ``benchmarks.reference``, which runs them.
+    """
+
+    def __init__(self, model_url: str, storage: str, module: str = "direct") -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.reference.direct", model_url],
+            [sys.executable, "-m", f"benchmarks.reference.{module}", model_url],
             cwd=REPOSITORY,
             env={**os.environ, **QUIET, "CREWAI_STORAGE_DIR": storage},
             stdin=subprocess.PIPE,
@@ -57,11 +60,19 @@ class Direct:
         self._child.communicate()
 
     def crews_per_second(self, number: int, tasks: int) -> float:
-        """Run so many crews, one after the other."""
-        if self._child.stdin is None or self._child.stdout is None:
-            raise RuntimeError("The loop has no pipes")
+        """Run so many crews."""
+        self.begin(number, tasks)
+        return number / self.seconds()
+
+    def begin(self, number: int, tasks: int) -> None:
+        """Let so many crews run."""
         print(number, tasks, file=self._child.stdin, flush=True)
-        return number / float(self._child.stdout.readline())
+
+    def seconds(self) -> float:
+        """Wait for them and return how long they took."""
+        if self._child.stdout is None:
+            raise RuntimeError("The crews have no pipe")
+        return float(self._child.stdout.readline())
 
 
 class Runner:

@@ -25,7 +25,7 @@ class Executor(AgentExecutor):
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Do the work."""
-        with asyncio.Runner(loop_factory=_Loop) as runner:
+        with asyncio.Runner(loop_factory=OwnThreadLoop) as runner:
             return runner.run(self.kickoff_async(*args, **kwargs))
 
     def _create_initial_state(self) -> AgentExecutorState:
@@ -83,7 +83,7 @@ def _events_of(condition: t.Any) -> Sequence[str] | None:
     return alternatives if all(isinstance(each, str) for each in alternatives) else None
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class OwnThreadLoop(asyncio.SelectorEventLoop):
     """The event loop of a thread that has nothing else to do: what would block it runs in it."""
 
     def run_in_executor(  # type: ignore[override]
