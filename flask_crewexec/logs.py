@@ -119,8 +119,9 @@ def _chosen(choice: str, made: ColorFormatter, format: str, colorize: bool) -> l
         return t.cast(logging.Formatter, made)
     if choice == "json":
         return JsonFormatter()
-    longer = type(made)(f"{format}%(crewexec)s", datefmt=made.datefmt, use_color=colorize)
-    return t.cast(logging.Formatter, longer)
+    longer = t.cast(logging.Formatter, type(made)(f"{format}%(crewexec)s", use_color=colorize))
+    longer.datefmt = made.datefmt  # Celery 5.6 has no argument for it
+    return longer
 
 
 def _known() -> dict[str, t.Any]:

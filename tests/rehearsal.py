@@ -63,14 +63,25 @@ class Rehearsal:
         if not _READS.match(statement):
             return
         weigh = _on_postgresql if connection.dialect.name == "postgresql" else _on_sqlite
-        with contextlib.closing(cursor.connection.cursor()) as own:
-            own.execute("SAVEPOINT rehearsal")
-            try:
-                found = weigh(own, statement, parameters[0] if many else parameters)
-            finally:
-                own.execute("ROLLBACK TO SAVEPOINT rehearsal")
-                own.execute("RELEASE SAVEPOINT rehearsal")
+        with contextlib.closing(cursor.connection.cursor()) as own, _undone(own):
+            found = weigh(own, statement, parameters[0] if many else parameters)
         self.statements.append(Rehearsed(self._label, statement, *found))
+
+
+@contextlib.contextmanager
+def _undone(cursor: t.Any) -> Iterator[None]:
+    """Undo what is done within, and leave the connection as it is."""
+    # SQLite's has no such attribute before Python 3.12, and -1 since.
+    is_alone = getattr(cursor.connection, "autocommit", None) is True
+    cursor.execute("BEGIN" if is_alone else "SAVEPOINT rehearsal")
+    try:
+        yield
+    finally:
+        if is_alone:
+            cursor.execute("ROLLBACK")
+        else:
+            cursor.execute("ROLLBACK TO SAVEPOINT rehearsal")
+            cursor.execute("RELEASE SAVEPOINT rehearsal")
 
 
 def _on_postgresql(cursor: t.Any, statement: str, parameters: t.Any) -> tuple[t.Any, ...]:

@@ -46,7 +46,6 @@ def _without_dotenv() -> Iterator[None]:
 with _without_dotenv():
     import crewai
     from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # its home has moved
-    from crewai.agents.agent_executor import AgentExecutorState
     from crewai.events import crewai_event_bus
     from crewai.events import event_listener
     from crewai.events.listeners.tracing import trace_listener
@@ -76,7 +75,6 @@ with _without_dotenv():
 
 __all__ = (
     "AgentExecutor",
-    "AgentExecutorState",
     "BaseLLM",
     "BaseTool",
     "ConditionalTask",

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from .crewai_setup import AgentExecutor
-from .crewai_setup import AgentExecutorState
 
 
 class Executor(AgentExecutor):
@@ -28,9 +27,9 @@ class Executor(AgentExecutor):
         with asyncio.Runner(loop_factory=OwnThreadLoop) as runner:
             return runner.run(self.kickoff_async(*args, **kwargs))
 
-    def _create_initial_state(self) -> AgentExecutorState:
+    def _create_initial_state(self) -> t.Any:
         """Return the state without building a class for it, which takes 4 ms."""
-        return AgentExecutorState()
+        return self._initial_state_t()  # type: ignore[attr-defined]
 
     def _find_triggered_methods(self, trigger_method: t.Any, router_only: bool) -> list[t.Any]:
         """Look at what listens to a method, and not at everything."""

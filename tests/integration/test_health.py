@@ -47,12 +47,14 @@ def frozen(postgres):
     # Its children lead process groups of their own.
     processes = [psutil.Process(postgres.pid), *postgres.children()]
     for process in processes:
-        process.suspend()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since
+            process.suspend()
     try:
         yield
     finally:
         for process in processes:
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
         wait_until(lambda: not bounded_calls(), what="the calls that hung")
 
 

@@ -19,10 +19,12 @@ MODELS = define_models(sa.MetaData())
 
 
 def compared_columns(tree: ast.AST) -> Iterator[str]:
-    """Names of attributes on the left of comparisons."""
+    """Names of attributes on the left of comparisons that say whether two things are the same."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute):
-            yield node.left.attr
+        match node:
+            case ast.Compare(left=ast.Attribute(attr=name), ops=[operator, *_]):
+                if not isinstance(operator, ast.Gt | ast.Lt):
+                    yield name
 
 
 def test_no_other_module_compares_owners():
