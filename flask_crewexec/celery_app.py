@@ -51,6 +51,7 @@ class WakeUpTask(FlaskTask):
     """A task whose message may be lost or doubled, since the database knows what is to be done."""
 
     abstract = True
+    Request = "flask_crewexec.revoking:WakeUpRequest"
     acks_late = False
     reject_on_worker_lost = False
     ignore_result = True

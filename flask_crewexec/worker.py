@@ -23,7 +23,6 @@ from celery import signals
 from . import clock
 from . import draining
 from . import stuck
-from .async_execution_service import AsyncExecutionService
 from .binding import Binding
 from .binding import current_binding
 from .celery_app import EXECUTION_QUEUE
@@ -121,16 +120,12 @@ class _Life:
     def _cancel_revoked(
         self, sender: t.Any, request: t.Any, expired: bool, **options: object
     ) -> None:
-        """Take 'celery control revoke' for what it means: else another worker would go on."""
         celery = self._reference()
-        if expired:
+        if celery is None or sender is not celery.tasks.get(EXECUTION_TASK) or expired:
             return
-        if celery is not None and sender is celery.tasks.get(EXECUTION_TASK):
-            execution_id, _, attempt = request.id.partition(".")
-            with celery.flask_app.app_context():
-                AsyncExecutionService().cancel_task(
-                    execution_id, reason="Revoked by an operator.", attempt=int(attempt or 1)
-                )
+        from .revoking import cancel_revoked  # imports what only workers need
+
+        cancel_revoked(celery, request.id)
 
     def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app):
