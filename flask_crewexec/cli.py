@@ -42,18 +42,22 @@ _commands = AppGroup("crewexec")
 
 @_commands.command("worker", **_PASS_THROUGH)
 @click.option("--processes", type=click.IntRange(min=1), default=1)
+@click.option("--pin", is_flag=True)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def worker(info: ScriptInfo, options: Sequence[str], processes: int) -> None:
-    """Run a worker, or N with '--processes N'; takes every option of 'celery worker'."""
+def worker(info: ScriptInfo, options: Sequence[str], processes: int, pin: bool) -> None:
+    """Run a worker, or N with '--processes N'; takes every option of 'celery worker'.
+
+    With '--pin' each stays on a core of its own.
+    """
     # Here, since web processes load this module, too, and these take them half a second.
     from celery.bin.celery import celery as celery_command
 
     from .several import fork_workers
 
     celery = _celery(info)
-    if processes > 1 and "--help" not in options:
-        options = fork_workers(celery, processes, options)
+    if (processes > 1 or pin) and "--help" not in options:
+        options = fork_workers(celery, processes, options, pin=pin)
     # Celery.worker_main() would lose the exit status.
     celery_command.main(["worker", *options], default_map={"app": celery})
 

@@ -12,24 +12,33 @@ from celery import signals
 
 from . import draining
 from .binding import current_binding
+from .cores import check_cores
+from .cores import stay_on_core
 from .supervisor import Supervisor
 from .worker import freeze
 from .worker import import_runtime
 from .worker_options import WorkerOptions
 
 
-def fork_workers(celery: Celery, count: int, options: Sequence[str]) -> Sequence[str]:
+def fork_workers(
+    celery: Celery, count: int, options: Sequence[str], *, pin: bool = False
+) -> Sequence[str]:
     """Return in each of *count* processes the options of its worker.
 
     This process does not return. It starts others again, passes signals on, and ends with them.
 
+    :param pin: keep each on a core of its own.
     :raises click.UsageError: if the options do not fit several workers.
     :raises SystemExit: in this process, when all others have ended.
     """
     of_all = WorkerOptions(options)
+    if pin:
+        check_cores(count, of_all.pool or celery.conf.worker_pool)
     _load(celery, of_all)
     supervisor = Supervisor(count)
     number = supervisor.fork()
+    if pin:
+        stay_on_core(number)
     _run_after_forkers()  # those of kombu and Celery
     draining.begin_anew()
     signals.worker_ready.connect(_become_ready(supervisor, number), weak=False)

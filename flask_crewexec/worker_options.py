@@ -47,6 +47,11 @@ class WorkerOptions:
             self._given.get("exclude_queues", "")
         )
 
+    @property
+    def pool(self) -> str | None:
+        """The kind of pool, if it is given."""
+        return t.cast("str | None", self._given.get("pool"))
+
     def of_worker(self, number: int) -> list[str]:
         """Return the options of one worker: a name of its own, and beat only for the first."""
         given = {**self._given, "hostname": self._name(number)}

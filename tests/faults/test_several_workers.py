@@ -101,6 +101,15 @@ class TestStarting:
         for process in found:
             assert process.memory_full_info().uss < process.memory_info().rss / 2
 
+    @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is only one core")
+    def test_pinned_ones_have_a_core_each(self, start_workers, api):
+        workers = start_workers("--pin")
+        found = [psutil.Process(pid) for pid in pids_of(workers).values()]
+        cores = {tuple(process.cpu_affinity()) for process in found}
+        assert sorted(len(each) for each in cores) == [1, 1]
+        assert len(psutil.Process(workers.pid).cpu_affinity()) > 1
+        assert api.status(api.queue(crews.chain("a")), wait=30)["status"] == "completed"
+
     def test_crewai_is_not_loaded_where_no_crews_run(self, start_workers):
         workers = start_workers("--queues=cleanup")
         for process in (workers, *workers.children()):

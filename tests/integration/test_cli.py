@@ -131,6 +131,18 @@ class TestWorkerAndBeat:
         assert "Traceback" not in ended.stderr
         assert "celery@" not in ended.stdout
 
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            (["--pin"], "is for '--pool threads': the processes of 'prefork'"),
+            (["--pin", "--pool=threads", "--processes=10000"], "needs 10000 cores, and only"),
+        ],
+    )
+    def test_what_cannot_have_cores_of_its_own_is_refused(self, flask, options, why):
+        ended = flask("crewexec", "worker", *options)
+        assert ended.returncode == 2
+        assert f"'--pin' {why}" in ended.stderr
+
     @pytest.mark.settings(RECONCILE_INTERVAL=0.2, RETRY_DELAY=0.2)
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_one_worker_with_beat_inside_is_enough(

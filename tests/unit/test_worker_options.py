@@ -44,6 +44,13 @@ def test_whether_they_run_crews(given, do):
     assert WorkerOptions(given).run_crews is do
 
 
+@pytest.mark.parametrize(
+    ("given", "pool"), [([], None), (["-Pthreads"], "threads"), (["--pool", "solo"], "solo")]
+)
+def test_the_pool(given, pool):
+    assert WorkerOptions(given).pool == pool
+
+
 @pytest.mark.parametrize("given", ["--nonsense", "-D", "--pidfile=/run/w.pid", "--statedb=/run/w"])
 def test_what_several_cannot_do_is_refused(given):
     with pytest.raises(click.UsageError):
