@@ -226,7 +226,7 @@ class Ours(Contender):
     def workers(self, pools: Sequence[Pool]) -> Sequence[ServerProcess]:
         """Start workers that are alike by one command, as an operator would."""
         ((pool, concurrency),) = set(pools)
-        options = (f"--pool={pool}", f"--concurrency={concurrency}")
+        options = (f"--pool={pool}", f"--concurrency={concurrency}", "--pin")
         return [WorkerProcesses(self.folder, self.environment, *options, count=len(pools))]
 
 

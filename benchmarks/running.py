@@ -1,6 +1,7 @@
 """How many crews a second one worker process runs, and how many without any service.
 
-All crews wait in the queue before the worker begins, and the model answers at once.
+All crews wait in the queue before the worker begins, and the model answers at once. Our process and
+the one without a service have a core each, which suits both.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import time
 import typing as t
+from collections.abc import Collection
 from collections.abc import Iterator
 
-from services.celery_nodes import WorkerProcess
+from services.processes import ServerProcess
 from services.redis_servers import REPOSITORY
 
 from .contenders import Client
@@ -39,9 +41,12 @@ class Direct:
     """Crews without a service, in a process of their own.
 
     :param module: of ``benchmarks.reference``, which runs them.
+    :param cores: to run on; any if there are none.
     """
 
-    def __init__(self, model_url: str, storage: str, module: str = "direct") -> None:
+    def __init__(
+        self, model_url: str, storage: str, module: str = "direct", cores: Collection[int] = ()
+    ) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.reference.{module}", model_url],
             cwd=REPOSITORY,
@@ -51,6 +56,8 @@ class Direct:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        if cores:
+            os.sched_setaffinity(self._child.pid, cores)
 
     def __enter__(self) -> t.Self:
         return self
@@ -78,7 +85,7 @@ class Direct:
 class Runner:
     """One worker that is kept from working while crews are queued."""
 
-    def __init__(self, contender: Contender, client: Client, worker: WorkerProcess) -> None:
+    def __init__(self, contender: Contender, client: Client, worker: ServerProcess) -> None:
         self._contender = contender
         self._client = client
         self._worker = worker
@@ -100,9 +107,10 @@ def runner(contender: Contender, pool: str, concurrency: int) -> Iterator[Runner
     with (
         contender.web() as web,
         contender.client(web) as client,
-        contender.worker(pool=pool, concurrency=concurrency) as worker,
     ):
-        yield Runner(contender, client, worker)
+        (worker,) = contender.workers([(pool, concurrency)])
+        with worker:
+            yield Runner(contender, client, worker)
 
 
 def measure(profile: Profile) -> list[Figure]:
@@ -111,7 +119,7 @@ def measure(profile: Profile) -> list[Figure]:
     with (
         ring(profile.folder) as (ours, plain, model),
         runner(ours, "threads", THREADS) as run,
-        Direct(model.url, storage) as direct,
+        Direct(model.url, storage, cores=sorted(os.sched_getaffinity(0))[:1]) as direct,
     ):
         figures = [_compare(profile, tasks, run, direct, "direct kickoff loop") for tasks in SIZES]
         if profile.full:
