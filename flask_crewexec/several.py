@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import typing as t
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from billiard.util import _run_after_forkers
 from celery import Celery
 from celery import signals
+from sqlalchemy.orm import configure_mappers
 
 from . import draining
 from .binding import current_binding
@@ -18,6 +20,18 @@ from .supervisor import Supervisor
 from .worker import freeze
 from .worker import import_runtime
 from .worker_options import WorkerOptions
+
+_OF_WORKERS: t.Final = (
+    "billiard.pool",
+    "celery.app.control",
+    "celery.apps.worker",
+    "celery.backends.redis",
+    "celery.concurrency.thread",
+    "celery.worker.autoscale",
+    "celery.worker.consumer",
+    "kombu.transport.redis",
+)
+"""What Celery imports as late as a worker needs it, each for itself."""
 
 
 def fork_workers(
@@ -46,7 +60,10 @@ def fork_workers(
 
 
 def _load(celery: Celery, options: WorkerOptions) -> None:
-    """Import what runs crews, and leave no connection open that the workers would share."""
+    """Make what all need, and leave no connection open that the workers would share."""
+    for module in _OF_WORKERS:
+        importlib.import_module(module)
+    configure_mappers()
     if options.run_crews:
         import_runtime()
     with celery.flask_app.app_context():

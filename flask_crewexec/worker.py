@@ -6,6 +6,8 @@ each handler is made for one Celery app and looks whether it is meant.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import gc
 import logging
 import os
@@ -191,15 +193,27 @@ class Heartbeat(threading.Thread):
 
 
 def freeze() -> None:
-    """Keep the garbage collector from writing to the memory that forked processes will share."""
+    """Share as much memory as possible with processes that are forked later.
+
+    What is free is given back, and the garbage collector does not write to what is not.
+    """
     gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's; it keeps much
+        trim(0)
     gc.freeze()
 
 
+@functools.cache
 def import_runtime() -> None:
-    """Import what runs crews, or end the worker: Celery would only log what a signal raises."""
+    """Import what runs crews and run one, or end the worker.
+
+    Celery would only log what a signal raises. Processes that are forked later share what it makes.
+    """
     try:
         from .runtime import runner  # noqa: F401
+        from .runtime.warm_up import warm_up
+
+        warm_up()
     except Exception as error:
         log.critical("This worker cannot run crews.", exc_info=True)
         raise SystemExit(f"CrewAI cannot be loaded: {error}") from error

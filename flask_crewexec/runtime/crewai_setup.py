@@ -89,6 +89,7 @@ __all__ = (
     "add_stream_sink",
     "call_stop_override",
     "crewai",
+    "crewai_event_bus",
     "enter_run",
     "get_i18n",
     "hooks_were_called",

@@ -1,0 +1,65 @@
+"""What a worker makes before its first crew."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from crewai.events import crewai_event_bus
+from crewai.events.types.crew_events import CrewKickoffStartedEvent
+
+import crews
+from flask_crewexec.runtime.warm_up import warm_up
+from services.redis_servers import REPOSITORY
+
+pytestmark = pytest.mark.integration
+
+TESTS = Path(__file__).parents[1]
+RUN_ONE = """
+import sys
+from flask_crewexec.tasks import execution
+from flask_crewexec.worker import import_runtime
+from host import create_app
+
+with create_app().app_context():
+    import_runtime()
+    before = set(sys.modules)
+    assert execution.handle({"execution_id": sys.argv[1]})["outcome"] == "completed"
+    print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_first_crew_imports_next_to_nothing(api, environment):
+    id = api.queue(crews.chain("a"))
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN_ONE, id],
+        env={**os.environ, **environment, "PYTHONPATH": str(TESTS)},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    late = ended.stdout.splitlines()[-1].split() if ended.stdout.strip() else []
+    assert not [name for name in late if name.partition(".")[0] in ("crewai", "openai", "pydantic")]
+
+
+def test_nobody_is_told_and_nothing_stays(monkeypatch, caplog, capfd):
+    def refuse(*_):
+        raise AssertionError("The network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    caplog.set_level("DEBUG")
+    heard = []
+    threads = threading.enumerate()
+    with crewai_event_bus.scoped_handlers():
+        crewai_event_bus.on(CrewKickoffStartedEvent)(lambda source, event: heard.append(event))
+        warm_up()
+    assert threading.enumerate() == threads
+    assert (heard, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
