@@ -41,22 +41,27 @@ _commands = AppGroup("crewexec")
 
 
 @_commands.command("worker", **_PASS_THROUGH)
-@click.option("--processes", type=click.IntRange(min=1), default=1)
-@click.option("--pin", is_flag=True)
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@click.pass_obj
-def worker(info: ScriptInfo, options: Sequence[str], processes: int, pin: bool) -> None:
-    """Run a worker, or N with '--processes N'; takes every option of 'celery worker'.
-
-    With '--pin' each stays on a core of its own.
-    """
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Run N workers, which share memory.",
+)
+@click.option("--pin", is_flag=True, help="Keep each on a core of its own; for '--pool threads'.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]...")
+@click.pass_context
+def worker(context: click.Context, options: Sequence[str], processes: int, pin: bool) -> None:
+    """Run a worker; takes every option of 'celery worker'."""
     # Here, since web processes load this module, too, and these take them half a second.
     from celery.bin.celery import celery as celery_command
 
     from .several import fork_workers
 
-    celery = _celery(info)
-    if (processes > 1 or pin) and "--help" not in options:
+    celery = _celery(context.obj)
+    if "--help" in options:
+        click.echo(f"{context.get_help()}\n")
+    elif processes > 1 or pin:
         options = fork_workers(celery, processes, options, pin=pin)
     # Celery.worker_main() would lose the exit status.
     celery_command.main(["worker", *options], default_map={"app": celery})

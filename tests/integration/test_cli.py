@@ -123,6 +123,12 @@ class TestWorkerAndBeat:
             worker.kill(signal.SIGINT)
             assert worker.ended() == 1  # as with 'celery worker'
 
+    def test_help_tells_our_options_and_celerys(self, flask):
+        ended = flask("crewexec", "worker", "--help")
+        assert ended.returncode == 0, ended.stderr
+        for option in ("--processes N", "--pin", "--concurrency"):
+            assert option in ended.stdout
+
     @pytest.mark.parametrize("option", ["--pidfile=w.pid", "--detach", "--nonsense"])
     def test_what_several_workers_cannot_do_is_refused_before_anything_starts(self, flask, option):
         ended = flask("crewexec", "worker", "--processes=2", option)
