@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 import typing as t
 from collections.abc import Iterable
@@ -39,6 +40,24 @@ def frozen(servers: Sequence[ServerProcess]) -> Iterator[None]:
     finally:
         for process in reversed(processes):
             process.resume()
+
+
+@contextlib.contextmanager
+def on_all_cores(server: ServerProcess) -> Iterator[None]:
+    """Let a server, whose children may stay on a core each, use all cores meanwhile."""
+    before = {
+        thread.id: os.sched_getaffinity(thread.id)
+        for process in family(server)
+        for thread in process.threads()
+    }
+    try:
+        for each in before:
+            os.sched_setaffinity(each, os.sched_getaffinity(0))
+        yield
+    finally:
+        for each, cores in before.items():
+            with contextlib.suppress(ProcessLookupError):  # a thread may have ended
+                os.sched_setaffinity(each, cores)
 
 
 class Footprint:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 
@@ -28,13 +29,19 @@ from .figures import Figure
 from .figures import Profile
 from .figures import Target
 from .footprint import frozen
+from .footprint import on_all_cores
 
 TARGET = Target(3.0, "higher")
 SIZES = (1, 5)
 """Tasks of a crew."""
 PLAIN = "plain service, prefork -c 1"
+UNPINNED = "the same without --pin"
 THREADS = 8
 """While one crew waits for the database to have stored something, others go on."""
+
+
+Rate = Callable[[int, int], float]
+"""Runs so many crews of so many tasks and returns how many a second."""
 
 
 class Direct:
@@ -100,6 +107,11 @@ class Runner:
             began = time.time()
         return number / (self._contender.wait_for(before + number) - began)
 
+    def crews_per_second_unpinned(self, number: int, tasks: int) -> float:
+        """Do so on all cores."""
+        with on_all_cores(self._worker):
+            return self.crews_per_second(number, tasks)
+
 
 @contextlib.contextmanager
 def runner(contender: Contender, pool: str, concurrency: int) -> Iterator[Runner]:
@@ -121,20 +133,23 @@ def measure(profile: Profile) -> list[Figure]:
         runner(ours, "threads", THREADS) as run,
         Direct(model.url, storage, cores=sorted(os.sched_getaffinity(0))[:1]) as direct,
     ):
-        figures = [_compare(profile, tasks, run, direct, "direct kickoff loop") for tasks in SIZES]
+        loop = direct.crews_per_second
+        figures = [_compare(profile, tasks, run, loop, "direct kickoff loop") for tasks in SIZES]
+        figures.append(_compare(profile, 1, run, run.crews_per_second_unpinned, UNPINNED))
         if profile.full:
             with runner(plain, "prefork", 1) as other:
-                figures += [_compare(profile, tasks, run, other, PLAIN) for tasks in SIZES]
+                rate = other.crews_per_second
+                figures += [_compare(profile, tasks, run, rate, PLAIN) for tasks in SIZES]
     return figures
 
 
-def _compare(
-    profile: Profile, tasks: int, ours: Runner, reference: Runner | Direct, name: str
-) -> Figure:
+def _compare(profile: Profile, tasks: int, ours: Runner, reference: Rate, name: str) -> Figure:
     number = max(2, profile.pick(30, 90) // tasks)
-    turns = [functools.partial(each.crews_per_second, number, tasks) for each in (ours, reference)]
+    rates = (ours.crews_per_second, reference)
+    turns = [functools.partial(rate, number, tasks) for rate in rates]
     for warm_up in turns:
         warm_up()
     rounds = alternate(profile.pick(3, 7), *turns)
     what = f"crews run, {tasks} task{'s' if tasks > 1 else ''}"
-    return Figure(what, "crews/s", *rounds, name, TARGET if name != PLAIN else None)
+    target = None if name in (PLAIN, UNPINNED) else TARGET
+    return Figure(what, "crews/s", *rounds, name, target)
