@@ -16,7 +16,6 @@ from . import events
 from .binding import Binding
 from .claims import Claim
 from .claims import PENDING
-from .errors import InvalidGraph
 from .execution_context import ExecutionContext
 from .graph_cache import graph_cache
 from .graph_cache import Version
@@ -31,7 +30,7 @@ class Begun(t.NamedTuple):
     claim: Claim
     row: sa.Row[t.Any]
     """The execution, without its result, and the database's time as ``now``."""
-    graph: Graph | InvalidGraph
+    graph: Graph | Exception
     """What is to be run, or why that is not possible any more."""
     start: Past
 
@@ -72,7 +71,7 @@ def _execution_query(execution: sa.Table) -> sa.Select[t.Any]:
     return query.where(c.id == sa.bindparam("of_execution"))
 
 
-def _graph(session: Session, binding: Binding, version: Version) -> Graph | InvalidGraph:
+def _graph(session: Session, binding: Binding, version: Version) -> Graph | Exception:
     known = graph_cache.current().get(version)
     if known is not None:
         return known
@@ -81,7 +80,7 @@ def _graph(session: Session, binding: Binding, version: Version) -> Graph | Inva
     document = session.scalars(sa.select(model.document).where(*key)).one()
     try:
         return graph_cache.current().parse(version, document)
-    except InvalidGraph as error:  # the attempt is claimed nevertheless, and fails of it
+    except Exception as error:  # noqa: BLE001  # the attempt is claimed, and fails of it
         return error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import typing as t
 import uuid
@@ -13,7 +14,9 @@ from .per_app import PerApp
 ROOM: t.Final = 10_000_000
 """About how many bytes one process keeps of an application's graphs: those that were used last."""
 _LEAST: t.Final = 5_000
-"""What a graph takes beside its texts."""
+"""What a graph takes beside its document."""
+_GROWTH: t.Final = 10
+"""How many times as much as its document as JSON a graph with large schemas takes."""
 
 
 class Version(t.NamedTuple):
@@ -52,15 +55,17 @@ class GraphCache:
         :raises InvalidGraph: with every problem of shape and structure.
         """
         graph = graphs.parse(document)
-        size = _LEAST + graph.filled_length({})
+        size = _LEAST + _GROWTH * len(json.dumps(document))
         with self._lock:
             if version not in self._known:
                 self._known[version] = (graph, size)
-                self._newest[version.graph_id] = version.number
+                newest = self._newest.get(version.graph_id, 0)
+                self._newest[version.graph_id] = max(newest, version.number)
                 self._room -= size
             while self._room < 0:
                 oldest, (_, size) = self._known.popitem(last=False)
-                self._newest.pop(oldest.graph_id, None)
+                if self._newest.get(oldest.graph_id) == oldest.number:
+                    del self._newest[oldest.graph_id]
                 self._room += size
         return graph
 

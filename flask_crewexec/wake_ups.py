@@ -108,7 +108,10 @@ def _draft(task: Task, priority: int) -> Draft | None:
             ignore_result=True,
         )
         message = connection.default_channel.taken
-    if message["content-type"] != "application/json" or "compression" in message["headers"]:
+    headers = message["headers"]
+    if message["content-type"] != "application/json" or "compression" in headers:
+        return None
+    if headers.get("expires") or headers.get("eta"):  # each message has a time of its own
         return None
     body = base64.b64decode(message.pop("body")).decode()
     return Draft(json.dumps(message), body, message["properties"]["delivery_tag"])

@@ -212,11 +212,13 @@ def import_runtime() -> None:
     try:
         from .runtime import runner  # noqa: F401
         from .runtime.warm_up import warm_up
-
-        warm_up()
     except Exception as error:
         log.critical("This worker cannot run crews.", exc_info=True)
         raise SystemExit(f"CrewAI cannot be loaded: {error}") from error
+    try:
+        warm_up()
+    except Exception:  # a hook of the host may refuse; crews that somebody ordered may still run
+        log.warning("The crew to warm up with did not run.", exc_info=True)
 
 
 def _queues(worker: t.Any) -> set[str]:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import InterfaceError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 log = logging.getLogger(__name__)
 
 T = t.TypeVar("T")
 
-AWAY: t.Final = (OperationalError, InterfaceError)
-"""What SQLAlchemy raises while the database cannot do what it was asked."""
+AWAY: t.Final = (OperationalError, InterfaceError, NoConnection)
+"""What SQLAlchemy raises while the database cannot do what it was asked, or hangs for others."""
 
 
 def patiently(action: Callable[[], T], seconds: float) -> T:

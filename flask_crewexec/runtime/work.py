@@ -13,7 +13,6 @@ from ..attempts import Begun
 from ..binding import Binding
 from ..claims import Claim
 from ..claims import OVER
-from ..errors import InvalidGraph
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import Usage
@@ -46,7 +45,7 @@ def load_work(binding: Binding, begun: Begun) -> Work:
     :raises InvalidGraph: if the graph's document is not valid any more.
     """
     row = begun.row
-    if isinstance(begun.graph, InvalidGraph):
+    if isinstance(begun.graph, Exception):
         raise begun.graph
     finished, chosen, plans = _done_before(binding, begun.claim)
     return Work(

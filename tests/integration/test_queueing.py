@@ -78,6 +78,12 @@ class TestMessages:
         id = uuid.uuid4()
         assert len({sent(id, 1, 5)[1] for _ in range(5)}) == 5
 
+    def test_what_expires_does_so_by_a_time_of_its_own(self, app, sent, monkeypatch):
+        task = app.extensions["celery"].tasks["crewexec.execution"]
+        monkeypatch.setattr(task, "expires", 60)
+        first, second = (sent(uuid.uuid4(), 1, 5)[0]["headers"]["expires"] for _ in range(2))
+        assert first < second
+
     def test_who_listens_to_celery_may_change_them(self, app, sent):
         def add_header(headers, **_):
             headers["tenant"] = "north"
