@@ -225,7 +225,8 @@ class TestKeptGraphs:
 
 
 def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
-    monkeypatch.setattr(graph_cache, "ROOM", 11_000)
+    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(crews.chain("a")))
+    monkeypatch.setattr(graph_cache, "ROOM", 2 * each)
     cache = GraphCache()
     versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
     for version in versions[:2]:
@@ -233,3 +234,14 @@ def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
     assert cache.get(versions[0]) is not None
     cache.parse(versions[2], crews.chain("a"))
     assert [cache.get(version) is not None for version in versions] == [True, False, True]
+
+
+def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
+    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(crews.chain("a")))
+    monkeypatch.setattr(graph_cache, "ROOM", each)
+    cache = GraphCache()
+    id = uuid.uuid4()
+    for number in (1, 2):
+        cache.parse(Version(id, number), crews.chain("a"))
+    assert cache.get(Version(id, 1)) is None
+    assert cache.newest(id) == Version(id, 2)
