@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 import uuid
 
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from . import claims
 from . import clock
-from . import database_time
 from . import events
 from .binding import Binding
 from .claims import Claim
@@ -47,28 +45,18 @@ def begin(
 
     :param most: executions of one user that may run at once.
     """
-    models, lease = binding.models, binding.settings.lease
+    lease = binding.settings.lease
     with binding.transaction() as session:
-        claim = claims.claim(
-            session, models, execution_id, attempt, worker=worker, lease=lease, most=most
-        )
-        if claim is None:
+        key = (session, binding.models, execution_id, attempt)
+        taken = claims.claim(*key, worker=worker, lease=lease, most=most, events=1)
+        if taken is None:
             return None
-        query = _execution_query(table_of(models.execution))
-        row = session.execute(query, {"of_execution": execution_id}).one()
+        claim, row = taken
         graph = _graph(session, binding, Version(row.graph_id, row.graph_version))
         start = _write_start(session, binding, claim, row)
         if isinstance(graph, Graph):
             _write_steps(session, binding, claim, graph)
     return Begun(claim, row, graph, start)
-
-
-@functools.lru_cache(maxsize=8)
-def _execution_query(execution: sa.Table) -> sa.Select[t.Any]:
-    c = execution.c
-    columns = [column for column in c if column.name not in ("result", "error")]
-    query = sa.select(*columns, database_time.now().label("now"))
-    return query.where(c.id == sa.bindparam("of_execution"))
 
 
 def _graph(session: Session, binding: Binding, version: Version) -> Graph | Exception:
@@ -87,7 +75,7 @@ def _graph(session: Session, binding: Binding, version: Version) -> Graph | Exce
 def _write_start(session: Session, binding: Binding, claim: Claim, row: sa.Row[t.Any]) -> Past:
     models, queued = binding.models, Past("queued", clock.as_utc(row.queued_at), row.priority)
     started = events.Entry("started", {"attempt": claim.attempt})
-    events.append(session, models, claim.execution_id, [started], queued)
+    events.insert(session, models, claim.execution_id, [started], row.last_event, queued)
     return queued._replace(type=started.type, at=started.at)
 
 

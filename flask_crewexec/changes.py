@@ -16,23 +16,20 @@ KEPT: t.Final = 64
 """How many statements of one form are kept: one for each set of columns that are changed."""
 
 
-def settings_of(table: sa.Table, names: Iterable[str]) -> Values:
+def settings_of(table: sa.Table, names: Iterable[str], prefix: str = "new") -> Values:
     """Return what sets the columns *names* to the :func:`parameters`."""
-    return {name: sa.bindparam(_new(name), type_=table.c[name].type) for name in names}
+    return {name: _new(table, name, prefix) for name in names}
 
 
-def additions_to(table: sa.Table) -> Values:
+def additions_to(table: sa.Table, prefix: str = "new") -> Values:
     """Return what adds a usage, given as :func:`parameters`, to that of the row."""
-    return {
-        name: table.c[name] + sa.bindparam(_new(name), type_=table.c[name].type)
-        for name in Usage._fields
-    }
+    return {name: table.c[name] + _new(table, name, prefix) for name in Usage._fields}
 
 
-def parameters(values: Mapping[str, t.Any]) -> Values:
+def parameters(values: Mapping[str, t.Any], prefix: str = "new") -> Values:
     """Return the parameters for new *values*."""
-    return {_new(name): value for name, value in values.items()}
+    return {f"{prefix}_{name}": value for name, value in values.items()}
 
 
-def _new(name: str) -> str:
-    return f"new_{name}"
+def _new(table: sa.Table, name: str, prefix: str) -> sa.BindParameter[t.Any]:
+    return sa.bindparam(f"{prefix}_{name}", type_=table.c[name].type)

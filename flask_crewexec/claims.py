@@ -46,6 +46,14 @@ class Claim(t.NamedTuple):
     token: uuid.UUID
 
 
+class Taken(t.NamedTuple):
+    """What a worker has when it has taken an attempt."""
+
+    claim: Claim
+    row: sa.Row[t.Any]
+    """The execution, without its result, and the database's time as ``now``."""
+
+
 def claim(
     session: Session,
     models: Models,
@@ -55,23 +63,26 @@ def claim(
     worker: str,
     lease: float,
     most: int | None = None,
-) -> Claim | None:
+    events: int = 0,
+) -> Taken | None:
     """Take a queued attempt for *worker*; None if it is taken, outdated, cancelled or gone.
 
     :param lease: seconds for which it holds unless it is renewed.
     :param most: executions of one user that may run at once; beyond it the attempt is held.
+    :param events: how many events are about to be inserted; the row tells the last one's number.
     """
     token = uuid7()
     if most is not None and _is_beyond(session, models, execution_id, attempt, most):
         return None
     given = {"of_execution": execution_id, "numbered": attempt, "lease": lease, "now": clock.now()}
     new = changes.parameters({"token": token, "worker": worker})
-    taken = changed_one(session, _claim(table_of(models.execution)), {**given, **new})
-    return Claim(execution_id, attempt, token) if taken else None
+    statement = _claim(table_of(models.execution))
+    row = session.execute(statement, {**given, **new, "events": events}).one_or_none()
+    return None if row is None else Taken(Claim(execution_id, attempt, token), row)
 
 
 @functools.lru_cache(maxsize=8)
-def _claim(execution: sa.Table) -> sa.Update:
+def _claim(execution: sa.Table) -> ReturningUpdate[t.Any]:
     c = execution.c
     statement = sa.update(execution).where(
         c.id == sa.bindparam("of_execution"),
@@ -81,7 +92,9 @@ def _claim(execution: sa.Table) -> sa.Update:
     )
     lease = database_time.later(sa.bindparam("lease", type_=sa.Float))
     new = changes.settings_of(execution, ("token", "worker"))
-    return statement.values({**_running(execution), **new, "lease_expires_at": lease})
+    statement = statement.values({**_running(execution), **new, "lease_expires_at": lease})
+    known = [column for column in c if column.name not in ("result", "error")]
+    return statement.returning(*known, database_time.now().label("now"))
 
 
 def _is_beyond(
@@ -114,6 +127,7 @@ def _running(execution: sa.Table) -> dict[str, t.Any]:
     return {
         "status": State.RUNNING,
         "writes": 0,
+        "last_event": c.last_event + sa.bindparam("events", type_=sa.Integer),
         "held": False,
         "started_at": sa.func.coalesce(c.started_at, now),
         "deadline": sa.func.coalesce(c.deadline, database_time.later(c.timeout)),
@@ -138,7 +152,7 @@ def write(session: Session, models: Models, claim: Claim, **values: t.Any) -> No
     :raises ClaimLost: if the claim does not hold any more.
     """
     statement = _write(table_of(models.execution), tuple(values))
-    if not changed_one(session, statement, {**_shown(claim), **changes.parameters(values)}):
+    if not changed_one(session, statement, {**shown(claim), **changes.parameters(values)}):
         raise _lost(claim)
 
 
@@ -160,19 +174,28 @@ def write_once(
         lost on the way, but only for us.
     :raises ClaimLost: if the claim does not hold any more.
     """
-    execution = models.execution
-    statement = _write_once(table_of(execution), tuple(values))
+    statement = _write_once(table_of(models.execution), tuple(values))
     new = changes.parameters({**values, **usage._asdict()})
     counts = {"events": events, "number": number}
-    last: int | None = session.scalar(statement, {**_shown(claim), **counts, **new})
-    if last is not None:
-        return last
+    last: int | None = session.scalar(statement, {**shown(claim), **counts, **new})
+    if last is None:
+        check_written(session, models, claim, number)
+    return last
+
+
+def check_written(
+    database: Session | sa.Connection, models: Models, claim: Claim, number: int
+) -> None:
+    """Look whether the claim's write *number* was made before.
+
+    :raises ClaimLost: if it was not.
+    """
+    execution = models.execution
     query = sa.select(execution.writes).where(
         execution.id == claim.execution_id, execution.token == claim.token
     )
-    if session.scalar(query) == number + 1:
-        return None
-    raise _lost(claim)
+    if database.scalar(query) != number + 1:
+        raise _lost(claim)
 
 
 def _lost(claim: Claim) -> ClaimLost:
@@ -190,16 +213,22 @@ def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
     return sa.update(execution).where(*holds).values(changes.settings_of(execution, names))
 
 
-def _shown(claim: Claim) -> dict[str, t.Any]:
+def shown(claim: Claim) -> dict[str, t.Any]:
+    """Return the parameters that show *claim*."""
     return {"claimed": claim.execution_id, "claim": claim.token}
 
 
 @functools.lru_cache(maxsize=changes.KEPT)
 def _write_once(execution: sa.Table, names: tuple[str, ...]) -> ReturningUpdate[t.Any]:
+    return writing(execution, names).returning(execution.c.last_event)
+
+
+def writing(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    """Return the statement of :func:`write_once`, which sets the columns *names*."""
     writes, last = execution.c.writes, execution.c.last_event
     counted = {"writes": writes + 1, "last_event": last + sa.bindparam("events")}
     statement = _write(execution, names).where(writes == sa.bindparam("number"))
-    return statement.values({**counted, **changes.additions_to(execution)}).returning(last)
+    return statement.values({**counted, **changes.additions_to(execution)})
 
 
 def renew(session: Session, models: Models, claims: Iterable[Claim], lease: float) -> None:
@@ -233,9 +262,8 @@ def ending(state: State, now: dt.datetime, **values: t.Any) -> dict[str, t.Any]:
 def end_step(
     session: Session, models: Models, claim: Claim, state: State, now: dt.datetime
 ) -> None:
-    """End the step that is under way, too; of a completed execution none is."""
-    if state is not State.COMPLETED:
-        _leave_step(session, models, claim, status=state, finished_at=now)
+    """End the step that is under way, too."""
+    _leave_step(session, models, claim, status=state, finished_at=now)
 
 
 def hand_back(session: Session, models: Models, claim: Claim) -> bool:

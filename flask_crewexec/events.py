@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import typing as t
 import uuid
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -71,21 +72,17 @@ def insert(
     """
     session.info.setdefault(EVENTFUL, set()).add(execution_id)
     first = last - len(entries) + 1
-    session.execute(sa.insert(table_of(models.event)), _rows(execution_id, first, entries))
+    numbered = [
+        {"execution_id": execution_id, "seq": seq, **row}
+        for seq, row in enumerate(rows(entries), first)
+    ]
+    session.execute(sa.insert(table_of(models.event)), numbered)
     tallies.count_events(session, models, execution_id, first, entries, past)
 
 
-def _rows(execution_id: uuid.UUID, first: int, entries: Sequence[Entry]) -> list[dict[str, t.Any]]:
-    return [
-        {
-            "execution_id": execution_id,
-            "seq": seq,
-            "type": entry.type,
-            "data": entry.data,
-            "created_at": entry.at,
-        }
-        for seq, entry in enumerate(entries, first)
-    ]
+def rows(entries: Iterable[Entry]) -> list[dict[str, t.Any]]:
+    """Return the columns of *entries* that do not depend on where they are inserted."""
+    return [{"type": each.type, "data": each.data, "created_at": each.at} for each in entries]
 
 
 def clean(text: str) -> str:

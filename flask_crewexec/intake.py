@@ -15,8 +15,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 from . import database_time
 from . import events
 from . import graphs
+from . import one_statement
 from .binding import Binding
-from .binding import LOCK_SECONDS
 from .errors import NotFound
 from .graph_cache import graph_cache
 from .graph_cache import Version
@@ -58,7 +58,7 @@ class _Statements:
         )
         names = _names(models)
         self.parameters = [(f"new_{name}", name) for name in names]
-        self.insert = _insert(models, names, _bounds())
+        self.insert = _insert(models, names)
         self.place = _place(binding, names)
         self.blank = _blank(models)
 
@@ -101,7 +101,7 @@ def takes_one_statement(binding: Binding) -> bool:
     SQLite has no such statement, and a model of the host's own may have more to it than columns.
     """
     ours = binding.models.execution.__module__ == ExecutionMixin.__module__
-    return ours and binding.engine.dialect.name == "postgresql"
+    return ours and one_statement.is_possible(binding)
 
 
 class _NewExecution(ExecutionMixin):
@@ -178,15 +178,15 @@ _FILLED: t.Final = {
 
 
 def _insert(
-    models: Models, names: list[str], source: sa.FromClause, *conditions: sa.ColumnElement[bool]
+    models: Models, names: list[str], *conditions: sa.ColumnElement[bool]
 ) -> ReturningInsert[t.Any]:
-    """Return the statement that inserts a row for each of *source* that fulfils the conditions."""
+    """Return the statement that inserts a row if the *conditions* hold."""
     table, event = table_of(models.execution), table_of(models.event)
     row = (
         sa.insert(table)
         .from_select(
             [*names, "published_at"],
-            _new_row(table, names).select_from(source).where(*conditions),
+            _new_row(table, names).where(one_statement.is_bounded(), *conditions),
             include_defaults=False,
         )
         .returning(table.c.id)
@@ -203,16 +203,7 @@ def _insert(
 
 def _place(binding: Binding, names: list[str]) -> ReturningInsert[t.Any]:
     look = _look(binding).subquery("look")
-    source = _bounds().join(look, sa.true())
-    return _insert(
-        binding.models, names, source, look.c.latest_version == _NUMBER, has_place(look.c)
-    )
-
-
-def _bounds() -> sa.Subquery:
-    """Return one row; to read it limits how long the statement may wait."""
-    bound = sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True).label("bound")
-    return sa.select(bound).subquery("bounds")
+    return _insert(binding.models, names, look.c.latest_version == _NUMBER, has_place(look.c))
 
 
 def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from . import clock
 from .binding import Binding
@@ -72,12 +73,17 @@ class Tally(t.NamedTuple):
 
 def count_usage(session: Session, models: Models, usage: Usage) -> None:
     """Count model calls and tokens, together with the write that stores them."""
+    _insert(session, models, of_usage(usage))
+
+
+def of_usage(usage: Usage) -> list[Tally]:
+    """Return what counts model calls and tokens."""
     tallies = (
         Tally(MODEL_CALLS, times=usage.llm_calls),
         Tally(TOKENS, "prompt", times=usage.prompt_tokens),
         Tally(TOKENS, "completion", times=usage.completion_tokens),
     )
-    _insert(session, models, [tally for tally in tallies if tally.times])
+    return [tally for tally in tallies if tally.times]
 
 
 class Past(t.NamedTuple):
@@ -103,12 +109,18 @@ def count_events(
     if _COUNTED.isdisjoint(entry.type for entry in entries):
         return
     past = past or _past(session, models, execution_id, first)
+    _insert(session, models, of_events(entries, past))
+
+
+def of_events(entries: Iterable[Entry], past: Past | None) -> list[Tally]:
+    """Return what counts the changes of state among *entries*, of which *past* came before."""
     tallies: list[Tally] = []
     for entry in entries:
-        tallies += _tallies(entry, past)
+        if entry.type in _COUNTED:
+            tallies += _tallies(entry, past)
         if past is not None and entry.type in _COUNTED | _QUEUED:
             past = past._replace(type=entry.type, at=entry.at)
-    _insert(session, models, tallies)
+    return tallies
 
 
 def _past(session: Session, models: Models, execution_id: uuid.UUID, first: int) -> Past | None:
@@ -163,7 +175,12 @@ def _measured(name: str, label: str, seconds: float) -> Tally:
 
 def _insert(session: Session, models: Models, tallies: Sequence[Tally]) -> None:
     if tallies:
-        session.execute(sa.insert(table_of(models.tally)), [tally._asdict() for tally in tallies])
+        session.execute(sa.insert(table_of(models.tally)), rows(tallies))
+
+
+def rows(tallies: Iterable[Tally]) -> list[dict[str, t.Any]]:
+    """Return the rows that keep *tallies*."""
+    return [{"id": uuid7(), **tally._asdict()} for tally in tallies]
 
 
 def read(session: Session, models: Models) -> list[Tally]:

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 import host
 from calling import Api
 from flask_crewexec.testing import ScriptedModel
+from inprocess import close_connections
 from inprocess import end_of_watch
 from services.celery_nodes import StartWorker
 from services.celery_nodes import WorkerProcess
@@ -101,7 +102,7 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield app
         db.session.remove()
         end_of_watch()
-        db.engine.dispose()
+        close_connections(db.engine)
 
 
 @pytest.fixture

@@ -83,3 +83,15 @@ def end_of_watch() -> None:
     for thread in threading.enumerate():
         if thread.name == "crewexec-watch":
             thread.join(10)
+
+
+def close_connections(engine: sa.Engine) -> None:
+    """Close an engine's connections, those that threads still use as soon as they return them."""
+
+    def close(connection: t.Any, record: object) -> None:
+        if connection is not None:
+            connection.close()
+
+    pool = engine.pool
+    engine.dispose()  # the next pool listens to what this one listens to
+    sa.event.listen(pool, "checkin", close)

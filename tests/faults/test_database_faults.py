@@ -13,6 +13,7 @@ import crews
 from flask_crewexec.binding import current_binding
 from flask_crewexec.runtime import ledger
 from flask_crewexec.runtime.ledger import Ledger
+from inprocess import close_connections
 from inprocess import run
 from inprocess import running
 from services.postgres import postgres_server
@@ -135,7 +136,7 @@ class TestPostgres:
 
 def forget_connections():
     """Let the requests of the test itself begin with new connections."""
-    current_binding().engine.dispose()
+    close_connections(current_binding().engine)
 
 
 def hang_up(postgres):
@@ -153,15 +154,15 @@ def hang_up(postgres):
 def lost_answers(monkeypatch):
     """The commits of the ledger happen, and each first answer is lost."""
 
-    def write(self, *arguments):
+    def store(self, *arguments):
         real(self, *arguments)
         if (self._claim.token, self._number) not in lost:
             lost.append((self._claim.token, self._number))
             raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []
-    real = Ledger._write
-    monkeypatch.setattr(Ledger, "_write", write)
+    real = Ledger._store
+    monkeypatch.setattr(Ledger, "_store", store)
     return lost
 
 
@@ -198,16 +199,16 @@ class TestLostAnswers:
 def lost_answers_for_long(monkeypatch):
     """The database is away for longer than a run waits, just after it has taken a write."""
 
-    def write(self, write):
-        real(self, write)
+    def store(self, record):
+        real(self, record)
         if self._number != 1 or lost:  # the end of the first step
             return
-        lost.append(write)
+        lost.append(record)
         raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []
-    real = Ledger._write
-    monkeypatch.setattr(Ledger, "_write", write)
+    real = Ledger._store
+    monkeypatch.setattr(Ledger, "_store", store)
     monkeypatch.setattr(ledger, "patiently", lambda action, seconds: action())
 
 

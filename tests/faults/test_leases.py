@@ -31,11 +31,11 @@ def take(id, lease=100.0):
     binding = current_binding()
     with binding.transaction() as session:
         attempt = column(id, "attempt")
-        claim = claims.claim(
+        taken = claims.claim(
             session, binding.models, uuid.UUID(id), attempt, worker="gone", lease=lease
         )
-    assert claim is not None
-    return claim
+    assert taken is not None
+    return taken.claim
 
 
 def expire(id):

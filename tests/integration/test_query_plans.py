@@ -232,6 +232,6 @@ def test_a_run_changes_no_index_while_it_runs(statements, app):
 
 def _written_columns(statement: str) -> set[str]:
     """Return what an UPDATE of an execution changes, unless it changes its state or turn."""
-    found = re.match(r"UPDATE crewexec_execution SET (.*?)\s+(WHERE|FROM)\b", statement, re.DOTALL)
+    found = re.search(r"UPDATE crewexec_execution SET (.*?)\s+(WHERE|FROM)\b", statement, re.DOTALL)
     columns = set(re.findall(r"\b(\w+)=", found[1])) if found else set()
     return set() if columns & {"status", "held", "published_at"} else columns

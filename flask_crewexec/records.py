@@ -1,0 +1,175 @@
+"""What a run writes at once: its row, its steps, its history, and figures that only grow."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from . import changes
+from . import claims
+from . import events
+from . import one_statement
+from . import tallies
+from .binding import Binding
+from .claims import Claim
+from .events import Entry
+from .models import Models
+from .models import table_of
+from .models import Usage
+from .tallies import Past
+from .tallies import Tally
+
+Values = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Record:
+    """What goes into one transaction."""
+
+    execution: Values = dataclasses.field(default_factory=dict)
+    steps: defaultdict[int, Values] = dataclasses.field(default_factory=lambda: defaultdict(dict))
+    """Changes of steps, by position."""
+    entries: list[Entry] = dataclasses.field(default_factory=list)
+    usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
+    """What is added to the steps at these positions, and to the execution."""
+    change: Callable[[Session], None] | None = None
+    """What else belongs to it; comes last."""
+
+    def use(self, position: int | None, usage: Usage) -> None:
+        """Count *usage* for the execution and for the step at *position*."""
+        self.usage[position] = self.usage.get(position, Usage()).plus(usage)
+        if position is not None:
+            self.steps[position]  # a step that is used changes, too
+
+    @property
+    def total(self) -> Usage:
+        """What is added to the execution."""
+        return functools.reduce(Usage.plus, self.usage.values(), Usage())
+
+
+def store(binding: Binding, claim: Claim, number: int, record: Record, start: Past) -> None:
+    """Write *record* as the claim's write *number*, counted from 0, unless that was made before.
+
+    :param start: the attempt's beginning.
+    :raises ClaimLost: if the claim does not hold any more.
+    """
+    if record.change is None and one_statement.is_possible(binding):
+        _store_at_once(binding, claim, number, record, start)
+    else:
+        _store_in_turn(binding, claim, number, record, start)
+
+
+def _store_in_turn(
+    binding: Binding, claim: Claim, number: int, record: Record, start: Past
+) -> None:
+    models, entries, total = binding.models, record.entries, record.total
+    with binding.transaction() as session:
+        last = claims.write_once(
+            session, models, claim, number, events=len(entries), usage=total, **record.execution
+        )
+        if last is None:
+            return
+        if entries:
+            events.insert(session, models, claim.execution_id, entries, last, start)
+        for position, values in record.steps.items():
+            statement = _step_in_turn(table_of(models.step), tuple(values))
+            row = {"of_execution": claim.execution_id}
+            session.execute(statement, row | _of_step("step", position, record))
+        tallies.count_usage(session, models, total)
+        if record.change is not None:
+            record.change(session)
+
+
+@functools.lru_cache(maxsize=changes.KEPT)
+def _step_in_turn(step: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    return _step(step, names, "step", sa.bindparam("of_execution", type_=sa.Uuid))
+
+
+def _step(
+    step: sa.Table, names: Sequence[str], prefix: str, execution_id: sa.ColumnElement[t.Any]
+) -> sa.Update:
+    row = (step.c.execution_id == execution_id, step.c.position == sa.bindparam(f"{prefix}_at"))
+    new = changes.settings_of(step, names, prefix) | changes.additions_to(step, prefix)
+    return sa.update(step).where(*row).values(new)
+
+
+def _of_step(prefix: str, position: int, record: Record) -> Values:
+    """Return the parameters of :func:`_step`."""
+    usage = record.usage.get(position, Usage())
+    new = {**record.steps[position], **usage._asdict()}
+    return {f"{prefix}_at": position, **changes.parameters(new, prefix)}
+
+
+class _Form(t.NamedTuple):
+    """What a statement depends on."""
+
+    execution: tuple[str, ...]
+    """Columns that it sets."""
+    steps: tuple[tuple[str, ...], ...]
+    """Likewise of each step."""
+    has_events: bool
+    has_tallies: bool
+
+
+def _store_at_once(
+    binding: Binding, claim: Claim, number: int, record: Record, start: Past
+) -> None:
+    entries, total = record.entries, record.total
+    counted = [*tallies.of_usage(total), *tallies.of_events(entries, start)]
+    steps = tuple(tuple(values) for values in record.steps.values())
+    form = _Form(tuple(record.execution), steps, bool(entries), bool(counted))
+    new = changes.parameters({**record.execution, **total._asdict()})
+    parameters = {**claims.shown(claim), "number": number, "events": len(entries), **new}
+    for index, position in enumerate(record.steps):
+        parameters |= _of_step(f"step{index}", position, record)
+    parameters |= one_statement.of_rows(events.rows(entries), "event")
+    parameters |= one_statement.of_rows(tallies.rows(counted), "tally")
+    with binding.connection() as connection:
+        statement = _at_once(binding.models, form)
+        if connection.execute(statement, parameters).one_or_none() is None:
+            claims.check_written(connection, binding.models, claim, number)
+            return
+    if entries:
+        binding.tell_listeners(binding, [claim.execution_id])
+
+
+@functools.lru_cache(maxsize=changes.KEPT)
+def _at_once(models: Models, form: _Form) -> sa.Select[t.Any]:
+    """Return the statement: all else happens only if the first change finds its row."""
+    execution = table_of(models.execution)
+    change = claims.writing(execution, form.execution).where(one_statement.is_bounded())
+    row = change.returning(execution.c.id, execution.c.last_event).cte("changed")
+    rest: list[sa.Update | sa.Insert] = [
+        _step(table_of(models.step), names, f"step{index}", row.c.id)
+        for index, names in enumerate(form.steps)
+    ]
+    if form.has_events:
+        rest.append(_insert_events(table_of(models.event), row))
+    if form.has_tallies:
+        rest.append(_insert_tallies(table_of(models.tally), row))
+    parts = [part.cte(f"part{index}") for index, part in enumerate(rest)]
+    return sa.select(row.c.last_event).add_cte(*parts)
+
+
+def _insert_events(event: sa.Table, row: sa.CTE) -> sa.Insert:
+    names = ("type", "data", "created_at")
+    given = one_statement.rows(event, names, "event")
+    before = row.c.last_event - sa.bindparam("events", type_=sa.Integer)
+    numbered = sa.select(row.c.id, before + given.c.place, *(given.c[name] for name in names))
+    values = numbered.join_from(row, given, sa.true())
+    columns = ["execution_id", "seq", *names]
+    return sa.insert(event).from_select(columns, values, include_defaults=False)
+
+
+def _insert_tallies(tally: sa.Table, row: sa.CTE) -> sa.Insert:
+    names = ("id", *Tally._fields)
+    given = one_statement.rows(tally, names, "tally")
+    values = sa.select(*(given.c[name] for name in names)).join_from(row, given, sa.true())
+    return sa.insert(tally).from_select(names, values, include_defaults=False)
