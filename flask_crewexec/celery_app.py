@@ -20,7 +20,8 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError
-from kombu.pools import producers
+from kombu.pools import PoolGroup
+from kombu.pools import ProducerPool
 
 from .binding import Binding
 from .errors import BrokerUnavailable
@@ -197,7 +198,7 @@ def _let_celery_publish(
     binding: Binding, task: Task, event: dict[str, t.Any], *, task_id: str, priority: int
 ) -> None:
     timeout = binding.settings.broker_timeout
-    with producers[_impatient(binding)].acquire(block=True, timeout=timeout) as producer:
+    with _producers[_impatient(binding)].acquire(block=True, timeout=timeout) as producer:
         task.apply_async(
             (event,),
             task_id=task_id,
@@ -210,6 +211,16 @@ def _let_celery_publish(
 
 MAX_CONNECTIONS: t.Final = 1_000
 """How many threads of a process may talk to the broker at one moment."""
+
+
+class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types
+    """Like Celery's, which are ten for all threads of a process."""
+
+    def create(self, connection: Connection, limit: int) -> ProducerPool:
+        return ProducerPool(connection.Pool(limit=limit), limit=limit)
+
+
+_producers: t.Final = _Producers(limit=MAX_CONNECTIONS)
 
 _Connections = weakref.WeakKeyDictionary[Celery, Connection]
 _impatient_connections: t.Final = _Connections()

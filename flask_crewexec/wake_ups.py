@@ -23,6 +23,7 @@ from .per_app import PerApp
 Event = dict[str, t.Any]
 
 _TASK_ID: t.Final = "crewexec-draft-task"
+_PARENT_ID: t.Final = "crewexec-draft-parent"
 _EXECUTION_ID: t.Final = "crewexec-draft-execution"
 _ATTEMPT: t.Final = 9_009_009_009
 _SIGNALS: t.Final = (signals.before_task_publish, signals.after_task_publish, signals.task_sent)
@@ -72,11 +73,10 @@ drafts: t.Final[PerApp[Drafts]] = PerApp(lambda app: Drafts())
 
 
 def _is_watched(task: Task) -> bool:
-    """Return whether somebody sees or changes messages, or a worker sends this one."""
+    """Return whether somebody sees or changes messages."""
     celery = task.app
     return bool(
         any(signal.receivers for signal in _SIGNALS)
-        or celery.current_worker_task
         or celery.conf.task_always_eager
         or celery.conf.task_send_sent_event
         or type(celery).send_task is not Celery.send_task
@@ -102,6 +102,8 @@ def _draft(task: Task, priority: int) -> Draft | None:
         task.apply_async(
             (event,),
             task_id=_TASK_ID,
+            root_id=_TASK_ID,
+            parent_id=_PARENT_ID,
             priority=priority,
             producer=connection.Producer(),
             retry=False,
@@ -111,6 +113,7 @@ def _draft(task: Task, priority: int) -> Draft | None:
     headers = message["headers"]
     if message["content-type"] != "application/json" or "compression" in headers:
         return None
+    headers["parent_id"] = None  # whoever runs meanwhile has nothing to do with it
     if headers.get("expires") or headers.get("eta"):  # each message has a time of its own
         return None
     body = base64.b64decode(message.pop("body")).decode()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from kombu.messaging import Producer
 import crews
 from calling import problem
 from flask_crewexec import graph_cache
-from flask_crewexec import intake
+from flask_crewexec import one_statement
 from flask_crewexec.celery_app import publish
 from flask_crewexec.graph_cache import GraphCache
 from flask_crewexec.graph_cache import Version
@@ -73,6 +75,33 @@ class TestMessages:
         assert ours == celerys
         assert list(ours) == list(celerys)
         assert uuid.UUID(tag) != uuid.UUID(other)
+
+    def test_belong_to_no_task_that_sends_them(self, app, sent):
+        id, celery = uuid.uuid4(), app.extensions["celery"]
+
+        def send():
+            return sent(id, 1, 5)[0]
+
+        in_task = celery.task(send, name="sending").apply().get()
+        assert in_task == send()
+        assert in_task["headers"]["parent_id"] is None
+
+    def test_threads_do_not_wait_for_each_other(self, app, sent):
+        everybody = threading.Barrier(30)
+
+        def meet(**_):
+            everybody.wait(10)
+
+        def send(_):
+            with app.app_context():
+                publish(app.extensions["crewexec"], uuid.uuid4(), 1, 5)
+
+        signals.before_task_publish.connect(meet)
+        try:
+            with ThreadPoolExecutor(30) as threads:
+                list(threads.map(send, range(30)))
+        finally:
+            signals.before_task_publish.disconnect(meet)
 
     def test_each_has_a_tag_of_its_own(self, sent):
         id = uuid.uuid4()
@@ -185,7 +214,7 @@ class TestStatements:
     def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
         self, app, api, monkeypatch
     ):
-        monkeypatch.setattr(intake, "LOCK_SECONDS", 1)
+        monkeypatch.setattr(one_statement, "LOCK_SECONDS", 1)
         graph = api.graph(crews.chain("a"))
         model = app.extensions["crewexec"].models.graph
         with app.extensions["sqlalchemy"].engine.begin() as connection:
