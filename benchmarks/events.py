@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import statistics
+import threading
 import time
 import typing as t
 from collections.abc import Callable
@@ -61,12 +62,20 @@ def _runner(app: Flask) -> Callable[[], float]:
         gc.collect()  # or the garbage of one run would be the work of another
         began = time.process_time()
         outcome = execution.handle({"execution_id": id})["outcome"]
+        _join_announcer()
         seconds = time.process_time() - began
         if outcome != "completed":
             raise RuntimeError(f"A run has ended as {outcome}")
         return seconds * 1000
 
     return run
+
+
+def _join_announcer() -> None:
+    """Wait until all is said: that belongs to the run."""
+    for thread in threading.enumerate():
+        if thread.name == "crewexec-announcer":
+            thread.join()
 
 
 def _compare(
@@ -93,11 +102,21 @@ def _compare(
     return Figure(f"CPU of a run, {what}", "CPU-ms", *medians, "without", target, note)
 
 
-def without_events() -> t.ContextManager[object]:
+def _do_nothing(*_: object, **__: object) -> None:
+    """Stand in for what is left out."""
+
+
+@contextlib.contextmanager
+def without_events() -> t.Iterator[None]:
     """Return a context in which nobody writes, counts or announces events."""
     from flask_crewexec import events
+    from flask_crewexec.runtime.ledger import Ledger
 
-    return mock.patch.object(events, "insert")
+    with (
+        mock.patch.object(events, "insert", _do_nothing),
+        mock.patch.object(Ledger, "note", _do_nothing),
+    ):
+        yield
 
 
 @contextlib.contextmanager
@@ -107,11 +126,11 @@ def without_records() -> t.Iterator[None]:
     from flask_crewexec.runtime.ledger import Ledger
     from flask_crewexec.runtime.watch import Watch
 
-    nothing = dict.fromkeys(("note", "use", "change_step", "write"), mock.Mock())
+    nothing = dict.fromkeys(("use", "change_step", "write"), _do_nothing)
     with (
         without_events(),
         mock.patch.multiple(Ledger, **nothing),
-        mock.patch.object(attempts, "_write_steps"),
+        mock.patch.object(attempts, "_write_steps", _do_nothing),
         mock.patch.object(Watch, "over", return_value=contextlib.nullcontext()),
     ):
         yield

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from . import clock
+from . import one_statement
 from . import tallies
 from .binding import EVENTFUL
 from .models import Models
@@ -76,8 +77,9 @@ def insert(
         {"execution_id": execution_id, "seq": seq, **row}
         for seq, row in enumerate(rows(entries), first)
     ]
-    session.execute(sa.insert(table_of(models.event)), numbered)
-    tallies.count_events(session, models, execution_id, first, entries, past)
+    counted = tallies.count_events(session, models, execution_id, first, entries, past)
+    both = {table_of(models.event): numbered, table_of(models.tally): tallies.rows(counted)}
+    one_statement.insert(session, both)
 
 
 def rows(entries: Iterable[Entry]) -> list[dict[str, t.Any]]:

@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 from flask import Flask
 
+from .announcements import tell_listeners
 from .binding import Binding
 from .binding import current_binding
 from .binding import Database
@@ -17,7 +18,6 @@ from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
-from .news import tell_listeners
 from .offers import Offers
 from .settings import Settings
 from .tasks import register_tasks

@@ -17,24 +17,19 @@ import typing as t
 import uuid
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable
 from collections.abc import Iterator
 
 from flask import Flask
 
+from .announcements import CHANNEL
 from .binding import Binding
 from .binding import current_binding
 from .celery_app import broker_client
-from .celery_app import kept_broker_client
 from .errors import BrokerUnavailable
 from .per_app import PerApp
 
 Json = dict[str, t.Any]
 
-CHANNEL: t.Final = "crewexec:news:"
-"""Followed by an execution's id."""
-SILENCE: t.Final = 5.0
-"""Seconds without news after the broker did not take any: a run must not wait for it each time."""
 MAX_WAITING: t.Final = 1000
 """Words that wait for one listener; a slow one loses the rest."""
 LOOK_SECONDS: t.Final = 0.1
@@ -45,28 +40,6 @@ POLL_SECONDS: t.Final = 1.0
 """How often listeners look into the database while no news come."""
 
 log = logging.getLogger(__name__)
-
-_silent_until = 0.0
-
-
-def tell_listeners(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
-    """Tell everybody who listens that there are new events."""
-    for execution_id in execution_ids:
-        publish(binding, execution_id, {})
-
-
-def publish(binding: Binding, execution_id: uuid.UUID, message: Json) -> None:
-    """Send *message* to everybody who listens; without a broker, to nobody."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        return
-    try:
-        with kept_broker_client(binding) as client:
-            client.publish(f"{CHANNEL}{execution_id}", json.dumps(message))
-    except Exception:
-        # Whatever it is: what the news are about is committed, and nobody may doubt that.
-        _silent_until = time.monotonic() + SILENCE
-        log.warning("The broker takes no news of executions; they come late.", exc_info=True)
 
 
 class Inbox:

@@ -5,16 +5,21 @@ It takes common table expressions that change data, which PostgreSQL has and SQL
 
 from __future__ import annotations
 
+import functools
+import json
 import typing as t
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
 
 from .binding import Binding
 from .binding import LOCK_SECONDS
+
+Rows = Sequence[Mapping[str, t.Any]]
+"""All with the same columns."""
 
 
 def is_possible(binding: Binding) -> bool:
@@ -28,15 +33,78 @@ def is_bounded() -> sa.ColumnElement[bool]:
     return sa.select(bound).scalar_subquery() != ""
 
 
+def insert(session: Session, given: Mapping[sa.Table, Rows]) -> None:
+    """Insert rows into several tables, at once where that is possible."""
+    filled = {table: rows for table, rows in given.items() if rows}
+    if session.get_bind().dialect.name != "postgresql" or len(filled) < 2:
+        for table, some in filled.items():
+            session.execute(sa.insert(table), some)
+        return
+    parameters: dict[str, str] = {}
+    for table, some in filled.items():
+        parameters |= of_rows(table, some, table.name)
+    session.execute(
+        _inserting(tuple((table, *some[0]) for table, some in filled.items())), parameters
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _inserting(forms: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]:
+    """Return the statement for tables, each with the names of the columns that are given."""
+    parts = []
+    for table, *names in forms:
+        source = rows(table, names, table.name)
+        each = sa.select(*values(table, names, source))
+        part = sa.insert(table).from_select(names, each, include_defaults=False)
+        parts.append(part.cte(f"into_{table.name}"))
+    return sa.select(sa.literal_column("1")).add_cte(*parts)
+
+
 def rows(table: sa.Table, names: Iterable[str], prefix: str) -> sa.TableValuedAlias:
     """Return rows of these columns, however many are given, with their ``place`` from 1."""
-    columns = [sa.column(name, table.c[name].type) for name in names]
-    given = [sa.bindparam(f"{prefix}_{c.name}", type_=ARRAY(c.type)) for c in columns]
-    each = sa.func.unnest(*given).table_valued(*columns, with_ordinality="place", name=prefix)
-    return each.render_derived()
+    columns = [sa.column("place", sa.Integer), *(_given(table.c[name]) for name in names)]
+    document = sa.cast(sa.bindparam(prefix, type_=sa.Text), sa.JSON)
+    each = sa.func.json_to_recordset(document).table_valued(*columns, name=prefix)
+    return each.render_derived(with_types=True)
 
 
-def of_rows(given: Sequence[Mapping[str, t.Any]], prefix: str) -> dict[str, t.Any]:
-    """Return the parameters for :func:`rows`."""
-    names = given[0] if given else ()
-    return {f"{prefix}_{name}": [row[name] for row in given] for name in names}
+def _given(column: sa.Column[t.Any]) -> sa.ColumnClause[t.Any]:
+    # PostgreSQL would refuse an escaped NUL in a document within the document.
+    return sa.column(column.name, sa.Text if _is_document(column) else column.type)
+
+
+def values(
+    table: sa.Table, names: Iterable[str], source: sa.TableValuedAlias
+) -> list[sa.ColumnElement[t.Any]]:
+    """Return columns of :func:`rows` as the table keeps them."""
+    return [
+        sa.cast(source.c[name], sa.JSON) if _is_document(table.c[name]) else source.c[name]
+        for name in names
+    ]
+
+
+def of_rows(table: sa.Table, given: Rows, prefix: str) -> dict[str, str]:
+    """Return the parameter for :func:`rows`; documents, and what JSON has not, are text in it."""
+    documents = _documents(table)
+    placed = [
+        {
+            "place": place,
+            **row,
+            **{name: json.dumps(row[name]) for name in documents if name in row},
+        }
+        for place, row in enumerate(given, 1)
+    ]
+    return {prefix: _encode(placed)}
+
+
+# Made once: json.dumps() would make one for each call.
+_encode: t.Final = json.JSONEncoder(default=str).encode
+
+
+@functools.lru_cache(maxsize=16)
+def _documents(table: sa.Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.c if _is_document(column))
+
+
+def _is_document(column: sa.Column[t.Any]) -> bool:
+    return isinstance(column.type, sa.JSON)

@@ -129,8 +129,13 @@ def _store_at_once(
     parameters = {**claims.shown(claim), "number": number, "events": len(entries), **new}
     for index, position in enumerate(record.steps):
         parameters |= _of_step(f"step{index}", position, record)
-    parameters |= one_statement.of_rows(events.rows(entries), "event")
-    parameters |= one_statement.of_rows(tallies.rows(counted), "tally")
+    models = binding.models
+    if entries:
+        rows = events.rows(entries)
+        parameters |= one_statement.of_rows(table_of(models.event), rows, "event")
+    if counted:
+        rows = tallies.rows(counted)
+        parameters |= one_statement.of_rows(table_of(models.tally), rows, "tally")
     with binding.connection() as connection:
         statement = _at_once(binding.models, form)
         if connection.execute(statement, parameters).one_or_none() is None:
@@ -161,15 +166,17 @@ def _at_once(models: Models, form: _Form) -> sa.Select[t.Any]:
 def _insert_events(event: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("type", "data", "created_at")
     given = one_statement.rows(event, names, "event")
-    before = row.c.last_event - sa.bindparam("events", type_=sa.Integer)
-    numbered = sa.select(row.c.id, before + given.c.place, *(given.c[name] for name in names))
-    values = numbered.join_from(row, given, sa.true())
-    columns = ["execution_id", "seq", *names]
-    return sa.insert(event).from_select(columns, values, include_defaults=False)
+    number = row.c.last_event - sa.bindparam("events", type_=sa.Integer) + given.c.place
+    each = sa.select(row.c.id, number, *one_statement.values(event, names, given))
+    return _insert(event, ["execution_id", "seq", *names], each.join_from(row, given, sa.true()))
 
 
 def _insert_tallies(tally: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("id", *Tally._fields)
     given = one_statement.rows(tally, names, "tally")
-    values = sa.select(*(given.c[name] for name in names)).join_from(row, given, sa.true())
-    return sa.insert(tally).from_select(names, values, include_defaults=False)
+    each = sa.select(*one_statement.values(tally, names, given))
+    return _insert(tally, names, each.join_from(row, given, sa.true()))
+
+
+def _insert(table: sa.Table, names: Sequence[str], rows: sa.Select[t.Any]) -> sa.Insert:
+    return sa.insert(table).from_select(names, rows, include_defaults=False)

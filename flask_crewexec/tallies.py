@@ -101,15 +101,14 @@ def count_events(
     first: int,
     entries: Sequence[Entry],
     past: Past | None = None,
-) -> None:
-    """Count what *entries*, numbered from *first*, say about the course of an execution.
+) -> list[Tally]:
+    """Return what counts what *entries*, numbered from *first*, say about an execution's course.
 
     :param past: what came before them, if it is known.
     """
     if _COUNTED.isdisjoint(entry.type for entry in entries):
-        return
-    past = past or _past(session, models, execution_id, first)
-    _insert(session, models, of_events(entries, past))
+        return []
+    return of_events(entries, past or _past(session, models, execution_id, first))
 
 
 def of_events(entries: Iterable[Entry], past: Past | None) -> list[Tally]:

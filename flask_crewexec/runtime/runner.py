@@ -8,10 +8,10 @@ import logging
 import typing as t
 from collections.abc import Mapping
 
+from .. import announcements
 from .. import claims
 from .. import draining
 from .. import events
-from .. import news
 from ..attempts import Begun
 from ..binding import Binding
 from ..errors import ClaimLost
@@ -186,7 +186,7 @@ class _Attempt:
         return self._budget.is_over() or must_stop(self._binding, self._claim)
 
     def _tell(self, words: dict[str, t.Any]) -> None:
-        news.publish(self._binding, self._claim.execution_id, words)
+        announcements.announce(self._claim.execution_id, words)
 
     def _may_call(self) -> RunStopped | None:
         return self._budget.take_call()

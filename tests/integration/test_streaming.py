@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 import crews
 from flask_crewexec import news
+from flask_crewexec.announcements import announce
 from flask_crewexec.binding import current_binding
 from inprocess import run
 from inprocess import running
@@ -206,12 +207,11 @@ class TestNews:
 
     def test_many_threads_may_publish_at_once(self, app, api):
         id = uuid.UUID(api.queue(crews.chain("a")))
-        binding = current_binding()
 
         def publish() -> None:
             with app.app_context():
                 for _ in range(20):
-                    news.publish(binding, id, {"word": "x"})
+                    announce(id, {"word": "x"})
 
         with news.news.current().of(id) as inbox:
             wait_until(lambda: news.news.current().are_coming, what="the subscription")

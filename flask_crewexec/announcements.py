@@ -1,0 +1,114 @@
+"""Tell those who listen to an execution over Redis that there is something new.
+
+It is a wake-up call and may get lost; the database has the truth. So nobody waits for the broker:
+a thread sends what has come together in a moment.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import typing as t
+import uuid
+import weakref
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from flask import Flask
+
+from .binding import Binding
+from .celery_app import kept_broker_client
+from .per_app import PerApp
+
+CHANNEL: t.Final = "crewexec:news:"
+"""Followed by an execution's id."""
+SILENCE: t.Final = 5.0
+"""Seconds without news after the broker did not take any."""
+GATHER_SECONDS: t.Final = 0.05
+"""How long a message waits for others."""
+IDLE_SECONDS: t.Final = 0.2
+"""How long the thread waits for a message until it ends; a process that ends waits for it."""
+MOST_WAITING: t.Final = 1000
+"""Messages of one execution that wait for a slow broker; the rest gets lost."""
+WAKE_UP: t.Final = "{}"
+
+_Messages = Mapping[str, Sequence[str]]
+"""By channel."""
+
+log = logging.getLogger(__name__)
+
+
+def tell_listeners(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
+    """Tell everybody who listens that there are new events."""
+    for execution_id in execution_ids:
+        _announcers.current().send(execution_id, WAKE_UP)
+
+
+def announce(execution_id: uuid.UUID, message: dict[str, t.Any]) -> None:
+    """Send *message* to everybody who listens; without a broker, to nobody."""
+    _announcers.current().send(execution_id, json.dumps(message))
+
+
+class _Announcer:
+    """What one application in this process has to say."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = weakref.ref(app)
+        self._changed = threading.Condition()
+        self._waiting: dict[str, list[str]] = {}
+        self._thread: threading.Thread | None = None
+        self._silent_until = 0.0
+
+    def send(self, execution_id: uuid.UUID, message: str) -> None:
+        """Let a message be sent, unless the broker took none a moment ago."""
+        if time.monotonic() < self._silent_until:
+            return
+        with self._changed:
+            waiting = self._waiting.setdefault(f"{CHANNEL}{execution_id}", [])
+            called = bool(waiting) and waiting[-1] == message == WAKE_UP
+            if not called and len(waiting) < MOST_WAITING:
+                waiting.append(message)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="crewexec-announcer")
+                self._thread.start()
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while self._have_some():
+            time.sleep(GATHER_SECONDS)
+            with self._changed:
+                messages, self._waiting = self._waiting, {}
+            if app := self._app():
+                self._try_to_send(app.extensions["crewexec"], messages)
+
+    def _have_some(self) -> bool:
+        """Whether there is a message; if none comes, the thread ends, and the next starts one."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait(IDLE_SECONDS)
+            if not self._waiting:
+                self._thread = None
+            return bool(self._waiting)
+
+    def _try_to_send(self, binding: Binding, messages: _Messages) -> None:
+        try:
+            _send(binding, messages)
+        except Exception:
+            # Whatever it is: what the news are about is committed, and nobody may doubt that.
+            self._silent_until = time.monotonic() + SILENCE
+            log.warning("The broker takes no news of executions; they come late.", exc_info=True)
+
+
+_announcers: t.Final = PerApp(_Announcer)
+
+
+def _send(binding: Binding, messages: _Messages) -> None:
+    with kept_broker_client(binding) as client:
+        pipeline = client.pipeline(transaction=False)
+        for channel, some in messages.items():
+            for message in some:
+                pipeline.publish(channel, message)
+        pipeline.execute()
