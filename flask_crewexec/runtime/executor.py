@@ -10,7 +10,13 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from pydantic import PrivateAttr
+
 from .crewai_setup import AgentExecutor
+
+
+def _count_nothing(source: object, event: object) -> None:
+    """Stand in for a listener that adds up what calls used; it is told of none."""
 
 
 class Executor(AgentExecutor):
@@ -21,6 +27,9 @@ class Executor(AgentExecutor):
     """
 
     _flow_definition = AgentExecutor.flow_definition()
+    # With one there already it neither registers another, to be told of each call of any crew, nor
+    # waits in the end for whatever any run has told any listener.
+    _usage_aggregation_handler: t.Any = PrivateAttr(default=_count_nothing)
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Do the work."""
@@ -46,9 +55,6 @@ class Executor(AgentExecutor):
                 if fires_once:
                     self._fired_or_listeners.add(each.name)
         return triggered
-
-    def _attach_usage_aggregation_listener(self) -> None:
-        """Do not listen: each call of any crew would be told to all of them."""
 
     def _should_defer_trace_finalization(self) -> bool:
         """Tell nobody that the work is done, nor wait for the listeners of others."""

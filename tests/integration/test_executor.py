@@ -60,6 +60,20 @@ def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
     assert len(names) - len(of_model) - names.count("crewexec-watch") == 3, names
 
 
+def test_no_step_waits_for_what_listeners_do(app, api, model):
+    """They may be told of other runs, and CrewAI's own executor waits for 30 s."""
+    gate = threading.Event()
+    id = api.queue(crews.chain("a", "b"))
+    with crewai_event_bus.scoped_handlers():
+        crewai_event_bus.on(LLMCallCompletedEvent)(lambda source, event: gate.wait(60))
+        with running(app, id) as outcomes:
+            try:
+                model.wait_for_calls(2, timeout=20)
+            finally:
+                gate.set()
+    assert outcomes == ["completed"]
+
+
 def test_the_host_may_listen_to_crewais_events(api, model):
     heard = []
     with crewai_event_bus.scoped_handlers():
