@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import types
 import typing as t
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from .prompts import fill_prompt
@@ -52,6 +53,7 @@ with _without_dotenv():
     from crewai.events.stream_context import add_stream_sink
     from crewai.execution import set_execution_uuid
     from crewai.hooks import HookAborted
+    from crewai.hooks.dispatch import get_global_hook_list
     from crewai.hooks.dispatch import InterceptionPoint
     from crewai.hooks.dispatch import scoped_hooks
     from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched as hooks_were_called
@@ -91,6 +93,7 @@ __all__ = (
     "crewai",
     "crewai_event_bus",
     "enter_run",
+    "get_global_hook_list",
     "get_i18n",
     "hooks_were_called",
     "model_of_schema",
@@ -128,9 +131,24 @@ def enter_run(execution_id: uuid.UUID) -> None:
     in_rate_limit_retry.set(True)  # else CrewAI makes three calls of one that is refused
 
 
-def _no_files(question: Coroutine[t.Any, t.Any, t.Any]) -> None:
-    """Find none: CrewAI asks five times a run, each time with an event loop of its own."""
-    question.close()
+def _ask_if_any(ask: Callable[[t.Any], t.Any]) -> Callable[[t.Any], t.Any]:
+    """Leave questions about input files out while there are none, as in all runs of ours.
+
+    CrewAI asks five times a run, each time with an event loop of its own. Crews of the host, which
+    may run beside ours or within a tool, have files.
+    """
+
+    def ask_if_any(question: types.CoroutineType[t.Any, t.Any, t.Any]) -> t.Any:
+        if _are_files() or not question.__name__.startswith(("aget_", "aclear_")):
+            return ask(question)
+        question.close()
+
+    return ask_if_any
+
+
+def _are_files() -> bool:
+    store = file_store._file_store  # None without the package that it takes
+    return store is not None and bool(getattr(store, "_cache", True))
 
 
 def _silence() -> None:
@@ -144,7 +162,7 @@ def _silence() -> None:
 def _patch() -> None:
     set_lock_backend(_no_lock)
     _silence()
-    file_store._run_sync = _no_files  # type: ignore[assignment]
+    file_store._run_sync = _ask_if_any(file_store._run_sync)  # type: ignore[assignment]
     handler = crewai.Crew.__private_attributes__["_task_output_handler"]
     handler.default_factory = NullStore
     Prompts._build_prompt = leave_unfilled(Prompts._build_prompt)  # type: ignore[method-assign]

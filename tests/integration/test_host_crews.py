@@ -1,0 +1,74 @@
+"""Crews of the host's own, in a process that runs ours."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import typing as t
+
+import pytest
+from pydantic import Field
+
+import crews
+from flask_crewexec.runtime.crewai_setup import BaseLLM
+from flask_crewexec.runtime.crewai_setup import crewai
+from flask_crewexec.testing import Rule
+from inprocess import run
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+
+@dataclasses.dataclass
+class Note:
+    """A file, as far as CrewAI asks."""
+
+    filename: str
+    content_type: str = "text/plain"
+
+
+class Reader(BaseLLM):
+    """Keeps what it is told."""
+
+    told: list[str] = Field(default_factory=list)
+
+    def call(self, messages: t.Any, *args: object, **options: object) -> str:
+        self.told.append(str(messages))
+        return "Final Answer: read"
+
+    def supports_multimodal(self) -> bool:
+        return False
+
+
+def told_of_note() -> str:
+    """Let a crew of the host's own read a file; return what its model is told."""
+    reader = Reader(model="reader")
+    agent = crewai.Agent(role="Reader", goal="Read", backstory="New here", llm=reader)
+    task = crewai.Task(description="Read it", expected_output="text", agent=agent)
+    crewai.Crew(agents=[agent], tasks=[task]).kickoff(input_files={"memo": Note("memo-7.txt")})
+    return "".join(reader.told)
+
+
+def test_they_get_their_files_also_within_a_tool(app, api, model):
+    told = [told_of_note()]
+
+    @app.extensions["crewexec_host"].tool("read_note")
+    def read_note() -> str:
+        """Read a note."""
+        told.append(told_of_note())
+        return "read"
+
+    model.add(Rule("Do a", tool=("read_note", {}), after_tool=False))
+    assert run(api.queue(crews.chain("a", tools=("read_note",)))) == "completed"
+    assert ["memo-7.txt" in each for each in told] == [True, True]
+
+
+def test_ours_take_no_event_loop_to_ask_for_files(api, monkeypatch):
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("An event loop was made")
+
+    id = api.queue(crews.chain("a", "b"))
+    monkeypatch.setattr(asyncio, "run", refuse)
+    assert run(id) == "completed"
