@@ -52,9 +52,10 @@ class Supervisor:
         """
         self._signals.collect()
         while not self._is_over():
-            for place in self._due():
-                if self._start(place):
-                    return place.number
+            if due := self._due():
+                if self._start(due[0]):
+                    return due[0].number
+                continue  # to fail may have been the end
             for number in self._signals.wait(self._pause()):
                 self._obey(number)
             for place in self._alive():
@@ -88,7 +89,10 @@ class Supervisor:
         self._ready[place.number] = False
         parent = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)  # none may get lost in between
-        place.pid = os.fork()
+        try:
+            place.pid = os.fork()
+        except OSError as error:  # no memory, or too many processes
+            self._replace(place, f"did not start ({error})")
         if place.pid == 0:
             os.setpgid(0, 0)
             self._signals.release()
@@ -117,15 +121,14 @@ class Supervisor:
         if self._stopping:
             self._status = max(self._status, code if code >= 0 else 128 - code)
         else:
-            self._replace(place, f"status {code}" if code >= 0 else f"signal {-code}")
+            how = f"status {code}" if code >= 0 else f"signal {-code}"
+            self._replace(place, f"ended with {how}")
 
-    def _replace(self, place: _Place, how: str) -> None:
+    def _replace(self, place: _Place, what: str) -> None:
         place.failures = 0 if self._ready[place.number] else place.failures + 1
         pause = min(MAX_PAUSE, 2.0 ** (place.failures - 1))
         place.due = time.monotonic() + pause
-        log.error(
-            "Worker %d ended with %s; starting another one in %g s.", place.number, how, pause
-        )
+        log.error("Worker %d %s; starting another one in %g s.", place.number, what, pause)
         if all(place.failures >= START_ATTEMPTS for place in self._places):
             log.critical("No worker can be started.")
             self._status = 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import typing as t
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from flask_crewexec.testing import Rule
 from inprocess import column
 from services.celery_nodes import WorkerProcesses
 from services.processes import wait_until
+from services.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
@@ -252,3 +255,36 @@ class TestReplacing:
         assert [settle(id)["attempt"] for id in (first, second)] == [2, 1]
         wait_until(lambda: len(pids()) == 2 and told.pid not in pids().values(), what="another one")
         assert workers.running
+
+
+class TestForking:
+    """Where the operating system refuses to fork."""
+
+    def supervise(self, reaction: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(TESTS / "few_processes.py"), reaction],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def test_it_is_tried_again(self, database_url):
+        ended = self.supervise("space")
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout == "forked; blocked are\n"
+        (line,) = ended.stderr.splitlines()
+        assert line.startswith("Worker 1 did not start (")
+        assert line.endswith("starting another one in 1 s.")
+
+    def test_a_signal_ends_it_meanwhile(self, database_url):
+        ended = self.supervise("stop")
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stderr.count("starting another one") == 1
+
+    def test_it_is_given_up(self, database_url):
+        ended = self.supervise("wait")
+        assert ended.returncode == 1
+        assert "No worker can be started." in ended.stderr
+        assert ended.stderr.count("starting another one") == 3
