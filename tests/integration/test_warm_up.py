@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 from crewai.events import crewai_event_bus
 from crewai.events.types.crew_events import CrewKickoffStartedEvent
+from crewai.hooks import get_before_llm_call_hooks
+from crewai.hooks import register_before_llm_call_hook
+from crewai.hooks import unregister_before_llm_call_hook
+from crewai.hooks.dispatch import get_hooks
+from crewai.hooks.dispatch import InterceptionPoint
+from crewai.hooks.dispatch import register
+from crewai.hooks.dispatch import unregister
 
 import crews
 from flask_crewexec.runtime.warm_up import warm_up
@@ -63,3 +70,31 @@ def test_nobody_is_told_and_nothing_stays(monkeypatch, caplog, capfd):
         warm_up()
     assert threading.enumerate() == threads
     assert (heard, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
+
+
+def test_no_hook_of_the_host_is_asked():
+    asked = []
+
+    def refuse(context):
+        asked.append(context)
+        return False
+
+    register(InterceptionPoint.EXECUTION_START, asked.append)
+    register_before_llm_call_hook(refuse)
+    try:
+        warm_up()
+        assert get_hooks(InterceptionPoint.EXECUTION_START) == [asked.append]
+        assert get_before_llm_call_hooks() == [refuse]
+    finally:
+        unregister_before_llm_call_hook(refuse)
+        unregister(InterceptionPoint.EXECUTION_START, asked.append)
+    assert asked == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_starts_also_if_it_fails(start_worker, environment, tmp_path):
+    certificates = tmp_path / "broken.pem"
+    certificates.write_text("not a certificate")
+    environment["SSL_CERT_FILE"] = str(certificates)
+    worker = start_worker()
+    assert "The crew to warm up with did not run." in worker.log_text()
