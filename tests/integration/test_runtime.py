@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 import crews
+from flask_crewexec import graph_cache
+from flask_crewexec import graphs
 from flask_crewexec.async_execution_service import AsyncExecutionService
 from flask_crewexec.binding import current_binding
 from flask_crewexec.states import State
@@ -284,6 +286,21 @@ class TestFailing:
         del current_binding().registry.tools["count_words"]
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "invalid-graph"
+
+    def test_a_stored_graph_that_cannot_be_read_any_more(self, api, model, monkeypatch):
+        def parse(document):
+            raise LookupError("odd")
+
+        monkeypatch.setattr(graph_cache, "ROOM", 0)  # else the graph is known
+        id = api.queue(crews.chain("a"))
+        monkeypatch.setattr(graphs, "parse", parse)
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert (status["status"], status["error"]["code"]) == ("failed", "crew-failed")
+        assert status["finished_at"]
+        assert api.event_types(id)[-2:] == ["started", "failed"]
+        assert run(id) == "not-claimed"
+        assert not model.calls
 
 
 class TestContinuing:
