@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import json
 import os
@@ -86,7 +87,7 @@ class ModelProcess(ServerProcess):
             return t.cast(Json, json.load(answer))
 
 
-class Contender:
+class Contender(abc.ABC):
     """A service that runs crews: a web server, workers, a broker and a database of its own."""
 
     name: t.ClassVar[str]
@@ -112,12 +113,13 @@ class Contender:
         }
         self.engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
 
+    @abc.abstractmethod
     def create_tables(self) -> None:
-        raise NotImplementedError
+        """Create all tables in the service's database, which is empty."""
 
+    @abc.abstractmethod
     def graph_of(self, tasks: int) -> Json:
         """Return what is sent to store a crew of so many agents with a task each."""
-        raise NotImplementedError
 
     def web(self, *options: str, app: str | None = None) -> Gunicorn:
         """Return a web server that is not started yet, with further options of gunicorn.

@@ -45,9 +45,10 @@ def frozen(servers: Sequence[ServerProcess]) -> Iterator[None]:
 @contextlib.contextmanager
 def on_all_cores(server: ServerProcess) -> Iterator[None]:
     """Let a server, whose children may stay on a core each, use all cores meanwhile."""
+    processes = family(server)
     before = {
         thread.id: os.sched_getaffinity(thread.id)
-        for process in family(server)
+        for process in processes
         for thread in process.threads()
     }
     try:
@@ -55,9 +56,12 @@ def on_all_cores(server: ServerProcess) -> Iterator[None]:
             os.sched_setaffinity(each, os.sched_getaffinity(0))
         yield
     finally:
-        for each, cores in before.items():
-            with contextlib.suppress(ProcessLookupError):  # a thread may have ended
-                os.sched_setaffinity(each, cores)
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for thread in process.threads():
+                    cores = before.get(thread.id, before[process.pid])  # it may be a new one
+                    with contextlib.suppress(ProcessLookupError):  # it may have ended
+                        os.sched_setaffinity(thread.id, cores)
 
 
 class Footprint:

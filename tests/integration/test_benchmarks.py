@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
 import sys
 import types
 from collections.abc import Iterator
@@ -25,10 +27,12 @@ from benchmarks.figures import Profile
 from benchmarks.figures import Target
 from benchmarks.footprint import Footprint
 from benchmarks.footprint import frozen
+from benchmarks.footprint import on_all_cores
 from benchmarks.report import table
 from benchmarks.running import Direct
 from benchmarks.workload import definition
 from benchmarks.workload import document
+from services.processes import ServerProcess
 from services.processes import wait_until
 
 pytestmark = pytest.mark.integration
@@ -184,6 +188,44 @@ class TestModel:
         services.model.reset()
 
         assert services.model.calls()["calls"] == 0
+
+
+class Pinned(ServerProcess):
+    """Stays on one core, and starts a thread at each SIGUSR1."""
+
+    CODE = """
+import os, signal, threading
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+start = lambda *_: threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.signal(signal.SIGUSR1, start)
+start()
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([sys.executable, "-c", self.CODE], log=folder / "pinned.log")
+
+    def is_ready(self) -> bool:
+        return "ready" in self.log_text()
+
+    def cores(self) -> list[set[int]]:
+        """Return on which cores each thread may run."""
+        threads = psutil.Process(self.pid).threads()
+        return [os.sched_getaffinity(thread.id) for thread in threads]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is only one core")
+def test_a_process_may_use_all_cores_for_a_while(tmp_path: Path) -> None:
+    all_cores = os.sched_getaffinity(0)
+    with Pinned(tmp_path) as process:
+        before = process.cores()
+        with on_all_cores(process):
+            process.kill(signal.SIGUSR1)
+            wait_until(lambda: process.cores() == [all_cores] * 3, what="another thread")
+        assert before == [{min(all_cores)}] * 2
+        assert process.cores() == [{min(all_cores)}] * 3
 
 
 class TestContenders:
