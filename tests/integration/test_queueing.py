@@ -274,3 +274,13 @@ def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
         cache.parse(Version(id, number), crews.chain("a"))
     assert cache.get(Version(id, 1)) is None
     assert cache.newest(id) == Version(id, 2)
+    cache.parse(Version(uuid.uuid4(), 1), crews.chain("a"))
+    assert cache.newest(id) is None
+
+
+def test_an_older_version_that_is_read_late_is_not_the_newest():
+    cache = GraphCache()
+    id = uuid.uuid4()
+    for number in (2, 1):
+        cache.parse(Version(id, number), crews.chain("a"))
+    assert cache.newest(id) == Version(id, 2)
