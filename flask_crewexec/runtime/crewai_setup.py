@@ -157,6 +157,8 @@ def _silence() -> None:
         for handler in handlers:
             if handler.__module__ in (event_listener.__name__, trace_listener.__name__):
                 crewai_event_bus.off(event, handler)
+    # Else it may begin later, where a user's first crew is to be traced.
+    trace_listener.TraceCollectionListener._listeners_setup = True
 
 
 def _patch() -> None:

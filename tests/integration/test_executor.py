@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from crewai.events import crewai_event_bus
@@ -15,11 +19,23 @@ from flask_crewexec.runtime.crewai_setup import AgentExecutor
 from flask_crewexec.runtime.executor import Executor
 from inprocess import run
 from inprocess import running
+from services.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
+
+
+IMPORT_CREWAI_FIRST = """
+import pathlib
+from crewai_core.paths import db_storage_path
+pathlib.Path(db_storage_path(), ".crewai_user.json").write_text('{"first_execution_done": true}')
+from crewai.events import crewai_event_bus
+from flask_crewexec.runtime.executor import Executor
+Executor()
+print(*crewai_event_bus._sync_handlers)
+"""
 
 
 def triggers() -> list[str]:
@@ -85,3 +101,21 @@ def test_the_host_may_listen_to_crewais_events(api, model):
         assert run(api.queue(crews.chain("a"))) == "completed"
         crewai_event_bus.flush()
     assert heard == ["Writer"]
+
+
+def test_crewai_traces_nothing_also_where_the_host_has_imported_it_before(
+    database_url, tmp_path: Path
+):
+    """It then knows the user, but finds a stranger in the folder that we give it."""
+    folder = {"XDG_DATA_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CREWAI_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORT_CREWAI_FIRST],
+        env={**clean, **folder},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "\n", ended.stdout
