@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -9,8 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 import crews
+import host
 from flask_crewexec import news
 from flask_crewexec.announcements import announce
+from flask_crewexec.announcements import CHANNEL
+from flask_crewexec.announcements import tell_listeners
 from flask_crewexec.binding import current_binding
 from inprocess import run
 from inprocess import running
@@ -222,6 +229,51 @@ class TestNews:
             wait_until(lambda: heard.extend(filter(None, inbox.wait(1))) or len(heard) == 800)
             for thread in threads:
                 thread.join(30)
+
+
+class TestAnnouncements:
+    @pytest.fixture
+    def heard(self, redis_process):
+        """An execution's id, and what comes for it."""
+        id = uuid.uuid4()
+        with redis_process.client() as redis, redis.pubsub() as pubsub:
+            pubsub.subscribe(f"{CHANNEL}{id}")
+            assert pubsub.get_message(timeout=10)["type"] == "subscribe"
+            yield id, lambda: json.loads(pubsub.get_message(timeout=10)["data"])
+
+    def test_come_in_their_order_and_wake_up_once(self, app, heard):
+        id, hear = heard
+        for _ in range(3):
+            tell_listeners(current_binding(), [id])
+        announce(id, {"word": "a"})
+        announce(id, {"word": "a"})
+        tell_listeners(current_binding(), [id])
+        announce(id, {"word": "b"})
+        words = [{}, {"word": "a"}, {"word": "a"}, {}, {"word": "b"}]
+        assert [hear() for _ in words] == words
+
+    def test_a_process_that_ends_has_made_them(self, environment, heard):
+        id, hear = heard
+        code = (
+            "import uuid, host_web; from flask_crewexec.announcements import announce\n"
+            f"with host_web.app.app_context(): announce(uuid.UUID('{id}'), {{'word': 'last'}})"
+        )
+        tests = os.path.dirname(host.__file__)
+        variables = {**os.environ, **environment, "PYTHONPATH": tests}
+        subprocess.run([sys.executable, "-c", code], env=variables, check=True, timeout=60)
+        assert hear() == {"word": "last"}
+
+    def test_a_broker_that_takes_none_is_left_alone_for_a_while(
+        self, app, api, model, redis_process, caplog
+    ):
+        id = api.queue(crews.chain("a"))
+        with redis_process.client() as redis:
+            redis.execute_command("ACL", "SETUSER", "default", "-publish")
+            try:
+                assert run(id) == "completed"
+                wait_until(lambda: "takes no news" in caplog.text, what="the warning")
+            finally:
+                redis.execute_command("ACL", "SETUSER", "default", "+publish")
 
 
 class TestWithoutBroker:
