@@ -221,6 +221,24 @@ class TestOddTexts:
         assert run(id) == "completed"
         assert api.status(id)["steps"][0]["output"].startswith(text[:4])
 
+    def test_events_that_a_database_may_not_like(self, app, api, model):
+        text = 'nul \x00, "quotes", \\u0000, {braces}, %s and é'
+        app.extensions["crewexec_host"].tool("read_file")(_returns(text))
+        model.add(Rule(tool=("read_file", {}), after_tool=False, times=1))
+        id = api.queue(crews.chain("a", tools=("read_file",)))
+        assert run(id) == "completed"
+        events = api("GET", f"/executions/{id}/events").json["events"]
+        (finished,) = (event for event in events if event["type"] == "tool_finished")
+        assert finished["data"]["output"] == text
+
+
+def _returns(text):
+    def read_file() -> str:
+        """Read a file."""
+        return text
+
+    return read_file
+
 
 @pytest.mark.settings(MAX_RETRIES=0)
 class TestFailing:
