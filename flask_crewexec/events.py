@@ -77,7 +77,7 @@ def insert(
         {"execution_id": execution_id, "seq": seq, **row}
         for seq, row in enumerate(rows(entries), first)
     ]
-    counted = tallies.count_events(session, models, execution_id, first, entries, past)
+    counted = tallies.of_history(session, models, execution_id, first, entries, past)
     both = {table_of(models.event): numbered, table_of(models.tally): tallies.rows(counted)}
     one_statement.insert(session, both)
 

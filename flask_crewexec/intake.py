@@ -101,7 +101,7 @@ def takes_one_statement(binding: Binding) -> bool:
     SQLite has no such statement, and a model of the host's own may have more to it than columns.
     """
     ours = binding.models.execution.__module__ == ExecutionMixin.__module__
-    return ours and one_statement.is_possible(binding)
+    return ours and one_statement.is_possible(binding.engine)
 
 
 class _NewExecution(ExecutionMixin):

@@ -15,16 +15,15 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .binding import Binding
 from .binding import LOCK_SECONDS
 
 Rows = Sequence[Mapping[str, t.Any]]
 """All with the same columns."""
 
 
-def is_possible(binding: Binding) -> bool:
-    """Return whether the database of *binding* has such statements."""
-    return binding.engine.dialect.name == "postgresql"
+def is_possible(database: sa.Engine | sa.Connection) -> bool:
+    """Return whether a database has such statements."""
+    return database.dialect.name == "postgresql"
 
 
 def is_bounded() -> sa.ColumnElement[bool]:
@@ -35,17 +34,14 @@ def is_bounded() -> sa.ColumnElement[bool]:
 
 def insert(session: Session, given: Mapping[sa.Table, Rows]) -> None:
     """Insert rows into several tables, at once where that is possible."""
-    filled = {table: rows for table, rows in given.items() if rows}
-    if session.get_bind().dialect.name != "postgresql" or len(filled) < 2:
-        for table, some in filled.items():
-            session.execute(sa.insert(table), some)
+    filled = {table: some for table, some in given.items() if some}
+    if len(filled) > 1 and is_possible(session.get_bind()):
+        statement = _inserting(tuple((table, *some[0]) for table, some in filled.items()))
+        documents = {table.name: document_of(table, some) for table, some in filled.items()}
+        session.execute(statement, documents)
         return
-    parameters: dict[str, str] = {}
     for table, some in filled.items():
-        parameters |= of_rows(table, some, table.name)
-    session.execute(
-        _inserting(tuple((table, *some[0]) for table, some in filled.items())), parameters
-    )
+        session.execute(sa.insert(table), some)
 
 
 @functools.lru_cache(maxsize=16)
@@ -60,11 +56,14 @@ def _inserting(forms: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]:
     return sa.select(sa.literal_column("1")).add_cte(*parts)
 
 
-def rows(table: sa.Table, names: Iterable[str], prefix: str) -> sa.TableValuedAlias:
-    """Return rows of these columns, however many are given, with their ``place`` from 1."""
+def rows(table: sa.Table, names: Iterable[str], parameter: str) -> sa.TableValuedAlias:
+    """Return the rows of a *parameter*, however many they are, with their ``place`` from 1.
+
+    :param names: of the table's columns that are given.
+    """
     columns = [sa.column("place", sa.Integer), *(_given(table.c[name]) for name in names)]
-    document = sa.cast(sa.bindparam(prefix, type_=sa.Text), sa.JSON)
-    each = sa.func.json_to_recordset(document).table_valued(*columns, name=prefix)
+    document = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
+    each = sa.func.json_to_recordset(document).table_valued(*columns, name=parameter)
     return each.render_derived(with_types=True)
 
 
@@ -83,18 +82,14 @@ def values(
     ]
 
 
-def of_rows(table: sa.Table, given: Rows, prefix: str) -> dict[str, str]:
+def document_of(table: sa.Table, given: Rows) -> str:
     """Return the parameter for :func:`rows`; documents, and what JSON has not, are text in it."""
-    documents = _documents(table)
+    names = _documents(table)
     placed = [
-        {
-            "place": place,
-            **row,
-            **{name: json.dumps(row[name]) for name in documents if name in row},
-        }
+        {"place": place, **row, **{name: json.dumps(row[name]) for name in names if name in row}}
         for place, row in enumerate(given, 1)
     ]
-    return {prefix: _encode(placed)}
+    return _encode(placed)
 
 
 # Made once: json.dumps() would make one for each call.

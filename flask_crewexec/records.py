@@ -60,7 +60,7 @@ def store(binding: Binding, claim: Claim, number: int, record: Record, start: Pa
     :param start: the attempt's beginning.
     :raises ClaimLost: if the claim does not hold any more.
     """
-    if record.change is None and one_statement.is_possible(binding):
+    if record.change is None and one_statement.is_possible(binding.engine):
         _store_at_once(binding, claim, number, record, start)
     else:
         _store_in_turn(binding, claim, number, record, start)
@@ -121,28 +121,39 @@ class _Form(t.NamedTuple):
 def _store_at_once(
     binding: Binding, claim: Claim, number: int, record: Record, start: Past
 ) -> None:
-    entries, total = record.entries, record.total
-    counted = [*tallies.of_usage(total), *tallies.of_events(entries, start)]
-    steps = tuple(tuple(values) for values in record.steps.values())
-    form = _Form(tuple(record.execution), steps, bool(entries), bool(counted))
-    new = changes.parameters({**record.execution, **total._asdict()})
-    parameters = {**claims.shown(claim), "number": number, "events": len(entries), **new}
-    for index, position in enumerate(record.steps):
-        parameters |= _of_step(f"step{index}", position, record)
-    models = binding.models
-    if entries:
-        rows = events.rows(entries)
-        parameters |= one_statement.of_rows(table_of(models.event), rows, "event")
-    if counted:
-        rows = tallies.rows(counted)
-        parameters |= one_statement.of_rows(table_of(models.tally), rows, "tally")
+    models, total = binding.models, record.total
+    counted = [*tallies.of_usage(total), *tallies.of_events(record.entries, start)]
+    shown = {**claims.shown(claim), "number": number}
+    parameters = {**shown, **_of_changes(record, total), **_of_inserts(models, record, counted)}
     with binding.connection() as connection:
-        statement = _at_once(binding.models, form)
+        statement = _at_once(models, _form_of(record, counted))
         if connection.execute(statement, parameters).one_or_none() is None:
-            claims.check_written(connection, binding.models, claim, number)
+            claims.check_written(connection, models, claim, number)
             return
-    if entries:
+    if record.entries:
         binding.tell_listeners(binding, [claim.execution_id])
+
+
+def _form_of(record: Record, counted: Sequence[Tally]) -> _Form:
+    steps = tuple(tuple(values) for values in record.steps.values())
+    return _Form(tuple(record.execution), steps, bool(record.entries), bool(counted))
+
+
+def _of_changes(record: Record, total: Usage) -> Values:
+    """Return the parameters for what changes the execution and its steps."""
+    values = changes.parameters({**record.execution, **total._asdict()})
+    for index, position in enumerate(record.steps):
+        values |= _of_step(f"step{index}", position, record)
+    return {**values, "events": len(record.entries)}
+
+
+def _of_inserts(models: Models, record: Record, counted: Sequence[Tally]) -> Values:
+    """Return the parameters for what is inserted."""
+    rows = {
+        "event": (table_of(models.event), events.rows(record.entries)),
+        "tally": (table_of(models.tally), tallies.rows(counted)),
+    }
+    return {name: one_statement.document_of(*given) for name, given in rows.items() if given[1]}
 
 
 @functools.lru_cache(maxsize=changes.KEPT)

@@ -94,7 +94,7 @@ class Past(t.NamedTuple):
     priority: int
 
 
-def count_events(
+def of_history(
     session: Session,
     models: Models,
     execution_id: uuid.UUID,
