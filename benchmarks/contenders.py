@@ -168,9 +168,20 @@ class Contender(abc.ABC):
         deadline = time.monotonic() + seconds
         while (finished := self.finished()).number < number:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} has completed {finished.number} of {number}")
+                others = ", ".join(self._unfinished()) or "nothing else"
+                raise TimeoutError(
+                    f"{self.name} has completed {finished.number} of {number}; there is {others}"
+                )
             time.sleep(POLL_SECONDS)
         return finished.last
+
+    def _unfinished(self) -> list[str]:
+        count = sa.text(
+            f"SELECT status, count(*) FROM {self.executions} WHERE finished_at IS NULL"
+            " GROUP BY status"
+        )
+        with self.engine.connect() as connection:
+            return [f"{number} {status}" for status, number in connection.execute(count)]
 
 
 class Finished(t.NamedTuple):
