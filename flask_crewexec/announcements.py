@@ -72,9 +72,18 @@ class _Announcer:
             if not called and len(waiting) < MOST_WAITING:
                 waiting.append(message)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="crewexec-announcer")
-                self._thread.start()
+                self._start()
             self._changed.notify()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="crewexec-announcer")
+        try:
+            thread.start()  # it waits for us to let go
+        except RuntimeError as error:  # there are too many threads, or the process ends
+            self._waiting = {}
+            self._fall_silent(error)
+        else:
+            self._thread = thread
 
     def _work(self) -> None:
         while self._have_some():
@@ -96,10 +105,13 @@ class _Announcer:
     def _try_to_send(self, binding: Binding, messages: _Messages) -> None:
         try:
             _send(binding, messages)
-        except Exception:
-            # Whatever it is: what the news are about is committed, and nobody may doubt that.
-            self._silent_until = time.monotonic() + SILENCE
-            log.warning("The broker takes no news of executions; they come late.", exc_info=True)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is logged
+            self._fall_silent(error)
+
+    def _fall_silent(self, error: Exception) -> None:
+        """Say nothing for a while; what the news are about is committed all the same."""
+        self._silent_until = time.monotonic() + SILENCE
+        log.warning("News of executions cannot be sent; they come late.", exc_info=error)
 
 
 _announcers: t.Final = PerApp(_Announcer)

@@ -231,6 +231,10 @@ class TestNews:
                 thread.join(30)
 
 
+def _announcers():
+    return (each for each in threading.enumerate() if each.name == "crewexec-announcer")
+
+
 class TestAnnouncements:
     @pytest.fixture
     def heard(self, redis_process):
@@ -263,6 +267,20 @@ class TestAnnouncements:
         subprocess.run([sys.executable, "-c", code], env=variables, check=True, timeout=60)
         assert hear() == {"word": "last"}
 
+    def test_where_no_thread_can_be_started_a_run_goes_on(self, app, api, model, monkeypatch):
+        start = threading.Thread.start
+
+        def refuse(thread):
+            if thread.name == "crewexec-announcer":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        id = api.queue(crews.chain("a"))
+        wait_until(lambda: not any(_announcers()), what="the end of the announcer")
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert run(id) == "completed"
+        assert not any(_announcers())
+
     def test_a_broker_that_takes_none_is_left_alone_for_a_while(
         self, app, api, model, redis_process, caplog
     ):
@@ -271,7 +289,7 @@ class TestAnnouncements:
             redis.execute_command("ACL", "SETUSER", "default", "-publish")
             try:
                 assert run(id) == "completed"
-                wait_until(lambda: "takes no news" in caplog.text, what="the warning")
+                wait_until(lambda: "cannot be sent" in caplog.text, what="the warning")
             finally:
                 redis.execute_command("ACL", "SETUSER", "default", "+publish")
 

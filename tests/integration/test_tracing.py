@@ -186,9 +186,9 @@ class TestOff:
         assert run(id) == "completed"
 
     def test_crewai_sends_nothing_home(self, api, model):
-        run(api.queue(crews.chain("a")))
         from crewai.telemetry.telemetry import Telemetry
 
+        run(api.queue(crews.chain("a")))
         assert not Telemetry()._should_execute_telemetry()
         assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
