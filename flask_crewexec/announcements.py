@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from flask import Flask
 
 from .binding import Binding
+from .binding import current_binding
 from .celery_app import kept_broker_client
 from .per_app import PerApp
 
@@ -30,7 +31,7 @@ SILENCE: t.Final = 5.0
 GATHER_SECONDS: t.Final = 0.05
 """How long a message waits for others."""
 IDLE_SECONDS: t.Final = 0.2
-"""How long the thread waits for a message until it ends; a process that ends waits for it."""
+"""How long the thread waits for a message until it ends; Python waits for that when it ends."""
 MOST_WAITING: t.Final = 1000
 """Messages of one execution that wait for a slow broker; the rest gets lost."""
 WAKE_UP: t.Final = "{}"
@@ -41,7 +42,7 @@ _Messages = Mapping[str, Sequence[str]]
 log = logging.getLogger(__name__)
 
 
-def tell_listeners(binding: Binding, execution_ids: Iterable[uuid.UUID]) -> None:
+def tell_listeners(execution_ids: Iterable[uuid.UUID]) -> None:
     """Tell everybody who listens that there are new events."""
     for execution_id in execution_ids:
         _announcers.current().send(execution_id, WAKE_UP)
@@ -52,12 +53,18 @@ def announce(execution_id: uuid.UUID, message: dict[str, t.Any]) -> None:
     _announcers.current().send(execution_id, json.dumps(message))
 
 
+def flush() -> None:
+    """Send what waits now, since this process is about to end without waiting for its threads."""
+    _announcers.current().send_all()
+
+
 class _Announcer:
     """What one application in this process has to say."""
 
     def __init__(self, app: Flask) -> None:
         self._app = weakref.ref(app)
         self._changed = threading.Condition()
+        self._sending = threading.Lock()
         self._waiting: dict[str, list[str]] = {}
         self._thread: threading.Thread | None = None
         self._silent_until = 0.0
@@ -71,7 +78,7 @@ class _Announcer:
             called = bool(waiting) and waiting[-1] == message == WAKE_UP
             if not called and len(waiting) < MOST_WAITING:
                 waiting.append(message)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify()
 
@@ -88,10 +95,16 @@ class _Announcer:
     def _work(self) -> None:
         while self._have_some():
             time.sleep(GATHER_SECONDS)
+            self.send_all()
+
+    def send_all(self) -> None:
+        """Send what waits, behind what another thread is sending."""
+        with self._sending:
             with self._changed:
                 messages, self._waiting = self._waiting, {}
-            if app := self._app():
-                self._try_to_send(app.extensions["crewexec"], messages)
+            if messages and (app := self._app()):
+                with app.app_context():
+                    self._try_to_send(current_binding(), messages)
 
     def _have_some(self) -> bool:
         """Whether there is a message; if none comes, the thread ends, and the next starts one."""

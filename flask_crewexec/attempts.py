@@ -27,7 +27,7 @@ class Begun(t.NamedTuple):
 
     claim: Claim
     row: sa.Row[t.Any]
-    """The execution, without its result, and the database's time as ``now``."""
+    """The execution, without what came of it, and the database's time as ``database_time``."""
     graph: Graph | Exception
     """What is to be run, or why that is not possible any more."""
     start: Past

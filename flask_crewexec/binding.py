@@ -49,7 +49,7 @@ class Binding:
     celery: Celery
     registry: Registry
     """Shared by all applications of one :class:`~flask_crewexec.CrewExec`."""
-    tell_listeners: Callable[[Binding, Iterable[uuid.UUID]], None]
+    tell_listeners: Callable[[Iterable[uuid.UUID]], None]
     """Called after a commit with the ids of executions that have new events."""
     identity_loaders: list[IdentityLoader]
     """At most one; a list because it may be registered after the application."""
@@ -107,7 +107,7 @@ class Binding:
             if session.get_bind().dialect.name == "postgresql":
                 session.connection().exec_driver_sql(self._bounds).close()
             yield session
-        self.tell_listeners(self, session.info.get(EVENTFUL, ()))
+        self.tell_listeners(session.info.get(EVENTFUL, ()))
 
     def host_session(self) -> Session | None:
         """Return the host's own session of the current context, if there is one by now."""

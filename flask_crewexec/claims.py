@@ -51,7 +51,7 @@ class Taken(t.NamedTuple):
 
     claim: Claim
     row: sa.Row[t.Any]
-    """The execution, without its result, and the database's time as ``now``."""
+    """The execution, without what came of it, and the database's time as ``database_time``."""
 
 
 def claim(
@@ -74,10 +74,11 @@ def claim(
     token = uuid7()
     if most is not None and _is_beyond(session, models, execution_id, attempt, most):
         return None
-    given = {"of_execution": execution_id, "numbered": attempt, "lease": lease, "now": clock.now()}
+    given = {"of_execution": execution_id, "of_attempt": attempt, "new_events": events}
+    times = {"lease_seconds": lease, "claimed_at": clock.now()}
     new = changes.parameters({"token": token, "worker": worker})
     statement = _claim(table_of(models.execution))
-    row = session.execute(statement, {**given, **new, "events": events}).one_or_none()
+    row = session.execute(statement, {**given, **times, **new}).one_or_none()
     return None if row is None else Taken(Claim(execution_id, attempt, token), row)
 
 
@@ -86,15 +87,15 @@ def _claim(execution: sa.Table) -> ReturningUpdate[t.Any]:
     c = execution.c
     statement = sa.update(execution).where(
         c.id == sa.bindparam("of_execution"),
-        c.attempt == sa.bindparam("numbered"),
+        c.attempt == sa.bindparam("of_attempt"),
         c.status == State.QUEUED,
         sa.or_(c.deadline.is_(None), c.deadline > database_time.now()),
     )
-    lease = database_time.later(sa.bindparam("lease", type_=sa.Float))
+    lease = database_time.later(sa.bindparam("lease_seconds", type_=sa.Float))
     new = changes.settings_of(execution, ("token", "worker"))
     statement = statement.values({**_running(execution), **new, "lease_expires_at": lease})
     known = [column for column in c if column.name not in ("result", "error")]
-    return statement.returning(*known, database_time.now().label("now"))
+    return statement.returning(*known, database_time.now().label("database_time"))
 
 
 def _is_beyond(
@@ -123,11 +124,11 @@ def _is_beyond(
 
 
 def _running(execution: sa.Table) -> dict[str, t.Any]:
-    c, now = execution.c, sa.bindparam("now", type_=sa.DateTime(timezone=True))
+    c, now = execution.c, sa.bindparam("claimed_at", type_=sa.DateTime(timezone=True))
     return {
         "status": State.RUNNING,
         "writes": 0,
-        "last_event": c.last_event + sa.bindparam("events", type_=sa.Integer),
+        "last_event": c.last_event + sa.bindparam("new_events", type_=sa.Integer),
         "held": False,
         "started_at": sa.func.coalesce(c.started_at, now),
         "deadline": sa.func.coalesce(c.deadline, database_time.later(c.timeout)),
@@ -176,7 +177,7 @@ def write_once(
     """
     statement = _write_once(table_of(models.execution), tuple(values))
     new = changes.parameters({**values, **usage._asdict()})
-    counts = {"events": events, "number": number}
+    counts = {"new_events": events, "write_number": number}
     last: int | None = session.scalar(statement, {**shown(claim), **counts, **new})
     if last is None:
         check_written(session, models, claim, number)
@@ -206,8 +207,8 @@ def _lost(claim: Claim) -> ClaimLost:
 def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
     c = execution.c
     holds = (
-        c.id == sa.bindparam("claimed"),
-        c.token == sa.bindparam("claim"),
+        c.id == sa.bindparam("shown_id"),
+        c.token == sa.bindparam("shown_token"),
         c.status == State.RUNNING,
     )
     return sa.update(execution).where(*holds).values(changes.settings_of(execution, names))
@@ -215,7 +216,7 @@ def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
 
 def shown(claim: Claim) -> dict[str, t.Any]:
     """Return the parameters that show *claim*."""
-    return {"claimed": claim.execution_id, "claim": claim.token}
+    return {"shown_id": claim.execution_id, "shown_token": claim.token}
 
 
 @functools.lru_cache(maxsize=changes.KEPT)
@@ -226,8 +227,8 @@ def _write_once(execution: sa.Table, names: tuple[str, ...]) -> ReturningUpdate[
 def writing(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
     """Return the statement of :func:`write_once`, which sets the columns *names*."""
     writes, last = execution.c.writes, execution.c.last_event
-    counted = {"writes": writes + 1, "last_event": last + sa.bindparam("events")}
-    statement = _write(execution, names).where(writes == sa.bindparam("number"))
+    counted = {"writes": writes + 1, "last_event": last + sa.bindparam("new_events")}
+    statement = _write(execution, names).where(writes == sa.bindparam("write_number"))
     return statement.values({**counted, **changes.additions_to(execution)})
 
 

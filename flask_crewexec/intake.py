@@ -23,6 +23,7 @@ from .graph_cache import Version
 from .models import ExecutionMixin
 from .models import Models
 from .models import table_of
+from .one_statement import can_write_executions
 from .ownership import belongs_to
 from .per_app import PerApp
 from .quotas import quota_columns
@@ -95,22 +96,13 @@ def _look(binding: Binding) -> sa.Select[t.Any]:
     )
 
 
-def takes_one_statement(binding: Binding) -> bool:
-    """Return whether :func:`insert_at_once` can be used.
-
-    SQLite has no such statement, and a model of the host's own may have more to it than columns.
-    """
-    ours = binding.models.execution.__module__ == ExecutionMixin.__module__
-    return ours and one_statement.is_possible(binding.engine)
-
-
 class _NewExecution(ExecutionMixin):
     """An execution that no session knows: what a mapped object keeps track of costs time."""
 
 
 def new_execution(binding: Binding, values: Values) -> ExecutionMixin:
     """Return an execution with *values*, and the defaults of its other columns."""
-    if not takes_one_statement(binding):
+    if not can_write_executions(binding):
         return binding.models.execution(**values)
     execution = _NewExecution.__new__(_NewExecution)
     vars(execution).update(_statements.current().blank)

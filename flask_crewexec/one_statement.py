@@ -1,4 +1,4 @@
-"""Several changes as one statement: a transaction of its own, and one round trip instead of many.
+"""Several changes as one statement: one round trip instead of many, and no need of a transaction.
 
 It takes common table expressions that change data, which PostgreSQL has and SQLite has not.
 """
@@ -15,19 +15,29 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .binding import Binding
 from .binding import LOCK_SECONDS
+from .models import ExecutionMixin
 
 Rows = Sequence[Mapping[str, t.Any]]
 """All with the same columns."""
 
 
-def is_possible(database: sa.Engine | sa.Connection) -> bool:
-    """Return whether a database has such statements."""
+def can_write_executions(binding: Binding) -> bool:
+    """Return whether a statement may change executions, and more.
+
+    A model of the host's own may have more to it than columns, such as values on update.
+    """
+    ours = binding.models.execution.__module__ == ExecutionMixin.__module__
+    return ours and _is_possible(binding.engine)
+
+
+def _is_possible(database: sa.Engine | sa.Connection) -> bool:
     return database.dialect.name == "postgresql"
 
 
 def is_bounded() -> sa.ColumnElement[bool]:
-    """Return a condition that is true, and limits how long the statement may wait for a lock."""
+    """Return a condition that is true, and limits how long the statement may wait for a row."""
     bound = sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", True)
     return sa.select(bound).scalar_subquery() != ""
 
@@ -35,7 +45,7 @@ def is_bounded() -> sa.ColumnElement[bool]:
 def insert(session: Session, given: Mapping[sa.Table, Rows]) -> None:
     """Insert rows into several tables, at once where that is possible."""
     filled = {table: some for table, some in given.items() if some}
-    if len(filled) > 1 and is_possible(session.get_bind()):
+    if len(filled) > 1 and _is_possible(session.get_bind()):
         statement = _inserting(tuple((table, *some[0]) for table, some in filled.items()))
         documents = {table.name: document_of(table, some) for table, some in filled.items()}
         session.execute(statement, documents)
@@ -63,7 +73,7 @@ def rows(table: sa.Table, names: Iterable[str], parameter: str) -> sa.TableValue
     """
     columns = [sa.column("place", sa.Integer), *(_given(table.c[name]) for name in names)]
     document = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
-    each = sa.func.json_to_recordset(document).table_valued(*columns, name=parameter)
+    each = sa.func.json_to_recordset(document).table_valued(*columns)
     return each.render_derived(with_types=True)
 
 

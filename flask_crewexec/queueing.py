@@ -41,8 +41,8 @@ from .intake import find
 from .intake import insert_at_once
 from .intake import new_execution
 from .intake import place_at_once
-from .intake import takes_one_statement
 from .models import ExecutionMixin
+from .one_statement import can_write_executions
 from .ownership import belongs_to
 from .request_id import current_request_id
 from .schemas import LimitsSchema
@@ -127,7 +127,7 @@ def _place_at_once(binding: Binding, form: Json, order: Order) -> ExecutionMixin
     What it is, the long way finds out.
     """
     limited = binding.settings.limits_users or order.key is not None
-    checked = None if limited or not takes_one_statement(binding) else _check_kept(binding, order)
+    checked = None if limited or not can_write_executions(binding) else _check_kept(binding, order)
     if checked is None:
         return None
     execution = _as_checked(binding, form, order, checked)
@@ -352,7 +352,7 @@ def _check_size(binding: Binding, inputs: Mapping[str, t.Any]) -> None:
 
 def _insert(binding: Binding, execution: ExecutionMixin) -> None:
     queued = _first_event(execution)
-    if takes_one_statement(binding):
+    if can_write_executions(binding):
         insert_at_once(binding, execution, queued)
         return
     if execution.published_at is not None:

@@ -60,7 +60,7 @@ def store(binding: Binding, claim: Claim, number: int, record: Record, start: Pa
     :param start: the attempt's beginning.
     :raises ClaimLost: if the claim does not hold any more.
     """
-    if record.change is None and one_statement.is_possible(binding.engine):
+    if record.change is None and one_statement.can_write_executions(binding):
         _store_at_once(binding, claim, number, record, start)
     else:
         _store_in_turn(binding, claim, number, record, start)
@@ -123,7 +123,7 @@ def _store_at_once(
 ) -> None:
     models, total = binding.models, record.total
     counted = [*tallies.of_usage(total), *tallies.of_events(record.entries, start)]
-    shown = {**claims.shown(claim), "number": number}
+    shown = {**claims.shown(claim), "write_number": number}
     parameters = {**shown, **_of_changes(record, total), **_of_inserts(models, record, counted)}
     with binding.connection() as connection:
         statement = _at_once(models, _form_of(record, counted))
@@ -131,7 +131,7 @@ def _store_at_once(
             claims.check_written(connection, models, claim, number)
             return
     if record.entries:
-        binding.tell_listeners(binding, [claim.execution_id])
+        binding.tell_listeners([claim.execution_id])
 
 
 def _form_of(record: Record, counted: Sequence[Tally]) -> _Form:
@@ -144,7 +144,7 @@ def _of_changes(record: Record, total: Usage) -> Values:
     values = changes.parameters({**record.execution, **total._asdict()})
     for index, position in enumerate(record.steps):
         values |= _of_step(f"step{index}", position, record)
-    return {**values, "events": len(record.entries)}
+    return {**values, "new_events": len(record.entries)}
 
 
 def _of_inserts(models: Models, record: Record, counted: Sequence[Tally]) -> Values:
@@ -177,7 +177,7 @@ def _at_once(models: Models, form: _Form) -> sa.Select[t.Any]:
 def _insert_events(event: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("type", "data", "created_at")
     given = one_statement.rows(event, names, "event")
-    number = row.c.last_event - sa.bindparam("events", type_=sa.Integer) + given.c.place
+    number = row.c.last_event - sa.bindparam("new_events", type_=sa.Integer) + given.c.place
     each = sa.select(row.c.id, number, *one_statement.values(event, names, given))
     return _insert(event, ["execution_id", "seq", *names], each.join_from(row, given, sa.true()))
 

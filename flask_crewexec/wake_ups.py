@@ -104,6 +104,7 @@ def _draft(task: Task, priority: int) -> Draft | None:
             task_id=_TASK_ID,
             root_id=_TASK_ID,
             parent_id=_PARENT_ID,
+            add_to_parent=False,
             priority=priority,
             producer=connection.Producer(),
             retry=False,

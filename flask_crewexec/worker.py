@@ -22,6 +22,7 @@ from billiard.process import current_process
 from celery import Celery
 from celery import signals
 
+from . import announcements
 from . import clock
 from . import draining
 from . import stuck
@@ -64,6 +65,7 @@ class _Life:
         signals.worker_ready.connect(self._hand_back_before_quitting, weak=False)
         signals.worker_shutting_down.connect(self._drain, weak=False)
         signals.task_revoked.connect(self._cancel_revoked, weak=False)
+        signals.worker_process_shutdown.connect(self._tell_the_rest, weak=False)
         signals.worker_shutdown.connect(self._stop, weak=False)
         return self
 
@@ -82,6 +84,13 @@ class _Life:
         with celery.flask_app.app_context():
             for engine in current_binding().database.engines.values():
                 engine.dispose(close=False)
+
+    def _tell_the_rest(self, **options: object) -> None:
+        """Say what there is to say: a child ends without waiting for its threads."""
+        celery = self._reference()
+        if celery is not None:
+            with celery.flask_app.app_context():
+                announcements.flush()
 
     def _look_often(self, sender: t.Any, **options: object) -> None:
         """Fetch the next message as soon as a thread is free.
@@ -138,6 +147,7 @@ class _Life:
         if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
         if self._is_for(sender.app) and self._retirement is not None:
+            self._tell_the_rest()
             self._retirement.end_without_them()
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from flask import Flask
 
+from .. import announcements
 from .. import claims
 from .. import events
 from .. import stuck
@@ -86,6 +87,7 @@ class WatchedRun:
             if self._working:
                 end(self.claim, self.reason)
                 self._working = False
+                announcements.flush()
                 stuck.abandon(self._thread, task_id(self.claim.execution_id, self.claim.attempt))
 
 

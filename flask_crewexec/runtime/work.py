@@ -80,7 +80,9 @@ def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
     caps = [execution.max_tokens, None if tokens_left is None else used.total_tokens + tokens_left]
     return Budget(
         used=used,
-        seconds_left=None if deadline is None else (deadline - execution.now).total_seconds(),
+        seconds_left=None
+        if deadline is None
+        else (deadline - execution.database_time).total_seconds(),
         max_llm_calls=execution.max_llm_calls,
         max_tokens=min((cap for cap in caps if cap is not None), default=None),
     )

@@ -13,6 +13,7 @@ from flask import Flask
 
 import crews
 from calling import Api
+from flask_crewexec.announcements import CHANNEL
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
 from services.celery_nodes import WorkerProcess
@@ -139,6 +140,21 @@ class TestHangingToolOfAProcess:
         cancel_hanging(api, file)
         wait_until(lambda: not child.is_running(), what="the end of the process")
         assert worker.running
+
+    @pytest.mark.settings(CANCEL_GRACE=2.0)
+    def test_who_listens_is_told_before(self, start_worker, api, file, redis_process):
+        start_worker(pool="prefork")
+        id = api.queue(crews.chain("hang", tools=("wait_for_file",)))
+        with redis_process.client() as redis, redis.pubsub(ignore_subscribe_messages=True) as news:
+            news.subscribe(f"{CHANNEL}{id}")
+            wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
+            while news.get_message(timeout=1.0):
+                pass
+            api("POST", f"/executions/{id}/cancel")
+            wait_until(
+                lambda: news.get_message(timeout=1.0) and api.status(id)["status"] == "cancelled",
+                what="news of the end",
+            )
 
 
 @on_sqlite

@@ -82,7 +82,15 @@ class TestMessages:
         def send():
             return sent(id, 1, 5)[0]
 
-        in_task = celery.task(send, name="sending").apply().get()
+        children = []
+
+        def send_and_look():
+            message = send()
+            children.extend(celery.current_task.request.children)
+            return message
+
+        in_task = celery.task(send_and_look, name="sending").apply().get()
+        assert not children
         assert in_task == send()
         assert in_task["headers"]["parent_id"] is None
 

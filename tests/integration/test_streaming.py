@@ -248,10 +248,10 @@ class TestAnnouncements:
     def test_come_in_their_order_and_wake_up_once(self, app, heard):
         id, hear = heard
         for _ in range(3):
-            tell_listeners(current_binding(), [id])
+            tell_listeners([id])
         announce(id, {"word": "a"})
         announce(id, {"word": "a"})
-        tell_listeners(current_binding(), [id])
+        tell_listeners([id])
         announce(id, {"word": "b"})
         words = [{}, {"word": "a"}, {"word": "a"}, {}, {"word": "b"}]
         assert [hear() for _ in words] == words

@@ -1,0 +1,72 @@
+"""A host whose executions have more to them than ours."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+import crews
+import host
+from flask_crewexec import clock
+from flask_crewexec import CrewExec
+from flask_crewexec import ExecutionMixin
+from inprocess import close_connections
+from inprocess import end_of_watch
+from inprocess import run
+
+pytestmark = pytest.mark.integration
+
+WORDS = ("event", "events", "lease", "now", "number", "tally")
+
+
+@pytest.fixture
+def app(environment, monkeypatch):
+    """A host that notes when a row has changed, and whose words are also ours."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = environment["DATABASE_URL"]
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, environment[name])
+    db = SQLAlchemy(app, model_class=Base)
+    moment = sa.DateTime(timezone=True)
+
+    class Execution(ExecutionMixin, db.Model):
+        touched: Mapped[dt.datetime] = mapped_column(moment, default=clock.now, onupdate=clock.now)
+        event: Mapped[str] = mapped_column(default="gala")
+        events: Mapped[str] = mapped_column(default="galas")
+        lease: Mapped[str] = mapped_column(default="of land")
+        now: Mapped[str] = mapped_column(default="then")
+        number: Mapped[str] = mapped_column(default="one")
+        tally: Mapped[str] = mapped_column(default="none")
+
+    crewexec = CrewExec(app, db=db, execution_model=Execution)
+    crewexec.identity_loader(host.who_asks)
+    url = environment["MODEL_URL"]
+    crewexec.llm("default", "gpt-4o-mini", base_url=url, api_key=host.KEY, timeout=30)
+    with app.app_context():
+        db.create_all()
+        yield app
+        end_of_watch()
+        close_connections(db.engine)
+
+
+def test_runs_change_what_the_host_wants_changed_and_nothing_else(app, api, model):
+    id = api.queue(crews.chain("a", "b"))
+    began = clock.now()
+    assert run(id) == "completed"
+    with app.extensions["sqlalchemy"].engine.connect() as connection:
+        row = connection.execute(sa.text("SELECT * FROM crewexec_execution")).one()
+        touched = connection.scalar(sa.text("SELECT touched FROM crewexec_execution"))
+    assert dt.datetime.fromisoformat(str(touched)).replace(tzinfo=dt.UTC) > began
+    words = ("gala", "galas", "of land", "then", "one", "none")
+    assert tuple(getattr(row, word) for word in WORDS) == words
