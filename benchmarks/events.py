@@ -15,6 +15,7 @@ from collections.abc import Callable
 from unittest import mock
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from calling import Api
 
@@ -106,6 +107,13 @@ def _do_nothing(*_: object, **__: object) -> None:
     """Stand in for what is left out."""
 
 
+def _insert_others(session: Session, *_: object, beside: t.Any = (), **__: object) -> None:
+    """Insert what would be inserted beside events."""
+    from flask_crewexec import one_statement
+
+    one_statement.insert(session, dict(beside))
+
+
 @contextlib.contextmanager
 def without_events() -> t.Iterator[None]:
     """Return a context in which nobody writes, counts or announces events."""
@@ -113,7 +121,7 @@ def without_events() -> t.Iterator[None]:
     from flask_crewexec.runtime.ledger import Ledger
 
     with (
-        mock.patch.object(events, "insert", _do_nothing),
+        mock.patch.object(events, "insert", _insert_others),
         mock.patch.object(Ledger, "note", _do_nothing),
     ):
         yield
@@ -130,7 +138,7 @@ def without_records() -> t.Iterator[None]:
     with (
         without_events(),
         mock.patch.multiple(Ledger, **nothing),
-        mock.patch.object(attempts, "_write_steps", _do_nothing),
+        mock.patch.object(attempts, "_new_steps", return_value=[]),
         mock.patch.object(Watch, "over", return_value=contextlib.nullcontext()),
     ):
         yield

@@ -14,11 +14,13 @@ from . import events
 from .binding import Binding
 from .claims import Claim
 from .claims import PENDING
+from .claims import Taken
 from .execution_context import ExecutionContext
 from .graph_cache import graph_cache
 from .graph_cache import Version
 from .graphs import Graph
 from .models import table_of
+from .models import Usage
 from .tallies import Past
 
 
@@ -53,9 +55,7 @@ def begin(
             return None
         claim, row = taken
         graph = _graph(session, binding, Version(row.graph_id, row.graph_version))
-        start = _write_start(session, binding, claim, row)
-        if isinstance(graph, Graph):
-            _write_steps(session, binding, claim, graph)
+        start = _write_start(session, binding, taken, graph)
     return Begun(claim, row, graph, start)
 
 
@@ -72,17 +72,16 @@ def _graph(session: Session, binding: Binding, version: Version) -> Graph | Exce
         return error
 
 
-def _write_start(session: Session, binding: Binding, claim: Claim, row: sa.Row[t.Any]) -> Past:
-    models, queued = binding.models, Past("queued", clock.as_utc(row.queued_at), row.priority)
+def _write_start(
+    session: Session, binding: Binding, taken: Taken, graph: Graph | Exception
+) -> Past:
+    models, (claim, row) = binding.models, taken
+    queued = Past("queued", clock.as_utc(row.queued_at), row.priority)
     started = events.Entry("started", {"attempt": claim.attempt})
-    events.insert(session, models, claim.execution_id, [started], row.last_event, queued)
+    steps = {table_of(models.step): _new_steps(session, binding, claim, graph)}
+    key = (claim.execution_id, [started], row.last_event)
+    events.insert(session, models, *key, past=queued, beside=steps)
     return queued._replace(type=started.type, at=started.at)
-
-
-def _write_steps(session: Session, binding: Binding, claim: Claim, graph: Graph) -> None:
-    """Make one row per task, unless an earlier attempt has."""
-    if claim.attempt == 1 or not _has_steps(session, binding, claim):
-        session.execute(sa.insert(table_of(binding.models.step)), _new_steps(claim, graph))
 
 
 def _has_steps(session: Session, binding: Binding, claim: Claim) -> bool:
@@ -91,7 +90,12 @@ def _has_steps(session: Session, binding: Binding, claim: Claim) -> bool:
     return session.scalars(query.limit(1)).first() is not None
 
 
-def _new_steps(claim: Claim, graph: Graph) -> list[dict[str, t.Any]]:
+def _new_steps(
+    session: Session, binding: Binding, claim: Claim, graph: Graph | Exception
+) -> list[dict[str, t.Any]]:
+    """Return one row per task, unless an earlier attempt has made them."""
+    if isinstance(graph, Exception) or (claim.attempt > 1 and _has_steps(session, binding, claim)):
+        return []
     return [
         {
             "execution_id": claim.execution_id,
@@ -99,6 +103,7 @@ def _new_steps(claim: Claim, graph: Graph) -> list[dict[str, t.Any]]:
             "node_id": task.id,
             "name": task.name,
             "status": PENDING,
+            **Usage()._asdict(),
         }
         for position, task in enumerate(graph.tasks)
     ]

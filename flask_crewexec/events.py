@@ -8,6 +8,7 @@ import functools
 import typing as t
 import uuid
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from . import tallies
 from .binding import EVENTFUL
 from .models import Models
 from .models import table_of
+from .one_statement import Rows
 from .tallies import Past
 
 
@@ -66,10 +68,12 @@ def insert(
     entries: Sequence[Entry],
     last: int,
     past: Past | None = None,
+    beside: Mapping[sa.Table, Rows] | None = None,
 ) -> None:
     """Insert *entries*, for which the counter was raised to *last* in this transaction.
 
     :param past: the last change of state before them, if it is known.
+    :param beside: rows of other tables that are inserted with them.
     """
     session.info.setdefault(EVENTFUL, set()).add(execution_id)
     first = last - len(entries) + 1
@@ -78,8 +82,8 @@ def insert(
         for seq, row in enumerate(rows(entries), first)
     ]
     counted = tallies.of_history(session, models, execution_id, first, entries, past)
-    both = {table_of(models.event): numbered, table_of(models.tally): tallies.rows(counted)}
-    one_statement.insert(session, both)
+    ours = {table_of(models.event): numbered, table_of(models.tally): tallies.rows(counted)}
+    one_statement.insert(session, {**ours, **(beside or {})})
 
 
 def rows(entries: Iterable[Entry]) -> list[dict[str, t.Any]]:
