@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import statistics
-import threading
 import time
 import typing as t
 from collections.abc import Callable
@@ -52,6 +51,7 @@ def measure(profile: Profile) -> list[Figure]:
 
 def _runner(app: Flask) -> Callable[[], float]:
     """Return a function that runs a crew and returns its CPU time in milliseconds."""
+    from flask_crewexec import announcements
     from flask_crewexec.tasks import execution
 
     api = Api(app.test_client(), USER)
@@ -63,20 +63,13 @@ def _runner(app: Flask) -> Callable[[], float]:
         gc.collect()  # or the garbage of one run would be the work of another
         began = time.process_time()
         outcome = execution.handle({"execution_id": id})["outcome"]
-        _join_announcer()
+        announcements.flush()  # what is said about a run belongs to it
         seconds = time.process_time() - began
         if outcome != "completed":
             raise RuntimeError(f"A run has ended as {outcome}")
         return seconds * 1000
 
     return run
-
-
-def _join_announcer() -> None:
-    """Wait until all is said: that belongs to the run."""
-    for thread in threading.enumerate():
-        if thread.name == "crewexec-announcer":
-            thread.join()
 
 
 def _compare(
