@@ -215,8 +215,8 @@ class ScriptedModel:
     def wait_for_calls(
         self,
         count: int,
-        timeout: float = 30.0,
         *,
+        timeout: float = 30.0,
         matching: Pattern = "",
         outcome: Outcome | None = None,
     ) -> tuple[Call, ...]:

@@ -169,7 +169,7 @@ class TestTime:
         assert outputs(status) == ["ALPHA", None, None]
         assert status["finished_at"]
         assert api.event_types(id)[-1] == "timed_out"
-        assert model.wait_for_calls(1, "Do h", outcome="disconnected")
+        assert model.wait_for_calls(1, matching="Do h", outcome="disconnected")
         assert len(model.calls) == 2
 
     @pytest.mark.settings(MAX_RUNTIME=1)
