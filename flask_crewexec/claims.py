@@ -28,6 +28,7 @@ from .models import table_of
 from .models import Usage
 from .ownership import belongs_to
 from .states import changed_one
+from .states import has_status
 from .states import State
 
 PENDING: t.Final = "pending"
@@ -88,7 +89,7 @@ def _claim(execution: sa.Table) -> ReturningUpdate[t.Any]:
     statement = sa.update(execution).where(
         c.id == sa.bindparam("of_execution"),
         c.attempt == sa.bindparam("of_attempt"),
-        c.status == State.QUEUED,
+        has_status(c, State.QUEUED),
         sa.or_(c.deadline.is_(None), c.deadline > database_time.now()),
     )
     lease = database_time.later(sa.bindparam("lease_seconds", type_=sa.Float))
@@ -113,10 +114,10 @@ def _is_beyond(
         key = sa.func.hashtextextended(execution.owner_id, 0)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)).where(mine))
     running = sa.select(sa.func.count()).select_from(other)
-    running = running.where(belongs_to(other, execution.owner_id), other.status == State.RUNNING)
+    running = running.where(belongs_to(other, execution.owner_id), has_status(other, State.RUNNING))
     statement = (
         sa.update(execution)
-        .where(mine, execution.attempt == attempt, execution.status == State.QUEUED)
+        .where(mine, execution.attempt == attempt, has_status(execution, State.QUEUED))
         .where(running.scalar_subquery() >= most)
         .values(held=True, published_at=None)
     )
@@ -140,7 +141,7 @@ def held(execution: type[ExecutionMixin], claim: Claim) -> sa.ColumnElement[bool
     return sa.and_(
         execution.id == claim.execution_id,
         execution.token == claim.token,
-        execution.status == State.RUNNING,
+        has_status(execution, State.RUNNING),
     )
 
 
@@ -209,7 +210,7 @@ def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
     holds = (
         c.id == sa.bindparam("shown_id"),
         c.token == sa.bindparam("shown_token"),
-        c.status == State.RUNNING,
+        has_status(c, State.RUNNING),
     )
     return sa.update(execution).where(*holds).values(changes.settings_of(execution, names))
 
@@ -239,7 +240,7 @@ def renew(session: Session, models: Models, claims: Iterable[Claim], lease: floa
     ids = execution.id.in_([claim.execution_id for claim in claims])
     session.execute(
         sa.update(execution)
-        .where(ids, mine, execution.status == State.RUNNING)
+        .where(ids, mine, has_status(execution, State.RUNNING))
         .values(lease_expires_at=database_time.later(lease)),
         execution_options={"synchronize_session": False},
     )
@@ -328,7 +329,7 @@ def _release(
 def expired(execution: type[ExecutionMixin]) -> sa.ColumnElement[bool]:
     """Return the condition that a worker has not renewed its lease in time."""
     return sa.and_(
-        execution.status == State.RUNNING, execution.lease_expires_at < database_time.now()
+        has_status(execution, State.RUNNING), execution.lease_expires_at < database_time.now()
     )
 
 
@@ -354,7 +355,7 @@ def shorten_leases(session: Session, models: Models, lease: float) -> None:
     longest = database_time.later(lease)
     session.execute(
         sa.update(execution)
-        .where(execution.status == State.RUNNING, execution.lease_expires_at > longest)
+        .where(has_status(execution, State.RUNNING), execution.lease_expires_at > longest)
         .values(lease_expires_at=longest),
         execution_options={"synchronize_session": False},
     )
@@ -383,7 +384,7 @@ def _leave_step(session: Session, models: Models, claim: Claim, **values: t.Any)
     step = models.step
     session.execute(
         sa.update(step)
-        .where(step.execution_id == claim.execution_id, step.status == State.RUNNING)
+        .where(step.execution_id == claim.execution_id, has_status(step, State.RUNNING))
         .values(**values),
         execution_options={"synchronize_session": False},
     )

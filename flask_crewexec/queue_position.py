@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from .models import ExecutionMixin
 from .ownership import belongs_to
+from .states import has_status
 from .states import State
 
 FARTHEST: t.Final = 1_000
@@ -54,7 +55,7 @@ def _walk(execution: ExecutionMixin, turns: int, urgent: int) -> sa.Select[int]:
     :param urgent: how many are more urgent.
     """
     model = type(execution)
-    owners = sa.select(sa.func.min(model.owner_id)).where(model.status == State.QUEUED)
+    owners = sa.select(sa.func.min(model.owner_id)).where(has_status(model, State.QUEUED))
     ahead = sa.literal(urgent, sa.BigInteger).label("ahead")
     walk = sa.select(owners.scalar_subquery().label("owner_id"), ahead).cte("walk", recursive=True)
     following = owners.where(model.owner_id > walk.c.owner_id).scalar_subquery()
@@ -68,7 +69,7 @@ def _walk(execution: ExecutionMixin, turns: int, urgent: int) -> sa.Select[int]:
 
 def _queued(model: type[ExecutionMixin]) -> list[sa.ColumnElement[bool]]:
     # Held or not: indexes have that in front of the priority.
-    return [model.status == State.QUEUED, model.held.in_((False, True))]
+    return [has_status(model, State.QUEUED), model.held.in_((False, True))]
 
 
 def _like(execution: ExecutionMixin) -> list[sa.ColumnElement[bool]]:

@@ -14,6 +14,7 @@ from .binding import Binding
 from .errors import TokensSpent
 from .errors import TooManyQueued
 from .ownership import belongs_to
+from .states import has_status
 from .states import UNCLAIMED
 from .usage import first_id
 from .usage import tokens_since
@@ -33,7 +34,7 @@ def quota_columns(binding: Binding) -> list[sa.Label[t.Any]]:
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
         query = sa.select(sa.func.count()).select_from(execution)
-        waiting = (belongs_to(execution, _USER), execution.status.in_(UNCLAIMED))
+        waiting = (belongs_to(execution, _USER), has_status(execution, *UNCLAIMED))
         columns.append(query.where(*waiting).scalar_subquery().label("queued"))
     if settings.max_tokens_per_day is not None:
         columns.append(tokens_since(binding, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))

@@ -29,6 +29,7 @@ from .failures import LOST
 from .failures import OVERDUE
 from .models import ExecutionMixin
 from .queueing import announce
+from .states import has_status
 from .states import State
 from .turns import give_everybody_turns
 
@@ -98,7 +99,7 @@ def _end_overdue(binding: Binding) -> int:
     # In the words of the index; what a worker holds is the only other thing that has not ended.
     overdue = sa.and_(
         execution.finished_at.is_(None),
-        execution.status != State.RUNNING,
+        sa.not_(has_status(execution, State.RUNNING)),
         execution.deadline < database_time.now(),
     )
     rows = _first(binding, sa.select(execution).where(overdue).order_by(execution.deadline))
@@ -118,7 +119,9 @@ def _time_out(binding: Binding, execution_id: uuid.UUID) -> bool:
 def _start_retries(binding: Binding) -> int:
     """Queue what was to be tried again by now; each waits for its user's turn."""
     execution = binding.models.execution
-    due = sa.and_(execution.status == State.RETRYING, execution.available_at <= database_time.now())
+    due = sa.and_(
+        has_status(execution, State.RETRYING), execution.available_at <= database_time.now()
+    )
     rows = _first(binding, sa.select(execution).where(due).order_by(execution.available_at))
     return _each(rows, lambda row: _start_retry(binding, row))
 
@@ -164,7 +167,7 @@ def _publish_again(binding: Binding) -> int:
 def _waiting(binding: Binding) -> dict[int, int]:
     """Return how many messages should wait, by priority, if one was sent long ago."""
     execution = binding.models.execution
-    queued = sa.and_(execution.status == State.QUEUED, execution.held.is_(False))
+    queued = sa.and_(has_status(execution, State.QUEUED), execution.held.is_(False))
     long_ago = database_time.later(-binding.settings.republish_after)
     waited = sa.select(sa.exists().where(queued, _sent_before(execution, long_ago)))
     counts = sa.select(execution.priority, sa.func.count()).where(queued)
@@ -183,7 +186,7 @@ def _unheard(
     query = (
         sa.select(execution.id)
         .where(
-            execution.status == State.QUEUED,
+            has_status(execution, State.QUEUED),
             execution.held.is_(False),
             execution.priority == priority,
             _sent_before(execution, long_ago),
@@ -203,7 +206,7 @@ def _overtaken(execution: type[ExecutionMixin], priority: int) -> sa.ColumnEleme
     """
     other = sa.orm.aliased(execution)
     taken = sa.select(sa.func.max(other.published_at)).where(
-        other.status == State.RUNNING, other.priority == priority
+        has_status(other, State.RUNNING), other.priority == priority
     )
     late = execution.published_at < taken.scalar_subquery()
     return sa.or_(execution.published_at.is_(None), late)

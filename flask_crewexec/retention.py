@@ -17,6 +17,7 @@ from .binding import Binding
 from .models import ExecutionMixin
 from .models import Models
 from .states import FINAL
+from .states import has_status
 
 BULK: t.Final = {"synchronize_session": False}
 MAX_GRAPHS: t.Final = 500
@@ -65,7 +66,7 @@ def _count(session: Session, query: sa.Select[t.Any]) -> int:
 
 
 def _ended(execution: type[ExecutionMixin], until: dt.datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(execution.status.in_(FINAL), execution.finished_at <= until)
+    return sa.and_(has_status(execution, *FINAL), execution.finished_at <= until)
 
 
 def purge(binding: Binding, until: dt.datetime, seconds: float = math.inf) -> int:

@@ -29,6 +29,7 @@ from .errors import BrokerUnavailable
 from .models import ExecutionMixin
 from .ownership import belongs_to
 from .per_app import PerApp
+from .states import has_status
 from .states import State
 
 log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ def _figures(binding: Binding, priority: sa.SQLColumnExpression[int]) -> Columns
         _free_places(binding).label("free"),
     ]
     if binding.settings.max_running_per_user is not None:
-        running = sa.and_(belongs_to(other, _USER), other.status == State.RUNNING)
+        running = sa.and_(belongs_to(other, _USER), has_status(other, State.RUNNING))
         busy = sa.or_(running, sa.and_(sent, other.priority <= priority))
         figures.append(_count(other, busy).label("busy"))
     return figures
@@ -186,7 +187,7 @@ def _free_places(binding: Binding) -> sa.ColumnElement[int]:
     consumes = sa.cast(worker.queues, sa.Text).like(f'%"{EXECUTION_QUEUE}"%')
     places = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
     other = sa.orm.aliased(binding.models.execution)
-    running = _count(other, other.status == State.RUNNING)
+    running = _count(other, has_status(other, State.RUNNING))
     return places.where(worker.seen_at >= _HEARD_SINCE, consumes).scalar_subquery() - running
 
 
@@ -207,7 +208,7 @@ def _owners_with_room(binding: Binding) -> sa.Select[t.Any]:
     held = sa.func.sum(sa.case((execution.held.is_(True), 1), else_=0))
     waiting = sa.func.count() - held
     has_room = sa.or_(waiting < 1, waiting < _free_places(binding))
-    query = sa.select(execution.owner_id).where(execution.status == State.QUEUED)
+    query = sa.select(execution.owner_id).where(has_status(execution, State.QUEUED))
     query = query.group_by(execution.owner_id, execution.priority).having(held > 0, has_room)
     return query.order_by(sa.func.random()).limit(binding.settings.reconcile_batch)
 
@@ -216,6 +217,6 @@ def _queued(execution: type[ExecutionMixin], *, held: bool) -> sa.ColumnElement[
     """Return the condition for the user's executions that wait."""
     return sa.and_(
         belongs_to(execution, _USER),
-        execution.status == State.QUEUED,
+        has_status(execution, State.QUEUED),
         execution.held.is_(held),
     )

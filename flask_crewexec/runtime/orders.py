@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ..binding import Binding
 from ..claims import Claim
 from ..models import table_of
+from ..states import has_status
 from ..states import State
 from .guards import RunCancelled
 from .guards import RunStopped
@@ -27,7 +28,7 @@ def read_orders(binding: Binding, claims: Sequence[Claim]) -> Orders:
     execution = binding.models.execution
     query = sa.select(execution.token, execution.cancel_requested_at.is_not(None)).where(
         execution.id.in_([claim.execution_id for claim in claims]),
-        execution.status == State.RUNNING,
+        has_status(execution, State.RUNNING),
     )
     with binding.session() as session:
         return {token: asked for token, asked in session.execute(query) if token is not None}
@@ -45,7 +46,7 @@ def _query(execution: sa.Table) -> sa.Select[t.Any]:
     # Made once, since every run asks again and again.
     c = execution.c
     query = sa.select(c.token, c.cancel_requested_at.is_not(None))
-    return query.where(c.id == sa.bindparam("of_execution"), c.status == State.RUNNING)
+    return query.where(c.id == sa.bindparam("of_execution"), has_status(c, State.RUNNING))
 
 
 def judge(orders: Orders, claim: Claim) -> RunStopped | None:

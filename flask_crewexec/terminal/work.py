@@ -13,6 +13,7 @@ from sqlalchemy.orm import defer
 from ..binding import Binding
 from ..models import ExecutionMixin
 from ..models import WorkerMixin
+from ..states import has_status
 from ..states import State
 from ..workload import count_held
 from ..workload import count_unfinished
@@ -54,7 +55,7 @@ def look_at_work(binding: Binding) -> Work:
 
 def _running(binding: Binding) -> sa.Select[ExecutionMixin]:
     execution = binding.models.execution
-    query = _executions(execution).where(execution.status == State.RUNNING)
+    query = _executions(execution).where(has_status(execution, State.RUNNING))
     return query.order_by(execution.started_at)
 
 
