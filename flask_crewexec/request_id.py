@@ -24,8 +24,10 @@ def current_request_id() -> str | None:
     """
     if not has_request_context():
         return None
-    # Not in flask.g, which may outlive the request.
-    return t.cast(str, request.environ.setdefault(_KEY, _given() or uuid.uuid4().hex))
+    kept = request.environ  # not flask.g, which may outlive the request
+    if _KEY not in kept:
+        kept[_KEY] = _given() or uuid.uuid4().hex
+    return t.cast(str, kept[_KEY])
 
 
 def _given() -> str | None:

@@ -14,12 +14,15 @@ from celery import signals
 from kombu.messaging import Producer
 
 import crews
+from calling import Api
 from calling import problem
+from flask_crewexec import clock
 from flask_crewexec import graph_cache
 from flask_crewexec import one_statement
 from flask_crewexec.celery_app import publish
 from flask_crewexec.graph_cache import GraphCache
 from flask_crewexec.graph_cache import Version
+from inprocess import run
 
 pytestmark = pytest.mark.integration
 
@@ -292,3 +295,38 @@ def test_an_older_version_that_is_read_late_is_not_the_newest():
     for number in (2, 1):
         cache.parse(Version(id, number), crews.chain("a"))
     assert cache.newest(id) == Version(id, 2)
+
+
+def promise_places(app):
+    """Let the database say that a worker has places for everything."""
+    binding, now = app.extensions["crewexec"], clock.now()
+    described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": 1_000}
+    with binding.transaction() as session:
+        row = binding.models.worker(name="w@host", started_at=now, seen_at=now, **described)
+        session.add(row)
+
+
+@POSTGRESQL
+def test_the_database_keeps_its_plans(app, api):
+    """To plan a statement takes longer than to run it."""
+    promise_places(app)
+    engine = app.extensions["sqlalchemy"].engine
+    users = [Api(app.test_client(), f"user-{number}") for number in range(30)]
+    graphs = [user.graph(crews.chain("a")) for user in users]
+
+    def everybody_orders():
+        return [order(user, graph).json["id"] for user, graph in zip(users, graphs, strict=True)]
+
+    ids = [id for _ in range(20) for id in everybody_orders()]
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("ANALYZE")  # from now on it knows that all are queued
+    everybody_orders()
+    for id in ids[:30]:
+        assert run(id) == "completed"
+    with engine.connect() as connection:
+        plans = connection.exec_driver_sql(
+            "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
+            " WHERE generic_plans + custom_plans > 20"
+        ).all()
+    assert len(plans) > 5
+    assert not [plan for plan in plans if plan.custom_plans > 10]
