@@ -35,18 +35,18 @@ from flask import Flask
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-import crews
-import host
-from calling import Api
-from fast import FAST
 from flask_crewexec.models import Models
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Call
 from flask_crewexec.testing import ScriptedModel
-from services.celery_nodes import WorkerProcess
-from services.postgres import postgres_server
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support.api_client import Api
+from support.fast_settings import FAST
+from support.graphs import documents
+from support.host_app import host
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.postgres import postgres_server
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 TESTS = Path(__file__).parents[1] / "tests"
 STEPS = 3
@@ -185,14 +185,14 @@ def make_worker(
     settings = {f"HOST_{key}": json.dumps(value) for key, value in SETTINGS.items()}
     variables = {**settings, **places, "PYTHONPATH": str(TESTS)}
     options: dict[str, t.Any] = {"pool": pool, "concurrency": concurrency}
-    return WorkerProcess(folder, variables, name=name, app="host_worker", **options)
+    return WorkerProcess(folder, variables, name=name, app="support.host_app.worker", **options)
 
 
 def queue_all(app: Flask, options: Options) -> None:
     """Queue the executions, with all priorities."""
     api = Api(app.test_client(), "ada")
     for number in range(options.executions):
-        api.queue(crews.chain(*_steps_of(number)), priority=number % 10 + 1)
+        api.queue(documents.chain(*_steps_of(number)), priority=number % 10 + 1)
 
 
 def _steps_of(number: int) -> list[str]:

@@ -19,16 +19,16 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
-import host
-from services.celery_nodes import WorkerProcess
-from services.celery_nodes import WorkerProcesses
-from services.gunicorn import Gunicorn
-from services.postgres import postgres_server
-from services.processes import free_port
-from services.processes import ServerProcess
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from services.redis_servers import REPOSITORY
+from support.host_app import host
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.celery_nodes import WorkerProcesses
+from support.servers.gunicorn import Gunicorn
+from support.servers.postgres import postgres_server
+from support.servers.processes import free_port
+from support.servers.processes import ServerProcess
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.servers.redis_servers import REPOSITORY
 
 from . import TESTS
 from .workload import definition
@@ -225,8 +225,8 @@ class Ours(Contender):
 
     name = "ours"
     prefix = "/crewexec"
-    web_app = "host_web:app"
-    worker_app = "host_worker"
+    web_app = "support.host_app.web:app"
+    worker_app = "support.host_app.worker"
     executions = "crewexec_execution"
 
     def create_tables(self) -> None:

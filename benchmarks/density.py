@@ -13,7 +13,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from services.processes import ServerProcess
+from support.servers.processes import ServerProcess
 
 from .contenders import Client
 from .contenders import Contender

@@ -16,7 +16,7 @@ from unittest import mock
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from calling import Api
+from support.api_client import Api
 
 from .contenders import ours_in_process
 from .contenders import ring
@@ -51,7 +51,7 @@ def measure(profile: Profile) -> list[Figure]:
 
 def _runner(app: Flask) -> Callable[[], float]:
     """Return a function that runs a crew and returns its CPU time in milliseconds."""
-    from flask_crewexec import announcements
+    from flask_crewexec.messaging import event_publisher
     from flask_crewexec.tasks import execution
 
     api = Api(app.test_client(), USER)
@@ -63,7 +63,7 @@ def _runner(app: Flask) -> Callable[[], float]:
         gc.collect()  # or the garbage of one run would be the work of another
         began = time.process_time()
         outcome = execution.handle({"execution_id": id})["outcome"]
-        announcements.flush()  # what is said about a run belongs to it
+        event_publisher.flush()  # what is said about a run belongs to it
         seconds = time.process_time() - began
         if outcome != "completed":
             raise RuntimeError(f"A run has ended as {outcome}")
@@ -102,20 +102,20 @@ def _do_nothing(*_: object, **__: object) -> None:
 
 def _insert_others(session: Session, *_: object, beside: t.Any = (), **__: object) -> None:
     """Insert what would be inserted beside events."""
-    from flask_crewexec import one_statement
+    from flask_crewexec.storage import cte_writes
 
-    one_statement.insert(session, dict(beside))
+    cte_writes.insert_many(session, dict(beside))
 
 
 @contextlib.contextmanager
 def without_events() -> t.Iterator[None]:
     """Return a context in which nobody writes, counts or announces events."""
-    from flask_crewexec import events
-    from flask_crewexec.runtime.ledger import Ledger
+    from flask_crewexec.runtime.recorder import RunRecorder
+    from flask_crewexec.storage import event_log
 
     with (
-        mock.patch.object(events, "insert", _insert_others),
-        mock.patch.object(Ledger, "note", _do_nothing),
+        mock.patch.object(event_log, "insert", _insert_others),
+        mock.patch.object(RunRecorder, "note", _do_nothing),
     ):
         yield
 
@@ -123,15 +123,15 @@ def without_events() -> t.Iterator[None]:
 @contextlib.contextmanager
 def without_records() -> t.Iterator[None]:
     """Return a context in which a run is claimed and ended, and writes nothing in between."""
-    from flask_crewexec import attempts
-    from flask_crewexec.runtime.ledger import Ledger
-    from flask_crewexec.runtime.watch import Watch
+    from flask_crewexec.runtime.recorder import RunRecorder
+    from flask_crewexec.runtime.watchdog import Watchdog
+    from flask_crewexec.storage import attempts
 
     nothing = dict.fromkeys(("use", "change_step", "write"), _do_nothing)
     with (
         without_events(),
-        mock.patch.multiple(Ledger, **nothing),
+        mock.patch.multiple(RunRecorder, **nothing),
         mock.patch.object(attempts, "_new_steps", return_value=[]),
-        mock.patch.object(Watch, "over", return_value=contextlib.nullcontext()),
+        mock.patch.object(Watchdog, "over", return_value=contextlib.nullcontext()),
     ):
         yield

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import psutil
 
-from services.processes import ServerProcess
-from services.processes import wait_until
+from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
 
 INTERVAL = 0.5
 """Seconds between two looks at the memory."""

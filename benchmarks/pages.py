@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import host
-from flask_crewexec.monitor import create_monitor
+from flask_crewexec.dashboard import create_dashboard
+from support.host_app import host
 
 app = host.create_app()
-app.register_blueprint(create_monitor())
+app.register_blueprint(create_dashboard())

@@ -19,10 +19,10 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
-import many_rows
-from services.postgres import postgres_server
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support import bulk_data
+from support.servers.postgres import postgres_server
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 from .contenders import Contender
 from .contenders import Ours
@@ -115,7 +115,7 @@ def reader(
 def fill_ours(connection: sa.Connection, executions: int) -> Paths:
     """Fill our tables; a tenth of the executions get their steps and events."""
     with _without_indexes(connection):
-        many_rows.fill(connection, executions, every=EVERY, detailed=executions // 10)
+        bulk_data.fill(connection, executions, every=EVERY, detailed=executions // 10)
     mine = "FROM crewexec_execution AS execution WHERE owner_id = :user"
     mine_ids = _ids(connection, f"SELECT id {mine} ORDER BY random() LIMIT {CHOSEN}")
     told = "AND EXISTS (SELECT 1 FROM crewexec_event WHERE execution_id = execution.id)"
@@ -123,7 +123,7 @@ def fill_ours(connection: sa.Connection, executions: int) -> Paths:
     queued = _ids(connection, f"SELECT id {mine} AND status = 'queued' LIMIT {CHOSEN}")
     middle = f"(SELECT count(*) / 2 {mine})"
     (before,) = _ids(connection, f"SELECT id {mine} ORDER BY id DESC OFFSET {middle} LIMIT 1")
-    lists, pages = "/crewexec/executions", "/crewexec-monitor/executions"
+    lists, pages = "/crewexec/executions", "/crewexec-dashboard/executions"
     return {
         "status by id": [f"{lists}/{id}" for id in mine_ids],
         "status by id, queued": [f"{lists}/{id}" for id in queued],

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 
-from services.processes import ServerProcess
-from services.redis_servers import REPOSITORY
+from support.servers.processes import ServerProcess
+from support.servers.redis_servers import REPOSITORY
 
 from .contenders import Client
 from .contenders import Contender

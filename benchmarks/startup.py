@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from services.redis_servers import REPOSITORY
+from support.servers.redis_servers import REPOSITORY
 
 from .contenders import Contender
 from .contenders import QUIET

@@ -135,7 +135,7 @@ class PreconditionFailed(CrewExecError):
     title = "The graph has changed"
 
 
-class KeyReused(CrewExecError):
+class IdempotencyKeyReused(CrewExecError):
     """The idempotency key was used for a different order."""
 
     code = "idempotency-key-reused"
@@ -143,7 +143,7 @@ class KeyReused(CrewExecError):
     title = "The idempotency key belongs to a different order"
 
 
-class KeyInUse(CrewExecError):
+class IdempotencyKeyInUse(CrewExecError):
     """The first order with the same idempotency key is still being queued."""
 
     code = "idempotency-key-in-use"
@@ -151,7 +151,7 @@ class KeyInUse(CrewExecError):
     title = "The first order with this key is under way"
 
 
-class LimitReached(CrewExecError):
+class QuotaExceeded(CrewExecError):
     """The user may have no more of something for the moment."""
 
     code = "limit-reached"
@@ -164,21 +164,21 @@ class LimitReached(CrewExecError):
         """Seconds after which it is worth to ask again."""
 
 
-class TooManyQueued(LimitReached):
+class QueueQuotaExceeded(QuotaExceeded):
     """As many executions of the user wait as may."""
 
     code = "too-many-queued"
     title = "Too many executions wait"
 
 
-class TokensSpent(LimitReached):
+class TokenQuotaExceeded(QuotaExceeded):
     """The user's executions have used the tokens of the day."""
 
     code = "tokens-spent"
     title = "The tokens of the day are spent"
 
 
-class TooManyRequests(LimitReached):
+class TooManyRequests(QuotaExceeded):
     """The user has made as many requests as a minute allows."""
 
     code = "too-many-requests"
@@ -201,7 +201,7 @@ class StorageUnavailable(CrewExecError):
     title = "The storage cannot be reached"
 
 
-class ClaimLost(CrewExecError):
+class LeaseLost(CrewExecError):
     """Another worker owns this attempt by now, or the execution has ended."""
 
     code = "claim-lost"
@@ -209,14 +209,14 @@ class ClaimLost(CrewExecError):
     title = "The execution belongs to another worker"
 
 
-class MissingKey(CrewExecError):
+class SecretMissing(CrewExecError):
     """A run needs a key that neither its user nor the host has."""
 
     code = "missing-key"
     title = "A key is missing"
 
 
-class KeysUnavailable(CrewExecError):
+class SecretProviderUnavailable(CrewExecError):
     """The host's provider of secrets does not answer."""
 
     code = "keys-unavailable"

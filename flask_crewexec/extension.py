@@ -7,25 +7,25 @@ import typing as t
 import sqlalchemy as sa
 from flask import Flask
 
-from .announcements import tell_listeners
-from .binding import Binding
-from .binding import current_binding
-from .binding import Database
-from .celery_app import bind_celery
-from .cli import command_group
-from .logs import connect_logs
+from .app_state import AppState
+from .app_state import current_app_state
+from .app_state import DatabaseExtension
+from .cli.commands import command_group
+from .config.settings import Settings
+from .messaging.celery_app import bind_celery
+from .messaging.event_publisher import notify_new_events
 from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
-from .offers import Offers
-from .settings import Settings
+from .observability.logs import install_log_handlers
+from .registry.decorators import RegistrationMixin
 from .tasks import register_tasks
 from .web import create_blueprint
-from .worker import connect_signals
+from .worker.lifecycle import connect_signals
 
 
-class CrewExec(Offers):
+class CrewExec(RegistrationMixin):
     """Queue, run, watch and cancel crews in the background of a Flask application.
 
     ::
@@ -52,7 +52,7 @@ class CrewExec(Offers):
     def __init__(
         self,
         app: Flask | None = None,
-        db: Database | None = None,
+        db: DatabaseExtension | None = None,
         *,
         metadata: sa.MetaData | None = None,
         bind_key: str | None = None,
@@ -82,31 +82,31 @@ class CrewExec(Offers):
         settings = Settings.from_config(app.config)
         database = self._database_of(app)
         celery = bind_celery(app, settings)
-        app.extensions["crewexec"] = Binding(
+        app.extensions["crewexec"] = AppState(
             settings=settings,
             models=self._declare_models(database),
             database=database,
             bind_key=self._bind_key,
             celery=celery,
             registry=self._registry,
-            tell_listeners=tell_listeners,
+            tell_listeners=notify_new_events,
             identity_loaders=self._identity_loaders,
             secret_providers=self._secret_providers,
         )
         register_tasks(celery)
         connect_signals(celery)
-        connect_logs()
+        install_log_handlers()
         app.register_blueprint(create_blueprint(settings))
         app.cli.add_command(command_group())
 
     @property
-    def binding(self) -> Binding:
+    def binding(self) -> AppState:
         """What we know of the current application.
 
         :raises RuntimeError: outside of an application context, or if the application belongs to
             another 'CrewExec'.
         """
-        binding = current_binding()
+        binding = current_app_state()
         if binding.registry is not self._registry:
             raise RuntimeError(
                 "This 'CrewExec' does not know the current application: make only one, and call"
@@ -122,15 +122,15 @@ class CrewExec(Offers):
         """
         return self._models or self.binding.models
 
-    def _database_of(self, app: Flask) -> Database:
+    def _database_of(self, app: Flask) -> DatabaseExtension:
         """Return the database of *app*: the one that we were made with, the app's, or a new one."""
-        existing = t.cast("Database | None", app.extensions.get("sqlalchemy"))
+        existing = t.cast("DatabaseExtension | None", app.extensions.get("sqlalchemy"))
         if self._db is None and existing is None:
             database = _new_database()
             database.init_app(app)
             return database
         if self._db is None or existing is None:
-            return t.cast(Database, self._db or existing)
+            return t.cast(DatabaseExtension, self._db or existing)
         if existing is not self._db:
             raise RuntimeError(
                 "This application's database is not the one that 'CrewExec' was made with. Pass"
@@ -138,18 +138,18 @@ class CrewExec(Offers):
             )
         return existing
 
-    def _declare_models(self, db: Database) -> Models:
+    def _declare_models(self, db: DatabaseExtension) -> Models:
         metadata = self._metadata or _metadata_of(db, self._bind_key)
         return define_models(metadata, graph=self._graph_model, execution=self._execution_model)
 
 
-def _new_database() -> Database:
+def _new_database() -> DatabaseExtension:
     from flask_sqlalchemy import SQLAlchemy  # not needed by hosts that use something else
 
     return SQLAlchemy()
 
 
-def _metadata_of(db: Database, bind_key: str | None) -> sa.MetaData:
+def _metadata_of(db: DatabaseExtension, bind_key: str | None) -> sa.MetaData:
     model: t.Any = getattr(db, "Model", None)
     if model is None:
         raise RuntimeError(

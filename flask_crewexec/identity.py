@@ -11,7 +11,7 @@ from collections.abc import Collection
 MAX_USER_ID: t.Final = 255
 
 
-def user_id_text(user_id: object) -> str:
+def normalize_user_id(user_id: object) -> str:
     """Return a user's id as we store it.
 
     :raises TypeError: if it is no text, number or UUID: anything else could stand for nobody.
@@ -25,7 +25,7 @@ def user_id_text(user_id: object) -> str:
     return text
 
 
-def as_roles(roles: Collection[str]) -> frozenset[str]:
+def normalize_roles(roles: Collection[str]) -> frozenset[str]:
     """Return *roles* as a set.
 
     :raises TypeError: if they are no collection of texts: one text would be taken for letters.
@@ -35,9 +35,9 @@ def as_roles(roles: Collection[str]) -> frozenset[str]:
     return frozenset(roles)
 
 
-def as_allowed(roles: Collection[str] | None) -> frozenset[str] | None:
+def optional_roles(roles: Collection[str] | None) -> frozenset[str] | None:
     """Return the *roles* that something is for; None is for everybody."""
-    return None if roles is None else as_roles(roles)
+    return None if roles is None else normalize_roles(roles)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,23 +52,23 @@ class Identity:
     """What this user is, for tools and models that are for some roles only."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "user_id", user_id_text(self.user_id))
-        object.__setattr__(self, "roles", as_roles(self.roles))
+        object.__setattr__(self, "user_id", normalize_user_id(self.user_id))
+        object.__setattr__(self, "roles", normalize_roles(self.roles))
 
 
 ANONYMOUS: t.Final = Identity("anonymous")
 """Everybody, where the host has switched anonymous use on."""
 
 
-Loaded = Identity | str | int | uuid.UUID | None
-IdentityLoader = Callable[[], Loaded]
+LoaderResult = Identity | str | int | uuid.UUID | None
+IdentityLoader = Callable[[], LoaderResult]
 
 
-def as_identity(loaded: Loaded) -> Identity | None:
+def as_identity(loaded: LoaderResult) -> Identity | None:
     """Return what a loader returned as an identity; a bare user id means an ordinary user.
 
     :raises TypeError: if the loader returned something that names nobody for sure.
     """
     if loaded is None or isinstance(loaded, Identity):
         return loaded
-    return Identity(user_id_text(loaded))
+    return Identity(normalize_user_id(loaded))

@@ -26,11 +26,11 @@ from uuid_utils.compat import uuid7
 from . import clock
 
 Json = dict[str, t.Any]
-Moment = t.Annotated[dt.datetime, mapped_column(sa.DateTime(timezone=True))]
+UtcDateTime = t.Annotated[dt.datetime, mapped_column(sa.DateTime(timezone=True))]
 UserId = t.Annotated[str, mapped_column(sa.String(255))]
 
 
-class IndexOf(t.NamedTuple):
+class IndexSpec(t.NamedTuple):
     """An index, made after the host's own columns are known."""
 
     columns: tuple[str, ...]
@@ -40,7 +40,7 @@ class IndexOf(t.NamedTuple):
 
 
 class _Mixin:
-    __indexes__: t.ClassVar[dict[str, IndexOf]] = {}
+    __indexes__: t.ClassVar[dict[str, IndexSpec]] = {}
 
     if t.TYPE_CHECKING:
         # Mixins are not mapped; type checkers only need to know that models take keywords.
@@ -101,17 +101,17 @@ class GraphMixin(_Mixin):
 
     __tablename__ = "crewexec_graph"
     __indexes__: t.ClassVar = {
-        "ix_crewexec_graph_owner": IndexOf(("owner_id", "id")),
-        "ix_crewexec_graph_archived": IndexOf(("owner_id", "id"), "deleted_at IS NOT NULL"),
+        "ix_crewexec_graph_owner": IndexSpec(("owner_id", "id")),
+        "ix_crewexec_graph_archived": IndexSpec(("owner_id", "id"), "deleted_at IS NOT NULL"),
     }
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
     owner_id: Mapped[UserId]
     name: Mapped[str] = mapped_column(sa.String(200))
     latest_version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[Moment] = mapped_column(default=clock.now)
-    updated_at: Mapped[Moment] = mapped_column(default=clock.now)
-    deleted_at: Mapped[Moment | None]
+    created_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    updated_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    deleted_at: Mapped[UtcDateTime | None]
 
 
 class GraphVersionMixin(_Mixin):
@@ -126,7 +126,7 @@ class GraphVersionMixin(_Mixin):
     document: Mapped[Json] = mapped_column(sa.JSON)
     digest: Mapped[str] = mapped_column(sa.String(64))
     author_id: Mapped[UserId]
-    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    created_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
 
 
 class ExecutionMixin(_UsageColumns, _Mixin):
@@ -136,24 +136,24 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     # A run writes its row again and again. No index names a column that changes meanwhile, such as
     # the lease, the counters or the current step, so that PostgreSQL leaves all indexes alone then.
     __indexes__: t.ClassVar = {
-        "ix_crewexec_execution_owner": IndexOf(("owner_id", "id")),
-        "ix_crewexec_execution_owner_status": IndexOf(("owner_id", "status", "id")),
-        "ix_crewexec_execution_status": IndexOf(("status", "id")),
-        "ix_crewexec_execution_graph": IndexOf(("graph_id", "id")),
-        "ix_crewexec_execution_thread": IndexOf(("thread_id", "id"), "thread_id IS NOT NULL"),
-        "ix_crewexec_execution_finished": IndexOf(("finished_at",), "finished_at IS NOT NULL"),
-        "ix_crewexec_execution_due": IndexOf(("available_at",), "status = 'retrying'"),
-        "ix_crewexec_execution_queued": IndexOf(
+        "ix_crewexec_execution_owner": IndexSpec(("owner_id", "id")),
+        "ix_crewexec_execution_owner_status": IndexSpec(("owner_id", "status", "id")),
+        "ix_crewexec_execution_status": IndexSpec(("status", "id")),
+        "ix_crewexec_execution_graph": IndexSpec(("graph_id", "id")),
+        "ix_crewexec_execution_thread": IndexSpec(("thread_id", "id"), "thread_id IS NOT NULL"),
+        "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
+        "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
+        "ix_crewexec_execution_queued": IndexSpec(
             ("held", "priority", "published_at"), "status = 'queued'"
         ),
-        "ix_crewexec_execution_turn": IndexOf(
+        "ix_crewexec_execution_turn": IndexSpec(
             ("owner_id", "held", "priority", "queued_at"), "status = 'queued'"
         ),
-        "ix_crewexec_execution_again": IndexOf(("owner_id", "queued_at"), "attempt > 1"),
-        "ix_crewexec_execution_overdue": IndexOf(
+        "ix_crewexec_execution_again": IndexSpec(("owner_id", "queued_at"), "attempt > 1"),
+        "ix_crewexec_execution_overdue": IndexSpec(
             ("deadline",), "deadline IS NOT NULL AND finished_at IS NULL AND status <> 'running'"
         ),
-        "ux_crewexec_execution_idempotency": IndexOf(
+        "ux_crewexec_execution_idempotency": IndexSpec(
             ("owner_id", "idempotency_key"), "idempotency_key IS NOT NULL", unique=True
         ),
     }
@@ -175,19 +175,19 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     token: Mapped[uuid.UUID | None]
     """Fencing token of the claim that holds the execution."""
     worker: Mapped[str | None] = mapped_column(sa.String(255))
-    lease_expires_at: Mapped[Moment | None]
+    lease_expires_at: Mapped[UtcDateTime | None]
     """Until when the claim holds unless it is renewed, by the database's clock."""
     writes: Mapped[int] = mapped_column(default=0)
     """How often the claim was used to write, so that no write is made twice."""
-    published_at: Mapped[Moment | None]
+    published_at: Mapped[UtcDateTime | None]
     """When a message was last sent for a queued attempt; None if none is known to be."""
     held: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether a queued attempt waits for its user's turn; no message was sent for it then."""
-    available_at: Mapped[Moment | None]
+    available_at: Mapped[UtcDateTime | None]
     """When a retrying execution is due, by the database's clock."""
     timeout: Mapped[float | None]
     """Seconds that it may take from its first claim on."""
-    deadline: Mapped[Moment | None]
+    deadline: Mapped[UtcDateTime | None]
     """When the timeout is over, by the database's clock."""
     max_llm_calls: Mapped[int | None]
     max_tokens: Mapped[int | None]
@@ -198,7 +198,7 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     """``X-Request-ID`` of the request that queued it last."""
     traceparent: Mapped[str | None] = mapped_column(sa.String(55))
     """The trace that queueing it last was a part of (W3C Trace Context)."""
-    cancel_requested_at: Mapped[Moment | None]
+    cancel_requested_at: Mapped[UtcDateTime | None]
     cancelled_by: Mapped[UserId | None]
     cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))
     result: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
@@ -209,10 +209,10 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     current_agent: Mapped[str | None] = mapped_column(sa.String(200))
     last_event: Mapped[int] = mapped_column(default=0)
     """Number of the newest event."""
-    created_at: Mapped[Moment] = mapped_column(default=clock.now)
-    queued_at: Mapped[Moment] = mapped_column(default=clock.now)
-    started_at: Mapped[Moment | None]
-    finished_at: Mapped[Moment | None]
+    created_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    queued_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    started_at: Mapped[UtcDateTime | None]
+    finished_at: Mapped[UtcDateTime | None]
 
     @property
     def progress(self) -> Progress:
@@ -254,8 +254,8 @@ class StepMixin(_UsageColumns, _Mixin):
     status: Mapped[str] = mapped_column(sa.String(16))
     output: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """What the task answered, as the engine needs it to continue behind this step."""
-    started_at: Mapped[Moment | None]
-    finished_at: Mapped[Moment | None]
+    started_at: Mapped[UtcDateTime | None]
+    finished_at: Mapped[UtcDateTime | None]
 
     @property
     def text(self) -> str | None:
@@ -281,7 +281,7 @@ class EventMixin(_Mixin):
     """Place in the history, from 1, without gaps."""
     type: Mapped[str] = mapped_column(sa.String(50))
     data: Mapped[Json] = mapped_column(sa.JSON)
-    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    created_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
 
 
 class WorkerMixin(_Mixin):
@@ -294,11 +294,11 @@ class WorkerMixin(_Mixin):
     queues: Mapped[list[str]] = mapped_column(sa.JSON)
     pool: Mapped[str] = mapped_column(sa.String(50))
     concurrency: Mapped[int]
-    started_at: Mapped[Moment]
-    seen_at: Mapped[Moment]
+    started_at: Mapped[UtcDateTime]
+    seen_at: Mapped[UtcDateTime]
 
 
-class TallyMixin(_Mixin):
+class CounterMixin(_Mixin):
     """Something that was counted; see :mod:`.tallies`."""
 
     __tablename__ = "crewexec_tally"
@@ -328,7 +328,7 @@ class Models(t.NamedTuple):
     step: type[StepMixin]
     event: type[EventMixin]
     worker: type[WorkerMixin]
-    tally: type[TallyMixin]
+    tally: type[CounterMixin]
 
 
 def define_models(
@@ -369,7 +369,7 @@ def _declare_all(
         _declare("Step", StepMixin, base),
         _declare("Event", EventMixin, base),
         _declare("Worker", WorkerMixin, base),
-        _declare("Tally", TallyMixin, base),
+        _declare("Tally", CounterMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

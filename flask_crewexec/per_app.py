@@ -14,7 +14,7 @@ from flask import Flask
 T = t.TypeVar("T")
 
 
-class PerApp(t.Generic[T]):
+class AppLocal(t.Generic[T]):
     """Objects that live as long as their application.
 
     :param make: makes the object of an application when it is first asked for.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from flask_crewexec.monitor import create_monitor
-from flask_crewexec.monitor import refuse_cross_site
+from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.dashboard import reject_cross_site
 
 from . import checks as checks
 from . import config as settings
@@ -33,9 +33,9 @@ def create_app(config: Mapping[str, t.Any] | None = None) -> Flask:
     db.init_app(app)
     crewexec.init_app(app)
     prepare_engine(app)
-    app.before_request(refuse_cross_site)  # who has signed in is known by a cookie
+    app.before_request(reject_cross_site)  # who has signed in is known by a cookie
     app.register_blueprint(pages)
     app.register_blueprint(crews)
-    app.register_blueprint(create_monitor())
+    app.register_blueprint(create_dashboard())
     add_commands(app)
     return app

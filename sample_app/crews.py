@@ -80,7 +80,7 @@ def queue_crew(graph_id: str) -> ResponseReturnValue:
         id = AsyncExecutionService().queue_execution(graph_id, None, user.id, inputs)
     except CrewExecError as error:
         return _page(user, error, filled_in=graph_id), error.status
-    return redirect(url_for("crewexec_monitor.show_execution", execution_id=id), 303)
+    return redirect(url_for("crewexec_dashboard.show_execution", execution_id=id), 303)
 
 
 def _page(user: User, error: CrewExecError | None = None, filled_in: str | None = None) -> str:

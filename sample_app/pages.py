@@ -26,7 +26,7 @@ def index() -> dict[str, str]:
         "crews": api,
         "openapi": f"{api}/openapi.json",
         "sign_in": url_for("crews.sign_in"),
-        "dashboard": url_for("crewexec_monitor.list_executions"),
+        "dashboard": url_for("crewexec_dashboard.list_executions"),
     }
 
 

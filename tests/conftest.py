@@ -12,17 +12,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-import host
-from calling import Api
 from flask_crewexec.testing import ScriptedModel
-from inprocess import close_connections
-from inprocess import end_of_watch
-from services.celery_nodes import StartWorker
-from services.celery_nodes import WorkerProcess
-from services.postgres import postgres_server
-from services.postgres import PostgresProcess
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support.api_client import Api
+from support.host_app import host
+from support.in_process import close_connections
+from support.in_process import end_of_watch
+from support.servers.celery_nodes import StartWorker
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.postgres import postgres_server
+from support.servers.postgres import PostgresProcess
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +133,9 @@ def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Ite
     def start(**options: t.Any) -> WorkerProcess:
         name = f"worker{len(workers)}"
         variables = {**environment, "PYTHONPATH": str(Path(__file__).parent)}
-        worker = WorkerProcess(tmp_path, variables, name=name, app="host_worker", **options)
+        worker = WorkerProcess(
+            tmp_path, variables, name=name, app="support.host_app.worker", **options
+        )
         workers.append(worker)
         worker.start()
         return worker

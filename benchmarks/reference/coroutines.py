@@ -24,15 +24,15 @@ from crewai.utilities.agent_utils import process_llm_response
 from crewai_core.printer import set_suppress_console_output
 from openai import AsyncOpenAI
 
-from flask_crewexec.runtime.crewai_setup import OpenAICompletion
-from flask_crewexec.runtime.executor import Executor
-from flask_crewexec.runtime.executor import OwnThreadLoop
+from flask_crewexec.runtime.crewai_shims.agent_executor import InlineExecutorLoop
+from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
+from flask_crewexec.runtime.crewai_shims.import_switches import OpenAICompletion
 
 from ..workload import definition
 from ..workload import mark
 
 
-class CoroutineExecutor(Executor):
+class CoroutineExecutor(SingleThreadExecutor):
     """Waits for its model in the event loop."""
 
     _flow_definition = AgentExecutor.flow_definition()
@@ -113,7 +113,7 @@ def main() -> None:
     set_suppress_console_output(True)
     for line in sys.stdin:
         number, tasks = map(int, line.split())
-        with asyncio.Runner(loop_factory=OwnThreadLoop) as runner:
+        with asyncio.Runner(loop_factory=InlineExecutorLoop) as runner:
             print(runner.run(run(number, tasks, sys.argv[1])), file=answers, flush=True)
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from .answers import read_answer as read_answer
-from .declarations import Declaration as Declaration
-from .difference import Change as Change
-from .difference import find_changes as find_changes
-from .document import AgentNode as AgentNode
-from .document import DEFAULT_MODEL as DEFAULT_MODEL
-from .document import Graph as Graph
-from .document import Guardrail as Guardrail
-from .document import LlmNode as LlmNode
-from .document import MANAGER_MAX_ITER as MANAGER_MAX_ITER
-from .document import Reference as Reference
-from .document import TaskNode as TaskNode
-from .estimate import estimate_calls as estimate_calls
-from .estimate import ModelCalls as ModelCalls
+from .call_estimate import estimate_calls as estimate_calls
+from .call_estimate import ModelCalls as ModelCalls
+from .diff import Change as Change
+from .diff import find_changes as find_changes
+from .graph import AgentNode as AgentNode
+from .graph import DEFAULT_MODEL as DEFAULT_MODEL
+from .graph import Graph as Graph
+from .graph import Guardrail as Guardrail
+from .graph import LlmNode as LlmNode
+from .graph import MANAGER_MAX_ITER as MANAGER_MAX_ITER
+from .graph import Reference as Reference
+from .graph import TaskNode as TaskNode
 from .hints import find_hint as find_hint
-from .inputs import check_inputs as check_inputs
-from .inputs import check_length as check_length
-from .inputs import texts_of as texts_of
+from .input_types import Declaration as Declaration
+from .input_values import check_inputs as check_inputs
+from .input_values import check_length as check_length
+from .input_values import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
-from .jsonvalue import digest as digest
-from .terms import Terms as Terms
+from .json_answers import read_answer as read_answer
+from .json_values import digest as digest
+from .role_limits import RoleLimits as RoleLimits
 from .validation import check_names as check_names
 from .validation import check_use as check_use
 from .validation import parse as parse

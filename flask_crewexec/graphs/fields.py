@@ -15,10 +15,10 @@ from collections.abc import Mapping
 
 from ..errors import MAX_PROBLEMS
 from ..errors import Problem
-from .wording import child
-from .wording import kind_of
-from .wording import listing
-from .wording import quote
+from .problem_messages import child
+from .problem_messages import kind_of
+from .problem_messages import listing
+from .problem_messages import quote
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 

@@ -9,14 +9,14 @@ from collections.abc import Collection
 from collections.abc import Mapping
 
 from ..errors import Problem
-from .declarations import InputType
-from .document import Process
-from .input_fields import MAX_INPUTS
-from .links import Meaning
+from .edges import Meaning
+from .graph import Process
+from .input_declarations import MAX_INPUTS
+from .input_types import InputType
 from .output_schema import KEYWORDS
+from .problem_messages import listing
+from .problem_messages import quote
 from .schema import fields_of
-from .wording import listing
-from .wording import quote
 
 EXAMPLES: t.Final[Mapping[str, object]] = {
     "version": 1,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Collection
 
-from .declarations import Declaration
-from .declarations import REFERENCE
-from .document import Graph
-from .inputs import RESERVED
+from .graph import Graph
+from .input_types import Declaration
+from .input_types import REFERENCE
+from .input_values import RESERVED
 
 _NOT_NULL: t.Final = ["string", "number", "boolean", "array", "object"]
 _END: t.Final = r"(?![\s\S])"

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from .fields import Fault
-from .wording import child
-from .wording import kind_of
-from .wording import listing
-from .wording import quote
+from .problem_messages import child
+from .problem_messages import kind_of
+from .problem_messages import listing
+from .problem_messages import quote
 
 Json = dict[str, t.Any]
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from ..errors import Problem
 from . import fields as f
 from . import reactflow
-from .declarations import Declaration
-from .document import Process
 from .fields import Field
 from .fields import read_object
-from .input_fields import FIELDS as _INPUT
-from .input_fields import MAX_INPUTS
-from .input_fields import read_declarations
-from .jsonvalue import find_json_problems
+from .graph import Process
+from .input_declarations import FIELDS as _INPUT
+from .input_declarations import MAX_INPUTS
+from .input_declarations import read_declarations
+from .input_types import Declaration
+from .json_values import find_json_problems
 from .output_schema import output_schema
-from .wording import quote
+from .problem_messages import quote
 
 _NAME = f.text(200)
 _LONG = f.text(20_000)

@@ -7,21 +7,21 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 
 from ..errors import Problem
-from .links import Link
-from .links import Sketch
-from .order import execution_order
-from .order import find_cycles
+from .edges import LinkedDraft
+from .edges import ResolvedEdge
+from .problem_messages import quote
 from .schema import NodeDraft
-from .wording import quote
+from .topological_order import execution_order
+from .topological_order import find_cycles
 
 
-def find_structure_problems(sketch: Sketch) -> list[Problem]:
+def find_structure_problems(sketch: LinkedDraft) -> list[Problem]:
     """Return what keeps the nodes and edges together from being a crew."""
     rules = [*_RULES, *(_HIERARCHICAL if _is_hierarchical(sketch) else _SEQUENTIAL)]
     return [problem for rule in rules for problem in rule(sketch)]
 
 
-def dependencies(sketch: Sketch) -> dict[str, list[str]]:
+def dependencies(sketch: LinkedDraft) -> dict[str, list[str]]:
     """Return for each task, in document order, the tasks whose outputs it reads."""
     return {
         task.id: [link.source.id for link in sketch.into(task, "context")]
@@ -29,18 +29,18 @@ def dependencies(sketch: Sketch) -> dict[str, list[str]]:
     }
 
 
-def _is_hierarchical(sketch: Sketch) -> bool:
+def _is_hierarchical(sketch: LinkedDraft) -> bool:
     return sketch.draft.process == "hierarchical"
 
 
-def _has_agents_and_tasks(sketch: Sketch) -> Iterator[Problem]:
+def _has_agents_and_tasks(sketch: LinkedDraft) -> Iterator[Problem]:
     for kind in ("agent", "task"):
         if not sketch.nodes(kind):
             detail = f"The graph has no {kind}. Add at least one."
             yield Problem("/nodes", f"no-{kind}s", detail)
 
 
-def _roles_are_unique(sketch: Sketch) -> Iterator[Problem]:
+def _roles_are_unique(sketch: LinkedDraft) -> Iterator[Problem]:
     agents = [node for node in sketch.nodes("agent") if "role" in node.data]
     for agent in _repeated(agents, lambda node: _fold(node.data["role"])):
         detail = f"Another agent has the role {quote(agent.data['role'])}. Give each its own."
@@ -52,7 +52,7 @@ def _fold(role: str) -> str:
     return " ".join(role.split()).replace('"', "").casefold()
 
 
-def _task_names_are_unique(sketch: Sketch) -> Iterator[Problem]:
+def _task_names_are_unique(sketch: LinkedDraft) -> Iterator[Problem]:
     for task in _repeated(sketch.nodes("task"), task_name):
         where = f"{task.pointer}/data/name" if task.data.get("name") else f"{task.pointer}/id"
         detail = f"Another task is named {quote(task_name(task))}. Give each task its own name."
@@ -72,21 +72,21 @@ def _repeated(nodes: Iterable[NodeDraft], key: Callable[[NodeDraft], str]) -> It
         seen.add(key(node))
 
 
-def _one_agent_per_task(sketch: Sketch) -> Iterator[Problem]:
+def _one_agent_per_task(sketch: LinkedDraft) -> Iterator[Problem]:
     for task in sketch.nodes("task"):
         for link in sketch.into(task, "assign")[1:]:
             detail = f"The {task.title} already has an agent. Keep one of these edges."
             yield Problem(link.pointer, "task-with-two-agents", detail)
 
 
-def _one_model_per_agent(sketch: Sketch) -> Iterator[Problem]:
+def _one_model_per_agent(sketch: LinkedDraft) -> Iterator[Problem]:
     for agent in sketch.nodes("agent"):
         for link in sketch.into(agent, "llm")[1:]:
             detail = f"The {agent.title} already has a model. Keep one of these edges."
             yield Problem(link.pointer, "agent-with-two-models", detail)
 
 
-def _tools_and_models_are_used(sketch: Sketch) -> Iterator[Problem]:
+def _tools_and_models_are_used(sketch: LinkedDraft) -> Iterator[Problem]:
     ends = {end for edge in sketch.draft.edges for end in (edge.source, edge.target)}
     for node in sketch.nodes("tool", "llm"):
         if node.id not in ends:
@@ -94,28 +94,28 @@ def _tools_and_models_are_used(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(node.pointer, "unused-node", detail)
 
 
-def _tasks_have_no_cycle(sketch: Sketch) -> Iterator[Problem]:
+def _tasks_have_no_cycle(sketch: LinkedDraft) -> Iterator[Problem]:
     for cycle in find_cycles(dependencies(sketch)):
         path = " → ".join([*cycle, cycle[0]])
         detail = f"These tasks wait for each other: {path}. Remove one of the edges."
         yield Problem(sketch.draft.nodes[cycle[0]].pointer, "cycle", detail)
 
 
-def _every_task_has_an_agent(sketch: Sketch) -> Iterator[Problem]:
+def _every_task_has_an_agent(sketch: LinkedDraft) -> Iterator[Problem]:
     for task in sketch.nodes("task"):
         if not sketch.into(task, "assign"):
             detail = f"Nobody does the {task.title}. Draw an edge from an agent to it."
             yield Problem(task.pointer, "task-without-agent", detail)
 
 
-def _every_agent_has_a_task(sketch: Sketch) -> Iterator[Problem]:
+def _every_agent_has_a_task(sketch: LinkedDraft) -> Iterator[Problem]:
     for agent in sketch.nodes("agent"):
         if not sketch.out_of(agent, "assign"):
             detail = f"The {agent.title} has nothing to do. Give it a task or remove it."
             yield Problem(agent.pointer, "unused-agent", detail)
 
 
-def _first_task_has_no_condition(sketch: Sketch) -> Iterator[Problem]:
+def _first_task_has_no_condition(sketch: LinkedDraft) -> Iterator[Problem]:
     for task in _in_order(sketch)[:1]:
         if task.data.get("condition"):
             detail = (
@@ -124,7 +124,7 @@ def _first_task_has_no_condition(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(f"{task.pointer}/data/condition", "first-task-conditional", detail)
 
 
-def _async_tasks_can_run(sketch: Sketch) -> Iterator[Problem]:
+def _async_tasks_can_run(sketch: LinkedDraft) -> Iterator[Problem]:
     for task in sketch.nodes("task"):
         where = f"{task.pointer}/data/async"
         if not task.data.get("async"):
@@ -141,7 +141,7 @@ def _async_tasks_can_run(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(where, "async-managed", detail)
 
 
-def _async_tasks_are_independent(sketch: Sketch) -> Iterator[Problem]:
+def _async_tasks_are_independent(sketch: LinkedDraft) -> Iterator[Problem]:
     beside: list[NodeDraft] = []
     for task in _in_order(sketch):
         if not task.data.get("async"):
@@ -157,7 +157,7 @@ def _async_tasks_are_independent(sketch: Sketch) -> Iterator[Problem]:
         yield Problem(f"{task.pointer}/data/async", "async-at-end", detail)
 
 
-def _in_order(sketch: Sketch) -> list[NodeDraft]:
+def _in_order(sketch: LinkedDraft) -> list[NodeDraft]:
     """Return the tasks as they run; none while they wait for each other."""
     before = dependencies(sketch)
     if find_cycles(before):
@@ -165,13 +165,13 @@ def _in_order(sketch: Sketch) -> list[NodeDraft]:
     return [sketch.draft.nodes[id] for id in execution_order(before)]
 
 
-def _nobody_manages(sketch: Sketch) -> Iterator[Problem]:
+def _nobody_manages(sketch: LinkedDraft) -> Iterator[Problem]:
     for link in sketch.managing:
         detail = 'Only a graph with the process "hierarchical" has a manager. Change one of them.'
         yield Problem(link.pointer, "manager-in-sequential", detail)
 
 
-def _one_manager(sketch: Sketch) -> Iterator[Problem]:
+def _one_manager(sketch: LinkedDraft) -> Iterator[Problem]:
     managing = sketch.managing
     if not managing:
         detail = (
@@ -185,7 +185,7 @@ def _one_manager(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(f"{link.pointer}/source", "two-managers", detail)
 
 
-def _managers_only_manage(sketch: Sketch) -> Iterator[Problem]:
+def _managers_only_manage(sketch: LinkedDraft) -> Iterator[Problem]:
     for manager in _managing_agents(sketch.managing):
         for link in sketch.into(manager, "tool"):
             detail = f"The {manager.title} manages and cannot use tools. Remove this edge."
@@ -195,12 +195,12 @@ def _managers_only_manage(sketch: Sketch) -> Iterator[Problem]:
             yield Problem(link.pointer, "manager-with-task", detail)
 
 
-def _managing_agents(managing: Iterable[Link]) -> list[NodeDraft]:
+def _managing_agents(managing: Iterable[ResolvedEdge]) -> list[NodeDraft]:
     agents = {link.source.id: link.source for link in managing if link.source.type == "agent"}
     return list(agents.values())
 
 
-Rule = Callable[[Sketch], Iterator[Problem]]
+Rule = Callable[[LinkedDraft], Iterator[Problem]]
 
 _RULES: tuple[Rule, ...] = (
     _has_agents_and_tasks,

@@ -7,17 +7,17 @@ from collections.abc import Collection
 from ..errors import InvalidGraph
 from ..errors import MAX_PROBLEMS
 from ..errors import Problem
-from .build import build_graph
-from .document import Graph
-from .input_use import find_use_problems
-from .links import make_sketch
-from .links import Sketch
-from .names import find_name_problems
-from .names import find_references
+from .builder import build_graph
+from .edges import LinkedDraft
+from .edges import resolve_edges
+from .graph import Graph
+from .input_references import find_use_problems
+from .references import find_name_problems
+from .references import find_references
+from .role_limits import find_limit_problems
+from .role_limits import RoleLimits
 from .schema import read_draft
 from .structure import find_structure_problems
-from .terms import find_limit_problems
-from .terms import Terms
 
 
 def parse(document: object) -> Graph:
@@ -35,7 +35,7 @@ def validate(
     models: Collection[str],
     guardrails: Collection[str] = (),
     predicates: Collection[str] = (),
-    terms: Terms = Terms(),  # noqa: B008  # immutable
+    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
 ) -> Graph:
     """Return the graph that ``document`` describes, if all that it names may be used.
 
@@ -55,7 +55,7 @@ def check_names(
     models: Collection[str],
     guardrails: Collection[str] = (),
     predicates: Collection[str] = (),
-    terms: Terms = Terms(),  # noqa: B008  # immutable
+    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
 ) -> list[Problem]:
     """Return a problem for each use of something that may not be used."""
     return find_name_problems(graph.references, tools, models, guardrails, predicates, terms)
@@ -67,7 +67,7 @@ def check_use(
     models: Collection[str],
     guardrails: Collection[str] = (),
     predicates: Collection[str] = (),
-    terms: Terms = Terms(),  # noqa: B008  # immutable
+    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
 ) -> None:
     """Check of a parsed graph what :func:`validate` checks beyond its shape and structure.
 
@@ -79,16 +79,16 @@ def check_use(
         raise _refusal(problems)
 
 
-def _examine(document: object) -> tuple[Sketch | None, list[Problem]]:
+def _examine(document: object) -> tuple[LinkedDraft | None, list[Problem]]:
     draft, problems = read_draft(document)
     if draft is None:
         return None, problems
-    sketch, edge_problems = make_sketch(draft)
+    sketch, edge_problems = resolve_edges(draft)
     problems += [*edge_problems, *find_structure_problems(sketch), *find_use_problems(draft)]
     return sketch, problems
 
 
-def _finish(sketch: Sketch | None, problems: list[Problem]) -> Graph:
+def _finish(sketch: LinkedDraft | None, problems: list[Problem]) -> Graph:
     if problems or sketch is None:
         raise _refusal(problems)
     return build_graph(sketch)

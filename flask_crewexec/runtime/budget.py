@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from ..failures import OVERDUE
 from ..models import Usage
-from .guards import BudgetSpent
-from .guards import RunStopped
-from .guards import RunTimedOut
+from ..storage.failures import DEADLINE_EXCEEDED
+from .run_control import BudgetSpent
+from .run_control import RunTimedOut
+from .run_control import StopRun
 
 
 class Budget:
@@ -39,7 +39,7 @@ class Budget:
         with self._lock:
             self._used = self._used.plus(usage)
 
-    def take_call(self) -> RunStopped | None:
+    def take_call(self) -> StopRun | None:
         """Count a model call that is about to be made, or say why there may be no further one."""
         with self._lock:
             reason = self._is_spent()
@@ -47,13 +47,13 @@ class Budget:
                 self._used = self._used.plus(Usage(llm_calls=1))
             return reason
 
-    def is_over(self) -> RunStopped | None:
+    def is_over(self) -> StopRun | None:
         """Say so if the time is over."""
         if self._ends is None or time.monotonic() < self._ends:
             return None
-        return RunTimedOut(OVERDUE.message)
+        return RunTimedOut(DEADLINE_EXCEEDED.message)
 
-    def _is_spent(self) -> RunStopped | None:
+    def _is_spent(self) -> StopRun | None:
         calls, tokens = self._max_llm_calls, self._max_tokens
         if calls is not None and self._used.llm_calls >= calls:
             return BudgetSpent(f"All {calls} model calls that it may make are made.")

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 
 import httpx
 
-from .crewai_setup import crewai
-from .crewai_setup import crewai_event_bus
-from .crewai_setup import enter_run
-from .crewai_setup import get_global_hook_list
-from .crewai_setup import InterceptionPoint
-from .executor import Executor
-from .llms import Connections
-from .llms import SyncCompletion
-from .steps import Step
+from .crewai_shims.agent_executor import SingleThreadExecutor
+from .crewai_shims.import_switches import crewai
+from .crewai_shims.import_switches import crewai_event_bus
+from .crewai_shims.import_switches import get_global_hook_list
+from .crewai_shims.import_switches import InterceptionPoint
+from .crewai_shims.import_switches import prepare_run_context
+from .crewai_shims.tasks import Step
+from .llm_builder import ModelConnections
+from .llm_builder import SyncOpenAICompletion
 
 _MESSAGE: t.Final = {"role": "assistant", "content": "Warm"}
 _ANSWER: t.Final = {
@@ -37,14 +37,14 @@ _ANSWER: t.Final = {
 
 def warm_up() -> None:
     """Run it; nothing leaves the process, no thread stays, and nobody is told."""
-    with Connections():  # reads the certificates
+    with ModelConnections():  # reads the certificates
         pass
-    with _in_silence(), crewai_event_bus.scoped_handlers(), _without_hooks():
+    with _muted_logging(), crewai_event_bus.scoped_handlers(), _without_host_hooks():
         contextvars.copy_context().run(_run)
 
 
 @contextlib.contextmanager
-def _in_silence() -> Iterator[None]:
+def _muted_logging() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -54,7 +54,7 @@ def _in_silence() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_hooks() -> Iterator[None]:
+def _without_host_hooks() -> Iterator[None]:
     """Put the host's hooks aside: they would judge, or refuse, a crew that nobody ordered."""
     aside = [(hooks, hooks.copy()) for hooks in map(get_global_hook_list, InterceptionPoint)]
     for hooks, _ in aside:
@@ -67,10 +67,10 @@ def _without_hooks() -> Iterator[None]:
 
 
 def _run() -> None:
-    enter_run(uuid.uuid4())
+    prepare_run_context(uuid.uuid4())
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=_ANSWER))
     with httpx.Client(transport=transport) as client:
-        model = SyncCompletion(
+        model = SyncOpenAICompletion(
             model="warm-up",
             base_url="http://model.invalid",
             api_key="none",
@@ -81,7 +81,7 @@ def _run() -> None:
             goal="Warm up",
             backstory="New here",
             llm=model,
-            executor_class=Executor,
+            executor_class=SingleThreadExecutor,
             respect_context_window=False,
         )
         step = Step(name="warm-up", description="Warm up", expected_output="Warmth", agent=agent)

@@ -6,14 +6,14 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
-from ..states import State
+from ..storage.transitions import ExecutionStatus
+from .fields import MAX_INTEGER
+from .fields import Moment
+from .fields import RowSchema
+from .fields import Text
 from .pages import MAX_PAGE
 from .pages import PageQuerySchema
 from .usage import UsageSchema
-from .values import MAX_INTEGER
-from .values import Moment
-from .values import RowSchema
-from .values import Text
 
 MAX_WAIT_SECONDS = 30.0
 """How long a request may wait for something to happen; it holds a web thread meanwhile."""
@@ -22,7 +22,7 @@ MAX_WAIT_SECONDS = 30.0
 class ExecutionQuerySchema(PageQuerySchema):
     """Which executions."""
 
-    status = fields.String(validate=validate.OneOf(list(State)))
+    status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
     graph_id = fields.UUID()
     thread_id = Text(1, 255, allow_none=True)
 
@@ -119,7 +119,7 @@ class ExecutionSchema(RowSchema):
         allow_none=True, metadata={"description": "'X-Request-ID' of the request that queued it"}
     )
     user_id = fields.String(attribute="owner_id")
-    status = fields.String(validate=validate.OneOf(list(State)))
+    status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
     priority = fields.Integer()
     attempt = fields.Integer()
     retries = fields.Integer(metadata={"description": "Attempts made by themselves after errors"})

@@ -8,11 +8,11 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
+from .fields import MAX_INTEGER
+from .fields import Moment
+from .fields import Text
 from .pages import PageQuerySchema
 from .problems import HintedProblemSchema
-from .values import MAX_INTEGER
-from .values import Moment
-from .values import Text
 
 
 class GraphRequestSchema(ma.Schema):

@@ -10,8 +10,8 @@ from marshmallow import validate
 
 from ..graphs.exporters import FORMATS as EXPORT_FORMATS
 from ..graphs.importers import FORMATS
+from .fields import Text
 from .graphs import GraphDocumentSchema
-from .values import Text
 from .versions import VersionQuerySchema
 
 

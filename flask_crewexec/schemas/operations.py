@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields
 
-from .values import Moment
+from .fields import Moment
 
 
 class QueuesSchema(ma.Schema):

@@ -9,7 +9,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
-from .values import Text
+from .fields import Text
 
 
 class UsageSchema(ma.Schema):

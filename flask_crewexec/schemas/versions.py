@@ -6,9 +6,9 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
+from .fields import MAX_INTEGER
+from .fields import Moment
 from .pages import MAX_PAGE
-from .values import MAX_INTEGER
-from .values import Moment
 
 
 class VersionQuerySchema(ma.Schema):

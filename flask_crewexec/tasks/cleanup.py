@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from .. import tallies
-from ..binding import current_binding
-from ..celery_app import CLEANUP_TASK
-from ..celery_app import WakeUpTask
-from ..reconciler import reconcile
-from ..retention import last_to_go
-from ..retention import purge
+from ..app_state import current_app_state
+from ..messaging.celery_app import CLEANUP_TASK
+from ..messaging.celery_app import ExecutionMessageTask
+from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
+from ..storage import counters
+from ..storage.retention import purge
+from ..storage.retention import retention_cutoff
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +36,18 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     :raises ValidationError: if the event has another form.
     """
     order = _schema.load(event)
-    binding = current_binding()
+    binding = current_app_state()
     if order["action"] == "reconcile":
         done = dict(reconcile(binding))
-        tallies.fold(binding)
+        counters.compact(binding)
         return done
-    until = last_to_go(binding, order["older_than_seconds"], order["keep"])
+    until = retention_cutoff(binding, order["older_than_seconds"], order["keep"])
     purged = purge(binding, until, PURGE_SECONDS)
     log.info("Removed %s executions.", purged)
     return {"purged": purged}
 
 
-class CleanupTask(WakeUpTask):
+class CleanupTask(ExecutionMessageTask):
     """Celery's wrapper around :func:`handle`."""
 
     name = CLEANUP_TASK

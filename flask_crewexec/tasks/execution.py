@@ -13,18 +13,18 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from .. import tracing
-from ..attempts import begin
-from ..attempts import Begun
-from ..binding import Binding
-from ..binding import current_binding
-from ..celery_app import EXECUTION_TASK
-from ..celery_app import WakeUpTask
+from ..app_state import AppState
+from ..app_state import current_app_state
 from ..errors import NotFound
 from ..execution_context import execution_var
+from ..messaging.celery_app import EXECUTION_TASK
+from ..messaging.celery_app import ExecutionMessageTask
+from ..observability import tracing
+from ..scheduling.fair_scheduler import max_running_of
+from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
-from ..turns import give_turns
-from ..turns import most_running
+from ..storage.attempts import start_attempt
+from ..storage.attempts import StartedAttempt
 
 log = logging.getLogger(__name__)
 
@@ -45,46 +45,46 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     from ..runtime.runner import run_attempt  # imports crewai, so in workers only
 
     order = _schema.load(event)
-    binding = current_binding()
+    binding = current_app_state()
     execution_id = order["execution_id"]
     attempt = order["attempt"] or _current_attempt(binding, execution_id)
     outcome = "not-claimed"
     if begun := _begin(binding, execution_id, attempt):
         owner_id = begun.context.user_id
-        give_turns(binding, owner_id)
+        release_next(binding, owner_id)
         try:
             with _told(begun) as tell:
                 outcome = str(run_attempt(binding, begun) or "taken-away")
                 tell(outcome)
         finally:
-            give_turns(binding, owner_id)
+            release_next(binding, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
 @contextlib.contextmanager
-def _told(begun: Begun) -> Iterator[Callable[[str], None]]:
+def _told(begun: StartedAttempt) -> Iterator[Callable[[str], None]]:
     """Let logs and traces tell what they belong to; the function takes the outcome."""
     token = execution_var.set(begun.context)
     try:
-        with tracing.attempt(begun.context, begun.row.traceparent) as tell:
+        with tracing.trace_attempt(begun.context, begun.row.traceparent) as tell:
             yield tell
     finally:
         execution_var.reset(token)
 
 
-def _begin(binding: Binding, execution_id: uuid.UUID, attempt: int) -> Begun | None:
+def _begin(binding: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     owner_id = _limited_owner(binding, execution_id)
-    most = None if owner_id is None else most_running(binding, owner_id)
-    if begun := begin(binding, execution_id, attempt, worker=worker, most=most):
+    most = None if owner_id is None else max_running_of(binding, owner_id)
+    if begun := start_attempt(binding, execution_id, attempt, worker=worker, most=most):
         return begun
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     if owner_id is not None:
-        give_turns(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
+        release_next(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
     return None
 
 
-def _limited_owner(binding: Binding, execution_id: uuid.UUID) -> str | None:
+def _limited_owner(binding: AppState, execution_id: uuid.UUID) -> str | None:
     """Return whose execution it is, if what runs of one user is limited."""
     if binding.settings.max_running_per_user is None:
         return None
@@ -95,7 +95,7 @@ def _limited_owner(binding: Binding, execution_id: uuid.UUID) -> str | None:
         )
 
 
-def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:
+def _current_attempt(binding: AppState, execution_id: uuid.UUID) -> int:
     with binding.session() as session:
         execution = session.get(binding.models.execution, execution_id)
     if execution is None:
@@ -103,7 +103,7 @@ def _current_attempt(binding: Binding, execution_id: uuid.UUID) -> int:
     return execution.attempt
 
 
-class ExecutionTask(WakeUpTask):
+class ExecutionTask(ExecutionMessageTask):
     """Celery's wrapper around :func:`handle`."""
 
     name = EXECUTION_TASK

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .api import create_blueprint as create_blueprint
+from .blueprint import create_blueprint as create_blueprint

@@ -10,9 +10,7 @@ from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
-from ..async_execution_service import AsyncExecutionService
 from ..errors import WrongState
-from ..following import next_events
 from ..identity import Identity
 from ..schemas import CancelRequestSchema
 from ..schemas import DryRunQuerySchema
@@ -27,13 +25,15 @@ from ..schemas import LastEventIdHeaderSchema
 from ..schemas import LimitsSchema
 from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
-from . import streaming
-from .identity import current_identity
-from .parsing import accepts
-from .parsing import answers
-from .parsing import documents
-from .parsing import reads_header
-from .parsing import wait_preference
+from ..services.async_execution_service import AsyncExecutionService
+from ..services.event_stream import poll_events
+from . import sse
+from .authentication import current_identity
+from .view_contracts import documents_header
+from .view_contracts import documents_response
+from .view_contracts import reads
+from .view_contracts import responds
+from .view_contracts import wait_preference
 
 Json = dict[str, t.Any]
 
@@ -45,12 +45,12 @@ log = logging.getLogger(__name__)
 _service: t.Final = AsyncExecutionService()
 
 
-@documents(DryRunSchema(), 200)
-@documents(ExecutionStatusSchema(), 202)
-@reads_header(PreferHeaderSchema())
-@accepts(QueueRequestSchema())
-@accepts(IdempotencyHeaderSchema(), "headers")
-@accepts(DryRunQuerySchema(), "query")
+@documents_response(DryRunSchema(), 200)
+@documents_response(ExecutionStatusSchema(), 202)
+@documents_header(PreferHeaderSchema())
+@reads(QueueRequestSchema())
+@reads(IdempotencyHeaderSchema(), "headers")
+@reads(DryRunQuerySchema(), "query")
 def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnValue:
     """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
     asker = current_identity()
@@ -62,36 +62,36 @@ def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnVa
     return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
 
 
-@answers(ExecutionPageSchema())
-@accepts(ExecutionQuerySchema(), "query")
+@responds(ExecutionPageSchema())
+@reads(ExecutionQuerySchema(), "query")
 def list_executions(query: Json) -> Json:
     """List executions, newest first."""
     page = _service.list_executions(current_identity(), **query)
     return {"executions": page, "next": next_id(page, query["limit"])}
 
 
-@answers(ExecutionStatusSchema())
-@reads_header(PreferHeaderSchema())
+@responds(ExecutionStatusSchema())
+@documents_header(PreferHeaderSchema())
 def get_execution(execution_id: str) -> Json:
     """Show an execution with its steps and result."""
     return _service.wait(execution_id, current_identity(), seconds=wait_preference())
 
 
-@documents(None, 200, media=streaming.MIMETYPE)
-@answers(EventPageSchema())
-@reads_header(LastEventIdHeaderSchema())
-@accepts(EventWaitSchema(), "query")
+@documents_response(None, 200, media=sse.MIMETYPE)
+@responds(EventPageSchema())
+@documents_header(LastEventIdHeaderSchema())
+@reads(EventWaitSchema(), "query")
 def list_events(query: Json, execution_id: str) -> Json | Response:
     """List what happened in an execution, oldest first, or stream it as it happens."""
     asker, after = current_identity(), query["after"]
-    if streaming.wants_stream():
-        return streaming.respond(execution_id, asker, after)
-    page = next_events(execution_id, asker, seconds=query.pop("wait"), **query)
+    if sse.wants_stream():
+        return sse.respond(execution_id, asker, after)
+    page = poll_events(execution_id, asker, seconds=query.pop("wait"), **query)
     return {"events": page, "next": page[-1]["seq"] if page else after}
 
 
-@answers(ExecutionStatusSchema(), 202)
-@accepts(CancelRequestSchema())
+@responds(ExecutionStatusSchema(), 202)
+@reads(CancelRequestSchema())
 def cancel_execution(order: Json, execution_id: str) -> Json:
     """Stop an execution at once, or before its next model or tool call."""
     asker = current_identity()
@@ -101,8 +101,8 @@ def cancel_execution(order: Json, execution_id: str) -> Json:
     return _service.get_task_status(execution_id, asker)
 
 
-@answers(ExecutionStatusSchema(), 202)
-@accepts(LimitsSchema())
+@responds(ExecutionStatusSchema(), 202)
+@reads(LimitsSchema())
 def retry_execution(limits: Json, execution_id: str) -> Json:
     """Try an ended execution again, behind its finished steps, perhaps with higher limits."""
     return _service.retry(execution_id, current_identity(), **limits)

@@ -9,8 +9,6 @@ from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
-from ..graph_service import GraphService
-from ..graph_service import StoredGraph
 from ..graphs import Change
 from ..graphs.exporters import export_crewai
 from ..schemas import CopySchema
@@ -32,14 +30,16 @@ from ..schemas import ImportSchema
 from ..schemas import ValidationSchema
 from ..schemas import VersionPageQuerySchema
 from ..schemas import VersionQuerySchema
+from ..services.graph_service import GraphService
+from ..services.graph_service import StoredGraph
 from . import downloads
+from .authentication import current_identity
 from .executions import next_id
-from .identity import current_identity
-from .parsing import accepts
-from .parsing import accepts_document
-from .parsing import Answer
-from .parsing import answers
-from .parsing import documents
+from .view_contracts import Answer
+from .view_contracts import documents_response
+from .view_contracts import reads
+from .view_contracts import reads_json_document
+from .view_contracts import responds
 
 Json = dict[str, t.Any]
 
@@ -48,8 +48,8 @@ _graph: t.Final = GraphSchema()
 _versions: t.Final = GraphVersionSchema(many=True)
 
 
-@answers(GraphDocumentSchema(), 201)
-@accepts_document
+@responds(GraphDocumentSchema(), 201)
+@reads_json_document
 def create_graph(document: t.Any) -> Answer:
     """Store a graph."""
     asker = current_identity()
@@ -57,63 +57,63 @@ def create_graph(document: t.Any) -> Answer:
     return _created(stored)
 
 
-@answers(GraphPageSchema())
-@accepts(GraphQuerySchema(), "query")
+@responds(GraphPageSchema())
+@reads(GraphQuerySchema(), "query")
 def list_graphs(query: Json) -> Json:
     """List graphs, newest first; with ``archived`` those out of use."""
     page = [_graph.dump(graph) for graph in _service.list(current_identity(), **query)]
     return {"graphs": page, "next": next_id(page, query["limit"])}
 
 
-@answers(GraphDocumentSchema())
-@accepts(VersionQuerySchema(), "query")
+@responds(GraphDocumentSchema())
+@reads(VersionQuerySchema(), "query")
 def get_graph(query: Json, graph_id: str) -> Answer:
     """Show a graph with its newest version, or another one."""
     return _tagged(_service.get(graph_id, current_identity(), **query))
 
 
-@answers(GraphDocumentSchema())
-@accepts_document
-@accepts(IfMatchHeaderSchema(), "headers")
+@responds(GraphDocumentSchema())
+@reads_json_document
+@reads(IfMatchHeaderSchema(), "headers")
 def change_graph(document: t.Any, headers: Json, graph_id: str) -> Answer:
     """Make the document the newest version of a graph."""
     asker = current_identity()
     return _tagged(_service.add_version(graph_id, document, asker.user_id, asker, **headers))
 
 
-@documents(None, 204)
-@accepts(IfMatchHeaderSchema(), "headers")
+@documents_response(None, 204)
+@reads(IfMatchHeaderSchema(), "headers")
 def delete_graph(headers: Json, graph_id: str) -> tuple[str, int]:
     """Take a graph out of use; its executions stay."""
     _service.delete(graph_id, current_identity(), **headers)
     return "", 204
 
 
-@answers(GraphDocumentSchema())
-@accepts(IfMatchHeaderSchema(), "headers")
+@responds(GraphDocumentSchema())
+@reads(IfMatchHeaderSchema(), "headers")
 def archive_graph(headers: Json, graph_id: str) -> Answer:
     """Take a graph out of use until it is restored."""
     return _tagged(_service.archive(graph_id, current_identity(), **headers))
 
 
-@answers(GraphDocumentSchema())
-@accepts(IfMatchHeaderSchema(), "headers")
+@responds(GraphDocumentSchema())
+@reads(IfMatchHeaderSchema(), "headers")
 def restore_graph(headers: Json, graph_id: str) -> Answer:
     """Take an archived graph into use again."""
     return _tagged(_service.restore(graph_id, current_identity(), **headers))
 
 
-@answers(GraphDocumentSchema(), 201)
-@accepts(CopySchema())
-@accepts(IfMatchHeaderSchema(), "headers")
+@responds(GraphDocumentSchema(), 201)
+@reads(CopySchema())
+@reads(IfMatchHeaderSchema(), "headers")
 def copy_graph(order: Json, headers: Json, graph_id: str) -> Answer:
     """Store a version of a graph as a new graph of whoever asks."""
     asker = current_identity()
     return _created(_service.copy(graph_id, asker.user_id, asker, **order, **headers))
 
 
-@answers(GraphVersionPageSchema())
-@accepts(VersionPageQuerySchema(), "query")
+@responds(GraphVersionPageSchema())
+@reads(VersionPageQuerySchema(), "query")
 def list_versions(query: Json, graph_id: str) -> Json:
     """List the versions of a graph, newest first."""
     page = _versions.dump(_service.versions(graph_id, current_identity(), **query))
@@ -121,8 +121,8 @@ def list_versions(query: Json, graph_id: str) -> Json:
     return {"versions": page, "next": page[-1]["version"] if more else None}
 
 
-@answers(DifferenceSchema())
-@accepts(DiffQuerySchema(), "query")
+@responds(DifferenceSchema())
+@reads(DiffQuerySchema(), "query")
 def diff_graph(query: Json, graph_id: str) -> Json:
     """Show what changed from one version of a graph to another."""
     difference = _service.diff(graph_id, asker=current_identity(), **query)
@@ -136,17 +136,17 @@ def _change(change: Change) -> Json:
     return {**fields, **values}
 
 
-@answers(ValidationSchema())
-@accepts_document
+@responds(ValidationSchema())
+@reads_json_document
 def validate_graph(document: t.Any) -> Json:
     """Say what is wrong with a document, or what it needs and how it would run."""
     return _service.report(document, roles=current_identity().roles)
 
 
-@documents(ImportedGraphSchema(), 201)
-@documents(ImportPreviewSchema(), 200)
-@accepts(ImportSchema())
-@accepts(ImportQuerySchema(), "query")
+@documents_response(ImportedGraphSchema(), 201)
+@documents_response(ImportPreviewSchema(), 200)
+@reads(ImportSchema())
+@reads(ImportQuerySchema(), "query")
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     """Store the graph that files from elsewhere stand for, and say what it leaves out."""
     asker = current_identity()
@@ -159,9 +159,9 @@ def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     return {**_dump(stored), "notes": notes}, 201, {"Location": location}
 
 
-@documents(ExportSchema(), 200)
-@documents(None, 200, media=downloads.ZIP)
-@accepts(ExportQuerySchema(), "query")
+@documents_response(ExportSchema(), 200)
+@documents_response(None, 200, media=downloads.ZIP)
+@reads(ExportQuerySchema(), "query")
 def export_graph(query: Json, graph_id: str) -> Response:
     """Give a graph out as files: in JSON, or for ``Accept: application/zip`` as an archive."""
     stored = _service.get(graph_id, current_identity(), version=query["version"])

@@ -9,23 +9,23 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from .. import clock
-from ..binding import Binding
-from ..celery_app import CLEANUP_QUEUE
-from ..celery_app import EXECUTION_QUEUE
-from ..celery_app import ping
+from ..app_state import AppState
 from ..errors import BrokerUnavailable
+from ..messaging.celery_app import CLEANUP_QUEUE
+from ..messaging.celery_app import EXECUTION_QUEUE
+from ..messaging.celery_app import ping
 from ..models import WorkerMixin
-from .bounded import Bounded
-from .bounded import TookTooLong
-from .database import missing_table
+from ..storage.database_errors import missing_table
+from .timeouts import CallTimedOut
+from .timeouts import TimeBoundCall
 
 OK: t.Final = "ok"
 
-_ask_database: t.Final = Bounded()
-_ask_broker: t.Final = Bounded()
+_ask_database: t.Final = TimeBoundCall()
+_ask_broker: t.Final = TimeBoundCall()
 
 
-def readiness(binding: Binding) -> dict[str, str]:
+def readiness(binding: AppState) -> dict[str, str]:
     """Return what works and what does not, by name.
 
     The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each.
@@ -37,7 +37,7 @@ def readiness(binding: Binding) -> dict[str, str]:
     return checks
 
 
-def live_workers(binding: Binding) -> Sequence[WorkerMixin]:
+def live_workers(binding: AppState) -> Sequence[WorkerMixin]:
     """Return the workers that were heard of lately."""
     worker = binding.models.worker
     oldest = clock.now() - dt.timedelta(seconds=binding.settings.stale_worker_after)
@@ -46,22 +46,22 @@ def live_workers(binding: Binding) -> Sequence[WorkerMixin]:
         return session.scalars(query).all()
 
 
-def _database(binding: Binding) -> tuple[str, set[str]]:
+def _database(binding: AppState) -> tuple[str, set[str]]:
     """Return how the database is, and the queues that it knows a worker for."""
     seconds = binding.settings.health_timeout
     try:
         workers = _ask_database(lambda: live_workers(binding), seconds)
-    except TookTooLong:
+    except CallTimedOut:
         return "no answer", set()
     except sa.exc.SQLAlchemyError as error:
         return ("no tables" if missing_table(error) else "unreachable"), set()
     return OK, {queue for worker in workers for queue in worker.queues}
 
 
-def _broker(binding: Binding) -> str:
+def _broker(binding: AppState) -> str:
     try:
         _ask_broker(lambda: ping(binding), binding.settings.health_timeout)
-    except TookTooLong:
+    except CallTimedOut:
         return "no answer"
     except BrokerUnavailable:
         return "unreachable"

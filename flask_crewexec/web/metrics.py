@@ -1,10 +1,10 @@
 """The figures of the service in Prometheus' text format.
 
 Everything but the open streams comes from the database and the broker at the moment of the scrape:
-what stands still there, and what was counted in the transactions that made it so
-(:mod:`flask_crewexec.tallies`). So all web processes tell the same, workers need no port of their
-own, and a counter neither forgets when a process ends nor falls when executions are tried again or
-purged. Aggregates over the executions themselves would fall then, and cost more with each one that
+what stands still there, and what was counted in the transactions that made it so (see
+:mod:`flask_crewexec.storage.counters`). So all web processes tell the same, workers need no port
+of their own, and a counter neither forgets when a process ends nor falls when executions are tried
+again or purged. Aggregates over the executions themselves would fall then, and cost more with each one that
 is kept; prometheus-client's files for several processes hold on one machine only, and lose what a
 killed worker had committed but not yet counted.
 
@@ -38,28 +38,28 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from .. import tallies
-from ..binding import Binding
-from ..binding import current_binding
-from ..celery_app import CLEANUP_QUEUE
-from ..celery_app import EXECUTION_QUEUE
-from ..celery_app import queue_depths
+from ..app_state import AppState
+from ..app_state import current_app_state
 from ..errors import BrokerUnavailable
+from ..messaging.celery_app import CLEANUP_QUEUE
+from ..messaging.celery_app import EXECUTION_QUEUE
+from ..messaging.celery_app import queue_depths
 from ..models import WorkerMixin
-from ..states import FINAL
-from ..states import UNFINISHED
-from ..tallies import Tally
-from ..workload import count_held
-from ..workload import count_unfinished
-from .bounded import Bounded
-from .bounded import TookTooLong
+from ..storage import counters
+from ..storage.counters import CounterDelta
+from ..storage.queue_stats import count_active
+from ..storage.queue_stats import count_on_hold
+from ..storage.transitions import ACTIVE
+from ..storage.transitions import TERMINAL
 from .health import live_workers
-from .open_streams import open_streams
+from .stream_metrics import open_streams
+from .timeouts import CallTimedOut
+from .timeouts import TimeBoundCall
 
 T = t.TypeVar("T")
 
-_ask_database: t.Final = Bounded()
-_ask_broker: t.Final = Bounded()
+_ask_database: t.Final = TimeBoundCall()
+_ask_broker: t.Final = TimeBoundCall()
 
 
 class CrewExecCollector(Collector):
@@ -79,7 +79,7 @@ class CrewExecCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all figures."""
         with self._app.app_context():
-            binding = current_binding()
+            binding = current_app_state()
             figures = _or_none(_ask_database, lambda: _read(binding), binding)
             depths = _or_none(_ask_broker, lambda: queue_depths(binding), binding)
         yield _up(database=figures is not None, broker=depths is not None)
@@ -102,10 +102,10 @@ def render(accept: str) -> tuple[bytes, str]:
     return encode(registry), content_type
 
 
-def _or_none(ask: Bounded, action: Callable[[], T], binding: Binding) -> T | None:
+def _or_none(ask: TimeBoundCall, action: Callable[[], T], binding: AppState) -> T | None:
     try:
         return ask(action, binding.settings.health_timeout)
-    except (TookTooLong, BrokerUnavailable, sa.exc.SQLAlchemyError):
+    except (CallTimedOut, BrokerUnavailable, sa.exc.SQLAlchemyError):
         return None
 
 
@@ -113,7 +113,7 @@ def _or_none(ask: Bounded, action: Callable[[], T], binding: Binding) -> T | Non
 class _Figures:
     """What the database knows."""
 
-    tallies: list[Tally]
+    tallies: list[CounterDelta]
     unfinished: dict[str, int]
     held: dict[int, int]
     workers: Sequence[WorkerMixin]
@@ -122,19 +122,19 @@ class _Figures:
         """Return a counter by its label."""
         return {tally.label: tally.times for tally in self.tallies if tally.name == name}
 
-    def measured(self, name: str) -> dict[str, list[Tally]]:
+    def measured(self, name: str) -> dict[str, list[CounterDelta]]:
         """Return the buckets of a histogram by its label."""
-        found: dict[str, list[Tally]] = defaultdict(list)
+        found: dict[str, list[CounterDelta]] = defaultdict(list)
         for tally in self.tallies:
             if tally.name == name:
                 found[tally.label].append(tally)
         return found
 
 
-def _read(binding: Binding) -> _Figures:
+def _read(binding: AppState) -> _Figures:
     with binding.session() as session:
-        counted = tallies.read(session, binding.models)
-    unfinished, held = count_unfinished(binding), count_held(binding)
+        counted = counters.read_totals(session, binding.models)
+    unfinished, held = count_active(binding), count_on_hold(binding)
     return _Figures(counted, unfinished, held, live_workers(binding))
 
 
@@ -143,28 +143,28 @@ def _of_database(figures: _Figures) -> Iterator[Metric]:
         "executions",
         "Executions that have not ended, by status.",
         "status",
-        {state: figures.unfinished.get(state, 0) for state in sorted(UNFINISHED)},
+        {state: figures.unfinished.get(state, 0) for state in sorted(ACTIVE)},
     )
     text = "Queued executions without a message: they wait for their user's turn."
     yield _gauge("held_executions", text, "priority", figures.held)
     yield from _workers(figures.workers)
     yield from _counters(figures)
     for name, documentation, label in (
-        (tallies.WAITING, "Seconds that attempts have waited for a worker.", "priority"),
-        (tallies.RUN, "Seconds that attempts have run, by what came of them.", "outcome"),
+        (counters.WAITING, "Seconds that attempts have waited for a worker.", "priority"),
+        (counters.RUN, "Seconds that attempts have run, by what came of them.", "outcome"),
     ):
         yield _histogram(name, documentation, label, figures.measured(name))
 
 
 def _counters(figures: _Figures) -> Iterator[Metric]:
-    ended = {state: 0 for state in sorted(FINAL)} | figures.counts(tallies.ENDED)
-    yield _counter(tallies.ENDED, "Executions that have ended, by status.", ended, "status")
-    tokens = {"prompt": 0, "completion": 0} | figures.counts(tallies.TOKENS)
-    yield _counter(tallies.TOKENS, "Tokens that models have read and written.", tokens, "kind")
+    ended = {state: 0 for state in sorted(TERMINAL)} | figures.counts(counters.ENDED)
+    yield _counter(counters.ENDED, "Executions that have ended, by status.", ended, "status")
+    tokens = {"prompt": 0, "completion": 0} | figures.counts(counters.TOKENS)
+    yield _counter(counters.TOKENS, "Tokens that models have read and written.", tokens, "kind")
     for name, documentation in (
-        (tallies.RETRIES, "Attempts that are made again by themselves after an error."),
-        (tallies.LOST_WORKERS, "Attempts that ended with their worker."),
-        (tallies.MODEL_CALLS, "Calls of models."),
+        (counters.RETRIES, "Attempts that are made again by themselves after an error."),
+        (counters.LOST_WORKERS, "Attempts that ended with their worker."),
+        (counters.MODEL_CALLS, "Calls of models."),
     ):
         yield _counter(name, documentation, {"": 0} | figures.counts(name))
 
@@ -187,16 +187,16 @@ def _gauge(name: str, documentation: str, label: str, values: Mapping[t.Any, int
 
 
 def _histogram(
-    name: str, documentation: str, label: str, measured: dict[str, list[Tally]]
+    name: str, documentation: str, label: str, measured: dict[str, list[CounterDelta]]
 ) -> Metric:
     family = HistogramMetricFamily(f"crewexec_{name}", documentation, labels=[label])
     for value, found in sorted(measured.items()):
         total = sum(tally.total for tally in found)
-        family.add_metric([value], _buckets(tallies.BOUNDS[name], found), total)
+        family.add_metric([value], _buckets(counters.HISTOGRAM_BUCKETS[name], found), total)
     return family
 
 
-def _buckets(bounds: Sequence[float], found: list[Tally]) -> list[tuple[str, float]]:
+def _buckets(bounds: Sequence[float], found: list[CounterDelta]) -> list[tuple[str, float]]:
     """Return how many are within each bound; another version may have had other bounds."""
     within = [
         sum(tally.times for tally in found if tally.bound is not None and tally.bound <= bound)

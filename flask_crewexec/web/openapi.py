@@ -14,8 +14,8 @@ from werkzeug.routing import Rule
 
 from .. import __version__
 from ..schemas import ProblemSchema
-from .parsing import docs_of
-from .parsing import View
+from .view_contracts import docs_of
+from .view_contracts import View
 
 PREFIX = "crewexec."
 

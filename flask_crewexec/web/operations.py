@@ -10,33 +10,33 @@ from flask import current_app
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from ..binding import current_binding
-from ..celery_app import queue_depths
+from ..app_state import current_app_state
+from ..messaging.celery_app import queue_depths
 from ..schemas import HealthSchema
 from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import WorkerSchema
-from ..usage import usage_by_day
-from ..workload import count_held
+from ..storage.queue_stats import count_on_hold
+from ..storage.usage_report import daily_usage
+from .authentication import authenticate
+from .authentication import current_identity
 from .health import live_workers
 from .health import OK
 from .health import readiness
-from .identity import current_identity
-from .identity import identify
 from .openapi import describe
-from .parsing import accepts
-from .parsing import answers
-from .parsing import documents
 from .problems import Forbidden
 from .problems import NotInstalled
+from .view_contracts import documents_response
+from .view_contracts import reads
+from .view_contracts import responds
 
 Json = dict[str, t.Any]
 
 _workers: t.Final = WorkerSchema(many=True)
 
 
-@answers(QueuesSchema())
+@responds(QueuesSchema())
 def show_queues() -> Json:
     """Show how much waits in each queue, by priority, and which workers are alive.
 
@@ -44,40 +44,40 @@ def show_queues() -> Json:
     """
     if not current_identity().may_manage_others:
         raise Forbidden("Only users who may manage others' executions see the queues.")
-    binding = current_binding()
+    binding = current_app_state()
     workers = _workers.dump(live_workers(binding))
-    return {"queues": queue_depths(binding), "held": count_held(binding), "workers": workers}
+    return {"queues": queue_depths(binding), "held": count_on_hold(binding), "workers": workers}
 
 
-@answers(UsageReportSchema())
-@accepts(UsageQuerySchema(), "query")
+@responds(UsageReportSchema())
+@reads(UsageQuerySchema(), "query")
 def show_usage(query: Json) -> Json:
     """Show what users have used, by day; ordinary users see their own usage."""
-    return {"usage": usage_by_day(current_binding(), current_identity(), **query)}
+    return {"usage": daily_usage(current_app_state(), current_identity(), **query)}
 
 
-@answers(HealthSchema())
+@responds(HealthSchema())
 def live() -> Json:
     """Say that this web process answers."""
     return {"status": OK}
 
 
-@documents(HealthSchema(), 200, 503)
+@documents_response(HealthSchema(), 200, 503)
 def ready() -> tuple[Json, int]:
     """Say whether executions can be queued and will run; 503 if not."""
-    checks = readiness(current_binding())
+    checks = readiness(current_app_state())
     fine = all(state == OK for state in checks.values())
     return {"status": OK if fine else "unavailable", "checks": checks}, 200 if fine else 503
 
 
-@documents(None, 200, media="application/json")
+@documents_response(None, 200, media="application/json")
 def openapi() -> Json:
     """Describe these routes as OpenAPI 3.1."""
     return describe(current_app)
 
 
-@documents(None, 200, media="text/plain")
-@documents(None, 200, media="application/openmetrics-text")
+@documents_response(None, 200, media="text/plain")
+@documents_response(None, 200, media="application/openmetrics-text")
 def metrics() -> ResponseReturnValue:
     """Show the figures of the service, for Prometheus.
 
@@ -86,7 +86,7 @@ def metrics() -> ResponseReturnValue:
     :raises NotInstalled: without prometheus-client.
     """
     if not _is_scraper():
-        identify()
+        authenticate()
         if not current_identity().may_manage_others:
             raise Forbidden("Only users who may manage others' executions see the metrics.")
     try:
@@ -102,7 +102,7 @@ def metrics() -> ResponseReturnValue:
 
 def _is_scraper() -> bool:
     """Return whether the request brings ``CREWEXEC_METRICS_TOKEN``."""
-    expected = current_binding().settings.metrics_token
+    expected = current_app_state().settings.metrics_token
     given = request.authorization
     if expected is None or given is None or given.type != "bearer":
         return False

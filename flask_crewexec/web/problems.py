@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ..errors import CrewExecError
-from ..errors import LimitReached
 from ..errors import Problem
-from .database import is_out_of_reach
-from .database import missing_table
+from ..errors import QuotaExceeded
+from ..storage.database_errors import is_out_of_reach
+from ..storage.database_errors import missing_table
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def handle_errors(blueprint: Blueprint) -> None:
 
 def _expected(error: CrewExecError) -> Response:
     answer = _answer(error.status, error.code, error.title, error.detail, error.problems)
-    if isinstance(error, LimitReached):
+    if isinstance(error, QuotaExceeded):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

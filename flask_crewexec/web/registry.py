@@ -8,23 +8,23 @@ from collections.abc import Mapping
 
 from flask import Blueprint
 
-from ..binding import current_binding
-from ..registry import GuardrailSpec
-from ..registry import ModelSpec
-from ..registry import OfferedTool
-from ..registry import PredicateSpec
+from ..app_state import current_app_state
+from ..registry.registry import GuardrailSpec
+from ..registry.registry import ModelSpec
+from ..registry.registry import PredicateSpec
+from ..registry.registry import ToolSpec
+from ..registry.tool_schemas import arguments_schema
 from ..schemas import RegistrySchema
-from ..tool_arguments import arguments_schema
-from .identity import current_identity
-from .parsing import answers
+from .authentication import current_identity
+from .view_contracts import responds
 
 Json = dict[str, t.Any]
 
 
-@answers(RegistrySchema())
+@responds(RegistrySchema())
 def show_registry() -> Json:
     """Show what graphs and inputs of whoever asks may name."""
-    binding = current_binding()
+    binding = current_app_state()
     registry = binding.registry
     allowed = registry.allowed(current_identity().roles)
     most = binding.settings.max_tool_output_chars
@@ -37,7 +37,7 @@ def show_registry() -> Json:
     }
 
 
-def _tool(spec: OfferedTool, most_chars: int) -> Json:
+def _tool(spec: ToolSpec, most_chars: int) -> Json:
     return {
         "name": spec.name,
         "description": inspect.cleandoc(spec.description),

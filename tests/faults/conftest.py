@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from calling import Api
-from fast import FAST
 from flask_crewexec.tasks import cleanup
-from services.processes import wait_until
+from support.api_client import Api
+from support.fast_settings import FAST
+from support.servers.processes import wait_until
 
 
 @pytest.fixture

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-import crews
-import host
-from calling import Api
-from flask_crewexec.celery_app import queue_depths
+from flask_crewexec.messaging.celery_app import queue_depths
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import execution
-from services.broker_faults import FAULTS
-from services.broker_faults import stall
-from services.processes import free_port
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support.api_client import Api
+from support.graphs import documents
+from support.host_app import host
+from support.servers.broker_faults import FAULTS
+from support.servers.broker_faults import stall
+from support.servers.processes import free_port
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 pytestmark = [
     pytest.mark.integration,
@@ -53,7 +53,7 @@ def api(client):
 @pytest.fixture
 def queue(client):
     """Queue as many executions, each of another user: of one user only one message waits."""
-    return lambda count: [Api(client, f"u{n}").queue(crews.chain("a")) for n in range(count)]
+    return lambda count: [Api(client, f"u{n}").queue(documents.chain("a")) for n in range(count)]
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ class TestAcceptingWithoutBroker:
         self, api, model, redis_process, reconcile, waiting, start_worker, settle
     ):
         redis_process.stop()
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert reconcile()["republished"] == 0
         assert api.status(id)["status"] == "queued"
         redis_process.start()
@@ -173,7 +173,7 @@ class TestWorker:
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
         start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(1)
         fault(redis_process)
         gate.set()
@@ -186,10 +186,10 @@ class TestWorker:
         self, api, model, redis_process, start_worker, settle, pool
     ):
         worker = start_worker(pool=pool)
-        settle(api.queue(crews.chain("a")))
+        settle(api.queue(documents.chain("a")))
         redis_process.kill()
         redis_process.restart()
-        id = api.queue(crews.chain("b"))
+        id = api.queue(documents.chain("b"))
         assert settle(id)["attempt"] == 1
         assert worker.running
         assert len(model.calls_matching("Do b")) == 1
@@ -197,18 +197,18 @@ class TestWorker:
     def test_nobody_misses_the_result_backend(self, api, model, environment, start_worker, settle):
         environment["CELERY_RESULT_BACKEND"] = f"redis://127.0.0.1:{free_port()}/0"
         start_worker(pool="threads")
-        ids = [api.queue(crews.chain("a")) for _ in range(2)]
+        ids = [api.queue(documents.chain("a")) for _ in range(2)]
         assert settled(settle, ids) == [1, 1]
         assert len(model.calls) == 2
 
 
 DIES_BEFORE_PUBLISHING = """
 import json, os, signal, sys
-import host
-from calling import Api
-from flask_crewexec import queueing
+from support.host_app import host
+from support.api_client import Api
+from flask_crewexec.scheduling import submission
 
-queueing.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+submission.publish_attempt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 order = json.loads(sys.argv[1])
 Api(host.create_app().test_client(), host.ADMIN)("POST", "/executions", json=order)
 """
@@ -218,7 +218,7 @@ class TestKilledWebServer:
     def test_what_it_had_stored_but_not_announced_runs_once(
         self, api, model, environment, waiting, reconcile, start_worker, settle
     ):
-        self.die_while_queueing(environment, api.graph(crews.chain("a")))
+        self.die_while_queueing(environment, api.graph(documents.chain("a")))
         (stored,) = api("GET", "/executions").json["executions"]
         assert (stored["status"], waiting()) == ("queued", 0)
         republish(reconcile, 1)
@@ -229,6 +229,10 @@ class TestKilledWebServer:
     def die_while_queueing(self, environment, graph):
         """Be a web server that is killed between its commit and its message."""
         command = [sys.executable, "-c", DIES_BEFORE_PUBLISHING, json.dumps({"graph_id": graph})]
-        variables = {**os.environ, **environment, "PYTHONPATH": str(Path(crews.__file__).parent)}
+        variables = {
+            **os.environ,
+            **environment,
+            "PYTHONPATH": str(Path(documents.__file__).parent),
+        }
         done = subprocess.run(command, env=variables, check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL

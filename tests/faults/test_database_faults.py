@@ -9,15 +9,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-import crews
-from flask_crewexec.binding import current_binding
-from flask_crewexec.runtime import ledger
-from flask_crewexec.runtime.ledger import Ledger
-from inprocess import close_connections
-from inprocess import run
-from inprocess import running
-from services.postgres import postgres_server
-from services.processes import wait_until
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.runtime import recorder
+from flask_crewexec.runtime.recorder import RunRecorder
+from support.graphs import documents
+from support.in_process import close_connections
+from support.in_process import run
+from support.in_process import running
+from support.servers.postgres import postgres_server
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -65,7 +65,7 @@ def wait_for_second_try(caplog):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 class TestPostgres:
     def test_a_run_waits_for_a_server_that_restarts(self, app, api, model, gate, postgres, caplog):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(2)
             postgres.stop()
@@ -77,7 +77,7 @@ class TestPostgres:
         ran_once(api, model, id)
 
     def test_a_run_survives_the_end_of_all_connections(self, app, api, model, gate, postgres):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(2)
             hang_up(postgres)
@@ -91,7 +91,7 @@ class TestPostgres:
         self, start_worker, api, model, gate, postgres, pool
     ):
         worker = start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(2)
         postgres.stop()
         gate.set()
@@ -100,14 +100,14 @@ class TestPostgres:
         forget_connections()
         wait_until(lambda: api.status(id)["status"] == "completed", what="the end of the run")
         ran_once(api, model, id)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         wait_until(lambda: api.status(id)["status"] == "completed", what="another run")
 
     @pytest.mark.settings(LEASE=1.0, DATABASE_PATIENCE=0.2)
     def test_after_too_long_a_run_is_given_up_and_goes_on_later(
         self, app, api, model, gate, postgres, settle
     ):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(2)
             postgres.stop()
@@ -122,7 +122,7 @@ class TestPostgres:
 
     @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
     def test_a_stream_ends_early_so_that_its_client_asks_again(self, api, postgres):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         headers = {"Accept": "text/event-stream"}
         answer = api("GET", f"/executions/{id}/events", headers=headers, buffered=False)
         frames = iter(answer.response)
@@ -136,7 +136,7 @@ class TestPostgres:
 
 def forget_connections():
     """Let the requests of the test itself begin with new connections."""
-    close_connections(current_binding().engine)
+    close_connections(current_app_state().engine)
 
 
 def hang_up(postgres):
@@ -161,15 +161,15 @@ def lost_answers(monkeypatch):
             raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []
-    real = Ledger._store
-    monkeypatch.setattr(Ledger, "_store", store)
+    real = RunRecorder._store
+    monkeypatch.setattr(RunRecorder, "_store", store)
     return lost
 
 
 class TestLostAnswers:
     def test_what_was_committed_is_not_written_twice(self, api, model, gate, lost_answers):
         gate.set()
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "completed"
         assert len(lost_answers) > 3
         ran_once(api, model, id)
@@ -177,7 +177,7 @@ class TestLostAnswers:
     @pytest.mark.settings(RETRY_DELAY=100)
     def test_a_retry_is_counted_once(self, api, model, lost_answers):
         model.on(status=500)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         status = api.status(id)
         assert (status["status"], status["attempt"], status["retries"]) == ("retrying", 2, 1)
@@ -188,7 +188,7 @@ class TestLostAnswers:
         self, api, model, gate, lost_answers_for_long
     ):
         gate.set()
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "retrying"
         status = api.status(id)
         assert (status["status"], status["attempt"]) == ("retrying", 2)
@@ -207,9 +207,9 @@ def lost_answers_for_long(monkeypatch):
         raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []
-    real = Ledger._store
-    monkeypatch.setattr(Ledger, "_store", store)
-    monkeypatch.setattr(ledger, "patiently", lambda action, seconds: action())
+    real = RunRecorder._store
+    monkeypatch.setattr(RunRecorder, "_store", store)
+    monkeypatch.setattr(recorder, "patiently", lambda action, seconds: action())
 
 
 class Room:
@@ -228,7 +228,7 @@ class Room:
 def room(app):
     """Room of the database, applied at the beginning of each transaction."""
     room = Room()
-    engine = current_binding().engine
+    engine = current_app_state().engine
     sa.event.listen(engine, "begin", room.apply)
     yield room
     sa.event.remove(engine, "begin", room.apply)
@@ -241,7 +241,7 @@ class TestFull:
         gate = threading.Event()
         long = "x" * 100_000
         model.on("Do a", long, hold=gate).on("Do b", "BETA")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             room.is_full = True

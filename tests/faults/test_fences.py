@@ -12,10 +12,10 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-import crews
-from calling import problem
-from flask_crewexec.binding import current_binding
-from inprocess import run
+from flask_crewexec.app_state import current_app_state
+from support.api_client import problem
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,
@@ -31,24 +31,30 @@ def order(api, document, **more):
 
 class TestPlaceholders:
     def test_reach_no_objects(self, api, model):
-        document = crews.crew([crews.agent("a"), crews.task("t", f"{ODD} {{topic}}")], ["a t"])
+        document = documents.crew(
+            [documents.agent("a"), documents.task("t", f"{ODD} {{topic}}")], ["a t"]
+        )
         id = api.queue(document, inputs={"topic": "tea"})
         assert run(id) == "completed"
         (call,) = model.calls
         assert f"{ODD} tea" in call.prompt
 
     def test_are_filled_in_once(self, api, model):
-        nodes = [crews.agent("a"), crews.task("t", "One {topic} two {other}")]
+        nodes = [documents.agent("a"), documents.task("t", "One {topic} two {other}")]
         inputs = {"topic": "{other} {topic.__class__}", "other": "{topic}"}
-        id = api.queue(crews.crew(nodes, ["a t"]), inputs=inputs)
+        id = api.queue(documents.crew(nodes, ["a t"]), inputs=inputs)
         assert run(id) == "completed"
         (call,) = model.calls
         assert "One {other} {topic.__class__} two {topic}" in call.prompt
 
     def test_in_what_a_model_says_are_words(self, api, model):
         model.on("Do a", "{topic} {topic.__class__}")
-        nodes = [crews.agent("w"), crews.task("a", "Do a"), crews.task("b", "Do b {topic}")]
-        id = api.queue(crews.crew(nodes, ["w a", "w b", "a b"]), inputs={"topic": "tea"})
+        nodes = [
+            documents.agent("w"),
+            documents.task("a", "Do a"),
+            documents.task("b", "Do b {topic}"),
+        ]
+        id = api.queue(documents.crew(nodes, ["w a", "w b", "a b"]), inputs={"topic": "tea"})
         assert run(id) == "completed"
         _, second = model.calls
         assert "Do b tea" in second.prompt
@@ -67,14 +73,14 @@ class TestSizes:
     def test_of_inputs(self, api):
         frame = len(json.dumps({"topic": ""}))
         for size, status in ((1000, 202), (1001, 422)):
-            answer = order(api, crews.ONE_TASK, inputs={"topic": "x" * (size - frame)})
+            answer = order(api, documents.ONE_TASK, inputs={"topic": "x" * (size - frame)})
             assert answer.status_code == status
         assert [error["pointer"] for error in answer.json["errors"]] == ["/inputs"]
         assert "1000 bytes" in answer.json["detail"]
 
     def test_of_inputs_that_a_text_uses_again_and_again(self, api):
-        nodes = [crews.agent("a"), crews.task("t", "{x}" * 6000)]
-        document = crews.crew(nodes, ["a t"])
+        nodes = [documents.agent("a"), documents.task("t", "{x}" * 6000)]
+        document = documents.crew(nodes, ["a t"])
         for length, status in ((600, 202), (700, 422), (200_000, 422)):
             answer = order(api, document, inputs={"x": "y" * length})
             assert answer.status_code == status
@@ -84,7 +90,7 @@ class TestSizes:
 
     @pytest.mark.parametrize(("field", "most"), [("thread_id", 255), ("Idempotency-Key", 255)])
     def test_of_names_that_orders_bring(self, api, field, most):
-        graph_id = api.graph(crews.chain("a"))
+        graph_id = api.graph(documents.chain("a"))
         for length, status in ((most, 202), (most + 1, 422)):
             body, headers = {"graph_id": graph_id}, {}
             (headers if field[0].isupper() else body)[field] = "x" * length
@@ -93,7 +99,7 @@ class TestSizes:
     @pytest.mark.settings(MAX_OUTPUT_CHARS=100)
     def test_of_outputs(self, api, model):
         model.on("Do a", "x" * 5000).on("Do b", "y" * 5000)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "completed"
         status = api.status(id)
         outputs = [step["output"] for step in status["steps"]]
@@ -103,7 +109,7 @@ class TestSizes:
     def test_of_events(self, api, model):
         model.on("Do a", tool=("say", {"text": "z" * 5000}), after_tool=False)
         model.on(after_tool=True, reply="y" * 5000)
-        id = api.queue(crews.chain("a", tools=("say",)))
+        id = api.queue(documents.chain("a", tools=("say",)))
         assert run(id) == "completed"
         events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
         assert "tool_finished" in {event["type"] for event in events}
@@ -112,7 +118,7 @@ class TestSizes:
     def test_of_roles_that_inputs_make_long(self, api, model):
         model.on("Do a", tool=("say", {"text": "z"}), after_tool=False)
         model.on(after_tool=True, reply="y")
-        document = crews.with_data(crews.chain("a", tools=("say",)), "writer", role="{who}")
+        document = documents.with_data(documents.chain("a", tools=("say",)), "writer", role="{who}")
         id = api.queue(document, inputs={"who": "w" * 50_000})
         assert run(id) == "completed"
         events = api("GET", f"/executions/{id}/events?limit=200").json["events"]
@@ -123,15 +129,15 @@ class TestSizes:
     def test_of_what_tools_failed_at(self, api, model):
         model.on("Do a", tool=("say", {"wrong": "z" * 50_000}), after_tool=False, times=1)
         model.on(after_tool=True, reply="y")
-        id = api.queue(crews.chain("a", tools=("say",)))
+        id = api.queue(documents.chain("a", tools=("say",)))
         assert run(id) == "completed"
         assert len(json.dumps(output_of(id))) < 1000
 
 
 def output_of(id: str) -> object:
     """Return all that is kept of the first step's answer."""
-    step = current_binding().models.step
-    with current_binding().session() as session:
+    step = current_app_state().models.step
+    with current_app_state().session() as session:
         return session.scalars(
             sa.select(step.output).where(step.execution_id == uuid.UUID(id), step.position == 0)
         ).one()
@@ -158,7 +164,7 @@ class TestPickles:
                 serializer="pickle",
                 headers={"task": "crewexec.execution", "id": "1", "lang": "py"},
             )
-        status = api.status(api.queue(crews.chain("a")), wait=30)
+        status = api.status(api.queue(documents.chain("a")), wait=30)
         assert status["status"] == "completed"
         assert not canary.exists()
         assert "Refusing to deserialize" in worker.log_text()

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-import crews
-from calling import Api
-from flask_crewexec.celery_app import queue_depths
+from flask_crewexec.messaging.celery_app import queue_depths
 from flask_crewexec.tasks import execution
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support.api_client import Api
+from support.graphs import documents
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +31,7 @@ def redis_process(tmp_path):
 
 @pytest.fixture
 def graph(api):
-    return api.graph(crews.chain("a"))
+    return api.graph(documents.chain("a"))
 
 
 @pytest.fixture
@@ -148,13 +148,13 @@ class TestKey:
 
     def test_another_graph_with_the_same_key_is_refused(self, api, graph, stored):
         order(api, graph)
-        answer = order(api, api.graph(crews.chain("b")))
+        answer = order(api, api.graph(documents.chain("b")))
         assert (answer.status_code, answer.json["code"]) == (422, "idempotency-key-reused")
         assert len(stored()) == 1
 
     def test_the_keys_of_two_users_do_not_meet(self, api, stranger, graph, stored, messages):
         mine = order(api, graph)
-        theirs = order(stranger, stranger.graph(crews.chain("a")))
+        theirs = order(stranger, stranger.graph(documents.chain("a")))
         assert (mine.status_code, theirs.status_code) == (202, 202)
         assert mine.json["id"] != theirs.json["id"]
         assert (len(stored()), messages()) == (2, 2)

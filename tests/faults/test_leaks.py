@@ -10,28 +10,28 @@ from collections import Counter
 import psutil
 import pytest
 
-import crews
-from flask_crewexec.async_execution_service import AsyncExecutionService
-from flask_crewexec.graph_service import GraphService
-from flask_crewexec.runtime.crewai_setup import crewai
-from flask_crewexec.runtime.watch import WatchedRun
-from inprocess import end_of_watch
-from inprocess import run
-from services.processes import wait_until
+from flask_crewexec.runtime.crewai_shims.import_switches import crewai
+from flask_crewexec.runtime.watchdog import MonitoredRun
+from flask_crewexec.services.async_execution_service import AsyncExecutionService
+from flask_crewexec.services.graph_service import GraphService
+from support.graphs import documents
+from support.in_process import end_of_watch
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
-KINDS = (crewai.Agent, crewai.Crew, crewai.Task, WatchedRun)
+KINDS = (crewai.Agent, crewai.Crew, crewai.Task, MonitoredRun)
 
 
 def do_runs(count: int) -> None:
     """Run a crew so often; every tenth asks for a tool that raises."""
     graphs = [
-        GraphService().create(crews.chain("a", "b"), user_id="ada").graph.id,
-        GraphService().create(crews.chain("a", tools=("break_down",)), user_id="ada").graph.id,
+        GraphService().create(documents.chain("a", "b"), user_id="ada").graph.id,
+        GraphService().create(documents.chain("a", tools=("break_down",)), user_id="ada").graph.id,
     ]
     for number in range(count):
         graph_id = graphs[number % 10 == 9]

@@ -8,30 +8,30 @@ import uuid
 
 import pytest
 
-import crews
-from flask_crewexec import claims
 from flask_crewexec import clock
-from flask_crewexec import database_time
-from flask_crewexec.binding import current_binding
-from flask_crewexec.claims import Claim
-from flask_crewexec.errors import ClaimLost
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.errors import LeaseLost
+from flask_crewexec.storage import database_clock
+from flask_crewexec.storage import leases
+from flask_crewexec.storage.leases import Lease
 from flask_crewexec.tasks import cleanup
-from inprocess import ask
-from inprocess import change
-from inprocess import column
-from inprocess import run
-from inprocess import running
-from services.processes import wait_until
+from support.graphs import documents
+from support.in_process import ask
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
 
 def take(id, lease=100.0):
     """Claim the current attempt for a worker that does nothing."""
-    binding = current_binding()
+    binding = current_app_state()
     with binding.transaction() as session:
         attempt = column(id, "attempt")
-        taken = claims.claim(
+        taken = leases.acquire(
             session, binding.models, uuid.UUID(id), attempt, worker="gone", lease=lease
         )
     assert taken is not None
@@ -39,7 +39,7 @@ def take(id, lease=100.0):
 
 
 def expire(id):
-    change(id, lease_expires_at=database_time.later(-1))
+    change(id, lease_expires_at=database_clock.seconds_from_now(-1))
 
 
 def lose(id):
@@ -50,25 +50,25 @@ def lose(id):
 
 
 def write(claim, **values):
-    binding = current_binding()
+    binding = current_app_state()
     with binding.transaction() as session:
-        claims.write(session, binding.models, claim, **values)
+        leases.fenced_update(session, binding.models, claim, **values)
 
 
 def renew(claim):
-    binding = current_binding()
+    binding = current_app_state()
     with binding.transaction() as session:
-        claims.renew(session, binding.models, [claim], 100)
+        leases.renew(session, binding.models, [claim], 100)
 
 
 def lease_ends_within(id, seconds):
-    execution = current_binding().models.execution
-    return ask(id, execution.lease_expires_at < database_time.later(seconds))
+    execution = current_app_state().models.execution
+    return ask(id, execution.lease_expires_at < database_clock.seconds_from_now(seconds))
 
 
 class TestTakingOver:
     def test_the_next_attempt_is_queued(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         lose(id)
         assert reconcile()["taken_over"] == 1
         status = api.status(id)
@@ -79,14 +79,14 @@ class TestTakingOver:
         assert run(id) == "completed"
 
     def test_a_lease_that_holds_is_left_alone(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         take(id)
         assert reconcile()["taken_over"] == 0
         assert api.status(id)["status"] == "running"
 
     @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
     def test_too_many_lost_workers_are_a_failure(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         for _ in range(2):
             lose(id)
             assert reconcile()["taken_over"] == 1
@@ -98,7 +98,7 @@ class TestTakingOver:
 
     @pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
     def test_a_persons_retry_begins_counting_anew(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         lose(id)
         reconcile()
         assert api.status(id)["status"] == "failed"
@@ -107,7 +107,7 @@ class TestTakingOver:
         assert api.status(id)["lost_attempts"] == 0
 
     def test_what_was_to_be_cancelled_is_cancelled(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         take(id)
         assert api("POST", f"/executions/{id}/cancel").status_code == 202
         expire(id)
@@ -117,23 +117,23 @@ class TestTakingOver:
         assert status["finished_at"]
 
     def test_what_is_beyond_its_deadline_is_timed_out(self, api, reconcile):
-        id = api.queue(crews.chain("a"), timeout=100)
+        id = api.queue(documents.chain("a"), timeout=100)
         lose(id)
-        change(id, deadline=database_time.later(-1))
+        change(id, deadline=database_clock.seconds_from_now(-1))
         assert reconcile()["taken_over"] == 1
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("timed_out", "deadline-exceeded")
 
     @pytest.mark.settings(RECONCILE_BATCH=2)
     def test_one_round_takes_over_no_more_than_a_batch(self, api, reconcile):
-        ids = [api.queue(crews.chain("a")) for _ in range(3)]
+        ids = [api.queue(documents.chain("a")) for _ in range(3)]
         for id in ids:
             lose(id)
         assert [reconcile()["taken_over"] for _ in range(3)] == [2, 1, 0]
         assert {api.status(id)["status"] for id in ids} == {"queued"}
 
     def test_of_many_reconcilers_at_once_one_takes_it_over(self, app, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         lose(id)
         assert sum(at_once(app, 4)) == 1
         status = api.status(id)
@@ -162,18 +162,18 @@ def at_once(app, count):
 
 class TestFormerHolder:
     def test_it_writes_nothing_after_it_was_taken_over(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
-        with pytest.raises(ClaimLost):
+        with pytest.raises(LeaseLost):
             write(former, current_step="stolen")
         take(id)
-        with pytest.raises(ClaimLost):
+        with pytest.raises(LeaseLost):
             write(former, current_step="stolen")
         assert column(id, "current_step") is None
 
     def test_it_cannot_renew_its_claim(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
         renew(former)
@@ -183,7 +183,7 @@ class TestFormerHolder:
         assert lease_ends_within(id, 20)
 
     def test_an_expired_claim_that_nobody_took_can_be_renewed(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         claim = lose(id)
         renew(claim)
         assert reconcile()["taken_over"] == 0
@@ -191,7 +191,7 @@ class TestFormerHolder:
 
     @pytest.mark.parametrize("change", ["end", "hand_back", "lose", "retry_later"])
     def test_it_changes_no_state(self, api, reconcile, change):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
         take(id)
@@ -203,7 +203,7 @@ class TestFormerHolder:
         gate = threading.Event()
         model.on("Do a", "FORMER", hold=gate, times=1)
         model.on("Do a", "LATTER").on("Do b", "BETA")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             expire(id)
@@ -218,12 +218,12 @@ class TestFormerHolder:
         assert api.event_types(id)[-1] == "completed"
 
 
-def leave(claim: Claim, how: str) -> bool:
+def leave(claim: Lease, how: str) -> bool:
     """Try one of the ways to let go of an execution; False if it is refused."""
-    binding = current_binding()
+    binding = current_app_state()
     retry = {"error": {}, "seconds": 1.0, "limit": 9}
     arguments = {
-        "end": ((claims.State.COMPLETED,), {}),
+        "end": ((leases.ExecutionStatus.COMPLETED,), {}),
         "hand_back": ((), {}),
         "lose": ((9,), {}),
         "retry_later": ((), retry),
@@ -231,18 +231,18 @@ def leave(claim: Claim, how: str) -> bool:
     args, options = arguments[how]
     try:
         with binding.transaction() as session:
-            done = getattr(claims, how)(session, binding.models, claim, *args, **options)
+            done = getattr(leases, how)(session, binding.models, claim, *args, **options)
             return done is not False
-    except ClaimLost:
+    except LeaseLost:
         return False
 
 
 class TestClocks:
     @pytest.mark.settings(LEASE=10)
     def test_a_lease_from_before_the_databases_clock_was_set_back(self, api, reconcile):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         take(id)
-        change(id, lease_expires_at=database_time.later(100_000))
+        change(id, lease_expires_at=database_clock.seconds_from_now(100_000))
         assert reconcile()["taken_over"] == 0
         assert lease_ends_within(id, 11)
 
@@ -250,7 +250,7 @@ class TestClocks:
     def test_a_wrong_clock_of_a_reconciler_takes_no_lease_away(
         self, api, reconcile, wrong_clock, hours
     ):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         claim = take(id, lease=1)
         renew(claim)
         wrong_clock(hours)
@@ -264,15 +264,15 @@ class TestClocks:
         self, api, model, reconcile, wrong_clock, hours
     ):
         model.on("Do a", status=500, times=1)
-        id = api.queue(crews.chain("a"), timeout=1000)
+        id = api.queue(documents.chain("a"), timeout=1000)
         wrong_clock(hours)
         assert run(id) == "retrying"
-        due = current_binding().models.execution.available_at
-        assert ask(id, due > database_time.later(50))
-        assert ask(id, due < database_time.later(101))
+        due = current_app_state().models.execution.available_at
+        assert ask(id, due > database_clock.seconds_from_now(50))
+        assert ask(id, due < database_clock.seconds_from_now(101))
         done = reconcile()
         assert (done["retried"], done["timed_out"]) == (0, 0)
-        change(id, available_at=database_time.later(-1))
+        change(id, available_at=database_clock.seconds_from_now(-1))
         assert reconcile()["retried"] == 1
         assert run(id) == "completed"
 
@@ -293,7 +293,7 @@ class TestWatch:
     def test_it_renews_the_lease_of_a_run_that_takes_longer(self, app, api, model, reconcile):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             first = column(id, "lease_expires_at")

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-import crews
-from flask_crewexec import database_time
+from flask_crewexec.storage import database_clock
 from flask_crewexec.testing import Rule
-from inprocess import change
-from inprocess import column
-from inprocess import run
-from inprocess import running
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.in_process import running
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ def outputs(status):
 
 class TestCalls:
     def test_it_ends_before_the_call_that_is_too_much(self, api, model, reconcile):
-        id = api.queue(crews.chain("a", "b", "c"), max_llm_calls=2)
+        id = api.queue(documents.chain("a", "b", "c"), max_llm_calls=2)
         assert run(id) == "failed"
         status = api.status(id)
         assert status["error"]["code"] == "budget-exhausted"
@@ -45,18 +45,18 @@ class TestCalls:
         assert reconcile()["retried"] == 0
 
     def test_a_limit_that_is_just_enough_is_enough(self, api, model):
-        id = api.queue(crews.chain("a", "b"), max_llm_calls=2)
+        id = api.queue(documents.chain("a", "b"), max_llm_calls=2)
         assert run(id) == "completed"
 
     @pytest.mark.settings(MAX_LLM_CALLS=1)
     def test_the_limit_of_the_settings(self, api, model):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
     def test_a_retry_with_a_higher_limit_continues(self, api, model):
-        id = api.queue(crews.chain("a", "b", "c"), max_llm_calls=2)
+        id = api.queue(documents.chain("a", "b", "c"), max_llm_calls=2)
         run(id)
         answer = api("POST", f"/executions/{id}/retry", json={"max_llm_calls": 3})
         assert answer.status_code == 202
@@ -66,7 +66,7 @@ class TestCalls:
         assert status["usage"]["llm_calls"] == len(model.calls) == 3
 
     def test_a_retry_with_the_same_limit_makes_no_call(self, api, model):
-        id = api.queue(crews.chain("a", "b"), max_llm_calls=1)
+        id = api.queue(documents.chain("a", "b"), max_llm_calls=1)
         run(id)
         api("POST", f"/executions/{id}/retry")
         assert run(id) == "failed"
@@ -75,7 +75,7 @@ class TestCalls:
         assert len(model.calls) == 1
 
     def test_attempts_after_errors_count_together(self, api, model, settle):
-        id = api.queue(crews.chain("d"), max_llm_calls=2)
+        id = api.queue(documents.chain("d"), max_llm_calls=2)
         model.on("Do d", status=500)
         assert run(id) == "retrying"
         settle(id, "queued")
@@ -87,7 +87,7 @@ class TestCalls:
 
     def test_a_model_that_calls_tools_without_end(self, api, model):
         model.add(Rule(when="Do t", tool=("count_words", {"text": "x"})))
-        id = api.queue(crews.chain("t", tools=("count_words",)), max_llm_calls=3)
+        id = api.queue(documents.chain("t", tools=("count_words",)), max_llm_calls=3)
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 3
@@ -95,7 +95,7 @@ class TestCalls:
 
 class TestTokens:
     def test_no_call_is_made_once_they_are_spent(self, api, model):
-        id = api.queue(crews.chain("a", "b"), max_tokens=1)
+        id = api.queue(documents.chain("a", "b"), max_tokens=1)
         assert run(id) == "failed"
         status = api.status(id)
         assert status["error"]["code"] == "budget-exhausted"
@@ -106,18 +106,18 @@ class TestTokens:
 
     @pytest.mark.settings(MAX_TOKENS=1)
     def test_the_limit_of_the_settings(self, api, model):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
     def test_tokens_of_streams_count(self, api, model):
-        id = api.queue(crews.chain("a", "b", model="streaming"), max_tokens=1)
+        id = api.queue(documents.chain("a", "b", model="streaming"), max_tokens=1)
         assert run(id) == "failed"
         assert len(model.calls) == 1
 
     def test_a_retry_with_a_higher_limit_continues(self, api, model):
-        id = api.queue(crews.chain("a", "b"), max_tokens=1)
+        id = api.queue(documents.chain("a", "b"), max_tokens=1)
         run(id)
         before = used(api.status(id))
         api("POST", f"/executions/{id}/retry", json={"max_tokens": 100_000})
@@ -130,23 +130,23 @@ class TestTokens:
 class TestAsking:
     @pytest.mark.parametrize("limit", [{"max_llm_calls": 6}, {"max_tokens": 501}, {"timeout": 51}])
     def test_more_than_the_settings_allow_is_refused(self, api, limit):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         refused(api("POST", "/executions", json={"graph_id": graph, **limit}), limit)
 
     @pytest.mark.parametrize("limit", [{"max_llm_calls": 6}, {"max_tokens": 501}, {"timeout": 51}])
     def test_a_retry_with_more_than_the_settings_allow_is_refused(self, api, limit):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         refused(api("POST", f"/executions/{id}/retry", json=limit), limit)
         assert api.status(id)["status"] == "cancelled"
 
     def test_all_that_the_settings_allow_is_granted(self, api):
         limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
-        id = api.queue(crews.chain("a"), **limits)
+        id = api.queue(documents.chain("a"), **limits)
         assert api.status(id)["limits"] == limits
 
     def test_who_asks_for_nothing_gets_what_the_settings_allow(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
         assert api.status(id)["limits"] == limits
 
@@ -161,7 +161,7 @@ def refused(answer, limit):
 class TestTime:
     def test_a_hanging_call_is_cut(self, api, model):
         model.on("Do h", hold=threading.Event())
-        id = api.queue(crews.chain("a", "h", "c"), timeout=5)
+        id = api.queue(documents.chain("a", "h", "c"), timeout=5)
         assert run(id) == "timed_out"
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("timed_out", "deadline-exceeded")
@@ -175,13 +175,13 @@ class TestTime:
     @pytest.mark.settings(MAX_RUNTIME=1)
     def test_the_limit_of_the_settings(self, api, model):
         model.on("Do h", hold=threading.Event())
-        id = api.queue(crews.chain("h"))
+        id = api.queue(documents.chain("h"))
         assert run(id) == "timed_out"
 
     def test_a_person_may_try_it_again(self, api, model):
         model.on("Do h", hold=threading.Event(), times=1)
         model.on("Do h", "HOTEL")
-        id = api.queue(crews.chain("a", "h"), timeout=1)
+        id = api.queue(documents.chain("a", "h"), timeout=1)
         assert run(id) == "timed_out"
         assert api("POST", f"/executions/{id}/retry", json={"timeout": 60}).status_code == 202
         assert run(id) == "completed"
@@ -190,7 +190,7 @@ class TestTime:
 
     def test_the_deadline_begins_with_the_first_attempt(self, api, model, settle):
         model.on("Do d", status=500, times=1)
-        id = api.queue(crews.chain("d"), timeout=100)
+        id = api.queue(documents.chain("d"), timeout=100)
         assert column(id, "deadline") is None
         run(id)
         first = column(id, "deadline")
@@ -201,9 +201,9 @@ class TestTime:
     @pytest.mark.settings(RETRY_DELAY=1000)
     def test_it_passes_while_a_retry_waits(self, api, model, reconcile):
         model.on("Do d", status=500)
-        id = api.queue(crews.chain("a", "d"), timeout=100)
+        id = api.queue(documents.chain("a", "d"), timeout=100)
         assert run(id) == "retrying"
-        change(id, deadline=database_time.later(-1))
+        change(id, deadline=database_clock.seconds_from_now(-1))
         assert reconcile()["timed_out"] == 1
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("timed_out", "deadline-exceeded")
@@ -214,35 +214,39 @@ class TestTime:
 
     def test_it_ends_rather_than_starting_a_retry_that_is_due(self, api, model, reconcile):
         model.on("Do d", status=500)
-        id = api.queue(crews.chain("d"), timeout=100)
+        id = api.queue(documents.chain("d"), timeout=100)
         run(id)
-        past = database_time.later(-1)
+        past = database_clock.seconds_from_now(-1)
         change(id, deadline=past, available_at=past)
         done = reconcile()
         assert (done["timed_out"], done["retried"]) == (1, 0)
         assert len(model.calls) == 1
 
     def test_what_waits_in_the_queue_beyond_it_is_not_claimed(self, api, model, reconcile):
-        id = api.queue(crews.chain("a"))
-        change(id, deadline=database_time.later(-1))
+        id = api.queue(documents.chain("a"))
+        change(id, deadline=database_clock.seconds_from_now(-1))
         assert run(id) == "not-claimed"
         assert reconcile()["timed_out"] == 1
         assert api.status(id)["status"] == "timed_out"
         assert model.calls == ()
 
     def test_time_in_the_queue_before_the_first_start_does_not_count(self, api, reconcile):
-        id = api.queue(crews.chain("a"), timeout=30)
-        change(id, created_at=database_time.later(-1000), queued_at=database_time.later(-1000))
+        id = api.queue(documents.chain("a"), timeout=30)
+        change(
+            id,
+            created_at=database_clock.seconds_from_now(-1000),
+            queued_at=database_clock.seconds_from_now(-1000),
+        )
         assert reconcile()["timed_out"] == 0
         assert run(id) == "completed"
 
     def test_a_run_is_not_ended_by_the_reconciler(self, app, api, model, reconcile):
         gate = threading.Event()
         model.on("Do h", "HOTEL", hold=gate)
-        id = api.queue(crews.chain("h"))
+        id = api.queue(documents.chain("h"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
-            change(id, deadline=database_time.later(-1))
+            change(id, deadline=database_clock.seconds_from_now(-1))
             assert reconcile()["timed_out"] == 0
             gate.set()
         assert outcomes == ["completed"]

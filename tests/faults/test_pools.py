@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import crews
-from calling import Api
 from flask_crewexec.testing import Rule
-from services.processes import wait_until
+from support.api_client import Api
+from support.graphs import documents
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
@@ -46,7 +46,7 @@ def file(tmp_path: Path, model) -> Iterator[Path]:
 
 def hang(api: Api, file: Path, **order: object) -> str:
     """Return an execution whose tool hangs."""
-    id = api.queue(crews.chain("hang", "next", tools=("wait_for_file",)), **order)
+    id = api.queue(documents.chain("hang", "next", tools=("wait_for_file",)), **order)
     wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
     return id
 
@@ -59,12 +59,12 @@ class TestOneWorker:
         model.on("Do (cancel|late)", hold=threading.Event())
         model.on("Do fail", status=500, times=1)
         start_worker(pool=pool, concurrency=6)
-        last = api.queue(crews.chain("last"))
-        cancelled = api.queue(crews.chain("cancel"))
-        late = api.queue(crews.chain("late"), timeout=TIMEOUT)
+        last = api.queue(documents.chain("last"))
+        cancelled = api.queue(documents.chain("cancel"))
+        late = api.queue(documents.chain("late"), timeout=TIMEOUT)
         model.wait_for_calls(3)
-        greedy = api.queue(crews.chain("x", "y", "z"), max_llm_calls=2)
-        failing = api.queue(crews.chain("fail"))
+        greedy = api.queue(documents.chain("x", "y", "z"), max_llm_calls=2)
+        failing = api.queue(documents.chain("fail"))
         hanging = hang(api, file)
         for id in (cancelled, hanging):
             api("POST", f"/executions/{id}/cancel")
@@ -88,7 +88,7 @@ class TestTimedOutTool:
     ):
         start_worker(pool=pool)
         id = hang(api, file, timeout=TIMEOUT)
-        settle(api.queue(crews.chain("other")))
+        settle(api.queue(documents.chain("other")))
         assert api.status(id)["status"] == "timed_out"
         assert len(model.calls_matching("Do hang")) == 1
         assert not model.calls_matching("Do next")
@@ -103,7 +103,7 @@ class TestQuitWorker:
     ):
         model.on("Do a", "ALPHA", hold=gate)
         worker = start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(1)
         worker.kill(signal.SIGQUIT)
         wait_until(lambda: "terminate all running tasks" in worker.log_text(), what="the signal")

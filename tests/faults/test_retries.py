@@ -9,15 +9,15 @@ import threading
 
 import pytest
 
-import crews
 from flask_crewexec import clock
-from flask_crewexec import database_time
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.storage import database_clock
 from flask_crewexec.testing import Rule
-from inprocess import ask
-from inprocess import change
-from inprocess import run
-from services.processes import wait_until
+from support.graphs import documents
+from support.in_process import ask
+from support.in_process import change
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -51,13 +51,13 @@ LASTING = [
 
 
 def is_due(id):
-    execution = current_binding().models.execution
-    return ask(id, execution.available_at <= database_time.now())
+    execution = current_app_state().models.execution
+    return ask(id, execution.available_at <= database_clock.now())
 
 
 def is_due_within(id, seconds):
-    execution = current_binding().models.execution
-    return ask(id, execution.available_at < database_time.later(seconds))
+    execution = current_app_state().models.execution
+    return ask(id, execution.available_at < database_clock.seconds_from_now(seconds))
 
 
 def start_when_due(id, reconcile):
@@ -78,7 +78,7 @@ class TestPassingErrors:
         self, api, model, reconcile, rule, code, llm
     ):
         fail_first(model, rule)
-        id = api.queue(crews.chain("a", "b", model=llm))
+        id = api.queue(documents.chain("a", "b", model=llm))
         assert run(id) == "retrying"
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("retrying", code)
@@ -101,14 +101,14 @@ class TestPassingErrors:
     def test_a_model_that_does_not_answer_in_time(self, api, model, registered_timeout):
         registered_timeout(0.3)
         model.on("Do a", hold=threading.Event())
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert api.status(id)["error"]["code"] == "model-timeout"
         assert len(model.calls) == 1
 
     def test_the_history_tells_of_the_retry(self, api, model, reconcile):
         model.add(Rule(status=500, times=1))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         start_when_due(id, reconcile)
         run(id)
@@ -119,7 +119,7 @@ class TestPassingErrors:
     @pytest.mark.settings(MAX_RETRIES=1)
     def test_it_fails_after_the_last_retry_with_one_call_per_attempt(self, api, model, reconcile):
         model.on(status=500)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "retrying"
         assert start_when_due(id, reconcile) == 1
         assert run(id) == "failed"
@@ -136,7 +136,7 @@ def registered_timeout(app):
     """A function that limits the seconds of the default model's calls."""
 
     def limit(seconds):
-        models = current_binding().registry.models
+        models = current_app_state().registry.models
         models["default"] = dataclasses.replace(models["default"], timeout=seconds)
 
     return limit
@@ -146,26 +146,26 @@ def registered_timeout(app):
 class TestWaiting:
     def test_nothing_starts_before_it_is_due(self, api, model, reconcile):
         model.add(Rule(status=500, times=1))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         assert reconcile()["retried"] == 0
         assert run(id, attempt=2) == "not-claimed"
         assert api.status(id)["status"] == "retrying"
-        change(id, available_at=database_time.later(-1))
+        change(id, available_at=database_clock.seconds_from_now(-1))
         assert reconcile()["retried"] == 1
         assert run(id) == "completed"
         assert len(model.calls) == 2
 
     def test_it_waits_for_the_retry_delay(self, api, model):
         model.add(Rule(status=500))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         assert not is_due_within(id, 50)
         assert is_due_within(id, 101)
 
     def test_it_waits_for_as_long_as_the_provider_asks(self, api, model):
         model.add(Rule(status=429, headers={"retry-after": "500"}))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert not is_due_within(id, 400)
 
@@ -173,33 +173,33 @@ class TestWaiting:
         moment = clock.now() + dt.timedelta(seconds=500)
         date = email.utils.format_datetime(moment, usegmt=True)
         model.add(Rule(status=503, headers={"retry-after": date}))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert not is_due_within(id, 400)
 
     def test_a_provider_cannot_make_it_wait_for_days(self, api, model):
         model.add(Rule(status=429, headers={"retry-after": "1000000"}))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert is_due_within(id, 3601)
 
     @pytest.mark.parametrize("value", ["0", "-5", "nan", "inf", "soon", "", "Mon, 99 Foo"])
     def test_an_odd_wish_of_the_provider_is_no_wish(self, api, model, value):
         model.add(Rule(status=429, headers={"retry-after": value}))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert not is_due_within(id, 50)
         assert is_due_within(id, 3601)
 
     def test_it_is_cancelled_at_once_and_never_starts(self, api, model, reconcile):
         model.add(Rule(status=500))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         api("POST", f"/executions/{id}/cancel")
         status = api.status(id)
         assert (status["status"], status["next_attempt_at"]) == ("cancelled", None)
         assert status["finished_at"]
-        change(id, available_at=database_time.later(-1))  # as if it had been due
+        change(id, available_at=database_clock.seconds_from_now(-1))  # as if it had been due
         assert reconcile()["retried"] == 0
         assert run(id) == "not-claimed"
         assert len(model.calls) == 1
@@ -209,7 +209,7 @@ class TestLastingErrors:
     @pytest.mark.parametrize(("rule", "code"), LASTING)
     def test_it_fails_at_once(self, api, model, reconcile, rule, code):
         model.add(rule)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "failed"
         status = api.status(id)
         assert (status["error"]["code"], status["retries"]) == (code, 0)
@@ -222,7 +222,7 @@ class TestLastingErrors:
 class TestPersons:
     def test_a_persons_retry_begins_counting_anew(self, api, model, reconcile):
         model.on(status=500, times=3)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         start_when_due(id, reconcile)
         assert run(id) == "failed"

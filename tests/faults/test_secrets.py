@@ -9,11 +9,11 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
-import crews
-import host
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
+from support.graphs import documents
+from support.host_app import host
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,7 +32,7 @@ def everything(api, redis_process) -> t.Callable[[], str]:
 
 
 def rows() -> t.Iterator[str]:
-    binding = current_binding()
+    binding = current_app_state()
     with binding.session() as session:
         for model in binding.models:
             yield from map(str, session.execute(sa.select(model.__table__)))
@@ -65,10 +65,10 @@ def test_after_runs_that_succeed_fail_and_crash(
     model.on("Do argue", told, status=400)
     model.add(Rule("Do crash", tool=("kill_itself", {}), after_tool=False))
     worker = start_worker(pool="prefork")
-    settle(api.queue(crews.chain("succeed")))
-    settle(api.queue(crews.chain("fail")), "failed")
-    settle(api.queue(crews.chain("argue")), "failed")
-    settle(api.queue(crews.chain("crash", tools=("kill_itself",))), "failed")
+    settle(api.queue(documents.chain("succeed")))
+    settle(api.queue(documents.chain("fail")), "failed")
+    settle(api.queue(documents.chain("argue")), "failed")
+    settle(api.queue(documents.chain("crash", tools=("kill_itself",))), "failed")
     found = everything()
     assert "Incorrect API key provided: [secret]." in found
     assert host.KEY not in found
@@ -106,12 +106,12 @@ def test_keys_that_users_bring(api, own_model, start_worker, settle, everything,
     own_model.add(Rule("Do crash", tool=("tell_key", {}), after_tool=False))
     own_model.add(Rule("Do crash", tool=("kill_itself", {})))
     worker = start_worker(pool=pool)
-    settle(api.queue(crews.chain("succeed", model="own")))
-    settle(api.queue(crews.chain("fail", model="own")), "failed")
-    settle(api.queue(crews.chain("argue", model="own")), "failed")
-    settle(api.queue(crews.chain("repeat", tools=tools, model="own")))
+    settle(api.queue(documents.chain("succeed", model="own")))
+    settle(api.queue(documents.chain("fail", model="own")), "failed")
+    settle(api.queue(documents.chain("argue", model="own")), "failed")
+    settle(api.queue(documents.chain("repeat", tools=tools, model="own")))
     if pool == "prefork":
-        crash = crews.chain("crash", tools=("tell_key", "kill_itself"), model="own")
+        crash = documents.chain("crash", tools=("tell_key", "kill_itself"), model="own")
         settle(api.queue(crash), "failed")
     spoken = [text["content"] for call in own_model.calls for text in call.body["messages"]]
     assert all(key in str(spoken) for (name, _), key in host.OWN_KEYS.items() if name != "model")
@@ -129,7 +129,7 @@ def test_keys_that_users_bring(api, own_model, start_worker, settle, everything,
 
 def test_a_user_without_a_key(api, stranger, own_model, start_worker, settle, everything):
     start_worker()
-    id = stranger.queue(crews.chain("succeed", model="own"))
+    id = stranger.queue(documents.chain("succeed", model="own"))
     assert stranger.status(id, wait=30)["status"] == "failed"
     error = stranger.status(id)["error"]
     assert error["code"] == "missing-key"

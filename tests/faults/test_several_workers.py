@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-import crews
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.testing import Rule
-from inprocess import column
-from services.celery_nodes import WorkerProcesses
-from services.processes import wait_until
-from services.redis_servers import REPOSITORY
+from support.graphs import documents
+from support.in_process import column
+from support.servers.celery_nodes import WorkerProcesses
+from support.servers.processes import wait_until
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
@@ -71,7 +71,7 @@ def gate() -> Iterator[threading.Event]:
 
 def pids() -> dict[str, int]:
     """Return the processes of the workers that the database knows, by their names."""
-    binding = current_binding()
+    binding = current_app_state()
     with binding.session() as session:
         return {worker.name: worker.pid for worker in session.query(binding.models.worker)}
 
@@ -96,7 +96,7 @@ class TestStarting:
         workers = start_workers()
         found = [psutil.Process(pid) for pid in pids_of(workers).values()]
         assert {process.ppid() for process in found} == {workers.pid}
-        ids = [api.queue(crews.chain("a")), api.queue(crews.chain("b"))]
+        ids = [api.queue(documents.chain("a")), api.queue(documents.chain("b"))]
         model.wait_for_calls(2)  # each has one place
         gate.set()
         for id in ids:
@@ -111,7 +111,7 @@ class TestStarting:
         cores = {tuple(process.cpu_affinity()) for process in found}
         assert sorted(len(each) for each in cores) == [1, 1]
         assert len(psutil.Process(workers.pid).cpu_affinity()) > 1
-        assert api.status(api.queue(crews.chain("a")), wait=30)["status"] == "completed"
+        assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
 
     def test_crewai_is_not_loaded_where_no_crews_run(self, start_workers):
         workers = start_workers("--queues=cleanup")
@@ -150,7 +150,7 @@ class TestEnding:
         workers = start_workers(pool=pool)
         family = workers.children()
         pids_of(workers)
-        ids = [api.queue(crews.chain("a")), api.queue(crews.chain("b"))]
+        ids = [api.queue(documents.chain("a")), api.queue(documents.chain("b"))]
         model.wait_for_calls(2)
         workers.kill(signal.SIGTERM)
         wait_until(lambda: workers.log_text().count("Warm shutdown") == 2, what="the signal")
@@ -164,7 +164,7 @@ class TestEnding:
     def test_a_second_interrupt_is_a_cold_shutdown(self, start_workers, api, model, gate):
         model.on("Do", "DONE", hold=gate)
         workers = start_workers()
-        api.queue(crews.chain("a"))
+        api.queue(documents.chain("a"))
         model.wait_for_calls(1)
         for last in ("Ctrl+C again will initiate", "Ctrl+C again will terminate"):
             assert last not in workers.log_text()
@@ -179,7 +179,7 @@ class TestEnding:
         model.on("Do", "DONE", hold=gate)
         workers = start_workers(pool=pool)
         family = workers.children()
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         model.wait_for_calls(1)
         workers.kill()
         wait_until(lambda: workers.log_text().count("Warm shutdown") == 2, what="the end")
@@ -210,7 +210,7 @@ class TestReplacing:
         model.on("Do b", "LATE", hold=gate, times=1).on("Do a", "ALPHA").on("Do b", "BETA")
         workers = start_workers(pool=pool)
         pids_of(workers)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(2)
         killed = one_at_work(workers, id)
         killed.kill()
@@ -229,9 +229,9 @@ class TestReplacing:
         """In a pool of threads it takes the worker with it."""
         model.add(Rule("Do a", tool=("kill_itself", {}), after_tool=False))
         workers = start_workers()
-        status = settle(api.queue(crews.chain("a", tools=("kill_itself",))), "failed")
+        status = settle(api.queue(documents.chain("a", tools=("kill_itself",))), "failed")
         assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
-        settle(api.queue(crews.chain("other")))
+        settle(api.queue(documents.chain("other")))
         assert workers.running
 
     @pytest.mark.settings(DRAIN_TIMEOUT=0.001)
@@ -243,10 +243,10 @@ class TestReplacing:
             model.on(f"Do {name}1", name, hold=gate)
         workers = start_workers()
         pids_of(workers)
-        first = api.queue(crews.chain("a1", "a2"))
+        first = api.queue(documents.chain("a1", "a2"))
         model.wait_for_calls(1)
         told = one_at_work(workers, first)
-        second = api.queue(crews.chain("b1", "b2"))
+        second = api.queue(documents.chain("b1", "b2"))
         model.wait_for_calls(2)
         told.send_signal(signal.SIGHUP)  # as SIGTERM does
         wait_until(lambda: "Warm shutdown" in workers.log_text(), what="the signal")
@@ -262,7 +262,7 @@ class TestForking:
 
     def supervise(self, reaction: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(TESTS / "few_processes.py"), reaction],
+            [sys.executable, str(TESTS / "support" / "fork_failures.py"), reaction],
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,

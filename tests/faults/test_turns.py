@@ -12,19 +12,19 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-import crews
-from calling import Api
-from flask_crewexec import claims
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from flask_crewexec.celery_app import EXECUTION_QUEUE
-from flask_crewexec.celery_app import queue_depths
-from flask_crewexec.turns import give_turns
-from flask_crewexec.turns import give_turns_or_raise
-from inprocess import change
-from inprocess import column
-from inprocess import run
-from services.processes import wait_until
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.messaging.celery_app import EXECUTION_QUEUE
+from flask_crewexec.messaging.celery_app import queue_depths
+from flask_crewexec.scheduling.fair_scheduler import release_next
+from flask_crewexec.scheduling.fair_scheduler import release_next_or_raise
+from flask_crewexec.storage import leases
+from support.api_client import Api
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -55,37 +55,37 @@ def messages(app: Flask) -> Callable[[], int]:
 
 def queue(api: Api, count: int, name: str = "a", **order: object) -> list[str]:
     """Queue one graph *count* times."""
-    body = {"graph_id": api.graph(crews.chain(name)), **order}
+    body = {"graph_id": api.graph(documents.chain(name)), **order}
     answers = [api("POST", "/executions", json=body) for _ in range(count)]
     assert {answer.status_code for answer in answers} == {202}, answers[-1].json
     return [answer.json["id"] for answer in answers]
 
 
 def statuses() -> dict[str, int]:
-    execution = current_binding().models.execution
+    execution = current_app_state().models.execution
     query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return {status: count for status, count in session.execute(query)}
 
 
 def started_between(owner: str, id: str) -> int:
     """Count what started of an owner while another one's execution waited."""
-    execution = current_binding().models.execution
+    execution = current_app_state().models.execution
     query = sa.select(sa.func.count()).where(
         execution.owner_id == owner,
         execution.started_at > column(id, "created_at"),
         execution.started_at < column(id, "started_at"),
     )
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return session.scalars(query).one()
 
 
 def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -> None:
     """Let it look as if a worker was there."""
     now = clock.now()
-    with current_binding().transaction() as session:
+    with current_app_state().transaction() as session:
         session.add(
-            current_binding().models.worker(
+            current_app_state().models.worker(
                 name=f"w{uuid.uuid4()}",
                 pid=1,
                 queues=list(queues),
@@ -186,11 +186,11 @@ class TestHolding:
     def test_of_several_who_make_room_at_once_one_sends_a_message(self, app, api, messages):
         first, *_ = queue(api, 5)
         change(first, status="cancelled")
-        sent = at_once(app, lambda _: give_turns_or_raise(current_binding(), "ada"))
+        sent = at_once(app, lambda _: release_next_or_raise(current_app_state(), "ada"))
         assert (sorted(sent), messages()) == ([0] * (CROWD - 1) + [1], 2)
 
     def test_orders_at_the_same_moment_leave_none_without_a_message(self, app, api, messages):
-        body = {"graph_id": api.graph(crews.chain("a"))}
+        body = {"graph_id": api.graph(documents.chain("a"))}
         at_once(app, lambda _: Api(app.test_client(), "ada")("POST", "/executions", json=body))
         held = sum(
             column(each["id"], "held") for each in api("GET", "/executions").json["executions"]
@@ -300,11 +300,11 @@ class TestRunningAtOnce:
         ids = [queue(api, 1, priority=number + 1)[0] for number in range(CROWD)]
 
         def claim(number: int) -> bool:
-            binding = current_binding()
+            binding = current_app_state()
             with binding.transaction() as session:
                 key = uuid.UUID(ids[number])
                 return (
-                    claims.claim(session, binding.models, key, 1, worker="w", lease=60.0, most=1)
+                    leases.acquire(session, binding.models, key, 1, worker="w", lease=60.0, most=1)
                     is not None
                 )
 
@@ -314,8 +314,8 @@ class TestRunningAtOnce:
     def test_an_end_gives_the_next_one_its_turn(self, api, messages):
         first, second = queue(api, 2)
         change(first, status="running", lease_expires_at=None)
-        give_turns(current_binding(), "ada")
+        release_next(current_app_state(), "ada")
         assert (column(second, "held"), messages()) == (True, 1)
         change(first, status="completed", finished_at=clock.now())
-        give_turns(current_binding(), "ada")
+        release_next(current_app_state(), "ada")
         assert (column(second, "held"), messages()) == (False, 2)

@@ -11,19 +11,19 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-import crews
 from flask_crewexec import clock
-from flask_crewexec import database_time
-from flask_crewexec import states
-from flask_crewexec.async_execution_service import AsyncExecutionService
-from flask_crewexec.binding import current_binding
-from flask_crewexec.retention import purge
-from flask_crewexec.runtime.guards import Guards
-from flask_crewexec.runtime.guards import RunCancelled
-from flask_crewexec.states import State
-from inprocess import change
-from inprocess import running
-from services.processes import wait_until
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.runtime.run_control import RunCancelled
+from flask_crewexec.runtime.run_control import RunControl
+from flask_crewexec.services.async_execution_service import AsyncExecutionService
+from flask_crewexec.storage import database_clock
+from flask_crewexec.storage import transitions
+from flask_crewexec.storage.retention import purge
+from flask_crewexec.storage.transitions import ExecutionStatus
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import running
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ class TestGuards:
         def ask() -> None:
             guards.stop(RunCancelled("meanwhile"))
 
-        guards = Guards(ask, ask, ask)
+        guards = RunControl(ask, ask, ask)
         with pytest.raises(RunCancelled):
             guards._before_model_call(None)
 
@@ -48,7 +48,7 @@ class TestCancelDuringTheLastCall:
     def test_it_wins_over_the_error(self, app, api, model, status):
         gate = threading.Event()
         model.on(status=status, hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             assert api("POST", f"/executions/{id}/cancel").status_code == 202
@@ -60,22 +60,22 @@ class TestCancelDuringTheLastCall:
 @on_postgresql
 class TestLockedRows:
     def test_a_cancel_waits_for_the_worker_that_hands_the_execution_back(self, app, api):
-        id = api.queue(crews.chain("a"))
-        change(id, status=State.RUNNING)
+        id = api.queue(documents.chain("a"))
+        change(id, status=ExecutionStatus.RUNNING)
         cancel = in_thread(app, lambda: AsyncExecutionService().cancel_task(id))
         with cancel as answers, locking(id) as session:
             answers.begin()
             wait_until(anyone_waits_for_a_lock, what="the cancel to wait")
-            execution = current_binding().models.execution
-            session.execute(sa.update(execution).values(status=State.QUEUED, attempt=2))
+            execution = current_app_state().models.execution
+            session.execute(sa.update(execution).values(status=ExecutionStatus.QUEUED, attempt=2))
         assert answers == [True]
         assert api.status(id)["status"] == "cancelled"
 
     def test_one_does_not_keep_others_from_being_taken_over(self, api, reconcile):
-        frozen, other = (api.queue(crews.chain("a")) for _ in range(2))
+        frozen, other = (api.queue(documents.chain("a")) for _ in range(2))
         for id in (frozen, other):
-            late = {"lease_expires_at": database_time.later(-1), "token": uuid.uuid4()}
-            change(id, status=State.RUNNING, **late)
+            late = {"lease_expires_at": database_clock.seconds_from_now(-1), "token": uuid.uuid4()}
+            change(id, status=ExecutionStatus.RUNNING, **late)
         with locking(frozen):
             assert reconcile()["taken_over"] == 1
         assert api.status(other)["status"] == "queued"
@@ -89,8 +89,8 @@ class locking:
         self._id = id
 
     def __enter__(self):
-        execution = current_binding().models.execution
-        self._session = Session(current_binding().engine)
+        execution = current_app_state().models.execution
+        self._session = Session(current_app_state().engine)
         query = sa.select(execution.id).where(execution.id == uuid.UUID(self._id))
         self._session.execute(query.with_for_update())
         return self._session
@@ -125,13 +125,13 @@ def anyone_waits_for_a_lock() -> bool:
         "select count(*) from pg_stat_activity"
         " where wait_event_type = 'Lock' and datname = current_database()"
     )
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return bool(session.scalar(query))
 
 
 class TestLateCalls:
     def test_a_revocation_of_an_earlier_attempt_cancels_nothing(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         api("POST", f"/executions/{id}/retry")
         assert AsyncExecutionService().cancel_task(id, attempt=1) is False
@@ -139,25 +139,29 @@ class TestLateCalls:
 
     def test_an_order_that_somebody_was_answered_with_is_not_withdrawn(self, api):
         headers = {"Idempotency-Key": "k"}
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         first = api("POST", "/executions", json={"graph_id": graph}, headers=headers).json["id"]
-        with current_binding().transaction() as session:
-            assert not states.withdraw(session, current_binding().models, uuid.UUID(first))
+        with current_app_state().transaction() as session:
+            assert not transitions.delete_unpublished(
+                session, current_app_state().models, uuid.UUID(first)
+            )
         assert api.status(first)["status"] == "queued"
 
     def test_an_order_that_a_worker_has_held_is_not_withdrawn(self, api):
         """Whoever came with the same key since was answered with it."""
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         order = {"json": {"graph_id": graph}, "headers": {"Idempotency-Key": "k"}}
         first = api("POST", "/executions", **order).json["id"]
         change(first, published_at=None, held=True)
         assert api("POST", "/executions", **order).json["id"] == first
-        with current_binding().transaction() as session:
-            assert not states.withdraw(session, current_binding().models, uuid.UUID(first))
+        with current_app_state().transaction() as session:
+            assert not transitions.delete_unpublished(
+                session, current_app_state().models, uuid.UUID(first)
+            )
         assert api.status(first)["status"] == "queued"
 
     def test_a_purge_of_everything_leaves_living_workers(self, app):
-        binding = current_binding()
+        binding = current_app_state()
         now = clock.now()
         with binding.transaction() as session:
             session.add(

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-import crews
-from calling import Api
-from flask_crewexec.announcements import CHANNEL
+from flask_crewexec.messaging.event_publisher import CHANNEL
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
-from services.celery_nodes import WorkerProcess
-from services.processes import wait_until
+from support.api_client import Api
+from support.graphs import documents
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +60,7 @@ class TestKilledWorker:
         model.on("Do b", "BETA", hold=gate, times=1)
         model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
         worker = start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         model.wait_for_calls(2)
         worker.kill()
         start_worker(pool=pool)
@@ -78,7 +78,7 @@ class TestHangingModel:
     ):
         model.on("Do a", "ALPHA").on("Do b", "BETA", hold=gate)
         start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         model.wait_for_calls(2)
         api("POST", f"/executions/{id}/cancel")
         model.wait_for_calls(1, matching="Do b", outcome="disconnected")
@@ -104,7 +104,7 @@ def file(tmp_path: Path, model: ScriptedModel) -> Iterator[Path]:
 
 def cancel_hanging(api: Api, file: Path) -> str:
     """Cancel an execution while its tool hangs; return it when it has ended."""
-    id = api.queue(crews.chain("hang", "b", tools=("wait_for_file",)))
+    id = api.queue(documents.chain("hang", "b", tools=("wait_for_file",)))
     wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
     api("POST", f"/executions/{id}/cancel")
     wait_for(api, id, "cancelled")
@@ -118,7 +118,7 @@ class TestHangingTool:
     ):
         start_worker(pool=pool, concurrency=1)
         id = cancel_hanging(api, file)
-        wait_for(api, api.queue(crews.chain("next")), "completed")
+        wait_for(api, api.queue(documents.chain("next")), "completed")
         assert history(api, id)[-1]["data"] == {"forced": True}
         assert len(model.calls_matching("Do hang")) == 1
 
@@ -144,7 +144,7 @@ class TestHangingToolOfAProcess:
     @pytest.mark.settings(CANCEL_GRACE=2.0)
     def test_who_listens_is_told_before(self, start_worker, api, file, redis_process):
         start_worker(pool="prefork")
-        id = api.queue(crews.chain("hang", tools=("wait_for_file",)))
+        id = api.queue(documents.chain("hang", tools=("wait_for_file",)))
         with redis_process.client() as redis, redis.pubsub(ignore_subscribe_messages=True) as news:
             news.subscribe(f"{CHANNEL}{id}")
             wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
@@ -176,7 +176,7 @@ class TestFrozenWorker:
     ):
         model.on("Do b", "LATE", hold=gate, times=1).on("Do b", "BETA")
         frozen = start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         model.wait_for_calls(2)
         frozen.suspend()
         other = start_worker(pool=pool)
@@ -186,7 +186,7 @@ class TestFrozenWorker:
         gate.set()
         frozen.resume()
         wait_until(lambda: "was taken away" in frozen.log_text(), what="the end of the old run")
-        wait_for(api, api.queue(crews.chain("next")), "completed")
+        wait_for(api, api.queue(documents.chain("next")), "completed")
         assert (api.status(id), history(api, id), len(model.calls) - 1) == before
 
 
@@ -198,7 +198,7 @@ class TestStoppedWorker:
     ):
         model.on("Do a", "ALPHA", hold=gate)
         worker = start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(1)
         worker.kill(signal.SIGTERM)
         wait_until(lambda: "Warm shutdown" in worker.log_text(), what="the signal")
@@ -219,7 +219,7 @@ class TestKilledProcess:
     ):
         model.on("Do b", "LATE", hold=gate, times=1).on("Do b", "BETA")
         worker = start_worker(pool="prefork")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(2)
         (child,) = worker.children()
         child.kill()
@@ -233,7 +233,7 @@ class TestKilledProcess:
     ):
         model.add(Rule(tool=("kill_itself", {}), after_tool=False))
         start_worker(pool="prefork")
-        status = settle(api.queue(crews.chain("a", tools=("kill_itself",))), "failed")
+        status = settle(api.queue(documents.chain("a", tools=("kill_itself",))), "failed")
         assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
         assert len(model.calls) == 2
 
@@ -243,7 +243,7 @@ class TestKilledProcess:
     ):
         worker = start_worker(pool="prefork", concurrency=2, options=(limit,))
         first = {child.pid for child in worker.children()}
-        ids = [api.queue(crews.chain(f"n{number}", "z")) for number in range(4)]
+        ids = [api.queue(documents.chain(f"n{number}", "z")) for number in range(4)]
         assert {wait_for(api, id, "completed")["attempt"] for id in ids} == {1}
         assert len(model.calls) == 8
         wait_until(
@@ -259,9 +259,9 @@ class TestRevokedTask:
     def test_a_waiting_execution_never_starts(self, start_worker, api, app, model, gate, pool):
         model.on("Do first", "FIRST", hold=gate)
         worker = start_worker(pool=pool)
-        first = api.queue(crews.chain("first"))
+        first = api.queue(documents.chain("first"))
         model.wait_for_calls(1)
-        id = api.queue(crews.chain("second"))
+        id = api.queue(documents.chain("second"))
         revoke(app, worker, id)
         gate.set()
         wait_for(api, id, "cancelled")
@@ -274,7 +274,7 @@ class TestRevokedTask:
     ):
         model.on("Do b", hold=gate)
         worker = start_worker(pool="prefork")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(2)
         revoke(app, worker, id, terminate=True)
         assert settle(id, "cancelled")["cancellation"]["reason"] == "Revoked by an operator."

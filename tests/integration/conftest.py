@@ -8,10 +8,10 @@ from flask import Flask
 from pytest_celery import RedisTestBackend
 from pytest_celery import RedisTestBroker
 
-from services.celery_nodes import LocalRedis
-from services.celery_nodes import LocalWorker
-from services.celery_nodes import StartWorker
-from services.redis_process import RedisProcess
+from support.servers.celery_nodes import LocalRedis
+from support.servers.celery_nodes import LocalWorker
+from support.servers.celery_nodes import StartWorker
+from support.servers.redis_process import RedisProcess
 
 
 @pytest.fixture

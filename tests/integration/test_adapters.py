@@ -13,25 +13,25 @@ from pathlib import Path
 import psutil
 import pytest
 
-import crews
-import host
-from calling import Json
 from flask_crewexec import Secret
-from flask_crewexec.binding import current_binding
-from flask_crewexec.runtime import mcp
-from flask_crewexec.secrets import KeyRing
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.registry.secrets import SecretResolver
+from flask_crewexec.runtime import mcp_servers
 from flask_crewexec.testing import Rule
-from inprocess import run
-from inprocess import running
-from services.processes import free_port
-from services.processes import wait_until
+from support.api_client import Json
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import free_port
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
-SERVER = str(Path(__file__).parent.parent / "mcp_server.py")
+SERVER = str(Path(__file__).parent.parent / "support" / "mcp_server.py")
 TOKEN = "own-token-of-ada-for-files"
 TOOLS = {
     name: f"Our words about {name}."
@@ -75,7 +75,7 @@ def shown(api) -> dict[str, Json]:
 class TestCrewaiClasses:
     def test_it_works_under_our_name_and_words(self, api, model):
         calling(model, ("shout", {"text": "hello", "times": 2}))
-        assert run(api.queue(crews.chain("a", tools=("shout",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("shout",)))) == "completed"
         (sent,) = model.calls[0].body["tools"]
         assert sent["function"]["name"] == "shout"
         assert "Shout a text." in sent["function"]["description"]
@@ -84,13 +84,13 @@ class TestCrewaiClasses:
 
     def test_its_bounds_hold(self, api, model):
         calling(model, ("shout", {"text": "hello", "times": 9}))
-        assert run(api.queue(crews.chain("a", tools=("shout",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("shout",)))) == "completed"
         assert "less than or equal to 3" in told(model)
 
     def test_one_that_answers_from_a_coroutine(self, crewexec, api, model):
         crewexec.add_crewai_tool("later", "foreign_tools:Later", description="Later.", timeout=20)
         calling(model, ("later", {"text": "x"}))
-        assert run(api.queue(crews.chain("a", tools=("later",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("later",)))) == "completed"
         assert told(model) == "{'text': 'x'}"
 
     @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ class TestCrewaiClasses:
         self, crewexec, api, model, source, reason, caplog
     ):
         crewexec.add_crewai_tool("thing", source, description="A thing.")
-        id = api.queue(crews.chain("a", tools=("thing",)))
+        id = api.queue(documents.chain("a", tools=("thing",)))
         assert run(id) == "failed"
         code, message = error_of(api, id)
         assert code == "tool-unavailable"
@@ -116,7 +116,7 @@ class TestCrewaiClasses:
         assert not model.calls
 
     def test_a_missing_key_fails_the_run(self, stranger, model):
-        id = stranger.queue(crews.chain("a", tools=("shout",)))
+        id = stranger.queue(documents.chain("a", tools=("shout",)))
         assert run(id) == "failed"
         assert error_of(stranger, id) == ("missing-key", "There is no key 'shout' for this user.")
         assert not model.calls
@@ -188,12 +188,12 @@ def answers(port: int) -> bool:
 class TestMcpServers:
     def test_its_tools_work(self, server, api, model):
         calling(model, ("files_readlines", {"path": "notes.txt"}))
-        assert run(api.queue(crews.chain("a", tools=("files_readlines",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("files_readlines",)))) == "completed"
         assert told(model) == "all lines of notes.txt"
 
     def test_models_see_our_words_and_its_arguments(self, server, api, model):
         calling(model, ("files_readlines", {"path": "notes.txt", "lines": 3}))
-        run(api.queue(crews.chain("a", tools=("files_readlines",))))
+        run(api.queue(documents.chain("a", tools=("files_readlines",))))
         (sent,) = model.calls[0].body["tools"]
         assert "Our words about readLines." in sent["function"]["description"]
         assert "Ignore" not in str(model.calls[0].body)
@@ -202,12 +202,12 @@ class TestMcpServers:
 
     def test_arguments_that_it_does_not_take_do_not_reach_it(self, server, api, model):
         calling(model, ("files_readlines", {"path": 5, "lines": "many"}))
-        assert run(api.queue(crews.chain("a", tools=("files_readlines",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("files_readlines",)))) == "completed"
         assert "validation failed" in told(model)
 
     def test_one_session_serves_a_run_and_ends_with_it(self, server, api, model, request):
         calling(model, ("files_count", {}), ("files_process", {}))
-        document = crews.chain("a", tools=("files_count", "files_process"))
+        document = documents.chain("a", tools=("files_count", "files_process"))
         assert run(api.queue(document)) == "completed"
         assert told(model, 1) == "1"
         process = int(told(model, 2))
@@ -217,19 +217,19 @@ class TestMcpServers:
 
     def test_it_gets_the_users_key_and_nothing_else_of_the_worker(self, server, api, model):
         calling(model, ("files_token", {}))
-        id = api.queue(crews.chain("a", tools=("files_token",)))
+        id = api.queue(documents.chain("a", tools=("files_token",)))
         assert run(id) == "completed"
         assert told(model) == f"Bearer {TOKEN} None"
         assert TOKEN not in api("GET", f"/executions/{id}/events").text
 
     def test_a_missing_key_fails_the_run(self, server, stranger, model):
-        id = stranger.queue(crews.chain("a", tools=("files_count",)))
+        id = stranger.queue(documents.chain("a", tools=("files_count",)))
         assert run(id) == "failed"
         assert error_of(stranger, id)[0] == "missing-key"
 
     def test_the_model_is_told_of_failures(self, server, api, model):
         calling(model, ("files_fail", {}), ("files_count", {}))
-        id = api.queue(crews.chain("a", tools=("files_fail", "files_count")))
+        id = api.queue(documents.chain("a", tools=("files_fail", "files_count")))
         assert run(id) == "completed"
         assert "the disk is gone" in told(model, 1)
         assert told(model, 2).isdigit()
@@ -238,7 +238,7 @@ class TestMcpServers:
     def test_the_model_is_told_of_a_server_that_dies(self, crewexec, api, model):
         crewexec.add_mcp_server("files", tools=TOOLS, command=[sys.executable, SERVER], timeout=5)
         calling(model, ("files_die", {}), ("files_count", {}))
-        id = api.queue(crews.chain("a", tools=("files_die", "files_count")))
+        id = api.queue(documents.chain("a", tools=("files_die", "files_count")))
         assert run(id) == "completed"
         assert "'files_die' could not be used" in told(model, 1)
         assert "'files_count' " in told(model, 2)
@@ -247,22 +247,22 @@ class TestMcpServers:
         command = [sys.executable, SERVER]
         crewexec.add_mcp_server("files", tools=TOOLS, command=command, timeout=0.5)
         calling(model, ("files_hang", {}))
-        assert run(api.queue(crews.chain("a", tools=("files_hang",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("files_hang",)))) == "completed"
         assert "'files_hang' took longer than 0.5 seconds" in told(model)
 
     def test_a_server_that_hangs_does_not_hold_the_run(self, crewexec, api, model, monkeypatch):
-        monkeypatch.setattr(mcp, "CLOSE_SECONDS", 0.5)
+        monkeypatch.setattr(mcp_servers, "CLOSE_SECONDS", 0.5)
         with listening() as url:
             crewexec.add_mcp_server("files", tools=TOOLS, url=url, timeout=0.5)
             calling(model, ("files_hang", {}))
-            assert run(api.queue(crews.chain("a", tools=("files_hang",)))) == "completed"
+            assert run(api.queue(documents.chain("a", tools=("files_hang",)))) == "completed"
         assert "took longer than 0.5 seconds" in told(model)
 
     def test_a_plain_token_is_kept_secret_too(self, crewexec, api, model):
         command, env = [sys.executable, SERVER], {"TOKEN": "plain-token-of-the-host"}
         crewexec.add_mcp_server("files", tools=TOOLS, command=command, env=env)
         calling(model, ("files_token", {}))
-        id = api.queue(crews.chain("a", tools=("files_token",)))
+        id = api.queue(documents.chain("a", tools=("files_token",)))
         assert run(id) == "completed"
         assert told(model) == "plain-token-of-the-host None"
         assert "[secret] None" in api("GET", f"/executions/{id}/events").text
@@ -271,9 +271,9 @@ class TestMcpServers:
         url = "http://127.0.0.1:9/mcp?token=of-the-host"
         crewexec.add_mcp_server("files", tools=TOOLS, url=lambda: url)
         learnt = []
-        keys = KeyRing((), "ada", learnt.extend)
-        spec = current_binding().registry.tools["files_count"]
-        assert mcp._values(spec.server, keys).url == url
+        keys = SecretResolver((), "ada", learnt.extend)
+        spec = current_app_state().registry.tools["files_count"]
+        assert mcp_servers._values(spec.server, keys).url == url
         assert learnt == [url]
 
     def test_a_description_elsewhere_is_not_fetched(self, crewexec, api):
@@ -285,7 +285,7 @@ class TestMcpServers:
                 command=[sys.executable, SERVER],
                 env={"FOREIGN": str(elsewhere.getsockname()[1])},
             )
-            id = api.queue(crews.chain("a", tools=("files_foreign",)))
+            id = api.queue(documents.chain("a", tools=("files_foreign",)))
             assert run(id) == "failed"
             with pytest.raises(BlockingIOError):
                 elsewhere.accept()
@@ -295,14 +295,14 @@ class TestMcpServers:
         command = [sys.executable, SERVER]
         crewexec.add_mcp_server("files", tools=TOOLS, command=command)
         calling(model, ("files_parts", {}))
-        assert run(api.queue(crews.chain("a", tools=("files_parts",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("files_parts",)))) == "completed"
         assert told(model) == "text\n[image]\na note"
 
     def test_a_cancel_cuts_a_call(self, app, crewexec, api, model):
         command = [sys.executable, SERVER]
         crewexec.add_mcp_server("files", tools=TOOLS, command=command, timeout=60)
         calling(model, ("files_hang", {}))
-        id = api.queue(crews.chain("a", tools=("files_hang",)))
+        id = api.queue(documents.chain("a", tools=("files_hang",)))
         with running(app, id) as outcomes:
             wait_until(lambda: "tool_started" in api.event_types(id))
             api("POST", f"/executions/{id}/cancel", json={})
@@ -317,7 +317,7 @@ class TestServersThatDoNotOpen:
     )
     def test_the_run_is_tried_again_later(self, crewexec, api, model, command):
         crewexec.add_mcp_server("files", tools={"count": "Count."}, command=command)
-        id = api.queue(crews.chain("a", tools=("files_count",)))
+        id = api.queue(documents.chain("a", tools=("files_count",)))
         assert run(id) == "retrying"
         assert error_of(api, id) == (
             "tool-server-unavailable",
@@ -328,7 +328,7 @@ class TestServersThatDoNotOpen:
     def test_one_that_nobody_serves(self, crewexec, api):
         url = f"http://127.0.0.1:{free_port()}/mcp"
         crewexec.add_mcp_server("files", tools={"count": "Count."}, url=url)
-        id = api.queue(crews.chain("a", tools=("files_count",)))
+        id = api.queue(documents.chain("a", tools=("files_count",)))
         assert run(id) == "retrying"
         assert error_of(api, id)[0] == "tool-server-unavailable"
 
@@ -338,7 +338,7 @@ class TestServersThatDoNotOpen:
             crewexec.add_mcp_server(
                 "files", tools={"count": "Count."}, url=url, connect_timeout=0.5
             )
-            id = api.queue(crews.chain("a", tools=("files_count",)))
+            id = api.queue(documents.chain("a", tools=("files_count",)))
             assert run(id) == "retrying"
         assert error_of(api, id)[0] == "tool-server-unavailable"
 
@@ -349,13 +349,13 @@ class TestServersThatDoNotOpen:
             command=[sys.executable, SERVER],
             env={"BROKEN": "1"},
         )
-        run(api.queue(crews.chain("a", tools=("files_count",))))
+        run(api.queue(documents.chain("a", tools=("files_count",))))
         assert "cannot start with None" in caplog.text
 
     def test_a_tool_that_it_does_not_have_is_final(self, crewexec, api, model):
         command = [sys.executable, SERVER]
         crewexec.add_mcp_server("files", tools={"paint": "Paint."}, command=command)
-        id = api.queue(crews.chain("a", tools=("files_paint",)))
+        id = api.queue(documents.chain("a", tools=("files_paint",)))
         assert run(id) == "failed"
         assert error_of(api, id) == (
             "tool-unavailable",

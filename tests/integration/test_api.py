@@ -12,12 +12,12 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.exceptions import Unauthorized
 
-import crews
-import host
-from calling import problem
 from flask_crewexec import AsyncExecutionService
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.web import problems
+from support.api_client import problem
+from support.graphs import documents
+from support.host_app import host
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +58,7 @@ def without_place(status):
 
 class TestQueueing:
     def test_answers_with_the_address_to_watch(self, api):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         answer = api("POST", "/executions", json={"graph_id": graph, "inputs": TOPIC})
         assert answer.status_code == 202
         assert answer.headers["Location"].endswith(f"/crewexec/executions/{answer.json['id']}")
@@ -66,7 +66,7 @@ class TestQueueing:
         assert api.status(answer.json["id"])["status"] == "queued"
 
     def test_stores_what_was_asked_for(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC, priority=2, thread_id="t-1")
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC, priority=2, thread_id="t-1")
         status = api.status(id)
         assert status["priority"] == 2
         assert status["inputs"] == TOPIC
@@ -84,7 +84,7 @@ class TestQueueing:
 
     def test_sends_a_message_that_names_no_more_than_the_attempt(self, api, redis_process):
         secret = "the secret ingredient"
-        id = api.queue(crews.ONE_TASK, inputs={"topic": secret}, priority=3)
+        id = api.queue(documents.ONE_TASK, inputs={"topic": secret}, priority=3)
         with redis_process.client() as client:
             (message,) = client.lrange("crew_execution:2", 0, -1)
         assert id in message
@@ -93,18 +93,18 @@ class TestQueueing:
 
     @pytest.mark.parametrize("priority", range(1, 11))
     def test_every_priority_has_a_level_of_its_own(self, api, admin, priority):
-        api.queue(crews.ONE_TASK, inputs=TOPIC, priority=priority)
+        api.queue(documents.ONE_TASK, inputs=TOPIC, priority=priority)
         depths = admin("GET", "/queues").json["queues"]["crew_execution"]
         assert {level: depth for level, depth in depths.items() if depth} == {str(priority): 1}
 
     def test_waits_no_longer_than_asked_for(self, api):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         order = {"graph_id": graph, "inputs": TOPIC}
         answer = api("POST", "/executions", json=order, headers={"Prefer": "wait=1"})
         assert answer.json["status"] == "queued"
 
     def test_answers_at_once_what_a_look_would_tell(self, api):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         answer = api("POST", "/executions", json={"graph_id": graph, "inputs": TOPIC})
         assert answer.json == without_place(api.status(answer.json["id"]))
 
@@ -112,7 +112,7 @@ class TestQueueing:
         def fail(*args, **options):
             raise sa.exc.OperationalError("SELECT", {}, Exception("gone"))
 
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         order = {"graph_id": graph, "inputs": TOPIC}
         with monkeypatch.context() as patch:
             patch.setattr(AsyncExecutionService, "wait", fail)
@@ -121,7 +121,7 @@ class TestQueueing:
         assert answer.json == without_place(api.status(answer.json["id"]))
 
     def test_takes_a_body_with_a_byte_order_mark(self, api):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         data = b"\xef\xbb\xbf" + json.dumps({"graph_id": graph, "inputs": TOPIC}).encode()
         answer = api("POST", "/executions", data=data, content_type="application/json")
         assert answer.status_code == 202
@@ -130,7 +130,7 @@ class TestQueueing:
 class TestBadOrders:
     @pytest.fixture
     def order(self, api):
-        return {"graph_id": api.graph(crews.ONE_TASK), "inputs": TOPIC}
+        return {"graph_id": api.graph(documents.ONE_TASK), "inputs": TOPIC}
 
     @pytest.fixture(autouse=True)
     def _leaves_no_row(self, app, order):
@@ -248,7 +248,7 @@ class TestIdentity:
         assert client.get("/crewexec/health/live").json == {"status": "ok"}
 
     def test_a_strangers_execution_does_not_exist(self, api, stranger):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         for method, path in [
             ("GET", ""),
             ("GET", "/events"),
@@ -261,14 +261,14 @@ class TestIdentity:
         assert api.status(id)["status"] == "queued"
 
     def test_a_strangers_graph_does_not_exist(self, api, stranger):
-        id = api.graph(crews.ONE_TASK)
+        id = api.graph(documents.ONE_TASK)
         problem(stranger("GET", f"/graphs/{id}"), 404, "not-found")
-        problem(stranger("PUT", f"/graphs/{id}", json=crews.ONE_TASK), 404, "not-found")
+        problem(stranger("PUT", f"/graphs/{id}", json=documents.ONE_TASK), 404, "not-found")
         problem(stranger("DELETE", f"/graphs/{id}"), 404, "not-found")
         assert stranger("GET", "/graphs").json["graphs"] == []
 
     def test_an_administrator_sees_and_cancels_everything(self, api, admin):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         assert [e["id"] for e in admin("GET", "/executions").json["executions"]] == [id]
         assert admin("POST", f"/executions/{id}/cancel").status_code == 202
         assert api.status(id)["cancellation"]["by"] == "admin"
@@ -283,7 +283,7 @@ class TestIdentity:
 
 class TestLists:
     def test_pages_follow_each_other_without_gap_or_repeat(self, api):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         order = {"graph_id": graph, "inputs": TOPIC}
         ids = [api("POST", "/executions", json=order).json["id"] for _ in range(5)]
         seen, query = [], "limit=2"
@@ -294,8 +294,8 @@ class TestLists:
         assert seen == ids[::-1]
 
     def test_filters(self, api):
-        first = api.queue(crews.ONE_TASK, inputs=TOPIC, thread_id="one")
-        second = api.queue(crews.ONE_TASK, inputs=TOPIC, thread_id="two")
+        first = api.queue(documents.ONE_TASK, inputs=TOPIC, thread_id="one")
+        second = api.queue(documents.ONE_TASK, inputs=TOPIC, thread_id="two")
         api("POST", f"/executions/{first}/cancel")
         graph = api.status(second)["graph_id"]
 
@@ -309,7 +309,7 @@ class TestLists:
         assert found("status=queued&thread_id=one") == []
 
     def test_leave_out_what_may_be_large(self, api, app):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         with statements(app) as sent:
             (listed,) = api("GET", "/executions").json["executions"]
         missing = api.status(id).keys() - listed.keys()
@@ -336,23 +336,23 @@ class TestLists:
 
 class TestGraphs:
     def test_a_change_is_a_new_version_and_the_old_one_stays(self, api):
-        id = api.graph(crews.ONE_TASK)
-        changed = {**crews.ONE_TASK, "name": "renamed"}
+        id = api.graph(documents.ONE_TASK)
+        changed = {**documents.ONE_TASK, "name": "renamed"}
         answer = api("PUT", f"/graphs/{id}", json=changed)
         assert (answer.json["version"], answer.json["name"]) == (2, "renamed")
         assert api("GET", f"/graphs/{id}").json["document"] == changed
         first = api("GET", f"/graphs/{id}?version=1").json
-        assert (first["version"], first["document"]) == (1, crews.ONE_TASK)
+        assert (first["version"], first["document"]) == (1, documents.ONE_TASK)
         problem(api("GET", f"/graphs/{id}?version=3"), 404, "not-found")
 
     def test_an_execution_keeps_its_version(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         graph = api.status(id)["graph_id"]
-        api("PUT", f"/graphs/{graph}", json=crews.chain("a", "b"))
+        api("PUT", f"/graphs/{graph}", json=documents.chain("a", "b"))
         assert api.status(id)["graph_version"] == 1
 
     def test_a_deleted_graph_is_gone_but_its_executions_stay(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         graph = api.status(id)["graph_id"]
         assert api("DELETE", f"/graphs/{graph}").status_code == 204
         problem(api("GET", f"/graphs/{graph}"), 404, "not-found")
@@ -361,8 +361,13 @@ class TestGraphs:
         assert api.status(id)["status"] == "queued"
 
     def test_a_bad_graph_is_refused_with_all_its_problems(self, api):
-        nodes = [crews.agent("writer"), crews.task("a"), crews.task("b"), crews.task("lost")]
-        document = crews.crew(nodes, ["writer a", "writer b", "a b", "b a"])
+        nodes = [
+            documents.agent("writer"),
+            documents.task("a"),
+            documents.task("b"),
+            documents.task("lost"),
+        ]
+        document = documents.crew(nodes, ["writer a", "writer b", "a b", "b a"])
         body = problem(api("POST", "/graphs", json=document), 422, "invalid-graph")
         codes = {error["code"] for error in body["errors"]}
         assert codes >= {"task-without-agent"}
@@ -377,16 +382,16 @@ class TestGraphs:
         problem(answer, 422, "invalid-graph")
 
     def test_a_hundred_problems_are_enough(self, api):
-        document = {**crews.ONE_TASK, "nodes": [{"id": str(n)} for n in range(200)]}
+        document = {**documents.ONE_TASK, "nodes": [{"id": str(n)} for n in range(200)]}
         body = problem(api("POST", "/graphs", json=document), 422, "invalid-graph")
         assert len(body["errors"]) == 101
         assert body["errors"][-1]["code"] == "too-many-problems"
         assert "more than 100 problems" in body["detail"]
 
     def test_validation_says_what_is_missing(self, api):
-        good = api("POST", "/graphs/validate", json=crews.ONE_TASK).json
+        good = api("POST", "/graphs/validate", json=documents.ONE_TASK).json
         assert (good["valid"], good["problems"], good["inputs"]) == (True, [], ["topic"])
-        document = crews.chain("a", tools=("teleport",))
+        document = documents.chain("a", tools=("teleport",))
         bad = api("POST", "/graphs/validate", json=document).json
         assert bad["valid"] is False
         assert [p["code"] for p in bad["problems"]] == ["unknown-tool"]
@@ -395,7 +400,7 @@ class TestGraphs:
 
 class TestCancelAndRetry:
     def test_a_queued_execution_is_cancelled_at_once(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         answer = api("POST", f"/executions/{id}/cancel", json={"reason": "too dear"})
         assert answer.status_code == 202
         assert answer.json["status"] == "cancelled"
@@ -405,25 +410,25 @@ class TestCancelAndRetry:
 
     @pytest.mark.parametrize("reason", ["a\x00", "\ud800", "x" * 501])
     def test_a_reason_that_cannot_be_stored(self, api, reason):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         answer = api("POST", f"/executions/{id}/cancel", json={"reason": reason})
         assert pointers(problem(answer, 422, "invalid-request")) == ["/reason"]
         assert api.status(id)["status"] == "queued"
 
     def test_a_reason_may_have_lines(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         answer = api("POST", f"/executions/{id}/cancel", json={"reason": "too\r\n\tdear"})
         assert answer.json["cancellation"]["reason"] == "too\r\n\tdear"
 
     def test_cancelling_twice_changes_nothing(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         first = api("POST", f"/executions/{id}/cancel", json={"reason": "one"}).json
         second = api("POST", f"/executions/{id}/cancel", json={"reason": "two"})
         assert second.status_code == 202
         assert second.json["cancellation"] == first["cancellation"]
 
     def test_a_cancelled_execution_can_be_tried_again(self, api, admin):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC, priority=4)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC, priority=4)
         api("POST", f"/executions/{id}/cancel")
         answer = api("POST", f"/executions/{id}/retry")
         assert answer.status_code == 202
@@ -432,7 +437,7 @@ class TestCancelAndRetry:
         assert admin("GET", "/queues").json["queues"]["crew_execution"]["4"] == 2
 
     def test_a_queued_execution_cannot_be_tried_again(self, api):
-        id = api.queue(crews.ONE_TASK, inputs=TOPIC)
+        id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         problem(api("POST", f"/executions/{id}/retry"), 409, "wrong-state")
 
 
@@ -447,7 +452,7 @@ class TestTroubleOfTheHost:
             def load():
                 raise error
 
-            current_binding().identity_loaders[:] = [load]
+            current_app_state().identity_loaders[:] = [load]
 
         return set_error
 
@@ -546,14 +551,14 @@ class TestForgedRequests:
     @pytest.mark.parametrize("headers", SITES)
     @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
     def test_they_do_nothing(self, api, headers, kind):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = api("POST", f"/executions/{id}/cancel", headers=headers, content_type=kind)
         assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
         assert api.status(id)["status"] == "queued"
 
     @pytest.mark.parametrize("headers", SITES)
     def test_what_browsers_ask_other_sites_for_first_passes(self, api, headers):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = api("POST", f"/executions/{id}/cancel", headers=headers, json={})
         assert answer.status_code == 202
         given = {**headers, "Authorization": "Bearer x"}

@@ -32,8 +32,8 @@ from benchmarks.report import table
 from benchmarks.running import Direct
 from benchmarks.workload import definition
 from benchmarks.workload import document
-from services.processes import ServerProcess
-from services.processes import wait_until
+from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 

@@ -7,21 +7,21 @@ import uuid
 
 import pytest
 
-import crews
-from inprocess import change
-from inprocess import run
-from inprocess import running
-from services.processes import wait_until
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
 
 def document(**agent):
     """One agent; ``a`` and ``b`` run beside each other, ``end`` reads both."""
-    nodes = [crews.agent("w", **agent), *(crews.task(id) for id in ("a", "b", "end"))]
-    made = crews.crew(nodes, ["w a", "w b", "w end", "a end", "b end"])
+    nodes = [documents.agent("w", **agent), *(documents.task(id) for id in ("a", "b", "end"))]
+    made = documents.crew(nodes, ["w a", "w b", "w end", "a end", "b end"])
     for id in "ab":
-        crews.with_data(made, id, **{"async": True})
+        documents.with_data(made, id, **{"async": True})
     return made
 
 
@@ -90,7 +90,7 @@ class TestBeside:
     def test_a_branch_answers_guardrails(self, api, model):
         model.on("Do end", "END")
         model.on("wants no links", "fine").on("Do a", "http://x").on("Do b", "y")
-        id = api.queue(crews.with_data(document(), "a", guardrails=[{"name": "no_urls"}]))
+        id = api.queue(documents.with_data(document(), "a", guardrails=[{"name": "no_urls"}]))
         assert run(id) == "completed"
         assert steps(api, id)["a"]["output"] == "fine"
         assert steps(api, id)["a"]["usage"]["llm_calls"] == 2
@@ -170,7 +170,7 @@ class TestEnding:
 
     def test_a_tool_that_ends_the_process_does_not_leave_the_run_waiting(self, api, model):
         made = document()
-        made["nodes"].append(crews.named("exit", "tool"))
+        made["nodes"].append(documents.named("exit", "tool"))
         made["edges"].append({"source": "exit", "target": "w"})
         model.on("Do a", tool=("exit", {}), after_tool=False)
         with pytest.raises(SystemExit):

@@ -8,14 +8,14 @@ from base64 import b64decode
 
 import pytest
 
-import crews
-import host
-from calling import Api
 from flask_crewexec.tasks import execution
-from services.broker_faults import FAULTS
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from support.api_client import Api
+from support.graphs import documents
+from support.host_app import host
+from support.servers.broker_faults import FAULTS
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,9 +37,9 @@ def redis_process(tmp_path):
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 class TestQueueing:
     def test_is_refused_quickly_and_leaves_nothing(self, app, api, redis_process, fault, warm):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         if warm:
-            api.queue(crews.chain("b"))
+            api.queue(documents.chain("b"))
         before = api("GET", "/executions").json["executions"]
         fault(redis_process)
         began = time.monotonic()
@@ -54,10 +54,10 @@ class TestQueueing:
         assert app.extensions["sqlalchemy"].session.query(event).count() == len(before)
 
     def test_a_retry_is_refused_and_all_is_as_before(self, api, redis_process, fault, warm):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel", json={"reason": "not now"})
         if warm:
-            api.queue(crews.chain("b"))
+            api.queue(documents.chain("b"))
         before = api.status(id)
         fault(redis_process)
         answer = api("POST", f"/executions/{id}/retry")
@@ -66,7 +66,7 @@ class TestQueueing:
 
 
 def test_a_result_backend_that_cannot_be_used_leaves_nothing_behind(app, api):
-    graph = api.graph(crews.chain("a"))
+    graph = api.graph(documents.chain("a"))
     app.extensions["celery"].conf.result_backend = "nonsense://x"
     answer = api("POST", "/executions", json={"graph_id": graph})
     assert answer.status_code in (202, 500)
@@ -86,7 +86,7 @@ def test_each_application_sends_to_its_own_broker(redis_process, database_url):
     with first.app_context():
         first.extensions["sqlalchemy"].create_all()
         api = Api(first.test_client(), "ada")
-        api.queue(crews.chain("a"))
+        api.queue(documents.chain("a"))
     with redis_process.client() as client:
         lengths = []
         for number in (1, 2):
@@ -99,17 +99,17 @@ class TestAfterwards:
     def test_queueing_works_again_when_the_broker_is_back(
         self, api, stranger, admin, redis_process
     ):
-        stranger.queue(crews.chain("a"))
+        stranger.queue(documents.chain("a"))
         redis_process.restart()
-        id = api.queue(crews.chain("b"))
+        id = api.queue(documents.chain("b"))
         assert api.status(id)["status"] == "queued"
         assert sum(admin("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
 
     def test_a_message_that_arrived_late_after_all_runs_nothing(self, api, stranger, redis_process):
         """What was sent while the server stood still is read as soon as it goes on."""
-        stranger.queue(crews.chain("a"))
+        stranger.queue(documents.chain("a"))
         self.messages(redis_process, 1)
-        graph = api.graph(crews.chain("b"))
+        graph = api.graph(documents.chain("b"))
         redis_process.suspend()
         answer = api("POST", "/executions", json={"graph_id": graph})
         redis_process.resume()

@@ -16,22 +16,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-import crews
 from flask_crewexec.testing import ScriptedModel
 from sample_app import create_app
 from sample_app.extensions import db
 from sample_app.seeding import seed
-from services.browser import Browser
-from services.browser import chromium
-from services.browser import ensure_chromium
-from services.browser import NoBrowser
-from services.celery_nodes import WorkerProcess
-from services.processes import free_port
-from services.processes import ServerProcess
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from services.redis_servers import REPOSITORY
+from support.graphs import documents
+from support.servers.browser import Browser
+from support.servers.browser import chromium
+from support.servers.browser import ensure_chromium
+from support.servers.browser import NoBrowser
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.processes import free_port
+from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +67,7 @@ class Site(t.NamedTuple):
     token: str
     model: ScriptedModel
 
-    def store(self, document: crews.Document) -> None:
+    def store(self, document: documents.Document) -> None:
         """Give the user a graph."""
         headers = {"Authorization": f"Bearer {self.token}"}
         options = {"headers": headers, "trust_env": False, "timeout": 20}
@@ -185,22 +185,22 @@ def node(place: int, state: str) -> str:
     return f"#node-{place}[data-state={state}]"
 
 
-def diamond(name: str) -> crews.Document:
+def diamond(name: str) -> documents.Document:
     """Two agents with tools; an arrow that skips a column."""
     nodes = [
-        crews.agent("researcher"),
-        crews.agent("editor"),
-        crews.task("collect", f"Collect for {name}"),
-        crews.task("check", f"Check for {name}"),
-        crews.task("illustrate", f"Illustrate for {name}"),
-        crews.task("publish", f"Publish for {name}"),
-        crews.named("search_notes", "tool"),
-        crews.named("save_note", "tool"),
+        documents.agent("researcher"),
+        documents.agent("editor"),
+        documents.task("collect", f"Collect for {name}"),
+        documents.task("check", f"Check for {name}"),
+        documents.task("illustrate", f"Illustrate for {name}"),
+        documents.task("publish", f"Publish for {name}"),
+        documents.named("search_notes", "tool"),
+        documents.named("save_note", "tool"),
     ]
     edges = ["researcher collect", "researcher check", "editor illustrate", "editor publish"]
     edges += ["collect check", "collect illustrate", "check publish", "illustrate publish"]
     edges += ["collect publish", "search_notes researcher", "save_note editor"]
-    return crews.crew(nodes, edges, name=name)
+    return documents.crew(nodes, edges, name=name)
 
 
 class TestWatching:
@@ -263,11 +263,11 @@ class TestWatching:
     ) -> None:
         browser = signed_in
         site.store(
-            crews.crew(
+            documents.crew(
                 [
-                    crews.agent("w"),
-                    crews.task("one", "One to stay"),
-                    crews.task("two", "Two to stay"),
+                    documents.agent("w"),
+                    documents.task("one", "One to stay"),
+                    documents.task("two", "Two to stay"),
                 ],
                 ["w one", "w two"],
                 name="Staying",
@@ -338,9 +338,9 @@ class TestStrangeTexts:
     ) -> None:
         browser = signed_in
         name = f"Hostile {HOSTILE}"
-        agent = crews.agent("w", role=f"Role {HOSTILE}"[:100])
-        task = crews.task("tell", "Tell hostile {topic}")
-        site.store(crews.crew([agent, task], ["w tell"], name=name))
+        agent = documents.agent("w", role=f"Role {HOSTILE}"[:100])
+        task = documents.task("tell", "Tell hostile {topic}")
+        site.store(documents.crew([agent, task], ["w tell"], name=name))
         site.model.on("Tell hostile", HOSTILE)
         queue(name, topic=HOSTILE)
         browser.wait_for("#summary .state", "completed")
@@ -351,7 +351,7 @@ class TestStrangeTexts:
         assert browser.find_all("main img, main script") == []
         assert browser.run("return window.taken") is None
         browser.take_picture("hostile")
-        browser.open(f"{site.url}/crewexec-monitor/executions")
+        browser.open(f"{site.url}/crewexec-dashboard/executions")
         browser.wait_for("#list", name[:60])
         assert browser.run("return window.taken") is None
 
@@ -366,7 +366,7 @@ class TestOtherPages:
         browser.find(".brand").click()
         browser.wait_for("#list", "Fact page")
         browser.take_pictures("executions")
-        browser.open(f"{site.url}/crewexec-monitor/queues")
+        browser.open(f"{site.url}/crewexec-dashboard/queues")
         browser.wait_for("#workers", "alive")
         assert "worker@" in browser.text("#workers")
         assert browser.find_all("rect.column-completed")
@@ -380,7 +380,7 @@ class TestOtherPages:
         browser.wait_for("#summary .state", "completed")
         browser.look(width=390)
         pages = [browser.driver.current_url]
-        pages += [f"{site.url}/crewexec-monitor/{page}" for page in ("executions", "queues")]
+        pages += [f"{site.url}/crewexec-dashboard/{page}" for page in ("executions", "queues")]
         for page in pages:
             browser.open(page)
             browser.wait_for("h1")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import crews
-from services.processes import ServerProcess
-from services.processes import wait_until
-from services.redis_servers import REPOSITORY
+from support.graphs import documents
+from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
@@ -34,7 +34,7 @@ def flask(app, variables):
     """Run a ``flask`` command of the host and return how it ended."""
 
     def run(*arguments):
-        command = [sys.executable, "-m", "flask", "--app", "host", *arguments]
+        command = [sys.executable, "-m", "flask", "--app", "support.host_app.host", *arguments]
         return subprocess.run(
             command,
             env=variables,
@@ -51,7 +51,7 @@ def flask(app, variables):
 class TestInvoke:
     def test_runs_an_execution_without_celery(self, flask, api, model):
         model.on("Do a", "ALPHA")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         ended = flask("crewexec", "invoke", "execution", json.dumps({"execution_id": id}))
         assert ended.returncode == 0, ended.stderr
         answer = json.loads(ended.stdout)
@@ -59,9 +59,9 @@ class TestInvoke:
         assert api.status(id)["result"]["raw"] == "ALPHA"
 
     def test_runs_the_cleanup(self, flask, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
-        kept = api.queue(crews.chain("a"))
+        kept = api.queue(documents.chain("a"))
         event = {"action": "purge", "older_than_seconds": 0}
         ended = flask("crewexec", "invoke", "cleanup", json.dumps(event))
         assert json.loads(ended.stdout) == {"purged": 1}
@@ -103,7 +103,7 @@ class Command(ServerProcess):
 
 class TestWorkerAndBeat:
     def test_flask_starts_both(self, app, api, model, variables, tmp_path):
-        host = ("flask", "--app", "host", "crewexec")
+        host = ("flask", "--app", "support.host_app.host", "crewexec")
         worker = Command(
             *(*host, "worker", "--loglevel=info", "--pool=threads"),
             ready=" ready.",
@@ -117,7 +117,7 @@ class TestWorkerAndBeat:
             environment=variables,
         )
         with worker, beat:
-            id = api.queue(crews.chain("a"))
+            id = api.queue(documents.chain("a"))
             assert api.status(id, wait=30)["status"] == "completed"
             wait_until(lambda: "crewexec-purge" in beat.log_text(), what="the schedule")
             worker.kill(signal.SIGINT)
@@ -159,20 +159,20 @@ class TestWorkerAndBeat:
         model.on("Do a", "ALPHA")
         options = ("--loglevel=info", f"--pool={pool}", "--concurrency=1", "--beat")
         worker = Command(
-            *("flask", "--app", "host", "crewexec", "worker", *options),
+            *("flask", "--app", "support.host_app.host", "crewexec", "worker", *options),
             f"--schedule={tmp_path}/beat",
             ready=" ready.",
             log=tmp_path / "worker.log",
             environment=variables,
         )
         with worker:
-            status = api.status(api.queue(crews.chain("a")), wait=30)
+            status = api.status(api.queue(documents.chain("a")), wait=30)
         assert (status["status"], status["retries"]) == ("completed", 1)
 
     @pytest.mark.parametrize("what", ["active", "registered"])
     def test_celery_inspects(self, start_worker, variables, what):
         start_worker(pool="threads")
-        command = [sys.executable, "-m", "celery", "-A", "host_worker", "inspect", what]
+        command = [sys.executable, "-m", "celery", "-A", "support.host_app.worker", "inspect", what]
         ended = subprocess.run(
             command,
             env=variables,

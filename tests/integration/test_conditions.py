@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-import crews
-from flask_crewexec.registry import PredicateSpec
-from inprocess import run
+from flask_crewexec.registry.registry import PredicateSpec
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
 
 def document(*, after=(), **data):
-    return crews.with_data(crews.chain("a", "b", *after), "b", condition="is_long", **data)
+    return documents.with_data(documents.chain("a", "b", *after), "b", condition="is_long", **data)
 
 
 def statuses(api, id):
@@ -68,13 +68,15 @@ class TestSkipping:
 
     def test_the_predicate_sees_text_and_json(self, api, model, asked):
         model.on("Do a", 'So: {"n": 1}')
-        chain = crews.with_data(crews.chain("a", "b"), "a", output_schema={"type": "object"})
-        assert run(api.queue(crews.with_data(chain, "b", condition="ask"))) == "completed"
+        chain = documents.with_data(
+            documents.chain("a", "b"), "a", output_schema={"type": "object"}
+        )
+        assert run(api.queue(documents.with_data(chain, "b", condition="ask"))) == "completed"
         assert asked == [('{"n": 1}', {"n": 1})]
 
     def test_it_must_say_yes_or_no(self, api, model, asked):
         asked.answer = "perhaps"
-        id = api.queue(crews.with_data(crews.chain("a", "b"), "b", condition="ask"))
+        id = api.queue(documents.with_data(documents.chain("a", "b"), "b", condition="ask"))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "crew-failed"
         assert len(model.calls) == 1
@@ -93,7 +95,7 @@ class TestDecidedBefore:
         asked.answer = met
         failing = "Do b" if met else "Do c"
         model.on(failing, status=400, times=1)
-        chain = crews.with_data(crews.chain("a", "b", "c"), "b", condition="ask")
+        chain = documents.with_data(documents.chain("a", "b", "c"), "b", condition="ask")
         id = api.queue(chain)
         assert run(id) == "failed"
         asked.answer = not met

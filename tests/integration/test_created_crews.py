@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from created_crews import create_project
-from created_crews import created_by_crewai
+from support.graphs.crewai_projects import create_project
+from support.graphs.crewai_projects import created_by_crewai
 
 pytestmark = pytest.mark.integration
 

@@ -16,19 +16,19 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from sqlalchemy.orm import Session
 
-import crews
-import host
-from calling import Api
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from flask_crewexec.monitor import create_monitor
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.dashboard import create_dashboard
 from flask_crewexec.testing import ScriptedModel
-from inprocess import change
-from inprocess import column
-from inprocess import run
-from services.processes import wait_until
-from services.redis_process import RedisProcess
+from support.api_client import Api
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ class Pages:
 
     def get(self, path: str, **query: object) -> t.Any:
         given = {"query_string": query} if query else {}
-        return self._client.get(f"/crewexec-monitor{path}", headers=self._headers, **given)
+        return self._client.get(f"/crewexec-dashboard{path}", headers=self._headers, **given)
 
     def read(self, path: str, **query: object) -> str:
         answer = self.get(path, **query)
@@ -55,13 +55,13 @@ class Pages:
 
     def post(self, path: str, headers: dict[str, str] = OURS, **form: str) -> t.Any:
         return self._client.post(
-            f"/crewexec-monitor{path}", data=form, headers={**self._headers, **headers}
+            f"/crewexec-dashboard{path}", data=form, headers={**self._headers, **headers}
         )
 
 
 @pytest.fixture(autouse=True)
 def _registered(app: Flask) -> None:
-    app.register_blueprint(create_monitor())
+    app.register_blueprint(create_dashboard())
 
 
 @pytest.fixture
@@ -131,20 +131,20 @@ class TestWhoSees:
         assert "Sign in first" in is_problem(Pages(client, None).get(path), 401, "unauthorized")
 
     def test_style_and_script_are_for_everybody(self, client: FlaskClient) -> None:
-        for name in ("monitor.css", "live.js", "icon.svg"):
+        for name in ("dashboard.css", "live.js", "icon.svg"):
             with Pages(client, None).get(f"/static/{name}") as answer:
                 assert answer.status_code == 200
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
                 assert answer.headers["Cache-Control"] == "no-cache"
 
     def test_the_start_leads_to_the_list(self, pages: Pages) -> None:
-        assert pages.get("/").headers["Location"] == "/crewexec-monitor/executions"
+        assert pages.get("/").headers["Location"] == "/crewexec-dashboard/executions"
 
     @pytest.mark.parametrize("path", ["", "/live"])
     def test_a_strangers_execution_does_not_exist(
         self, api: Api, pages: Pages, strangers: Pages, admins: Pages, path: str
     ) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert pages.get(f"/executions/{id}{path}").status_code == 200
         assert admins.get(f"/executions/{id}{path}").status_code == 200
         refused = is_problem(strangers.get(f"/executions/{id}{path}"), 404, "not-found")
@@ -153,7 +153,7 @@ class TestWhoSees:
 
     @pytest.mark.parametrize("action", ["cancel", "retry"])
     def test_a_strangers_buttons_do_nothing(self, api: Api, strangers: Pages, action: str) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = strangers.post(f"/executions/{id}/{action}")
         is_problem(answer, 404, "not-found")
         assert column(id, "status") == "queued"
@@ -165,20 +165,20 @@ class TestWhoSees:
     def test_the_list_has_only_what_is_ones_own(
         self, api: Api, stranger: Api, pages: Pages, admins: Pages
     ) -> None:
-        mine, other = api.queue(crews.chain("a")), stranger.queue(crews.chain("a"))
+        mine, other = api.queue(documents.chain("a")), stranger.queue(documents.chain("a"))
         assert listed(pages.read("/executions")) == [mine]
         assert listed(admins.read("/executions")) == [other, mine]
 
     def test_only_managers_see_queues_and_the_way_there(self, pages: Pages, admins: Pages) -> None:
         is_problem(pages.get("/queues"), 403, "forbidden")
-        assert "/crewexec-monitor/queues" not in pages.read("/executions")
-        assert "/crewexec-monitor/queues" in admins.read("/executions")
+        assert "/crewexec-dashboard/queues" not in pages.read("/executions")
+        assert "/crewexec-dashboard/queues" in admins.read("/executions")
         assert "Workers" in admins.read("/queues")
 
 
 class TestList:
     def test_each_line_tells_graph_state_and_usage(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         run(id)
         tokens = api.status(id)["usage"]["total_tokens"]
         line = text_of(section(pages.read("/executions"), "list"))
@@ -186,7 +186,7 @@ class TestList:
         assert line.endswith(f"{tokens:,}")
 
     def test_filters_narrow_and_keep_what_was_chosen(self, api: Api, pages: Pages) -> None:
-        waiting, done = api.queue(crews.chain("a")), api.queue(crews.chain("b"))
+        waiting, done = api.queue(documents.chain("a")), api.queue(documents.chain("b"))
         run(done)
         page = pages.read("/executions", status="completed", graph_id="")
         assert listed(page) == [done]
@@ -198,26 +198,26 @@ class TestList:
         assert listed(pages.read("/executions", graph_id=graph, status="completed")) == []
 
     def test_a_graph_out_of_use_keeps_its_name(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("DELETE", f"/graphs/{api.status(id)['graph_id']}")
         assert "test crew" in section(pages.read("/executions"), "list")
         assert "test crew" in pages.read(f"/executions/{id}")
 
     def test_pages_follow_one_another_without_gap(self, api: Api, pages: Pages) -> None:
-        ids = [api.queue(crews.chain("a"), inputs={}) for _ in range(5)]
+        ids = [api.queue(documents.chain("a"), inputs={}) for _ in range(5)]
         run(ids[2])
         seen: list[str] = []
         address = "/executions?limit=2&status=queued"
         while address:
             page = pages.read(address)
             seen += listed(page)
-            link = re.search(r'id="older" rel="next" href="/crewexec-monitor([^"]+)"', page)
+            link = re.search(r'id="older" rel="next" href="/crewexec-dashboard([^"]+)"', page)
             address = html.unescape(link[1]) if link else ""
         assert seen == [id for id in reversed(ids) if id != ids[2]]
         assert 'id="newest"' in page
 
     def test_only_the_first_page_renews_itself(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert "data-source" in pages.read("/executions")
         assert "data-source" not in pages.read("/executions", before=id)
 
@@ -231,7 +231,7 @@ class TestList:
 
 class TestExecution:
     def test_before_it_starts_the_plan_is_shown(self, api: Api, pages: Pages) -> None:
-        page = pages.read(f"/executions/{api.queue(crews.chain('first', 'second'))}")
+        page = pages.read(f"/executions/{api.queue(documents.chain('first', 'second'))}")
         assert re.findall(r'data-state="(\w+)"', page) == ["pending", "pending"]
         assert "waits for a worker" in page
         assert "waits for first" in section(page, "steps")
@@ -241,7 +241,7 @@ class TestExecution:
         self, api: Api, pages: Pages, model: ScriptedModel
     ) -> None:
         model.on("Do first", "ALPHA").on("Do second", "BETA")
-        id = api.queue(crews.chain("first", "second", tools=("count_words",)))
+        id = api.queue(documents.chain("first", "second", tools=("count_words",)))
         run(id)
         page = pages.read(f"/executions/{id}")
         assert re.findall(r'data-state="(\w+)"', page) == ["completed", "completed"]
@@ -259,21 +259,21 @@ class TestExecution:
         self, api: Api, pages: Pages, model: ScriptedModel
     ) -> None:
         model.on(status=401, reply="no")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         error = api.status(id)["error"]
         shown = text_of(section(pages.read(f"/executions/{id}"), "summary"))
         assert all(error[name] in shown for name in ("code", "message", "correlation_id"))
 
     def test_the_live_part_is_what_the_page_contains(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         part = pages.read(f"/executions/{id}/live")
         assert part.strip().startswith("<div id")
         assert part.strip() in pages.read(f"/executions/{id}")
 
     def test_the_script_learns_where_events_come_from(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         page = pages.read(f"/executions/{id}")
         address = re.findall(r'data-events="([^"]+)"', page)
         assert address == [f"/crewexec/executions/{id}/events"]
@@ -283,14 +283,14 @@ class TestExecution:
         self, api: Api, pages: Pages, model: ScriptedModel
     ) -> None:
         model.on("Do a", tool=("count_words", {"text": "x y"}), times=1)
-        id = api.queue(crews.chain("a", tools=("count_words",)))
+        id = api.queue(documents.chain("a", tools=("count_words",)))
         run(id)
         page = pages.read(f"/executions/{id}")
         assert "bar-tool" in section(page, "steps")
         assert "Tool answered count_words" in text_of(section(page, "history"))
 
     def test_only_the_newest_events_are_shown(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         add_events(id, 400)
         page = section(pages.read(f"/executions/{id}"), "history")
         assert page.count("<li") == 300
@@ -300,7 +300,7 @@ class TestExecution:
         self, api: Api, pages: Pages, model: ScriptedModel
     ) -> None:
         model.on("Do a", "long " * 10_000)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         page = pages.read(f"/executions/{id}")
         assert "Only the beginning is shown" in section(page, "result")
@@ -309,40 +309,40 @@ class TestExecution:
     def test_a_document_that_is_not_known_any_more_is_told(
         self, app: Flask, api: Api, pages: Pages
     ) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
-        version = current_binding().models.graph_version
-        with current_binding().transaction() as session:
+        version = current_app_state().models.graph_version
+        with current_app_state().transaction() as session:
             session.execute(sa.update(version).values(document={"version": 0}))
         page = pages.read(f"/executions/{id}")
         assert "cannot be drawn" in section(page, "graph")
         assert "completed" in section(page, "steps")
 
     def test_a_managed_crew_names_its_manager(self, api: Api, pages: Pages) -> None:
-        nodes = [crews.agent("boss"), crews.agent("w"), crews.task("a")]
-        document = crews.crew(nodes, ["boss w manager", "w a"], process="hierarchical")
+        nodes = [documents.agent("boss"), documents.agent("w"), documents.task("a")]
+        document = documents.crew(nodes, ["boss w manager", "w a"], process="hierarchical")
         page = pages.read(f"/executions/{api.queue(document)}")
         assert "Managed by Boss" in section(page, "graph")
 
 
 def add_events(id: str, count: int) -> None:
-    models = current_binding().models
+    models = current_app_state().models
     rows = [
         {"execution_id": uuid.UUID(id), "seq": 2 + number, "type": "noted", "data": {}}
         for number in range(count)
     ]
-    with current_binding().transaction() as session:
+    with current_app_state().transaction() as session:
         session.execute(sa.insert(models.event), rows)
     change(id, last_event=1 + count)
 
 
 class TestButtons:
     def test_cancelling_leads_back_and_keeps_the_reason(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert f"/executions/{id}/cancel" in pages.read(f"/executions/{id}")
         answer = pages.post(f"/executions/{id}/cancel", reason="not needed")
         assert answer.status_code == 303
-        assert answer.headers["Location"] == f"/crewexec-monitor/executions/{id}"
+        assert answer.headers["Location"] == f"/crewexec-dashboard/executions/{id}"
         status = api.status(id)
         assert status["status"] == "cancelled"
         assert status["cancellation"]["reason"] == "not needed"
@@ -352,7 +352,7 @@ class TestButtons:
         assert f"/executions/{id}/cancel" not in page
 
     def test_trying_again_queues_it(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         assert f"/executions/{id}/retry" in pages.read(f"/executions/{id}")
         assert pages.post(f"/executions/{id}/retry").status_code == 303
@@ -361,13 +361,13 @@ class TestButtons:
         assert f"/executions/{id}/retry" not in pages.read(f"/executions/{id}")
 
     def test_what_the_state_does_not_allow_is_told(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         is_problem(pages.post(f"/executions/{id}/cancel"), 409, "wrong-state")
         is_problem(pages.post(f"/executions/{id}/retry"), 409, "wrong-state")
 
     def test_a_reason_that_is_too_long_is_refused(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = pages.post(f"/executions/{id}/cancel", reason="x" * 501)
         is_problem(answer, 422, "invalid-request")
         answer = pages.post(f"/executions/{id}/cancel", reason="x" * 100_000)
@@ -388,7 +388,7 @@ class TestButtons:
     def test_other_sites_cannot_press_them(
         self, api: Api, pages: Pages, action: str, headers: dict[str, str]
     ) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         if action == "retry":
             api("POST", f"/executions/{id}/cancel")
         before = api.status(id)
@@ -399,14 +399,14 @@ class TestButtons:
     def test_looking_at_their_address_changes_nothing(
         self, api: Api, pages: Pages, action: str
     ) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert pages.get(f"/executions/{id}/{action}").status_code == 405
         assert column(id, "status") == "queued"
 
     def test_a_broker_that_is_away_is_told(
         self, api: Api, pages: Pages, redis_process: RedisProcess
     ) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         redis_process.suspend()
         try:
@@ -426,7 +426,7 @@ class TestCsrf:
 
     @pytest.mark.usefixtures("_protected")
     def test_the_forms_carry_the_hosts_token(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         page = pages.read(f"/executions/{id}")
         is_problem(pages.post(f"/executions/{id}/cancel"), 400, "bad-request")
         assert column(id, "status") == "queued"
@@ -435,12 +435,12 @@ class TestCsrf:
         assert column(id, "status") == "cancelled"
 
     def test_without_protection_there_is_no_field(self, api: Api, pages: Pages) -> None:
-        assert "csrf_token" not in pages.read(f"/executions/{api.queue(crews.chain('a'))}")
+        assert "csrf_token" not in pages.read(f"/executions/{api.queue(documents.chain('a'))}")
 
 
 class TestSafety:
     def test_pages_forbid_what_they_do_not_do(self, api: Api, pages: Pages) -> None:
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         paths = ["/executions", f"/executions/{id}", f"/executions/{id}/live", "/executions/x"]
         for path in paths:
             headers = pages.get(path).headers
@@ -453,7 +453,7 @@ class TestSafety:
             assert headers["Cache-Control"] == "no-store"
 
     def test_nothing_is_inline(self, api: Api, pages: Pages, admins: Pages) -> None:
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         run(id)
         for page in (
             pages.read("/executions"),
@@ -466,11 +466,11 @@ class TestSafety:
         self, api: Api, pages: Pages, admins: Pages, model: ScriptedModel
     ) -> None:
         model.on(reply=HOSTILE)
-        agent = crews.agent("w", role=f"R {HOSTILE}", goal=HOSTILE)
-        task = crews.task("a", f"Do {HOSTILE}")
+        agent = documents.agent("w", role=f"R {HOSTILE}", goal=HOSTILE)
+        task = documents.task("a", f"Do {HOSTILE}")
         task["data"]["name"] = f"T {HOSTILE}"
-        nodes = [agent, task, crews.named("write_note", "tool")]
-        document = crews.crew(nodes, ["w a", "write_note w"], name=f"G {HOSTILE}")
+        nodes = [agent, task, documents.named("write_note", "tool")]
+        document = documents.crew(nodes, ["w a", "write_note w"], name=f"G {HOSTILE}")
         id = api.queue(document, thread_id=HOSTILE, inputs={HOSTILE: HOSTILE})
         change(id, cancel_reason=HOSTILE, cancelled_by=HOSTILE, cancel_requested_at=None)
         run(id)
@@ -490,7 +490,9 @@ class TestSafety:
         self, app: Flask, api: Api, pages: Pages
     ) -> None:
         app.jinja_env.autoescape = False
-        id = api.queue(crews.crew([crews.agent("w"), crews.task("a")], ["w a"], name=HOSTILE))
+        id = api.queue(
+            documents.crew([documents.agent("w"), documents.task("a")], ["w a"], name=HOSTILE)
+        )
         assert dangers(pages.read(f"/executions/{id}")) == []
 
     def test_an_error_within_is_a_page_without_details(
@@ -515,16 +517,16 @@ def add_tool_output(id: str) -> None:
     seq = column(id, "last_event") + 1
     row = {"execution_id": uuid.UUID(id), "seq": seq, "type": HOSTILE[:50]}
     data = {"tool": HOSTILE, "output": HOSTILE, HOSTILE: "x\ny"}
-    with current_binding().transaction() as session:
-        session.execute(sa.insert(current_binding().models.event), [{**row, "data": data}])
+    with current_app_state().transaction() as session:
+        session.execute(sa.insert(current_app_state().models.event), [{**row, "data": data}])
     change(id, last_event=seq)
 
 
 class TestQueues:
     def test_waiting_messages_are_counted_by_priority(self, api: Api, admins: Pages) -> None:
-        api.queue(crews.chain("a"), priority=10)
-        api.queue(crews.chain("a"), priority=3)
-        api.queue(crews.chain("a"), priority=3)
+        api.queue(documents.chain("a"), priority=10)
+        api.queue(documents.chain("a"), priority=3)
+        api.queue(documents.chain("a"), priority=3)
         page = admins.read("/queues")
         depths = text_of(section(page, "depths"))
         assert "crew_execution 0 0 1 0 0 0 0 0 0 1 2" in depths
@@ -533,7 +535,7 @@ class TestQueues:
 
     def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:
         assert "No worker is known" in admins.read("/queues")
-        with current_binding().transaction() as session:
+        with current_app_state().transaction() as session:
             add_worker(session, "here@vm", 5)
             add_worker(session, "gone@vm", 600)
         workers = text_of(section(admins.read("/queues"), "workers"))
@@ -556,7 +558,7 @@ class TestQueues:
             (three_ago, "failed", 10),
             (this - dt.timedelta(hours=30), "completed", 999),
         ]:
-            end(api.queue(crews.chain("a")), hour + dt.timedelta(minutes=59), status, waited)
+            end(api.queue(documents.chain("a")), hour + dt.timedelta(minutes=59), status, waited)
         figures = text_of(section(admins.read("/queues"), "figures"))
         assert f"{three_ago:%H:%M} 2 1 30.0 s" in figures
         assert len(re.findall(r"\d\d:00 0 0 \S", figures)) == 23
@@ -576,7 +578,7 @@ class TestQueues:
 def add_worker(session: Session, name: str, silent: float) -> None:
     seen = clock.now() - dt.timedelta(seconds=silent)
     session.add(
-        current_binding().models.worker(
+        current_app_state().models.worker(
             name=name,
             pid=1,
             queues=["crew_execution"],
@@ -596,10 +598,10 @@ def end(id: str, at: dt.datetime, status: str, waited: float) -> None:
 
 class TestMounting:
     def test_elsewhere_and_beside_the_first(self, app: Flask, client: FlaskClient) -> None:
-        app.register_blueprint(create_monitor("/ops/crews"), name="second")
+        app.register_blueprint(create_dashboard("/ops/crews"), name="second")
         answer = client.get("/ops/crews/", headers={"X-User": "ada"})
         assert answer.headers["Location"] == "/ops/crews/executions"
         page = client.get("/ops/crews/executions", headers={"X-User": "ada"})
-        assert 'href="/ops/crews/static/monitor.css"' in page.text
+        assert 'href="/ops/crews/static/dashboard.css"' in page.text
         with client.get("/ops/crews/static/live.js") as script:
             assert script.status_code == 200

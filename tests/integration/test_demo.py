@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from flask_crewexec.testing import ScriptedModel
-from services.postgres import PostgresProcess
-from services.processes import wait_until
+from support.servers.postgres import PostgresProcess
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-import crews
-from calling import problem
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.testing import Rule
-from inprocess import run
+from support.api_client import problem
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,
@@ -20,10 +20,10 @@ TOPIC = {"topic": "tea"}
 
 def counts():
     """Rows of each table of ours."""
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return {
             model.__tablename__: session.scalar(sa.select(sa.func.count()).select_from(model))
-            for model in current_binding().models
+            for model in current_app_state().models
         }
 
 
@@ -53,7 +53,7 @@ def check(api):
 
 class TestDryRun:
     def test_tells_what_would_be_queued_and_queues_nothing(self, api, check, unchanged):
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         order = {"graph_id": graph, "inputs": TOPIC, "priority": 2, "thread_id": "t"}
         unchanged()
         answer = check({**order, "max_llm_calls": 9}, headers={"Idempotency-Key": "k"})
@@ -70,7 +70,7 @@ class TestDryRun:
 
     def test_answers_as_described(self, api, check):
         components = api("GET", "/openapi.json").json["components"]["schemas"]
-        answer = check({"graph_id": api.graph(crews.chain("a"))})
+        answer = check({"graph_id": api.graph(documents.chain("a"))})
         assert answer.json.keys() == components["DryRun"]["properties"].keys()
 
     @pytest.mark.settings(MAX_TOKENS=100)
@@ -86,18 +86,18 @@ class TestDryRun:
         ],
     )
     def test_refuses_what_queueing_refuses(self, api, check, unchanged, order, status, code):
-        order = {"graph_id": api.graph(crews.ONE_TASK), "inputs": TOPIC, **order}
+        order = {"graph_id": api.graph(documents.ONE_TASK), "inputs": TOPIC, **order}
         unchanged()
         refused = problem(check(order), status, code)
         assert problem(api("POST", "/executions", json=order), status, code) == refused
 
     def test_a_tool_that_is_no_longer_registered(self, app, api, check):
-        graph = api.graph(crews.chain("a", tools=("count_words",)))
-        del current_binding().registry.tools["count_words"]
+        graph = api.graph(documents.chain("a", tools=("count_words",)))
+        del current_app_state().registry.tools["count_words"]
         problem(check({"graph_id": graph}), 422, "invalid-graph")
 
     def test_a_strangers_graph_does_not_exist(self, api, stranger):
-        order = {"graph_id": api.graph(crews.chain("a"))}
+        order = {"graph_id": api.graph(documents.chain("a"))}
         answer = stranger("POST", "/executions?dry_run=true", json=order)
         problem(answer, 404, "not-found")
 
@@ -107,9 +107,9 @@ class TestDryRun:
 
     def test_a_key_that_was_used_for_another_order(self, api, check, unchanged):
         key = {"Idempotency-Key": "k"}
-        order = {"graph_id": api.graph(crews.ONE_TASK), "inputs": TOPIC}
+        order = {"graph_id": api.graph(documents.ONE_TASK), "inputs": TOPIC}
         placed = api("POST", "/executions", json=order, headers=key).json["id"]
-        api("PUT", f"/graphs/{order['graph_id']}", json=crews.chain("a", "b"))
+        api("PUT", f"/graphs/{order['graph_id']}", json=documents.chain("a", "b"))
         unchanged()
         same = check(order, headers=key).json
         assert (same["execution_id"], same["graph_version"]) == (placed, 1)
@@ -119,28 +119,32 @@ class TestDryRun:
 
     @pytest.mark.parametrize("query", ["dry_run=maybe", "dryrun=true"])
     def test_a_slip_queues_nothing(self, api, unchanged, query):
-        order = {"graph_id": api.graph(crews.chain("a"))}
+        order = {"graph_id": api.graph(documents.chain("a"))}
         unchanged()
         problem(api("POST", f"/executions?{query}", json=order), 422, "invalid-request")
 
     def test_false_queues(self, api):
-        order = {"graph_id": api.graph(crews.chain("a"))}
+        order = {"graph_id": api.graph(documents.chain("a"))}
         assert api("POST", "/executions?dry_run=false", json=order).status_code == 202
 
 
 class TestValidation:
     def test_tells_inputs_order_and_model_calls(self, api):
-        nodes = [crews.agent("w", max_iter=4), crews.task("b", "{y}"), crews.task("a", "{x}")]
-        answer = api("POST", "/graphs/validate", json=crews.crew(nodes, ["w a", "w b", "a b"]))
+        nodes = [
+            documents.agent("w", max_iter=4),
+            documents.task("b", "{y}"),
+            documents.task("a", "{x}"),
+        ]
+        answer = api("POST", "/graphs/validate", json=documents.crew(nodes, ["w a", "w b", "a b"]))
         assert answer.json["inputs"] == ["x", "y"]
         assert answer.json["inputs_schema"]["required"] == ["x", "y"]
         assert answer.json["order"] == ["a", "b"]
         assert answer.json["model_calls"] == {"lower": 2, "upper": 10}
 
     def test_each_problem_has_a_hint(self, api):
-        bad = crews.chain("a", tools=("count_word",))
+        bad = documents.chain("a", tools=("count_word",))
         bad["nodes"][0]["data"]["role"] = ""
-        tools = [f'"{name}"' for name in sorted(current_binding().registry.tools)]
+        tools = [f'"{name}"' for name in sorted(current_app_state().registry.tools)]
         answer = api("POST", "/graphs/validate", json=bad).json
         assert [p["hint"] for p in answer["problems"]] == [
             'For instance "role": "Writer".',
@@ -150,7 +154,7 @@ class TestValidation:
 
     def test_answers_as_described(self, api):
         schemas = api("GET", "/openapi.json").json["components"]["schemas"]
-        for document in (crews.ONE_TASK, {}):
+        for document in (documents.ONE_TASK, {}):
             answer = api("POST", "/graphs/validate", json=document).json
             assert answer.keys() == schemas["Validation"]["properties"].keys()
 
@@ -166,10 +170,14 @@ class TestEstimate:
     def test_an_agent_that_never_comes_to_an_end(self, api, model):
         model.add(Rule(when="absolute best final answer", reply="done"))
         model.add(Rule(tool=("count_words", {"text": "a"})))
-        nodes = [crews.agent("w", max_iter=3), crews.task("a"), crews.named("count_words", "tool")]
-        document = crews.crew(nodes, ["w a", "count_words w"])
+        nodes = [
+            documents.agent("w", max_iter=3),
+            documents.task("a"),
+            documents.named("count_words", "tool"),
+        ]
+        document = documents.crew(nodes, ["w a", "count_words w"])
         assert self.run(api, document)["upper"] == len(model.calls) == 4
 
     def test_an_agent_that_answers_at_once(self, api, model):
         model.on(reply="done")
-        assert self.run(api, crews.chain("a", "b"))["lower"] == len(model.calls) == 2
+        assert self.run(api, documents.chain("a", "b"))["lower"] == len(model.calls) == 2

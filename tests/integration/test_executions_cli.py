@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-import crews
 from flask_crewexec import AsyncExecutionService
-from flask_crewexec import events
-from flask_crewexec.binding import current_binding
-from flask_crewexec.following import follow
-from inprocess import change
-from inprocess import run
-from inprocess import running
-from services.processes import wait_until
-from services.redis_servers import REPOSITORY
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.services.event_stream import tail
+from flask_crewexec.storage import event_log
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import wait_until
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ def command(app):
 def done(api, model):
     """A completed execution."""
     model.on("Do a", "ALPHA")
-    id = api.queue(crews.chain("a"), priority=3)
+    id = api.queue(documents.chain("a"), priority=3)
     assert run(id) == "completed"
     return id
 
@@ -68,7 +68,7 @@ class TestStatus:
 
     def test_says_why_an_execution_failed(self, command, api, model):
         model.on("Do a", status=401)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         error = api.status(id)["error"]
         (line,) = [x for x in command("status", id).stdout.splitlines() if x.startswith("Error")]
@@ -76,7 +76,7 @@ class TestStatus:
         assert error["correlation_id"] in line
 
     def test_says_who_cancelled_and_why(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel", json={"reason": "too\ndear"})
         (line,) = [x for x in command("status", id).stdout.splitlines() if x.startswith("Canc")]
         assert line.endswith("Z by ada: too dear")
@@ -86,7 +86,7 @@ class TestStatus:
 
     def test_a_model_does_not_command_the_terminal(self, command, api, model):
         model.on("Do a", f"one{CLEAR_SCREEN}\rtwo\r\nResult\u202e")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         told = command("status", id).stdout
         assert told.endswith("Result\n    one\\x1b[2J\\rtwo\n    Result\\u202e\n")
@@ -99,16 +99,16 @@ class TestList:
         return [line.split()[0] for line in result.stdout.splitlines()[1:]]
 
     def test_shows_everybodys_newest_first(self, command, api, stranger):
-        mine = api.queue(crews.chain("a"))
-        theirs = stranger.queue(crews.chain("a"))
+        mine = api.queue(documents.chain("a"))
+        theirs = stranger.queue(documents.chain("a"))
         result = command("list")
         assert self.ids(result) == [theirs, mine]
         assert [line.split()[-1] for line in result.stdout.splitlines()[1:]] == ["mallory", "ada"]
 
     def test_filters(self, command, api, stranger):
-        cancelled, queued = (api.queue(crews.chain("a")) for _ in range(2))
+        cancelled, queued = (api.queue(documents.chain("a")) for _ in range(2))
         api("POST", f"/executions/{cancelled}/cancel")
-        theirs = stranger.queue(crews.chain("a"))
+        theirs = stranger.queue(documents.chain("a"))
         assert self.ids(command("list", "--status=cancelled")) == [cancelled]
         assert self.ids(command("list", "--user=mallory")) == [theirs]
         assert self.ids(command("list", "--user=ada", "--status=queued")) == [queued]
@@ -127,13 +127,13 @@ class TestList:
         failed_with(command("list", "--user=a\nb"), "printable")
 
     def test_a_name_does_not_command_the_terminal(self, command, api):
-        change(api.queue(crews.chain("a")), owner_id=f"eve{CLEAR_SCREEN}\nrow")
+        change(api.queue(documents.chain("a")), owner_id=f"eve{CLEAR_SCREEN}\nrow")
         assert command("list").stdout.endswith("  eve\\x1b[2J row\n")
 
 
 class TestCancelAndRetry:
     def test_cancels_what_waits(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         result = command("cancel", id, "--reason", "too dear")
         assert (result.exit_code, result.stdout) == (0, "It is cancelled.\n")
         status = api.status(id)
@@ -143,7 +143,7 @@ class TestCancelAndRetry:
     def test_asks_what_runs_to_stop(self, app, command, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             assert command("cancel", id).stdout == "It will stop before its next call.\n"
@@ -151,7 +151,7 @@ class TestCancelAndRetry:
         assert outcomes == ["cancelled"]
 
     def test_tries_again(self, command, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         command("cancel", id)
         result = command("retry", id)
         assert (result.exit_code, result.stdout) == (0, "It is queued again as attempt 2.\n")
@@ -163,7 +163,7 @@ class TestCancelAndRetry:
         assert api.status(done)["status"] == "completed"
 
     def test_a_reason_must_be_storable(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         failed_with(command("cancel", id, "--reason", "\x1b"), "control character")
         assert api.status(id)["status"] == "queued"
 
@@ -194,12 +194,12 @@ class TestTail:
         assert command("tail", done, "--after=400").stdout == ""
 
     def test_its_exit_code_tells_of_failures(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         command("cancel", id)
         assert command("tail", id).exit_code == 1
 
     def test_an_event_does_not_command_the_terminal(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         add_events(id, [{"output": f"a{CLEAR_SCREEN}\n  99  forged", "nested": ["\x9b2J"]}])
         command("cancel", id)
         lines = command("tail", id).stdout.splitlines()
@@ -210,7 +210,7 @@ class TestTail:
     def test_prints_events_as_they_come(self, app, environment, api, model, tmp_path):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         printed = tmp_path / "tail.txt"
         with printed.open("wb") as output, Tail(id, environment, output) as tail:
             wait_until(lambda: "queued" in printed.read_text(), what="the first event")
@@ -227,7 +227,16 @@ class Tail(subprocess.Popen):
     """The command as a process."""
 
     def __init__(self, id, environment, output):
-        command = [sys.executable, "-m", "flask", "--app", "host", "crewexec", "tail", id]
+        command = [
+            sys.executable,
+            "-m",
+            "flask",
+            "--app",
+            "support.host_app.host",
+            "crewexec",
+            "tail",
+            id,
+        ]
         variables = {**os.environ, **environment, "PYTHONPATH": str(TESTS)}
         super().__init__(command, cwd=REPOSITORY, env=variables, stdout=output)
 
@@ -238,15 +247,15 @@ class Tail(subprocess.Popen):
 
 class TestFollow:
     def test_yields_what_comes_until_the_end(self, command, api):
-        id = api.queue(crews.chain("a"))
-        following = follow(id)
+        id = api.queue(documents.chain("a"))
+        following = tail(id)
         assert next(following)["type"] == "queued"
         command("cancel", id)
         assert [event["type"] for event in following] == ["cancelled"]
 
     def test_misses_no_end_between_two_looks(self, api, monkeypatch):
         service = AsyncExecutionService
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         read_events = service.read_events
 
         def end_behind_the_last(self, *args, **options):
@@ -256,25 +265,25 @@ class TestFollow:
             return page
 
         monkeypatch.setattr(service, "read_events", end_behind_the_last)
-        assert [event["type"] for event in follow(id)] == ["queued", "cancelled"]
+        assert [event["type"] for event in tail(id)] == ["queued", "cancelled"]
 
     def test_skips_nothing_between_pages(self, command, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         add_events(id, [{"number": number} for number in range(500)])
         command("cancel", id)
-        assert [event["seq"] for event in follow(id)] == list(range(1, 503))
-        assert [event["seq"] for event in follow(id, after=300)] == list(range(301, 503))
+        assert [event["seq"] for event in tail(id)] == list(range(1, 503))
+        assert [event["seq"] for event in tail(id, after=300)] == list(range(301, 503))
 
     def test_holds_no_connection_meanwhile(self, app, api):
-        id = api.queue(crews.chain("a"))
-        following = follow(id)
+        id = api.queue(documents.chain("a"))
+        following = tail(id)
         next(following)
         assert app.extensions["sqlalchemy"].engine.pool.checkedout() == 0
 
 
 def add_events(id, several):
     """Write events as a worker does."""
-    binding = current_binding()
-    entries = [events.Entry("noted", data) for data in several]
+    binding = current_app_state()
+    entries = [event_log.NewEvent("noted", data) for data in several]
     with binding.transaction() as session:
-        events.append(session, binding.models, uuid.UUID(id), entries)
+        event_log.append(session, binding.models, uuid.UUID(id), entries)

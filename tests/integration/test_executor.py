@@ -13,13 +13,13 @@ import pytest
 from crewai.events import crewai_event_bus
 from crewai.events import LLMCallCompletedEvent
 
-import crews
-from flask_crewexec.runtime import executor
-from flask_crewexec.runtime.crewai_setup import AgentExecutor
-from flask_crewexec.runtime.executor import Executor
-from inprocess import run
-from inprocess import running
-from services.redis_servers import REPOSITORY
+from flask_crewexec.runtime.crewai_shims import agent_executor
+from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
+from flask_crewexec.runtime.crewai_shims.import_switches import AgentExecutor
+from support.graphs import documents
+from support.in_process import run
+from support.in_process import running
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
@@ -41,7 +41,7 @@ print(*crewai_event_bus._sync_handlers)
 def triggers() -> list[str]:
     """Names of the methods and of what they may return."""
     methods = AgentExecutor.flow_definition().methods
-    known = executor._listening()
+    known = agent_executor._listening()
     assert known is not None
     return sorted({*methods, *known, "something else"})
 
@@ -49,7 +49,7 @@ def triggers() -> list[str]:
 def test_the_same_follows_from_everything(database_url):
     for trigger in triggers():
         for routers in (True, False):
-            ours, theirs = Executor(), AgentExecutor()
+            ours, theirs = SingleThreadExecutor(), AgentExecutor()
             for _ in range(2):  # what fires once does not fire again
                 found = ours._find_triggered_methods(trigger, router_only=routers)
                 assert found == theirs._find_triggered_methods(trigger, router_only=routers)
@@ -57,14 +57,14 @@ def test_the_same_follows_from_everything(database_url):
 
 
 def test_it_begins_with_the_same_state(database_url):
-    ours, theirs = Executor().state, AgentExecutor().state
+    ours, theirs = SingleThreadExecutor().state, AgentExecutor().state
     assert ours.model_dump(exclude={"id"}) == theirs.model_dump(exclude={"id"})
 
 
 def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
     gate = threading.Event()
     model.on("Do a", hold=gate)
-    ids = [api.queue(crews.chain("a")) for _ in range(3)]
+    ids = [api.queue(documents.chain("a")) for _ in range(3)]
     before = set(threading.enumerate())
     with contextlib.ExitStack() as stack:
         for id in ids:
@@ -81,7 +81,7 @@ def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
 def test_no_step_waits_for_what_listeners_do(app, api, model):
     """They may be told of other runs, and CrewAI's own executor waits for 30 s."""
     gate = threading.Event()
-    id = api.queue(crews.chain("a", "b"))
+    id = api.queue(documents.chain("a", "b"))
     with crewai_event_bus.scoped_handlers():
         crewai_event_bus.on(LLMCallCompletedEvent)(lambda source, event: gate.wait(60))
         with running(app, id) as outcomes:
@@ -100,7 +100,7 @@ def test_the_host_may_listen_to_crewais_events(api, model):
         def listen(source: object, event: LLMCallCompletedEvent) -> None:
             heard.append(event.agent_role)
 
-        assert run(api.queue(crews.chain("a"))) == "completed"
+        assert run(api.queue(documents.chain("a"))) == "completed"
         crewai_event_bus.flush()
     assert heard == ["Writer"]
 

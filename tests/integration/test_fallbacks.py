@@ -6,19 +6,19 @@ import socket
 
 import pytest
 
-import crews
 from flask_crewexec import Secret
 from flask_crewexec.testing import Rule
-from inprocess import column
-from inprocess import run
-from inprocess import running
+from support.graphs import documents
+from support.in_process import column
+from support.in_process import run
+from support.in_process import running
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
-GRAPH = crews.chain("a", model="first")
+GRAPH = documents.chain("a", model="first")
 PRICES = {"second-model": {"input": 1_000_000.0, "output": 0.0}}
 
 
@@ -121,7 +121,7 @@ def test_tools_and_later_calls_begin_with_the_first_again(api, model, offer):
         Rule(tool=("count_words", {"text": "one two"}), after_tool=False, times=1),
         Rule(reply="done"),
     )
-    document = crews.chain("a", tools=("count_words",), model="first")
+    document = documents.chain("a", tools=("count_words",), model="first")
     assert run(api.queue(document)) == "completed"
     assert asked(model) == ["first", "second", "first"]
     assert model.calls[1].body["tools"] == model.calls[2].body["tools"]
@@ -175,7 +175,7 @@ def test_each_model_keeps_its_own_limit(api, model, crewexec):
     common = {"base_url": model.base_url, "api_key": model.key}
     crewexec.llm("second", "second-model", max_tokens=50, **common)
     crewexec.llm("first", "first-model", max_tokens=200, fallbacks=["second"], **common)
-    document = crews.chain("a", model="first")
+    document = documents.chain("a", model="first")
     document["nodes"][-1]["data"]["max_tokens"] = 100
     model.add(Rule(model="first-model", status=500))
     assert run(api.queue(document)) == "completed"
@@ -195,7 +195,7 @@ def test_keys_that_cannot_be_asked_for_now(api, app, model, crewexec):
 
 
 RULE = {"text": "It is short."}
-JUDGED = crews.with_data(crews.chain("t", model="first"), "t", guardrails=[RULE])
+JUDGED = documents.with_data(documents.chain("t", model="first"), "t", guardrails=[RULE])
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import crews
-from services.processes import free_port
-from services.processes import ServerProcess
-from services.processes import wait_until
-from services.redis_servers import REPOSITORY
+from support.graphs import documents
+from support.servers.processes import free_port
+from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = [
     pytest.mark.integration,
@@ -27,7 +27,7 @@ class Flower(ServerProcess):
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "celery", "-A", "host_worker", "flower"]
+        command = [sys.executable, "-m", "celery", "-A", "support.host_app.worker", "flower"]
         command += ["--address=127.0.0.1", f"--port={port}"]
         variables = {**os.environ, **environment, "FLOWER_UNAUTHENTICATED_API": "true"}
         super().__init__(command, log=folder / "flower.log", cwd=REPOSITORY, environment=variables)
@@ -48,7 +48,7 @@ def test_it_sees_our_workers_queues_and_tasks(start_worker, api, environment, tm
     variables = {**environment, "PYTHONPATH": str(Path(__file__).parents[1])}
     with Flower(tmp_path, variables) as flower:
         wait_until(lambda: worker.hostname in flower.ask("/workers"), what="the worker")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         wait_until(lambda: id in flower.ask("/api/tasks"), what="the task")
         assert json.loads(flower.ask("/api/tasks"))[id]["name"] == "crewexec.execution"
         assert "crew_execution" in flower.ask("/api/queues/length")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-import crews
-import host
-from services.gunicorn import Gunicorn
+from support.graphs import documents
+from support.host_app import host
+from support.servers.gunicorn import Gunicorn
 
 pytestmark = [
     pytest.mark.integration,
@@ -98,8 +98,8 @@ def strict(document: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def test_every_answer_is_as_described(server, api, tmp_path):
-    graphs = [api.graph(crews.chain("a", "b")) for _ in range(8)]
-    executions = [api.queue(crews.chain("a")) for _ in range(8)]
+    graphs = [api.graph(documents.chain("a", "b")) for _ in range(8)]
+    executions = [api.queue(documents.chain("a")) for _ in range(8)]
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.format(graphs=graphs, executions=executions))
     document = tmp_path / "openapi.json"

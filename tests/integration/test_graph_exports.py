@@ -8,15 +8,15 @@ import zipfile
 
 import pytest
 
-import crews
-from calling import problem
+from support.api_client import problem
+from support.graphs import documents
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
-CHAIN = crews.chain("a", "b", tools=("say",), model="streaming")
+CHAIN = documents.chain("a", "b", tools=("say",), model="streaming")
 
 
 def export(api, id, query="", **headers):

@@ -9,25 +9,25 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-import crews
-from calling import problem
 from flask_crewexec import clock
 from flask_crewexec import GraphService
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import CrewExecError
 from flask_crewexec.tasks import cleanup
+from support.api_client import problem
+from support.graphs import documents
 
 pytestmark = pytest.mark.integration
 
 NOBODYS = uuid.UUID(int=7 << 76 | 2 << 62)
-RENAMED = {**crews.ONE_TASK, "name": "renamed"}
-LONGER = crews.chain("a", "b")
+RENAMED = {**documents.ONE_TASK, "name": "renamed"}
+LONGER = documents.chain("a", "b")
 
 
 @pytest.fixture
 def graph(api):
     """A graph with three versions."""
-    id = api.graph(crews.ONE_TASK)
+    id = api.graph(documents.ONE_TASK)
     for document in (RENAMED, LONGER):
         assert api("PUT", f"/graphs/{id}", json=document).status_code == 200
     return id
@@ -42,15 +42,15 @@ def match(tag):
 
 
 def archived_days_ago(graph, days):
-    model = current_binding().models.graph
+    model = current_app_state().models.graph
     then = clock.now() - dt.timedelta(days=days)
     statement = sa.update(model).where(model.id == uuid.UUID(graph)).values(deleted_at=then)
-    with current_binding().transaction() as session:
+    with current_app_state().transaction() as session:
         session.execute(statement)
 
 
 def count(model):
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(model))
 
 
@@ -92,7 +92,7 @@ class TestDiff:
                     "element": "document",
                     "id": None,
                     "pointer": "/name",
-                    "old": crews.ONE_TASK["name"],
+                    "old": documents.ONE_TASK["name"],
                     "new": "renamed",
                 }
             ],
@@ -140,7 +140,7 @@ class TestCopy:
         order = {"version": 1, "name": "Mine"}
         copy = api("POST", f"/graphs/{graph}/copy", json=order).json
         assert (copy["version"], copy["name"]) == (1, "Mine")
-        assert copy["document"] == {**crews.ONE_TASK, "name": "Mine"}
+        assert copy["document"] == {**documents.ONE_TASK, "name": "Mine"}
 
     def test_belongs_to_whoever_copies(self, admin, graph):
         assert admin("POST", f"/graphs/{graph}/copy").json["user_id"] == "admin"
@@ -185,7 +185,7 @@ class TestArchive:
         assert "archived already" in body["detail"]
 
     def test_goes_for_good_when_it_is_old(self, api, graph):
-        models = current_binding().models
+        models = current_app_state().models
         young = api.graph(RENAMED)
         archived_days_ago(graph, 31)
         archived_days_ago(young, 29)
@@ -216,10 +216,10 @@ class TestArchive:
         sa.event.remove(engine, "before_cursor_execute", restore)
         assert restored == [graph]
         assert api("GET", f"/graphs/{graph}").json["document"] == LONGER
-        assert count(current_binding().models.graph_version) == 3
+        assert count(current_app_state().models.graph_version) == 3
 
     def test_stays_as_long_as_an_execution_is_left(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         graph = api.status(id)["graph_id"]
         archived_days_ago(graph, 31)
         cleanup.handle({"action": "purge"})

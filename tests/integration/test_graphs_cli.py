@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-import crews
+from support.graphs import documents
 
 pytestmark = [
     pytest.mark.integration,
@@ -82,10 +82,10 @@ class TestImporting:
         assert [node["id"] for node in document["nodes"]] == ["ann", "bob", "second", "first"]
 
     def test_one_file_of_react_flow(self, command, tmp_path):
-        (tmp_path / "flow.json").write_text(json.dumps(crews.ONE_TASK))
+        (tmp_path / "flow.json").write_text(json.dumps(documents.ONE_TASK))
         words = ("--format", "reactflow", "--user", "ada", "--dry-run")
         result = command("import", tmp_path / "flow.json", *words)
-        assert json.loads(result.stdout) == crews.ONE_TASK
+        assert json.loads(result.stdout) == documents.ONE_TASK
         assert command("import", tmp_path, *words).exit_code == 1
 
     def test_every_problem_is_told_with_its_place(self, command, project):
@@ -114,7 +114,7 @@ class TestImporting:
 
 class TestExporting:
     def test_comes_back_as_it_was(self, command, api, tmp_path):
-        id = api.graph(crews.chain("a", "b", tools=("say",), model="streaming"))
+        id = api.graph(documents.chain("a", "b", tools=("say",), model="streaming"))
         result = command("export", id, "--to", tmp_path / "out")
         assert result.exit_code == 0, result.output
         assert len(result.stdout.splitlines()) == 2
@@ -125,8 +125,10 @@ class TestExporting:
         assert agent["data"]["role"] == "Writer"
 
     def test_crewai_takes_it(self, command, api, tmp_path):
-        import_module("flask_crewexec.runtime.crewai_setup")  # before CrewAI, to keep it quiet
-        id = api.graph(crews.chain("a", "b", model="streaming"))
+        import_module(
+            "flask_crewexec.runtime.crewai_shims.import_switches"
+        )  # before CrewAI, to keep it quiet
+        id = api.graph(documents.chain("a", "b", model="streaming"))
         command("export", id, "--to", tmp_path)
         loader = import_module("crewai.project.json_loader")
         project = loader.validate_crew_project(tmp_path / "crew.jsonc")
@@ -135,14 +137,14 @@ class TestExporting:
 
     def test_overwrites_nothing(self, command, api, tmp_path):
         (tmp_path / "crew.jsonc").write_text("mine")
-        result = command("export", api.graph(crews.ONE_TASK), "--to", tmp_path)
+        result = command("export", api.graph(documents.ONE_TASK), "--to", tmp_path)
         assert result.exit_code == 1
         assert (tmp_path / "crew.jsonc").read_text() == "mine"
         assert not (tmp_path / "agents").exists()
 
     def test_another_version(self, command, api, tmp_path):
-        id = api.graph(crews.ONE_TASK)
-        api("PUT", f"/graphs/{id}", json={**crews.ONE_TASK, "name": "changed"})
+        id = api.graph(documents.ONE_TASK)
+        api("PUT", f"/graphs/{id}", json={**documents.ONE_TASK, "name": "changed"})
         command("export", id, "--to", tmp_path, "--version", 1)
         assert json.loads((tmp_path / "crew.jsonc").read_text())["name"] == "test crew"
 

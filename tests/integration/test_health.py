@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from flask_crewexec.web.bounded import MOST_AT_ONCE
-from services.postgres import postgres_server
-from services.processes import wait_until
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.web.timeouts import MOST_AT_ONCE
+from support.servers.postgres import postgres_server
+from support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.settings(HEALTH_TIMEOUT=20.0)]
 
@@ -63,7 +63,7 @@ def heartbeat(app):
     """Store a sign of life of a worker, *age* seconds old."""
 
     def beat(*queues, age=0.0):
-        binding = current_binding()
+        binding = current_app_state()
         seen = clock.now() - dt.timedelta(seconds=age)
         with binding.transaction() as session:
             session.add(
@@ -146,7 +146,7 @@ class TestOtherTroubles:
         wait_until(lambda: not bounded_calls(), what="the call that hung")
 
     def test_missing_tables(self, app, client):
-        current_binding().models.worker.__table__.drop(current_binding().engine)
+        current_app_state().models.worker.__table__.drop(current_app_state().engine)
         assert ready(client)[1]["database"] == "no tables"
 
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -9,11 +9,11 @@ import typing as t
 import pytest
 from pydantic import Field
 
-import crews
-from flask_crewexec.runtime.crewai_setup import BaseLLM
-from flask_crewexec.runtime.crewai_setup import crewai
+from flask_crewexec.runtime.crewai_shims.import_switches import BaseLLM
+from flask_crewexec.runtime.crewai_shims.import_switches import crewai
 from flask_crewexec.testing import Rule
-from inprocess import run
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,
@@ -61,7 +61,7 @@ def test_they_get_their_files_also_within_a_tool(app, api, model):
         return "read"
 
     model.add(Rule("Do a", tool=("read_note", {}), after_tool=False))
-    assert run(api.queue(crews.chain("a", tools=("read_note",)))) == "completed"
+    assert run(api.queue(documents.chain("a", tools=("read_note",)))) == "completed"
     assert ["memo-7.txt" in each for each in told] == [True, True]
 
 
@@ -69,6 +69,6 @@ def test_ours_take_no_event_loop_to_ask_for_files(api, monkeypatch):
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("An event loop was made")
 
-    id = api.queue(crews.chain("a", "b"))
+    id = api.queue(documents.chain("a", "b"))
     monkeypatch.setattr(asyncio, "run", refuse)
     assert run(id) == "completed"

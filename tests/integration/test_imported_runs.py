@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from crew_files import document_of
-from crew_files import files_of
-from crew_files import MODELS
-from crew_files import options_of
 from flask_crewexec.graphs.importers import FORMATS
-from inprocess import run
+from support.graphs.crew_fixtures import document_of
+from support.graphs.crew_fixtures import files_of
+from support.graphs.crew_fixtures import MODELS
+from support.graphs.crew_fixtures import options_of
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inprocess import run
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 

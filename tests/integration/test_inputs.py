@@ -8,17 +8,17 @@ import json
 import pytest
 import sqlalchemy as sa
 
-import crews
-import host
-from calling import problem
 from flask_crewexec import current_execution
 from flask_crewexec import StorageUnavailable
-from flask_crewexec.binding import current_binding
-from flask_crewexec.registry import ToolSpec
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.registry.registry import FunctionToolSpec
 from flask_crewexec.testing import Rule
-from inprocess import change
-from inprocess import run
-from services.processes import wait_until
+from support.api_client import problem
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import change
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
@@ -27,10 +27,10 @@ pytestmark = [
 
 
 def declaring(inputs, description="Tell about {topic}", *, tools=(), **data):
-    nodes = [crews.agent("w", **data), crews.task("t", description)]
-    nodes += [crews.named(tool, "tool") for tool in tools]
+    nodes = [documents.agent("w", **data), documents.task("t", description)]
+    nodes += [documents.named(tool, "tool") for tool in tools]
     edges = ["w t", *(f"{tool} w" for tool in tools)]
-    return crews.crew(nodes, edges, inputs=inputs)
+    return documents.crew(nodes, edges, inputs=inputs)
 
 
 def sent(model, at=0):
@@ -119,7 +119,7 @@ class TestPlaceholders:
 
     def test_what_a_model_said_calls_up_nothing(self, api, model):
         model.on("Do a", "{tools} {input} {role}")
-        assert run(api.queue(crews.chain("a", "b"))) == "completed"
+        assert run(api.queue(documents.chain("a", "b"))) == "completed"
         assert "{tools} {input} {role}" in sent(model, at=1)
 
     def test_values_are_shown_as_json(self, api, model):
@@ -129,8 +129,12 @@ class TestPlaceholders:
         assert '<true> <{"k": ["é", null]}> <1.5>' in sent(model)
 
     def test_the_managers_texts_are_filled_in(self, api, model):
-        nodes = [crews.agent("boss", goal="Lead {team}"), crews.agent("w"), crews.task("t")]
-        managed = crews.crew(nodes, ["boss w manager"], process="hierarchical")
+        nodes = [
+            documents.agent("boss", goal="Lead {team}"),
+            documents.agent("w"),
+            documents.task("t"),
+        ]
+        managed = documents.crew(nodes, ["boss w manager"], process="hierarchical")
         assert run(api.queue(managed, inputs={"team": "{goal} US"})) == "completed"
         assert "Lead {goal} US" in sent(model)
 
@@ -141,8 +145,8 @@ class TestPlaceholders:
             seen.append(dict(current_execution.inputs))
             return "seen"
 
-        tool = ToolSpec(name="look", description="Look.", function=look)
-        current_binding().registry.add_tool(tool)
+        tool = FunctionToolSpec(name="look", description="Look.", function=look)
+        current_app_state().registry.add_tool(tool)
         model.add(Rule(tool=("look", {}), times=1))
         inputs = {"quiet": {"default": [1]}}
         run(api.queue(declaring(inputs, "Do it", tools=("look",))))
@@ -155,7 +159,7 @@ ONE_FILE = declaring({"report": {"type": "file"}}, "Read: <{report}>", goal="Kno
 
 @pytest.fixture
 def registry(app):
-    return current_binding().registry
+    return current_app_state().registry
 
 
 @pytest.fixture
@@ -175,8 +179,8 @@ def uploads(registry):
 
 def stored(redis_process):
     """Everything in our tables and in Redis, as text."""
-    with current_binding().session() as session:
-        for model in current_binding().models:
+    with current_app_state().session() as session:
+        for model in current_app_state().models:
             yield from map(str, session.execute(sa.select(model.__table__)))
     with redis_process.client() as client:
         for key in client.scan_iter():
@@ -213,11 +217,15 @@ class TestFiles:
         assert not any("canary" in text for text in everything)
 
     def test_a_step_that_was_done_is_not_done_again(self, api, model, uploads):
-        nodes = [crews.agent("w"), crews.task("a", "Read {report}"), crews.task("b", "Go on")]
+        nodes = [
+            documents.agent("w"),
+            documents.task("a", "Read {report}"),
+            documents.task("b", "Go on"),
+        ]
         inputs = {"report": {"type": "file"}}
         model.on("Read", "read it")
         model.on("Go on", "no", status=400, times=1)
-        id = self.queue(api, crews.crew(nodes, ["w a", "w b", "a b"], inputs=inputs))
+        id = self.queue(api, documents.crew(nodes, ["w a", "w b", "a b"], inputs=inputs))
         assert run(id) == "failed"
         model.on("Go on", "yes")
         assert api("POST", f"/executions/{id}/retry", json={}).status_code == 202

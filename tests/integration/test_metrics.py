@@ -15,20 +15,20 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-import crews
-import host
-from flask_crewexec import claims
 from flask_crewexec import clock
-from flask_crewexec import tallies
-from flask_crewexec.binding import current_binding
-from flask_crewexec.tallies import Tally
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.storage import counters
+from flask_crewexec.storage import leases
+from flask_crewexec.storage.counters import CounterDelta
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.web.metrics import CrewExecCollector
-from flask_crewexec.web.open_streams import counted_stream
-from inprocess import change
-from inprocess import run
-from inprocess import running
-from services.processes import wait_until
+from flask_crewexec.web.stream_metrics import counted_stream
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import change
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.settings(HEALTH_TIMEOUT=20.0)]
 
@@ -77,11 +77,11 @@ def past(seconds=60):
 
 def lose(id):
     """Let a worker take the execution and never be heard of again."""
-    binding = current_binding()
+    binding = current_app_state()
     with binding.transaction() as session:
         execution = session.get(binding.models.execution, uuid.UUID(id))
         attempt = (uuid.UUID(id), execution.attempt)
-        assert claims.claim(session, binding.models, *attempt, worker="gone", lease=30.0)
+        assert leases.acquire(session, binding.models, *attempt, worker="gone", lease=30.0)
     change(id, lease_expires_at=past())
     return cleanup.handle({"action": "reconcile"})
 
@@ -128,7 +128,7 @@ class TestWhoReads:
 @SQLITE
 class TestFormat:
     def test_openmetrics_for_those_who_ask_for_it(self, api, admin, model):
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         accept = "application/openmetrics-text; version=1.0.0"
         answer = admin("GET", "/metrics", headers={"Accept": accept})
         assert answer.content_type.startswith("application/openmetrics-text")
@@ -136,7 +136,7 @@ class TestFormat:
         assert {"crewexec_executions_ended", "crewexec_run_seconds"} <= families
 
     def test_labels_tell_of_no_user_and_no_text(self, api, scrape, model):
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         labels = {name for sample in scrape().samples for name in sample.labels}
         assert labels == {"status", "queue", "priority", "part", "outcome", "kind", "le"}
         values = {value for sample in scrape().samples for value in sample.labels.values()}
@@ -155,7 +155,7 @@ class TestFormat:
 
 class TestRuns:
     def test_a_run_is_counted_with_all_that_it_took(self, api, scrape, model):
-        id = api.queue(crews.chain("a", "b"), priority=3)
+        id = api.queue(documents.chain("a", "b"), priority=3)
         assert scrape()("queue_messages", queue="crew_execution", priority="3") == 1
         assert scrape()("executions", status="queued") == 1
         run(id)
@@ -171,7 +171,7 @@ class TestRuns:
         assert found("run_seconds_bucket", outcome="completed", le="+Inf") == 1
 
     def test_times_are_measured_from_queueing_to_starting_to_the_end(self, api, scrape, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         change(id, queued_at=clock.now() - dt.timedelta(seconds=600))
         run(id)
         found = scrape()
@@ -185,7 +185,7 @@ class TestRuns:
 
     def test_retries(self, api, scrape, model):
         model.on("Do a", status=503, times=1, reply="busy")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         assert scrape()("executions", status="retrying") == 1
         change(id, available_at=past())
@@ -199,7 +199,7 @@ class TestRuns:
         assert found("model_calls_total") == 2
 
     def test_lost_workers(self, api, scrape):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert lose(id)["taken_over"] == 1
         assert lose(id)["taken_over"] == 1
         found = scrape()
@@ -207,7 +207,7 @@ class TestRuns:
         assert not any(found("executions_ended_total", status=s) for s in ("failed", "cancelled"))
 
     def test_workers(self, scrape):
-        binding = current_binding()
+        binding = current_app_state()
         described = {"pid": 1, "pool": "prefork", "concurrency": 4, "started_at": clock.now()}
         workers = [
             binding.models.worker(name="new", queues=["a"], seen_at=clock.now(), **described),
@@ -231,18 +231,18 @@ class TestEveryEndCountsOnce:
 
     def test_failed(self, api, scrape, model):
         model.on("Do a", status=400, reply="no")
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         assert self.ends(scrape) == {"failed": 1}
 
     def test_cancelled_in_the_queue(self, api, scrape):
-        api("POST", f"/executions/{api.queue(crews.chain('a'))}/cancel")
+        api("POST", f"/executions/{api.queue(documents.chain('a'))}/cancel")
         assert self.ends(scrape) == {"cancelled": 1}
         assert not scrape()("run_seconds_count", outcome="cancelled")
 
     def test_cancelled_on_a_worker(self, api, app, scrape, model):
         gate = threading.Event()
         model.on("Do a", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with running(app, id):
             model.wait_for_calls(1)
             api("POST", f"/executions/{id}/cancel")
@@ -251,24 +251,24 @@ class TestEveryEndCountsOnce:
         gate.set()
 
     def test_cancelled_and_then_lost(self, api, scrape):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         change(id, cancel_requested_at=past())
         lose(id)
         assert self.ends(scrape) == {"cancelled": 1}
 
     @pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
     def test_lost_too_often(self, api, scrape):
-        lose(api.queue(crews.chain("a")))
+        lose(api.queue(documents.chain("a")))
         assert self.ends(scrape) == {"failed": 1}
 
     def test_overdue_in_the_queue(self, api, scrape):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         change(id, deadline=past())
         assert cleanup.handle({"action": "reconcile"})["timed_out"] == 1
         assert self.ends(scrape) == {"timed_out": 1}
 
     def test_an_order_that_was_withdrawn_counts_nowhere(self, api, scrape, redis_process):
-        graph_id = api.graph(crews.chain("a"))
+        graph_id = api.graph(documents.chain("a"))
         redis_process.suspend()
         try:
             answer = api("POST", "/executions", json={"graph_id": graph_id})
@@ -282,7 +282,7 @@ class TestEveryEndCountsOnce:
 class TestNothingFalls:
     def test_when_somebody_tries_again(self, api, scrape, model):
         model.on("Do a", status=400, times=1, reply="no")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         before = scrape()
         api("POST", f"/executions/{id}/retry")
@@ -292,14 +292,14 @@ class TestNothingFalls:
         assert scrape()("executions_ended_total", status="completed") == 1
 
     def test_when_executions_are_purged(self, api, scrape, model):
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         before = scrape()
         assert cleanup.handle({"action": "purge", "older_than_seconds": 0})["purged"] == 1
         assert api("GET", "/executions").json["executions"] == []
         assert scrape().growing == before.growing
 
     def test_when_another_process_is_asked(self, api, app, scrape, model):
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         another = host.create_app()
         answer = another.test_client().get("/crewexec/metrics", headers={"X-User": host.ADMIN})
         assert Figures(answer.text).growing == scrape().growing
@@ -307,12 +307,12 @@ class TestNothingFalls:
             another.extensions["sqlalchemy"].engine.dispose()
 
     def test_when_many_fold_at_once(self, app, scrape):
-        enter(3 * tallies.FOLD_FROM)
+        enter(3 * counters.FOLD_FROM)
         before, falls, threads = scrape(), [], []
 
         def fold():
             with app.app_context():
-                tallies.fold(current_binding())
+                counters.compact(current_app_state())
 
         for _ in range(3):
             threads.append(threading.Thread(target=fold))
@@ -321,31 +321,31 @@ class TestNothingFalls:
             falls += scrape().has_fallen_behind(before)
         assert not falls
         assert scrape().growing == before.growing
-        assert rows() < tallies.FOLD_FROM
+        assert rows() < counters.FOLD_FROM
 
     def test_few_rows_are_left_alone(self, app):
         enter(10)
-        assert tallies.fold(current_binding()) == 0
+        assert counters.compact(current_app_state()) == 0
         assert rows() == 10
 
     def test_many_rows_take_several_transactions(self, app, scrape, monkeypatch):
-        monkeypatch.setattr(tallies, "FOLD_BATCH", tallies.FOLD_FROM)
-        enter(3 * tallies.FOLD_FROM)
+        monkeypatch.setattr(counters, "FOLD_BATCH", counters.FOLD_FROM)
+        enter(3 * counters.FOLD_FROM)
         before = scrape()
         cleanup.handle({"action": "reconcile"})
-        assert rows() < tallies.FOLD_FROM
+        assert rows() < counters.FOLD_FROM
         assert scrape().growing == before.growing
 
 
 def enter(number):
     """Count as much as *number* rows take."""
-    binding = current_binding()
+    binding = current_app_state()
     some = [
-        Tally(tallies.ENDED, "failed"),
-        Tally(tallies.TOKENS, "prompt", times=2**33),
-        Tally(tallies.RUN, "failed", 5.0, 1, 2.5),
-        Tally(tallies.RUN, "failed", None, 1, 90_000.0),
-        Tally(tallies.WAITING, "5", 0.1, 1, 0.0625),
+        CounterDelta(counters.ENDED, "failed"),
+        CounterDelta(counters.TOKENS, "prompt", times=2**33),
+        CounterDelta(counters.RUN, "failed", 5.0, 1, 2.5),
+        CounterDelta(counters.RUN, "failed", None, 1, 90_000.0),
+        CounterDelta(counters.WAITING, "5", 0.1, 1, 0.0625),
     ]
     rows = [some[place % len(some)]._asdict() for place in range(number)]
     with binding.transaction() as session:
@@ -353,8 +353,8 @@ def enter(number):
 
 
 def rows():
-    tally = current_binding().models.tally
-    with current_binding().session() as session:
+    tally = current_app_state().models.tally
+    with current_app_state().session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(tally))
 
 

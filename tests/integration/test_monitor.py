@@ -15,18 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-import crews
-import inprocess
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from inprocess import change
-from services.postgres import postgres_server
-from services.processes import free_port
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from services.redis_servers import REPOSITORY
-from services.terminal import TerminalProcess
+from flask_crewexec.app_state import current_app_state
+from support import in_process
+from support.graphs import documents
+from support.in_process import change
+from support.servers.postgres import postgres_server
+from support.servers.processes import free_port
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.servers.redis_servers import REPOSITORY
+from support.servers.terminal import TerminalProcess
 
 pytestmark = pytest.mark.integration
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -34,11 +34,11 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 
 TESTS = Path(__file__).parents[1]
 CELERY = [sys.executable, "-m", "celery"]
-MONITOR = [*CELERY, "-A", "host_worker", "monitor"]
+MONITOR = [*CELERY, "-A", "support.host_app.worker", "monitor"]
 
 OWN_OPTION = """
 import click
-from host_worker import celery_app
+from support.host_app.worker import celery_app
 celery_app.user_options["preload"].add(click.Option(["--environment"]))
 """
 """A module with a Celery app that adds an option to every command."""
@@ -93,13 +93,13 @@ class TestOnce:
     def test_shows_what_waits_works_runs_and_has_ended(self, app, api, model, start_worker, run):
         gate = threading.Event()
         model.on("Do b", "BETA", hold=gate)
-        ended = api.queue(crews.chain("a"))
+        ended = api.queue(documents.chain("a"))
         api("POST", f"/executions/{ended}/cancel")
-        running = api.queue(crews.chain("a", "b"))
+        running = api.queue(documents.chain("a", "b"))
         worker = start_worker(pool="threads", queues=["crew_execution"])
         wait_until(lambda: api.status(running)["progress"]["current_step"] == "b", what="step b")
         for priority in (10, 2, 2):
-            api.queue(crews.chain("a"), priority=priority)
+            api.queue(documents.chain("a"), priority=priority)
         try:
             shown = run(*MONITOR)
         finally:
@@ -117,16 +117,16 @@ class TestOnce:
         assert "\x1b" not in page
 
     def test_tells_of_silent_workers_and_failures(self, app, api, model, run):
-        failed = api.queue(crews.chain("a"))
+        failed = api.queue(documents.chain("a"))
         silent_worker()
         model.on("Do a", status=401)
-        inprocess.run(failed)
+        in_process.run(failed)
         page = run(*MONITOR, "--once").stdout
         assert row(page, "gone@host")[-3:] == ["2", "h", "ago"]
         assert row(page, failed)[-1] == api.status(failed)["error"]["code"]
 
     def test_names_do_not_command_the_terminal(self, app, api, run):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         evil = {"owner_id": "[red]eve\x1b[2J", "current_step": "[/]a\x9b2J\nb"}
         change(id, status="running", total_steps=4, **evil)
         page = run(*MONITOR, "--once").stdout
@@ -134,7 +134,7 @@ class TestOnce:
         assert page.count("[/]a\\x9b2J b") == 1
 
     def test_a_broker_that_is_away(self, app, api, run):
-        api.queue(crews.chain("a"))
+        api.queue(documents.chain("a"))
         away = f"redis://:sesame@127.0.0.1:{free_port()}/0"
         shown = run(*MONITOR, "--once", CELERY_BROKER_URL=away)
         assert shown.returncode == 1
@@ -143,7 +143,7 @@ class TestOnce:
         assert "sesame" not in shown.stdout + shown.stderr
 
     def test_a_database_that_is_away(self, app, api, run, tmp_path):
-        api.queue(crews.chain("a"))
+        api.queue(documents.chain("a"))
         away = f"sqlite:///{tmp_path}/empty.sqlite"
         shown = run(*MONITOR, "--once", DATABASE_URL=away)
         assert shown.returncode == 1
@@ -169,7 +169,7 @@ class TestOnce:
 
 def silent_worker():
     """Store a worker that was last heard of two hours ago."""
-    binding = current_binding()
+    binding = current_app_state()
     seen = clock.now() - dt.timedelta(hours=2)
     row = {"pid": 1, "queues": ["cleanup"], "pool": "prefork", "concurrency": 1}
     with binding.transaction() as session:
@@ -182,7 +182,7 @@ class TestLive:
     def test_draws_anew_until_it_is_told_to_end(self, api, live, number):
         with live() as terminal:
             terminal.wait_for("Running (0)", "Ended last")
-            id = api.queue(crews.chain("a"))
+            id = api.queue(documents.chain("a"))
             terminal.wait_for("1 queued")
             change(id, status="running", total_steps=2, finished_steps=1)
             terminal.wait_for("Running (1)", id, "1/2")
@@ -197,7 +197,7 @@ class TestLive:
 
     def test_fits_on_a_small_terminal(self, api, live):
         for _ in range(8):
-            id = api.queue(crews.chain("a"))
+            id = api.queue(documents.chain("a"))
             api("POST", f"/executions/{id}/cancel")
         with live(size=(24, 80)) as terminal:
             terminal.wait_for("Ended last", id)

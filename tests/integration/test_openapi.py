@@ -7,7 +7,7 @@ import re
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-import crews
+from support.graphs import documents
 
 pytestmark = [
     pytest.mark.integration,
@@ -47,7 +47,7 @@ def test_every_operation_has_a_summary_and_an_id_of_its_own(document):
 
 
 def test_an_answer_has_the_fields_that_are_described(api, document):
-    id = api.queue(crews.chain("a"))
+    id = api.queue(documents.chain("a"))
     described = document["components"]["schemas"]["ExecutionStatus"]["properties"]
     assert api.status(id).keys() == described.keys()
 

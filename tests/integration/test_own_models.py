@@ -12,14 +12,14 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
-import crews
-import host
 from flask_crewexec import clock
 from flask_crewexec import CrewExec
 from flask_crewexec import ExecutionMixin
-from inprocess import close_connections
-from inprocess import end_of_watch
-from inprocess import run
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import close_connections
+from support.in_process import end_of_watch
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +61,7 @@ def app(environment, monkeypatch):
 
 
 def test_runs_change_what_the_host_wants_changed_and_nothing_else(app, api, model):
-    id = api.queue(crews.chain("a", "b"))
+    id = api.queue(documents.chain("a", "b"))
     began = clock.now()
     assert run(id) == "completed"
     with app.extensions["sqlalchemy"].engine.connect() as connection:

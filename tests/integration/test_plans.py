@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-import crews
 from flask_crewexec import clock
-from inprocess import run
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ def asked(model):
 
 class TestReasoning:
     def document(self, **data):
-        return crews.with_data(crews.chain("a", "b"), "writer", reasoning=True, **data)
+        return documents.with_data(documents.chain("a", "b"), "writer", reasoning=True, **data)
 
     def test_the_plan_is_followed(self, api, model, asked):
         model.on("# Plan", "done")
@@ -67,8 +67,8 @@ class TestReasoning:
         assert len(model.calls) == 2
 
     def test_a_manager_reasons(self, api, model, asked):
-        nodes = [crews.agent("boss", reasoning=True), crews.agent("w"), crews.task("a")]
-        document = crews.crew(nodes, ["boss w manager", "w a"], process="hierarchical")
+        nodes = [documents.agent("boss", reasoning=True), documents.agent("w"), documents.task("a")]
+        document = documents.crew(nodes, ["boss w manager", "w a"], process="hierarchical")
         model.on("# Plan", "done").on("Do a", "Go.\nREADY")
         assert run(api.queue(document)) == "completed"
         assert len(asked(TASK)) == 1
@@ -78,9 +78,13 @@ class TestPlanning:
     PLANS = json.dumps({"a": "Say A.", "b": "Say B."})
 
     def document(self, **top):
-        nodes = [crews.agent("writer"), crews.task("a", "Do a about {topic}"), crews.task("b")]
+        nodes = [
+            documents.agent("writer"),
+            documents.task("a", "Do a about {topic}"),
+            documents.task("b"),
+        ]
         edges = ["writer a", "writer b", "a b"]
-        return {**crews.crew(nodes, edges), "planning": True, **top}
+        return {**documents.crew(nodes, edges), "planning": True, **top}
 
     def test_each_task_follows_its_plan(self, api, model, asked):
         model.on('"task": "a"', f"Well: {self.PLANS}").on("Do", "done")
@@ -123,6 +127,6 @@ class TestPlanning:
 
 
 def test_the_date_is_told(api, model):
-    document = crews.with_data(crews.chain("a"), "writer", inject_date=True)
+    document = documents.with_data(documents.chain("a"), "writer", inject_date=True)
     assert run(api.queue(document)) == "completed"
     assert f"{clock.now():%Y-%m-}" in str(model.calls[0].body["messages"])

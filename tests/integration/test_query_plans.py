@@ -12,22 +12,22 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-import crews
-import host
-import many_rows
-from calling import Api
-from flask_crewexec import claims
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from flask_crewexec.monitor import create_monitor
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.cli.monitor_snapshot import read_snapshot
+from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.storage import leases
 from flask_crewexec.tasks import cleanup
-from flask_crewexec.terminal.work import look_at_work
 from flask_crewexec.testing import ScriptedModel
-from inprocess import end_of_watch
-from inprocess import run
-from rehearsal import Rehearsal
-from rehearsal import Rehearsed
-from services.redis_process import RedisProcess
+from support import bulk_data
+from support.api_client import Api
+from support.explain_statements import Rehearsal
+from support.explain_statements import Rehearsed
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import end_of_watch
+from support.in_process import run
+from support.servers.redis_process import RedisProcess
 
 pytestmark = pytest.mark.integration
 
@@ -70,12 +70,12 @@ def app(
     with ScriptedModel(host.KEY) as model:
         places |= {"SQLALCHEMY_DATABASE_URI": url, "MODEL_URL": model.base_url}
         app = host.create_app({**places, **LIMITS})
-        app.register_blueprint(create_monitor())
+        app.register_blueprint(create_dashboard())
         with app.app_context():
             db = app.extensions["sqlalchemy"]
             db.create_all()
             with db.engine.connect() as connection:
-                many_rows.fill(connection, EXECUTIONS, detailed=DETAILED)
+                bulk_data.fill(connection, EXECUTIONS, detailed=DETAILED)
             yield app
             db.session.remove()
             end_of_watch()
@@ -89,12 +89,12 @@ class Journey:
         self._app = app
         self._client: FlaskClient = app.test_client()
         self._label = rehearsal.label
-        self._model = current_binding().models.execution
+        self._model = current_app_state().models.execution
 
     def find(self, *, back: int = 0, **columns: str) -> t.Any:
         """Return the newest execution with such values, or one *back* from there."""
         query = sa.select(self._model).filter_by(**columns).order_by(self._model.id.desc())
-        with current_binding().session() as session:
+        with current_app_state().session() as session:
             return session.scalars(query.offset(back).limit(1)).one()
 
     def get(self, user: str, path: str, **query: str) -> None:
@@ -112,7 +112,7 @@ class Journey:
         for page in ({}, {"before": str(deep.id)}):
             for chosen in [*filters, *threads]:
                 self.get(user, "/crewexec/executions", **chosen, **page)
-            self.get(user, "/crewexec-monitor/executions", **page)
+            self.get(user, "/crewexec-dashboard/executions", **page)
             with self._label("by graph and status"):
                 Api(self._client, user)(
                     "GET",
@@ -128,27 +128,27 @@ class Journey:
 
     def read_one(self, user: str, state: str) -> None:
         """Read all that there is of one execution."""
-        id = self.find(owner_id=many_rows.USER, status=state).id
+        id = self.find(owner_id=bulk_data.USER, status=state).id
         self.get(user, f"/crewexec/executions/{id}")
         self.get(user, f"/crewexec/executions/{id}/events", after="5", limit="3")
-        self.get(user, f"/crewexec-monitor/executions/{id}")
+        self.get(user, f"/crewexec-dashboard/executions/{id}")
 
     def look_after_it(self) -> None:
         """Read what an operator does."""
         for path in ("queues", "health/ready", "metrics"):
             self.get(host.ADMIN, f"/crewexec/{path}")
-        self.get(host.ADMIN, "/crewexec-monitor/queues")
+        self.get(host.ADMIN, "/crewexec-dashboard/queues")
         with self._label("celery monitor"):
-            look_at_work(current_binding())
+            read_snapshot(current_app_state())
 
     def work(self) -> None:
         """Queue, run, cancel and try again."""
-        user = Api(self._client, many_rows.USER)
-        graph = str(self.find(owner_id=many_rows.USER).graph_id)
-        waiting = self.find(owner_id=many_rows.USER, status="queued").id
-        failed = self.find(owner_id=many_rows.USER, status="failed").id
+        user = Api(self._client, bulk_data.USER)
+        graph = str(self.find(owner_id=bulk_data.USER).graph_id)
+        waiting = self.find(owner_id=bulk_data.USER, status="queued").id
+        failed = self.find(owner_id=bulk_data.USER, status="failed").id
         with self._label("queue"):
-            id = user.queue(crews.chain("a", "b"))
+            id = user.queue(documents.chain("a", "b"))
             headers = {"Idempotency-Key": "once"}
             for _ in range(2):
                 user("POST", "/executions", json={"graph_id": graph}, headers=headers)
@@ -162,10 +162,10 @@ class Journey:
             assert user("POST", f"/executions/{failed}/retry").status_code == 202
 
     def _renew(self) -> None:
-        row, binding = self.find(status="running"), current_binding()
+        row, binding = self.find(status="running"), current_app_state()
         with binding.transaction() as session:
-            held = claims.Claim(row.id, row.attempt, row.token)
-            claims.renew(session, binding.models, [held], 30.0)
+            held = leases.Lease(row.id, row.attempt, row.token)
+            leases.renew(session, binding.models, [held], 30.0)
 
     def clean_up(self) -> None:
         """Reconcile and remove."""
@@ -182,14 +182,14 @@ def statements(app: Flask) -> list[Rehearsed]:
     """What everything sends that reads or changes rows."""
     rehearsal = Rehearsal()
     journey = Journey(app, rehearsal)
-    with rehearsal.of(current_binding().engine):
+    with rehearsal.of(current_app_state().engine):
         for user, example, back in (
-            (many_rows.USER, many_rows.USER, 6_000),
-            (many_rows.RARE_USER, many_rows.RARE_USER, 40),
-            (host.ADMIN, many_rows.USER, 6_000),
+            (bulk_data.USER, bulk_data.USER, 6_000),
+            (bulk_data.RARE_USER, bulk_data.RARE_USER, 40),
+            (host.ADMIN, bulk_data.USER, 6_000),
         ):
             journey.read_lists(user, example, back)
-        for user in (many_rows.USER, host.ADMIN):
+        for user in (bulk_data.USER, host.ADMIN):
             for state in ("queued", "running", "completed"):
                 journey.read_one(user, state)
         journey.look_after_it()
@@ -199,7 +199,7 @@ def statements(app: Flask) -> list[Rehearsed]:
 
 
 def test_nothing_reads_more_than_it_needs(statements, app):
-    most = MOST[current_binding().engine.dialect.name]
+    most = MOST[current_app_state().engine.dialect.name]
     heavy = {str(each) for each in statements if each.work > most and not _may_grow(each)}
     assert not heavy, "\n".join(heavy)
 
@@ -209,14 +209,14 @@ def _may_grow(statement: Rehearsed) -> bool:
 
 
 def test_every_index_is_used(statements, app):
-    models = current_binding().models
+    models = current_app_state().models
     indexes = {name for model in models for name in model.__indexes__}
     assert indexes <= set().union(*(statement.indexes for statement in statements))
 
 
 def test_a_run_changes_no_index_while_it_runs(statements, app):
     """Only then PostgreSQL can leave all indexes alone (HOT)."""
-    execution = current_binding().models.execution
+    execution = current_app_state().models.execution
     named = " ".join(
         word
         for index in execution.__indexes__.values()

@@ -8,12 +8,12 @@ import random
 
 import pytest
 
-import crews
 from flask_crewexec import clock
-from flask_crewexec import queue_position
-from flask_crewexec.binding import current_binding
-from inprocess import change
-from inprocess import copy_of
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.scheduling import queue_position
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import copy_of
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def line(api):
     """Executions of some users, of some priorities, some of them held, in no order."""
-    template = api.queue(crews.chain("a"))
+    template = api.queue(documents.chain("a"))
     chance = random.Random(7)
     moments = [clock.now() - dt.timedelta(minutes=number) for number in range(80)]
     chance.shuffle(moments)
@@ -41,8 +41,8 @@ def line(api):
 
 def waiting():
     """Return all that wait, in the order in which they will start."""
-    execution = current_binding().models.execution
-    with current_binding().session() as session:
+    execution = current_app_state().models.execution
+    with current_app_state().session() as session:
         rows = session.query(execution).filter_by(status="queued").all()
     rows.sort(key=lambda row: (row.owner_id, row.priority, row.queued_at, row.id))
     turns = {}
@@ -53,7 +53,7 @@ def waiting():
 
 
 def positions(rows):
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return [queue_position.queue_position(session, row) for row in rows]
 
 

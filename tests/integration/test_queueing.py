@@ -13,16 +13,16 @@ import sqlalchemy as sa
 from celery import signals
 from kombu.messaging import Producer
 
-import crews
-from calling import Api
-from calling import problem
 from flask_crewexec import clock
-from flask_crewexec import graph_cache
-from flask_crewexec import one_statement
-from flask_crewexec.celery_app import publish
-from flask_crewexec.graph_cache import GraphCache
-from flask_crewexec.graph_cache import Version
-from inprocess import run
+from flask_crewexec.messaging.celery_app import publish_attempt
+from flask_crewexec.storage import cte_writes
+from flask_crewexec.storage import graph_cache
+from flask_crewexec.storage.graph_cache import GraphCache
+from flask_crewexec.storage.graph_cache import Version
+from support.api_client import Api
+from support.api_client import problem
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +56,7 @@ class TestMessages:
         """A function that sends one message and returns it as the broker has it."""
 
         def sent(id, attempt, priority):
-            publish(app.extensions["crewexec"], id, attempt, priority)
+            publish_attempt(app.extensions["crewexec"], id, attempt, priority)
             name = "crew_execution" if priority == 1 else f"crew_execution:{priority - 1}"
             with redis_process.client() as client:
                 message = json.loads(client.rpop(name))
@@ -105,7 +105,7 @@ class TestMessages:
 
         def send(_):
             with app.app_context():
-                publish(app.extensions["crewexec"], uuid.uuid4(), 1, 5)
+                publish_attempt(app.extensions["crewexec"], uuid.uuid4(), 1, 5)
 
         signals.before_task_publish.connect(meet)
         try:
@@ -176,7 +176,7 @@ class TestStatements:
         return executed
 
     def test_an_order_takes_one_statement(self, api, statements):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         order(api, graph)
         del statements[:]
         answer = order(api, graph, priority=4)
@@ -185,7 +185,7 @@ class TestStatements:
 
     @pytest.mark.settings(MAX_QUEUED_PER_USER=2)
     def test_a_limited_users_order_takes_a_look_and_an_insert(self, api, statements):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         order(api, graph)
         del statements[:]
         assert order(api, graph, priority=4).status_code == 202
@@ -193,7 +193,7 @@ class TestStatements:
         assert order(api, graph, priority=3).json["code"] == "too-many-queued"
 
     def test_what_has_no_turn_waits(self, app, api):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         ids = [order(api, graph).json["id"] for _ in range(3)]
         execution = app.extensions["crewexec"].models.execution
         with app.extensions["crewexec"].session() as session:
@@ -205,7 +205,7 @@ class TestStatements:
     def test_the_row_is_what_the_order_says(self, app, api):
         key = {"Idempotency-Key": "order-1", "X-Request-ID": "request-1"}
         limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tokens": 99}
-        graph = api.graph(crews.ONE_TASK)
+        graph = api.graph(documents.ONE_TASK)
         body = {"graph_id": graph, "inputs": {"topic": "é"}, "thread_id": "t", **limits}
         answer = api("POST", "/executions", json=body, headers=key).json
         assert api.status(answer["id"]) == {
@@ -225,8 +225,8 @@ class TestStatements:
     def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
         self, app, api, monkeypatch
     ):
-        monkeypatch.setattr(one_statement, "LOCK_SECONDS", 1)
-        graph = api.graph(crews.chain("a"))
+        monkeypatch.setattr(cte_writes, "LOCK_SECONDS", 1)
+        graph = api.graph(documents.chain("a"))
         model = app.extensions["crewexec"].models.graph
         with app.extensions["sqlalchemy"].engine.begin() as connection:
             connection.execute(sa.select(model.id).with_for_update())
@@ -238,26 +238,26 @@ class TestStatements:
 
 class TestKeptGraphs:
     def test_the_newest_version_is_queued(self, api):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         assert order(api, graph).json["graph_version"] == 1
-        assert api("PUT", f"/graphs/{graph}", json=crews.chain("a", "b")).status_code == 200
+        assert api("PUT", f"/graphs/{graph}", json=documents.chain("a", "b")).status_code == 200
         answer = order(api, graph).json
         assert (answer["graph_version"], answer["progress"]["total_steps"]) == (2, 2)
 
     def test_what_is_no_longer_offered_is_refused(self, app, api):
-        graph = api.graph(crews.chain("a", tools=("count_words",)))
+        graph = api.graph(documents.chain("a", tools=("count_words",)))
         assert order(api, graph).status_code == 202
         del app.extensions["crewexec"].registry.tools["count_words"]
         (found,) = problem(order(api, graph), 422, "invalid-graph")["errors"]
         assert found["code"] == "unknown-tool"
 
     def test_nobody_else_may_queue_them(self, api, stranger):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         assert order(api, graph).status_code == 202
         assert order(stranger, graph).status_code == 404
 
     def test_a_deleted_graph_is_gone(self, api):
-        graph = api.graph(crews.chain("a"))
+        graph = api.graph(documents.chain("a"))
         id = order(api, graph).json["id"]
         api("POST", f"/executions/{id}/cancel", json={})
         assert api("DELETE", f"/graphs/{graph}").status_code == 204
@@ -265,27 +265,27 @@ class TestKeptGraphs:
 
 
 def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
-    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(crews.chain("a")))
+    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
     monkeypatch.setattr(graph_cache, "ROOM", 2 * each)
     cache = GraphCache()
     versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
     for version in versions[:2]:
-        cache.parse(version, crews.chain("a"))
+        cache.parse(version, documents.chain("a"))
     assert cache.get(versions[0]) is not None
-    cache.parse(versions[2], crews.chain("a"))
+    cache.parse(versions[2], documents.chain("a"))
     assert [cache.get(version) is not None for version in versions] == [True, False, True]
 
 
 def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
-    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(crews.chain("a")))
+    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
     monkeypatch.setattr(graph_cache, "ROOM", each)
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (1, 2):
-        cache.parse(Version(id, number), crews.chain("a"))
+        cache.parse(Version(id, number), documents.chain("a"))
     assert cache.get(Version(id, 1)) is None
     assert cache.newest(id) == Version(id, 2)
-    cache.parse(Version(uuid.uuid4(), 1), crews.chain("a"))
+    cache.parse(Version(uuid.uuid4(), 1), documents.chain("a"))
     assert cache.newest(id) is None
 
 
@@ -293,7 +293,7 @@ def test_an_older_version_that_is_read_late_is_not_the_newest():
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (2, 1):
-        cache.parse(Version(id, number), crews.chain("a"))
+        cache.parse(Version(id, number), documents.chain("a"))
     assert cache.newest(id) == Version(id, 2)
 
 
@@ -312,7 +312,7 @@ def test_the_database_keeps_its_plans(app, api):
     promise_places(app)
     engine = app.extensions["sqlalchemy"].engine
     users = [Api(app.test_client(), f"user-{number}") for number in range(30)]
-    graphs = [user.graph(crews.chain("a")) for user in users]
+    graphs = [user.graph(documents.chain("a")) for user in users]
 
     def everybody_orders():
         return [order(user, graph).json["id"] for user, graph in zip(users, graphs, strict=True)]

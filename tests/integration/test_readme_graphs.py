@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flask_crewexec.registry import GuardrailSpec
-from flask_crewexec.registry import PredicateSpec
-from inprocess import run
+from flask_crewexec.registry.registry import GuardrailSpec
+from flask_crewexec.registry.registry import PredicateSpec
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 

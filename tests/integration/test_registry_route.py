@@ -11,12 +11,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import crews
-import host
-from calling import problem
-from flask_crewexec.registry import ModelSpec
-from flask_crewexec.registry import ToolSpec
-from inprocess import run
+from flask_crewexec.registry.registry import FunctionToolSpec
+from flask_crewexec.registry.registry import ModelSpec
+from support.api_client import problem
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,
@@ -44,7 +44,7 @@ def tools_of(api):
 
 
 def offer(registry, name, function, description="Does something."):
-    registry.add_tool(ToolSpec(name=name, description=description, function=function))
+    registry.add_tool(FunctionToolSpec(name=name, description=description, function=function))
 
 
 def test_a_tool_is_described_as_the_model_is_told(api):
@@ -61,7 +61,7 @@ def test_a_tool_is_described_as_the_model_is_told(api):
 
 def test_the_schema_names_the_arguments_that_the_engine_sends(api, model):
     model.on(reply="done")
-    assert run(api.queue(crews.chain("a", tools=("count_words",)))) == "completed"
+    assert run(api.queue(documents.chain("a", tools=("count_words",)))) == "completed"
     (sent,) = model.calls[0].body["tools"]
     ours = tools_of(api)["count_words"]["arguments"]["properties"]
     theirs = sent["function"]["parameters"]["properties"]
@@ -140,7 +140,7 @@ def test_what_is_shown_may_be_named(api):
     registry = api("GET", "/registry").json
     for tool in registry["tools"]:
         for model in registry["models"]:
-            document = crews.chain("a", tools=(tool["name"],), model=model["name"])
+            document = documents.chain("a", tools=(tool["name"],), model=model["name"])
             assert api("POST", "/graphs/validate", json=document).json["valid"]
 
 
@@ -157,7 +157,7 @@ def test_answers_as_described(api):
 
 def test_the_web_process_does_not_import_the_engine(environment):
     code = (
-        "import sys, host; app = host.create_app(); client = app.test_client();"
+        "import sys; from support.host_app import host; app = host.create_app(); client = app.test_client();"
         " assert 'pydantic' not in sys.modules, 'too early';"
         " answer = client.get('/crewexec/registry', headers={'X-User': 'ada'});"
         " assert answer.status_code == 200;"

@@ -7,12 +7,12 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-import crews
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.tasks import cleanup
-from inprocess import change
-from inprocess import run
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ def ended(api):
     """A function that makes an execution which ended so many days ago."""
 
     def make(days, status="completed"):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "completed"
         change(id, status=status, finished_at=clock.now() - days * DAY)
         return id
@@ -39,7 +39,7 @@ def live(api):
     """A function that makes an execution which began a year ago and has not ended."""
 
     def make(status):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         past = clock.now() - 365 * DAY
         change(id, status=status, created_at=past, queued_at=past, started_at=past)
         return id
@@ -65,13 +65,13 @@ def purge(**order):
 
 def kept():
     """The ids of what is stored, oldest first."""
-    execution = current_binding().models.execution
-    with current_binding().session() as session:
+    execution = current_app_state().models.execution
+    with current_app_state().session() as session:
         return [str(id) for id in session.scalars(sa.select(execution.id).order_by(execution.id))]
 
 
 def count(model):
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(model))
 
 
@@ -79,7 +79,7 @@ class TestAge:
     @pytest.mark.parametrize("status", FINAL)
     def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(self, api, ended, status):
         old, young = ended(31, status), ended(29, status)
-        models = current_binding().models
+        models = current_app_state().models
         steps, events = count(models.step), count(models.event)
         assert purge() == 1
         assert kept() == [young]

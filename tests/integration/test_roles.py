@@ -7,22 +7,22 @@ import json
 
 import pytest
 
-import crews
-from calling import Api
-from calling import problem
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import GraphService
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.testing import Rule
-from inprocess import run
+from support.api_client import Api
+from support.api_client import problem
+from support.graphs import documents
+from support.in_process import run
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 
-WITH_TOOL = crews.chain("a", tools=("pay",))
-WITH_MODEL = crews.chain("a", model="strong")
+WITH_TOOL = documents.chain("a", tools=("pay",))
+WITH_MODEL = documents.chain("a", model="strong")
 
 
 class WithRoles(Api):
@@ -62,7 +62,7 @@ class TestGraphs:
     def test_others_are_refused(self, api, document, code):
         for answer in (
             api("POST", "/graphs", json=document),
-            api("PUT", f"/graphs/{api.graph(crews.chain('a'))}", json=document),
+            api("PUT", f"/graphs/{api.graph(documents.chain('a'))}", json=document),
             api(
                 "POST",
                 "/graphs/import",
@@ -132,7 +132,7 @@ def test_imports_find_what_the_user_may_use(api, payer):
 
 
 def test_what_nobody_registered_is_still_unknown(api):
-    document = crews.chain("a", tools=("pray",))
+    document = documents.chain("a", tools=("pray",))
     (found,) = api("POST", "/graphs/validate", json=document).json["problems"]
     assert found["code"] == "unknown-tool"
     assert "pay" not in found["hint"]
@@ -144,15 +144,15 @@ def test_a_default_model_for_some(app, api, payer):
     registry.models["default"] = dataclasses.replace(
         registry.models["default"], roles=frozenset({"payer"})
     )
-    (found,) = api("POST", "/graphs/validate", json=crews.chain("a")).json["problems"]
+    (found,) = api("POST", "/graphs/validate", json=documents.chain("a")).json["problems"]
     assert (found["pointer"], found["code"]) == ("/nodes/0", "model-not-allowed")
     assert "An edge from an llm" in found["hint"]
-    assert payer("POST", "/graphs/validate", json=crews.chain("a")).json["valid"]
+    assert payer("POST", "/graphs/validate", json=documents.chain("a")).json["valid"]
 
 
 class TestTokens:
     def asking(self, most):
-        document = crews.chain("a", model="strong")
+        document = documents.chain("a", model="strong")
         document["nodes"][-1]["data"]["max_tokens"] = most
         return document
 

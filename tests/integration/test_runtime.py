@@ -10,15 +10,15 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-import crews
-from flask_crewexec import graph_cache
 from flask_crewexec import graphs
-from flask_crewexec.async_execution_service import AsyncExecutionService
-from flask_crewexec.binding import current_binding
-from flask_crewexec.states import State
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.services.async_execution_service import AsyncExecutionService
+from flask_crewexec.storage import graph_cache
+from flask_crewexec.storage.transitions import ExecutionStatus
 from flask_crewexec.tasks import execution
 from flask_crewexec.testing import Rule
-from services.processes import wait_until
+from support.graphs import documents
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ def notes(app):
 class TestCompleting:
     def test_the_result_is_what_the_model_said(self, api, model):
         model.on("Tell about tea", "Tea is a plant.")
-        id = api.queue(crews.ONE_TASK, inputs={"topic": "tea"})
+        id = api.queue(documents.ONE_TASK, inputs={"topic": "tea"})
         assert run(id) == "completed"
         status = api.status(id)
         assert status["status"] == "completed"
@@ -63,7 +63,7 @@ class TestCompleting:
 
     def test_each_step_is_stored_with_its_usage(self, api, model):
         model.on("Do first", "one").on("Do second", "two")
-        id = api.queue(crews.chain("first", "second"))
+        id = api.queue(documents.chain("first", "second"))
         run(id)
         steps = api.status(id)["steps"]
         assert [(s["name"], s["agent"], s["status"], s["output"]) for s in steps] == [
@@ -77,8 +77,13 @@ class TestCompleting:
 
     def test_a_task_reads_the_tasks_that_point_at_it_and_no_others(self, api, model):
         model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
-        nodes = [crews.agent("w"), crews.task("a"), crews.task("b"), crews.task("c")]
-        id = api.queue(crews.crew(nodes, ["w a", "w b", "w c", "a c"]))
+        nodes = [
+            documents.agent("w"),
+            documents.task("a"),
+            documents.task("b"),
+            documents.task("c"),
+        ]
+        id = api.queue(documents.crew(nodes, ["w a", "w b", "w c", "a c"]))
         run(id)
         (call,) = model.calls_matching("Do c")
         assert "ALPHA" in call.prompt
@@ -87,25 +92,30 @@ class TestCompleting:
         assert "ALPHA" not in call.prompt
 
     def test_agents_with_the_same_model_are_counted_once(self, api, model):
-        nodes = [crews.agent("x"), crews.agent("y"), crews.task("a"), crews.task("b")]
-        id = api.queue(crews.crew(nodes, ["x a", "y b"]))
+        nodes = [
+            documents.agent("x"),
+            documents.agent("y"),
+            documents.task("a"),
+            documents.task("b"),
+        ]
+        id = api.queue(documents.crew(nodes, ["x a", "y b"]))
         run(id)
         assert api.status(id)["usage"]["llm_calls"] == len(model.calls) == 2
 
     def test_text_with_braces_and_no_inputs_reaches_the_model_as_it_is(self, api, model):
-        nodes = [crews.agent("w"), crews.task("a", 'Answer as {"key": 1} or { }')]
-        id = api.queue(crews.crew(nodes, ["w a"]))
+        nodes = [documents.agent("w"), documents.task("a", 'Answer as {"key": 1} or { }')]
+        id = api.queue(documents.crew(nodes, ["w a"]))
         assert run(id) == "completed"
         assert '{"key": 1} or { }' in model.calls[0].prompt
 
     def test_an_input_cannot_reach_into_objects(self, api, model):
-        nodes = [crews.agent("w"), crews.task("a", "Say {x.__class__} and {x}")]
-        id = api.queue(crews.crew(nodes, ["w a"]), inputs={"x": "hello"})
+        nodes = [documents.agent("w"), documents.task("a", "Say {x.__class__} and {x}")]
+        id = api.queue(documents.crew(nodes, ["w a"]), inputs={"x": "hello"})
         assert run(id) == "completed"
         assert "Say {x.__class__} and hello" in model.calls[0].prompt
 
     def test_the_history_tells_what_happened(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         assert api.event_types(id) == [
             "queued",
@@ -119,23 +129,23 @@ class TestCompleting:
 
     def test_a_streaming_model_gives_the_same_result(self, api, model):
         model.on("Do a", "word by word")
-        id = api.queue(crews.chain("a", model="streaming"))
+        id = api.queue(documents.chain("a", model="streaming"))
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "word by word"
         assert model.calls[0].body["stream"] is True
         assert api.status(id)["usage"]["total_tokens"] > 0
 
     def test_a_graphs_own_choices_reach_the_model(self, api, model):
-        document = crews.chain("a", model="default")
+        document = documents.chain("a", model="default")
         document["nodes"][-1]["data"] |= {"temperature": 0.25, "max_tokens": 77}
         run(api.queue(document))
         assert model.calls[0].body["temperature"] == 0.25
         assert model.calls[0].body["max_tokens"] == 77
 
     def test_long_outputs_are_cut(self, app, api, model):
-        limit = current_binding().settings.max_output_chars
+        limit = current_app_state().settings.max_output_chars
         model.on("Do a", "x" * (limit + 5))
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id) == "completed"
         assert len(api.status(id)["result"]["raw"]) == limit
         assert len(api.status(id)["steps"][0]["output"]) == limit
@@ -145,7 +155,7 @@ class TestTools:
     def test_a_tool_works_with_the_hosts_data_for_the_right_user(self, app, api, model):
         model.add(Rule(tool=("write_note", {"text": "buy tea"}), after_tool=False, times=1))
         model.on(after_tool=True, reply="noted")
-        id = api.queue(crews.chain("a", tools=("write_note",)))
+        id = api.queue(documents.chain("a", tools=("write_note",)))
         assert run(id) == "completed"
         assert notes(app) == ["ada: buy tea"]
         assert api.status(id)["usage"]["llm_calls"] == 2
@@ -153,7 +163,7 @@ class TestTools:
         assert types.index("tool_started") < types.index("tool_finished")
 
     def test_the_model_learns_arguments_and_defaults(self, api, model):
-        run(api.queue(crews.chain("a", tools=("count_words",))))
+        run(api.queue(documents.chain("a", tools=("count_words",))))
         (tool,) = model.calls[0].body["tools"]
         assert tool["function"]["name"] == "count_words"
         assert "Count the words" in tool["function"]["description"]
@@ -162,7 +172,7 @@ class TestTools:
     def test_a_broken_tool_is_the_models_problem(self, api, model):
         model.add(Rule(tool=("break_down", {}), after_tool=False, times=1))
         model.on(after_tool=True, reply="it broke")
-        id = api.queue(crews.chain("a", tools=("break_down",)))
+        id = api.queue(documents.chain("a", tools=("break_down",)))
         assert run(id) == "completed"
         assert "tool_failed" in api.event_types(id)
 
@@ -170,13 +180,13 @@ class TestTools:
 @pytest.mark.settings(MAX_RETRIES=0)
 class TestHierarchical:
     def hierarchical(self, manager):
-        nodes = [manager, crews.agent("worker"), crews.task("a", "Do {what}")]
+        nodes = [manager, documents.agent("worker"), documents.task("a", "Do {what}")]
         edges = ["boss worker manager"]
-        return crews.crew(nodes, edges, process="hierarchical")
+        return documents.crew(nodes, edges, process="hierarchical")
 
     def test_an_agent_manages(self, api, model):
         model.on("Do the thing", "managed")
-        document = self.hierarchical(crews.agent("boss", goal="Lead {what}"))
+        document = self.hierarchical(documents.agent("boss", goal="Lead {what}"))
         id = api.queue(document, inputs={"what": "the thing"})
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "managed"
@@ -186,7 +196,7 @@ class TestHierarchical:
         arguments = {"task": "dig", "context": "now", "coworker": "Worker"}
         model.add(Rule(tool=("delegate_work_to_coworker", arguments), after_tool=False, times=1))
         model.on("dig", "dug").on(after_tool=True, reply="all done")
-        id = api.queue(self.hierarchical(crews.agent("boss")), inputs={"what": "it"})
+        id = api.queue(self.hierarchical(documents.agent("boss")), inputs={"what": "it"})
         assert run(id) == "completed"
         (step,) = api.status(id)["steps"]
         assert step["usage"]["llm_calls"] == len(model.calls) == 3
@@ -194,14 +204,14 @@ class TestHierarchical:
 
     def test_a_model_manages(self, api, model):
         model.on("Do it", "managed")
-        boss = crews.named("boss", "llm", "default")
+        boss = documents.named("boss", "llm", "default")
         id = api.queue(self.hierarchical(boss), inputs={"what": "it"})
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "managed"
 
     def test_one_failing_call_of_a_manager_is_one_call(self, api, model):
         model.add(Rule(status=500, times=1))
-        boss = crews.named("boss", "llm", "default")
+        boss = documents.named("boss", "llm", "default")
         id = api.queue(self.hierarchical(boss), inputs={"what": "it"})
         assert run(id) == "failed"
         assert len(model.calls) == 1
@@ -209,15 +219,15 @@ class TestHierarchical:
 
 class TestOddTexts:
     def test_a_role_that_inputs_make_too_long_for_its_column(self, api, model):
-        nodes = [crews.agent("w", role="Expert on {topic}"), crews.task("a")]
-        id = api.queue(crews.crew(nodes, ["w a"]), inputs={"topic": "x" * 500})
+        nodes = [documents.agent("w", role="Expert on {topic}"), documents.task("a")]
+        id = api.queue(documents.crew(nodes, ["w a"]), inputs={"topic": "x" * 500})
         assert run(id) == "completed"
         assert len(api.status(id)["steps"][0]["agent"]) == 200
 
     @pytest.mark.parametrize("text", ["half \ud800 a character", "nul \x00 character"])
     def test_texts_that_a_database_may_not_like(self, api, model, text):
         model.on("Do a", text)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "completed"
         assert api.status(id)["steps"][0]["output"].startswith(text[:4])
 
@@ -225,7 +235,7 @@ class TestOddTexts:
         text = 'nul \x00, "quotes", \\u0000, {braces}, %s and é'
         app.extensions["crewexec_host"].tool("read_file")(_returns(text))
         model.add(Rule(tool=("read_file", {}), after_tool=False, times=1))
-        id = api.queue(crews.chain("a", tools=("read_file",)))
+        id = api.queue(documents.chain("a", tools=("read_file",)))
         assert run(id) == "completed"
         events = api("GET", f"/executions/{id}/events").json["events"]
         (finished,) = (event for event in events if event["type"] == "tool_finished")
@@ -246,10 +256,10 @@ class TestFailing:
     def test_a_locked_database_is_waited_for(self, app, api, model, caplog):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
-            with current_binding().engine.connect() as connection:
+            with current_app_state().engine.connect() as connection:
                 connection.execute(sa.text("BEGIN IMMEDIATE"))
                 gate.set()
                 model.wait_for_calls(1, outcome="answered")
@@ -272,7 +282,7 @@ class TestFailing:
     )
     def test_one_failing_call_is_one_call(self, api, model, rule, code):
         model.add(rule)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         assert run(id) == "failed"
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("failed", code)
@@ -282,7 +292,7 @@ class TestFailing:
 
     def test_the_owner_sees_a_correlation_id_and_the_log_has_the_rest(self, api, model, caplog):
         model.on(status=500, reply="internal detail")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         status = api.status(id)
         assert "internal detail" not in str(status)
@@ -293,15 +303,15 @@ class TestFailing:
 
     def test_an_answer_that_was_cut_off_is_no_success(self, api, model):
         model.on("Do a", "this is not the whole answer", truncate_after=2)
-        id = api.queue(crews.chain("a", "b", model="streaming"))
+        id = api.queue(documents.chain("a", "b", model="streaming"))
         assert run(id) == "failed"
         status = api.status(id)
         assert status["error"]["code"] == "model-cut-off"
         assert [step["status"] for step in status["steps"]] == ["failed", "pending"]
 
     def test_a_name_that_the_worker_does_not_know(self, app, api):
-        id = api.queue(crews.chain("a", tools=("count_words",)))
-        del current_binding().registry.tools["count_words"]
+        id = api.queue(documents.chain("a", tools=("count_words",)))
+        del current_app_state().registry.tools["count_words"]
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "invalid-graph"
 
@@ -310,7 +320,7 @@ class TestFailing:
             raise LookupError("odd")
 
         monkeypatch.setattr(graph_cache, "ROOM", 0)  # else the graph is known
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         monkeypatch.setattr(graphs, "parse", parse)
         assert run(id) == "failed"
         status = api.status(id)
@@ -326,7 +336,7 @@ class TestContinuing:
     def test_a_retry_pays_for_no_finished_step_again(self, api, model):
         model.on("Do b", status=500, times=1)
         model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         assert run(id) == "failed"
         assert api.status(id)["progress"]["finished_steps"] == 1
         api("POST", f"/executions/{id}/retry")
@@ -342,7 +352,7 @@ class TestContinuing:
 
     def test_all_steps_finished_but_not_the_execution(self, app, api, model):
         model.on("Do a", "ALPHA").on("Do b", "BETA")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         run(id)
         mark_failed(app, id)
         api("POST", f"/executions/{id}/retry")
@@ -353,10 +363,10 @@ class TestContinuing:
 
 def mark_failed(app, id):
     """Make an execution look as if its worker had died between the last step and the end."""
-    execution_model = current_binding().models.execution
-    with current_binding().transaction() as session:
+    execution_model = current_app_state().models.execution
+    with current_app_state().transaction() as session:
         row = session.query(execution_model).one()
-        row.status, row.result = State.FAILED, None
+        row.status, row.result = ExecutionStatus.FAILED, None
 
 
 class TestCancelling:
@@ -364,7 +374,7 @@ class TestCancelling:
     def test_takes_effect_before_the_next_call(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             assert api.status(id)["status"] == "running"
@@ -382,7 +392,7 @@ class TestCancelling:
     def test_takes_effect_after_a_tool(self, app, api, model, tmp_path):
         path = tmp_path / "go"
         model.add(Rule(tool=("wait_for_file", {"path": str(path)}), after_tool=False))
-        id = api.queue(crews.chain("a", tools=("wait_for_file",)))
+        id = api.queue(documents.chain("a", tools=("wait_for_file",)))
         with running(app, id) as outcomes:
             model.wait_for_calls(1, outcome="answered")
             api("POST", f"/executions/{id}/cancel")
@@ -391,13 +401,13 @@ class TestCancelling:
         assert len(model.calls) == 1
 
     def test_a_late_message_finds_nothing_to_run(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         assert run(id, attempt=1) == "not-claimed"
         assert model.calls == ()
 
     def test_an_ended_execution_cannot_be_cancelled(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         answer = api("POST", f"/executions/{id}/cancel")
         assert (answer.status_code, answer.json["code"]) == (409, "wrong-state")
@@ -407,13 +417,13 @@ class TestCancelling:
 
 class TestClaiming:
     def test_a_doubled_message_runs_once(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert run(id, attempt=1) == "completed"
         assert run(id, attempt=1) == "not-claimed"
         assert len(model.calls) == 1
 
     def test_a_message_for_an_outdated_attempt_runs_nothing(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         api("POST", f"/executions/{id}/retry")
         assert run(id, attempt=1) == "not-claimed"
@@ -423,7 +433,7 @@ class TestClaiming:
     def test_of_many_workers_one_gets_the_attempt(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with contextlib.ExitStack() as stack:
             outcomes = [stack.enter_context(running(app, id)) for _ in range(4)]
             model.wait_for_calls(1)
@@ -434,7 +444,7 @@ class TestClaiming:
     def test_who_lost_the_claim_writes_nothing_and_calls_nobody(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
             steal(app)
@@ -448,6 +458,6 @@ class TestClaiming:
 
 def steal(app):
     """Give the execution to another worker."""
-    model = current_binding().models.execution
-    with current_binding().transaction() as session:
+    model = current_app_state().models.execution
+    with current_app_state().transaction() as session:
         session.query(model).one().token = uuid.uuid4()

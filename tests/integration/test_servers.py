@@ -28,17 +28,17 @@ from sqlalchemy.pool import NullPool
 
 from flask_crewexec import embedded
 from flask_crewexec.embedded import EmbeddedValkey
-from services.celery_nodes import connection_environment
-from services.celery_nodes import LocalRedis
-from services.celery_nodes import LocalWorker
-from services.celery_nodes import WorkerProcess
-from services.postgres import postgres_server
-from services.postgres import PostgresProcess
-from services.processes import StartFailed
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from services.redis_servers import RedisServer
+from support.servers.celery_nodes import connection_environment
+from support.servers.celery_nodes import LocalRedis
+from support.servers.celery_nodes import LocalWorker
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.postgres import postgres_server
+from support.servers.postgres import PostgresProcess
+from support.servers.processes import StartFailed
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.servers.redis_servers import RedisServer
 
 pytestmark = pytest.mark.integration
 

@@ -9,15 +9,15 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-import crews
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import GraphService
-from flask_crewexec import states
 from flask_crewexec.clock import as_utc
 from flask_crewexec.errors import InvalidRequest
 from flask_crewexec.errors import NotFound
 from flask_crewexec.errors import WrongState
 from flask_crewexec.schemas import ExecutionEventSchema
+from flask_crewexec.storage import transitions
+from support.graphs import documents
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ def graphs(app):
 
 @pytest.fixture
 def graph(graphs):
-    return graphs.create(crews.chain("a"), "ada").graph.id
+    return graphs.create(documents.chain("a"), "ada").graph.id
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ class TestArguments:
     @pytest.mark.parametrize("user", NOBODY, ids=repr)
     def test_nobody_can_own_anything(self, service, graphs, graph, user):
         refused("/user_id", service.queue_execution, graph, None, user)
-        refused("/user_id", graphs.create, crews.chain("a"), user)
-        refused("/user_id", graphs.add_version, graph, crews.chain("a"), user)
+        refused("/user_id", graphs.create, documents.chain("a"), user)
+        refused("/user_id", graphs.add_version, graph, documents.chain("a"), user)
 
     @pytest.mark.parametrize("thread", ["", *UNSTORABLE], ids=repr)
     def test_a_thread_that_cannot_be_stored(self, service, graph, thread):
@@ -135,13 +135,13 @@ class TestWaiting:
 
 
 def test_who_loses_the_race_for_a_retry_is_told_so(service, task, monkeypatch):
-    requeue = states.requeue
+    requeue = transitions.requeue
 
     def requeue_twice(session, models, former, **others):
         return all(requeue(session, models, former, **others) for _ in range(2))
 
     service.cancel_task(task)
-    monkeypatch.setattr(states, "requeue", requeue_twice)
+    monkeypatch.setattr(transitions, "requeue", requeue_twice)
     with pytest.raises(WrongState, match="Somebody else has just asked"):
         service.retry(task)
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-import crews
-import host
-from flask_crewexec.registry import GuardrailSpec
-from inprocess import run
-from inprocess import running
+from flask_crewexec.registry.registry import GuardrailSpec
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import run
+from support.in_process import running
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def add_guardrail(app, name):
 
 class TestMarkdown:
     def test_the_model_is_asked_for_it(self, api, model):
-        document = crews.with_data(crews.chain("a", "b"), "a", markdown=True)
+        document = documents.with_data(documents.chain("a", "b"), "a", markdown=True)
         assert run(api.queue(document)) == "completed"
         asked, plain = (model.calls_matching(f"Do {id}")[0].prompt for id in "ab")
         assert "Markdown" in asked
@@ -45,7 +45,7 @@ class TestMarkdown:
 
 class TestOutputSchema:
     def document(self, **data):
-        return crews.with_data(crews.chain("a", "b"), "a", output_schema=SCHEMA, **data)
+        return documents.with_data(documents.chain("a", "b"), "a", output_schema=SCHEMA, **data)
 
     def test_the_model_is_told_and_the_object_is_kept(self, api, model):
         model.on("Do b", "done").on("Do a", 'Here: ```json\n{"title": "Tea"}\n```')
@@ -60,7 +60,7 @@ class TestOutputSchema:
 
     def test_of_the_last_task_it_is_in_the_result(self, api, model):
         model.on("Do a", '{"title": "Tea", "pages": 2}')
-        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea", "pages": 2}
 
@@ -88,7 +88,7 @@ class TestOutputSchema:
     )
     def test_another_answer_is_refused_and_made_anew(self, api, model, answer, reason):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do a", answer)
-        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea"}
         (event,) = api.events_of(id, "guardrail_refused")
@@ -100,7 +100,7 @@ class TestOutputSchema:
     def test_what_is_made_anew_knows_what_the_step_has_read(self, api, model):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do b", "no")
         model.on("Do a", "ALPHA")
-        document = crews.with_data(crews.chain("a", "b"), "b", output_schema=SCHEMA)
+        document = documents.with_data(documents.chain("a", "b"), "b", output_schema=SCHEMA)
         assert run(api.queue(document)) == "completed"
         assert "ALPHA" in model.calls_matching("Previous attempt")[0].prompt
 
@@ -108,7 +108,7 @@ class TestOutputSchema:
     def test_one_that_could_not_be_kept_whole_is_refused(self, api, model):
         model.on("Previous attempt", '{"title": "Tea"}')
         model.on("Do a", '{"title": "' + "x" * 30 + '"}')
-        id = api.queue(crews.with_data(crews.chain("a"), "a", output_schema=SCHEMA))
+        id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea"}
         (event,) = api.events_of(id, "guardrail_refused")
@@ -125,7 +125,7 @@ class TestOutputSchema:
 
 class TestGuardrailFunctions:
     def document(self, *guardrails, **data):
-        return crews.with_data(crews.chain("a"), "a", guardrails=list(guardrails), **data)
+        return documents.with_data(documents.chain("a"), "a", guardrails=list(guardrails), **data)
 
     def test_a_refused_answer_is_made_anew(self, api, model):
         model.on("ada wants no links", "Tea.").on("Do a", "See http://tea")
@@ -192,7 +192,7 @@ class TestRules:
 
     def document(self, *rules, **data):
         guardrails = [{"text": rule} for rule in rules]
-        return crews.with_data(crews.chain("a"), "a", guardrails=guardrails, **data)
+        return documents.with_data(documents.chain("a"), "a", guardrails=guardrails, **data)
 
     def test_the_model_judges_with_one_call(self, api, model):
         model.on("# Rule", '{"valid": true}').on("Do a", "Tea is a plant.")
@@ -256,10 +256,14 @@ class TestRules:
         assert outcomes == ["cancelled"]
 
     def test_a_managers_answers_are_judged_by_its_model(self, api, model):
-        nodes = [crews.named("m", "llm", "streaming"), crews.agent("w"), crews.task("a")]
-        document = crews.crew(nodes, ["m w manager", "w a"], process="hierarchical")
+        nodes = [
+            documents.named("m", "llm", "streaming"),
+            documents.agent("w"),
+            documents.task("a"),
+        ]
+        document = documents.crew(nodes, ["m w manager", "w a"], process="hierarchical")
         model.on("# Rule", '{"valid": true}').on("Do a", "x")
-        id = api.queue(crews.with_data(document, "a", guardrails=[{"text": "First"}]))
+        id = api.queue(documents.with_data(document, "a", guardrails=[{"text": "First"}]))
         assert run(id) == "completed"
         (judged,) = model.calls_matching("# Rule")
         assert judged.body["stream"] is True

@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-import crews
-from calling import problem
+from support.api_client import problem
+from support.graphs import documents
 
 pytestmark = [
     pytest.mark.integration,
@@ -21,7 +21,7 @@ PARAMETER = re.compile(r"{(\w+)}")
 
 def make_things(api):
     """Make something of a user for each parameter of a path that names a thing."""
-    execution = api.queue(crews.chain("a"))
+    execution = api.queue(documents.chain("a"))
     return {"graph_id": api.status(execution)["graph_id"], "execution_id": execution}
 
 
@@ -43,7 +43,7 @@ def routes(admin):
 
 
 def ask(asker, method, path, ids):
-    options = {"json": crews.chain("b")} if method == "PUT" else {}
+    options = {"json": documents.chain("b")} if method == "PUT" else {}
     options = options or ({"json": {}} if method == "POST" else {})
     query = "?from=1" if path.endswith("/diff") else ""
     return asker(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)

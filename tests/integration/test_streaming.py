@@ -14,21 +14,21 @@ import pytest
 import sqlalchemy as sa
 from flask import current_app
 
-import crews
-import host
-from flask_crewexec import announcements
-from flask_crewexec import news
-from flask_crewexec.announcements import announce
-from flask_crewexec.announcements import CHANNEL
-from flask_crewexec.announcements import tell_listeners
-from flask_crewexec.binding import current_binding
-from inprocess import run
-from inprocess import running
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from sse import parse
-from sse import ServerEvent
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.messaging import event_publisher
+from flask_crewexec.messaging import event_subscriber
+from flask_crewexec.messaging.event_publisher import CHANNEL
+from flask_crewexec.messaging.event_publisher import notify_new_events
+from flask_crewexec.messaging.event_publisher import publish_tokens
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import run
+from support.in_process import running
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.sse_client import parse
+from support.sse_client import ServerEvent
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def stream(api, id, after=None, **headers):
 
 class TestStream:
     def test_it_brings_the_whole_history_and_an_end(self, api, model):
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         run(id)
         *events, end = stream(api, id)
         stored = api("GET", f"/executions/{id}/events").json["events"]
@@ -57,7 +57,7 @@ class TestStream:
         assert (end.type, end.json(), end.id) == ("end", {"status": "completed"}, None)
 
     def test_it_goes_on_behind_the_last_event_that_the_client_has(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         events = stream(api, id)
         assert stream(api, id, after=2) == events[2:]
@@ -68,7 +68,7 @@ class TestStream:
         gate = threading.Event()
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         model.on("Do b", hold=gate)
-        id = api.queue(crews.chain("a", "b", model="streaming"))
+        id = api.queue(documents.chain("a", "b", model="streaming"))
         frames = open_stream(client, id)
         with running(app, id):
             told = [take(frames, "token").json() for _ in range(3)]
@@ -79,7 +79,7 @@ class TestStream:
         frames.close()
 
     def test_it_ends_although_the_client_has_everything(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         last = stream(api, id)[-2].id
         assert [event.type for event in stream(api, id, after=last)] == ["end"]
@@ -88,7 +88,7 @@ class TestStream:
     def test_an_event_comes_as_soon_as_it_is_stored(self, app, api, client, model):
         gate = threading.Event()
         model.on("Do a", hold=gate)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         with running(app, id):
             assert take(frames, "model_call_started").type == "model_call_started"
@@ -97,7 +97,7 @@ class TestStream:
 
     @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
     def test_it_gives_signs_of_life(self, api, client):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
         frames = iter(answer.response)
         assert b":\n\n" in (next(frames) for _ in range(10))
@@ -105,13 +105,13 @@ class TestStream:
 
     @pytest.mark.settings(STREAM_SECONDS=0.05)
     def test_it_ends_after_its_time_and_the_client_asks_again(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert [event.type for event in stream(api, id)] == ["queued"]
         assert "retry: 2000" in api("GET", f"/executions/{id}/events", headers=EVENT_STREAM).text
 
     @pytest.mark.settings(MAX_STREAMS=1)
     def test_one_too_many_is_refused_until_another_ends(self, api, client):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         first = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
         refused = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
         assert (refused.status_code, refused.json["code"]) == (503, "too-many-streams")
@@ -122,7 +122,7 @@ class TestStream:
         again.close()
 
     def test_the_metrics_count_it_while_it_is_open(self, api, admin):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
         assert "crewexec_open_streams 1.0" in admin("GET", "/metrics").text
         answer.close()
@@ -130,17 +130,17 @@ class TestStream:
 
     @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
     def test_it_ends_when_the_execution_is_removed(self, api, client):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")
-        execution = current_binding().models.execution
-        with current_binding().transaction() as session:
+        execution = current_app_state().models.execution
+        with current_app_state().transaction() as session:
             session.execute(sa.delete(execution))
         assert take(frames, "end").json() == {"status": "removed"}
 
     @pytest.mark.settings(MAX_STREAMS_PER_USER=1)
     def test_one_user_cannot_take_the_places_of_others(self, api, stranger):
-        id, other = api.queue(crews.chain("a")), stranger.queue(crews.chain("a"))
+        id, other = api.queue(documents.chain("a")), stranger.queue(documents.chain("a"))
         first = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
         refused = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
         assert (refused.status_code, refused.json["code"]) == (503, "too-many-streams")
@@ -151,13 +151,13 @@ class TestStream:
         second.close()
 
     def test_a_stranger_finds_nothing(self, api, stranger):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = stranger("GET", f"/executions/{id}/events", headers=EVENT_STREAM)
         assert (answer.status_code, answer.json["code"]) == (404, "not-found")
 
     @pytest.mark.parametrize("given", ["x", "-1", "1" * 20, "²"])
     def test_a_cursor_that_is_none_is_refused(self, api, given):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         headers = {**EVENT_STREAM, "Last-Event-ID": given}
         answer = api("GET", f"/executions/{id}/events", headers=headers)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid-request")
@@ -178,20 +178,20 @@ def take(events, type) -> ServerEvent:
 
 class TestLongPoll:
     def test_it_answers_as_soon_as_something_happens(self, app, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with running(app, id):
             answer = api("GET", f"/executions/{id}/events?after=1&wait=30")
         assert answer.json["events"][0]["seq"] == 2
 
     def test_it_answers_with_nothing_in_the_end(self, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert api("GET", f"/executions/{id}/events?after=1&wait=0.05").json == {
             "events": [],
             "next": 1,
         }
 
     def test_it_does_not_wait_for_what_has_ended(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         last = api("GET", f"/executions/{id}/events").json["next"]
         answer = api("GET", f"/executions/{id}/events?after={last}&wait=30")
@@ -199,7 +199,7 @@ class TestLongPoll:
 
     @pytest.mark.parametrize("wait", ["-1", "31", "x"])
     def test_a_wait_out_of_range_is_refused(self, api, wait):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         answer = api("GET", f"/executions/{id}/events?wait={wait}")
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/wait")
 
@@ -207,7 +207,7 @@ class TestLongPoll:
 class TestNews:
     @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
     def test_what_nobody_can_read_does_no_harm(self, app, api, client, model, redis_process):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")
         with redis_process.client() as redis:
@@ -216,15 +216,17 @@ class TestNews:
             assert take(frames, "end").json() == {"status": "completed"}
 
     def test_many_threads_may_publish_at_once(self, app, api):
-        id = uuid.UUID(api.queue(crews.chain("a")))
+        id = uuid.UUID(api.queue(documents.chain("a")))
 
         def publish() -> None:
             with app.app_context():
                 for _ in range(20):
-                    announce(id, {"word": "x"})
+                    publish_tokens(id, {"word": "x"})
 
-        with news.news.current().of(id) as inbox:
-            wait_until(lambda: news.news.current().are_coming, what="the subscription")
+        with event_subscriber.subscribers.current().of(id) as inbox:
+            wait_until(
+                lambda: event_subscriber.subscribers.current().are_coming, what="the subscription"
+            )
             threads = [threading.Thread(target=publish) for _ in range(40)]
             for thread in threads:
                 thread.start()
@@ -251,19 +253,20 @@ class TestAnnouncements:
     def test_come_in_their_order_and_wake_up_once(self, app, heard):
         id, hear = heard
         for _ in range(3):
-            tell_listeners([id])
-        announce(id, {"word": "a"})
-        announce(id, {"word": "a"})
-        tell_listeners([id])
-        announce(id, {"word": "b"})
+            notify_new_events([id])
+        publish_tokens(id, {"word": "a"})
+        publish_tokens(id, {"word": "a"})
+        notify_new_events([id])
+        publish_tokens(id, {"word": "b"})
         words = [{}, {"word": "a"}, {"word": "a"}, {}, {"word": "b"}]
         assert [hear() for _ in words] == words
 
     def test_a_process_that_ends_has_made_them(self, environment, heard):
         id, hear = heard
         code = (
-            "import uuid, host_web; from flask_crewexec.announcements import announce\n"
-            f"with host_web.app.app_context(): announce(uuid.UUID('{id}'), {{'word': 'last'}})"
+            "import uuid; from support.host_app import web;"
+            "from flask_crewexec.messaging.event_publisher import publish_tokens\n"
+            f"with web.app.app_context(): publish_tokens(uuid.UUID('{id}'), {{'word': 'last'}})"
         )
         tests = os.path.dirname(host.__file__)
         variables = {**os.environ, **environment, "PYTHONPATH": tests}
@@ -278,7 +281,7 @@ class TestAnnouncements:
                 raise RuntimeError("can't start new thread")
             start(thread)
 
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         wait_until(lambda: not any(_announcers()), what="the end of the announcer")
         monkeypatch.setattr(threading.Thread, "start", refuse)
         assert run(id) == "completed"
@@ -288,20 +291,20 @@ class TestAnnouncements:
         self, app, heard, redis_process, caplog, monkeypatch
     ):
         id, hear = heard
-        monkeypatch.setattr(announcements, "SILENCE", 0.0)
-        log = logging.getLogger(announcements.__name__)
+        monkeypatch.setattr(event_publisher, "SILENCE", 0.0)
+        log = logging.getLogger(event_publisher.__name__)
         in_context = logging.Filter()
         in_context.filter = lambda record: current_app.name == app.name  # as hosts have them
         log.addFilter(in_context)
         with redis_process.client() as redis:
             redis.execute_command("ACL", "SETUSER", "default", "-publish")
             try:
-                announce(id, {"word": "lost"})
+                publish_tokens(id, {"word": "lost"})
                 wait_until(lambda: "cannot be sent" in caplog.text, what="the warning")
             finally:
                 redis.execute_command("ACL", "SETUSER", "default", "+publish")
                 log.removeFilter(in_context)
-        announce(id, {"word": "heard"})
+        publish_tokens(id, {"word": "heard"})
         assert hear() == {"word": "heard"}
 
 
@@ -314,7 +317,7 @@ class TestWithoutBroker:
 
     @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
     def test_a_frozen_one_is_noticed(self, app, api, client, model, redis_process):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")
         redis_process.suspend()
@@ -325,7 +328,7 @@ class TestWithoutBroker:
             redis_process.resume()
 
     def test_events_come_from_the_database(self, app, api, client, model, redis_process):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")
         redis_process.stop()

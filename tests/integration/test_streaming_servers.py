@@ -14,15 +14,15 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-import crews
-from flask_crewexec.binding import current_binding
-from inprocess import run
-from services.gunicorn import Gunicorn
-from services.processes import wait_until
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
-from sse import parse
-from sse import ServerEvent
+from flask_crewexec.app_state import current_app_state
+from support.graphs import documents
+from support.in_process import run
+from support.servers.gunicorn import Gunicorn
+from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
+from support.sse_client import parse
+from support.sse_client import ServerEvent
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +67,7 @@ class TestManyStreams:
 
     def test_each_gets_every_event_in_order(self, start_server, start_worker, api, model):
         server = start_server(*GEVENT)
-        ids = [api.queue(crews.chain("a")) for _ in range(self.EXECUTIONS)]
+        ids = [api.queue(documents.chain("a")) for _ in range(self.EXECUTIONS)]
         opened = threading.Semaphore(0)
         chosen = [ids[number % len(ids)] for number in range(self.STREAMS)]
         results: list[list[ServerEvent]] = []
@@ -111,7 +111,7 @@ async def read(
 class TestClientThatComesAndGoes:
     def test_it_misses_nothing_and_gets_nothing_twice(self, start_server, api, model):
         server = start_server(*THREADS)
-        id = api.queue(crews.chain("a", "b", "c"))
+        id = api.queue(documents.chain("a", "b", "c"))
         run_of_dice = random.Random(4)
         seen: list[ServerEvent] = []
         runner = in_context(lambda: run(id))
@@ -128,7 +128,7 @@ class TestClientThatComesAndGoes:
 
 def in_context(action: Callable[[], object]) -> threading.Thread:
     """Start a thread that does something within the application context."""
-    app = current_binding().celery.flask_app
+    app = current_app_state().celery.flask_app
 
     def work() -> None:
         with app.app_context():
@@ -144,7 +144,7 @@ def in_context(action: Callable[[], object]) -> threading.Thread:
 class TestClientsThatGoAway:
     def test_they_give_back_their_places_and_never_held_a_connection(self, start_server, api):
         server = start_server(*THREADS)
-        url = url_of(server, api.queue(crews.chain("a")))
+        url = url_of(server, api.queue(documents.chain("a")))
         with contextlib.ExitStack() as stack:
             assert [open_stream(stack, url) for _ in range(4)] == [200, 200, 200, 503]
             wait_until(lambda: busy_connections() == 0, what="all transactions to end")
@@ -164,7 +164,7 @@ def busy_connections() -> int:
         "select count(*) from pg_stat_activity where state like 'idle in transaction%'"
         " and datname = current_database()"
     )
-    with current_binding().session() as session:
+    with current_app_state().session() as session:
         return session.scalars(query).one()
 
 
@@ -179,7 +179,7 @@ class TestLostBroker:
         self, start_server, api, model, redis_process
     ):
         server = start_server(*THREADS)
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         with httpx.stream("GET", url_of(server, id), headers=HEADERS, **OPTIONS) as answer:
             events = parse(answer.iter_lines())
             seen = [next(events)]

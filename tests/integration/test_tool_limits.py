@@ -8,13 +8,13 @@ import typing as t
 import pytest
 from pydantic import Field
 
-import crews
 from flask_crewexec import current_execution
-from flask_crewexec.runtime import tool_calls
+from flask_crewexec.runtime import tool_invocation
 from flask_crewexec.testing import Rule
-from inprocess import column
-from inprocess import run
-from services.processes import wait_until
+from support.graphs import documents
+from support.in_process import column
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
@@ -60,7 +60,7 @@ class TestTime:
             return "never said"
 
         calling(model, "hang")
-        id = api.queue(crews.chain("a", tools=("hang",)))
+        id = api.queue(documents.chain("a", tools=("hang",)))
         assert run(id) == "completed"
         assert "'hang' took longer than 0.2 seconds" in told(model)
         assert "tool_failed" in api.event_types(id)
@@ -82,9 +82,9 @@ class TestTime:
         model.add(Rule("Do a", tool=("hang", {"text": "first"}), after_tool=False))
         model.add(Rule("Do b", tool=("hang", {"text": "second"}), after_tool=False))
         model.on(after_tool=True, reply="done")
-        first = api.queue(crews.chain("a", tools=("hang",)))
+        first = api.queue(documents.chain("a", tools=("hang",)))
         assert run(first) == "completed"
-        second = api.queue(crews.chain("b", tools=("hang",)))
+        second = api.queue(documents.chain("b", tools=("hang",)))
         gate.set()
         wait_until(lambda: ended)
         assert run(second) == "completed"
@@ -100,7 +100,7 @@ class TestTime:
             return f"{current_app.name} {current_execution.user_id}"
 
         calling(model, "ask")
-        assert run(api.queue(crews.chain("a", tools=("ask",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("ask",)))) == "completed"
         assert told(model) == f"{app.name} ada"
 
     def test_an_error_within_the_time_is_the_tools_own(self, crewexec, api, model):
@@ -110,13 +110,13 @@ class TestTime:
             raise TimeoutError("the other side is slow")
 
         calling(model, "ask")
-        assert run(api.queue(crews.chain("a", tools=("ask",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("ask",)))) == "completed"
         assert "the other side is slow" in told(model)
 
     def test_a_tool_that_hangs_again_and_again_is_not_called_any_more(
         self, crewexec, api, model, gate, monkeypatch
     ):
-        monkeypatch.setattr(tool_calls, "MAX_HANGING", 1)
+        monkeypatch.setattr(tool_invocation, "MAX_HANGING", 1)
         calls = []
 
         @crewexec.tool("hang", timeout=0.2)
@@ -129,12 +129,12 @@ class TestTime:
         for number in (1, 2):
             model.add(Rule(f"Do {number}x", tool=("hang", {"number": number}), after_tool=False))
         model.on(after_tool=True, reply="done")
-        run(api.queue(crews.chain("1x", tools=("hang",))))
-        run(api.queue(crews.chain("2x", tools=("hang",))))
+        run(api.queue(documents.chain("1x", tools=("hang",))))
+        run(api.queue(documents.chain("2x", tools=("hang",))))
         assert calls == [1]
         assert "'hang' is stuck" in told(model, 3)
         gate.set()
-        wait_until(lambda: tool_calls._hanging["hang"] == 0)
+        wait_until(lambda: tool_invocation._hanging["hang"] == 0)
 
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_on_workers(self, api, model, start_worker, tmp_path, pool):
@@ -142,11 +142,11 @@ class TestTime:
         model.add(Rule("Do (a|b)", tool=tool, after_tool=False))
         model.on(after_tool=True, reply="done")
         start_worker(pool=pool)
-        id = api.queue(crews.chain("a", tools=("wait_briefly",)))
+        id = api.queue(documents.chain("a", tools=("wait_briefly",)))
         assert api.status(id, wait=30)["status"] == "completed"
         assert "took longer than 1 seconds" in told(model)
         (tmp_path / "file").touch()
-        id = api.queue(crews.chain("b", tools=("wait_briefly",)))
+        id = api.queue(documents.chain("b", tools=("wait_briefly",)))
         assert api.status(id, wait=30)["status"] == "completed"
         assert told(model, 3) == "it is there for ada"
 
@@ -169,7 +169,7 @@ class TestLength:
             return result
 
         calling(model, "read")
-        assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("read",)))) == "completed"
         assert told(model) == seen
 
     def test_so_is_what_an_error_says(self, crewexec, api, model):
@@ -179,7 +179,7 @@ class TestLength:
             raise ValueError("x" * 100_000)
 
         calling(model, "read")
-        assert run(api.queue(crews.chain("a", tools=("read",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("read",)))) == "completed"
         assert told(model).endswith("xxx… [cut: 20 of 100000 characters]")
         assert len(told(model)) < 100
 
@@ -190,7 +190,7 @@ class TestLength:
             return f"the key: {crewexec.secret('shout')}"
 
         calling(model, "read")
-        id = api.queue(crews.chain("a", tools=("read",)))
+        id = api.queue(documents.chain("a", tools=("read",)))
         assert run(id) == "completed"
         assert told(model) == "the key: … [cut: 9 of 36 characters]"
 
@@ -224,19 +224,19 @@ class TestBounds:
         self, api, model, calls, arguments, complaint
     ):
         calling(model, "find", **arguments)
-        assert run(api.queue(crews.chain("a", tools=("find",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("find",)))) == "completed"
         assert calls == []
         assert complaint in told(model)
 
     def test_what_is_within_them_does(self, api, model, calls):
         calling(model, "find", limit=10, word="12345")
-        assert run(api.queue(crews.chain("a", tools=("find",)))) == "completed"
+        assert run(api.queue(documents.chain("a", tools=("find",)))) == "completed"
         assert calls == [(10, "12345")]
         assert told(model) == "found"
 
     def test_models_and_users_know_them(self, api, model, calls):
         calling(model, "find", limit=1)
-        run(api.queue(crews.chain("a", tools=("find",))))
+        run(api.queue(documents.chain("a", tools=("find",))))
         (sent,) = model.calls[0].body["tools"]
         shown = {tool["name"]: tool for tool in api("GET", "/registry").json["tools"]}["find"]
         for schema in (sent["function"]["parameters"], shown["arguments"]):
@@ -246,7 +246,7 @@ class TestBounds:
 
 def test_a_missing_key_of_a_tool_ends_the_run(stranger, model):
     calling(model, "tell_key")
-    id = stranger.queue(crews.chain("a", tools=("tell_key",)))
+    id = stranger.queue(documents.chain("a", tools=("tell_key",)))
     assert run(id) == "failed"
     error = stranger.status(id)["error"]
     assert (error["code"], error["message"]) == (

@@ -15,16 +15,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace import StatusCode
 
-import crews
-import host
-from calling import Api
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Rule
-from inprocess import change
-from inprocess import column
-from inprocess import run
-from services.celery_nodes import WorkerProcess
-from services.processes import wait_until
+from support.api_client import Api
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.servers.celery_nodes import WorkerProcess
+from support.servers.processes import wait_until
 
 pytestmark = [
     pytest.mark.integration,
@@ -73,7 +73,7 @@ def queue_in_request(api, document, **order):
 
 class TestOneTrace:
     def test_from_the_request_to_the_model_call(self, api, model, spans):
-        id = queue_in_request(api, crews.chain("a"))
+        id = queue_in_request(api, documents.chain("a"))
         run(id)
         chain = ["chat gpt-4o-mini", "crewexec step", "crewexec attempt", "crewexec queue"]
         parents = [spans.parent_of(spans.one(name)) for name in chain]
@@ -84,7 +84,7 @@ class TestOneTrace:
             assert spans.one(name).attributes["crewexec.execution.id"] == id
 
     def test_each_step_has_its_own_calls(self, api, model, spans):
-        run(queue_in_request(api, crews.chain("a", "b")))
+        run(queue_in_request(api, documents.chain("a", "b")))
         steps = {span.context.span_id: span for span in spans.named("crewexec step")}
         calls = spans.named("chat gpt-4o-mini")
         positions = [
@@ -93,7 +93,7 @@ class TestOneTrace:
         assert positions == [0, 1]
 
     def test_a_model_call_tells_its_tokens(self, api, model, spans):
-        id = queue_in_request(api, crews.chain("a"))
+        id = queue_in_request(api, documents.chain("a"))
         run(id)
         told = spans.one("chat gpt-4o-mini").attributes
         usage = api.status(id)["usage"]
@@ -111,13 +111,13 @@ class TestOneTrace:
             spec, function=traced
         )
         model.add(Rule(tool=("count_words", {"text": "a b"}), after_tool=False, times=1))
-        run(queue_in_request(api, crews.chain("a", tools=("count_words",))))
+        run(queue_in_request(api, documents.chain("a", tools=("count_words",))))
         assert spans.parent_of(spans.one("query")) == "execute_tool count_words"
         assert spans.parent_of(spans.one("execute_tool count_words")) == "crewexec step"
 
     def test_lasts_over_attempts(self, api, model, spans):
         model.on("Do a", status=503, times=1, reply="busy")
-        id = queue_in_request(api, crews.chain("a"))
+        id = queue_in_request(api, documents.chain("a"))
         assert run(id) == "retrying"
         change(id, status="queued")  # as the reconciler does when it is due
         assert run(id) == "completed"
@@ -129,7 +129,7 @@ class TestOneTrace:
 
     def test_another_one_begins_when_somebody_tries_again(self, api, model, spans):
         model.on("Do a", status=400, times=1, reply="no")
-        id = queue_in_request(api, crews.chain("a"))
+        id = queue_in_request(api, documents.chain("a"))
         run(id)
         former = column(id, "traceparent")
         with trace.get_tracer("host").start_as_current_span("second request"):
@@ -143,14 +143,14 @@ class TestOneTrace:
 class TestTrouble:
     def test_a_failed_call_is_marked_and_its_message_kept_back(self, api, model, spans):
         model.on("Do a", status=400, reply="the secret word")
-        run(queue_in_request(api, crews.chain("a")))
+        run(queue_in_request(api, documents.chain("a")))
         for name in ("chat gpt-4o-mini", "crewexec step", "crewexec attempt"):
             assert spans.one(name).status.status_code is StatusCode.ERROR
         assert "secret word" not in "".join(span.to_json() for span in spans.ended)
 
     def test_a_broken_tool_is_marked(self, api, model, spans):
         model.add(Rule(tool=("break_down", {}), after_tool=False, times=1))
-        run(queue_in_request(api, crews.chain("a", tools=("break_down",))))
+        run(queue_in_request(api, documents.chain("a", tools=("break_down",))))
         tool = spans.one("execute_tool break_down")
         assert tool.status.status_code is StatusCode.ERROR
         assert tool.attributes["error.type"] == "RuntimeError"
@@ -163,7 +163,7 @@ class TestTrouble:
 
     def test_nothing_stays_open_after_a_stop(self, api, model, spans):
         model.add(Rule(tool=("exit", {}), after_tool=False))
-        id = queue_in_request(api, crews.chain("a", tools=("exit",)))
+        id = queue_in_request(api, documents.chain("a", tools=("exit",)))
         with pytest.raises(SystemExit):
             run(id)
         assert len(spans.named("crewexec step")) == len(spans.named("crewexec attempt")) == 1
@@ -173,7 +173,7 @@ class TestPrivacy:
     def test_no_texts_and_no_users(self, client, model, spans):
         model.on("Tell about tea", "Tea is a plant.")
         user = "grace"  # unlike "ada", no part of a hexadecimal id
-        run(queue_in_request(Api(client, user), crews.ONE_TASK, inputs={"topic": "tea"}))
+        run(queue_in_request(Api(client, user), documents.ONE_TASK, inputs={"topic": "tea"}))
         exported = "".join(span.to_json() for span in spans.ended)
         for text in (user, "Tell about", "Tea is", host.KEY):
             assert text not in exported
@@ -181,14 +181,14 @@ class TestPrivacy:
 
 class TestOff:
     def test_nothing_is_stored_without_a_provider(self, api, model):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         assert column(id, "traceparent") is None
         assert run(id) == "completed"
 
     def test_crewai_sends_nothing_home(self, api, model):
         from crewai.telemetry.telemetry import Telemetry
 
-        run(api.queue(crews.chain("a")))
+        run(api.queue(documents.chain("a")))
         assert not Telemetry()._should_execute_telemetry()
         assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
@@ -202,11 +202,11 @@ def test_a_worker_that_is_traced_after_its_fork(
     tests = os.path.dirname(host.__file__)
     variables = {**environment, "PYTHONPATH": tests, "SPANS": str(exported)}
     model.add(Rule(tool=("count_words", {"text": "a b"}), after_tool=False, times=1))
-    id = queue_in_request(api, crews.chain("a", tools=("count_words",)))
+    id = queue_in_request(api, documents.chain("a", tools=("count_words",)))
     with redis_process.client() as redis:
         assert redis.delete("crew_execution:4") == 1
     wait_until(lambda: cleanup.handle({"action": "reconcile"})["republished"], what="a new message")
-    with WorkerProcess(tmp_path, variables, app="traced_worker"):
+    with WorkerProcess(tmp_path, variables, app="support.host_app.traced_worker"):
         assert api.status(id, wait=30)["status"] == "completed"
         wait_until(
             lambda: exported.exists() and "crewexec attempt" in exported.read_text(),

@@ -7,11 +7,11 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-import crews
 from flask_crewexec import clock
-from flask_crewexec.binding import current_binding
-from inprocess import copy_of
-from inprocess import run
+from flask_crewexec.app_state import current_app_state
+from support.graphs import documents
+from support.in_process import copy_of
+from support.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ PRICES = {"gpt-4o-mini": {"input": 0.15, "output": 0.6}}
 @pytest.fixture
 def done(api, model):
     """The status of an execution that has run."""
-    id = api.queue(crews.chain("a", "b"))
+    id = api.queue(documents.chain("a", "b"))
     run(id)
     return api.status(id)
 
@@ -46,7 +46,7 @@ def test_without_prices_nothing_costs_anything(done):
 @pytest.mark.settings(PRICES=PRICES)
 class TestUsageByDay:
     def test_a_user_sees_the_own_totals(self, api, stranger, model, done):
-        other = stranger.queue(crews.chain("a"))
+        other = stranger.queue(documents.chain("a"))
         run(other)
         (mine,) = api("GET", "/usage").json["usage"]
         assert mine == {
@@ -58,7 +58,7 @@ class TestUsageByDay:
         assert api("GET", "/usage?user_id=mallory").json == {"usage": []}
 
     def test_a_manager_sees_everybodys(self, stranger, admin, model, done):
-        stranger.queue(crews.chain("a"))
+        stranger.queue(documents.chain("a"))
         rows = admin("GET", "/usage").json["usage"]
         assert [(row["user_id"], row["executions"]) for row in rows] == [("ada", 1), ("mallory", 1)]
         (row,) = admin("GET", "/usage?user_id=mallory").json["usage"]
@@ -67,7 +67,7 @@ class TestUsageByDay:
     def test_days_are_told_apart_and_chosen(self, api, model, done):
         late = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
         for moment in (late, late + dt.timedelta(seconds=1)):
-            copy_of(api.queue(crews.chain("a")), moment)
+            copy_of(api.queue(documents.chain("a")), moment)
         days = [row["day"] for row in api("GET", "/usage?since=2026-01-01").json["usage"]]
         assert days[1:] == ["2026-03-02", "2026-03-01"]
         chosen = api("GET", "/usage?since=2026-03-01&until=2026-03-01").json["usage"]
@@ -83,7 +83,7 @@ class TestUsageByDay:
 class TestProgress:
     def test_the_place_in_the_queue_counts_what_is_more_urgent_and_older(self, api):
         priorities = (5, 5, 1, 9)
-        ids = [api.queue(crews.chain("a"), priority=priority) for priority in priorities]
+        ids = [api.queue(documents.chain("a"), priority=priority) for priority in priorities]
         places = [api.status(id)["progress"]["queue_position"] for id in ids]
         assert places == [2, 3, 1, 4]
 
@@ -95,7 +95,7 @@ class TestProgress:
             dt.datetime.fromisoformat(done[f"{end}_at"]) for end in ("started", "finished")
         )
         assert done["progress"]["elapsed_seconds"] == (ended - began).total_seconds()
-        assert api.status(api.queue(crews.chain("a")))["progress"]["elapsed_seconds"] is None
+        assert api.status(api.queue(documents.chain("a")))["progress"]["elapsed_seconds"] is None
 
 
 class TestSecrets:
@@ -103,10 +103,10 @@ class TestSecrets:
 
     def test_they_are_in_no_row(self, api, model):
         model.on("Do a", "The key is sk-scripted, remember it.")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         run(id)
         assert "[secret]" in api.status(id)["steps"][0]["output"]
-        binding = current_binding()
+        binding = current_app_state()
         with binding.session() as session:
             for table in (each.__table__ for each in binding.models):
                 for row in session.execute(sa.select(table)):

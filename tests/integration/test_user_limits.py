@@ -6,20 +6,20 @@ import datetime as dt
 
 import pytest
 
-import crews
-import host
-from calling import Api
-from calling import problem
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
-from flask_crewexec.errors import TooManyQueued
-from flask_crewexec.web import rate
-from inprocess import change
-from inprocess import copy_of
-from inprocess import run
-from services.broker_faults import stall
-from services.redis_process import RedisProcess
-from services.redis_servers import chosen_redis
+from flask_crewexec.errors import QueueQuotaExceeded
+from flask_crewexec.web import rate_limit
+from support.api_client import Api
+from support.api_client import problem
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import change
+from support.in_process import copy_of
+from support.in_process import run
+from support.servers.broker_faults import stall
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def graph(api):
-    return api.graph(crews.chain("a"))
+    return api.graph(documents.chain("a"))
 
 
 def order(api, graph, *, key=None, query="", **more):
@@ -60,7 +60,7 @@ class TestQueued:
 
     def test_those_of_others_do_not_count(self, api, stranger, graph):
         for _ in range(2):
-            stranger.queue(crews.chain("b"))
+            stranger.queue(documents.chain("b"))
         assert order(api, graph).status_code == 202
 
     def test_what_waits_for_a_retry_counts(self, api, graph):
@@ -95,7 +95,7 @@ class TestQueued:
         service = AsyncExecutionService()
         for _ in range(2):
             service.queue_execution(graph, None, "ada")
-        with pytest.raises(TooManyQueued):
+        with pytest.raises(QueueQuotaExceeded):
             service.queue_execution(graph, None, "ada")
 
 
@@ -115,12 +115,12 @@ class TestTokens:
         problem(order(api, graph), 429, "tokens-spent")
 
     def test_those_of_others_do_not(self, api, stranger, graph):
-        use_tokens(stranger.queue(crews.chain("b")), 1000)
+        use_tokens(stranger.queue(documents.chain("b")), 1000)
         assert order(api, graph).status_code == 202
 
     def test_the_limit_of_the_day_ends_a_run(self, api, graph, model):
         use_tokens(order(api, graph).json["id"], 999)
-        id = api.queue(crews.chain("b", "c"))
+        id = api.queue(documents.chain("b", "c"))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
@@ -134,7 +134,7 @@ class TestTokens:
         assert len(model.calls) == 1
 
     def test_a_limit_of_its_own_counts_as_well(self, api, graph, model):
-        id = api.queue(crews.chain("b", "c"), max_tokens=1)
+        id = api.queue(documents.chain("b", "c"), max_tokens=1)
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
@@ -142,7 +142,7 @@ class TestTokens:
     def test_what_was_left_on_one_day_is_no_limit_of_the_next(self, api, graph, model):
         other = order(api, graph).json["id"]
         use_tokens(other, 999)
-        id = api.queue(crews.chain("b", "c"))
+        id = api.queue(documents.chain("b", "c"))
         assert run(id) == "failed"
         use_tokens(other, 0)  # as after midnight
         assert api("POST", f"/executions/{id}/retry").status_code == 202
@@ -183,12 +183,12 @@ class TestPlans:
         plans = {"ada": 1, "bob": None}
         users = self.make_api(environment, monkeypatch, MAX_QUEUED_PER_USER=plans.get)
         for user, statuses in {"ada": [202, 429], "bob": [202, 202]}.items():
-            graph = users(user).graph(crews.chain("a"))
+            graph = users(user).graph(documents.chain("a"))
             assert [order(users(user), graph).status_code for _ in range(2)] == statuses
 
     def test_a_function_that_answers_nonsense_is_an_error_of_ours(self, environment, monkeypatch):
         users = self.make_api(environment, monkeypatch, MAX_QUEUED_PER_USER=lambda user: "many")
-        graph = users("ada").graph(crews.chain("a"))
+        graph = users("ada").graph(documents.chain("a"))
         problem(order(users("ada"), graph), 500, "invalid-configuration")
 
 
@@ -227,7 +227,7 @@ class TestRequestsWithoutBroker:
     def test_nobody_is_refused_and_counting_goes_on_afterwards(
         self, api, redis_process, fault, monkeypatch
     ):
-        monkeypatch.setattr(rate, "SILENCE", 0.0)
+        monkeypatch.setattr(rate_limit, "SILENCE", 0.0)
         assert api("GET", "/graphs").status_code == 200
         fault(redis_process)
         assert [api("GET", "/graphs").status_code for _ in range(3)] == [200] * 3

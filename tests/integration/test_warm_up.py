@@ -20,9 +20,9 @@ from crewai.hooks.dispatch import InterceptionPoint
 from crewai.hooks.dispatch import register
 from crewai.hooks.dispatch import unregister
 
-import crews
 from flask_crewexec.runtime.warm_up import warm_up
-from services.redis_servers import REPOSITORY
+from support.graphs import documents
+from support.servers.redis_servers import REPOSITORY
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +31,7 @@ RUN_ONE = """
 import sys
 from flask_crewexec.tasks import execution
 from flask_crewexec.worker import import_runtime
-from host import create_app
+from support.host_app.host import create_app
 
 with create_app().app_context():
     import_runtime()
@@ -43,7 +43,7 @@ with create_app().app_context():
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_first_crew_imports_next_to_nothing(api, environment):
-    id = api.queue(crews.chain("a"))
+    id = api.queue(documents.chain("a"))
     ended = subprocess.run(
         [sys.executable, "-c", RUN_ONE, id],
         env={**os.environ, **environment, "PYTHONPATH": str(TESTS)},

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import crews
 from flask_crewexec import AsyncExecutionService
-from flask_crewexec.binding import current_binding
-from services.processes import wait_until
+from flask_crewexec.app_state import current_app_state
+from support.graphs import documents
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ class TestSetup:
     def test_a_queued_crew_runs_and_its_result_is_read(self, celery_setup, api, model):
         assert celery_setup.ready(control=True)
         model.on("Do a", "ALPHA").on("Do b", "BETA")
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         status = api.status(id, wait=WAIT)
         assert status["status"] == "completed"
         assert status["result"]["raw"] == "BETA"
@@ -58,9 +58,9 @@ class TestPools:
         gate = threading.Event()
         model.on("Do first", hold=gate)
         start_worker(pool=pool)
-        first = api.queue(crews.chain("first"))
+        first = api.queue(documents.chain("first"))
         model.wait_for_calls(1)
-        ids = [api.queue(crews.chain(f"p{p}"), priority=p) for p in range(10, 0, -1)]
+        ids = [api.queue(documents.chain(f"p{p}"), priority=p) for p in range(10, 0, -1)]
         gate.set()
         for id in [first, *ids]:
             assert api.status(id, wait=WAIT)["status"] == "completed"
@@ -72,7 +72,7 @@ class TestPools:
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
         start_worker(pool=pool)
-        id = api.queue(crews.chain("a", "b"))
+        id = api.queue(documents.chain("a", "b"))
         model.wait_for_calls(1)
         assert AsyncExecutionService().cancel_task(id) is True
         gate.set()
@@ -87,7 +87,7 @@ class TestPools:
         )
         start_worker(pool=pool, concurrency=4)
         names = [f"n{number}" for number in range(12)]
-        ids = {name: api.queue(crews.chain(name, f"{name}x")) for name in names}
+        ids = {name: api.queue(documents.chain(name, f"{name}x")) for name in names}
         for name, id in ids.items():
             status = api.status(id, wait=WAIT)
             assert [step["output"] for step in status["steps"]] == [name, f"{name}x"]
@@ -103,10 +103,10 @@ class TestSeparateQueues:
         assert "pydantic_core" not in maps
 
     def test_beat_and_the_cleanup_queue_remove_old_executions(self, start_worker, app, api):
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
-        execution = current_binding().models.execution
-        with current_binding().transaction() as session:
+        execution = current_app_state().models.execution
+        with current_app_state().transaction() as session:
             row = session.query(execution).one()
             row.finished_at = row.finished_at.replace(year=2020)
         start_worker(queues=("cleanup",))

@@ -7,12 +7,12 @@ import logging
 
 import pytest
 
-import crews
 from flask_crewexec import AsyncExecutionService
-from flask_crewexec.logs import ContextFilter
+from flask_crewexec.observability.logs import ContextFilter
 from flask_crewexec.testing import Rule
-from inprocess import run
-from services.processes import wait_until
+from support.graphs import documents
+from support.in_process import run
+from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ SAY = Rule(tool=("say", {"text": "good day"}), after_tool=False, times=1)
 def said(api, model):
     """Queue a crew whose tool writes into the log; return its id."""
     model.add(SAY)
-    document = crews.chain("a", tools=("say",))
+    document = documents.chain("a", tools=("say",))
     graph_id = api.graph(document)
     answer = api(
         "POST", "/executions", json={"graph_id": graph_id}, headers={"X-Request-ID": "web-7"}
@@ -50,7 +50,7 @@ class TestWorkersLog:
     def test_our_own_lines_and_tracebacks(self, start_worker, api, model):
         model.on("Do a", status=400, reply="no")
         worker = start_worker()
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         correlation_id = api.status(id, wait=30)["error"]["correlation_id"]
         assert f"[execution_id={id} attempt=1 user_id=ada" in line_with(worker, correlation_id)
         assert "Traceback" in worker.log_text()
@@ -77,7 +77,7 @@ def test_runs_in_this_process_do_not_mix(api, app, model, caplog):
     caplog.handler.addFilter(ContextFilter())
     caplog.set_level(logging.INFO)
     model.add(SAY, SAY)
-    document = crews.chain("a", tools=("say",))
+    document = documents.chain("a", tools=("say",))
     ids = [api.queue(document), api.queue(document)]
     for id in ids:
         run(id)
@@ -96,7 +96,7 @@ class TestRequestId:
         assert listed["request_id"] == "web-7"
 
     def test_one_that_could_forge_a_line_is_replaced(self, api):
-        graph_id = api.graph(crews.chain("a"))
+        graph_id = api.graph(documents.chain("a"))
         headers = {"X-Request-ID": "x" * 101}
         answer = api("POST", "/executions", json={"graph_id": graph_id}, headers=headers)
         assert len(answer.json["request_id"]) == 32
@@ -104,13 +104,13 @@ class TestRequestId:
 
     def test_trying_again_is_another_request(self, api, model):
         model.on("Do a", status=400, times=1, reply="no")
-        id = api.queue(crews.chain("a"))
+        id = api.queue(documents.chain("a"))
         run(id)
         answer = api("POST", f"/executions/{id}/retry", headers={"X-Request-ID": "web-9"})
         assert answer.json["request_id"] == "web-9"
 
     def test_there_is_none_without_a_request(self, api, app):
-        graph_id = api.graph(crews.chain("a"))
+        graph_id = api.graph(documents.chain("a"))
         id = AsyncExecutionService().queue_execution(graph_id, None, "ada")
         assert api.status(id)["request_id"] is None
 

@@ -28,7 +28,7 @@ from flask_crewexec import CrewExec
 from flask_crewexec import ExecutionMixin
 from flask_crewexec import GraphMixin
 from flask_crewexec import GraphService
-from flask_crewexec.binding import current_binding
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import ConfigError
 
 TABLES = {
@@ -51,7 +51,7 @@ def new_app(**config):
 def assert_usable(app):
     """Create the tables and use them through the extension."""
     with app.app_context():
-        binding = current_binding()
+        binding = current_app_state()
         binding.models.graph.metadata.create_all(binding.engine)
         assert set(sa.inspect(binding.engine).get_table_names()) >= TABLES
         assert GraphService().list() == []
@@ -208,7 +208,7 @@ class TestSeveral:
             apps.append(app)
         for app, prefix in zip(apps, ("/one", "/two"), strict=True):
             with app.app_context():
-                assert current_binding().settings.url_prefix == prefix
+                assert current_app_state().settings.url_prefix == prefix
             assert app.test_client().get(f"{prefix}/health/live").status_code == 200
             assert app.extensions["celery"].flask_app is app
         celeries = [app.extensions["celery"] for app in apps]
@@ -239,7 +239,7 @@ class TestSeveral:
 class TestMisuse:
     def test_a_limit_of_requests_without_its_package(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "limits", None)
-        monkeypatch.delitem(sys.modules, "flask_crewexec.web.rate", raising=False)
+        monkeypatch.delitem(sys.modules, "flask_crewexec.web.rate_limit", raising=False)
         app = new_app()
         app.config["CREWEXEC_REQUESTS_PER_MINUTE"] = 60
         with pytest.raises(ConfigError, match=r"pip install 'Flask-CrewExec\[limits\]'"):

@@ -10,9 +10,9 @@ from flask import Flask
 from flask import g
 
 from flask_crewexec import Secret
-from flask_crewexec.errors import KeysUnavailable
-from flask_crewexec.errors import MissingKey
-from flask_crewexec.secrets import KeyRing
+from flask_crewexec.errors import SecretMissing
+from flask_crewexec.errors import SecretProviderUnavailable
+from flask_crewexec.registry.secrets import SecretResolver
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def learnt():
 
 
 def ring(learnt, *providers):
-    return KeyRing(providers, "ada", learnt.extend)
+    return SecretResolver(providers, "ada", learnt.extend)
 
 
 def test_the_users_own_goes_first(learnt):
@@ -60,7 +60,7 @@ def test_the_hosts_stands_in(learnt, otherwise):
     "otherwise", [None, "", lambda: "", lambda: os.environ["NO_SUCH_KEY_ANYWHERE"]]
 )
 def test_a_missing_key_is_named(learnt, otherwise):
-    with pytest.raises(MissingKey, match="no key 'openai' for this user"):
+    with pytest.raises(SecretMissing, match="no key 'openai' for this user"):
         ring(learnt, Host(openai="")).value(Secret("openai", otherwise=otherwise))
 
 
@@ -90,7 +90,7 @@ def test_a_provider_that_fails(learnt):
     def provider(name, user):
         raise ConnectionError("the vault is away")
 
-    with pytest.raises(KeysUnavailable, match="'a' could not be asked for") as caught:
+    with pytest.raises(SecretProviderUnavailable, match="'a' could not be asked for") as caught:
         ring(learnt, provider).value(Secret("a"))
     assert "vault" not in str(caught.value)
 

@@ -12,9 +12,9 @@ from flask import Flask
 
 from flask_crewexec.execution_context import execution_var
 from flask_crewexec.execution_context import ExecutionContext
-from flask_crewexec.logs import ContextFilter
-from flask_crewexec.logs import JsonFormatter
-from flask_crewexec.request_id import current_request_id
+from flask_crewexec.observability.logs import ContextFilter
+from flask_crewexec.observability.logs import JsonFormatter
+from flask_crewexec.observability.request_id import current_request_id
 
 
 @pytest.fixture

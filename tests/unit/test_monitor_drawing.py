@@ -8,13 +8,13 @@ import re
 
 import pytest
 
-import crews
+from flask_crewexec.dashboard.graph_layout import draw
+from flask_crewexec.dashboard.graph_layout import Drawing
+from flask_crewexec.dashboard.graph_layout import HEIGHT
+from flask_crewexec.dashboard.graph_layout import WIDTH
 from flask_crewexec.graphs import parse
 from flask_crewexec.models import StepMixin
-from flask_crewexec.monitor.drawing import draw
-from flask_crewexec.monitor.drawing import Drawing
-from flask_crewexec.monitor.drawing import HEIGHT
-from flask_crewexec.monitor.drawing import WIDTH
+from support.graphs import documents
 
 
 class Step(StepMixin):
@@ -26,15 +26,15 @@ class Step(StepMixin):
         self.agent = agent  # type: ignore[assignment]
 
 
-def drawing_of(document: crews.Document, *steps: StepMixin) -> Drawing:
+def drawing_of(document: documents.Document, *steps: StepMixin) -> Drawing:
     drawing = draw(parse(document), steps)
     assert drawing is not None
     return drawing
 
 
-def tasks(names: str, *edges: str) -> crews.Document:
-    nodes = [crews.agent("w"), *(crews.task(name) for name in names)]
-    return crews.crew(nodes, [*(f"w {name}" for name in names), *edges])
+def tasks(names: str, *edges: str) -> documents.Document:
+    nodes = [documents.agent("w"), *(documents.task(name) for name in names)]
+    return documents.crew(nodes, [*(f"w {name}" for name in names), *edges])
 
 
 def places(drawing: Drawing) -> dict[str, tuple[float, float]]:
@@ -95,10 +95,10 @@ def test_each_task_shows_the_state_of_its_step() -> None:
 
 def test_models_and_tools_are_labels_and_what_does_not_fit_is_counted() -> None:
     names = [f"a_tool_with_number_{number}" for number in range(4)]
-    document = crews.chain("a", tools=tuple(names), model="streaming")
+    document = documents.chain("a", tools=tuple(names), model="streaming")
     (box,) = drawing_of(document).boxes
     assert [label.text for label in box.labels] == ["streaming", "+4"]
-    (box,) = drawing_of(crews.chain("a", tools=("t",))).boxes
+    (box,) = drawing_of(documents.chain("a", tools=("t",))).boxes
     assert [(label.kind, label.text) for label in box.labels] == [
         ("model", "default"),
         ("tool", "t"),
@@ -109,12 +109,12 @@ def test_models_and_tools_are_labels_and_what_does_not_fit_is_counted() -> None:
 
 def test_what_nobody_could_read_is_not_drawn() -> None:
     many = [f"t{number}" for number in range(101)]
-    nodes = [crews.agent("w"), *(crews.task(name) for name in many)]
-    assert draw(parse(crews.crew(nodes, [f"w {name}" for name in many])), []) is None
+    nodes = [documents.agent("w"), *(documents.task(name) for name in many)]
+    assert draw(parse(documents.crew(nodes, [f"w {name}" for name in many])), []) is None
 
 
 def test_arrows_are_not_bent_through_thousands_of_columns() -> None:
     names = [f"t{number}" for number in range(40)]
-    nodes = [crews.agent("w"), *(crews.task(name) for name in names)]
+    nodes = [documents.agent("w"), *(documents.task(name) for name in names)]
     edges = [f"{a} {b}" for a, b in itertools.combinations(names, 2)]
-    assert draw(parse(crews.crew(nodes, [*(f"w {n}" for n in names), *edges])), []) is None
+    assert draw(parse(documents.crew(nodes, [*(f"w {n}" for n in names), *edges])), []) is None

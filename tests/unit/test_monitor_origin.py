@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import Forbidden
 
-from flask_crewexec.monitor import refuse_cross_site
+from flask_crewexec.dashboard import reject_cross_site
 
 app = Flask(__name__)
 
@@ -15,7 +15,7 @@ def passes(method: str = "POST", **headers: str) -> bool:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     with app.test_request_context("http://crews.test:8000/", method=method, headers=named):
         try:
-            refuse_cross_site()
+            reject_cross_site()
         except Forbidden:
             return False
     return True

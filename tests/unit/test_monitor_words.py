@@ -7,12 +7,12 @@ import typing as t
 
 import pytest
 
+from flask_crewexec.dashboard import charts
+from flask_crewexec.dashboard import event_descriptions
+from flask_crewexec.dashboard import formatting
+from flask_crewexec.dashboard.queries import Hour
+from flask_crewexec.dashboard.timeline import find_spans
 from flask_crewexec.models import EventMixin
-from flask_crewexec.monitor import charts
-from flask_crewexec.monitor import history
-from flask_crewexec.monitor import wording
-from flask_crewexec.monitor.reading import Hour
-from flask_crewexec.monitor.timeline import find_spans
 
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
@@ -42,18 +42,18 @@ class Event(EventMixin):
     ],
 )
 def test_durations_have_two_units_at_most(seconds: float | None, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_long_texts_are_cut_for_a_page() -> None:
-    text = "x" * (wording.SHOWN_CHARS + 1)
-    assert wording.is_cut(text)
-    assert len(wording.shown(text)) == wording.SHOWN_CHARS
-    assert not wording.is_cut(wording.shown(text))
+    text = "x" * (formatting.SHOWN_CHARS + 1)
+    assert formatting.is_cut(text)
+    assert len(formatting.shown(text)) == formatting.SHOWN_CHARS
+    assert not formatting.is_cut(formatting.shown(text))
 
 
 def test_an_event_is_told_in_words() -> None:
-    line = history.describe(
+    line = event_descriptions.describe(
         Event("model_call_completed", model="m", agent="Writer", seconds=1.26, tokens=7)
     )
     assert line.title == "Model answered"
@@ -62,13 +62,13 @@ def test_an_event_is_told_in_words() -> None:
 
 
 def test_long_values_and_outputs_get_blocks() -> None:
-    line = history.describe(Event("tool_finished", tool="t", output="ok", note="a\nb"))
+    line = event_descriptions.describe(Event("tool_finished", tool="t", output="ok", note="a\nb"))
     assert line.words == ("t",)
     assert line.blocks == (("output", "ok"), ("note", "a\nb"))
 
 
 def test_events_of_unknown_types_are_told_too() -> None:
-    line = history.describe(Event("guardrail_checked", passed=True, by=None, list=[1]))
+    line = event_descriptions.describe(Event("guardrail_checked", passed=True, by=None, list=[1]))
     assert line.title == "Guardrail checked"
     assert line.words == ("passed true",)
     assert line.blocks == (("list", "[\n  1\n]"),)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import flask_crewexec
 from flask_crewexec import Identity
 from flask_crewexec.models import define_models
-from flask_crewexec.ownership import owned
+from flask_crewexec.storage.ownership import visible_to
 
 PACKAGE = Path(flask_crewexec.__file__).parent
 MODELS = define_models(sa.MetaData())
@@ -33,13 +33,13 @@ def test_no_other_module_compares_owners():
         for path in PACKAGE.rglob("*.py")
         if "owner_id" in compared_columns(ast.parse(path.read_text()))
     ]
-    assert found == ["ownership.py"]
+    assert found == ["storage/ownership.py"]
 
 
 @pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph])
 def test_users_see_their_own_and_managers_and_the_host_all(model):
     def condition(asker):
-        return owned(sa.select(model.id), model, asker).whereclause
+        return visible_to(sa.select(model.id), model, asker).whereclause
 
     assert str(condition(Identity("ada"))).endswith("owner_id = :owner_id_1")
     assert condition(Identity("ada")).right.value == "ada"

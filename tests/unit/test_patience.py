@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from flask_crewexec.runtime.patience import patiently
+from flask_crewexec.runtime.database_retry import retry_while_unavailable
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_a_connection_that_others_have_is_waited_for(engine):
         with engine.connect() as connection:
             return connection.scalar(sa.text("SELECT 7"))
 
-    assert patiently(ask, 10.0) == 7
+    assert retry_while_unavailable(ask, 10.0) == 7
     assert tries == [False, False]
 
 
 def test_but_not_for_ever(engine):
     with engine.connect(), pytest.raises(NoConnection):
-        patiently(engine.connect, 0.0)
+        retry_while_unavailable(engine.connect, 0.0)

@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 
 from flask_crewexec import CrewExec
-from flask_crewexec.binding import current_binding
-from flask_crewexec.redaction import redact_log
-from flask_crewexec.redaction import Redactor
-from flask_crewexec.redaction import redactor_of_run
-from flask_crewexec.runtime.words import Words
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.observability.redaction import redact_process_logs
+from flask_crewexec.observability.redaction import Redactor
+from flask_crewexec.observability.redaction import run_redactor
+from flask_crewexec.runtime.token_stream import TokenStream
 
 KEY = 'sk-"top"/secret&key'
 
@@ -51,13 +51,13 @@ def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     CrewExec(app)
     with app.app_context():
-        one, other = redactor_of_run(current_binding()), redactor_of_run(current_binding())
+        one, other = run_redactor(current_app_state()), run_redactor(current_app_state())
     one.learn(["secret-of-one"])
     other.learn(["secret-of-other"])
-    assert redact_log("secret-of-one, secret-of-other") == "[secret], [secret]"
+    assert redact_process_logs("secret-of-one, secret-of-other") == "[secret], [secret]"
     del one
     gc.collect()
-    assert redact_log("secret-of-one, secret-of-other") == "secret-of-one, [secret]"
+    assert redact_process_logs("secret-of-one, secret-of-other") == "secret-of-one, [secret]"
 
 
 class TestWords:
@@ -67,8 +67,8 @@ class TestWords:
 
     @pytest.fixture
     def words(self, sent, monkeypatch):
-        monkeypatch.setattr("flask_crewexec.runtime.words.PAUSE_SECONDS", 0.0)
-        return Words(sent.append, Redactor([KEY]))
+        monkeypatch.setattr("flask_crewexec.runtime.token_stream.PAUSE_SECONDS", 0.0)
+        return TokenStream(sent.append, Redactor([KEY]))
 
     def test_a_secret_in_pieces_is_found(self, words, sent):
         for letter in f"It is {KEY}, as you know.":
@@ -86,7 +86,7 @@ class TestWords:
         assert [each["text"] for each in sent] == ["It is ", "sk-"]
 
     def test_many_words_are_one_message(self, sent):
-        words = Words(sent.append, Redactor([]))
+        words = TokenStream(sent.append, Redactor([]))
         words.add("a")
         began = time.monotonic()
         while time.monotonic() < began + 0.01:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_crewexec import CrewExec
-from flask_crewexec.registry import value_of
+from flask_crewexec.registry.registry import resolve
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ class TestModels:
 
     def test_a_key_may_be_asked_for_later(self, crewexec):
         crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
-        assert value_of(crewexec._registry.models["default"].api_key) == "sk-later"
+        assert resolve(crewexec._registry.models["default"].api_key) == "sk-later"
 
 
 def test_there_is_one_identity_loader(crewexec):

@@ -59,7 +59,7 @@ def test_a_wrong_token_signs_nobody_in(app: Flask, ada: Seeded) -> None:
 
 
 def test_who_signed_in_is_known_to_the_pages_and_the_api(client: FlaskClient) -> None:
-    for path in ("/notes", "/crewexec/graphs", "/crewexec-monitor/executions"):
+    for path in ("/notes", "/crewexec/graphs", "/crewexec-dashboard/executions"):
         assert client.get(path).status_code == 200, path
 
 

@@ -8,9 +8,9 @@ import pytest
 from celery import Celery
 from flask import Config
 
+from flask_crewexec.config.settings import redis_url
+from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import ConfigError
-from flask_crewexec.settings import redis_url
-from flask_crewexec.settings import Settings
 
 
 def read(**config):

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.text import Text
 
+from flask_crewexec.cli.escaping import harmless
+from flask_crewexec.cli.escaping import one_line
+from flask_crewexec.cli.formatting import span
+from flask_crewexec.cli.monitor_snapshot import QueueSnapshot
+from flask_crewexec.cli.monitor_view import MonitorFrame
+from flask_crewexec.cli.monitor_view import page
+from flask_crewexec.cli.polling import PolledSource
+from flask_crewexec.cli.polling import SourceError
 from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.models import define_models
-from flask_crewexec.terminal.safe import harmless
-from flask_crewexec.terminal.safe import one_line
-from flask_crewexec.terminal.source import Source
-from flask_crewexec.terminal.source import Trouble
-from flask_crewexec.terminal.table import Look
-from flask_crewexec.terminal.table import page
-from flask_crewexec.terminal.wording import span
-from flask_crewexec.terminal.work import Work
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 MODELS = define_models(sa.MetaData())
@@ -71,7 +71,7 @@ class TestSource:
             gate.wait(60)
             return len(asked)
 
-        source = Source("The oracle", ask)
+        source = PolledSource("The oracle", ask)
         assert [source.answer(0.01), source.answer(0.01)] == [
             "The oracle has not answered yet.",
             "The oracle has not answered yet.",
@@ -100,8 +100,8 @@ class TestSource:
                 raise answer
             return answer
 
-        source = Source("The oracle", ask)
-        assert source.answer(60) == Trouble(said)
+        source = PolledSource("The oracle", ask)
+        assert source.answer(60) == SourceError(said)
         assert source.answer(60) == 5
 
     @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
@@ -110,7 +110,7 @@ class TestSource:
             raise error
 
         with pytest.raises(error):
-            Source("The oracle", ask).answer(60)
+            PolledSource("The oracle", ask).answer(60)
 
 
 def execution(**columns):
@@ -128,7 +128,9 @@ def worker(name, seen_at):
 def look(**parts):
     held = dict.fromkeys(range(1, 11), 0)
     work = {"counts": {}, "held": held, "workers": [], "running": [], "ended": [], **parts}
-    return Look(at=NOW, stale_after=60.0, depths=Trouble("away"), work=Work(**work))
+    return MonitorFrame(
+        at=NOW, stale_after=60.0, depths=SourceError("away"), work=QueueSnapshot(**work)
+    )
 
 
 def printed(renderable, **options):
@@ -163,7 +165,7 @@ class TestPage:
         ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
         depths = {queue: dict.fromkeys(range(1, 11), 0) for queue in ("a", "b")}
         full = look(workers=workers, running=running, ended=ended)
-        full = Look(at=NOW, stale_after=60.0, depths=depths, work=full.work)
+        full = MonitorFrame(at=NOW, stale_after=60.0, depths=depths, work=full.work)
         assert len(printed(page(full, height)).splitlines()) == height
 
     def test_ids_and_numbers_stay_whole_on_a_narrow_terminal(self):
@@ -180,6 +182,6 @@ class TestPage:
 
 def test_nothing_draws_unless_the_monitor_runs():
     """Celery imports the command for every worker, Flask the others for every web process."""
-    code = "import flask_crewexec.terminal.monitor, sys; print('rich' in sys.modules)"
+    code = "import flask_crewexec.cli.monitor, sys; print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from flask_crewexec.worker_options import WorkerOptions
+from flask_crewexec.worker.options import WorkerOptions
 
 
 def test_each_worker_gets_what_was_typed_and_a_name_of_its_own():

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from ...errors import InvalidGraph
 from ...errors import Problem
 from .. import reactflow
-from ..document import AgentNode
-from ..document import DEFAULT_MODEL
-from ..document import Graph
-from ..document import LlmNode
-from ..document import Reference
-from ..document import TaskNode
-from ..importers.result import Json
-from ..importers.result import Note
-from ..inputs import defaults_of
+from ..graph import AgentNode
+from ..graph import DEFAULT_MODEL
+from ..graph import Graph
+from ..graph import LlmNode
+from ..graph import Reference
+from ..graph import TaskNode
+from ..importers.import_result import Json
+from ..importers.import_result import Note
+from ..input_values import defaults_of
+from ..problem_messages import child
+from ..problem_messages import listing
+from ..problem_messages import quote
 from ..validation import parse
-from ..wording import child
-from ..wording import listing
-from ..wording import quote
 
 _GUARDRAIL_MAX_RETRIES: t.Final = 3
 """What CrewAI takes where a task says nothing."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .importing import Definition as Definition
-from .importing import FORMATS as FORMATS
-from .importing import import_definition as import_definition
-from .importing import import_files as import_files
-from .names import Names as Names
-from .names import registered_names as registered_names
-from .result import Imported as Imported
-from .result import Note as Note
-from .result import Options as Options
+from .import_files import Definition as Definition
+from .import_files import FORMATS as FORMATS
+from .import_files import import_definition as import_definition
+from .import_files import import_files as import_files
+from .import_result import Imported as Imported
+from .import_result import Note as Note
+from .import_result import Options as Options
+from .name_mapping import Names as Names
+from .name_mapping import registered_names as registered_names

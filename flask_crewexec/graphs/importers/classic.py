@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ..wording import listing
-from ..wording import quote
+from ..problem_messages import listing
+from ..problem_messages import quote
+from .crew_parts import Parts
 from .crewai_fields import fields_of
 from .draft import Draft
 from .files import Files
-from .names import Names
-from .parts import Parts
-from .result import FILES
-from .result import Json
-from .result import Options
-from .result import Place
+from .import_result import FILES
+from .import_result import Json
+from .import_result import Options
+from .import_result import Place
+from .name_mapping import Names
 
 
 def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> None:

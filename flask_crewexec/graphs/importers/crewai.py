@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import typing as t
 
-from ..wording import kind_of
-from ..wording import quote
+from ..problem_messages import kind_of
+from ..problem_messages import quote
+from .crew_parts import Parts
 from .crewai_fields import CREW
 from .crewai_fields import Fields
 from .crewai_fields import fields_of
 from .crewai_fields import keep_carried
 from .draft import Draft
 from .files import Files
+from .import_result import FILES
+from .import_result import Json
+from .import_result import Options
+from .import_result import Place
 from .inputs import declare_inputs
-from .names import Names
-from .parts import Parts
-from .result import FILES
-from .result import Json
-from .result import Options
-from .result import Place
+from .name_mapping import Names
 
 
 def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> None:

@@ -10,11 +10,11 @@ import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from ..wording import listing
-from ..wording import quote
+from ..problem_messages import listing
+from ..problem_messages import quote
 from .draft import Draft
-from .result import Json
-from .result import Place
+from .import_result import Json
+from .import_result import Place
 
 
 class Refusal(t.NamedTuple):

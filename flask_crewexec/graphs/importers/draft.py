@@ -7,9 +7,9 @@ import typing as t
 from collections.abc import Mapping
 
 from ...errors import Problem
-from .result import Json
-from .result import Note
-from .result import Place
+from .import_result import Json
+from .import_result import Note
+from .import_result import Place
 
 MAX_NOTES: t.Final = 200
 _UNFIT = re.compile(r"[^A-Za-z0-9_.:-]+")

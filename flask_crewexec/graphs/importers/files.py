@@ -13,11 +13,11 @@ import json5
 import yaml
 
 from ...errors import Problem
-from ..jsonvalue import find_json_problems
-from ..wording import kind_of
-from ..wording import quote
-from .result import Json
-from .result import Place
+from ..json_values import find_json_problems
+from ..problem_messages import kind_of
+from ..problem_messages import quote
+from .import_result import Json
+from .import_result import Place
 
 MAX_FILES: t.Final = 200
 MAX_CHARACTERS: t.Final = 1_000_000

@@ -6,16 +6,16 @@ import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from ..document import AgentNode
-from ..document import TaskNode
-from ..inputs import RESERVED
+from ..graph import AgentNode
+from ..graph import TaskNode
+from ..input_values import RESERVED
 from ..placeholders import find_placeholders
 from ..placeholders import is_name
-from ..wording import child
-from ..wording import quote
+from ..problem_messages import child
+from ..problem_messages import quote
 from .draft import Draft
-from .result import Json
-from .result import Place
+from .import_result import Json
+from .import_result import Place
 
 _TEXTS: t.Final = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 

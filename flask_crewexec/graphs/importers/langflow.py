@@ -9,21 +9,21 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..wording import kind_of
-from ..wording import listing
-from ..wording import quote
+from ..problem_messages import kind_of
+from ..problem_messages import listing
+from ..problem_messages import quote
+from .crew_parts import Parts
 from .crewai_fields import CREW
 from .crewai_fields import Fields
 from .crewai_fields import keep_carried
 from .crewai_fields import TOOL
 from .draft import Draft
 from .files import Files
-from .names import Names
-from .parts import Parts
-from .result import FILES
-from .result import Json
-from .result import Options
-from .result import Place
+from .import_result import FILES
+from .import_result import Json
+from .import_result import Options
+from .import_result import Place
+from .name_mapping import Names
 
 _CREWS: t.Final = {
     "SequentialCrewComponent": "sequential",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from crew_files import CREWS
-from crew_files import differing
-from crew_files import document_of
-from crew_files import files_of
-from crew_files import MODELS
-from crew_files import options_of
-from crew_files import PLACES
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.exporters import export_crewai
 from flask_crewexec.graphs.importers import FORMATS
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Names
 from flask_crewexec.graphs.importers import Options
+from support.graphs.crew_fixtures import CREWS
+from support.graphs.crew_fixtures import differing
+from support.graphs.crew_fixtures import document_of
+from support.graphs.crew_fixtures import files_of
+from support.graphs.crew_fixtures import MODELS
+from support.graphs.crew_fixtures import options_of
+from support.graphs.crew_fixtures import PLACES
 
 TOOLS = {"count_words", "say"}
 NAMES = Names(models=MODELS, known_tools=TOOLS, known_models={"default": (), "streaming": ()})

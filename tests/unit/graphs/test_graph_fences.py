@@ -21,8 +21,6 @@ from graph_documents import llm
 from graph_documents import task
 from graph_documents import tool
 
-from crew_files import files_of
-from crew_files import MODELS
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.errors import MAX_PROBLEMS
 from flask_crewexec.errors import Problem
@@ -34,6 +32,8 @@ from flask_crewexec.graphs.exporters import export_crewai
 from flask_crewexec.graphs.importers import FORMATS
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Names
+from support.graphs.crew_fixtures import files_of
+from support.graphs.crew_fixtures import MODELS
 
 Json = dict[str, t.Any]
 

@@ -7,10 +7,10 @@ from foreign_crews import files_of
 from foreign_crews import names_in
 from foreign_crews import problems_of
 
-from created_crews import created_by_crewai
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
+from support.graphs.crewai_projects import created_by_crewai
 
 AGENTS = "ann: {role: Ann, goal: Help, backstory: Old}\n"
 TASKS = "do: {description: Do it, expected_output: A text, agent: ann}\n"

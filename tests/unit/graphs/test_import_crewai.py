@@ -16,11 +16,11 @@ from foreign_crews import small
 from foreign_crews import with_agent
 from foreign_crews import with_task
 
-from created_crews import created_by_crewai
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Names
+from support.graphs.crewai_projects import created_by_crewai
 
 
 def graph_of(crew):

@@ -20,7 +20,9 @@ TASK = {"description": "Do more", "expected_output": "Text", "agent": "ann"}
 
 @pytest.fixture(scope="module")
 def crew_definition():
-    import_module("flask_crewexec.runtime.crewai_setup")  # before CrewAI, to keep it quiet
+    import_module(
+        "flask_crewexec.runtime.crewai_shims.import_switches"
+    )  # before CrewAI, to keep it quiet
     return import_module("crewai.project.crew_definition").CrewDefinition
 
 

@@ -33,7 +33,7 @@ from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
 
 TOOLS, MODELS = ["search"], ["default", "small"]
-TERMS = graphs.Terms({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
+TERMS = graphs.RoleLimits({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
 

@@ -1,0 +1,124 @@
+"""``flask crewexec …``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import typing as t
+from collections.abc import Sequence
+
+import click
+from celery import Celery
+from flask.cli import AppGroup
+from flask.cli import ScriptInfo
+from marshmallow import ValidationError
+
+from ..app_state import current_app_state
+from ..errors import CrewExecError
+from ..storage.retention import count_purgeable
+from ..storage.retention import purge
+from ..storage.retention import retention_cutoff
+from ..tasks import HANDLERS
+from . import executions
+from .graphs import graphs
+
+_PASS_THROUGH: t.Final[dict[str, t.Any]] = {
+    "with_appcontext": False,  # children of a worker must not inherit one
+    "add_help_option": False,
+    "context_settings": {"ignore_unknown_options": True},
+}
+
+
+def command_group() -> AppGroup:
+    """Return a new ``crewexec`` group; every application has its own."""
+    group = AppGroup("crewexec", help="Run crews and look after them.")
+    for command in (worker, beat, invoke, prune, graphs, *executions.COMMANDS):
+        group.add_command(command)
+    return group
+
+
+_commands = AppGroup("crewexec")
+
+
+@_commands.command("worker", **_PASS_THROUGH)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Run N workers, which share memory.",
+)
+@click.option("--pin", is_flag=True, help="Keep each on a core of its own; for '--pool threads'.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]...")
+@click.pass_context
+def worker(context: click.Context, options: Sequence[str], processes: int, pin: bool) -> None:
+    """Run a worker; takes every option of 'celery worker'."""
+    # Here, since web processes load this module, too, and these take them half a second.
+    from celery.bin.celery import celery as celery_command
+
+    from ..worker.multi_process import prefork_workers
+
+    celery = _load_celery(context.obj)
+    if "--help" in options:
+        click.echo(f"{context.get_help()}\n")
+    elif processes > 1 or pin:
+        options = prefork_workers(celery, processes, options, pin=pin)
+    # Celery.worker_main() would lose the exit status.
+    celery_command.main(["worker", *options], default_map={"app": celery})
+
+
+@_commands.command("beat", **_PASS_THROUGH)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
+    """Send the periodic tasks; takes every option of 'celery beat'."""
+    _load_celery(info).start(["beat", *options])
+
+
+@_commands.command("invoke")
+@click.argument("task", type=click.Choice(sorted(HANDLERS)))
+@click.argument("event")
+def invoke(task: str, event: str) -> None:
+    """Run one task module here and now, without Celery.
+
+    EVENT is the JSON that the task takes, such as '{"execution_id": "…"}'.
+    """
+    try:
+        answer = HANDLERS[task](_parse(event))
+    except (CrewExecError, ValidationError) as error:
+        raise click.ClickException(f"The event is not one for '{task}': {error}") from error
+    click.echo(json.dumps(answer))
+
+
+@_commands.command("prune")
+@click.option("--days", type=click.FloatRange(min=0), help="Keep what ended since; also 0.5.")
+@click.option("--keep", type=click.IntRange(min=0), help="Keep no more than so many.")
+@click.option("--dry-run", is_flag=True, help="Only say how much would go.")
+def prune(days: float | None, keep: int | None, dry_run: bool) -> None:
+    """Remove ended executions with their steps, outputs and events.
+
+    CREWEXEC_KEEP_FOR and CREWEXEC_KEEP_COUNT count where no option is given.
+    """
+    binding = current_app_state()
+    age = None if days is None else dt.timedelta(days=days)
+    until = retention_cutoff(binding, age, keep)
+    counts = count_purgeable(binding, until)
+    if not dry_run:
+        purge(binding, until)
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {listed}.")
+
+
+def _parse(event: str) -> dict[str, t.Any]:
+    try:
+        parsed = json.loads(event)
+    except ValueError as error:
+        raise ValidationError(f"it is no JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValidationError("it must be a JSON object")
+    return parsed
+
+
+def _load_celery(info: ScriptInfo) -> Celery:
+    with info.load_app().app_context():
+        return current_app_state().celery

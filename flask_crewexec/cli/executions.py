@@ -1,0 +1,119 @@
+"""``flask crewexec status``, ``list``, ``tail``, ``cancel`` and ``retry``, for the operator."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import click
+import sqlalchemy as sa
+from flask.cli import AppGroup
+
+from ..errors import CrewExecError
+from ..errors import WrongState
+from ..schemas import load
+from ..schemas import MAX_INTEGER
+from ..schemas import MAX_PAGE
+from ..schemas import OwnerSchema
+from ..services import event_stream
+from ..services.async_execution_service import AsyncExecutionService
+from ..storage.transitions import ExecutionStatus
+from .error_messages import database_trouble
+from .escaping import one_line
+from .formatting import event_line
+from .formatting import list_lines
+from .formatting import status_lines
+
+_service: t.Final = AsyncExecutionService()
+
+
+class _Command(click.Command):
+    """A command that ends with one sentence when it cannot do what it was asked to."""
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        try:
+            return super().invoke(ctx)
+        except CrewExecError as error:
+            raise click.ClickException(one_line(error.detail)) from error
+        except sa.exc.SQLAlchemyError as error:
+            raise click.ClickException(database_trouble(error)) from error
+
+
+_commands = AppGroup("executions")
+_id = click.argument("id")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+@_commands.command("status", cls=_Command)
+@_id
+@_as_json
+def status(id: str, as_json: bool) -> None:
+    """Show an execution with its steps and result."""
+    found = _service.get_task_status(id)
+    click.echo(_dumped(found) if as_json else "\n".join(status_lines(found)))
+
+
+@_commands.command("list", cls=_Command)
+@click.option(
+    "--status", type=click.Choice([*map(str, ExecutionStatus)]), help="Only those in this state."
+)
+@click.option("--user", help="Only those of the user with this id.")
+@click.option("--limit", type=click.IntRange(1, MAX_PAGE), default=20, show_default=True)
+@_as_json
+def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> None:
+    """List executions, newest first."""
+    filters: dict[str, t.Any] = {} if status is None else {"status": status}
+    if user is not None:
+        filters["owner_id"] = load(OwnerSchema(), {"user_id": user})["user_id"]
+    found = _service.list_executions(limit=limit, **filters)
+    click.echo(_dumped(found) if as_json else "\n".join(list_lines(found)))
+
+
+@_commands.command("tail", cls=_Command)
+@_id
+@click.option(
+    "--after",
+    type=click.IntRange(0, MAX_INTEGER),
+    default=0,
+    help="Only events behind the one with this number.",
+)
+@click.pass_context
+def tail(ctx: click.Context, id: str, after: int) -> None:
+    """Print what happens in an execution until it has ended.
+
+    The exit code is 0 if it has completed, else 1.
+    """
+    for event in event_stream.tail(id, after=after):
+        click.echo(event_line(event))
+    completed = _service.get_task_status(id)["status"] == ExecutionStatus.COMPLETED
+    ctx.exit(0 if completed else 1)
+
+
+@_commands.command("cancel", cls=_Command)
+@_id
+@click.option("--reason", help="Why, as its owner will see it.")
+def cancel(id: str, reason: str | None) -> None:
+    """Stop an execution: at once, or before its next model or tool call."""
+    done = _service.cancel_task(id, reason=reason)
+    state = _service.get_task_status(id)["status"]
+    if not done:
+        raise WrongState(f"The execution is '{state}' already; there is nothing to cancel.")
+    click.echo(
+        "It will stop before its next call."
+        if state == ExecutionStatus.RUNNING
+        else f"It is {state}."
+    )
+
+
+@_commands.command("retry", cls=_Command)
+@_id
+def retry(id: str) -> None:
+    """Try an ended execution again, behind its finished steps."""
+    click.echo("It is queued again as attempt {attempt}.".format_map(_service.retry(id)))
+
+
+COMMANDS: t.Final = (status, list_, tail, cancel, retry)
+
+
+def _dumped(found: object) -> str:
+    return json.dumps(found, indent=2)

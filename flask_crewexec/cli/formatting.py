@@ -1,0 +1,100 @@
+"""Executions and events as lines of text."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterator
+
+from .escaping import harmless
+from .escaping import one_line
+
+Json = dict[str, t.Any]
+
+_INDENT: t.Final = "    "
+_ROW: t.Final = "{id:<36}  {status:<13}  {priority:>8}  {steps:>5}  {created:<20}  {user}"
+_UNITS: t.Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def span(seconds: float) -> str:
+    """Return how long that is, in the largest unit that fits: ``"12 s"``, ``"3 min"``."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def event_line(event: Json) -> str:
+    """Return an event on one line: number, time, type, and what it tells."""
+    told = "  ".join(f"{key}={_value(value)}" for key, value in event["data"].items())
+    head = f"{event['seq']:>4}  {_moment(event['created_at'])}  {event['type']:<20}"
+    return f"{head}  {one_line(told)}".rstrip()
+
+
+def list_lines(executions: list[Json]) -> Iterator[str]:
+    """Yield a heading and one line for each execution."""
+    yield _ROW.format(
+        id="ID", status="STATUS", priority="PRIORITY", steps="STEPS", created="CREATED", user="USER"
+    )
+    for execution in executions:
+        yield _ROW.format(
+            id=execution["id"],
+            status=execution["status"],
+            priority=execution["priority"],
+            steps="{finished_steps}/{total_steps}".format_map(execution["progress"]),
+            created=_moment(execution["created_at"]),
+            user=one_line(execution["user_id"]),
+        )
+
+
+def status_lines(execution: Json) -> Iterator[str]:
+    """Yield what an operator wants to know of one execution, with its result."""
+    for label, text in _facts(execution):
+        if text:
+            yield f"{label:<10} {one_line(text)}"
+    for step in execution["steps"]:
+        name, agent = (one_line(step[key] or "") for key in ("name", "agent"))
+        yield f"{'Step':<10} {step['position'] + 1}. {step['status']}: {name}, by {agent or '?'}"
+    if execution["result"]:
+        yield "Result"
+        yield from (_INDENT + line for line in harmless(execution["result"]["raw"]).splitlines())
+
+
+def _facts(execution: Json) -> Iterator[tuple[str, str]]:
+    yield "Execution", execution["id"]
+    yield "Status", execution["status"]
+    yield "Attempt", str(execution["attempt"])
+    yield "User", execution["user_id"]
+    yield "Thread", execution["thread_id"] or ""
+    yield "Graph", "{graph_id}, version {graph_version}".format_map(execution)
+    yield "Priority", str(execution["priority"])
+    yield "Progress", _progress(execution["progress"])
+    for key in ("created", "started", "deadline", "next_attempt", "finished"):
+        moment = execution.get(f"{key}_at", execution.get(key))
+        yield key.replace("_", " ").capitalize(), _moment(moment) if moment else ""
+    yield "Usage", "{llm_calls} model calls, {total_tokens} tokens".format_map(execution["usage"])
+    if error := execution["error"]:
+        yield "Error", "{code}: {message} ({correlation_id})".format_map(error)
+    if cancellation := execution["cancellation"]:
+        yield "Cancelled", _cancellation(cancellation)
+
+
+def _progress(progress: Json) -> str:
+    done = "{finished_steps} of {total_steps} steps".format_map(progress)
+    now = "; now '{current_step}' by {current_agent}".format_map(progress)
+    return done + (now if progress["current_step"] else "")
+
+
+def _cancellation(cancellation: Json) -> str:
+    by, reason = cancellation["by"], cancellation["reason"]
+    asked = f"asked at {_moment(cancellation['requested_at'])}"
+    return asked + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
+
+
+def _moment(iso: str) -> str:
+    """Return a moment in UTC, as the schemas write it, to the second."""
+    return iso[:19].replace("T", " ") + "Z"
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,199 @@
+"""The monitor's page: queues, workers, running executions and recent ends.
+
+Names come from users and models, so every cell is a ``Text`` without control characters: rich
+would read markup in a plain string.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Mapping
+
+from rich.console import Group
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Column
+from rich.table import Table
+from rich.text import Text
+
+from .. import clock
+from ..models import ExecutionMixin
+from ..models import WorkerMixin
+from ..storage.transitions import ExecutionStatus
+from ..storage.transitions import PRIORITIES
+from .escaping import one_line
+from .formatting import span
+from .monitor_snapshot import MAX_ROWS
+from .monitor_snapshot import QueueSnapshot
+from .polling import SourceError
+
+Depths = Mapping[str, Mapping[int, int]]
+
+_FIXED_LINES: t.Final = 16
+"""What the page takes without the rows of its last three tables."""
+_COLOURS: t.Final = {
+    ExecutionStatus.COMPLETED: "green",
+    ExecutionStatus.FAILED: "red",
+    ExecutionStatus.TIMED_OUT: "red",
+    ExecutionStatus.CANCELLED: "yellow",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MonitorFrame:
+    """What was seen at one moment."""
+
+    at: dt.datetime
+    stale_after: float
+    """Seconds after which a silent worker counts as gone."""
+    depths: Depths | SourceError
+    work: QueueSnapshot | SourceError
+
+    @property
+    def complete(self) -> bool:
+        """Whether everybody has answered."""
+        return not isinstance(self.depths, SourceError) and not isinstance(self.work, SourceError)
+
+
+def page(look: MonitorFrame, height: int | None = None) -> RenderableType:
+    """Return the page; with a *height* in lines, as many rows as fit."""
+    parts: list[RenderableType] = [_heading(look), Text()]
+    if isinstance(look.depths, SourceError):
+        parts.append(_trouble(look.depths))
+    else:
+        held = {} if isinstance(look.work, SourceError) else {"held": look.work.held}
+        parts.append(_queues({**look.depths, **held}))
+    if isinstance(look.work, SourceError):
+        parts += [Text(), _trouble(look.work)]
+    else:
+        for table in _tables(look.work, look, height):
+            parts += [Text(), table]
+    return Group(*parts)
+
+
+def _tables(work: QueueSnapshot, look: MonitorFrame, height: int | None) -> list[RenderableType]:
+    workers, running, ended = _shares(work, height)
+    return [
+        _workers(work.workers[:workers], look),
+        _running(work.running[:running], look.at, work.counts.get(ExecutionStatus.RUNNING, 0)),
+        _ended(work.ended[:ended], look.at),
+    ]
+
+
+def _shares(work: QueueSnapshot, height: int | None) -> tuple[int, int, int]:
+    """Return how many rows each table gets; what one does not need goes to the next."""
+    left = MAX_ROWS * 3 if height is None else max(3, height - _FIXED_LINES)
+    workers = min(len(work.workers), left // 3)
+    running = min(len(work.running), (left - workers) // 2)
+    return workers, running, left - workers - running
+
+
+def _heading(look: MonitorFrame) -> Text:
+    parts = [f"{look.at:%Y-%m-%d %H:%M:%S}Z"]
+    if not isinstance(look.work, SourceError):
+        parts += [f"{number} {state}" for state, number in sorted(look.work.counts.items())]
+    return Text("   ".join(parts), "bold", overflow="ellipsis", no_wrap=True)
+
+
+def _trouble(trouble: SourceError) -> Text:
+    return Text(one_line(trouble), "bold red")
+
+
+def _queues(depths: Depths) -> Table:
+    numbers = [_right(str(priority)) for priority in PRIORITIES]
+    table = _table("Waiting messages by priority", "queue", _right("all"), *numbers)
+    for queue, by_priority in depths.items():
+        waiting = [by_priority[priority] for priority in PRIORITIES]
+        table.add_row(_text(queue), *map(_number, [sum(waiting), *waiting]))
+    return table
+
+
+def _workers(workers: t.Sequence[WorkerMixin], look: MonitorFrame) -> Table:
+    columns = ("pool", _right("size"), _elastic("queues"), _right("heartbeat"))
+    table = _table("Workers", _elastic("name"), *columns)
+    for worker in workers:
+        age = _age(worker.seen_at, look.at)
+        table.add_row(
+            _text(worker.name),
+            _text(worker.pool),
+            _number(worker.concurrency),
+            _text(", ".join(worker.queues)),
+            _text(f"{span(age)} ago", "bold red" if age > look.stale_after else "green"),
+        )
+    return table
+
+
+def _running(executions: t.Sequence[ExecutionMixin], at: dt.datetime, total: int) -> Table:
+    columns = (Column("progress", width=10), _right("steps"), _right("for"), _elastic("step"))
+    table = _table(f"Running ({total})", "id", _elastic("user"), *columns)
+    for execution in executions:
+        progress = execution.progress
+        cancelling = execution.cancellation is not None
+        step = "cancelling" if cancelling else progress.current_step or ""
+        table.add_row(
+            _text(str(execution.id)),
+            _text(execution.owner_id),
+            ProgressBar(total=1.0, completed=progress.fraction),
+            _text(f"{progress.finished_steps}/{progress.total_steps}"),
+            _text(span(_age(execution.started_at, at))),
+            _text(step, "yellow" if cancelling else ""),
+        )
+    return table
+
+
+def _ended(executions: t.Sequence[ExecutionMixin], at: dt.datetime) -> Table:
+    columns = ("status", _right("ended"), _right("tokens"), _elastic("error"))
+    table = _table("Ended last", "id", _elastic("user"), *columns)
+    for execution in executions:
+        error = execution.error or {}
+        table.add_row(
+            _text(str(execution.id)),
+            _text(execution.owner_id),
+            _text(execution.status, _COLOURS.get(ExecutionStatus(execution.status), "")),
+            _text(f"{span(_age(execution.finished_at, at))} ago"),
+            _number(execution.usage.total_tokens),
+            _text(error.get("code", "")),
+        )
+    return table
+
+
+def _table(title: str, *columns: str | Column) -> Table:
+    return Table(
+        *[_rigid(column) if isinstance(column, str) else column for column in columns],
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+
+
+def _rigid(heading: str) -> Column:
+    return Column(heading, no_wrap=True)
+
+
+def _right(heading: str) -> Column:
+    return Column(heading, no_wrap=True, justify="right")
+
+
+def _elastic(heading: str) -> Column:
+    """Return a column that gives way when the terminal is narrow."""
+    return Column(heading, max_width=40)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(one_line(text), style, no_wrap=True, overflow="ellipsis")
+
+
+def _number(number: int) -> Text:
+    return _text(str(number), "" if number else "dim")
+
+
+def _age(moment: dt.datetime | None, at: dt.datetime) -> float:
+    """Return seconds since *moment*, which may be from the clock of another machine."""
+    since = clock.as_utc(moment)
+    return 0.0 if since is None else max(0.0, (at - since).total_seconds())

@@ -1,0 +1,85 @@
+"""Pages out of templates.
+
+The templates have an environment of their own: what a host changes in its own, such as
+autoescaping or delimiters, must not decide whether ours are safe.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import current_app
+from flask import Response
+from flask import url_for
+from jinja2 import Environment
+from jinja2 import PackageLoader
+from jinja2 import StrictUndefined
+from markupsafe import Markup
+
+from ..identity import Identity
+from ..storage.transitions import ExecutionStatus
+from . import formatting
+
+_HEADERS: t.Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_PROBLEM: t.Final = "application/problem+json"
+
+
+def _csrf_field() -> Markup:
+    """Return the field that the host's protection wants, if it is Flask-WTF's or alike."""
+    make_token = current_app.jinja_env.globals.get("csrf_token")
+    if not callable(make_token):
+        return Markup()
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(make_token())
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("flask_crewexec.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        formatting.as_moment,
+        formatting.brief,
+        formatting.duration,
+        formatting.is_cut,
+        formatting.pretty,
+        formatting.shown,
+        formatting.spoken,
+    ):
+        environment.filters[function.__name__] = function
+    environment.globals.update(
+        url_for=url_for,
+        csrf_field=_csrf_field,
+        seconds_between=formatting.seconds_between,
+        states=tuple(ExecutionStatus),
+    )
+    return environment
+
+
+_environment: t.Final = _make_environment()
+
+
+def render(template: str, asker: Identity | None, **values: t.Any) -> str:
+    """Return a page, or a part of one, for *asker*."""
+    return _environment.get_template(template).render(asker=asker, **values)
+
+
+def finish(response: Response) -> Response:
+    """Make a problem document a page, and tell browsers what our pages never do."""
+    if response.mimetype == _PROBLEM:
+        problem = response.get_json()
+        response.set_data(render("problem.html", None, problem=problem))
+        response.mimetype = "text/html"
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")  # style and scripts have their own
+    return response

@@ -1,0 +1,159 @@
+"""The pages and what their buttons do."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import Blueprint
+from flask import redirect
+from flask import request
+from flask import url_for
+from flask.typing import ResponseReturnValue
+
+from ..app_state import current_app_state
+from ..errors import BrokerUnavailable
+from ..errors import WrongState
+from ..identity import Identity
+from ..messaging.celery_app import queue_depths
+from ..schemas import CancelRequestSchema
+from ..schemas import ExecutionQuerySchema
+from ..schemas import load
+from ..schemas import MAX_PAGE
+from ..services.async_execution_service import AsyncExecutionService
+from ..services.graph_service import GraphService
+from ..storage.queue_stats import count_active
+from ..storage.queue_stats import count_on_hold
+from ..storage.transitions import RETRYABLE
+from ..storage.transitions import TERMINAL
+from ..web.authentication import current_identity
+from ..web.executions import next_id
+from ..web.problems import Forbidden
+from . import charts
+from .event_descriptions import describe
+from .graph_layout import draw
+from .graph_layout import manager_of
+from .queries import ExecutionView
+from .queries import read_execution
+from .queries import read_graph_names
+from .queries import read_hours
+from .queries import read_workers
+from .templating import render
+from .timeline import make_rows
+
+PAGE: t.Final = 25
+_QUERY: t.Final = ("status", "graph_id", "before", "limit")
+
+_executions: t.Final = AsyncExecutionService()
+_graphs: t.Final = GraphService()
+
+
+def index() -> ResponseReturnValue:
+    """Lead to the list."""
+    return redirect(url_for(".list_executions"))
+
+
+def list_executions() -> str:
+    """List executions, newest first, with filters."""
+    asker = current_identity()
+    given = {name: request.args[name] for name in _QUERY if request.args.get(name)}
+    query = load(ExecutionQuerySchema(), {"limit": PAGE, **given})
+    page = _executions.list_executions(asker, **query)
+    filters = {name: value for name, value in given.items() if name != "before"}
+    return render(
+        "executions.html",
+        asker,
+        executions=page,
+        names=read_graph_names(current_app_state(), {one["graph_id"] for one in page}, asker),
+        graphs=_graphs.list(asker, limit=MAX_PAGE),
+        filters=filters,
+        is_first=query["before"] is None,
+        older=next_id(page, query["limit"]),
+    )
+
+
+def show_execution(execution_id: str) -> str:
+    """Show an execution; the page keeps itself up to date."""
+    return _render_execution("execution.html", execution_id)
+
+
+def show_live(execution_id: str) -> str:
+    """Show the parts of an execution's page that change."""
+    return _render_execution("live.html", execution_id)
+
+
+def cancel_execution(execution_id: str) -> ResponseReturnValue:
+    """Stop an execution, and lead back to it."""
+    asker = current_identity()
+    order = load(CancelRequestSchema(), {"reason": request.form.get("reason") or None})
+    if not _executions.cancel_task(execution_id, asker, by=asker.user_id, **order):
+        raise WrongState("The execution has ended already; there is nothing to cancel.")
+    return redirect(url_for(".show_execution", execution_id=execution_id), 303)
+
+
+def retry_execution(execution_id: str) -> ResponseReturnValue:
+    """Try an ended execution again, and lead back to it."""
+    _executions.retry(execution_id, current_identity())
+    return redirect(url_for(".show_execution", execution_id=execution_id), 303)
+
+
+def show_queues() -> str:
+    """Show what waits, who works, and how much was done.
+
+    :raises Forbidden: for ordinary users: it tells of everybody's work.
+    """
+    asker = current_identity()
+    if not asker.may_manage_others:
+        raise Forbidden("Only users who may manage others' executions see the queues.")
+    binding = current_app_state()
+    hours = read_hours(binding)
+    return render(
+        "queues.html",
+        asker,
+        depths=_depths(),
+        held=count_on_hold(binding),
+        counts=count_active(binding),
+        workers=read_workers(binding),
+        hours=hours,
+        charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},
+    )
+
+
+def _depths() -> dict[str, dict[int, int]] | None:
+    """Return the depths of the queues; None while the broker is away, which the page tells."""
+    try:
+        return queue_depths(current_app_state())
+    except BrokerUnavailable:
+        return None
+
+
+def _render_execution(template: str, execution_id: str) -> str:
+    asker = current_identity()
+    snapshot = read_execution(current_app_state(), execution_id, asker)
+    return render(template, asker, **_values(snapshot, asker))
+
+
+def _values(snapshot: ExecutionView, asker: Identity) -> dict[str, t.Any]:
+    graph, status = snapshot.graph, snapshot.execution.status
+    return {
+        "execution": snapshot.execution,
+        "result": snapshot.result,
+        "graph_name": snapshot.graph_name,
+        "drawing": graph and draw(graph, snapshot.steps),
+        "manager": graph and manager_of(graph),
+        "rows": make_rows(snapshot),
+        "history": [describe(event) for event in reversed(snapshot.events)],
+        "is_moving": status not in TERMINAL,
+        "may_retry": status in RETRYABLE,
+    }
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Mount the pages."""
+    one = "/executions/<execution_id>"
+    blueprint.get("/")(index)
+    blueprint.get("/executions")(list_executions)
+    blueprint.get(one)(show_execution)
+    blueprint.get(f"{one}/live")(show_live)
+    blueprint.post(f"{one}/cancel")(cancel_execution)
+    blueprint.post(f"{one}/retry")(retry_execution)
+    blueprint.get("/queues")(show_queues)

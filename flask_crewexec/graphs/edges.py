@@ -1,0 +1,134 @@
+"""What edges mean: it follows from the types of their ends."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import Problem
+from . import reactflow
+from .problem_messages import listing
+from .problem_messages import quote
+from .schema import Draft
+from .schema import EdgeDraft
+from .schema import NodeDraft
+
+Meaning = t.Literal["assign", "context", "tool", "llm", "manager"]
+
+# The first meaning is the one of an edge without a type, except "manager", which must be named.
+_MEANINGS: t.Final[dict[tuple[str, str], tuple[Meaning, ...]]] = {
+    ("agent", "task"): ("assign",),
+    ("task", "task"): ("context",),
+    ("tool", "agent"): ("tool",),
+    ("tool", "task"): ("tool",),
+    ("llm", "agent"): ("llm", "manager"),
+    ("agent", "agent"): ("manager",),
+}
+
+
+class ResolvedEdge(t.NamedTuple):
+    """An edge between two nodes that exist, and what it means."""
+
+    pointer: str
+    source: NodeDraft
+    target: NodeDraft
+    meaning: Meaning
+
+
+@dataclass(frozen=True)
+class LinkedDraft:
+    """A draft whose edges have meanings."""
+
+    draft: Draft
+    links: tuple[ResolvedEdge, ...]
+
+    def nodes(self, *types: str) -> list[NodeDraft]:
+        """Return the nodes of these types in document order."""
+        return [node for node in self.draft.nodes.values() if node.type in types]
+
+    def into(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
+        """Return the links of this meaning that end at ``node``."""
+        return [
+            link for link in self.links if link.target.id == node.id and link.meaning == meaning
+        ]
+
+    def out_of(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
+        """Return the links of this meaning that start at ``node``."""
+        return [
+            link for link in self.links if link.source.id == node.id and link.meaning == meaning
+        ]
+
+    @property
+    def managing(self) -> list[ResolvedEdge]:
+        """The links from managers."""
+        return [link for link in self.links if link.meaning == "manager"]
+
+
+def resolve_edges(draft: Draft) -> tuple[LinkedDraft, list[Problem]]:
+    """Return the draft with its edges resolved, and what is wrong with single edges."""
+    problems: list[Problem] = []
+    links: dict[tuple[str, str, Meaning], ResolvedEdge] = {}
+    for edge in draft.edges:
+        wrong = list(_find_end_problems(edge, draft))
+        problems += wrong
+        if wrong:
+            continue
+        link, type_problems = _read_link(edge, draft)
+        problems += type_problems
+        key = (edge.source, edge.target, link.meaning)
+        first = links.setdefault(key, link)
+        if first is not link:
+            detail = f"This edge says the same as {first.pointer}. Remove one of them."
+            problems.append(Problem(edge.pointer, "duplicate-edge", detail))
+    return LinkedDraft(draft, tuple(links.values())), problems
+
+
+def _find_end_problems(edge: EdgeDraft, draft: Draft) -> Iterator[Problem]:
+    ends = {"source": edge.source, "target": edge.target}
+    missing = {end: node for end, node in ends.items() if node not in draft.nodes}
+    for end, node in missing.items():
+        detail = f"There is no node {quote(node)}. Add it, or remove the edge."
+        yield Problem(f"{edge.pointer}/{end}", "unknown-node", detail)
+    if missing:
+        return
+    if edge.source == edge.target:
+        detail = f"The edge leads from {quote(edge.source)} to itself. Remove it."
+        yield Problem(edge.pointer, "self-loop", detail)
+    elif _types(edge, draft) not in _MEANINGS:
+        yield Problem(edge.pointer, "impossible-edge", _impossible(*_types(edge, draft)))
+
+
+def _types(edge: EdgeDraft, draft: Draft) -> tuple[str, str]:
+    return draft.nodes[edge.source].type, draft.nodes[edge.target].type
+
+
+def _impossible(source: str, target: str) -> str:
+    meanings = "; ".join(
+        f"{start} to {end}: {' or '.join(names)}" for (start, end), names in _MEANINGS.items()
+    )
+    return f"An edge from {source} to {target} means nothing. Possible are {meanings}."
+
+
+def _read_link(edge: EdgeDraft, draft: Draft) -> tuple[ResolvedEdge, list[Problem]]:
+    """Return a link even if the type is wrong, so that its ends are not reported as lonely."""
+    allowed = _MEANINGS[_types(edge, draft)]
+    named = None if edge.type in reactflow.EDGE_TYPES else edge.type
+    default = None if allowed[0] == "manager" else allowed[0]
+    meaning = next((meaning for meaning in allowed if meaning == named), allowed[0])
+    link = ResolvedEdge(edge.pointer, draft.nodes[edge.source], draft.nodes[edge.target], meaning)
+    if (named or default) == meaning:
+        return link, []
+    return link, [_type_problem(edge, named, allowed)]
+
+
+def _type_problem(edge: EdgeDraft, named: str | None, allowed: tuple[Meaning, ...]) -> Problem:
+    if named is None:
+        detail = f"Between two agents an edge needs the type {listing(allowed)}."
+        return Problem(edge.pointer, "untyped-edge", detail)
+    known = t.get_args(Meaning)
+    if named not in known:
+        detail = f"There is no edge type {quote(named)}. The types are {listing(known)}."
+        return Problem(f"{edge.pointer}/type", "unknown-edge-type", detail)
+    detail = f"{quote(named)} does not fit these ends; between them say {listing(allowed)}."
+    return Problem(f"{edge.pointer}/type", "wrong-edge-type", detail)

@@ -1,0 +1,131 @@
+"""One call for every format."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from ...errors import InvalidGraph
+from ...errors import MAX_PROBLEMS
+from ...errors import Problem
+from ..graph import Graph
+from ..json_values import find_json_problems
+from ..problem_messages import listing
+from ..problem_messages import quote
+from ..validation import parse
+from .classic import read_classic
+from .crewai import read_crewai
+from .crewai_studio import read_studio
+from .draft import Draft
+from .files import Files
+from .files import find_file_problems
+from .import_result import Imported
+from .import_result import Json
+from .import_result import Options
+from .import_result import Place
+from .langflow import read_langflow
+from .name_mapping import Names
+from .reactflow import read_flow
+
+_READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] = {
+    "crewai": read_crewai,
+    "crewai-yaml": read_classic,
+    "reactflow": read_flow,
+    "crewai-studio": read_studio,
+    "langflow": read_langflow,
+}
+FORMATS: t.Final = tuple(_READERS)
+_NO_OPTIONS: t.Final = Options()
+_SAME_NAMES: t.Final = Names()
+_DEFINITION: t.Final = "crew.jsonc"
+
+
+class Definition(t.Protocol):
+    """What is used of CrewAI's ``CrewDefinition``."""
+
+    def model_dump(self) -> dict[str, t.Any]:
+        """Return its members."""
+
+
+def import_files(
+    format: str,
+    files: Mapping[str, str],
+    options: Options = _NO_OPTIONS,
+    names: Names = _SAME_NAMES,
+    check: Callable[[object], Graph] = parse,
+) -> Imported:
+    """Return the graph document that *files* stand for, and what could not be carried over.
+
+    Nothing is read from the disk, imported or asked for over the network.
+
+    :param format: one of :data:`FORMATS`.
+    :param files: the texts of the files by name, such as ``agents/writer.jsonc``.
+    :param check: raises :class:`InvalidGraph` for a document that cannot be used.
+    :raises InvalidGraph: with every problem, as pointers into ``{"files": {…}}``.
+    """
+    if format not in _READERS:
+        detail = f"There is no format {quote(format)}. There are {listing(FORMATS)}."
+        raise _refusal([Problem("/format", "unknown-format", detail)])
+    if wrong := find_file_problems(files):
+        raise _refusal(wrong)
+    draft = Draft({}, Place(""))
+    opened = Files(files, draft.problems)
+    _READERS[format](opened, options, names, draft)
+    _note_unread(opened, draft)
+    problems = draft.problems + ([] if draft.broken else _find_problems(draft, check))
+    if problems:
+        raise _refusal(problems)
+    return Imported(draft.document, tuple(draft.notes))
+
+
+def import_definition(
+    definition: Mapping[str, t.Any] | Definition,
+    options: Options = _NO_OPTIONS,
+    names: Names = _SAME_NAMES,
+    check: Callable[[object], Graph] = parse,
+) -> Imported:
+    """Return the graph document that a ``CrewDefinition`` of CrewAI, or its dump, stands for.
+
+    As at CrewAI, a member that is None is one that is not there.
+
+    :raises InvalidGraph: with every problem, as pointers that start with ``/files/crew.jsonc``.
+    """
+    dumped = definition if isinstance(definition, Mapping) else definition.model_dump()
+    given = {**dumped}
+    if wrong := find_json_problems(given, Place(_DEFINITION).full):
+        raise _refusal(wrong)
+    files = {_DEFINITION: json.dumps(_without_none(given))}
+    return import_files("crewai", files, options, names, check)
+
+
+def _without_none(value: t.Any) -> t.Any:
+    match value:
+        case dict():
+            members: Json = value
+            return {key: _without_none(at) for key, at in members.items() if at is not None}
+        case list():
+            return [_without_none(item) for item in value]
+        case _:
+            return value
+
+
+def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Problem]:
+    try:
+        check(draft.document)
+    except InvalidGraph as error:
+        return [draft.located(problem) for problem in error.problems]
+    return []
+
+
+def _note_unread(files: Files, draft: Draft) -> None:
+    for name in files.unread():
+        draft.note(Place(name), "unused-file", "Nothing refers to this file, so it is left out.")
+
+
+def _refusal(problems: list[Problem]) -> InvalidGraph:
+    count = len(problems)
+    more = f"more than {MAX_PROBLEMS} problems" if count > MAX_PROBLEMS else f"{count} problems"
+    words = "1 problem" if count == 1 else more
+    return InvalidGraph(f"The files have {words}: {problems[0].detail}", problems)

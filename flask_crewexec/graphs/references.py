@@ -1,0 +1,87 @@
+"""Names that the host registers: tools, models, guardrails, predicates."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from ..errors import Problem
+from .edges import LinkedDraft
+from .graph import DEFAULT_MODEL
+from .graph import Reference
+from .problem_messages import listing
+from .problem_messages import quote
+from .role_limits import RoleLimits
+from .schema import Draft
+from .schema import NodeDraft
+
+
+def find_references(sketch: LinkedDraft) -> Iterator[Reference]:
+    """Yield every place in the document that needs something registered."""
+    for node in sketch.nodes("tool", "llm"):
+        if "name" in node.data:
+            kind: t.Literal["tool", "model"] = "tool" if node.type == "tool" else "model"
+            asked = node.data.get("max_tokens")
+            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", asked)
+    for agent in sketch.nodes("agent"):
+        if not sketch.into(agent, "llm"):
+            yield Reference("default-model", DEFAULT_MODEL, agent.pointer)
+    for task in sketch.nodes("task"):
+        yield from _references_of(task)
+    if model := planning_model(sketch.draft):
+        if sketch.draft.planning_model:
+            yield Reference("model", model, "/planning_model")
+        else:
+            yield Reference("default-model", model, "/planning")
+
+
+def planning_model(draft: Draft) -> str | None:
+    """Return the name of the model that plans the crew, if one does."""
+    return (draft.planning_model or DEFAULT_MODEL) if draft.planning else None
+
+
+def _references_of(task: NodeDraft) -> Iterator[Reference]:
+    if condition := task.data.get("condition"):
+        yield Reference("predicate", condition, f"{task.pointer}/data/condition")
+    for at, guardrail in enumerate(task.data.get("guardrails", ())):
+        if name := guardrail.get("name"):
+            yield Reference("guardrail", name, f"{task.pointer}/data/guardrails/{at}/name")
+
+
+def find_name_problems(
+    references: Iterable[Reference],
+    tools: Collection[str],
+    models: Collection[str],
+    guardrails: Collection[str] = (),
+    predicates: Collection[str] = (),
+    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
+) -> list[Problem]:
+    """Return a problem for each reference to something that may not be used."""
+    registered: Mapping[str, Collection[str]] = {
+        "tool": tools,
+        "model": models,
+        "default-model": models,
+        "guardrail": guardrails,
+        "predicate": predicates,
+    }
+    return [
+        _problem(reference, registered[reference.kind], terms)
+        for reference in references
+        if reference.name not in registered[reference.kind]
+    ]
+
+
+def _problem(reference: Reference, registered: Collection[str], terms: RoleLimits) -> Problem:
+    available = f"Available: {listing(sorted(registered))}."
+    kind = reference.kind.removeprefix("default-")
+    if reference.name in terms.denied.get(kind, ()):
+        detail = f"You may not use the {kind} {quote(reference.name)}. {available}"
+        return Problem(reference.pointer, f"{kind}-not-allowed", detail)
+    if reference.kind == "default-model":
+        detail = f"No model is connected, and none is registered as {quote(reference.name)}."
+        return Problem(reference.pointer, "no-default-model", f"{detail} {available}")
+    detail = f"There is no {reference.kind} {quote(reference.name)}. {available}"
+    return Problem(reference.pointer, f"unknown-{reference.kind}", detail)

@@ -1,0 +1,327 @@
+"""What a host offers to graphs, by name: tools, models, guardrails, predicates.
+
+A graph can name only what is registered here. The web process needs no more than the names;
+the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
+``runtime/llms.py``), which is why nothing here imports crewai.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+import re
+import typing as t
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+
+from ..graphs import RoleLimits
+from .secrets import Secret
+
+ToolFunction = Callable[..., object]
+Content = bytes | str | t.IO[bytes] | t.IO[str]
+StorageFunction = Callable[[str, str], Content | None]
+"""From what a reference says behind the storage's name, and a user id, to a file's content."""
+ValueOrFactory = str | Callable[[], str]
+"""A value, or a function that returns it, called in the application context of each run."""
+
+SecretValue = ValueOrFactory | Secret
+"""A setting that is a secret, or a reference to one."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """What agents may call."""
+
+    name: str
+    description: str
+    """What the model is told about it."""
+    timeout: float | None = None
+    """Seconds that a call may take; then the model is told that it took too long."""
+    roles: frozenset[str] | None = None
+    """Users with one of these roles may use it; None means all users."""
+    max_output_chars: int | None = None
+    """Longest text that the model gets; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExternalToolSpec(ToolSpec):
+    """A tool that is no function of the host; the worker knows how to make it."""
+
+    arguments: dict[str, t.Any] | None = None
+    """JSON Schema of the arguments, for users; models are told what the worker finds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FunctionToolSpec(ToolSpec):
+    """A function that agents may call."""
+
+    function: ToolFunction
+
+    @functools.cached_property
+    def hints(self) -> dict[str, t.Any]:
+        """The types of the arguments."""
+        return t.get_type_hints(self.function, include_extras=True)
+
+
+GuardrailFunction = Callable[[str], bool | str]
+"""Takes an answer; returns True, or what is wrong with it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GuardrailSpec:
+    """A function that answers must pass."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: GuardrailFunction
+
+
+PredicateFunction = Callable[[str, dict[str, t.Any] | None], bool]
+"""Takes the text of a step's answer and its JSON, if it has any; returns whether to go on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredicateSpec:
+    """A function that says whether a conditional task is done."""
+
+    name: str
+    description: str
+    """What users are told about it."""
+    function: PredicateFunction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """How to reach a language model."""
+
+    name: str
+    model: ValueOrFactory
+    provider: str
+    base_url: ValueOrFactory | None = dataclasses.field(repr=False)
+    api_key: SecretValue | None = dataclasses.field(repr=False)
+    timeout: float | None
+    """Seconds one call may take; None means ``CREWEXEC_LLM_TIMEOUT``."""
+    options: dict[str, t.Any] = dataclasses.field(repr=False)
+    """Sampling and provider options as ``crewai.LLM`` takes them."""
+    max_tokens: int | None = None
+    """Tokens that one answer may have; graphs may ask for fewer only."""
+    roles: frozenset[str] | None = None
+    """Users with one of these roles may use it; None means all users."""
+    fallbacks: tuple[str, ...] = ()
+    """Models that are asked in turn while this one cannot answer."""
+
+
+def resolve(setting: ValueOrFactory) -> str:
+    """Return a setting's value, asking the host for it if it is a function."""
+    return setting() if callable(setting) else setting
+
+
+class Permissions(t.NamedTuple):
+    """What somebody's graphs may name."""
+
+    tools: Collection[str]
+    models: Collection[str]
+    guardrails: Collection[str]
+    predicates: Collection[str]
+    terms: RoleLimits
+
+    @property
+    def names(self) -> tuple[Collection[str], ...]:
+        """The names alone."""
+        return self[:4]
+
+
+class Registry:
+    """Names to what they stand for; filled while the host's modules are imported."""
+
+    def __init__(self) -> None:
+        self.tools: dict[str, ToolSpec] = {}
+        self.models: dict[str, ModelSpec] = {}
+        self.storages: dict[str, StorageFunction] = {}
+        self.guardrails: dict[str, GuardrailSpec] = {}
+        self.predicates: dict[str, PredicateSpec] = {}
+
+    def add_tool(self, spec: FunctionToolSpec) -> None:
+        """Offer a tool.
+
+        :raises ValueError: if the name is taken or unusable, or models could not call it.
+        """
+        self._check_tool(spec)
+        if inspect.iscoroutinefunction(spec.function):
+            raise ValueError(f"Tool '{spec.name}' must be an ordinary function, not a coroutine.")
+        _check_parameters(spec)
+        self.tools[spec.name] = spec
+
+    def add_adapted(self, spec: ExternalToolSpec) -> None:
+        """Offer a tool that is no function.
+
+        :raises ValueError: if the name is taken or unusable.
+        """
+        self._check_tool(spec)
+        self.tools[spec.name] = spec
+
+    def _check_tool(self, spec: ToolSpec) -> None:
+        _check_name("tool", spec.name, self.tools)
+        if not spec.description.strip():
+            raise ValueError(
+                f"Tool '{spec.name}' needs a description, or its function a docstring:"
+                " it is all that the model knows about the tool."
+            )
+        _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
+        _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
+
+    def add_model(self, spec: ModelSpec) -> None:
+        """Offer a model.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could reach the model.
+        """
+        _check_name("model", spec.name, self.models)
+        if spec.api_key is None and spec.base_url is None:
+            raise ValueError(
+                f"Model '{spec.name}' needs an 'api_key', for instance"
+                " 'api_key=lambda: os.environ[\"OPENAI_API_KEY\"]', or a 'base_url'."
+            )
+        _check_positive(f"'max_tokens' of model '{spec.name}'", spec.max_tokens)
+        for other in spec.fallbacks:
+            if other not in self.models:
+                raise ValueError(
+                    f"Model '{spec.name}' falls back to '{other}', which is not registered."
+                    " Register it before: this way no model can fall back to itself."
+                )
+        self.models[spec.name] = spec
+
+    def add_storage(self, name: str, function: StorageFunction) -> None:
+        """Offer files.
+
+        :raises ValueError: if the name is taken or unusable, or the function is.
+        """
+        _check_name("storage", name, self.storages)
+        if inspect.iscoroutinefunction(function):
+            raise ValueError(f"Storage '{name}' must be an ordinary function, not a coroutine.")
+        try:
+            inspect.signature(function).bind("reference", "user id")
+        except TypeError as error:
+            raise ValueError(
+                f"Storage '{name}' is called with a reference and a user id: {error}."
+            ) from error
+        self.storages[name] = function
+
+    def add_guardrail(self, spec: GuardrailSpec) -> None:
+        """Offer a guardrail.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("guardrail", spec.name, self.guardrails)
+        _check_function("guardrail", spec, "an answer")
+        self.guardrails[spec.name] = spec
+
+    def add_predicate(self, spec: PredicateSpec) -> None:
+        """Offer a predicate.
+
+        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        """
+        _check_name("predicate", spec.name, self.predicates)
+        _check_function("predicate", spec, "a text", "its JSON or None")
+        self.predicates[spec.name] = spec
+
+    def allowed(self, roles: Collection[str] | None) -> Permissions:
+        """Return what a user with these *roles* may use; without any roles at all, everything."""
+        tools, models = _of(self.tools.values(), roles), _of(self.models.values(), roles)
+        terms = RoleLimits(
+            denied={"tool": self.tools.keys() - tools, "model": self.models.keys() - models},
+            max_tokens={
+                name: spec.max_tokens for name, spec in self.models.items() if spec.max_tokens
+            },
+        )
+        return Permissions(tools, models, self.guardrails, self.predicates, terms)
+
+    def chain(self, name: str) -> list[ModelSpec]:
+        """Return a model and those that stand in for it, in order, each once."""
+        found: dict[str, ModelSpec] = {}
+        waiting = [name]
+        while waiting:
+            spec = self.models[waiting.pop(0)]
+            if spec.name not in found:
+                found[spec.name] = spec
+                waiting = [*spec.fallbacks, *waiting]
+        return list(found.values())
+
+
+def _of(specs: Iterable[ToolSpec | ModelSpec], roles: Collection[str] | None) -> set[str]:
+    """Return the names of those that a user with these *roles* may use."""
+    return {
+        spec.name
+        for spec in specs
+        if roles is None or spec.roles is None or not set(roles).isdisjoint(spec.roles)
+    }
+
+
+def _check_positive(what: str, number: float | None) -> None:
+    if number is not None and not 0 < number < math.inf:
+        raise ValueError(f"{what} must be greater than zero, and finite; it is {number!r}.")
+
+
+def _check_function(kind: str, spec: GuardrailSpec | PredicateSpec, *arguments: str) -> None:
+    if not spec.description.strip():
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' needs a description, or its function a docstring:"
+            " it is all that users know about it."
+        )
+    if inspect.iscoroutinefunction(spec.function):
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must be an ordinary function, not a coroutine."
+        )
+    try:
+        inspect.signature(spec.function).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{kind.capitalize()} '{spec.name}' must take {' and '.join(arguments)}: {error}."
+        ) from error
+
+
+def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"A {kind} cannot be called {name!r}: use up to 64 lower-case letters, digits and"
+            " underscores, beginning with a letter."
+        )
+    if name in taken:
+        raise ValueError(
+            f"There is a {kind} called '{name}' already. Register each once, where 'CrewExec' is"
+            " made, and not in an application factory, which may run twice."
+        )
+
+
+def _check_parameters(spec: FunctionToolSpec) -> None:
+    for parameter in inspect.signature(spec.function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ValueError(
+                f"Tool '{spec.name}' takes '{parameter}': models pass arguments by name,"
+                " so every parameter must have one."
+            )
+        if parameter.annotation is parameter.empty:
+            raise ValueError(
+                f"Parameter '{parameter.name}' of tool '{spec.name}' needs a type annotation:"
+                " the model is told the type."
+            )
+        if parameter.name.startswith(("_", "model_")):
+            raise ValueError(
+                f"Parameter '{parameter.name}' of tool '{spec.name}' needs another name: those"
+                " that begin with '_' or 'model_' cannot be offered to models."
+            )
+    _check_hints(spec)
+
+
+def _check_hints(spec: FunctionToolSpec) -> None:
+    try:
+        _ = spec.hints
+    except NameError as error:
+        raise ValueError(
+            f"The annotations of tool '{spec.name}' cannot be understood: {error}."
+        ) from error

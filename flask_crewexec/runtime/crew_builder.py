@@ -1,0 +1,184 @@
+"""A graph -> CrewAI's objects."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from collections.abc import Collection
+
+from ..app_state import AppState
+from ..graphs import AgentNode
+from ..graphs import DEFAULT_MODEL
+from ..graphs import Graph
+from ..graphs import Guardrail
+from ..graphs import LlmNode
+from ..graphs import MANAGER_MAX_ITER
+from ..graphs import TaskNode
+from ..registry.registry import GuardrailFunction
+from .answer_validation import AnswerValidator
+from .crewai_shims.agent_executor import SingleThreadExecutor
+from .crewai_shims.import_switches import BaseLLM
+from .crewai_shims.import_switches import BaseTool
+from .crewai_shims.import_switches import crewai
+from .crewai_shims.import_switches import get_i18n
+from .crewai_shims.tasks import ConditionalStep
+from .crewai_shims.tasks import Step
+from .event_handler import CrewEventHandler
+from .host_callbacks import with_run_context
+from .llm_fallbacks import build_llm_with_fallbacks
+from .llm_judge import LLMJudge
+from .planning import Reasoning
+from .resume_state import ResumeState
+from .run_context import RunContext
+from .tool_builder import build_tool
+
+
+def build_crew(
+    graph: Graph,
+    binding: AppState,
+    means: RunContext,
+    progress: CrewEventHandler,
+    work: ResumeState,
+) -> crewai.Crew:
+    """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``.
+
+    :raises MissingKey: if a model or tool needs a key that nobody has.
+    :raises ToolUnavailable: if a tool cannot be made here.
+    """
+    return _CrewBuilder(graph, binding, means, progress, work.chosen).crew()
+
+
+def _default_manager(model: LlmNode) -> AgentNode:
+    """Return the manager that CrewAI would make for a model, but within our limits."""
+    texts = {
+        name: get_i18n().retrieve("hierarchical_manager_agent", name)
+        for name in ("role", "goal", "backstory")
+    }
+    limits = {"allow_delegation": True, "max_iter": MANAGER_MAX_ITER}
+    return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
+
+
+def _responsible_agent(task: TaskNode, graph: Graph) -> AgentNode | LlmNode:
+    """Return who answers for *task*: its agent, or the manager."""
+    return graph.manager or next(agent for agent in graph.agents if agent.id == task.agent_id)
+
+
+class _CrewBuilder:
+    def __init__(
+        self,
+        graph: Graph,
+        binding: AppState,
+        means: RunContext,
+        progress: CrewEventHandler,
+        chosen: Collection[str],
+    ) -> None:
+        self._graph = graph
+        self._nodes = {node.id: node for node in graph.agents}
+        self._binding = binding
+        self._means = means
+        self._progress = progress
+        self._chosen = chosen
+
+    def crew(self) -> crewai.Crew:
+        graph = self._graph
+        agents = {node.id: self._agent(node) for node in graph.agents}
+        tasks: dict[str, crewai.Task] = {}
+        for node in graph.tasks:
+            tasks[node.id] = self._task(node, agents, tasks)
+        return crewai.Crew(
+            name=graph.name,
+            agents=list(agents.values()),
+            tasks=list(tasks.values()),
+            process=crewai.Process(graph.process),
+            tracing=False,
+            **self._manager(graph.manager),
+        )
+
+    def _manager(self, manager: AgentNode | LlmNode | None) -> dict[str, t.Any]:
+        if manager is None:
+            return {}
+        node = manager if isinstance(manager, AgentNode) else _default_manager(manager)
+        return {"manager_agent": self._agent(node)}
+
+    def _agent(self, node: AgentNode) -> crewai.Agent:
+        return crewai.Agent(
+            role=node.role,
+            goal=node.goal,
+            backstory=node.backstory,
+            llm=self._llm(node.llm),
+            tools=self._tools(node.tools),
+            allow_delegation=node.allow_delegation,
+            max_iter=node.max_iter,
+            executor_class=SingleThreadExecutor,
+            inject_date=node.inject_date,
+            max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
+            respect_context_window=False,  # else every call asks OpenAI for a token count first
+            use_better_compaction=False,
+        )
+
+    def _task(
+        self,
+        node: TaskNode,
+        agents: dict[str, crewai.Agent],
+        tasks: dict[str, crewai.Task],
+    ) -> crewai.Task:
+        doer = _responsible_agent(node, self._graph)
+        model = doer.llm if isinstance(doer, AgentNode) else doer
+        checks = self._checks(node, model)
+        step = (Step if node.condition is None else ConditionalStep)(
+            name=node.name,
+            description=node.description,
+            expected_output=node.expected_output,
+            agent=self._doer(node, agents),
+            context=[tasks[id] for id in node.context],
+            tools=self._tools(node.tools),
+            async_execution=node.is_async,
+            markdown=node.markdown,
+            guardrail=checks,
+            guardrail_max_retries=node.guardrail_max_retries,
+        )
+        step.demand(node.output_schema)
+        if isinstance(doer, AgentNode) and doer.reasoning:
+            step.reason_by(Reasoning(doer, self._llm(model)))
+        if isinstance(step, ConditionalStep) and node.name not in self._chosen:
+            spec = self._binding.registry.predicates[node.condition or ""]
+            tell = functools.partial(self._progress.step_decided, self._graph.tasks.index(node))
+            step.decide_by(with_run_context(spec.function, self._means), tell)
+        if checks is not None:
+            checks.context = lambda: step.prompt_context
+        return step
+
+    def _doer(self, node: TaskNode, agents: dict[str, crewai.Agent]) -> crewai.Agent | None:
+        if node.agent_id is None:
+            return None
+        if node.is_async:  # an agent can do one task at a time
+            return self._agent(self._nodes[node.agent_id])
+        return agents[node.agent_id]
+
+    def _checks(self, node: TaskNode, judge: LlmNode | None) -> AnswerValidator | None:
+        if not node.is_checked:
+            return None
+        return AnswerValidator(
+            node,
+            [(each.title, self._guardrail(each, judge)) for each in node.guardrails],
+            max_chars=self._binding.settings.max_output_chars,
+            note=self._progress.note,
+            redact=self._progress.redact,
+        )
+
+    def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
+        if guardrail.text is None:
+            spec = self._binding.registry.guardrails[guardrail.title]
+            return with_run_context(spec.function, self._means)
+        return LLMJudge(self._llm(judge), guardrail.rule or guardrail.text)
+
+    def _llm(self, node: LlmNode | None) -> BaseLLM:
+        chain = self._binding.registry.chain(DEFAULT_MODEL if node is None else node.name)
+        return build_llm_with_fallbacks(
+            chain, node, self._means, self._binding.settings.llm_timeout
+        )
+
+    def _tools(self, names: tuple[str, ...]) -> list[BaseTool]:
+        registered = self._binding.registry.tools
+        most = self._binding.settings.max_tool_output_chars
+        return [build_tool(registered[name], self._means, most) for name in names]

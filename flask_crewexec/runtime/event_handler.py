@@ -1,0 +1,327 @@
+"""CrewAI's events -> steps, usage and history.
+
+CrewAI calls the sink synchronously, in the order of what happens, so a finished step is committed
+before the next one starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+import typing as t
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from .. import clock
+from ..config.pricing import cost_nanos
+from ..config.settings import Settings
+from ..errors import LeaseLost
+from ..graphs import Graph
+from ..models import Usage
+from ..observability.redaction import Redactor
+from ..storage.event_log import replace_surrogates
+from ..storage.event_log import truncate
+from ..storage.leases import SKIPPED
+from ..storage.transitions import ExecutionStatus
+from .budget import Budget
+from .crewai_shims.import_switches import crewai
+from .crewai_shims.import_switches import OpenAICompletion
+from .crewai_shims.import_switches import TaskOutput
+from .recorder import RunRecorder
+from .recorder import Values
+from .resume_state import CONDITION_MET
+from .resume_state import CREW_PLANNED
+from .run_control import LeaseLostStop
+from .run_control import RunControl
+from .run_control import StorageFailedStop
+from .run_control import TruncatedAnswerStop
+from .token_stream import TokenStream
+
+log = logging.getLogger(__name__)
+
+_current_step: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
+"""Position of the step that the current thread is in: several may run beside each other."""
+
+_UNKEPT: t.Final = {"messages", "summary", "tool_failures"}
+MAX_AGENT: t.Final = 200
+"""Longest role that is kept; inputs may make it longer."""
+
+
+class CrewEventHandler:
+    """The event sink of one run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        graph: Graph,
+        ledger: RunRecorder,
+        guards: RunControl,
+        budget: Budget,
+        words: Callable[[], TokenStream],
+        redact: Redactor,
+    ) -> None:
+        self._settings = settings
+        self._graph = graph
+        self._ledger = ledger
+        self._guards = guards
+        self._budget = budget
+        self._new_words = words
+        self._words: dict[int | None, TokenStream] = {}
+        self.redact = redact
+        self._positions: dict[str, int] = {}
+        self._calls: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._finished = 0
+        self._running: dict[int, str | None] = {}
+        self._failed: int | None = None
+        self._cut_off: set[int | None] = set()
+
+    def watch(self, crew: crewai.Crew, finished: int) -> None:
+        """Learn which of CrewAI's tasks is which step, and how many were finished before."""
+        self._positions = {str(task.id): position for position, task in enumerate(crew.tasks)}
+        self._finished = finished
+
+    @property
+    def current_step(self) -> str | None:
+        """Name of the step that whoever asks belongs to."""
+        return self._name(_current_step.get())
+
+    @property
+    def interrupted_step(self) -> str | None:
+        """Name of the step that has failed, or was begun last and has not ended."""
+        return self._name(
+            next(reversed(self._running), None) if self._failed is None else self._failed
+        )
+
+    def _name(self, position: int | None) -> str | None:
+        return None if position is None else self._graph.tasks[position].name
+
+    def __call__(self, source: object, event: t.Any) -> None:
+        """Take an event; what goes wrong stops the run, since CrewAI would only log it."""
+        handle = self._HANDLERS.get(event.type)
+        if handle is None:
+            return
+        with self._recording():
+            handle(self, source, event)
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except LeaseLost as error:
+            self._guards.stop(LeaseLostStop(str(error)))
+        except Exception:
+            log.exception("The progress of a run could not be stored; the run stops.")
+            self._guards.stop(StorageFailedStop("What the run did could not be stored."))
+
+    def call_allowed(self, context: t.Any) -> None:
+        """Count a model call that the guards allow.
+
+        Now: it is paid for even if we do not see its end. An agent's work asks before the call is
+        said to have started, which writes; all else asks afterwards.
+        """
+        self.count_call()
+        if context.executor is None:
+            with self._recording():
+                self._ledger.write()
+        self._guards.raise_if_stopped()
+
+    def count_call(self) -> None:
+        """Count a model call that is about to be made."""
+        with self._recording():
+            self._ledger.use(_current_step.get(), Usage(llm_calls=1))
+
+    def note(self, type: str, **data: object) -> None:
+        """Add an event to the history."""
+        with self._lock:
+            self._ledger.note(type, **data)
+
+    def _step_started(self, source: object, event: t.Any) -> None:
+        """Take note of a step; it is written with the first thing that it does."""
+        position = self._positions.get(event.task_id)
+        if position is None or self._guards.stopped is not None:
+            return  # what an agent delegated counts for the step around it
+        _current_step.set(position)
+        assigned = event.task.agent
+        step, agent = self.current_step, assigned and truncate(assigned.role, MAX_AGENT)
+        self._running[position] = agent
+        self._ledger.note("step_started", step=step, agent=agent)
+        self._ledger.change_step(
+            position,
+            {
+                "status": ExecutionStatus.RUNNING,
+                "agent": agent,
+                "started_at": clock.now(),
+                "finished_at": None,
+            },
+            {"current_step": step, "current_agent": agent},
+        )
+
+    def _step_completed(self, source: object, event: t.Any) -> None:
+        position, stopped = self._positions.get(event.task_id), self._guards.stopped
+        if position is None or position in self._cut_off:
+            return
+        if stopped is not None and not stopped.lets_steps_end:
+            return
+        agent = truncate(event.output.agent, MAX_AGENT)
+        self._ledger.note("step_completed", step=self.current_step, agent=agent)
+        self._running.pop(position, None)
+        output = {"output": self._storable(event.output, position), "agent": agent}
+        self._ledger.change_step(
+            position,
+            {"status": ExecutionStatus.COMPLETED, "finished_at": clock.now(), **output},
+            self._one_more_finished(),
+        )
+        self._ledger.write()
+        _current_step.set(None)
+
+    def _step_failed(self, source: object, event: t.Any) -> None:
+        if self._failed is None:
+            self._failed = self._positions.get(event.task_id)
+
+    def _one_more_finished(self) -> Values:
+        self._finished += 1
+        other = next(reversed(self._running), None)
+        return {
+            "finished_steps": self._finished,
+            "current_step": self._name(other),
+            "current_agent": None if other is None else self._running[other],
+        }
+
+    def planned(self, plans: dict[str, str]) -> dict[str, str]:
+        """Store the crew's plans, by the names of its steps, and return as much as is kept."""
+        limit = self._settings.max_event_chars
+        kept = {
+            name: truncate(self.redact(replace_surrogates(plan)), limit)
+            for name, plan in plans.items()
+        }
+        with self._recording():
+            self._ledger.note(CREW_PLANNED, plans=kept)
+            self._ledger.write()
+        self._guards.raise_if_stopped()
+        return kept
+
+    def step_decided(self, position: int, skipped: TaskOutput | None) -> None:
+        """Store what a step's condition has decided, before anything follows from it.
+
+        :param skipped: the output of a step that is not done.
+        """
+        self._guards.raise_if_stopped()
+        task = self._graph.tasks[position]
+        told = {"step": task.name, "condition": task.condition}
+        with self._recording():
+            if skipped is None:
+                self._ledger.note(CONDITION_MET, **told)
+            else:
+                self._ledger.note("step_skipped", **told)
+                values = {"output": self._storable(skipped, position), "finished_at": clock.now()}
+                changed = {"status": SKIPPED, **values}
+                self._ledger.change_step(position, changed, self._one_more_finished())
+            self._ledger.write()
+        self._guards.raise_if_stopped()
+
+    def _call_started(self, source: object, event: t.Any) -> None:
+        self._calls[event.call_id] = time.monotonic()
+        self._ledger.note(
+            "model_call_started",
+            model=event.model,
+            agent=_agent_of(event),
+            step=self.current_step,
+        )
+        self._ledger.write()
+
+    def _call_completed(self, source: object, event: t.Any) -> None:
+        usage = self._priced(event.model, usage_of(event.usage or {}))
+        self._ledger.use(_current_step.get(), usage)
+        self._budget.spend(usage)
+        priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
+        self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
+        if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
+            self._cut_off.add(_current_step.get())  # what stopped the run before may let steps end
+            self._guards.stop(TruncatedAnswerStop("The model's answer was cut off."))
+
+    def _call_failed(self, source: object, event: t.Any) -> None:
+        if event.call_id in self._calls:  # CrewAI reports some failures twice
+            self._note_call("model_call_failed", event)
+
+    def _word(self, source: object, event: t.Any) -> None:
+        words = self._words.setdefault(_current_step.get(), self._new_words())
+        words.add(event.chunk, step=self.current_step, agent=_agent_of(event))
+
+    def _priced(self, model: str, usage: Usage) -> Usage:
+        tokens = (usage.prompt_tokens, usage.completion_tokens)
+        return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
+
+    def _note_call(self, type: str, event: t.Any, **data: object) -> None:
+        if words := self._words.get(_current_step.get()):
+            words.flush(step=self.current_step, agent=_agent_of(event))
+        began = self._calls.pop(event.call_id, None)
+        seconds = None if began is None else round(time.monotonic() - began, 3)
+        common = {
+            "model": event.model,
+            "agent": _agent_of(event),
+            "step": self.current_step,
+            "seconds": seconds,
+        }
+        self._ledger.note(type, **common, **data)
+
+    def _tool_started(self, source: object, event: t.Any) -> None:
+        self._ledger.note("tool_started", **self._of_tool(event))
+        self._ledger.write()
+
+    def _tool_finished(self, source: object, event: t.Any) -> None:
+        output = truncate(self.redact(str(event.output)), self._settings.max_event_chars)
+        self._ledger.note("tool_finished", **self._of_tool(event), output=output)
+
+    def _tool_failed(self, source: object, event: t.Any) -> None:
+        self._ledger.note("tool_failed", **self._of_tool(event))
+
+    def _of_tool(self, event: t.Any) -> Values:
+        return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
+
+    def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
+        """What a later attempt needs to continue behind the step.
+
+        The task's texts are those of the graph: files that were filled in are kept nowhere. Nor is
+        what tools were called with when they failed.
+        """
+        task = self._graph.tasks[position]
+        raw = truncate(replace_surrogates(output.raw), self._settings.max_output_chars)
+        texts = {"description": task.description, "expected_output": task.expected_output}
+        agent = truncate(output.agent, MAX_AGENT)
+        cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
+        dumped = json.loads(cleaned.model_dump_json(exclude=_UNKEPT))
+        stored: dict[str, t.Any] = self.redact.value(dumped)
+        return stored
+
+    _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, object, t.Any], None]]] = {
+        "task_started": _step_started,
+        "task_completed": _step_completed,
+        "task_failed": _step_failed,
+        "llm_call_started": _call_started,
+        "llm_stream_chunk": _word,
+        "llm_call_completed": _call_completed,
+        "llm_call_failed": _call_failed,
+        "tool_usage_started": _tool_started,
+        "tool_usage_finished": _tool_finished,
+        "tool_usage_error": _tool_failed,
+    }
+
+
+def _agent_of(event: t.Any) -> str | None:
+    """Return the role of whoever did something, as long as it is kept."""
+    role: str | None = event.agent_role
+    return role and truncate(role, MAX_AGENT)
+
+
+def usage_of(reported: dict[str, t.Any]) -> Usage:
+    """Read a provider's figures: OpenAI's names, or Anthropic's."""
+    return Usage(
+        prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,
+        completion_tokens=reported.get("completion_tokens") or reported.get("output_tokens") or 0,
+    )

@@ -1,0 +1,44 @@
+"""Functions that the host registered, called for an execution."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import typing as t
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from flask import current_app
+from flask import Flask
+
+from ..execution_context import execution_var
+from ..registry.secrets import current_secrets
+from .run_context import RunContext
+
+P = t.ParamSpec("P")
+R = t.TypeVar("R")
+
+
+def with_run_context(function: Callable[P, R], means: RunContext) -> Callable[P, R]:
+    """Give the function an application context of its own, ``current_execution`` and keys.
+
+    CrewAI may call it from a thread that inherited none of them.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _set(means), app.app_context():
+            return function(*args, **kwargs)
+
+    return call
+
+
+@contextlib.contextmanager
+def _set(means: RunContext) -> Iterator[None]:
+    execution, ring = execution_var.set(means.execution), current_secrets.set(means.keys)
+    try:
+        yield
+    finally:
+        current_secrets.reset(ring)
+        execution_var.reset(execution)

@@ -1,0 +1,118 @@
+"""What one run has to write down: steps, usage and history, under the run's claim.
+
+Events and usage are collected and written together, with the next change of a step or before the
+run waits for a model or a tool, so that watching it costs little and shows what it waits for.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from .. import clock
+from ..app_state import AppState
+from ..models import Usage
+from ..storage import event_log
+from ..storage import leases
+from ..storage import write_batch
+from ..storage.counters import LastTransition
+from ..storage.event_log import NewEvent
+from ..storage.leases import Lease
+from ..storage.transitions import ExecutionStatus
+from ..storage.write_batch import WriteBatch
+from .database_retry import retry_while_unavailable
+
+Values = dict[str, t.Any]
+
+
+class _TransitionRefused(Exception):
+    """The transition was not possible; rolls the transaction back."""
+
+
+class RunRecorder:
+    """The unwritten part of one run's records.
+
+    Every write raises :class:`~flask_crewexec.errors.LeaseLost`, and changes nothing, once the
+    claim does not hold any more.
+    """
+
+    def __init__(self, binding: AppState, claim: Lease, start: LastTransition) -> None:
+        self._binding = binding
+        self._claim = claim
+        self._number = 0
+        self._start = start
+        self._unwritten: list[WriteBatch] = []
+        self._collected = WriteBatch()
+
+    def note(self, type: str, **data: object) -> None:
+        """Add an event to the history."""
+        self._collected.entries.append(NewEvent(type, data))
+
+    def use(self, position: int | None, usage: Usage) -> None:
+        """Count *usage* for the execution and for the step at *position*."""
+        self._collected.use(position, usage)
+
+    def change_step(self, position: int, step: Values, execution: Values) -> None:
+        """Change columns of a step and of the execution with the next write."""
+        self._collected.steps[position].update(step)
+        self._collected.execution.update(execution)
+
+    def write(self) -> None:
+        """Write what was collected."""
+        self._commit(None)
+
+    def end(self, state: ExecutionStatus, **values: t.Any) -> None:
+        """Write the rest, together with the end in a final *state*."""
+        now, models, claim = clock.now(), self._binding.models, self._claim
+        self.note(state)
+        self._collected.execution.update(leases.finished_values(state, now, **values))
+        if state is ExecutionStatus.COMPLETED:  # no step is under way
+            self._commit(None)
+        else:
+            self._commit(lambda session: leases.finish_step(session, models, claim, state, now))
+
+    def finish(self, transition: Callable[[Session], bool | None], *entries: NewEvent) -> bool:
+        """Write the rest, and *entries*, together with the last *transition*.
+
+        :return: False, with nothing written, if the transition is refused.
+        """
+
+        def change(session: Session) -> None:
+            if transition(session) is False:
+                raise _TransitionRefused
+            if entries:
+                event_log.append(session, self._binding.models, self._claim.execution_id, entries)
+
+        try:
+            self._commit(change)
+        except _TransitionRefused:
+            return False
+        return True
+
+    def _commit(self, change: Callable[[Session], None] | None) -> None:
+        """Write in one transaction, once, even if the connection is lost during the commit.
+
+        What could not be written before comes first, as the same write: it may have arrived.
+        """
+        self._collected.change = change
+        self._unwritten.append(self._collected)
+        self._collected = WriteBatch()
+        while self._unwritten:
+            self._settle(self._unwritten[0])
+
+    def _settle(self, record: WriteBatch) -> None:
+        try:
+            retry_while_unavailable(
+                lambda: self._store(record), self._binding.settings.database_patience
+            )
+        except _TransitionRefused:
+            self._unwritten.remove(record)
+            self._collected = record
+            raise
+        self._unwritten.remove(record)
+        self._number += 1
+
+    def _store(self, record: WriteBatch) -> None:
+        write_batch.write(self._binding, self._claim, self._number, record, self._start)

@@ -1,0 +1,95 @@
+"""Tools that the host registered -> CrewAI's tool objects."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import typing as t
+
+from ..errors import ToolUnavailable
+from ..registry.external_tools import CrewAIToolSpec
+from ..registry.external_tools import McpToolSpec
+from ..registry.registry import FunctionToolSpec
+from ..registry.registry import ToolSpec
+from ..registry.secrets import Secret
+from ..registry.tool_schemas import arguments_model
+from .crewai_shims.import_switches import BaseTool
+from .crewai_shims.import_switches import model_of_schema
+from .crewai_shims.import_switches import Tool
+from .run_context import RunContext
+from .tool_invocation import Function
+from .tool_invocation import wrap_tool
+
+if t.TYPE_CHECKING:
+    import pydantic
+
+_FOREIGN_REFERENCE: t.Final = re.compile(r'"\$ref": "(?!#)')
+
+
+def build_tool(spec: ToolSpec, means: RunContext, most_chars: int) -> BaseTool:
+    """Return a new tool object that serves one execution.
+
+    :param most_chars: of its output, if the host gave the tool no limit.
+    :raises ToolUnavailable: if it cannot be made here.
+    """
+    function, arguments = _function_and_schema(spec, means)
+    return Tool(
+        name=spec.name,
+        description=spec.description,
+        args_schema=arguments,
+        func=wrap_tool(spec, function, means, most_chars),
+    )
+
+
+def _function_and_schema(
+    spec: ToolSpec, means: RunContext
+) -> tuple[Function, type[pydantic.BaseModel]]:
+    match spec:
+        case FunctionToolSpec():
+            return spec.function, arguments_model(spec)
+        case CrewAIToolSpec():
+            return _from_crewai(spec, means)
+        case McpToolSpec():
+            return _from_mcp(spec, means)
+    raise AssertionError(f"nobody can make {spec.name}")
+
+
+def _from_crewai(
+    spec: CrewAIToolSpec, means: RunContext
+) -> tuple[Function, type[pydantic.BaseModel]]:
+    made = _instantiate(spec, means)
+
+    def run(**arguments: object) -> str:
+        return made.format_output_for_agent(made.run(**arguments))
+
+    return run, made.args_schema
+
+
+def _instantiate(spec: CrewAIToolSpec, means: RunContext) -> BaseTool:
+    module, _, name = spec.source.partition(":")
+    options = {
+        key: means.keys.value(value) if isinstance(value, Secret) else value
+        for key, value in spec.options.items()
+    }
+    try:
+        made = getattr(importlib.import_module(module), name)(**options)
+    except Exception as error:
+        raise ToolUnavailable(f"This worker cannot load the tool '{spec.name}'.") from error
+    if not isinstance(made, BaseTool):
+        raise ToolUnavailable(f"The tool '{spec.name}' is none of CrewAI's.")
+    return made
+
+
+def _from_mcp(spec: McpToolSpec, means: RunContext) -> tuple[Function, type[pydantic.BaseModel]]:
+    schema = means.servers.schema(spec, means.keys)
+    if _FOREIGN_REFERENCE.search(json.dumps(schema)):  # it would be fetched
+        raise ToolUnavailable(f"The arguments of the tool '{spec.name}' are described elsewhere.")
+    required = schema.get("required", ())
+
+    def call(**arguments: object) -> str:
+        # CrewAI fills in None for what the model has left out.
+        given = {k: v for k, v in arguments.items() if v is not None or k in required}
+        return means.servers.call(spec, given)
+
+    return call, model_of_schema(schema, model_name=f"{spec.name}_arguments")

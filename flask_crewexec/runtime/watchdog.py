@@ -1,0 +1,198 @@
+"""One thread per process looks after all of its runs.
+
+It renews their leases, sees who was cancelled, has lost the claim or is out of time, cuts the
+model calls of those, and uses force where a run does not stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import typing as t
+import weakref
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from flask import Flask
+
+from ..app_state import AppState
+from ..app_state import current_app_state
+from ..errors import LeaseLost
+from ..messaging import event_publisher
+from ..messaging.celery_app import task_id
+from ..per_app import AppLocal
+from ..process import stuck_runs
+from ..storage import event_log
+from ..storage import leases
+from ..storage.leases import Lease
+from ..storage.transitions import ExecutionStatus
+from .cancellation import read_cancel_flags
+from .cancellation import stop_reason
+from .error_mapping import to_failure
+from .run_control import StopRun
+
+log = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+
+
+class MonitoredRun:
+    """A run as the watch sees it.
+
+    :param claim: what it runs under.
+    :param is_over: whether its time is.
+    :param stop: makes it stop at its next boundary.
+    :param cut: ends the model calls that are under way.
+    """
+
+    def __init__(
+        self,
+        claim: Lease,
+        *,
+        is_over: Callable[[], StopRun | None],
+        stop: Callable[[StopRun], None],
+        cut: Callable[[], None],
+    ) -> None:
+        self.claim = claim
+        self.is_over = is_over
+        self.reason: StopRun | None = None
+        self._stop = stop
+        self._cut = cut
+        self._thread = threading.current_thread()
+        self._stopped_at = 0.0
+        self._lock = threading.Lock()
+        self._working = True
+
+    def stop(self, reason: StopRun) -> None:
+        """Stop it at its next boundary and cut what it waits for; the first reason counts."""
+        if self.reason is None:
+            self.reason = reason
+            self._stopped_at = time.monotonic()
+        self._stop(self.reason)
+        self._cut()  # each time: it may just have begun a call
+
+    def has_done(self) -> None:
+        """Say that the crew has ended, so that no force is needed any more."""
+        with self._lock:
+            self._working = False
+
+    def use_force(self, grace: float, end: Callable[[Lease, StopRun], None]) -> None:
+        """End the run, and what it runs in, if it has not stopped within *grace* seconds."""
+        if self.reason is None or time.monotonic() < self._stopped_at + grace:
+            return
+        with self._lock:
+            if self._working:
+                end(self.claim, self.reason)
+                self._working = False
+                event_publisher.flush()
+                stuck_runs.handle_hung_run(
+                    self._thread, task_id(self.claim.execution_id, self.claim.attempt)
+                )
+
+
+class Watchdog:
+    """The watch over the runs of one application in this process."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = weakref.ref(app)
+        self._runs: list[MonitoredRun] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._renewed = 0.0
+
+    @contextlib.contextmanager
+    def over(self, run: MonitoredRun) -> Iterator[None]:
+        """Look after *run* meanwhile."""
+        with self._changed:
+            if self._thread is None:
+                thread = threading.Thread(
+                    target=self._keep_watch, name="crewexec-watch", daemon=True
+                )
+                thread.start()  # it waits for us to add the run
+                self._thread = thread
+            self._runs.append(run)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._runs.remove(run)
+                self._changed.notify()
+
+    def _keep_watch(self) -> None:
+        app = self._app()
+        assert app is not None  # whoever runs something holds it
+        with app.app_context():
+            binding = current_app_state()
+            settings = binding.settings
+            self._renewed = time.monotonic()
+            while runs := self._next(settings.watch_interval):
+                self._attempt(_poll, binding, runs)
+                self._renew_in_time(binding, runs)
+                for run in runs:
+                    self._attempt(run.use_force, settings.cancel_grace, _end_for(binding))
+
+    def _renew_in_time(self, binding: AppState, runs: Sequence[MonitoredRun]) -> None:
+        began = time.monotonic()
+        due = began >= self._renewed + binding.settings.lease / RENEWALS_PER_LEASE
+        if due and self._attempt(_renew, binding, runs):
+            self._renewed = began
+
+    def _next(self, pause: float) -> Sequence[MonitoredRun]:
+        """Return the runs to look at after a *pause*; without any, the thread ends."""
+        with self._changed:
+            if self._runs:
+                self._changed.wait_for(lambda: not self._runs, timeout=pause)
+            if not self._runs:
+                self._thread = None
+            return tuple(self._runs)
+
+    def _attempt(self, action: Callable[..., None], *arguments: object) -> bool:
+        try:
+            action(*arguments)
+        except Exception:
+            # The database may be away for a moment. Runs ask it themselves at each boundary.
+            log.warning("Could not look after the runs of this process.", exc_info=True)
+            return False
+        return True
+
+
+def _poll(binding: AppState, runs: Sequence[MonitoredRun]) -> None:
+    """Stop the runs that must not go on; those that ran out of time without asking anyone."""
+    for run in runs:
+        if reason := run.reason or run.is_over():
+            run.stop(reason)
+    orders = read_cancel_flags(binding, [run.claim for run in runs])
+    for run in runs:
+        if reason := stop_reason(orders, run.claim):
+            run.stop(reason)
+
+
+def _renew(binding: AppState, runs: Sequence[MonitoredRun]) -> None:
+    with binding.transaction() as session:
+        leases.renew(session, binding.models, [run.claim for run in runs], binding.settings.lease)
+
+
+def _end_for(binding: AppState) -> Callable[[Lease, StopRun], None]:
+    """Return a function that ends an execution in the name of a run that does not."""
+
+    def end(claim: Lease, reason: StopRun) -> None:
+        state = reason.state
+        if state is None:
+            return  # it is somebody else's, or the lease will tell
+        error = (
+            None
+            if state is ExecutionStatus.CANCELLED
+            else to_failure(reason).shown(claim.execution_id)
+        )
+        with contextlib.suppress(LeaseLost), binding.transaction() as session:
+            leases.finish(session, binding.models, claim, state, error=error)
+            entry = event_log.NewEvent(state, {"forced": True})
+            event_log.append(session, binding.models, claim.execution_id, [entry])
+
+    return end
+
+
+watchdogs: t.Final = AppLocal(Watchdog)

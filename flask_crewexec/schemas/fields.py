@@ -1,0 +1,75 @@
+"""Values of fields: text that every database stores, moments, users."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+from collections.abc import Mapping
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow import validate
+
+from .. import clock
+from ..identity import normalize_user_id
+
+MAX_INTEGER = 2**31 - 1
+
+
+class Moment(fields.DateTime):
+    """A moment in UTC, as ISO 8601 with its offset, whatever the database made of it."""
+
+    def _serialize(
+        self, value: dt.datetime | None, attr: str | None, obj: t.Any, **kwargs: t.Any
+    ) -> str | float | None:
+        return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
+
+
+class RowSchema(ma.Schema):
+    """Dumps objects: marshmallow would look for keys first, in vain and for every field."""
+
+    def get_attribute(self, obj: t.Any, attr: str, default: t.Any) -> t.Any:
+        return getattr(obj, attr, default)
+
+
+_LINE: t.Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_LINES: t.Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+"""What the checks of :class:`Text` allow, for OpenAPI."""
+
+
+class Text(fields.String):
+    """Text that every database stores: no control characters, no half of a surrogate pair."""
+
+    def __init__(self, low: int, high: int, *, lines: bool = False, **options: t.Any) -> None:
+        """Take from *low* to *high* characters; *lines* allows line breaks and tabs."""
+        check = _check_lines if lines else _check_line
+        said = {"pattern": _LINES if lines else _LINE, **options.pop("metadata", {})}
+        super().__init__(validate=[validate.Length(low, high), check], metadata=said, **options)
+
+
+# Not validate.Regexp: it would write Python's syntax into the OpenAPI document.
+def _check_line(text: str) -> None:
+    if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):
+        raise ma.ValidationError(
+            "Contains a control character or half of a surrogate pair. Remove it."
+        )
+
+
+def _check_lines(text: str) -> None:
+    _check_line(re.sub(r"[\t\n\r]", " ", text))
+
+
+class UserId(Text):
+    """Whatever names a user for the host."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 255, required=True)
+
+    def _deserialize(
+        self, value: t.Any, attr: str | None, data: Mapping[str, t.Any] | None, **kwargs: t.Any
+    ) -> str:
+        try:
+            return normalize_user_id(value)
+        except (TypeError, ValueError) as error:
+            raise ma.ValidationError(str(error)) from error

@@ -1,0 +1,43 @@
+"""From what came in to checked values, or to a refusal with every problem."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+import marshmallow as ma
+
+from ..errors import InvalidRequest
+from ..errors import Problem
+from ..graphs.problem_messages import child
+
+
+def load(schema: ma.Schema, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return *values* as *schema* reads them.
+
+    :raises InvalidRequest: with everything that *schema* refuses.
+    """
+    try:
+        return t.cast("dict[str, t.Any]", schema.load(values))
+    except ma.ValidationError as error:
+        raise refusal(error.messages) from error
+
+
+def refusal(messages: object) -> InvalidRequest:
+    """Return the error that marshmallow's *messages* stand for."""
+    problems = [*from_messages(messages)]
+    place = problems[0].pointer.removeprefix("/") or "The request"
+    return InvalidRequest(f"{place}: {problems[0].detail}", problems)
+
+
+def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
+    """Flatten marshmallow's nested messages to problems with JSON pointers."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            yield from from_messages(value, pointer if key == "_schema" else child(pointer, key))
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from from_messages(message, pointer)
+    else:
+        yield Problem(pointer, "invalid-field", str(messages))

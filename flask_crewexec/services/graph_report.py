@@ -1,0 +1,50 @@
+"""All that can be told of a graph document before it is stored."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Collection
+
+from .. import graphs
+from ..app_state import AppState
+from ..errors import InvalidGraph
+
+Json = dict[str, t.Any]
+
+
+def validation_report(
+    binding: AppState, document: object, roles: Collection[str] | None = None
+) -> Json:
+    """Return what is wrong with *document*, or what it needs and how it would run."""
+    allowed = binding.registry.allowed(roles)
+    try:
+        graph = graphs.validate(document, *allowed)
+    except InvalidGraph as error:
+        return _invalid_report(
+            {**problem._asdict(), "hint": graphs.find_hint(problem, document, *allowed.names)}
+            for problem in error.problems
+        )
+    return {
+        "valid": True,
+        "problems": [],
+        "inputs": list(graph.inputs),
+        "inputs_schema": graphs.inputs_schema(graph, binding.registry.storages),
+        **execution_preview(graph, binding.settings.max_llm_calls),
+    }
+
+
+def execution_preview(graph: graphs.Graph, max_llm_calls: int | None) -> Json:
+    """Return in which order the tasks run, and with how many model calls."""
+    calls = graphs.estimate_calls(graph).within(max_llm_calls)
+    return {"order": [task.id for task in graph.tasks], "model_calls": calls._asdict()}
+
+
+def _invalid_report(problems: t.Iterable[Json]) -> Json:
+    return {
+        "valid": False,
+        "problems": list(problems),
+        "inputs": [],
+        "inputs_schema": None,
+        "order": [],
+        "model_calls": None,
+    }

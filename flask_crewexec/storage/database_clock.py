@@ -1,0 +1,77 @@
+"""The database's own clock, on which all machines agree.
+
+Leases and due times are written and compared by it, in one statement each, so that it does not
+matter when the clock of a web server or a worker is wrong or is set.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+Seconds = float | sa.ColumnElement[float | None]
+
+
+class _DatabaseTime(FunctionElement[dt.datetime]):
+    name = "crewexec_database_time"
+    type = sa.DateTime(timezone=True)
+    inherit_cache = True
+
+
+def now() -> sa.ColumnElement[dt.datetime]:
+    """Return the SQL for the moment at which the statement runs."""
+    return seconds_from_now(0.0)
+
+
+def seconds_from_now(seconds: Seconds) -> sa.ColumnElement[dt.datetime]:
+    """Return the SQL for the moment *seconds* from now; NULL if they are NULL."""
+    given = seconds if isinstance(seconds, sa.ColumnElement) else sa.literal(seconds, sa.Float)
+    return _DatabaseTime(given)
+
+
+class _DayOf(FunctionElement[str]):
+    name = "crewexec_day_of"
+    type = sa.String()
+    inherit_cache = True
+
+
+def utc_day(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
+    """Return the SQL for the day of a stored moment in UTC, as ``YYYY-MM-DD``."""
+    return _DayOf(moment)
+
+
+@compiles(_DatabaseTime)
+@compiles(_DayOf)
+def _unknown(element: FunctionElement[t.Any], compiler: SQLCompiler, **options: t.Any) -> str:
+    raise sa.exc.CompileError(
+        f"Flask-CrewExec runs on PostgreSQL and SQLite, not on '{compiler.dialect.name}'."
+    )
+
+
+@compiles(_DatabaseTime, "postgresql")
+def _postgresql(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"(statement_timestamp() + ({seconds}) * interval '1 second')"
+
+
+@compiles(_DatabaseTime, "sqlite")
+def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> str:
+    """Text in SQLAlchemy's own form, with six digits behind the point."""
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
+
+
+@compiles(_DayOf, "postgresql")
+def _day_of_postgresql(element: _DayOf, compiler: SQLCompiler, **options: t.Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char(timezone('UTC', {moment}), 'YYYY-MM-DD')"
+
+
+@compiles(_DayOf, "sqlite")
+def _day_of_sqlite(element: _DayOf, compiler: SQLCompiler, **options: t.Any) -> str:
+    return f"date({compiler.process(element.clauses, **options)})"

@@ -1,0 +1,35 @@
+"""Changes of one row, as statements that are made once: to make one takes longer than to run it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from ..models import Usage
+
+Values = dict[str, t.Any]
+
+STATEMENT_CACHE_SIZE: t.Final = 64
+"""How many statements of one form are kept: one for each set of columns that are changed."""
+
+
+def set_clauses(table: sa.Table, names: Iterable[str], prefix: str = "new") -> Values:
+    """Return what sets the columns *names* to the :func:`parameters`."""
+    return {name: _new(table, name, prefix) for name in names}
+
+
+def increment_clauses(table: sa.Table, prefix: str = "new") -> Values:
+    """Return what adds a usage, given as :func:`parameters`, to that of the row."""
+    return {name: table.c[name] + _new(table, name, prefix) for name in Usage._fields}
+
+
+def bind_values(values: Mapping[str, t.Any], prefix: str = "new") -> Values:
+    """Return the parameters for new *values*."""
+    return {f"{prefix}_{name}": value for name, value in values.items()}
+
+
+def _new(table: sa.Table, name: str, prefix: str) -> sa.BindParameter[t.Any]:
+    return sa.bindparam(f"{prefix}_{name}", type_=table.c[name].type)

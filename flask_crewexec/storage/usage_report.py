@@ -1,0 +1,107 @@
+"""What users have used, by day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+
+from .. import clock
+from ..app_state import AppState
+from ..models import ExecutionMixin
+from ..models import Usage
+from ..schemas import UsageSchema
+from . import database_clock
+from .ownership import owned_by
+from .ownership import Requester
+from .ownership import visible_to
+
+DEFAULT_DAYS: t.Final = 30
+_USAGE: t.Final = UsageSchema()
+
+
+def daily_usage(
+    binding: AppState,
+    asker: Requester,
+    *,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    user_id: str | None = None,
+    limit: int = 1000,
+) -> list[dict[str, t.Any]]:
+    """Return totals by user and by the day (UTC) on which executions were queued, newest first.
+
+    Executions that were removed do not count any more.
+
+    :param since: first day; thirty days ago if None.
+    :param until: last day; today if None.
+    """
+    execution = binding.models.execution
+    day = database_clock.utc_day(execution.created_at)
+    first = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
+    query = sa.select(
+        day.label("day"),
+        execution.owner_id.label("user_id"),
+        sa.func.count().label("executions"),
+        *(
+            sa.func.sum(getattr(execution, name)).label(name)
+            for name in ("llm_calls", "prompt_tokens", "completion_tokens", "cost_nanos")
+        ),
+    ).where(*_since(execution, _begin(first)))
+    if until is not None:
+        query = query.where(*_before(execution, _begin(until + dt.timedelta(days=1))))
+    if user_id is not None:
+        query = query.where(owned_by(execution, user_id))
+    query = visible_to(query, execution, asker).group_by(day, execution.owner_id)
+    query = query.order_by(day.desc(), execution.owner_id).limit(limit)
+    with binding.session() as session:
+        return [_shown(**row) for row in session.execute(query).mappings()]
+
+
+def tokens_since_sql(
+    binding: AppState,
+    user: sa.ColumnElement[str],
+    moment: sa.ColumnElement[dt.datetime],
+    first_id: sa.ColumnElement[uuid.UUID],
+) -> sa.ColumnElement[int]:
+    """Return the SQL for the tokens of a user's executions that were queued since *moment*.
+
+    What was queued before and tried again since counts, too, with everything that it has used.
+
+    :param first_id: the :func:`first_id` of the moment.
+    """
+    execution = binding.models.execution
+    tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
+    query = sa.select(tokens).where(owned_by(execution, user))
+    again = (execution.id < first_id, execution.attempt > 1, execution.queued_at >= moment)
+    new = query.where(execution.id >= first_id).scalar_subquery()
+    return new + query.where(*again).scalar_subquery()
+
+
+def lowest_uuid7_at(moment: dt.datetime) -> uuid.UUID:
+    """Return the least id that an execution of *moment* may have: ids begin with their time."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+CLOCK_SKEW: t.Final = dt.timedelta(minutes=5)
+"""How far the moments in an id and in its row may be apart."""
+
+
+def _since(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a row is not older; its first half has an index."""
+    return [execution.id >= lowest_uuid7_at(moment - CLOCK_SKEW), execution.created_at >= moment]
+
+
+def _before(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.ColumnElement[bool]]:
+    return [execution.id < lowest_uuid7_at(moment + CLOCK_SKEW), execution.created_at < moment]
+
+
+def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:
+    usage = Usage(**{name: int(value) for name, value in used.items()})
+    return {"day": day, "user_id": user_id, "executions": executions, **_USAGE.dump(usage)}
+
+
+def _begin(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

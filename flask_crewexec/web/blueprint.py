@@ -1,0 +1,79 @@
+"""The JSON API as a blueprint that touches nothing of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+
+from ..config.settings import Settings
+from ..errors import ConfigError
+from ..observability.request_id import current_request_id
+from ..observability.request_id import HEADER
+from . import executions
+from . import graphs
+from . import operations
+from . import registry
+from .authentication import authenticate
+from .csrf import reject_csrf
+from .problems import handle_errors
+
+NAME = "crewexec"
+
+
+def create_blueprint(settings: Settings) -> Blueprint:
+    """Return a new blueprint with all routes; every application has its own."""
+    blueprint = Blueprint(NAME, __name__, url_prefix=settings.url_prefix)
+    blueprint.register_blueprint(_health())
+    blueprint.register_blueprint(_metrics())
+    blueprint.register_blueprint(_api(settings))
+    handle_errors(blueprint)
+    blueprint.after_request(_name_request)
+    return blueprint
+
+
+def _name_request(response: Response) -> Response:
+    response.headers.setdefault(HEADER, current_request_id() or "")
+    return response
+
+
+def _health() -> Blueprint:
+    blueprint = Blueprint("health", __name__)
+    operations.add_health_routes(blueprint)
+    return blueprint
+
+
+def _metrics() -> Blueprint:
+    blueprint = Blueprint("metrics", __name__)
+    operations.add_metrics_route(blueprint)
+    return blueprint
+
+
+def _api(settings: Settings) -> Blueprint:
+    def limit_body() -> None:
+        hosts = request.max_content_length
+        ours = settings.max_body_bytes
+        request.max_content_length = ours if hosts is None else min(ours, hosts)
+
+    blueprint = Blueprint("api", __name__)
+    blueprint.before_request(limit_body)
+    blueprint.before_request(reject_csrf)
+    blueprint.before_request(authenticate)
+    if settings.requests_per_minute is not None:
+        blueprint.before_request(_rate_limit())
+    for room in (executions, graphs, operations, registry):
+        room.add_routes(blueprint)
+    return blueprint
+
+
+def _rate_limit() -> Callable[[], None]:
+    try:
+        from .rate_limit import limit_rate
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "'CREWEXEC_REQUESTS_PER_MINUTE' needs the package limits. Install the extra 'limits':"
+            " pip install 'Flask-CrewExec[limits]'."
+        ) from error
+    return limit_rate

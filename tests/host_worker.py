@@ -1,7 +1,0 @@
-"""The host's Celery app: what a worker process is started with."""
-
-from __future__ import annotations
-
-import host
-
-celery_app = host.create_app().extensions["celery"]

@@ -1,0 +1,175 @@
+"""A small host application; its worker processes import ``support.host_app.worker``.
+
+Everything is made inside the factory, so that each test has its own tables and registry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+from flask import request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+from flask_crewexec import CrewExec
+from flask_crewexec import current_execution
+from flask_crewexec import Identity
+from flask_crewexec import Secret
+
+log = logging.getLogger(__name__)
+
+KEY = "sk-scripted"
+INTERVALS = {"CREWEXEC_RECONCILE_INTERVAL", "CREWEXEC_PURGE_INTERVAL"}
+"""Settings that are seconds in the environment."""
+ADMIN = "admin"
+OWN_KEYS = {
+    ("model", "ada"): "sk-own-key-of-ada-for-the-model",
+    ("tool", "ada"): 'own"key/of&ada-for-a-tool',
+    ("shout", "ada"): "own-key-of-ada-for-shouting",
+    ("disk", "ada"): "own-key-of-ada-for-the-disk",
+}
+
+
+def create_app(config: Mapping[str, object] | None = None) -> Flask:
+    """An application with settings from the environment, overridden by *config*."""
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("DATABASE_URL", "sqlite://")
+    app.config["MODEL_URL"] = os.environ.get("MODEL_URL", "http://127.0.0.1:9/v1")
+    app.config.from_prefixed_env("HOST")
+    for key in app.config.keys() & INTERVALS:
+        app.config[key] = dt.timedelta(seconds=app.config[key])
+    app.config.update(config or {})
+
+    class Base(DeclarativeBase):
+        pass
+
+    db = SQLAlchemy(app, model_class=Base)
+    crewexec = CrewExec(app, db=db)
+    crewexec.identity_loader(who_asks)
+    for name, options in {"default": {}, "streaming": {"stream": True}}.items():
+        url = app.config["MODEL_URL"]
+        crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
+    add_tools(crewexec, db)
+
+    @crewexec.storage("desk")
+    def open_file(reference: str, user_id: str) -> bytes:
+        return (Path(app.config["DESK"]) / user_id / reference).read_bytes()
+
+    add_own_keys(crewexec)
+    app.extensions["crewexec_host"] = crewexec
+    return app
+
+
+def add_own_keys(crewexec: CrewExec) -> None:
+    """A model, and tools, for which each user brings a key."""
+    crewexec.secret_provider(lambda name, user: OWN_KEYS.get((name, user)))
+    url = os.environ.get("OWN_MODEL_URL", "http://127.0.0.1:9/v1")
+    crewexec.llm("own", "gpt-4o-mini", base_url=url, api_key=Secret("model"), timeout=30)
+    crewexec.add_crewai_tool(
+        "shout",
+        "foreign_tools:Shout",
+        description="Shout a text.",
+        options={"token": Secret("shout", template=" ({})")},
+    )
+    crewexec.add_mcp_server(
+        "disk",
+        tools={"token": "Tell the token.", "fail": "Fail."},
+        command=[sys.executable, str(Path(__file__).parents[1] / "mcp_server.py")],
+        env={"TOKEN": Secret("disk")},
+    )
+
+    @crewexec.tool("tell_key")
+    def tell_key() -> str:
+        """Tell what nobody should know, everywhere."""
+        key = crewexec.secret("tool")
+        log.warning("The key is %s.", key)
+        print(f"The key is {key}.")
+        return f"The key is {key}."
+
+
+def who_asks() -> Identity | None:
+    user = request.headers.get("X-User")
+    roles = request.headers.get("X-Roles", "").split()
+    return Identity(user, may_manage_others=user == ADMIN, roles=roles) if user else None
+
+
+def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
+    class Note(db.Model):  # type: ignore[name-defined,misc]
+        __tablename__ = "note"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str] = mapped_column(sa.Text)
+
+    @crewexec.tool("write_note")
+    def write_note(text: str) -> str:
+        """Write a note into the host's database."""
+        db.session.add(Note(text=f"{current_execution.user_id}: {text}"))
+        db.session.commit()
+        return "written"
+
+    @crewexec.tool("count_words")
+    def count_words(text: str, at_least: int = 0) -> str:
+        """Count the words of a text."""
+        return str(max(at_least, len(text.split())))
+
+    @crewexec.guardrail("no_urls")
+    def no_urls(answer: str) -> bool | str:
+        """Refuses links."""
+        return f"{current_execution.user_id} wants no links." if "://" in answer else True
+
+    @crewexec.guardrail("broken")
+    def broken(answer: str) -> bool | str:
+        """Says nothing that means anything."""
+        return False
+
+    @crewexec.predicate("is_long")
+    def is_long(text: str, json: dict[str, object] | None) -> bool:
+        """Asks whether the step before has written more than ten characters."""
+        return len(text) > 10
+
+    @crewexec.tool("break_down")
+    def break_down() -> str:
+        """Raise an error."""
+        raise RuntimeError("the tool is broken")
+
+    @crewexec.tool("say")
+    def say(text: str) -> str:
+        """Write a line into the log, and one to the terminal."""
+        log.warning("A tool says: %s", text)
+        print(f"A tool prints: {text}")
+        return "said"
+
+    @crewexec.tool("exit")
+    def exit() -> str:
+        """End the process."""
+        raise SystemExit(1)
+
+    @crewexec.tool("kill_itself")
+    def kill_itself() -> str:
+        """End the process as the kernel does when the memory is full."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        return "never said"
+
+    @crewexec.tool("wait_briefly", timeout=1.0)
+    def wait_briefly(path: str) -> str:
+        """Wait for a file, but not for long."""
+        return f"{wait_for_file(path)} for {current_execution.user_id}"
+
+    @crewexec.tool("wait_for_file")
+    def wait_for_file(path: str) -> str:
+        """Return as soon as a file is there; another one, ``.waiting``, tells that it waits."""
+        Path(f"{path}.waiting").touch()
+        while not Path(path).exists():
+            time.sleep(0.02)
+        return "it is there"

@@ -1,0 +1,157 @@
+"""Debian's Chromium without a screen, as a reader of pages."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import typing as t
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from support.servers.processes import wait_until
+
+_PACKAGES: t.Final = ("chromium", "chromium-driver")
+_INSTALL_SECONDS: t.Final = 120
+
+
+class NoBrowser(RuntimeError):
+    """There is no Chromium, and it cannot be installed; the message says why."""
+
+
+def ensure_chromium() -> None:
+    """Install Chromium and its driver unless they are there.
+
+    :raises NoBrowser: if that is not possible.
+    """
+    if _is_there():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise NoBrowser(f"'apt-get install {' '.join(_PACKAGES)}' needs Debian and root")
+    _apt_get("update")
+    said = _apt_get("install", "-y", "--no-install-recommends", *_PACKAGES)
+    if not _is_there():
+        raise NoBrowser(f"apt-get could not install it: {said[-300:]}")
+
+
+def _apt_get(*arguments: str) -> str:
+    """Run apt-get and return what it complains about."""
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={_INSTALL_SECONDS}", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        return f"'{' '.join(command)}' took too long"
+    return done.stderr.strip()
+
+
+def _is_there() -> bool:
+    return all(shutil.which(program) for program in ("chromium", "chromedriver"))
+
+
+class Browser:
+    """A window of Chromium that reports what a test asks about."""
+
+    def __init__(self, driver: webdriver.Chrome, pictures: Path) -> None:
+        self.driver = driver
+        self._pictures = pictures
+
+    def open(self, url: str) -> None:
+        self.driver.get(url)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def find_all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        """The text of an element as it is now; asked in one go, since pages change meanwhile."""
+        script = "const e = document.querySelector(arguments[0]); return e ? e.textContent : ''"
+        return t.cast(str, self.driver.execute_script(script, selector))
+
+    def wait_for(self, selector: str, text: str = "", seconds: float = 30) -> None:
+        """Wait until an element is there and contains a text."""
+        script = (
+            "const e = document.querySelector(arguments[0]);"
+            " return Boolean(e && e.textContent.includes(arguments[1]))"
+        )
+        wait_until(
+            lambda: self.driver.execute_script(script, selector, text),
+            seconds=seconds,
+            what=f"'{text}' in {selector}",
+        )
+
+    def run(self, script: str, *arguments: object) -> t.Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def errors(self) -> list[str]:
+        """What the console has complained about since the last call."""
+        return [line["message"] for line in self.driver.get_log("browser")]
+
+    def block(self, pattern: str) -> None:
+        """Let requests to addresses of this pattern fail."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [pattern]})
+
+    def look(self, *, width: int = 1280, dark: bool = False) -> None:
+        """Show pages as wide as a desktop or a phone, light or dark."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def take_picture(self, name: str) -> Path:
+        """Store the whole page as an image."""
+        options = {"captureBeyondViewport": True}
+        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
+        path = self._pictures / f"{name}.png"
+        path.write_bytes(base64.b64decode(picture["data"]))
+        return path
+
+    def take_pictures(self, name: str) -> None:
+        """Store the page as it looks on a desktop and a phone, light and dark."""
+        for width, place in ((1280, "desktop"), (390, "phone")):
+            for dark in (False, True):
+                self.look(width=width, dark=dark)
+                self.take_picture(f"{name}-{place}-{'dark' if dark else 'light'}")
+        self.look()
+
+
+@contextmanager
+def chromium(pictures: Path, profile: Path) -> Iterator[Browser]:
+    """A browser that keeps nothing and puts its pictures into a folder."""
+    options = Options()
+    options.binary_location = t.cast(str, shutil.which("chromium"))
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # it cannot be used by root
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--no-proxy-server",
+        f"--user-data-dir={profile}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+    try:
+        driver.set_page_load_timeout(60)
+        driver.set_script_timeout(30)
+        yield Browser(driver, pictures)
+    finally:
+        driver.quit()
