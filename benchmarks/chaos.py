@@ -57,7 +57,7 @@ QUEUES = "crew_execution*"
 """The lists of Redis that hold the messages, one for each priority."""
 SETTINGS: dict[str, object] = {
     **{f"CREWEXEC_{name}": value for name, value in FAST.items()},
-    "CREWEXEC_MAX_LOST_ATTEMPTS": 1000,
+    "CREWEXEC_MAX_WORKER_LOSSES": 1000,
 }
 """No execution is given up because of its workers."""
 

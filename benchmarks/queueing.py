@@ -147,8 +147,8 @@ def analyze(contender: Contender) -> None:
 def promise_places(ours: Ours) -> None:
     """Let the database say that a worker is alive that could run everything at once."""
     with ours_in_process(ours.environment) as app:
-        binding = app.extensions["crewexec"]
-        worker = binding.models.worker(
+        app_state = app.extensions["crewexec"]
+        worker = app_state.models.worker(
             name="promise",
             pid=1,
             queues=["crew_execution"],
@@ -157,5 +157,5 @@ def promise_places(ours: Ours) -> None:
             started_at=clock.now(),
             seen_at=clock.now() + dt.timedelta(days=1),
         )
-        with binding.transaction() as session:
+        with app_state.database.write_transaction() as session:
             session.add(worker)

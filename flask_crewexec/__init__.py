@@ -15,7 +15,7 @@ from .models import GraphMixin
 from .registry.secrets import Secret
 from .services.async_execution_service import AsyncExecutionService
 from .services.graph_service import GraphService
-from .storage.transitions import ExecutionStatus as State
+from .statuses import ExecutionStatus as State
 
 __all__ = [
     "AsyncExecutionService",

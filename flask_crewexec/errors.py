@@ -204,7 +204,7 @@ class StorageUnavailable(CrewExecError):
 class LeaseLost(CrewExecError):
     """Another worker owns this attempt by now, or the execution has ended."""
 
-    code = "claim-lost"
+    code = "lease-lost"
     status = 409
     title = "The execution belongs to another worker"
 

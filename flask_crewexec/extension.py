@@ -9,9 +9,10 @@ from flask import Flask
 
 from .app_state import AppState
 from .app_state import current_app_state
-from .app_state import DatabaseExtension
 from .cli.commands import command_group
 from .config.settings import Settings
+from .database import Database
+from .database import DatabaseExtension
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import notify_new_events
 from .models import define_models
@@ -85,11 +86,14 @@ class CrewExec(RegistrationMixin):
         app.extensions["crewexec"] = AppState(
             settings=settings,
             models=self._declare_models(database),
-            database=database,
-            bind_key=self._bind_key,
+            database=Database(
+                extension=database,
+                bind_key=self._bind_key,
+                idle_timeout=settings.lease_seconds,
+                on_events_committed=notify_new_events,
+            ),
             celery=celery,
             registry=self._registry,
-            tell_listeners=notify_new_events,
             identity_loaders=self._identity_loaders,
             secret_providers=self._secret_providers,
         )
@@ -100,19 +104,19 @@ class CrewExec(RegistrationMixin):
         app.cli.add_command(command_group())
 
     @property
-    def binding(self) -> AppState:
+    def app_state(self) -> AppState:
         """What we know of the current application.
 
         :raises RuntimeError: outside of an application context, or if the application belongs to
             another 'CrewExec'.
         """
-        binding = current_app_state()
-        if binding.registry is not self._registry:
+        app_state = current_app_state()
+        if app_state.registry is not self._registry:
             raise RuntimeError(
                 "This 'CrewExec' does not know the current application: make only one, and call"
                 " 'init_app(app)' on it."
             )
-        return binding
+        return app_state
 
     @property
     def models(self) -> Models:
@@ -120,7 +124,7 @@ class CrewExec(RegistrationMixin):
 
         :raises RuntimeError: outside of an application context, if no ``db`` was passed.
         """
-        return self._models or self.binding.models
+        return self._models or self.app_state.models
 
     def _database_of(self, app: Flask) -> DatabaseExtension:
         """Return the database of *app*: the one that we were made with, the app's, or a new one."""

@@ -144,10 +144,10 @@ class ExecutionMixin(_UsageColumns, _Mixin):
         "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
         "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
         "ix_crewexec_execution_queued": IndexSpec(
-            ("held", "priority", "published_at"), "status = 'queued'"
+            ("on_hold", "priority", "published_at"), "status = 'queued'"
         ),
         "ix_crewexec_execution_turn": IndexSpec(
-            ("owner_id", "held", "priority", "queued_at"), "status = 'queued'"
+            ("owner_id", "on_hold", "priority", "queued_at"), "status = 'queued'"
         ),
         "ix_crewexec_execution_again": IndexSpec(("owner_id", "queued_at"), "attempt > 1"),
         "ix_crewexec_execution_overdue": IndexSpec(
@@ -181,7 +181,7 @@ class ExecutionMixin(_UsageColumns, _Mixin):
     """How often the claim was used to write, so that no write is made twice."""
     published_at: Mapped[UtcDateTime | None]
     """When a message was last sent for a queued attempt; None if none is known to be."""
-    held: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    on_hold: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether a queued attempt waits for its user's turn; no message was sent for it then."""
     available_at: Mapped[UtcDateTime | None]
     """When a retrying execution is due, by the database's clock."""
@@ -301,7 +301,7 @@ class WorkerMixin(_Mixin):
 class CounterMixin(_Mixin):
     """Something that was counted; see :mod:`.tallies`."""
 
-    __tablename__ = "crewexec_tally"
+    __tablename__ = "crewexec_counter"
     __table_args__: t.ClassVar = {"sqlite_with_rowid": False}  # one tree instead of two
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -328,7 +328,7 @@ class Models(t.NamedTuple):
     step: type[StepMixin]
     event: type[EventMixin]
     worker: type[WorkerMixin]
-    tally: type[CounterMixin]
+    counter: type[CounterMixin]
 
 
 def define_models(
@@ -369,7 +369,7 @@ def _declare_all(
         _declare("Step", StepMixin, base),
         _declare("Event", EventMixin, base),
         _declare("Worker", WorkerMixin, base),
-        _declare("Tally", CounterMixin, base),
+        _declare("Counter", CounterMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

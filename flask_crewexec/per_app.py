@@ -22,11 +22,11 @@ class AppLocal(t.Generic[T]):
 
     def __init__(self, make: Callable[[Flask], T]) -> None:
         self._make = make
-        self._forget()
+        self._reset_after_fork()
         # Threads and locks do not live on in a forked process.
-        os.register_at_fork(after_in_child=self._forget)
+        os.register_at_fork(after_in_child=self._reset_after_fork)
 
-    def _forget(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
         self._known: weakref.WeakKeyDictionary[Flask, T] = weakref.WeakKeyDictionary()
 

@@ -65,6 +65,6 @@ def _store_graph(path: Path, user_id: int) -> str:
     for graph in service.list(owner):
         if graph.name == document["name"]:
             if service.get(graph.id, owner).version.document != document:
-                service.add_version(graph.id, document, user_id, owner)
+                service.update(graph.id, document, user_id, owner)
             return str(graph.id)
     return str(service.create(document, user_id).graph.id)

@@ -99,12 +99,12 @@ def prune(days: float | None, keep: int | None, dry_run: bool) -> None:
 
     CREWEXEC_KEEP_FOR and CREWEXEC_KEEP_COUNT count where no option is given.
     """
-    binding = current_app_state()
+    app_state = current_app_state()
     age = None if days is None else dt.timedelta(days=days)
-    until = retention_cutoff(binding, age, keep)
-    counts = count_purgeable(binding, until)
+    until = retention_cutoff(app_state, age, keep)
+    counts = count_purgeable(app_state, until)
     if not dry_run:
-        purge(binding, until)
+        purge(app_state, until)
     listed = ", ".join(f"{number} {name}" for name, number in counts.items())
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {listed}.")
 

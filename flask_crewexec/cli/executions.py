@@ -17,7 +17,7 @@ from ..schemas import MAX_PAGE
 from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
-from ..storage.transitions import ExecutionStatus
+from ..statuses import ExecutionStatus
 from .error_messages import database_trouble
 from .escaping import one_line
 from .formatting import event_line

@@ -84,7 +84,7 @@ def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any)
 
     PATH is a file, or the folder of a project. What a graph cannot say goes to the error output.
     """
-    imported = _service.read_files(format, _read(path, format), **options)
+    imported = _service.import_files(format, _read(path, format), **options)
     _tell(imported.notes)
     if dry_run:
         click.echo(json.dumps(imported.document, indent=2))

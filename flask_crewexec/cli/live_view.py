@@ -44,7 +44,7 @@ class SnapshotPoller:
 
     def look(self, patience: float) -> MonitorFrame:
         """Return what the two answer within *patience* seconds each."""
-        depths, work = self._depths.answer(patience), self._work.answer(patience)
+        depths, work = self._depths.poll(patience), self._work.poll(patience)
         return MonitorFrame(at=clock.now(), stale_after=self._stale_after, depths=depths, work=work)
 
 

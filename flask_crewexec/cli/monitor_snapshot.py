@@ -13,10 +13,10 @@ from sqlalchemy.orm import defer
 from ..app_state import AppState
 from ..models import ExecutionMixin
 from ..models import WorkerMixin
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import has_status
 
 MAX_ROWS: t.Final = 50
 """More fits on no screen."""
@@ -28,7 +28,7 @@ class QueueSnapshot:
 
     counts: Mapping[str, int]
     """How many executions are in each state that is not final; none where there are none."""
-    held: Mapping[int, int]
+    on_hold: Mapping[int, int]
     """How many queued executions wait for their user's turn, by priority."""
     workers: Sequence[WorkerMixin]
     """Also those that were not heard of for long; the latest first."""
@@ -38,29 +38,29 @@ class QueueSnapshot:
     """The latest first, without their inputs and results."""
 
 
-def read_snapshot(binding: AppState) -> QueueSnapshot:
+def read_snapshot(app_state: AppState) -> QueueSnapshot:
     """Read it in short transactions."""
-    worker = binding.models.worker
+    worker = app_state.models.worker
     workers = sa.select(worker).order_by(worker.seen_at.desc()).limit(MAX_ROWS)
-    counts, held = count_active(binding), count_on_hold(binding)
-    with binding.session() as session:
+    counts, on_hold = count_active(app_state), count_on_hold(app_state)
+    with app_state.database.read_session() as session:
         return QueueSnapshot(
             counts=counts,
-            held=held,
+            on_hold=on_hold,
             workers=session.scalars(workers).all(),
-            running=session.scalars(_running(binding)).all(),
-            ended=session.scalars(_ended(binding)).all(),
+            running=session.scalars(_running(app_state)).all(),
+            ended=session.scalars(_ended(app_state)).all(),
         )
 
 
-def _running(binding: AppState) -> sa.Select[ExecutionMixin]:
-    execution = binding.models.execution
+def _running(app_state: AppState) -> sa.Select[ExecutionMixin]:
+    execution = app_state.models.execution
     query = _executions(execution).where(has_status(execution, ExecutionStatus.RUNNING))
     return query.order_by(execution.started_at)
 
 
-def _ended(binding: AppState) -> sa.Select[ExecutionMixin]:
-    execution = binding.models.execution
+def _ended(app_state: AppState) -> sa.Select[ExecutionMixin]:
+    execution = app_state.models.execution
     query = _executions(execution).where(execution.finished_at.is_not(None))
     return query.order_by(execution.finished_at.desc())
 

@@ -21,8 +21,8 @@ from rich.text import Text
 from .. import clock
 from ..models import ExecutionMixin
 from ..models import WorkerMixin
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import PRIORITIES
+from ..statuses import ExecutionStatus
+from ..statuses import PRIORITIES
 from .escaping import one_line
 from .formatting import span
 from .monitor_snapshot import MAX_ROWS
@@ -63,8 +63,8 @@ def page(look: MonitorFrame, height: int | None = None) -> RenderableType:
     if isinstance(look.depths, SourceError):
         parts.append(_trouble(look.depths))
     else:
-        held = {} if isinstance(look.work, SourceError) else {"held": look.work.held}
-        parts.append(_queues({**look.depths, **held}))
+        on_hold = {} if isinstance(look.work, SourceError) else {"on_hold": look.work.on_hold}
+        parts.append(_queues({**look.depths, **on_hold}))
     if isinstance(look.work, SourceError):
         parts += [Text(), _trouble(look.work)]
     else:

@@ -35,7 +35,7 @@ class PolledSource(t.Generic[T]):
         self._ask = ask
         self._question: Future[T] | None = None
 
-    def answer(self, seconds: float) -> T | SourceError:
+    def poll(self, seconds: float) -> T | SourceError:
         """Ask, and wait for so long; what comes later is the next call's answer."""
         question = self._question = self._question or self._begin()
         if not wait([question], seconds).done:

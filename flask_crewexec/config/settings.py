@@ -57,7 +57,7 @@ class Settings:
     """Longest text that a model gets from a tool, unless the tool is registered otherwise."""
     max_event_chars: int = 2_000
     """Longest text that is kept in one event."""
-    database_patience: float = 30.0
+    database_retry_seconds: float = 30.0
     """Seconds that a run waits for a database that is away or locked before it gives up."""
     llm_timeout: float = 600.0
     """Seconds for which a model may be silent unless it is registered with another value."""
@@ -79,11 +79,11 @@ class Settings:
     """How often an execution is tried again by itself after an error that may pass."""
     retry_delay: float = 60.0
     """Seconds between an attempt that failed and the next one."""
-    max_lost_attempts: int = _non_negative(3)
+    max_worker_losses: int = _non_negative(3)
     """How often an execution begins again after it lost its worker."""
-    lease: float = 30.0
+    lease_seconds: float = 30.0
     """Seconds without a sign of life after which a worker has lost its executions."""
-    watch_interval: float = 0.5
+    poll_interval: float = 0.5
     """Seconds between two looks whether a running execution was cancelled."""
     cancel_grace: float = 30.0
     """Seconds that a run which must stop may go on, within a tool, before force is used."""
@@ -158,10 +158,11 @@ class Settings:
                 f"'{PREFIX}METRICS_TOKEN' must have at least {MIN_TOKEN_LENGTH} characters; anybody"
                 " who guesses it can read the metrics."
             )
-        if self.lease < 4 * self.watch_interval:
+        if self.lease_seconds < 4 * self.poll_interval:
             raise ConfigError(
-                f"'{PREFIX}LEASE' must be at least four times '{PREFIX}WATCH_INTERVAL', or leases"
-                f" run out between two looks; they are {self.lease!r} and {self.watch_interval!r}."
+                f"'{PREFIX}LEASE_SECONDS' must be at least four times '{PREFIX}POLL_INTERVAL',"
+                " or leases expire between two polls;"
+                f" they are {self.lease_seconds!r} and {self.poll_interval!r}."
             )
 
     @classmethod

@@ -16,8 +16,8 @@ from ..graphs import Graph
 from ..graphs import LlmNode
 from ..graphs import TaskNode
 from ..models import StepMixin
-from ..storage.leases import PENDING
-from ..storage.leases import STEP_DONE
+from ..statuses import STEP_DONE
+from ..statuses import StepStatus
 from .formatting import brief
 
 WIDTH: t.Final = 216
@@ -229,7 +229,7 @@ def _box(
         y=place[1],
         name=task.name,
         agent=(step.agent if step else None) or agent_of(graph, task),
-        status=step.status if step else PENDING,
+        status=step.status if step else StepStatus.PENDING,
         labels=_labels(graph, task),
     )
 

@@ -20,13 +20,13 @@ from ..app_state import AppState
 from ..errors import InvalidGraph
 from ..errors import NotFound
 from ..identity import Identity
+from ..ids import parse_uuid
 from ..models import EventMixin
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import WorkerMixin
-from ..services.graph_service import parse_uuid
+from ..statuses import ExecutionStatus
 from ..storage.ownership import visible_to
-from ..storage.transitions import ExecutionStatus
 from .formatting import SHOWN_CHARS
 
 MAX_EVENTS: t.Final = 300
@@ -51,32 +51,32 @@ class ExecutionView:
     """The newest ones, oldest first."""
 
 
-def read_execution(binding: AppState, execution_id: str, asker: Identity) -> ExecutionView:
+def read_execution(app_state: AppState, execution_id: str, requester: Identity) -> ExecutionView:
     """Return an execution as it is now.
 
     :raises NotFound: if there is none, or not for *asker*.
     """
-    models = binding.models
-    with binding.session() as session:
-        execution = _find(session, binding, execution_id, asker)
+    models = app_state.models
+    with app_state.database.read_session() as session:
+        execution = _find(session, app_state, execution_id, requester)
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         return ExecutionView(
             execution=execution,
             graph_name=session.get_one(models.graph, execution.graph_id).name,
             graph=_parse(version.document),
-            result=_result(session, binding, execution.id),
-            steps=_steps(session, binding, execution.id),
-            outputs=_outputs(session, binding, execution.id),
-            events=_newest_events(session, binding, execution.id),
+            result=_result(session, app_state, execution.id),
+            steps=_steps(session, app_state, execution.id),
+            outputs=_outputs(session, app_state, execution.id),
+            events=_newest_events(session, app_state, execution.id),
         )
 
 
 def _find(
-    session: Session, binding: AppState, execution_id: str, asker: Identity
+    session: Session, app_state: AppState, execution_id: str, requester: Identity
 ) -> ExecutionMixin:
-    model = binding.models.execution
-    query = visible_to(sa.select(model), model, asker)
+    model = app_state.models.execution
+    query = visible_to(sa.select(model), model, requester)
     query = query.where(model.id == parse_uuid(execution_id, "execution"))
     found = session.scalar(query.options(defer(model.result, raiseload=True)))
     if found is None:
@@ -84,20 +84,22 @@ def _find(
     return found
 
 
-def _result(session: Session, binding: AppState, execution_id: uuid.UUID) -> str | None:
-    execution = binding.models.execution
+def _result(session: Session, app_state: AppState, execution_id: uuid.UUID) -> str | None:
+    execution = app_state.models.execution
     query = sa.select(_beginning(execution.result)).where(execution.id == execution_id)
     return session.scalar(query)
 
 
-def _steps(session: Session, binding: AppState, execution_id: uuid.UUID) -> Sequence[StepMixin]:
-    step = binding.models.step
+def _steps(session: Session, app_state: AppState, execution_id: uuid.UUID) -> Sequence[StepMixin]:
+    step = app_state.models.step
     query = sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
     return session.scalars(query.options(defer(step.output, raiseload=True))).all()
 
 
-def _outputs(session: Session, binding: AppState, execution_id: uuid.UUID) -> dict[int, str | None]:
-    step = binding.models.step
+def _outputs(
+    session: Session, app_state: AppState, execution_id: uuid.UUID
+) -> dict[int, str | None]:
+    step = app_state.models.step
     text = _beginning(step.output)
     query = sa.select(step.position, text).where(step.execution_id == execution_id)
     rows = session.execute(query.where(text.is_not(None)))
@@ -117,21 +119,23 @@ def _parse(document: object) -> graphs.Graph | None:
 
 
 def _newest_events(
-    session: Session, binding: AppState, execution_id: uuid.UUID
+    session: Session, app_state: AppState, execution_id: uuid.UUID
 ) -> list[EventMixin]:
-    event = binding.models.event
+    event = app_state.models.event
     query = sa.select(event).where(event.execution_id == execution_id)
     newest = session.scalars(query.order_by(event.seq.desc()).limit(MAX_EVENTS)).all()
     return [*reversed(newest)]
 
 
-def read_graph_names(binding: AppState, ids: Iterable[str], asker: Identity) -> dict[str, str]:
+def read_graph_names(
+    app_state: AppState, ids: Iterable[str], requester: Identity
+) -> dict[str, str]:
     """Return the names of graphs that *asker* may see, also of those out of use."""
-    graph = binding.models.graph
+    graph = app_state.models.graph
     wanted = {uuid.UUID(id) for id in ids}
     columns: list[t.Any] = [graph.id, graph.name]
-    query = visible_to(sa.select(*columns), graph, asker)
-    with binding.session() as session:
+    query = visible_to(sa.select(*columns), graph, requester)
+    with app_state.database.read_session() as session:
         rows = session.execute(query.where(graph.id.in_(wanted)))
         return {str(id): name for id, name in rows}
 
@@ -145,13 +149,13 @@ class WorkerView(t.NamedTuple):
     is_alive: bool
 
 
-def read_workers(binding: AppState) -> list[WorkerView]:
+def read_workers(app_state: AppState) -> list[WorkerView]:
     """Return all workers that have not said goodbye, the latest heard of first."""
-    worker = binding.models.worker
+    worker = app_state.models.worker
     query = sa.select(worker).order_by(worker.seen_at.desc(), worker.name).limit(_MAX_WORKERS)
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         rows = session.scalars(query).all()
-    return [_seen(row, binding.settings.stale_worker_after) for row in rows]
+    return [_seen(row, app_state.settings.stale_worker_after) for row in rows]
 
 
 def _seen(worker: WorkerMixin, stale_after: float) -> WorkerView:
@@ -172,12 +176,12 @@ class Hour(t.NamedTuple):
     """Mean seconds from being asked for to the first start."""
 
 
-def read_hours(binding: AppState, hours: int = 24) -> list[Hour]:
+def read_hours(app_state: AppState, hours: int = 24) -> list[Hour]:
     """Return the last *hours*, the current one last."""
     current = clock.now().replace(minute=0, second=0, microsecond=0)
     begins = [current - dt.timedelta(hours=back) for back in reversed(range(hours))]
-    with binding.session() as session:
-        rows = session.execute(_by_hour(binding, begins[0])).all()
+    with app_state.database.read_session() as session:
+        rows = session.execute(_by_hour(app_state, begins[0])).all()
     found = {int(row.hour): row for row in rows}
     return [_hour(begin, found.get(int(begin.timestamp()))) for begin in begins]
 
@@ -190,9 +194,9 @@ def _hour(begin: dt.datetime, row: t.Any) -> Hour:
     return Hour(begin, row.completed, row.ended - row.completed, waiting)
 
 
-def _by_hour(binding: AppState, since: dt.datetime) -> sa.Select[t.Any]:
+def _by_hour(app_state: AppState, since: dt.datetime) -> sa.Select[t.Any]:
     """Return the query for hours, as seconds of the epoch, and what ended in them."""
-    execution = binding.models.execution
+    execution = app_state.models.execution
     ended = _epoch(execution.finished_at)
     hour = (ended - ended % 3600).label("hour")
     completed = sa.case((execution.status == ExecutionStatus.COMPLETED, 1), else_=0)

@@ -17,7 +17,7 @@ from jinja2 import StrictUndefined
 from markupsafe import Markup
 
 from ..identity import Identity
-from ..storage.transitions import ExecutionStatus
+from ..statuses import ExecutionStatus
 from . import formatting
 
 _HEADERS: t.Final = {
@@ -69,9 +69,9 @@ def _make_environment() -> Environment:
 _environment: t.Final = _make_environment()
 
 
-def render(template: str, asker: Identity | None, **values: t.Any) -> str:
+def render(template: str, requester: Identity | None, **values: t.Any) -> str:
     """Return a page, or a part of one, for *asker*."""
-    return _environment.get_template(template).render(asker=asker, **values)
+    return _environment.get_template(template).render(requester=requester, **values)
 
 
 def finish(response: Response) -> Response:

@@ -13,8 +13,8 @@ from .. import clock
 from ..models import EventMixin
 from ..models import StepMixin
 from ..models import Usage
-from ..storage.leases import PENDING
-from ..storage.leases import STEP_DONE
+from ..statuses import STEP_DONE
+from ..statuses import StepStatus
 from .graph_layout import agent_of
 from .queries import ExecutionView
 
@@ -22,7 +22,7 @@ _LEAST_WIDTH: t.Final = 0.4
 """Percent of the line that the shortest bar takes, so that it can be seen."""
 
 
-_INTERRUPTIONS: t.Final = frozenset({"queued", "started", "worker_lost", "handed_back", "retrying"})
+_INTERRUPTIONS: t.Final = frozenset({"queued", "started", "worker_lost", "released", "retrying"})
 """Events after which no earlier call can be under way."""
 
 
@@ -117,7 +117,7 @@ class _Line:
             position=position,
             name=name,
             agent=(step.agent if step else None) or agent,
-            status=step.status if step else PENDING,
+            status=step.status if step else StepStatus.PENDING,
             started_at=begin,
             seconds=None if begin is None else (end - begin).total_seconds(),
             reads=tuple(name for name, _ in reads),

@@ -21,10 +21,10 @@ from ..schemas import load
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.graph_service import GraphService
+from ..statuses import RETRYABLE
+from ..statuses import TERMINAL
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
-from ..storage.transitions import RETRYABLE
-from ..storage.transitions import TERMINAL
 from ..web.authentication import current_identity
 from ..web.executions import next_id
 from ..web.problems import Forbidden
@@ -54,17 +54,17 @@ def index() -> ResponseReturnValue:
 
 def list_executions() -> str:
     """List executions, newest first, with filters."""
-    asker = current_identity()
+    requester = current_identity()
     given = {name: request.args[name] for name in _QUERY if request.args.get(name)}
     query = load(ExecutionQuerySchema(), {"limit": PAGE, **given})
-    page = _executions.list_executions(asker, **query)
+    page = _executions.list_executions(requester, **query)
     filters = {name: value for name, value in given.items() if name != "before"}
     return render(
         "executions.html",
-        asker,
+        requester,
         executions=page,
-        names=read_graph_names(current_app_state(), {one["graph_id"] for one in page}, asker),
-        graphs=_graphs.list(asker, limit=MAX_PAGE),
+        names=read_graph_names(current_app_state(), {one["graph_id"] for one in page}, requester),
+        graphs=_graphs.list(requester, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
         older=next_id(page, query["limit"]),
@@ -83,9 +83,9 @@ def show_live(execution_id: str) -> str:
 
 def cancel_execution(execution_id: str) -> ResponseReturnValue:
     """Stop an execution, and lead back to it."""
-    asker = current_identity()
+    requester = current_identity()
     order = load(CancelRequestSchema(), {"reason": request.form.get("reason") or None})
-    if not _executions.cancel_task(execution_id, asker, by=asker.user_id, **order):
+    if not _executions.cancel_task(execution_id, requester, by=requester.user_id, **order):
         raise WrongState("The execution has ended already; there is nothing to cancel.")
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
 
@@ -101,18 +101,18 @@ def show_queues() -> str:
 
     :raises Forbidden: for ordinary users: it tells of everybody's work.
     """
-    asker = current_identity()
-    if not asker.may_manage_others:
+    requester = current_identity()
+    if not requester.may_manage_others:
         raise Forbidden("Only users who may manage others' executions see the queues.")
-    binding = current_app_state()
-    hours = read_hours(binding)
+    app_state = current_app_state()
+    hours = read_hours(app_state)
     return render(
         "queues.html",
-        asker,
+        requester,
         depths=_depths(),
-        held=count_on_hold(binding),
-        counts=count_active(binding),
-        workers=read_workers(binding),
+        on_hold=count_on_hold(app_state),
+        counts=count_active(app_state),
+        workers=read_workers(app_state),
         hours=hours,
         charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},
     )
@@ -127,12 +127,12 @@ def _depths() -> dict[str, dict[int, int]] | None:
 
 
 def _render_execution(template: str, execution_id: str) -> str:
-    asker = current_identity()
-    snapshot = read_execution(current_app_state(), execution_id, asker)
-    return render(template, asker, **_values(snapshot, asker))
+    requester = current_identity()
+    snapshot = read_execution(current_app_state(), execution_id, requester)
+    return render(template, requester, **_values(snapshot, requester))
 
 
-def _values(snapshot: ExecutionView, asker: Identity) -> dict[str, t.Any]:
+def _values(snapshot: ExecutionView, requester: Identity) -> dict[str, t.Any]:
     graph, status = snapshot.graph, snapshot.execution.status
     return {
         "execution": snapshot.execution,

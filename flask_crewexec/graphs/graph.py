@@ -74,17 +74,17 @@ class Guardrail:
 
     name: str | None = None
     text: str | None = None
-    rule: str | None = None
+    rendered_rule: str | None = None
     """The text with the inputs filled in."""
 
     @property
-    def title(self) -> str:
-        """What it is called."""
+    def label(self) -> str:
+        """What messages call it."""
         return self.name or self.text or ""
 
     def filled(self, values: Mapping[str, str]) -> Guardrail:
         """Return the guardrail with *values* in place of placeholders."""
-        return self if self.text is None else replace(self, rule=fill(self.text, values))
+        return self if self.text is None else replace(self, rendered_rule=fill(self.text, values))
 
 
 @dataclass(frozen=True)

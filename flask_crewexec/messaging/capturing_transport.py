@@ -10,10 +10,10 @@ from kombu.transport import virtual
 class CapturingChannel(virtual.Channel):  # type: ignore[misc]  # kombu ships no types
     """Keeps the last message as transports store it."""
 
-    taken: t.Any = None
+    last_message: t.Any = None
 
     def _put(self, queue: str, message: t.Any, **options: object) -> None:
-        self.taken = message
+        self.last_message = message
 
     def _size(self, queue: str) -> int:
         return 0

@@ -29,7 +29,7 @@ from ..config.settings import redis_url
 from ..config.settings import Settings
 from ..errors import BrokerUnavailable
 from ..errors import ConfigError
-from ..storage.transitions import PRIORITIES
+from ..statuses import PRIORITIES
 from .message_template import message_templates
 
 EXECUTION_QUEUE = "crew_execution"
@@ -46,16 +46,6 @@ class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
     def __call__(self, *args: object, **kwargs: object) -> object:
         with self.app.flask_app.app_context():
             return self.run(*args, **kwargs)
-
-
-class ExecutionMessageTask(FlaskTask):
-    """A task whose message may be lost or doubled, since the database knows what is to be done."""
-
-    abstract = True
-    Request = "flask_crewexec.worker.revocation:ExecutionRequest"
-    acks_late = False
-    reject_on_worker_lost = False
-    ignore_result = True
 
 
 def bind_celery(app: Flask, settings: Settings) -> Celery:
@@ -176,7 +166,7 @@ NOTHING_QUEUED: t.Final = (
 
 
 def publish_attempt(
-    binding: AppState, execution_id: uuid.UUID, attempt: int, priority: int
+    app_state: AppState, execution_id: uuid.UUID, attempt: int, priority: int
 ) -> None:
     """Tell the workers that an attempt waits in the database.
 
@@ -184,23 +174,23 @@ def publish_attempt(
         arrived all the same.
     """
     event = {"execution_id": str(execution_id), "attempt": attempt}
-    task, id = binding.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
-    draft = message_templates.current().find(task, PRIORITIES.index(priority))
+    task, id = app_state.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
+    draft = message_templates.current().get(task, PRIORITIES.index(priority))
     try:
         if draft is None:
-            _publish_with_celery(binding, task, event, task_id=id, priority=priority)
+            _publish_with_celery(app_state, task, event, task_id=id, priority=priority)
         else:
-            with shared_broker_client(binding) as client:
-                client.lpush(_list_name(EXECUTION_QUEUE, priority), draft.filled(id, event))
+            with shared_broker_client(app_state) as client:
+                client.lpush(_list_name(EXECUTION_QUEUE, priority), draft.render(id, event))
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
         raise BrokerUnavailable(NOTHING_QUEUED) from error
 
 
 def _publish_with_celery(
-    binding: AppState, task: Task, event: dict[str, t.Any], *, task_id: str, priority: int
+    app_state: AppState, task: Task, event: dict[str, t.Any], *, task_id: str, priority: int
 ) -> None:
-    timeout = binding.settings.broker_timeout
-    with _producers[_short_timeout_connection(binding)].acquire(
+    timeout = app_state.settings.broker_timeout
+    with _producers[_short_timeout_connection(app_state)].acquire(
         block=True, timeout=timeout
     ) as producer:
         task.apply_async(
@@ -231,24 +221,24 @@ _impatient_connections: t.Final = _Connections()
 _kept_connections: t.Final = _Connections()
 
 
-def _short_timeout_connection(binding: AppState) -> Connection:
+def _short_timeout_connection(app_state: AppState) -> Connection:
     """Return a connection, never opened itself, whose copies answer soon, well or badly.
 
     Celery's own connections are left alone: remote control may wait longer for its answers.
     """
-    known = _impatient_connections.get(binding.celery)
+    known = _impatient_connections.get(app_state.celery)
     return known or _impatient_connections.setdefault(
-        binding.celery, _new_short_timeout_connection(binding)
+        app_state.celery, _new_short_timeout_connection(app_state)
     )
 
 
-def _new_short_timeout_connection(binding: AppState) -> Connection:
+def _new_short_timeout_connection(app_state: AppState) -> Connection:
     timeouts = dict.fromkeys(
-        ("socket_timeout", "socket_connect_timeout"), binding.settings.broker_timeout
+        ("socket_timeout", "socket_connect_timeout"), app_state.settings.broker_timeout
     )
     once = {"max_retries": 0}  # else kombu goes on trying to connect for 4 s
     many = {"max_connections": MAX_CONNECTIONS}  # kombu's ten would fail threads, not let them wait
-    return binding.celery.connection_for_write(transport_options={**timeouts, **once, **many})
+    return app_state.celery.connection_for_write(transport_options={**timeouts, **once, **many})
 
 
 def task_id(execution_id: uuid.UUID, attempt: int) -> str:
@@ -259,22 +249,22 @@ def task_id(execution_id: uuid.UUID, attempt: int) -> str:
     return str(execution_id) if attempt == 1 else f"{execution_id}.{attempt}"
 
 
-def ping(binding: AppState) -> None:
+def ping(app_state: AppState) -> None:
     """Ask the broker for a sign of life.
 
     :raises BrokerUnavailable: if it does not give one in time.
     """
-    with broker_client(binding) as client:
+    with broker_client(app_state) as client:
         client.ping()
 
 
-def check_broker(binding: AppState) -> None:
+def check_broker(app_state: AppState) -> None:
     """Make sure that the broker would take a message.
 
     :raises BrokerUnavailable: if it does not answer in time, or is full or read-only.
     """
     try:
-        with shared_broker_client(binding) as client:
+        with shared_broker_client(app_state) as client:
             client.set(_PROBE, "", ex=60)
     except BrokerUnavailable as error:
         raise BrokerUnavailable(NOTHING_QUEUED) from error
@@ -283,12 +273,12 @@ def check_broker(binding: AppState) -> None:
 _PROBE: t.Final = "crewexec:probe"
 
 
-def queue_depths(binding: AppState) -> dict[str, dict[int, int]]:
+def queue_depths(app_state: AppState) -> dict[str, dict[int, int]]:
     """Return how many messages wait in each queue, by priority from 1 to 10.
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    with broker_client(binding) as client:
+    with broker_client(app_state) as client:
         return {
             queue: {priority: client.llen(_list_name(queue, priority)) for priority in PRIORITIES}
             for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
@@ -296,26 +286,26 @@ def queue_depths(binding: AppState) -> dict[str, dict[int, int]]:
 
 
 @contextlib.contextmanager
-def shared_broker_client(binding: AppState) -> Iterator[t.Any]:
+def shared_broker_client(app_state: AppState) -> Iterator[t.Any]:
     """Return a Redis client that is kept, for what is small and often done, from any thread.
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    kept = _kept_connections.get(binding.celery)
+    kept = _kept_connections.get(app_state.celery)
     connection = kept or _kept_connections.setdefault(
-        binding.celery, _short_timeout_connection(binding).clone()
+        app_state.celery, _short_timeout_connection(app_state).clone()
     )
     with _translate_broker_errors(connection):
         yield connection.default_channel.client
 
 
 @contextlib.contextmanager
-def broker_client(binding: AppState) -> Iterator[t.Any]:
+def broker_client(app_state: AppState) -> Iterator[t.Any]:
     """Return a Redis client of a new connection.
 
     :raises BrokerUnavailable: if the broker does not answer in time.
     """
-    connection = _short_timeout_connection(binding).clone()
+    connection = _short_timeout_connection(app_state).clone()
     with _translate_broker_errors(connection), connection:
         yield connection.default_channel.client
 

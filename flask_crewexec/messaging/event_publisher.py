@@ -115,9 +115,9 @@ class _Publisher:
                 self._thread = None
             return bool(self._waiting)
 
-    def _try_to_send(self, binding: AppState, messages: _Messages) -> None:
+    def _try_to_send(self, app_state: AppState, messages: _Messages) -> None:
         try:
-            _send(binding, messages)
+            _send(app_state, messages)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is logged
             self._fall_silent(error)
 
@@ -130,8 +130,8 @@ class _Publisher:
 _announcers: t.Final = AppLocal(_Publisher)
 
 
-def _send(binding: AppState, messages: _Messages) -> None:
-    with shared_broker_client(binding) as client:
+def _send(app_state: AppState, messages: _Messages) -> None:
+    with shared_broker_client(app_state) as client:
         pipeline = client.pipeline(transaction=False)
         for channel, some in messages.items():
             for message in some:

@@ -59,7 +59,7 @@ class Subscription:
 
         While the broker is away it returns earlier, for the database may have something.
         """
-        patience = seconds if self._source.are_coming else min(seconds, POLL_SECONDS)
+        patience = seconds if self._source.connected else min(seconds, POLL_SECONDS)
         messages: list[Json] = []
         with contextlib.suppress(queue.Empty):
             messages.append(self._messages.get(timeout=patience))
@@ -98,10 +98,10 @@ class Subscriber:
         self._inboxes: defaultdict[str, list[Subscription]] = defaultdict(list)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.are_coming = False
+        self.connected = False
 
     @contextlib.contextmanager
-    def of(self, execution_id: uuid.UUID) -> Iterator[Subscription]:
+    def subscribe(self, execution_id: uuid.UUID) -> Iterator[Subscription]:
         """Listen to an execution meanwhile."""
         inbox, channel = Subscription(self), f"{CHANNEL}{execution_id}"
         with self._lock:
@@ -122,29 +122,29 @@ class Subscriber:
         app = self._app()
         assert app is not None  # whoever listens holds it
         with app.app_context():
-            while self._goes_on():
+            while self._has_subscribers():
                 try:
-                    self._hear(current_app_state())
+                    self._receive(current_app_state())
                 except Exception:
                     # Whatever it is, those who listen go on with the database.
-                    if self.are_coming:
+                    if self.connected:
                         log.warning(
                             "No news come; events are read from the database.", exc_info=True
                         )
                     self._stop_coming()
                     time.sleep(POLL_SECONDS)
 
-    def _goes_on(self) -> bool:
+    def _has_subscribers(self) -> bool:
         """Whether anybody listens; if not, the thread ends, and the next one starts another."""
         with self._lock:
             if not self._inboxes:
                 self._thread = None
-                self.are_coming = False
+                self.connected = False
             return bool(self._inboxes)
 
-    def _hear(self, binding: AppState) -> None:
+    def _receive(self, app_state: AppState) -> None:
         """Deliver news until nobody wants any."""
-        with broker_client(binding) as client, client.pubsub() as pubsub:
+        with broker_client(app_state) as client, client.pubsub() as pubsub:
             heard: set[str] = set()
             pulse = _Heartbeat()
             while self._inboxes:
@@ -166,7 +166,7 @@ class Subscriber:
 
     def _deliver(self, message: Json) -> None:
         if message["type"] == "subscribe":
-            self.are_coming = True
+            self.connected = True
             self._put(message["channel"], {})  # something may have happened before
         elif message["type"] == "message":
             self._put(message["channel"], json.loads(message["data"]))
@@ -180,7 +180,7 @@ class Subscriber:
 
     def _stop_coming(self) -> None:
         """Wake everybody, since they must look into the database now."""
-        self.are_coming = False
+        self.connected = False
         with self._lock:
             channels = tuple(self._inboxes)
         for channel in channels:

@@ -42,7 +42,7 @@ class MessageTemplate(t.NamedTuple):
     body: str
     delivery_tag: str
 
-    def filled(self, task_id: str, event: Event) -> str:
+    def render(self, task_id: str, event: Event) -> str:
         """Return the message for an attempt, as the transport stores it."""
         values = (event["execution_id"], str(event["attempt"]))
         envelope, body = (
@@ -60,7 +60,7 @@ class MessageTemplates:
     def __init__(self) -> None:
         self._known: dict[int, MessageTemplate | None] = {}
 
-    def find(self, task: Task, priority: int) -> MessageTemplate | None:
+    def get(self, task: Task, priority: int) -> MessageTemplate | None:
         """Return the draft for Celery's *priority*; None if Celery is to make each message."""
         if _is_instrumented(task):
             return None
@@ -110,7 +110,7 @@ def _draft(task: Task, priority: int) -> MessageTemplate | None:
             retry=False,
             ignore_result=True,
         )
-        message = connection.default_channel.taken
+        message = connection.default_channel.last_message
     headers = message["headers"]
     if message["content-type"] != "application/json" or "compression" in headers:
         return None

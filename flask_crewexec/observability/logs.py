@@ -103,13 +103,13 @@ def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: obje
     if app is None or "crewexec" not in app.extensions:
         return
     with app.app_context():
-        binding = current_app_state()
-        redact = redactor(binding)
+        app_state = current_app_state()
+        redact = redactor(app_state)
     for handler in logger.handlers:
         made = handler.formatter
         if isinstance(made, ColorFormatter):
             handler.addFilter(ContextFilter())
-            chosen = _select_formatter(binding.settings.log_format, made, format, colorize)
+            chosen = _select_formatter(app_state.settings.log_format, made, format, colorize)
             handler.setFormatter(RedactingFormatter(chosen, redact))
 
 

@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from ..app_state import AppState
-from ..registry.registry import resolve
 from ..registry.secrets import Secret
+from ..registry.specs import resolve
 
 REDACTED: t.Final = "[secret]"
 LEAST_LENGTH: t.Final = 8
@@ -32,9 +32,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._spellings: frozenset[str] = frozenset()
         self._lock = threading.Lock()
-        self.learn(secrets)
+        self.add(secrets)
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def add(self, secrets: Iterable[str]) -> None:
         """Replace these *secrets*, too, from now on."""
         long = {secret for secret in secrets if len(secret) >= LEAST_LENGTH}
         new = {each for secret in long for each in _spellings(secret)}
@@ -59,7 +59,7 @@ class Redactor:
             return [self.value(item) for item in value]
         return value
 
-    def pending(self, text: str) -> int:
+    def partial_match_length(self, text: str) -> int:
         """Return how many characters at the end of *text* may be the beginning of a secret."""
         longest = max(map(len, self._spellings), default=0)
         for count in range(min(len(text), longest - 1), 0, -1):
@@ -77,17 +77,17 @@ _lock = threading.RLock()  # the garbage collector may log, too
 _of_runs: weakref.WeakSet[Redactor] = weakref.WeakSet()
 
 
-def redactor(binding: AppState) -> Redactor:
+def redactor(app_state: AppState) -> Redactor:
     """Return what knows the host's keys of models and the passwords of servers."""
-    return Redactor(_secrets(binding))
+    return Redactor(_secrets(app_state))
 
 
-def run_redactor(binding: AppState) -> Redactor:
+def run_redactor(app_state: AppState) -> Redactor:
     """Return one that will learn the secrets of a run; worker logs heed it while it exists.
 
     It exists as long as anything of the run does, such as a tool that was given up.
     """
-    redact = redactor(binding)
+    redact = redactor(app_state)
     with _lock:
         _of_runs.add(redact)
     return redact
@@ -102,14 +102,14 @@ def redact_process_logs(text: str) -> str:
     return text
 
 
-def _secrets(binding: AppState) -> Iterator[str]:
-    for spec in binding.registry.models.values():
+def _secrets(app_state: AppState) -> Iterator[str]:
+    for spec in app_state.registry.models.values():
         key = spec.api_key
-        of_host = key.otherwise if isinstance(key, Secret) else key
+        of_host = key.default if isinstance(key, Secret) else key
         if of_host is not None:
             with contextlib.suppress(Exception):  # a model that nobody has set up has no key
                 yield resolve(of_host) or ""
-    conf = binding.celery.conf
+    conf = app_state.celery.conf
     for url in (conf.broker_url, conf.result_backend):
         yield urlsplit(str(url or "")).password or ""
-    yield binding.engine.url.password or ""
+    yield app_state.database.engine.url.password or ""

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 
 from ..execution_context import ExecutionContext
-from ..storage.transitions import ExecutionStatus
+from ..statuses import ExecutionStatus
 
 if t.TYPE_CHECKING:
     from opentelemetry.context import Context

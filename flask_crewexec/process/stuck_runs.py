@@ -46,7 +46,7 @@ class ReplaceThread:
         executors._threads_queues.pop(thread, None)  # type: ignore[attr-defined]
         _forget_request(task_id)
 
-    def end_without_them(self) -> None:
+    def exit_without_hung_threads(self) -> None:
         """Let the process end with its main thread even if retired threads still run."""
         if any(thread.is_alive() for thread in self._retired):
             # What is registered last runs first: before Python joins the threads of all executors,

@@ -14,19 +14,19 @@ from .external_tools import CrewAIToolSpec
 from .external_tools import mcp_tool_name
 from .external_tools import McpServerSpec
 from .external_tools import McpToolSpec
-from .registry import FunctionToolSpec
-from .registry import GuardrailFunction
-from .registry import GuardrailSpec
-from .registry import ModelSpec
-from .registry import PredicateFunction
-from .registry import PredicateSpec
 from .registry import Registry
-from .registry import StorageFunction
-from .registry import ToolFunction
-from .registry import ValueOrFactory
 from .secrets import current_secrets
 from .secrets import Secret
 from .secrets import SecretProvider
+from .specs import FunctionToolSpec
+from .specs import GuardrailFunction
+from .specs import GuardrailSpec
+from .specs import ModelSpec
+from .specs import PredicateFunction
+from .specs import PredicateSpec
+from .specs import StorageFunction
+from .specs import ToolFunction
+from .specs import ValueOrFactory
 
 F = t.TypeVar("F", bound=ToolFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
@@ -113,7 +113,7 @@ class RegistrationMixin:
             roles=optional_roles(roles),
             max_output_chars=max_output_chars,
         )
-        self._registry.add_adapted(spec)
+        self._registry.add_external_tool(spec)
 
     def add_mcp_server(
         self,
@@ -159,7 +159,7 @@ class RegistrationMixin:
                 roles=optional_roles(roles),
                 max_output_chars=max_output_chars,
             )
-            self._registry.add_adapted(spec)
+            self._registry.add_external_tool(spec)
 
     def secret_provider(self, provider: V) -> V:
         """Register the function that knows keys: it takes a name and a user id.
@@ -190,7 +190,7 @@ class RegistrationMixin:
             raise RuntimeError(
                 "Secrets are known only while a function that you registered runs for somebody."
             )
-        return ring.value(Secret(key) if isinstance(key, str) else key)
+        return ring.resolve(Secret(key) if isinstance(key, str) else key)
 
     def guardrail(self, name: str, *, description: str | None = None) -> Callable[[G], G]:
         """Offer the decorated function to tasks, as a check of their answers, under *name*.

@@ -11,8 +11,8 @@ import typing as t
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from .registry import ExternalToolSpec
-from .registry import SecretValue
+from .specs import ExternalToolSpec
+from .specs import SecretValue
 
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

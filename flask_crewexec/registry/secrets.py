@@ -28,7 +28,7 @@ class Secret:
     """A reference to a secret, which the host's provider is asked for in each run."""
 
     name: str
-    otherwise: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
+    default: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
     """The host's own, for users who have none; a function is called in an application context."""
     template: str = "{}"
     """What becomes of the value, such as ``"Bearer {}"``."""
@@ -52,7 +52,7 @@ class SecretResolver:
         self._learn = learn
         self._known: dict[str, str | None] = {}
 
-    def value(self, key: str | Callable[[], str] | Secret, *, secret: bool = False) -> str:
+    def resolve(self, key: str | Callable[[], str] | Secret, *, secret: bool = False) -> str:
         """Return what *key* stands for; a function is taken for one that returns a secret.
 
         :param secret: whether plain text is one, too.
@@ -90,10 +90,10 @@ class SecretResolver:
 
 
 def _of_host(secret: Secret) -> str | None:
-    if not callable(secret.otherwise):
-        return secret.otherwise
+    if not callable(secret.default):
+        return secret.default
     with contextlib.suppress(LookupError):  # such as a variable that is not set
-        return secret.otherwise()
+        return secret.default()
     return None
 
 

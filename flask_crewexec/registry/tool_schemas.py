@@ -10,9 +10,9 @@ import logging
 import typing as t
 import weakref
 
-from .registry import ExternalToolSpec
-from .registry import FunctionToolSpec
-from .registry import ToolSpec
+from .specs import ExternalToolSpec
+from .specs import FunctionToolSpec
+from .specs import ToolSpec
 
 if t.TYPE_CHECKING:
     import pydantic

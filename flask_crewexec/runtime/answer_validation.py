@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from ..graphs import read_answer
 from ..graphs import TaskNode
 from ..observability.redaction import Redactor
-from ..registry.registry import GuardrailFunction
-from ..storage.event_log import replace_surrogates
-from ..storage.event_log import truncate
-from ..storage.transitions import ExecutionStatus
+from ..registry.specs import GuardrailFunction
+from ..statuses import ExecutionStatus
+from ..text import replace_surrogates
+from ..text import truncate
 from .crewai_shims.import_switches import LiteAgentOutput
 from .crewai_shims.import_switches import LLMGuardrail
 from .crewai_shims.import_switches import OutputFormat
 from .crewai_shims.import_switches import TaskOutput
-from .run_control import StopRun
+from .stop_reasons import StopRun
 
 MAX_NAME: t.Final = 100
 """As much of a rule as names it."""
@@ -34,7 +34,7 @@ class GuardrailFailed(StopRun):
     """The last answer of a step that it may give was refused, too."""
 
     state = ExecutionStatus.FAILED
-    code = "guardrail-refused"
+    code = "guardrail-failed"
 
 
 class AnswerValidator(LLMGuardrail):
@@ -95,7 +95,7 @@ class AnswerValidator(LLMGuardrail):
     def _refused(self, check: str, reason: str) -> str:
         check, reason = self._shown(check, MAX_NAME), self._shown(reason, MAX_REASON)
         self._refusals += 1
-        self._note("guardrail_refused", guardrail=check, reason=reason)
+        self._note("guardrail_failed", guardrail=check, reason=reason)
         if self._refusals > self._task.guardrail_max_retries:
             raise GuardrailFailed(f"The answer was refused by '{check}': {reason}")
         read = self.context()

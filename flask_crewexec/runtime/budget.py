@@ -7,9 +7,9 @@ import time
 
 from ..models import Usage
 from ..storage.failures import DEADLINE_EXCEEDED
-from .run_control import BudgetSpent
-from .run_control import RunTimedOut
-from .run_control import StopRun
+from .stop_reasons import BudgetSpent
+from .stop_reasons import RunTimedOut
+from .stop_reasons import StopRun
 
 
 class Budget:
@@ -34,12 +34,12 @@ class Budget:
         self._max_llm_calls = max_llm_calls
         self._max_tokens = max_tokens
 
-    def spend(self, usage: Usage) -> None:
+    def add_usage(self, usage: Usage) -> None:
         """Count what was used."""
         with self._lock:
             self._used = self._used.plus(usage)
 
-    def take_call(self) -> StopRun | None:
+    def reserve_call(self) -> StopRun | None:
         """Count a model call that is about to be made, or say why there may be no further one."""
         with self._lock:
             reason = self._is_spent()
@@ -47,7 +47,7 @@ class Budget:
                 self._used = self._used.plus(Usage(llm_calls=1))
             return reason
 
-    def is_over(self) -> StopRun | None:
+    def check_deadline(self) -> StopRun | None:
         """Say so if the time is over."""
         if self._ends is None or time.monotonic() < self._ends:
             return None

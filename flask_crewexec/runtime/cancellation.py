@@ -11,33 +11,33 @@ import sqlalchemy as sa
 
 from ..app_state import AppState
 from ..models import table_of
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
 from ..storage.leases import Lease
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import has_status
 from .database_retry import retry_while_unavailable
-from .run_control import LeaseLostStop
-from .run_control import RunCancelled
-from .run_control import StopRun
+from .stop_reasons import LeaseLostStop
+from .stop_reasons import RunCancelled
+from .stop_reasons import StopRun
 
 CancelFlags = dict[uuid.UUID, bool]
 """By the token of each claim that holds: whether its execution is to be cancelled."""
 
 
-def read_cancel_flags(binding: AppState, claims: Sequence[Lease]) -> CancelFlags:
+def read_cancel_flags(app_state: AppState, claims: Sequence[Lease]) -> CancelFlags:
     """Read the orders for some runs with one query."""
-    execution = binding.models.execution
+    execution = app_state.models.execution
     query = sa.select(execution.token, execution.cancel_requested_at.is_not(None)).where(
-        execution.id.in_([claim.execution_id for claim in claims]),
+        execution.id.in_([lease.execution_id for lease in claims]),
         has_status(execution, ExecutionStatus.RUNNING),
     )
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         return {token: asked for token, asked in session.execute(query) if token is not None}
 
 
-def _read_order(binding: AppState, claim: Lease) -> CancelFlags:
-    query = _query(table_of(binding.models.execution))
-    with binding.connection() as connection:
-        rows = connection.execute(query, {"of_execution": claim.execution_id})
+def _read_order(app_state: AppState, lease: Lease) -> CancelFlags:
+    query = _query(table_of(app_state.models.execution))
+    with app_state.database.autocommit_connection() as connection:
+        rows = connection.execute(query, {"of_execution": lease.execution_id})
         return {token: asked for token, asked in rows}
 
 
@@ -49,18 +49,18 @@ def _query(execution: sa.Table) -> sa.Select[t.Any]:
     return query.where(c.id == sa.bindparam("of_execution"), has_status(c, ExecutionStatus.RUNNING))
 
 
-def stop_reason(orders: CancelFlags, claim: Lease) -> StopRun | None:
+def stop_reason(flags: CancelFlags, lease: Lease) -> StopRun | None:
     """Return why the run of *claim* may not go on, if it may not."""
-    if claim.token not in orders:
+    if lease.token not in flags:
         return LeaseLostStop("Another worker holds the execution.")
-    if orders[claim.token]:
+    if flags[lease.token]:
         return RunCancelled("Somebody asked to cancel the execution.")
     return None
 
 
-def check_cancelled(binding: AppState, claim: Lease) -> StopRun | None:
+def check_cancelled(app_state: AppState, lease: Lease) -> StopRun | None:
     """Ask for one run; wait while the database is away, since it may have been taken over."""
-    orders = retry_while_unavailable(
-        lambda: _read_order(binding, claim), binding.settings.database_patience
+    flags = retry_while_unavailable(
+        lambda: _read_order(app_state, lease), app_state.settings.database_retry_seconds
     )
-    return stop_reason(orders, claim)
+    return stop_reason(flags, lease)

@@ -14,7 +14,7 @@ from ..graphs import Guardrail
 from ..graphs import LlmNode
 from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
-from ..registry.registry import GuardrailFunction
+from ..registry.specs import GuardrailFunction
 from .answer_validation import AnswerValidator
 from .crewai_shims.agent_executor import SingleThreadExecutor
 from .crewai_shims.import_switches import BaseLLM
@@ -35,17 +35,17 @@ from .tool_builder import build_tool
 
 def build_crew(
     graph: Graph,
-    binding: AppState,
-    means: RunContext,
+    app_state: AppState,
+    run_context: RunContext,
     progress: CrewEventHandler,
-    work: ResumeState,
+    resume: ResumeState,
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``.
 
     :raises MissingKey: if a model or tool needs a key that nobody has.
     :raises ToolUnavailable: if a tool cannot be made here.
     """
-    return _CrewBuilder(graph, binding, means, progress, work.chosen).crew()
+    return _CrewBuilder(graph, app_state, run_context, progress, resume.decided_steps).crew()
 
 
 def _default_manager(model: LlmNode) -> AgentNode:
@@ -67,16 +67,16 @@ class _CrewBuilder:
     def __init__(
         self,
         graph: Graph,
-        binding: AppState,
-        means: RunContext,
+        app_state: AppState,
+        run_context: RunContext,
         progress: CrewEventHandler,
         chosen: Collection[str],
     ) -> None:
         self._graph = graph
         self._nodes = {node.id: node for node in graph.agents}
-        self._binding = binding
-        self._means = means
-        self._progress = progress
+        self._app_state = app_state
+        self._run_context = run_context
+        self._events = progress
         self._chosen = chosen
 
     def crew(self) -> crewai.Crew:
@@ -137,13 +137,13 @@ class _CrewBuilder:
             guardrail=checks,
             guardrail_max_retries=node.guardrail_max_retries,
         )
-        step.demand(node.output_schema)
+        step.set_output_schema(node.output_schema)
         if isinstance(doer, AgentNode) and doer.reasoning:
-            step.reason_by(Reasoning(doer, self._llm(model)))
+            step.set_planner(Reasoning(doer, self._llm(model)))
         if isinstance(step, ConditionalStep) and node.name not in self._chosen:
-            spec = self._binding.registry.predicates[node.condition or ""]
-            tell = functools.partial(self._progress.step_decided, self._graph.tasks.index(node))
-            step.decide_by(with_run_context(spec.function, self._means), tell)
+            spec = self._app_state.registry.predicates[node.condition or ""]
+            tell = functools.partial(self._events.record_condition, self._graph.tasks.index(node))
+            step.set_condition(with_run_context(spec.function, self._run_context), tell)
         if checks is not None:
             checks.context = lambda: step.prompt_context
         return step
@@ -160,25 +160,27 @@ class _CrewBuilder:
             return None
         return AnswerValidator(
             node,
-            [(each.title, self._guardrail(each, judge)) for each in node.guardrails],
-            max_chars=self._binding.settings.max_output_chars,
-            note=self._progress.note,
-            redact=self._progress.redact,
+            [(each.label, self._guardrail(each, judge)) for each in node.guardrails],
+            max_chars=self._app_state.settings.max_output_chars,
+            note=self._events.note,
+            redact=self._events.redact,
         )
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
         if guardrail.text is None:
-            spec = self._binding.registry.guardrails[guardrail.title]
-            return with_run_context(spec.function, self._means)
-        return LLMJudge(self._llm(judge), guardrail.rule or guardrail.text)
+            spec = self._app_state.registry.guardrails[guardrail.label]
+            return with_run_context(spec.function, self._run_context)
+        return LLMJudge(self._llm(judge), guardrail.rendered_rule or guardrail.text)
 
     def _llm(self, node: LlmNode | None) -> BaseLLM:
-        chain = self._binding.registry.chain(DEFAULT_MODEL if node is None else node.name)
+        chain = self._app_state.registry.fallback_chain(
+            DEFAULT_MODEL if node is None else node.name
+        )
         return build_llm_with_fallbacks(
-            chain, node, self._means, self._binding.settings.llm_timeout
+            chain, node, self._run_context, self._app_state.settings.llm_timeout
         )
 
     def _tools(self, names: tuple[str, ...]) -> list[BaseTool]:
-        registered = self._binding.registry.tools
-        most = self._binding.settings.max_tool_output_chars
-        return [build_tool(registered[name], self._means, most) for name in names]
+        registered = self._app_state.registry.tools
+        most = self._app_state.settings.max_tool_output_chars
+        return [build_tool(registered[name], self._run_context, most) for name in names]

@@ -8,16 +8,11 @@ import time
 import typing as t
 from collections.abc import Callable
 
-from sqlalchemy.exc import InterfaceError
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
+from ..storage.database_errors import TRANSIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
 T = t.TypeVar("T")
-
-TRANSIENT_ERRORS: t.Final = (OperationalError, InterfaceError, NoConnection)
-"""What SQLAlchemy raises while the database cannot do what it was asked, or hangs for others."""
 
 
 def retry_while_unavailable(action: Callable[[], T], seconds: float) -> T:

@@ -18,12 +18,12 @@ from ..errors import SecretMissing
 from ..errors import SecretProviderUnavailable
 from ..errors import ToolServerUnavailable
 from ..errors import ToolUnavailable
+from ..storage.database_errors import TRANSIENT_ERRORS
 from ..storage.failures import FailureReason
-from .database_retry import TRANSIENT_ERRORS
 from .input_files import InputFileError
-from .run_control import StopRun
-from .run_control import StorageFailedStop
-from .run_control import TruncatedAnswerStop
+from .stop_reasons import StopRun
+from .stop_reasons import StorageFailedStop
+from .stop_reasons import TruncatedAnswerStop
 
 LONGEST_WAIT: t.Final = 3600.0
 """Seconds of a provider's ``Retry-After`` that are respected."""

@@ -23,10 +23,10 @@ from ..errors import LeaseLost
 from ..graphs import Graph
 from ..models import Usage
 from ..observability.redaction import Redactor
-from ..storage.event_log import replace_surrogates
-from ..storage.event_log import truncate
-from ..storage.leases import SKIPPED
-from ..storage.transitions import ExecutionStatus
+from ..statuses import ExecutionStatus
+from ..statuses import StepStatus
+from ..text import replace_surrogates
+from ..text import truncate
 from .budget import Budget
 from .crewai_shims.import_switches import crewai
 from .crewai_shims.import_switches import OpenAICompletion
@@ -35,10 +35,10 @@ from .recorder import RunRecorder
 from .recorder import Values
 from .resume_state import CONDITION_MET
 from .resume_state import CREW_PLANNED
-from .run_control import LeaseLostStop
 from .run_control import RunControl
-from .run_control import StorageFailedStop
-from .run_control import TruncatedAnswerStop
+from .stop_reasons import LeaseLostStop
+from .stop_reasons import StorageFailedStop
+from .stop_reasons import TruncatedAnswerStop
 from .token_stream import TokenStream
 
 log = logging.getLogger(__name__)
@@ -58,16 +58,16 @@ class CrewEventHandler:
         self,
         settings: Settings,
         graph: Graph,
-        ledger: RunRecorder,
-        guards: RunControl,
+        recorder: RunRecorder,
+        control: RunControl,
         budget: Budget,
         words: Callable[[], TokenStream],
         redact: Redactor,
     ) -> None:
         self._settings = settings
         self._graph = graph
-        self._ledger = ledger
-        self._guards = guards
+        self._recorder = recorder
+        self._control = control
         self._budget = budget
         self._new_words = words
         self._words: dict[int | None, TokenStream] = {}
@@ -80,7 +80,7 @@ class CrewEventHandler:
         self._failed: int | None = None
         self._cut_off: set[int | None] = set()
 
-    def watch(self, crew: crewai.Crew, finished: int) -> None:
+    def bind_tasks(self, crew: crewai.Crew, finished: int) -> None:
         """Learn which of CrewAI's tasks is which step, and how many were finished before."""
         self._positions = {str(task.id): position for position, task in enumerate(crew.tasks)}
         self._finished = finished
@@ -114,10 +114,10 @@ class CrewEventHandler:
             with self._lock:
                 yield
         except LeaseLost as error:
-            self._guards.stop(LeaseLostStop(str(error)))
+            self._control.stop(LeaseLostStop(str(error)))
         except Exception:
             log.exception("The progress of a run could not be stored; the run stops.")
-            self._guards.stop(StorageFailedStop("What the run did could not be stored."))
+            self._control.stop(StorageFailedStop("What the run did could not be stored."))
 
     def call_allowed(self, context: t.Any) -> None:
         """Count a model call that the guards allow.
@@ -128,30 +128,30 @@ class CrewEventHandler:
         self.count_call()
         if context.executor is None:
             with self._recording():
-                self._ledger.write()
-        self._guards.raise_if_stopped()
+                self._recorder.flush()
+        self._control.raise_if_stopped()
 
     def count_call(self) -> None:
         """Count a model call that is about to be made."""
         with self._recording():
-            self._ledger.use(_current_step.get(), Usage(llm_calls=1))
+            self._recorder.add_usage(_current_step.get(), Usage(llm_calls=1))
 
     def note(self, type: str, **data: object) -> None:
         """Add an event to the history."""
         with self._lock:
-            self._ledger.note(type, **data)
+            self._recorder.add_event(type, **data)
 
     def _step_started(self, source: object, event: t.Any) -> None:
         """Take note of a step; it is written with the first thing that it does."""
         position = self._positions.get(event.task_id)
-        if position is None or self._guards.stopped is not None:
+        if position is None or self._control.stopped is not None:
             return  # what an agent delegated counts for the step around it
         _current_step.set(position)
         assigned = event.task.agent
         step, agent = self.current_step, assigned and truncate(assigned.role, MAX_AGENT)
         self._running[position] = agent
-        self._ledger.note("step_started", step=step, agent=agent)
-        self._ledger.change_step(
+        self._recorder.add_event("step_started", step=step, agent=agent)
+        self._recorder.change_step(
             position,
             {
                 "status": ExecutionStatus.RUNNING,
@@ -163,21 +163,21 @@ class CrewEventHandler:
         )
 
     def _step_completed(self, source: object, event: t.Any) -> None:
-        position, stopped = self._positions.get(event.task_id), self._guards.stopped
+        position, stopped = self._positions.get(event.task_id), self._control.stopped
         if position is None or position in self._cut_off:
             return
-        if stopped is not None and not stopped.lets_steps_end:
+        if stopped is not None and not stopped.finish_running_steps:
             return
         agent = truncate(event.output.agent, MAX_AGENT)
-        self._ledger.note("step_completed", step=self.current_step, agent=agent)
+        self._recorder.add_event("step_completed", step=self.current_step, agent=agent)
         self._running.pop(position, None)
         output = {"output": self._storable(event.output, position), "agent": agent}
-        self._ledger.change_step(
+        self._recorder.change_step(
             position,
             {"status": ExecutionStatus.COMPLETED, "finished_at": clock.now(), **output},
             self._one_more_finished(),
         )
-        self._ledger.write()
+        self._recorder.flush()
         _current_step.set(None)
 
     def _step_failed(self, source: object, event: t.Any) -> None:
@@ -193,7 +193,7 @@ class CrewEventHandler:
             "current_agent": None if other is None else self._running[other],
         }
 
-    def planned(self, plans: dict[str, str]) -> dict[str, str]:
+    def record_plans(self, plans: dict[str, str]) -> dict[str, str]:
         """Store the crew's plans, by the names of its steps, and return as much as is kept."""
         limit = self._settings.max_event_chars
         kept = {
@@ -201,57 +201,57 @@ class CrewEventHandler:
             for name, plan in plans.items()
         }
         with self._recording():
-            self._ledger.note(CREW_PLANNED, plans=kept)
-            self._ledger.write()
-        self._guards.raise_if_stopped()
+            self._recorder.add_event(CREW_PLANNED, plans=kept)
+            self._recorder.flush()
+        self._control.raise_if_stopped()
         return kept
 
-    def step_decided(self, position: int, skipped: TaskOutput | None) -> None:
+    def record_condition(self, position: int, skipped: TaskOutput | None) -> None:
         """Store what a step's condition has decided, before anything follows from it.
 
         :param skipped: the output of a step that is not done.
         """
-        self._guards.raise_if_stopped()
+        self._control.raise_if_stopped()
         task = self._graph.tasks[position]
         told = {"step": task.name, "condition": task.condition}
         with self._recording():
             if skipped is None:
-                self._ledger.note(CONDITION_MET, **told)
+                self._recorder.add_event(CONDITION_MET, **told)
             else:
-                self._ledger.note("step_skipped", **told)
+                self._recorder.add_event("step_skipped", **told)
                 values = {"output": self._storable(skipped, position), "finished_at": clock.now()}
-                changed = {"status": SKIPPED, **values}
-                self._ledger.change_step(position, changed, self._one_more_finished())
-            self._ledger.write()
-        self._guards.raise_if_stopped()
+                changed = {"status": StepStatus.SKIPPED, **values}
+                self._recorder.change_step(position, changed, self._one_more_finished())
+            self._recorder.flush()
+        self._control.raise_if_stopped()
 
     def _call_started(self, source: object, event: t.Any) -> None:
         self._calls[event.call_id] = time.monotonic()
-        self._ledger.note(
+        self._recorder.add_event(
             "model_call_started",
             model=event.model,
             agent=_agent_of(event),
             step=self.current_step,
         )
-        self._ledger.write()
+        self._recorder.flush()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
         usage = self._priced(event.model, usage_of(event.usage or {}))
-        self._ledger.use(_current_step.get(), usage)
-        self._budget.spend(usage)
+        self._recorder.add_usage(_current_step.get(), usage)
+        self._budget.add_usage(usage)
         priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
         self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
         if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
             self._cut_off.add(_current_step.get())  # what stopped the run before may let steps end
-            self._guards.stop(TruncatedAnswerStop("The model's answer was cut off."))
+            self._control.stop(TruncatedAnswerStop("The model's answer was cut off."))
 
     def _call_failed(self, source: object, event: t.Any) -> None:
         if event.call_id in self._calls:  # CrewAI reports some failures twice
             self._note_call("model_call_failed", event)
 
-    def _word(self, source: object, event: t.Any) -> None:
+    def _on_token(self, source: object, event: t.Any) -> None:
         words = self._words.setdefault(_current_step.get(), self._new_words())
-        words.add(event.chunk, step=self.current_step, agent=_agent_of(event))
+        words.feed(event.chunk, step=self.current_step, agent=_agent_of(event))
 
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
@@ -268,18 +268,18 @@ class CrewEventHandler:
             "step": self.current_step,
             "seconds": seconds,
         }
-        self._ledger.note(type, **common, **data)
+        self._recorder.add_event(type, **common, **data)
 
     def _tool_started(self, source: object, event: t.Any) -> None:
-        self._ledger.note("tool_started", **self._of_tool(event))
-        self._ledger.write()
+        self._recorder.add_event("tool_started", **self._of_tool(event))
+        self._recorder.flush()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
         output = truncate(self.redact(str(event.output)), self._settings.max_event_chars)
-        self._ledger.note("tool_finished", **self._of_tool(event), output=output)
+        self._recorder.add_event("tool_finished", **self._of_tool(event), output=output)
 
     def _tool_failed(self, source: object, event: t.Any) -> None:
-        self._ledger.note("tool_failed", **self._of_tool(event))
+        self._recorder.add_event("tool_failed", **self._of_tool(event))
 
     def _of_tool(self, event: t.Any) -> Values:
         return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
@@ -304,7 +304,7 @@ class CrewEventHandler:
         "task_completed": _step_completed,
         "task_failed": _step_failed,
         "llm_call_started": _call_started,
-        "llm_stream_chunk": _word,
+        "llm_stream_chunk": _on_token,
         "llm_call_completed": _call_completed,
         "llm_call_failed": _call_failed,
         "tool_usage_started": _tool_started,

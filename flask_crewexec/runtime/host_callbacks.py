@@ -19,7 +19,7 @@ P = t.ParamSpec("P")
 R = t.TypeVar("R")
 
 
-def with_run_context(function: Callable[P, R], means: RunContext) -> Callable[P, R]:
+def with_run_context(function: Callable[P, R], run_context: RunContext) -> Callable[P, R]:
     """Give the function an application context of its own, ``current_execution`` and keys.
 
     CrewAI may call it from a thread that inherited none of them.
@@ -28,15 +28,18 @@ def with_run_context(function: Callable[P, R], means: RunContext) -> Callable[P,
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _set(means), app.app_context():
+        with _set(run_context), app.app_context():
             return function(*args, **kwargs)
 
     return call
 
 
 @contextlib.contextmanager
-def _set(means: RunContext) -> Iterator[None]:
-    execution, ring = execution_var.set(means.execution), current_secrets.set(means.keys)
+def _set(run_context: RunContext) -> Iterator[None]:
+    execution, ring = (
+        execution_var.set(run_context.execution),
+        current_secrets.set(run_context.secrets),
+    )
     try:
         yield
     finally:

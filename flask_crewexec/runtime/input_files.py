@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from ..app_state import AppState
 from ..errors import StorageUnavailable
 from ..graphs.problem_messages import quote
-from ..registry.registry import Content
-from ..registry.registry import StorageFunction
-from ..storage.event_log import replace_surrogates
+from ..registry.specs import Content
+from ..registry.specs import StorageFunction
+from ..storage.database_errors import TRANSIENT_ERRORS
 from ..storage.failures import FailureReason
-from .database_retry import TRANSIENT_ERRORS
+from ..text import replace_surrogates
 from .host_callbacks import with_run_context
 from .run_context import RunContext
 
@@ -30,18 +30,20 @@ class InputFileError(Exception):
         self.failure = failure
 
 
-def read_file(name: str, reference: str, binding: AppState, means: RunContext) -> str:
+def read_file(name: str, reference: str, app_state: AppState, run_context: RunContext) -> str:
     """Return the text that the input *name* refers to.
 
     :raises FileUnreadable: if there is none, or it is too large or no text.
     """
     storage, _, key = reference.partition(":")
-    function = binding.registry.storages.get(storage)
+    function = app_state.registry.storages.get(storage)
     if function is None:
         raise _failed(name, "unknown-storage", "names a storage that this worker does not know.")
-    limit = binding.settings.max_file_bytes
+    limit = app_state.settings.max_file_bytes
     with _map_storage_errors(name):
-        content = with_run_context(_read, means)(function, key, means.execution.user_id, limit)
+        content = with_run_context(_read, run_context)(
+            function, key, run_context.execution.user_id, limit
+        )
         if content is None:
             raise FileNotFoundError
         if len(content) > limit:

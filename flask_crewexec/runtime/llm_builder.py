@@ -13,10 +13,10 @@ import httpx
 import openai.resources  # noqa: F401  # else every process imports it with its first call
 
 from ..graphs import LlmNode
-from ..registry.registry import ModelSpec
-from ..registry.registry import resolve
 from ..registry.secrets import SecretResolver
-from ..storage.event_log import replace_surrogates
+from ..registry.specs import ModelSpec
+from ..registry.specs import resolve
+from ..text import replace_surrogates
 from .crewai_shims.import_switches import BaseLLM
 from .crewai_shims.import_switches import crewai
 from .crewai_shims.import_switches import OpenAICompletion
@@ -35,16 +35,16 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
-        self.were_cut = False
+        self.aborted = False
         """Whether calls end because they must, and not for a fault of the model."""
         self.client = httpx.Client(verify=_ssl_context(), event_hooks={"request": [self._trace]})
 
     def __exit__(self, *args: object) -> None:
         self.client.close()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the calls that are under way, from another thread."""
-        self.were_cut = True
+        self.aborted = True
         for each in tuple(self._sockets):
             with contextlib.suppress(OSError):  # it is closed already
                 # Not TLS's own method: it would leave a moment in which others send plain text.
@@ -92,7 +92,7 @@ def build_llm(
     }
     base_url = None if spec.base_url is None else resolve(spec.base_url)
     # Without any, a key from the environment would be sent to base_url.
-    api_key = "none" if spec.api_key is None else keys.value(spec.api_key) or "none"
+    api_key = "none" if spec.api_key is None else keys.resolve(spec.api_key) or "none"
     if spec.provider == "openai":
         return SyncOpenAICompletion(
             model=resolve(spec.model),

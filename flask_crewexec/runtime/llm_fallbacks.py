@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 
 from ..errors import SecretMissing
 from ..graphs import LlmNode
-from ..registry.registry import ModelSpec
+from ..registry.specs import ModelSpec
 from ..storage.failures import FailureReason
 from .crewai_shims.import_switches import BaseLLM
 from .crewai_shims.import_switches import call_stop_override
@@ -27,7 +27,10 @@ Answer = Callable[[BaseLLM], t.Any]
 
 
 def build_llm_with_fallbacks(
-    chain: Sequence[ModelSpec], node: LlmNode | None, means: RunContext, default_timeout: float
+    chain: Sequence[ModelSpec],
+    node: LlmNode | None,
+    run_context: RunContext,
+    default_timeout: float,
 ) -> BaseLLM:
     """Return an LLM object for the first model, which asks the others in its place.
 
@@ -35,7 +38,7 @@ def build_llm_with_fallbacks(
     """
 
     def build(spec: ModelSpec) -> BaseLLM:
-        return build_llm(spec, node, means.keys, means.connections, default_timeout)
+        return build_llm(spec, node, run_context.secrets, run_context.connections, default_timeout)
 
     first, *others = chain
     llms = [build(first)]
@@ -44,7 +47,7 @@ def build_llm_with_fallbacks(
             llms.append(build(spec))
         except SecretMissing as error:
             log.info("Model '%s' cannot stand in for '%s': %s", spec.name, first.name, error)
-    return llms[0] if len(llms) == 1 else FallbackLLM.of(llms, means)
+    return llms[0] if len(llms) == 1 else FallbackLLM.wrapping(llms, run_context)
 
 
 class FallbackLLM(BaseLLM):
@@ -54,15 +57,15 @@ class FallbackLLM(BaseLLM):
     """
 
     _llms: list[BaseLLM] = PrivateAttr()
-    _means: RunContext = PrivateAttr()
+    _run_context: RunContext = PrivateAttr()
 
     @classmethod
-    def of(cls, llms: list[BaseLLM], means: RunContext) -> t.Self:
+    def wrapping(cls, llms: list[BaseLLM], run_context: RunContext) -> t.Self:
         """Return one that asks *llms* in turn."""
         first = llms[0]
         made = cls(model=first.model, provider=first.provider, stop=first.stop)
         made._llms = llms
-        made._means = means
+        made._run_context = run_context
         return made
 
     def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -74,7 +77,7 @@ class FallbackLLM(BaseLLM):
         failures: list[FailureReason] = []
         for llm in self._llms:
             if failures and hooks_were_called():  # else each model calls them itself
-                self._means.before_call()
+                self._run_context.before_call()
             try:
                 with call_stop_override(llm, stop):
                     return llm.call(*args, **kwargs)
@@ -86,7 +89,7 @@ class FallbackLLM(BaseLLM):
 
     def _failure(self, error: Exception, *, first: bool) -> FailureReason:
         """Return why a model did not answer; raise what no other one can help against."""
-        failure = None if self._means.connections.were_cut else model_failure(error)
+        failure = None if self._run_context.connections.aborted else model_failure(error)
         if failure is None or (first and not failure.passing):
             raise error
         return failure

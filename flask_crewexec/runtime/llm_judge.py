@@ -49,10 +49,10 @@ class LLMJudge:
     def _read(self, verdict: str) -> bool | str:
         value, _ = read_answer(_VERDICT, verdict)
         if value is not None:
-            return value["valid"] or value.get("feedback") or self._against
+            return value["valid"] or value.get("feedback") or self._violation
         word = _WORD.search(verdict)
-        return (word is not None and word[1].lower() == "true") or self._against
+        return (word is not None and word[1].lower() == "true") or self._violation
 
     @property
-    def _against(self) -> str:
+    def _violation(self) -> str:
         return f"The answer does not hold to this rule: {self._rule}"

@@ -31,8 +31,8 @@ from ..errors import ToolServerUnavailable
 from ..errors import ToolUnavailable
 from ..registry.external_tools import McpServerSpec
 from ..registry.external_tools import McpToolSpec
-from ..registry.registry import SecretValue
 from ..registry.secrets import SecretResolver
+from ..registry.specs import SecretValue
 
 Json = dict[str, t.Any]
 Streams = tuple[t.Any, t.Any]
@@ -155,11 +155,11 @@ class _Values(t.NamedTuple):
 def _values(spec: McpServerSpec, keys: SecretResolver) -> _Values:
     def all_of(settings: Mapping[str, SecretValue]) -> dict[str, str]:
         return {
-            name: keys.value(setting, secret=bool(_SECRET_NAME.search(name)))
+            name: keys.resolve(setting, secret=bool(_SECRET_NAME.search(name)))
             for name, setting in settings.items()
         }
 
-    url = None if spec.url is None else keys.value(spec.url)
+    url = None if spec.url is None else keys.resolve(spec.url)
     return _Values(url, all_of(spec.headers), all_of(spec.env))
 
 

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from .. import clock
 from ..app_state import AppState
 from ..models import Usage
+from ..statuses import ExecutionStatus
 from ..storage import event_log
 from ..storage import leases
 from ..storage import write_batch
 from ..storage.counters import LastTransition
-from ..storage.event_log import NewEvent
 from ..storage.leases import Lease
-from ..storage.transitions import ExecutionStatus
+from ..storage.new_event import NewEvent
 from ..storage.write_batch import WriteBatch
 from .database_retry import retry_while_unavailable
 
@@ -38,42 +38,44 @@ class RunRecorder:
     claim does not hold any more.
     """
 
-    def __init__(self, binding: AppState, claim: Lease, start: LastTransition) -> None:
-        self._binding = binding
-        self._claim = claim
+    def __init__(self, app_state: AppState, lease: Lease, start: LastTransition) -> None:
+        self._app_state = app_state
+        self._lease = lease
         self._number = 0
         self._start = start
         self._unwritten: list[WriteBatch] = []
         self._collected = WriteBatch()
 
-    def note(self, type: str, **data: object) -> None:
+    def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
         self._collected.entries.append(NewEvent(type, data))
 
-    def use(self, position: int | None, usage: Usage) -> None:
+    def add_usage(self, position: int | None, usage: Usage) -> None:
         """Count *usage* for the execution and for the step at *position*."""
-        self._collected.use(position, usage)
+        self._collected.add_usage(position, usage)
 
     def change_step(self, position: int, step: Values, execution: Values) -> None:
         """Change columns of a step and of the execution with the next write."""
         self._collected.steps[position].update(step)
         self._collected.execution.update(execution)
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Write what was collected."""
         self._commit(None)
 
     def end(self, state: ExecutionStatus, **values: t.Any) -> None:
         """Write the rest, together with the end in a final *state*."""
-        now, models, claim = clock.now(), self._binding.models, self._claim
-        self.note(state)
+        now, models, lease = clock.now(), self._app_state.models, self._lease
+        self.add_event(state)
         self._collected.execution.update(leases.finished_values(state, now, **values))
         if state is ExecutionStatus.COMPLETED:  # no step is under way
             self._commit(None)
         else:
-            self._commit(lambda session: leases.finish_step(session, models, claim, state, now))
+            self._commit(lambda session: leases.finish_step(session, models, lease, state, now))
 
-    def finish(self, transition: Callable[[Session], bool | None], *entries: NewEvent) -> bool:
+    def flush_with_transition(
+        self, transition: Callable[[Session], bool | None], *entries: NewEvent
+    ) -> bool:
         """Write the rest, and *entries*, together with the last *transition*.
 
         :return: False, with nothing written, if the transition is refused.
@@ -83,7 +85,7 @@ class RunRecorder:
             if transition(session) is False:
                 raise _TransitionRefused
             if entries:
-                event_log.append(session, self._binding.models, self._claim.execution_id, entries)
+                event_log.append(session, self._app_state.models, self._lease.execution_id, entries)
 
         try:
             self._commit(change)
@@ -100,12 +102,12 @@ class RunRecorder:
         self._unwritten.append(self._collected)
         self._collected = WriteBatch()
         while self._unwritten:
-            self._settle(self._unwritten[0])
+            self._write_with_retry(self._unwritten[0])
 
-    def _settle(self, record: WriteBatch) -> None:
+    def _write_with_retry(self, record: WriteBatch) -> None:
         try:
             retry_while_unavailable(
-                lambda: self._store(record), self._binding.settings.database_patience
+                lambda: self._store(record), self._app_state.settings.database_retry_seconds
             )
         except _TransitionRefused:
             self._unwritten.remove(record)
@@ -115,4 +117,4 @@ class RunRecorder:
         self._number += 1
 
     def _store(self, record: WriteBatch) -> None:
-        write_batch.write(self._binding, self._claim, self._number, record, self._start)
+        write_batch.write(self._app_state, self._lease, self._number, record, self._start)

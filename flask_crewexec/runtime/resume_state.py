@@ -14,9 +14,9 @@ from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import Usage
 from ..scheduling.quotas import remaining_tokens
+from ..statuses import STEP_DONE
 from ..storage.attempts import StartedAttempt
 from ..storage.leases import Lease
-from ..storage.leases import STEP_DONE
 from .budget import Budget
 
 CONDITION_MET: t.Final = "condition_met"
@@ -32,14 +32,14 @@ class ResumeState(t.NamedTuple):
     graph: Graph
     finished: dict[int, dict[str, t.Any]]
     """By position: outputs of the steps that earlier attempts have finished, or skipped."""
-    chosen: frozenset[str]
+    decided_steps: frozenset[str]
     """Names of the steps whose condition was met before, so that it is not asked again."""
     plans: dict[str, str] | None
     """What a model has planned for each step, by its name, if it has."""
     budget: Budget
 
 
-def load_resume_state(binding: AppState, begun: StartedAttempt) -> ResumeState:
+def load_resume_state(app_state: AppState, begun: StartedAttempt) -> ResumeState:
     """Read what the attempt starts from.
 
     :raises InvalidGraph: if the graph's document is not valid any more.
@@ -47,29 +47,29 @@ def load_resume_state(binding: AppState, begun: StartedAttempt) -> ResumeState:
     row = begun.row
     if isinstance(begun.graph, Exception):
         raise begun.graph
-    finished, chosen, plans = _done_before(binding, begun.claim)
+    finished, chosen, plans = _done_before(app_state, begun.lease)
     return ResumeState(
         context=dataclasses.replace(begun.context, inputs=row.inputs),
         graph=begun.graph,
         finished=finished,
-        chosen=chosen,
+        decided_steps=chosen,
         plans=plans,
-        budget=_budget(row, remaining_tokens(binding, row.owner_id)),
+        budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
     )
 
 
 def _done_before(
-    binding: AppState, claim: Lease
+    app_state: AppState, lease: Lease
 ) -> tuple[dict[int, dict[str, t.Any]], frozenset[str], dict[str, str] | None]:
     """Return what earlier attempts have finished, chosen and planned."""
-    if claim.attempt == 1:
+    if lease.attempt == 1:
         return {}, frozenset(), None
-    with binding.session() as session:
-        finished = _finished_outputs(session, binding, claim)
+    with app_state.database.read_session() as session:
+        finished = _finished_outputs(session, app_state, lease)
         chosen = frozenset(
-            data["step"] for data in _events_of_type(session, binding, claim, CONDITION_MET)
+            data["step"] for data in _events_of_type(session, app_state, lease, CONDITION_MET)
         )
-        planned = _events_of_type(session, binding, claim, CREW_PLANNED)
+        planned = _events_of_type(session, app_state, lease, CREW_PLANNED)
     return finished, chosen, planned[-1]["plans"] if planned else None
 
 
@@ -91,21 +91,21 @@ def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
 
 
 def _finished_outputs(
-    session: Session, binding: AppState, claim: Lease
+    session: Session, app_state: AppState, lease: Lease
 ) -> dict[int, dict[str, t.Any]]:
-    step = binding.models.step
+    step = app_state.models.step
     query = sa.select(step.position, step.output).where(
-        step.execution_id == claim.execution_id, step.status.in_(STEP_DONE)
+        step.execution_id == lease.execution_id, step.status.in_(STEP_DONE)
     )
     return {position: output for position, output in session.execute(query) if output}
 
 
 def _events_of_type(
-    session: Session, binding: AppState, claim: Lease, type: str
+    session: Session, app_state: AppState, lease: Lease, type: str
 ) -> Sequence[dict[str, t.Any]]:
     """Return what earlier events of a type have told."""
-    event = binding.models.event
+    event = app_state.models.event
     query = sa.select(event.data).where(
-        event.execution_id == claim.execution_id, event.type == type
+        event.execution_id == lease.execution_id, event.type == type
     )
     return session.scalars(query.order_by(event.seq)).all()

@@ -10,7 +10,7 @@ from ..observability.redaction import Redactor
 from ..registry.secrets import SecretResolver
 from .llm_builder import ModelConnections
 from .mcp_servers import McpServers
-from .run_control import StopRun
+from .stop_reasons import StopRun
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class RunContext:
     """What the models and tools of one run are made with."""
 
     execution: ExecutionContext
-    keys: SecretResolver
+    secrets: SecretResolver
     redact: Redactor
     connections: ModelConnections
     servers: McpServers

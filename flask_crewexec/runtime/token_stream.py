@@ -26,11 +26,13 @@ class TokenStream:
         self._text = ""
         self._sent_at = 0.0
 
-    def add(self, text: str, **source: object) -> None:
+    def feed(self, text: str, **source: object) -> None:
         """Take the next words, and what is to be told of their *source*."""
         self._text = self._redact(self._text + text)
         if time.monotonic() >= self._sent_at + PAUSE_SECONDS:
-            self._send_first(len(self._text) - self._redact.pending(self._text), source)
+            self._send_first(
+                len(self._text) - self._redact.partial_match_length(self._text), source
+            )
 
     def flush(self, **source: object) -> None:
         """Send what waits."""

@@ -10,9 +10,9 @@ import typing as t
 from ..errors import ToolUnavailable
 from ..registry.external_tools import CrewAIToolSpec
 from ..registry.external_tools import McpToolSpec
-from ..registry.registry import FunctionToolSpec
-from ..registry.registry import ToolSpec
 from ..registry.secrets import Secret
+from ..registry.specs import FunctionToolSpec
+from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_model
 from .crewai_shims.import_switches import BaseTool
 from .crewai_shims.import_switches import model_of_schema
@@ -27,38 +27,38 @@ if t.TYPE_CHECKING:
 _FOREIGN_REFERENCE: t.Final = re.compile(r'"\$ref": "(?!#)')
 
 
-def build_tool(spec: ToolSpec, means: RunContext, most_chars: int) -> BaseTool:
+def build_tool(spec: ToolSpec, run_context: RunContext, most_chars: int) -> BaseTool:
     """Return a new tool object that serves one execution.
 
     :param most_chars: of its output, if the host gave the tool no limit.
     :raises ToolUnavailable: if it cannot be made here.
     """
-    function, arguments = _function_and_schema(spec, means)
+    function, arguments = _function_and_schema(spec, run_context)
     return Tool(
         name=spec.name,
         description=spec.description,
         args_schema=arguments,
-        func=wrap_tool(spec, function, means, most_chars),
+        func=wrap_tool(spec, function, run_context, most_chars),
     )
 
 
 def _function_and_schema(
-    spec: ToolSpec, means: RunContext
+    spec: ToolSpec, run_context: RunContext
 ) -> tuple[Function, type[pydantic.BaseModel]]:
     match spec:
         case FunctionToolSpec():
             return spec.function, arguments_model(spec)
         case CrewAIToolSpec():
-            return _from_crewai(spec, means)
+            return _from_crewai(spec, run_context)
         case McpToolSpec():
-            return _from_mcp(spec, means)
+            return _from_mcp(spec, run_context)
     raise AssertionError(f"nobody can make {spec.name}")
 
 
 def _from_crewai(
-    spec: CrewAIToolSpec, means: RunContext
+    spec: CrewAIToolSpec, run_context: RunContext
 ) -> tuple[Function, type[pydantic.BaseModel]]:
-    made = _instantiate(spec, means)
+    made = _instantiate(spec, run_context)
 
     def run(**arguments: object) -> str:
         return made.format_output_for_agent(made.run(**arguments))
@@ -66,10 +66,10 @@ def _from_crewai(
     return run, made.args_schema
 
 
-def _instantiate(spec: CrewAIToolSpec, means: RunContext) -> BaseTool:
+def _instantiate(spec: CrewAIToolSpec, run_context: RunContext) -> BaseTool:
     module, _, name = spec.source.partition(":")
     options = {
-        key: means.keys.value(value) if isinstance(value, Secret) else value
+        key: run_context.secrets.resolve(value) if isinstance(value, Secret) else value
         for key, value in spec.options.items()
     }
     try:
@@ -81,8 +81,10 @@ def _instantiate(spec: CrewAIToolSpec, means: RunContext) -> BaseTool:
     return made
 
 
-def _from_mcp(spec: McpToolSpec, means: RunContext) -> tuple[Function, type[pydantic.BaseModel]]:
-    schema = means.servers.schema(spec, means.keys)
+def _from_mcp(
+    spec: McpToolSpec, run_context: RunContext
+) -> tuple[Function, type[pydantic.BaseModel]]:
+    schema = run_context.servers.schema(spec, run_context.secrets)
     if _FOREIGN_REFERENCE.search(json.dumps(schema)):  # it would be fetched
         raise ToolUnavailable(f"The arguments of the tool '{spec.name}' are described elsewhere.")
     required = schema.get("required", ())
@@ -90,6 +92,6 @@ def _from_mcp(spec: McpToolSpec, means: RunContext) -> tuple[Function, type[pyda
     def call(**arguments: object) -> str:
         # CrewAI fills in None for what the model has left out.
         given = {k: v for k, v in arguments.items() if v is not None or k in required}
-        return means.servers.call(spec, given)
+        return run_context.servers.call(spec, given)
 
     return call, model_of_schema(schema, model_name=f"{spec.name}_arguments")

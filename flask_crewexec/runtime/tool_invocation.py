@@ -15,11 +15,11 @@ from ..errors import SecretMissing
 from ..observability import tracing
 from ..observability.redaction import Redactor
 from ..registry.external_tools import McpToolSpec
-from ..registry.registry import ToolSpec
-from ..storage.event_log import replace_surrogates
+from ..registry.specs import ToolSpec
+from ..text import replace_surrogates
 from .host_callbacks import with_run_context
 from .run_context import RunContext
-from .run_control import MissingSecretStop
+from .stop_reasons import MissingSecretStop
 
 Function = Callable[..., object]
 
@@ -37,28 +37,30 @@ class ToolTimeout(Exception):
     """A call took too long; the model reads the message."""
 
 
-def wrap_tool(spec: ToolSpec, function: Function, means: RunContext, most_chars: int) -> Function:
+def wrap_tool(
+    spec: ToolSpec, function: Function, run_context: RunContext, most_chars: int
+) -> Function:
     """Give *function* its context, time and length."""
-    work = with_run_context(function, means)
+    work = with_run_context(function, run_context)
     limit = spec.max_output_chars or most_chars
 
     @functools.wraps(function)
     def call(**arguments: object) -> object:
         try:
-            with tracing.trace_tool(means.execution.id, spec.name):
+            with tracing.trace_tool(run_context.execution.id, spec.name):
                 if spec.timeout is None or isinstance(spec, McpToolSpec):  # which keeps it itself
                     result = work(**arguments)
                 else:
                     result = _call_with_timeout(spec, functools.partial(work, **arguments))
-                return _truncate(result, limit, means.redact)
+                return _truncate(result, limit, run_context.redact)
         except SecretMissing as error:
-            means.stop(MissingSecretStop(error.detail))
+            run_context.stop(MissingSecretStop(error.detail))
             raise
         except Exception as error:
             said = str(error)
             if len(said) <= limit:
                 raise
-            raise ToolOutputTooLong(_truncate(said, limit, means.redact)) from error
+            raise ToolOutputTooLong(_truncate(said, limit, run_context.redact)) from error
 
     return call
 
@@ -67,7 +69,7 @@ def _truncate(result: object, limit: int, redact: Redactor) -> object:
     """Return *result*, as text and cut if it is too long; no half of a secret is left."""
     text = replace_surrogates(result) if isinstance(result, str) else str(result)
     if len(text) > limit:
-        kept = text[: limit - redact.pending(text[:limit])]
+        kept = text[: limit - redact.partial_match_length(text[:limit])]
         return f"{kept}… [cut: {len(kept)} of {len(text)} characters]"
     return text if isinstance(result, str) else result
 

@@ -25,14 +25,15 @@ from ..messaging import event_publisher
 from ..messaging.celery_app import task_id
 from ..per_app import AppLocal
 from ..process import stuck_runs
+from ..statuses import ExecutionStatus
 from ..storage import event_log
 from ..storage import leases
 from ..storage.leases import Lease
-from ..storage.transitions import ExecutionStatus
+from ..storage.new_event import NewEvent
 from .cancellation import read_cancel_flags
 from .cancellation import stop_reason
 from .error_mapping import to_failure
-from .run_control import StopRun
+from .stop_reasons import StopRun
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +51,13 @@ class MonitoredRun:
 
     def __init__(
         self,
-        claim: Lease,
+        lease: Lease,
         *,
         is_over: Callable[[], StopRun | None],
         stop: Callable[[StopRun], None],
         cut: Callable[[], None],
     ) -> None:
-        self.claim = claim
+        self.lease = lease
         self.is_over = is_over
         self.reason: StopRun | None = None
         self._stop = stop
@@ -74,22 +75,22 @@ class MonitoredRun:
         self._stop(self.reason)
         self._cut()  # each time: it may just have begun a call
 
-    def has_done(self) -> None:
+    def mark_finished(self) -> None:
         """Say that the crew has ended, so that no force is needed any more."""
         with self._lock:
             self._working = False
 
-    def use_force(self, grace: float, end: Callable[[Lease, StopRun], None]) -> None:
+    def force_stop(self, grace: float, end: Callable[[Lease, StopRun], None]) -> None:
         """End the run, and what it runs in, if it has not stopped within *grace* seconds."""
         if self.reason is None or time.monotonic() < self._stopped_at + grace:
             return
         with self._lock:
             if self._working:
-                end(self.claim, self.reason)
+                end(self.lease, self.reason)
                 self._working = False
                 event_publisher.flush()
                 stuck_runs.handle_hung_run(
-                    self._thread, task_id(self.claim.execution_id, self.claim.attempt)
+                    self._thread, task_id(self.lease.execution_id, self.lease.attempt)
                 )
 
 
@@ -104,7 +105,7 @@ class Watchdog:
         self._renewed = 0.0
 
     @contextlib.contextmanager
-    def over(self, run: MonitoredRun) -> Iterator[None]:
+    def monitor(self, run: MonitoredRun) -> Iterator[None]:
         """Look after *run* meanwhile."""
         with self._changed:
             if self._thread is None:
@@ -125,19 +126,19 @@ class Watchdog:
         app = self._app()
         assert app is not None  # whoever runs something holds it
         with app.app_context():
-            binding = current_app_state()
-            settings = binding.settings
+            app_state = current_app_state()
+            settings = app_state.settings
             self._renewed = time.monotonic()
-            while runs := self._next(settings.watch_interval):
-                self._attempt(_poll, binding, runs)
-                self._renew_in_time(binding, runs)
+            while runs := self._next(settings.poll_interval):
+                self._attempt(_poll, app_state, runs)
+                self._renew_in_time(app_state, runs)
                 for run in runs:
-                    self._attempt(run.use_force, settings.cancel_grace, _end_for(binding))
+                    self._attempt(run.force_stop, settings.cancel_grace, _end_for(app_state))
 
-    def _renew_in_time(self, binding: AppState, runs: Sequence[MonitoredRun]) -> None:
+    def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
         began = time.monotonic()
-        due = began >= self._renewed + binding.settings.lease / RENEWALS_PER_LEASE
-        if due and self._attempt(_renew, binding, runs):
+        due = began >= self._renewed + app_state.settings.lease_seconds / RENEWALS_PER_LEASE
+        if due and self._attempt(_renew, app_state, runs):
             self._renewed = began
 
     def _next(self, pause: float) -> Sequence[MonitoredRun]:
@@ -159,38 +160,40 @@ class Watchdog:
         return True
 
 
-def _poll(binding: AppState, runs: Sequence[MonitoredRun]) -> None:
+def _poll(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
     """Stop the runs that must not go on; those that ran out of time without asking anyone."""
     for run in runs:
         if reason := run.reason or run.is_over():
             run.stop(reason)
-    orders = read_cancel_flags(binding, [run.claim for run in runs])
+    flags = read_cancel_flags(app_state, [run.lease for run in runs])
     for run in runs:
-        if reason := stop_reason(orders, run.claim):
+        if reason := stop_reason(flags, run.lease):
             run.stop(reason)
 
 
-def _renew(binding: AppState, runs: Sequence[MonitoredRun]) -> None:
-    with binding.transaction() as session:
-        leases.renew(session, binding.models, [run.claim for run in runs], binding.settings.lease)
+def _renew(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
+    with app_state.database.write_transaction() as session:
+        leases.renew(
+            session, app_state.models, [run.lease for run in runs], app_state.settings.lease_seconds
+        )
 
 
-def _end_for(binding: AppState) -> Callable[[Lease, StopRun], None]:
+def _end_for(app_state: AppState) -> Callable[[Lease, StopRun], None]:
     """Return a function that ends an execution in the name of a run that does not."""
 
-    def end(claim: Lease, reason: StopRun) -> None:
+    def end(lease: Lease, reason: StopRun) -> None:
         state = reason.state
         if state is None:
             return  # it is somebody else's, or the lease will tell
         error = (
             None
             if state is ExecutionStatus.CANCELLED
-            else to_failure(reason).shown(claim.execution_id)
+            else to_failure(reason).shown(lease.execution_id)
         )
-        with contextlib.suppress(LeaseLost), binding.transaction() as session:
-            leases.finish(session, binding.models, claim, state, error=error)
-            entry = event_log.NewEvent(state, {"forced": True})
-            event_log.append(session, binding.models, claim.execution_id, [entry])
+        with contextlib.suppress(LeaseLost), app_state.database.write_transaction() as session:
+            leases.finish(session, app_state.models, lease, state, error=error)
+            entry = NewEvent(state, {"forced": True})
+            event_log.append(session, app_state.models, lease.execution_id, [entry])
 
     return end
 

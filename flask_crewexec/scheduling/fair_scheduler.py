@@ -27,10 +27,10 @@ from ..messaging.celery_app import EXECUTION_QUEUE
 from ..messaging.celery_app import publish_attempt
 from ..models import ExecutionMixin
 from ..per_app import AppLocal
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
 from ..storage import transitions
 from ..storage.ownership import owned_by
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import has_status
 
 log = logging.getLogger(__name__)
 
@@ -46,36 +46,36 @@ class _Statements:
     """What is asked for each execution, made once: that takes longer than to ask."""
 
     def __init__(self, app: Flask) -> None:
-        binding = app.extensions["crewexec"]
-        self.most_urgent = _most_urgent(binding)
-        waiting, free, *_ = _figures(binding, _PRIORITY)
+        app_state = app.extensions["crewexec"]
+        self.most_urgent = _most_urgent(app_state)
+        waiting, free, *_ = _figures(app_state, _PRIORITY)
         has_room = sa.or_(waiting.element < 1, waiting.element < free.element)
-        self.give = transitions.release_statement(binding.models, _USER, _PRIORITY, has_room)
+        self.give = transitions.release_statement(app_state.models, _USER, _PRIORITY, has_room)
 
 
 _statements: t.Final = AppLocal(_Statements)
 
 
-def scheduler_columns(binding: AppState) -> Columns:
+def scheduler_columns(app_state: AppState) -> Columns:
     """Return what is to be read for :func:`has_turn`, to be part of one SELECT."""
-    execution = binding.models.execution
-    ahead = sa.exists().where(_queued(execution, held=True), execution.priority <= _PRIORITY)
-    return [ahead.label("ahead"), *_figures(binding, _PRIORITY)]
+    execution = app_state.models.execution
+    ahead = sa.exists().where(_queued(execution, on_hold=True), execution.priority <= _PRIORITY)
+    return [ahead.label("ahead"), *_figures(app_state, _PRIORITY)]
 
 
-def scheduler_parameters(binding: AppState, owner_id: str, priority: int) -> Values:
+def scheduler_parameters(app_state: AppState, owner_id: str, priority: int) -> Values:
     """Return the values for the :func:`place_columns`."""
-    return {**_heard_since(binding), _USER.key: owner_id, _PRIORITY.key: priority}
+    return {**_heard_since(app_state), _USER.key: owner_id, _PRIORITY.key: priority}
 
 
-def may_publish(binding: AppState, owner_id: str, found: t.Any) -> bool:
+def may_publish(app_state: AppState, owner_id: str, found: t.Any) -> bool:
     """Return whether a message may be sent for an execution that is about to be queued.
 
     Several orders at the same moment may all have their turn: each is one message too many.
 
     :param found: a row with the :func:`place_columns`.
     """
-    return not found.ahead and _free_slots_of_user(binding, owner_id, found) > 0
+    return not found.ahead and _free_slots_of_user(app_state, owner_id, found) > 0
 
 
 def may_publish_sql(found: t.Any) -> sa.ColumnElement[bool]:
@@ -86,52 +86,52 @@ def may_publish_sql(found: t.Any) -> sa.ColumnElement[bool]:
     return sa.and_(sa.not_(found.ahead), found.waiting < sa.func.greatest(1, found.free))
 
 
-def release_next(binding: AppState, owner_id: str) -> None:
+def release_next(app_state: AppState, owner_id: str) -> None:
     """Send messages for those of the user's executions whose turn it is, if the broker is there.
 
     What led here is committed and holds, so nothing is raised; the reconciler will do the rest.
     """
     try:
-        release_next_or_raise(binding, owner_id)
+        release_next_or_raise(app_state, owner_id)
     except BrokerUnavailable:
         log.warning("The broker is away; executions of '%s' wait in the database.", owner_id)
     except Exception:
         log.warning("Could not give '%s' a turn; the reconciler will.", owner_id, exc_info=True)
 
 
-def release_next_or_raise(binding: AppState, owner_id: str) -> int:
+def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
     """Do the same; return how many messages were sent.
 
     :raises BrokerUnavailable: if the broker took not all of them; it gets them later.
     """
-    values = {**_heard_since(binding), _USER.key: owner_id}
-    with binding.connection() as connection:
+    values = {**_heard_since(app_state), _USER.key: owner_id}
+    with app_state.database.autocommit_connection() as connection:
         found = connection.execute(_statements.current().most_urgent, values).one_or_none()
-    room = 0 if found is None else _free_slots_of_user(binding, owner_id, found)
+    room = 0 if found is None else _free_slots_of_user(app_state, owner_id, found)
     if found is None or room <= 0:
         return 0
-    given = _take_turns(binding, owner_id, found.priority, room)
+    given = _take_turns(app_state, owner_id, found.priority, room)
     for row in given:
-        publish_attempt(binding, row.id, row.attempt, found.priority)
+        publish_attempt(app_state, row.id, row.attempt, found.priority)
     return len(given)
 
 
-def _take_turns(binding: AppState, owner_id: str, priority: int, room: int) -> list[t.Any]:
+def _take_turns(app_state: AppState, owner_id: str, priority: int, room: int) -> list[t.Any]:
     """Note that messages are under way, unless somebody else has just filled the room."""
-    values = scheduler_parameters(binding, owner_id, priority)
-    count = min(room, binding.settings.reconcile_batch)
-    with binding.transaction() as session:
+    values = scheduler_parameters(app_state, owner_id, priority)
+    count = min(room, app_state.settings.reconcile_batch)
+    with app_state.database.write_transaction() as session:
         return transitions.release_held(session, _statements.current().give, count, values)
 
 
-def release_all_users(binding: AppState) -> int:
+def release_all_users(app_state: AppState) -> int:
     """Give turns to users who have room for one, ``CREWEXEC_RECONCILE_BATCH`` of them at most."""
     sent = 0
-    with binding.session() as session:
-        owners = session.scalars(_users_with_free_slots(binding), _heard_since(binding)).all()
+    with app_state.database.read_session() as session:
+        owners = session.scalars(_users_with_free_slots(app_state), _heard_since(app_state)).all()
     for owner_id in dict.fromkeys(owners):
         try:
-            sent += release_next_or_raise(binding, owner_id)
+            sent += release_next_or_raise(app_state, owner_id)
         except BrokerUnavailable:
             log.warning("The broker is away; held executions wait in the database.")
             break
@@ -140,36 +140,36 @@ def release_all_users(binding: AppState) -> int:
     return sent
 
 
-def max_running_of(binding: AppState, owner_id: str) -> int | None:
+def max_running_of(app_state: AppState, owner_id: str) -> int | None:
     """Return how many executions of a user run at once; None is no limit."""
-    limit = binding.settings.max_running_per_user
+    limit = app_state.settings.max_running_per_user
     return resolve_limit("CREWEXEC_MAX_RUNNING_PER_USER", limit, owner_id)
 
 
-def _free_slots_of_user(binding: AppState, owner_id: str, found: t.Any) -> int:
+def _free_slots_of_user(app_state: AppState, owner_id: str, found: t.Any) -> int:
     """Return how many messages may be sent."""
     room: int = max(1, found.free) - found.waiting
-    most = max_running_of(binding, owner_id)
+    most = max_running_of(app_state, owner_id)
     return room if most is None else min(room, most - found.busy)
 
 
-def _most_urgent(binding: AppState) -> sa.Select[t.Any]:
+def _most_urgent(app_state: AppState) -> sa.Select[t.Any]:
     """Return the query for the priority of the user's next held execution, with the figures."""
-    execution = binding.models.execution
-    columns: list[t.Any] = [execution.priority, *_figures(binding, execution.priority)]
-    query = sa.select(*columns).where(_queued(execution, held=True))
+    execution = app_state.models.execution
+    columns: list[t.Any] = [execution.priority, *_figures(app_state, execution.priority)]
+    query = sa.select(*columns).where(_queued(execution, on_hold=True))
     return query.order_by(execution.priority).limit(1)
 
 
-def _figures(binding: AppState, priority: sa.SQLColumnExpression[int]) -> Columns:
+def _figures(app_state: AppState, priority: sa.SQLColumnExpression[int]) -> Columns:
     """Return how many messages wait, how many places are free, and how busy the user is."""
-    other = sa.orm.aliased(binding.models.execution)
-    sent = _queued(other, held=False)
+    other = sa.orm.aliased(app_state.models.execution)
+    sent = _queued(other, on_hold=False)
     figures = [
         _count(other, sent, other.priority == priority).label("waiting"),
-        _free_worker_slots(binding).label("free"),
+        _free_worker_slots(app_state).label("free"),
     ]
-    if binding.settings.max_running_per_user is not None:
+    if app_state.settings.max_running_per_user is not None:
         running = sa.and_(owned_by(other, _USER), has_status(other, ExecutionStatus.RUNNING))
         busy = sa.or_(running, sa.and_(sent, other.priority <= priority))
         figures.append(_count(other, busy).label("busy"))
@@ -181,42 +181,42 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
     return query.scalar_subquery()
 
 
-def _free_worker_slots(binding: AppState) -> sa.ColumnElement[int]:
+def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
     """Return the SQL for how many executions more the workers could run; it may be negative."""
-    worker = binding.models.worker
+    worker = app_state.models.worker
     consumes = sa.cast(worker.queues, sa.Text).like(f'%"{EXECUTION_QUEUE}"%')
     places = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
-    other = sa.orm.aliased(binding.models.execution)
+    other = sa.orm.aliased(app_state.models.execution)
     running = _count(other, has_status(other, ExecutionStatus.RUNNING))
     return places.where(worker.seen_at >= _HEARD_SINCE, consumes).scalar_subquery() - running
 
 
-def _heard_since(binding: AppState) -> Values:
+def _heard_since(app_state: AppState) -> Values:
     """Return since when a worker must have been heard of to count.
 
     One that is silent for longer has lost its executions, too.
     """
-    return {_HEARD_SINCE.key: clock.now() - dt.timedelta(seconds=binding.settings.lease)}
+    return {_HEARD_SINCE.key: clock.now() - dt.timedelta(seconds=app_state.settings.lease_seconds)}
 
 
-def _users_with_free_slots(binding: AppState) -> sa.Select[t.Any]:
+def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
     """Return the query for users of whom something is held, but fewer messages wait than may.
 
     In no order, so that those who have room but may not use it do not always come first.
     """
-    execution = binding.models.execution
-    held = sa.func.sum(sa.case((execution.held.is_(True), 1), else_=0))
-    waiting = sa.func.count() - held
-    has_room = sa.or_(waiting < 1, waiting < _free_worker_slots(binding))
+    execution = app_state.models.execution
+    on_hold = sa.func.sum(sa.case((execution.on_hold.is_(True), 1), else_=0))
+    waiting = sa.func.count() - on_hold
+    has_room = sa.or_(waiting < 1, waiting < _free_worker_slots(app_state))
     query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
-    query = query.group_by(execution.owner_id, execution.priority).having(held > 0, has_room)
-    return query.order_by(sa.func.random()).limit(binding.settings.reconcile_batch)
+    query = query.group_by(execution.owner_id, execution.priority).having(on_hold > 0, has_room)
+    return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch)
 
 
-def _queued(execution: type[ExecutionMixin], *, held: bool) -> sa.ColumnElement[bool]:
+def _queued(execution: type[ExecutionMixin], *, on_hold: bool) -> sa.ColumnElement[bool]:
     """Return the condition for the user's executions that wait."""
     return sa.and_(
         owned_by(execution, _USER),
         has_status(execution, ExecutionStatus.QUEUED),
-        execution.held.is_(held),
+        execution.on_hold.is_(on_hold),
     )

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import ExecutionMixin
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
 from ..storage.ownership import owned_by
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import has_status
 
 MAX_POSITION: t.Final = 1_000
 """Nobody counts further: counting takes longer the more wait, and says less."""
@@ -69,7 +69,7 @@ def _count_ahead(execution: ExecutionMixin, turns: int, urgent: int) -> sa.Selec
 
 def _queued(model: type[ExecutionMixin]) -> list[sa.ColumnElement[bool]]:
     # Held or not: indexes have that in front of the priority.
-    return [has_status(model, ExecutionStatus.QUEUED), model.held.in_((False, True))]
+    return [has_status(model, ExecutionStatus.QUEUED), model.on_hold.in_((False, True))]
 
 
 def _like(execution: ExecutionMixin) -> list[sa.ColumnElement[bool]]:

@@ -13,9 +13,9 @@ from ..app_state import AppState
 from ..config.per_user_limits import resolve_limit
 from ..errors import QueueQuotaExceeded
 from ..errors import TokenQuotaExceeded
+from ..statuses import has_status
+from ..statuses import UNCLAIMED
 from ..storage.ownership import owned_by
-from ..storage.transitions import has_status
-from ..storage.transitions import UNCLAIMED
 from ..storage.usage_report import lowest_uuid7_at
 from ..storage.usage_report import tokens_since_sql
 
@@ -28,16 +28,16 @@ _MIDNIGHT: t.Final = sa.bindparam("midnight", type_=sa.DateTime(timezone=True))
 _FIRST_ID: t.Final = sa.bindparam("first_id", type_=sa.Uuid)
 
 
-def quota_columns(binding: AppState) -> list[sa.Label[t.Any]]:
+def quota_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
     """Return what is to be read for :func:`check_quotas`, to be part of one SELECT."""
-    settings, execution = binding.settings, binding.models.execution
+    settings, execution = app_state.settings, app_state.models.execution
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
         query = sa.select(sa.func.count()).select_from(execution)
         waiting = (owned_by(execution, _USER), has_status(execution, *UNCLAIMED))
         columns.append(query.where(*waiting).scalar_subquery().label("queued"))
     if settings.max_tokens_per_day is not None:
-        columns.append(tokens_since_sql(binding, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))
+        columns.append(tokens_since_sql(app_state, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))
     return columns
 
 
@@ -48,7 +48,7 @@ def quota_parameters(owner_id: str) -> dict[str, t.Any]:
     return {**ids, _USER.key: owner_id}
 
 
-def enforce_quotas(binding: AppState, owner_id: str, found: t.Any) -> None:
+def enforce_quotas(app_state: AppState, owner_id: str, found: t.Any) -> None:
     """Check that the user may queue one execution more.
 
     Orders at the same moment do not see each other, so as many may pass too many.
@@ -57,7 +57,7 @@ def enforce_quotas(binding: AppState, owner_id: str, found: t.Any) -> None:
     :raises TooManyQueued: if as many executions wait as may.
     :raises TokensSpent: if no token is left.
     """
-    settings = binding.settings
+    settings = app_state.settings
     most = resolve_limit("CREWEXEC_MAX_QUEUED_PER_USER", settings.max_queued_per_user, owner_id)
     if most is not None and found.queued >= most:
         raise QueueQuotaExceeded(
@@ -74,14 +74,14 @@ def enforce_quotas(binding: AppState, owner_id: str, found: t.Any) -> None:
         )
 
 
-def remaining_tokens(binding: AppState, owner_id: str) -> int | None:
+def remaining_tokens(app_state: AppState, owner_id: str) -> int | None:
     """Return how many tokens the user may still use today; None is no limit."""
-    limit = binding.settings.max_tokens_per_day
+    limit = app_state.settings.max_tokens_per_day
     budget = resolve_limit("CREWEXEC_MAX_TOKENS_PER_DAY", limit, owner_id)
     if budget is None:
         return None
-    query = sa.select(tokens_since_sql(binding, _USER, _MIDNIGHT, _FIRST_ID))
-    with binding.session() as session:
+    query = sa.select(tokens_since_sql(app_state, _USER, _MIDNIGHT, _FIRST_ID))
+    with app_state.database.read_session() as session:
         used = session.scalars(query, quota_parameters(owner_id)).one()
     return max(0, budget - int(used))
 

@@ -21,6 +21,8 @@ from ..errors import BrokerUnavailable
 from ..messaging.celery_app import EXECUTION_QUEUE
 from ..messaging.celery_app import queue_depths
 from ..models import ExecutionMixin
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
 from ..storage import database_clock
 from ..storage import event_log
 from ..storage import leases
@@ -28,163 +30,160 @@ from ..storage import transitions
 from ..storage.failures import DEADLINE_EXCEEDED
 from ..storage.failures import WORKER_LOST
 from ..storage.leases import Lease
-from ..storage.transitions import ExecutionStatus
-from ..storage.transitions import has_status
+from ..storage.new_event import NewEvent
+from .delivery import republish
 from .fair_scheduler import release_all_users
-from .submission import republish
 
 log = logging.getLogger(__name__)
 
 
-def reconcile(binding: AppState) -> dict[str, int]:
+def reconcile(app_state: AppState) -> dict[str, int]:
     """Do one round, bounded by ``CREWEXEC_RECONCILE_BATCH``, and return what was done."""
     return {
-        "taken_over": _recover_lost(binding),
-        "timed_out": _expire_overdue(binding),
-        "retried": _requeue_due_retries(binding),
-        "republished": _republish_lost(binding),
-        "released": release_all_users(binding),
+        "taken_over": _recover_lost(app_state),
+        "timed_out": _expire_overdue(app_state),
+        "retried": _requeue_due_retries(app_state),
+        "republished": _republish_lost(app_state),
+        "released": release_all_users(app_state),
     }
 
 
-def _recover_lost(binding: AppState) -> int:
+def _recover_lost(app_state: AppState) -> int:
     """End or hand on what dead workers have left."""
-    with binding.transaction() as session:
-        leases.cap_leases(session, binding.models, binding.settings.lease)
-    execution = binding.models.execution
+    with app_state.database.write_transaction() as session:
+        leases.cap_leases(session, app_state.models, app_state.settings.lease_seconds)
+    execution = app_state.models.execution
     query = sa.select(execution).where(leases.is_expired(execution))
-    lost = _fetch_batch(binding, query.order_by(execution.lease_expires_at))
-    return _for_each(lost, lambda row: _take_over(binding, row))
+    lost = _fetch_batch(app_state, query.order_by(execution.lease_expires_at))
+    return _for_each(lost, lambda row: _take_over(app_state, row))
 
 
-def _take_over(binding: AppState, row: t.Any) -> bool:
-    models = binding.models
-    with binding.transaction() as session:
-        claim = leases.take_over_expired(session, models, Lease(row.id, row.attempt, row.token))
-        if claim is None:
+def _take_over(app_state: AppState, row: t.Any) -> bool:
+    models = app_state.models
+    with app_state.database.write_transaction() as session:
+        lease = leases.take_over_expired(session, models, Lease(row.id, row.attempt, row.token))
+        if lease is None:
             return False
-        state = _decide_recovery(session, binding, claim)
-        entry = event_log.NewEvent("worker_lost", {"worker": row.worker, "then": state})
+        state = _decide_recovery(session, app_state, lease)
+        entry = NewEvent("worker_lost", {"worker": row.worker, "then": state})
         event_log.append(session, models, row.id, [entry])
     log.warning("Worker %s has lost execution %s, now %s.", row.worker, row.id, state)
     if state is ExecutionStatus.QUEUED:
-        republish(binding, row.id)
+        republish(app_state, row.id)
     return True
 
 
-def _decide_recovery(session: Session, binding: AppState, claim: Lease) -> ExecutionStatus:
+def _decide_recovery(session: Session, app_state: AppState, lease: Lease) -> ExecutionStatus:
     """End an execution that was taken over, or queue its next attempt."""
-    models = binding.models
+    models = app_state.models
     execution = models.execution
     overdue = sa.func.coalesce(execution.deadline < database_clock.now(), sa.false())
     query = sa.select(execution.cancel_requested_at, overdue).where(
-        execution.id == claim.execution_id
+        execution.id == lease.execution_id
     )
     cancel_requested_at, is_overdue = session.execute(query).one()
     if cancel_requested_at is not None:
-        leases.finish(session, models, claim, ExecutionStatus.CANCELLED)
+        leases.finish(session, models, lease, ExecutionStatus.CANCELLED)
         return ExecutionStatus.CANCELLED
     if is_overdue:
         leases.finish(
             session,
             models,
-            claim,
+            lease,
             ExecutionStatus.TIMED_OUT,
-            error=DEADLINE_EXCEEDED.shown(claim.execution_id),
+            error=DEADLINE_EXCEEDED.shown(lease.execution_id),
         )
         return ExecutionStatus.TIMED_OUT
-    if leases.release_after_loss(session, models, claim, binding.settings.max_lost_attempts):
+    if leases.release_after_loss(session, models, lease, app_state.settings.max_worker_losses):
         return ExecutionStatus.QUEUED
     leases.finish(
-        session, models, claim, ExecutionStatus.FAILED, error=WORKER_LOST.shown(claim.execution_id)
+        session, models, lease, ExecutionStatus.FAILED, error=WORKER_LOST.shown(lease.execution_id)
     )
     return ExecutionStatus.FAILED
 
 
-def _expire_overdue(binding: AppState) -> int:
+def _expire_overdue(app_state: AppState) -> int:
     """End what waits for a worker or a retry beyond its deadline."""
-    execution = binding.models.execution
+    execution = app_state.models.execution
     # In the words of the index; what a worker holds is the only other thing that has not ended.
     overdue = sa.and_(
         execution.finished_at.is_(None),
         sa.not_(has_status(execution, ExecutionStatus.RUNNING)),
         execution.deadline < database_clock.now(),
     )
-    rows = _fetch_batch(binding, sa.select(execution).where(overdue).order_by(execution.deadline))
-    return _for_each(rows, lambda row: _time_out(binding, row.id))
+    rows = _fetch_batch(app_state, sa.select(execution).where(overdue).order_by(execution.deadline))
+    return _for_each(rows, lambda row: _time_out(app_state, row.id))
 
 
-def _time_out(binding: AppState, execution_id: uuid.UUID) -> bool:
-    models = binding.models
-    with binding.transaction() as session:
+def _time_out(app_state: AppState, execution_id: uuid.UUID) -> bool:
+    models = app_state.models
+    with app_state.database.write_transaction() as session:
         error = DEADLINE_EXCEEDED.shown(execution_id)
         if not transitions.expire_pending(session, models, execution_id, error):
             return False
-        event_log.append(
-            session, models, execution_id, [event_log.NewEvent(ExecutionStatus.TIMED_OUT, {})]
-        )
+        event_log.append(session, models, execution_id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])
     return True
 
 
-def _requeue_due_retries(binding: AppState) -> int:
+def _requeue_due_retries(app_state: AppState) -> int:
     """Queue what was to be tried again by now; each waits for its user's turn."""
-    execution = binding.models.execution
+    execution = app_state.models.execution
     due = sa.and_(
         has_status(execution, ExecutionStatus.RETRYING),
         execution.available_at <= database_clock.now(),
     )
-    rows = _fetch_batch(binding, sa.select(execution).where(due).order_by(execution.available_at))
-    return _for_each(rows, lambda row: _start_retry(binding, row))
+    rows = _fetch_batch(app_state, sa.select(execution).where(due).order_by(execution.available_at))
+    return _for_each(rows, lambda row: _start_retry(app_state, row))
 
 
-def _start_retry(binding: AppState, row: t.Any) -> bool:
-    models = binding.models
-    with binding.transaction() as session:
+def _start_retry(app_state: AppState, row: t.Any) -> bool:
+    models = app_state.models
+    with app_state.database.write_transaction() as session:
         if not transitions.requeue_due_retry(session, models, row.id, row.attempt):
             return False
-        entry = event_log.NewEvent("queued", {"attempt": row.attempt})
+        entry = NewEvent("queued", {"attempt": row.attempt})
         event_log.append(session, models, row.id, [entry])
     return True
 
 
-def _republish_lost(binding: AppState) -> int:
+def _republish_lost(app_state: AppState) -> int:
     """Send messages for queued executions again, as far as fewer messages wait than they are.
 
     While a queue is long its messages are old but not lost, and doubling them would only make
     it longer. Those whose last message is the oldest come first, so in the end each gets one.
     Messages of cancelled executions may hide that one is missing; it is overtaken then.
     """
-    waiting = _waiting(binding)
+    waiting = _waiting(app_state)
     if not waiting:
         return 0
     try:
-        depths = queue_depths(binding)[EXECUTION_QUEUE]
+        depths = queue_depths(app_state)[EXECUTION_QUEUE]
     except BrokerUnavailable:
         log.warning("The broker is away; queued executions wait in the database.")
         return 0
-    execution = binding.models.execution
+    execution = app_state.models.execution
     # Another reconciler may have read the same rows; whoever comes second finds them renewed.
     unheard = _sent_before(
-        execution, database_clock.seconds_from_now(-binding.settings.republish_after)
+        execution, database_clock.seconds_from_now(-app_state.settings.republish_after)
     )
     sent = 0
     for priority, count in waiting.items():
         missing = count - depths[priority]
-        left = binding.settings.reconcile_batch - sent
+        left = app_state.settings.reconcile_batch - sent
         overtaken = () if missing > 0 else (_overtaken(execution, priority),)
-        ids = _unacknowledged(binding, priority, max(0, min(max(missing, 1), left)), *overtaken)
-        sent += sum(republish(binding, id, unheard) for id in ids)
+        ids = _unacknowledged(app_state, priority, max(0, min(max(missing, 1), left)), *overtaken)
+        sent += sum(republish(app_state, id, unheard) for id in ids)
     return sent
 
 
-def _waiting(binding: AppState) -> dict[int, int]:
+def _waiting(app_state: AppState) -> dict[int, int]:
     """Return how many messages should wait, by priority, if one was sent long ago."""
-    execution = binding.models.execution
-    queued = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.held.is_(False))
-    long_ago = database_clock.seconds_from_now(-binding.settings.republish_after)
+    execution = app_state.models.execution
+    queued = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(False))
+    long_ago = database_clock.seconds_from_now(-app_state.settings.republish_after)
     waited = sa.select(sa.exists().where(queued, _sent_before(execution, long_ago)))
     counts = sa.select(execution.priority, sa.func.count()).where(queued)
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         if not session.scalar(waited):
             return {}
         rows = session.execute(counts.group_by(execution.priority).order_by(execution.priority))
@@ -192,15 +191,15 @@ def _waiting(binding: AppState) -> dict[int, int]:
 
 
 def _unacknowledged(
-    binding: AppState, priority: int, limit: int, *conditions: sa.ColumnElement[bool]
+    app_state: AppState, priority: int, limit: int, *conditions: sa.ColumnElement[bool]
 ) -> Sequence[uuid.UUID]:
-    execution = binding.models.execution
-    long_ago = database_clock.seconds_from_now(-binding.settings.republish_after)
+    execution = app_state.models.execution
+    long_ago = database_clock.seconds_from_now(-app_state.settings.republish_after)
     query = (
         sa.select(execution.id)
         .where(
             has_status(execution, ExecutionStatus.QUEUED),
-            execution.held.is_(False),
+            execution.on_hold.is_(False),
             execution.priority == priority,
             _sent_before(execution, long_ago),
             *conditions,
@@ -208,7 +207,7 @@ def _unacknowledged(
         .order_by(execution.published_at.asc().nulls_first())
         .limit(limit)
     )
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         return session.scalars(query).all()
 
 
@@ -242,11 +241,11 @@ def _for_each(rows: Sequence[t.Any], action: Callable[[t.Any], bool]) -> int:
     return done
 
 
-def _fetch_batch(binding: AppState, query: sa.Select[t.Any]) -> Sequence[t.Any]:
+def _fetch_batch(app_state: AppState, query: sa.Select[t.Any]) -> Sequence[t.Any]:
     """Return the first rows of *query*, without what may be large."""
-    execution = binding.models.execution
+    execution = app_state.models.execution
     columns = (execution.id, execution.attempt, execution.token, execution.worker)
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         return session.execute(
-            query.with_only_columns(*columns).limit(binding.settings.reconcile_batch)
+            query.with_only_columns(*columns).limit(app_state.settings.reconcile_batch)
         ).all()

@@ -21,10 +21,10 @@ from ..models import table_of
 from ..per_app import AppLocal
 from ..storage import cte_writes
 from ..storage import database_clock
-from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
+from ..storage.new_event import NewEvent
 from ..storage.ownership import owned_by
 from .fair_scheduler import may_publish_sql
 from .fair_scheduler import scheduler_columns
@@ -45,40 +45,40 @@ class Lookup(t.NamedTuple):
 
     version: Version
     graph: graphs.Graph
-    standing: t.Any
+    admission_row: t.Any
     """A row for :func:`.standing.must_wait`."""
 
 
 class _Statements:
     def __init__(self, app: Flask) -> None:
-        binding = app.extensions["crewexec"]
-        models = binding.models
-        self.look = _lookup_query(binding)
+        app_state = app.extensions["crewexec"]
+        models = app_state.models
+        self.look = _lookup_query(app_state)
         self.document = sa.select(models.graph_version.document).where(
             models.graph_version.graph_id == _GRAPH, models.graph_version.number == _NUMBER
         )
         names = _names(models)
         self.parameters = [(f"new_{name}", name) for name in names]
         self.insert = _insert(models, names)
-        self.place = _place(binding, names)
+        self.place = _place(app_state, names)
         self.blank = _defaults(models)
 
 
 _statements: t.Final = AppLocal(_Statements)
 
 
-def look_up(binding: AppState, owner: str, graph_id: uuid.UUID, priority: int) -> Lookup:
+def look_up(app_state: AppState, owner: str, graph_id: uuid.UUID, priority: int) -> Lookup:
     """Return the newest version of the user's graph, and how the user stands.
 
     :raises NotFound: if the user has no such graph.
     """
     statements = _statements.current()
     values = {
-        **scheduler_parameters(binding, owner, priority),
+        **scheduler_parameters(app_state, owner, priority),
         **quota_parameters(owner),
         _GRAPH.key: graph_id,
     }
-    with binding.connection() as connection:
+    with app_state.database.autocommit_connection() as connection:
         found = connection.execute(statements.look, values).one_or_none()
         if found is None:
             raise NotFound(f"There is no graph '{graph_id}'.")
@@ -88,13 +88,13 @@ def look_up(binding: AppState, owner: str, graph_id: uuid.UUID, priority: int) -
             key = {_GRAPH.key: graph_id, _NUMBER.key: version.number}
             document = connection.execute(statements.document, key).scalar_one()
     if graph is None:
-        graph = graph_cache.current().parse(version, document)
+        graph = graph_cache.current().parse_and_store(version, document)
     return Lookup(version, graph, found)
 
 
-def _lookup_query(binding: AppState) -> sa.Select[t.Any]:
-    graph = binding.models.graph
-    columns = (*scheduler_columns(binding), *quota_columns(binding))
+def _lookup_query(app_state: AppState) -> sa.Select[t.Any]:
+    graph = app_state.models.graph
+    columns = (*scheduler_columns(app_state), *quota_columns(app_state))
     return sa.select(graph.latest_version, *columns).where(
         graph.id == _GRAPH, owned_by(graph, _OWNER), graph.deleted_at.is_(None)
     )
@@ -104,56 +104,50 @@ class _NewExecution(ExecutionMixin):
     """An execution that no session knows: what a mapped object keeps track of costs time."""
 
 
-def new_execution(binding: AppState, values: Values) -> ExecutionMixin:
+def new_execution(app_state: AppState, values: Values) -> ExecutionMixin:
     """Return an execution with *values*, and the defaults of its other columns."""
-    if not supports_cte_writes(binding):
-        return binding.models.execution(**values)
+    if not supports_cte_writes(app_state):
+        return app_state.models.execution(**values)
     execution = _NewExecution.__new__(_NewExecution)
     vars(execution).update(_statements.current().blank)
     vars(execution).update(values)
     return execution
 
 
-def insert_with_event(
-    binding: AppState, execution: ExecutionMixin, entry: event_log.NewEvent
-) -> None:
+def insert_with_event(app_state: AppState, execution: ExecutionMixin, entry: NewEvent) -> None:
     """Insert a new execution and its first event with one statement, and commit.
 
     Nobody knows its id yet, so nobody listens to it.
     """
     statements = _statements.current()
-    _write(binding, statements.insert, _values(statements, execution, entry))
+    _write(app_state, statements.insert, _values(statements, execution, entry))
 
 
-def insert_if_unchanged(
-    binding: AppState, execution: ExecutionMixin, entry: event_log.NewEvent
-) -> bool:
+def insert_if_unchanged(app_state: AppState, execution: ExecutionMixin, entry: NewEvent) -> bool:
     """Do the same if its graph is still there, at this version, and its user has a turn.
 
     It is for users without limits.
     """
     statements = _statements.current()
     where = {
-        **scheduler_parameters(binding, execution.owner_id, execution.priority),
+        **scheduler_parameters(app_state, execution.owner_id, execution.priority),
         _GRAPH.key: execution.graph_id,
         _NUMBER.key: execution.graph_version,
     }
     values = _values(statements, execution, entry) | where
-    return _write(binding, statements.place, values)
+    return _write(app_state, statements.place, values)
 
 
-def _values(
-    statements: _Statements, execution: ExecutionMixin, entry: event_log.NewEvent
-) -> Values:
+def _values(statements: _Statements, execution: ExecutionMixin, entry: NewEvent) -> Values:
     known = vars(execution)
     values = {parameter: known[name] for parameter, name in statements.parameters}
     event = {"event_type": entry.type, "event_data": entry.data, "event_created_at": entry.at}
     return {**values, **event, _SENT.key: execution.published_at is not None}
 
 
-def _write(binding: AppState, statement: ReturningInsert[t.Any], values: Values) -> bool:
+def _write(app_state: AppState, statement: ReturningInsert[t.Any], values: Values) -> bool:
     """Return whether the event, and so the execution, was inserted."""
-    with binding.connection() as connection:
+    with app_state.database.autocommit_connection() as connection:
         return connection.execute(statement, values).one_or_none() is not None
 
 
@@ -203,9 +197,11 @@ def _insert(
     return insert.returning(event.c.seq)
 
 
-def _place(binding: AppState, names: list[str]) -> ReturningInsert[t.Any]:
-    look = _lookup_query(binding).subquery("look")
-    return _insert(binding.models, names, look.c.latest_version == _NUMBER, may_publish_sql(look.c))
+def _place(app_state: AppState, names: list[str]) -> ReturningInsert[t.Any]:
+    look = _lookup_query(app_state).subquery("look")
+    return _insert(
+        app_state.models, names, look.c.latest_version == _NUMBER, may_publish_sql(look.c)
+    )
 
 
 def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:

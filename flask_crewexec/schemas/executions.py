@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
-from ..storage.transitions import ExecutionStatus
+from ..statuses import ExecutionStatus
 from .fields import MAX_INTEGER
 from .fields import Moment
 from .fields import RowSchema

@@ -16,7 +16,7 @@ class QueuesSchema(ma.Schema):
         values=fields.Dict(keys=fields.String(), values=fields.Integer()),
         metadata={"description": "Waiting messages by queue and priority"},
     )
-    held = fields.Dict(
+    on_hold = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
         metadata={"description": "Executions that wait for their user's turn, by priority"},

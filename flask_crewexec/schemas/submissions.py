@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
-from ..storage.transitions import PRIORITIES
+from ..statuses import PRIORITIES
 from .executions import ExecutionLimitsSchema
 from .fields import MAX_INTEGER
 from .fields import Text

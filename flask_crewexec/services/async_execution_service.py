@@ -20,22 +20,23 @@ from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import NotFound
 from ..errors import WrongState
+from ..ids import parse_uuid
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..observability import tracing
 from ..scheduling.admission import admit
 from ..scheduling.admission import read_admission_row
+from ..scheduling.delivery import publish_or_revert
+from ..scheduling.delivery import require_broker
 from ..scheduling.fair_scheduler import release_next
 from ..scheduling.queue_position import queue_position
+from ..scheduling.run_limits import validate_limits
 from ..scheduling.submission import Preview
 from ..scheduling.submission import preview
-from ..scheduling.submission import publish_or_revert
 from ..scheduling.submission import recheck
 from ..scheduling.submission import request_context
-from ..scheduling.submission import require_broker
 from ..scheduling.submission import Submission
 from ..scheduling.submission import submit
-from ..scheduling.submission import validate_limits
 from ..schemas import CancelSchema
 from ..schemas import DryRunSchema
 from ..schemas import EventQuerySchema
@@ -45,13 +46,15 @@ from ..schemas import ExecutionSchema
 from ..schemas import ExecutionStatusSchema
 from ..schemas import load
 from ..schemas import StepSchema
+from ..statuses import ExecutionStatus
+from ..statuses import RETRYABLE
+from ..statuses import TERMINAL
 from ..storage import event_log
 from ..storage import transitions
+from ..storage.new_event import NewEvent
 from ..storage.ownership import Requester
 from ..storage.ownership import visible_to
-from ..storage.transitions import ExecutionStatus
 from .graph_report import execution_preview
-from .graph_service import parse_uuid
 
 Id = uuid.UUID | str
 Json = dict[str, t.Any]
@@ -145,13 +148,13 @@ class AsyncExecutionService:
         **limits: float | None,
     ) -> Json:
         """Do what :meth:`queue_execution` does and return the status as it was stored."""
-        binding = current_app_state()
+        app_state = current_app_state()
         given = {} if inputs is None else inputs
         key = idempotency_key
         order = Submission(graph_id, thread_id, user_id, given, priority, limits, key, roles)
-        return _status(submit(binding, order), [])
+        return _status(submit(app_state, order), [])
 
-    def plan(
+    def preview(
         self,
         graph_id: Id,
         thread_id: Id | None,
@@ -167,28 +170,28 @@ class AsyncExecutionService:
 
         Nothing is stored or sent; the errors are the same, but for those of the broker.
         """
-        binding = current_app_state()
+        app_state = current_app_state()
         given = {} if inputs is None else inputs
         key = idempotency_key
         order = Submission(graph_id, thread_id, user_id, given, priority, limits, key, roles)
-        return _planned(preview(binding, order))
+        return _planned(preview(app_state, order))
 
-    def get_task_status(self, task_id: Id, asker: Requester = None) -> Json:
+    def get_task_status(self, task_id: Id, requester: Requester = None) -> Json:
         """Return what is known of an execution: status, result, progress, error, usage, times.
 
         :raises NotFound: if there is none, or not for *asker*.
         """
-        binding = current_app_state()
-        with binding.session() as session:
-            execution = _find(session, binding, task_id, asker)
-            steps = session.scalars(_steps_of(binding, execution.id)).all()
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            execution = _find(session, app_state, task_id, requester)
+            steps = session.scalars(_steps_of(app_state, execution.id)).all()
             status = _status(execution, steps)
             status["progress"]["queue_position"] = queue_position(session, execution)
         return status
 
     def list_executions(
         self,
-        asker: Requester = None,
+        requester: Requester = None,
         *,
         before: uuid.UUID | None = None,
         limit: int = 50,
@@ -202,61 +205,61 @@ class AsyncExecutionService:
         """
         page = load(_LIST, {"before": before, "limit": limit, **filters})
         before, limit = page.pop("before"), page.pop("limit")
-        binding = current_app_state()
-        execution = binding.models.execution
-        query = visible_to(sa.select(execution), execution, asker).order_by(execution.id.desc())
+        app_state = current_app_state()
+        execution = app_state.models.execution
+        query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
         query = query.filter_by(**page).limit(limit).options(*_without_large(execution))
         if before is not None:
             query = query.where(execution.id < before)
-        with binding.session() as session:
+        with app_state.database.read_session() as session:
             return t.cast("list[Json]", _EXECUTIONS.dump(session.scalars(query)))
 
     def get_events(
-        self, task_id: Id, asker: Requester = None, *, after: int = 0, limit: int = 200
+        self, task_id: Id, requester: Requester = None, *, after: int = 0, limit: int = 200
     ) -> list[Json]:
         """Return events with a number greater than *after*, in order.
 
         :raises NotFound: if there is no such execution, or not for *asker*.
         :raises InvalidRequest: if *after* or *limit* is out of range.
         """
-        return self.read_events(task_id, asker, after=after, limit=limit).events
+        return self.read_events(task_id, requester, after=after, limit=limit).events
 
     def read_events(
-        self, task_id: Id, asker: Requester = None, *, after: int = 0, limit: int = 200
+        self, task_id: Id, requester: Requester = None, *, after: int = 0, limit: int = 200
     ) -> EventPage:
         """Do what :meth:`get_events` does, and tell whether more can follow."""
         page = load(EventQuerySchema(), {"after": after, "limit": limit})
-        binding = current_app_state()
-        execution, event = binding.models.execution, binding.models.event
+        app_state = current_app_state()
+        execution, event = app_state.models.execution, app_state.models.event
         needed = load_only(execution.status, execution.last_event)
-        known = visible_to(sa.select(execution), execution, asker).options(needed)
+        known = visible_to(sa.select(execution), execution, requester).options(needed)
         key = parse_uuid(task_id, "execution")
         query = sa.select(event).where(event.execution_id == key, event.seq > page["after"])
-        with binding.session() as session:
+        with app_state.database.read_session() as session:
             found = session.scalar(known.where(execution.id == key))
             if found is None:
                 raise NotFound(f"There is no execution '{task_id}'.")
             rows = session.scalars(query.order_by(event.seq).limit(page["limit"])).all()
         last = rows[-1].seq if rows else page["after"]
-        ended = found.status in transitions.TERMINAL and last >= found.last_event
+        ended = found.status in TERMINAL and last >= found.last_event
         return EventPage(_EVENTS.dump(rows), found.status if ended else None)
 
-    def wait(self, task_id: Id, asker: Requester = None, *, seconds: float) -> Json:
+    def wait(self, task_id: Id, requester: Requester = None, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*.
 
         :raises NotFound: if there is none, or not for *asker*.
         """
         deadline = time.monotonic() + seconds
         pause = 0.05
-        while (left := deadline - time.monotonic()) > 0 and not _has_ended(task_id, asker):
+        while (left := deadline - time.monotonic()) > 0 and not _has_ended(task_id, requester):
             time.sleep(min(pause, left))
             pause = min(pause * 2, 1.0)
-        return self.get_task_status(task_id, asker)
+        return self.get_task_status(task_id, requester)
 
     def cancel_task(
         self,
         task_id: Id,
-        asker: Requester = None,
+        requester: Requester = None,
         *,
         by: str | None = None,
         reason: str | None = None,
@@ -273,11 +276,11 @@ class AsyncExecutionService:
         :raises InvalidRequest: if *by* or *reason* cannot be stored.
         """
         load(CancelSchema(), {"by": by, "reason": reason})
-        binding = current_app_state()
-        models = binding.models
-        with binding.transaction() as session:
+        app_state = current_app_state()
+        models = app_state.models
+        with app_state.database.write_transaction() as session:
             # Locked, so that no worker can change its state between the next statements.
-            execution = _find(session, binding, task_id, asker, for_update=True)
+            execution = _find(session, app_state, task_id, requester, for_update=True)
             if attempt not in (None, execution.attempt):
                 return False
             if transitions.cancel_pending(session, models, execution.id, by, reason):
@@ -286,17 +289,17 @@ class AsyncExecutionService:
                 told = "cancel_requested"
             else:
                 session.expire_all()  # SQLite has locked nothing
-                execution = _find(session, binding, task_id, asker)
+                execution = _find(session, app_state, task_id, requester)
                 return execution.cancel_requested_at is not None and (
                     execution.status in (ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED)
                 )
-            entry = event_log.NewEvent(told, {"by": by, "reason": reason})
+            entry = NewEvent(told, {"by": by, "reason": reason})
             event_log.append(session, models, execution.id, [entry])
-        release_next(binding, execution.owner_id)
+        release_next(app_state, execution.owner_id)
         return True
 
     @tracing.trace_submission()
-    def retry(self, task_id: Id, asker: Requester = None, **limits: float | None) -> Json:
+    def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it continues behind the finished steps.
 
         :param limits: new values for ``timeout``, which begins anew, or for ``max_llm_calls`` or
@@ -310,28 +313,28 @@ class AsyncExecutionService:
         :raises LimitReached: if its user may queue nothing for the moment.
         :raises BrokerUnavailable: if the message could not be sent; the execution is as before.
         """
-        binding = current_app_state()
-        given = validate_limits(binding, limits)
-        with binding.session() as session:
-            former = _find(session, binding, task_id, asker)
-            found = read_admission_row(session, binding, former.owner_id, former.priority)
+        app_state = current_app_state()
+        given = validate_limits(app_state, limits)
+        with app_state.database.read_session() as session:
+            former = _find(session, app_state, task_id, requester)
+            found = read_admission_row(session, app_state, former.owner_id, former.priority)
             _check_repeatable(former)
-            own = asker is not None and asker.user_id == former.owner_id
-            recheck(binding, session, former, asker.roles if asker and own else None)
-        held = admit(binding, former.owner_id, found)
-        if held:
-            require_broker(binding)
-        with binding.transaction() as session:
-            _requeue(session, binding, former, given, held=held)
-        if held:
-            release_next(binding, former.owner_id)
+            own = requester is not None and requester.user_id == former.owner_id
+            recheck(app_state, session, former, requester.roles if requester and own else None)
+        on_hold = admit(app_state, former.owner_id, found)
+        if on_hold:
+            require_broker(app_state)
+        with app_state.database.write_transaction() as session:
+            _requeue(session, app_state, former, given, on_hold=on_hold)
+        if on_hold:
+            release_next(app_state, former.owner_id)
         else:
-            publish_or_revert(binding, former)
-        return self.get_task_status(task_id, asker)
+            publish_or_revert(app_state, former)
+        return self.get_task_status(task_id, requester)
 
 
 def _check_repeatable(former: ExecutionMixin) -> None:
-    if former.status not in transitions.RETRYABLE:
+    if former.status not in RETRYABLE:
         raise WrongState(
             f"The execution is '{former.status}'; only a failed, cancelled or timed out one can be"
             " tried again."
@@ -340,28 +343,33 @@ def _check_repeatable(former: ExecutionMixin) -> None:
 
 def _requeue(
     session: Session,
-    binding: AppState,
+    app_state: AppState,
     former: ExecutionMixin,
     given: dict[str, float | None],
     *,
-    held: bool,
+    on_hold: bool,
 ) -> None:
     tracing.set_execution_attribute(former.id)
     changed = {**given, **request_context()}
-    if not transitions.requeue(session, binding.models, former, held=held, **changed):
+    if not transitions.requeue(session, app_state.models, former, on_hold=on_hold, **changed):
         raise WrongState(
             "Somebody else has just asked for another attempt of this execution. Look at its"
             " status."
         )
-    entry = event_log.NewEvent("queued", {"attempt": former.attempt + 1})
-    event_log.append(session, binding.models, former.id, [entry])
+    entry = NewEvent("queued", {"attempt": former.attempt + 1})
+    event_log.append(session, app_state.models, former.id, [entry])
 
 
 def _find(
-    session: Session, binding: AppState, task_id: Id, asker: Requester, *, for_update: bool = False
+    session: Session,
+    app_state: AppState,
+    task_id: Id,
+    requester: Requester,
+    *,
+    for_update: bool = False,
 ) -> ExecutionMixin:
-    execution = binding.models.execution
-    query = visible_to(sa.select(execution), execution, asker)
+    execution = app_state.models.execution
+    query = visible_to(sa.select(execution), execution, requester)
     query = query.where(execution.id == parse_uuid(task_id, "execution"))
     found = session.scalar(query.with_for_update() if for_update else query)
     if found is None:
@@ -369,25 +377,25 @@ def _find(
     return found
 
 
-def _has_ended(task_id: Id, asker: Requester) -> bool:
+def _has_ended(task_id: Id, requester: Requester) -> bool:
     """Whether an execution has ended; what is not to be found has ended, too.
 
     It looks at no more than the status.
     """
-    binding = current_app_state()
-    execution = binding.models.execution
-    query = visible_to(sa.select(execution.status), execution, asker)
-    with binding.session() as session:
+    app_state = current_app_state()
+    execution = app_state.models.execution
+    query = visible_to(sa.select(execution.status), execution, requester)
+    with app_state.database.read_session() as session:
         status = session.scalar(query.where(execution.id == parse_uuid(task_id, "execution")))
-    return status is None or status in transitions.TERMINAL
+    return status is None or status in TERMINAL
 
 
 def _without_large(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
     return [defer(column, raiseload=True) for column in (execution.inputs, execution.result)]
 
 
-def _steps_of(binding: AppState, execution_id: uuid.UUID) -> sa.Select[StepMixin]:
-    step = binding.models.step
+def _steps_of(app_state: AppState, execution_id: uuid.UUID) -> sa.Select[StepMixin]:
+    step = app_state.models.step
     return sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
 
 

@@ -13,10 +13,10 @@ Json = dict[str, t.Any]
 
 
 def validation_report(
-    binding: AppState, document: object, roles: Collection[str] | None = None
+    app_state: AppState, document: object, roles: Collection[str] | None = None
 ) -> Json:
     """Return what is wrong with *document*, or what it needs and how it would run."""
-    allowed = binding.registry.allowed(roles)
+    allowed = app_state.registry.permissions_for(roles)
     try:
         graph = graphs.validate(document, *allowed)
     except InvalidGraph as error:
@@ -28,8 +28,8 @@ def validation_report(
         "valid": True,
         "problems": [],
         "inputs": list(graph.inputs),
-        "inputs_schema": graphs.inputs_schema(graph, binding.registry.storages),
-        **execution_preview(graph, binding.settings.max_llm_calls),
+        "inputs_schema": graphs.inputs_schema(graph, app_state.registry.storages),
+        **execution_preview(graph, app_state.settings.max_llm_calls),
     }
 
 

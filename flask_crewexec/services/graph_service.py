@@ -20,6 +20,7 @@ from ..app_state import current_app_state
 from ..errors import NotFound
 from ..errors import WrongState
 from ..graphs import importers
+from ..ids import parse_uuid
 from ..models import GraphMixin
 from ..models import GraphVersionMixin
 from ..schemas import CopySchema
@@ -74,7 +75,7 @@ class GraphService:
 
         :raises InvalidGraph: with every problem of the document.
         """
-        return graphs.validate(document, *current_app_state().registry.allowed(roles))
+        return graphs.validate(document, *current_app_state().registry.permissions_for(roles))
 
     def report(self, document: object, *, roles: Roles = None) -> dict[str, t.Any]:
         """Return everything that is known of a document that may be wrong, as JSON."""
@@ -90,16 +91,18 @@ class GraphService:
         """
         owner = load(OwnerSchema(), {"user_id": user_id})["user_id"]
         parsed = self.validate(document, roles=roles)
-        binding = current_app_state()
-        graph = binding.models.graph(id=uuid7(), owner_id=owner, name=parsed.name, latest_version=1)
-        version = _new_version(binding, graph.id, 1, document, owner)
-        with binding.transaction() as session:
+        app_state = current_app_state()
+        graph = app_state.models.graph(
+            id=uuid7(), owner_id=owner, name=parsed.name, latest_version=1
+        )
+        version = _new_version(app_state, graph.id, 1, document, owner)
+        with app_state.database.write_transaction() as session:
             session.add(graph)
             session.flush()
             session.add(version)
         return StoredGraph(graph, version)
 
-    def read_files(
+    def import_files(
         self,
         format: str,
         files: Mapping[str, str],
@@ -125,7 +128,7 @@ class GraphService:
         validate = functools.partial(self.validate, roles=roles)
         return importers.import_files(format, files, chosen, names, validate)
 
-    def read_definition(
+    def import_definition(
         self,
         definition: Mapping[str, t.Any] | importers.Definition,
         *,
@@ -148,7 +151,7 @@ class GraphService:
         return importers.import_definition(definition, chosen, names, self.validate)
 
     def get(
-        self, graph_id: Id, asker: Requester = None, *, version: int | None = None
+        self, graph_id: Id, requester: Requester = None, *, version: int | None = None
     ) -> StoredGraph:
         """Return a graph with its newest version, or with the one that is asked for.
 
@@ -156,14 +159,14 @@ class GraphService:
         :raises InvalidRequest: if *version* is no version's number.
         """
         number = load(VersionQuerySchema(), {"version": version})["version"]
-        binding = current_app_state()
-        with binding.session() as session:
-            graph = find_graph(session, binding, graph_id, asker)
-            return StoredGraph(graph, find_version(session, binding, graph, number))
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            graph = find_graph(session, app_state, graph_id, requester)
+            return StoredGraph(graph, find_version(session, app_state, graph, number))
 
     def list(
         self,
-        asker: Requester = None,
+        requester: Requester = None,
         *,
         before: uuid.UUID | None = None,
         limit: int = 50,
@@ -175,22 +178,22 @@ class GraphService:
         :raises InvalidRequest: if *limit* is not from 1 to 200.
         """
         page = load(GraphQuerySchema(), {"before": before, "limit": limit, "archived": archived})
-        binding = current_app_state()
-        graph = binding.models.graph
+        app_state = current_app_state()
+        graph = app_state.models.graph
         out_of_use = graph.deleted_at.is_not(None)
-        query = visible_to(sa.select(graph), graph, asker)
+        query = visible_to(sa.select(graph), graph, requester)
         query = query.where(out_of_use if page["archived"] else ~out_of_use)
         if page["before"] is not None:
             query = query.where(graph.id < page["before"])
-        with binding.session() as session:
+        with app_state.database.read_session() as session:
             return [*session.scalars(query.order_by(graph.id.desc()).limit(page["limit"]))]
 
-    def add_version(
+    def update(
         self,
         graph_id: Id,
         document: Mapping[str, t.Any],
         author_id: object,
-        asker: Requester = None,
+        requester: Requester = None,
         *,
         if_match: str | None = None,
     ) -> StoredGraph:
@@ -203,21 +206,26 @@ class GraphService:
         :raises InvalidRequest: if *author_id* names nobody.
         """
         author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
-        parsed = self.validate(document, roles=None if asker is None else asker.roles)
-        binding = current_app_state()
-        with binding.transaction() as session:
-            graph = find_graph(session, binding, graph_id, asker)
-            require_match(if_match, graph, find_version(session, binding, graph))
+        parsed = self.validate(document, roles=None if requester is None else requester.roles)
+        app_state = current_app_state()
+        with app_state.database.write_transaction() as session:
+            graph = find_graph(session, app_state, graph_id, requester)
+            require_match(if_match, graph, find_version(session, app_state, graph))
             number = graph.latest_version + 1
             _raise_on_conflict(graph_transitions.advance(session, graph, parsed.name))
-            version = _new_version(binding, graph.id, number, document, author)
+            version = _new_version(app_state, graph.id, number, document, author)
             session.add(version)
             session.flush()
             session.refresh(graph)
         return StoredGraph(graph, version)
 
     def versions(
-        self, graph_id: Id, asker: Requester = None, *, before: int | None = None, limit: int = 50
+        self,
+        graph_id: Id,
+        requester: Requester = None,
+        *,
+        before: int | None = None,
+        limit: int = 50,
     ) -> t.Sequence[GraphVersionMixin]:
         """Return the versions of a graph, newest first and without their documents.
 
@@ -226,18 +234,18 @@ class GraphService:
         :raises InvalidRequest: if *limit* is not from 1 to 200, or *before* is no version's number.
         """
         page = load(VersionPageQuerySchema(), {"before": before, "limit": limit})
-        binding = current_app_state()
-        version = binding.models.graph_version
+        app_state = current_app_state()
+        version = app_state.models.graph_version
         query = sa.select(version).options(defer(version.document, raiseload=True))
         if page["before"] is not None:
             query = query.where(version.number < page["before"])
-        with binding.session() as session:
-            graph = find_graph(session, binding, graph_id, asker)
+        with app_state.database.read_session() as session:
+            graph = find_graph(session, app_state, graph_id, requester)
             query = query.where(version.graph_id == graph.id).order_by(version.number.desc())
             return session.scalars(query.limit(page["limit"])).all()
 
     def diff(
-        self, graph_id: Id, older: int, newer: int | None = None, asker: Requester = None
+        self, graph_id: Id, older: int, newer: int | None = None, requester: Requester = None
     ) -> Difference:
         """Return what changed from version *older* to *newer*, without one to the newest.
 
@@ -245,11 +253,11 @@ class GraphService:
         :raises InvalidRequest: if one is no version's number.
         """
         given = load(DiffQuerySchema(), {"from": older, "to": newer})
-        binding = current_app_state()
-        with binding.session() as session:
-            graph = find_graph(session, binding, graph_id, asker)
-            first = find_version(session, binding, graph, given["older"])
-            second = find_version(session, binding, graph, given["newer"])
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            graph = find_graph(session, app_state, graph_id, requester)
+            first = find_version(session, app_state, graph, given["older"])
+            second = find_version(session, app_state, graph, given["newer"])
         changes = graphs.find_changes(first.document, second.document)
         return Difference(first.number, second.number, changes)
 
@@ -257,7 +265,7 @@ class GraphService:
         self,
         graph_id: Id,
         user_id: object,
-        asker: Requester = None,
+        requester: Requester = None,
         *,
         name: str | None = None,
         version: int | None = None,
@@ -272,27 +280,29 @@ class GraphService:
         :raises InvalidRequest: if *version* is no version's number, or *user_id* names nobody.
         """
         given = load(CopySchema(), {"name": name, "version": version})
-        stored = self.get(graph_id, asker, version=given["version"])
+        stored = self.get(graph_id, requester, version=given["version"])
         require_match(if_match, *stored)
         renamed = {} if name is None else {"name": name}
-        roles = None if asker is None else asker.roles
+        roles = None if requester is None else requester.roles
         return self.create({**stored.version.document, **renamed}, user_id, roles=roles)
 
-    def delete(self, graph_id: Id, asker: Requester = None, *, if_match: str | None = None) -> None:
+    def delete(
+        self, graph_id: Id, requester: Requester = None, *, if_match: str | None = None
+    ) -> None:
         """Take a graph out of use, as :meth:`archive` does; its executions stay readable.
 
         :raises NotFound: if there is none in use, or not for *asker*.
         :raises PreconditionFailed: if it is not as *if_match* says.
         :raises WrongState: if somebody else changed it at the same moment.
         """
-        binding = current_app_state()
-        with binding.transaction() as session:
-            graph = find_graph(session, binding, graph_id, asker)
-            require_match(if_match, graph, find_version(session, binding, graph))
+        app_state = current_app_state()
+        with app_state.database.write_transaction() as session:
+            graph = find_graph(session, app_state, graph_id, requester)
+            require_match(if_match, graph, find_version(session, app_state, graph))
             _raise_on_conflict(graph_transitions.archive(session, graph))
 
     def archive(
-        self, graph_id: Id, asker: Requester = None, *, if_match: str | None = None
+        self, graph_id: Id, requester: Requester = None, *, if_match: str | None = None
     ) -> StoredGraph:
         """Take a graph out of use until :meth:`restore` is called.
 
@@ -304,11 +314,11 @@ class GraphService:
         :raises WrongState: if it is archived, or somebody else changed it at the same moment.
         """
         return _change_archived(
-            graph_transitions.archive, graph_id, asker, if_match, "It is archived already."
+            graph_transitions.archive, graph_id, requester, if_match, "It is archived already."
         )
 
     def restore(
-        self, graph_id: Id, asker: Requester = None, *, if_match: str | None = None
+        self, graph_id: Id, requester: Requester = None, *, if_match: str | None = None
     ) -> StoredGraph:
         """Take an archived graph into use again.
 
@@ -317,21 +327,21 @@ class GraphService:
         :raises WrongState: if it is not archived.
         """
         return _change_archived(
-            graph_transitions.restore, graph_id, asker, if_match, "It is not archived."
+            graph_transitions.restore, graph_id, requester, if_match, "It is not archived."
         )
 
 
 def _change_archived(
     change: Callable[[Session, GraphMixin], bool],
     graph_id: Id,
-    asker: Requester,
+    requester: Requester,
     if_match: str | None,
     otherwise: str,
 ) -> StoredGraph:
-    binding = current_app_state()
-    with binding.transaction() as session:
-        graph = find_graph(session, binding, graph_id, asker, archived=True)
-        version = find_version(session, binding, graph)
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
+        graph = find_graph(session, app_state, graph_id, requester, archived=True)
+        version = find_version(session, app_state, graph)
         require_match(if_match, graph, version)
         _raise_on_conflict(change(session, graph), otherwise)
         session.refresh(graph)
@@ -346,14 +356,19 @@ def _raise_on_conflict(
 
 
 def find_graph(
-    session: Session, binding: AppState, graph_id: Id, asker: Requester, *, archived: bool = False
+    session: Session,
+    app_state: AppState,
+    graph_id: Id,
+    requester: Requester,
+    *,
+    archived: bool = False,
 ) -> GraphMixin:
     """Return a graph that is in use, or with *archived* any graph.
 
     :raises NotFound: if there is none, or not for *asker*.
     """
-    model = binding.models.graph
-    query = visible_to(sa.select(model), model, asker)
+    model = app_state.models.graph
+    query = visible_to(sa.select(model), model, requester)
     if not archived:
         query = query.where(model.deleted_at.is_(None))
     graph = session.scalar(query.where(model.id == parse_uuid(graph_id, "graph")))
@@ -363,37 +378,30 @@ def find_graph(
 
 
 def find_version(
-    session: Session, binding: AppState, graph: GraphMixin, number: int | None = None
+    session: Session, app_state: AppState, graph: GraphMixin, number: int | None = None
 ) -> GraphVersionMixin:
     """Return a version of *graph*, without a number the newest.
 
     :raises NotFound: if there is none.
     """
     key = (graph.id, number or graph.latest_version)
-    version = session.get(binding.models.graph_version, key)
+    version = session.get(app_state.models.graph_version, key)
     if version is None:
         raise NotFound(f"Graph '{graph.id}' has no version {number}.")
     return version
 
 
 def _new_version(
-    binding: AppState, graph_id: uuid.UUID, number: int, document: Mapping[str, t.Any], author: str
+    app_state: AppState,
+    graph_id: uuid.UUID,
+    number: int,
+    document: Mapping[str, t.Any],
+    author: str,
 ) -> GraphVersionMixin:
-    return binding.models.graph_version(
+    return app_state.models.graph_version(
         graph_id=graph_id,
         number=number,
         document=dict(document),
         digest=graphs.digest(document),
         author_id=author,
     )
-
-
-def parse_uuid(id: object, kind: str) -> uuid.UUID:
-    """Return the id of something of a *kind* that may come from anywhere.
-
-    :raises NotFound: if it cannot be an id.
-    """
-    try:
-        return id if isinstance(id, uuid.UUID) else uuid.UUID(str(id))
-    except ValueError as error:
-        raise NotFound(f"There is no {kind} '{id}'.") from error

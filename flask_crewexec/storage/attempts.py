@@ -14,6 +14,8 @@ from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import table_of
 from ..models import Usage
+from ..statuses import StepStatus
+from ..storage.new_event import NewEvent
 from . import event_log
 from . import leases
 from .counters import LastTransition
@@ -21,13 +23,12 @@ from .graph_cache import graph_cache
 from .graph_cache import Version
 from .leases import ClaimedAttempt
 from .leases import Lease
-from .leases import PENDING
 
 
 class StartedAttempt(t.NamedTuple):
     """An attempt that a worker holds."""
 
-    claim: Lease
+    lease: Lease
     row: sa.Row[t.Any]
     """The execution, without what came of it, and the database's time as ``database_time``."""
     graph: Graph | Exception
@@ -41,68 +42,72 @@ class StartedAttempt(t.NamedTuple):
 
 
 def start_attempt(
-    binding: AppState, execution_id: uuid.UUID, attempt: int, *, worker: str, most: int | None
+    app_state: AppState, execution_id: uuid.UUID, attempt: int, *, worker: str, most: int | None
 ) -> StartedAttempt | None:
     """Claim an attempt for *worker*; None if it is not to be run, or not now.
 
     :param most: executions of one user that may run at once.
     """
-    lease = binding.settings.lease
-    with binding.transaction() as session:
-        key = (session, binding.models, execution_id, attempt)
-        taken = leases.acquire(*key, worker=worker, lease=lease, most=most, events=1)
+    lease_seconds = app_state.settings.lease_seconds
+    with app_state.database.write_transaction() as session:
+        key = (session, app_state.models, execution_id, attempt)
+        taken = leases.acquire(
+            *key, worker=worker, lease_seconds=lease_seconds, most=most, events=1
+        )
         if taken is None:
             return None
-        claim, row = taken
-        graph = _graph(session, binding, Version(row.graph_id, row.graph_version))
-        start = _write_start(session, binding, taken, graph)
-    return StartedAttempt(claim, row, graph, start)
+        lease, row = taken
+        graph = _graph(session, app_state, Version(row.graph_id, row.graph_version))
+        start = _write_start(session, app_state, taken, graph)
+    return StartedAttempt(lease, row, graph, start)
 
 
-def _graph(session: Session, binding: AppState, version: Version) -> Graph | Exception:
+def _graph(session: Session, app_state: AppState, version: Version) -> Graph | Exception:
     known = graph_cache.current().get(version)
     if known is not None:
         return known
-    model = binding.models.graph_version
+    model = app_state.models.graph_version
     key = (model.graph_id == version.graph_id, model.number == version.number)
     document = session.scalars(sa.select(model.document).where(*key)).one()
     try:
-        return graph_cache.current().parse(version, document)
+        return graph_cache.current().parse_and_store(version, document)
     except Exception as error:  # noqa: BLE001  # the attempt is claimed, and fails of it
         return error
 
 
 def _write_start(
-    session: Session, binding: AppState, taken: ClaimedAttempt, graph: Graph | Exception
+    session: Session, app_state: AppState, taken: ClaimedAttempt, graph: Graph | Exception
 ) -> LastTransition:
-    models, (claim, row) = binding.models, taken
+    models, (lease, row) = app_state.models, taken
     queued = LastTransition("queued", clock.as_utc(row.queued_at), row.priority)
-    started = event_log.NewEvent("started", {"attempt": claim.attempt})
-    steps = {table_of(models.step): _new_steps(session, binding, claim, graph)}
-    key = (claim.execution_id, [started], row.last_event)
+    started = NewEvent("started", {"attempt": lease.attempt})
+    steps = {table_of(models.step): _new_steps(session, app_state, lease, graph)}
+    key = (lease.execution_id, [started], row.last_event)
     event_log.insert_numbered(session, models, *key, past=queued, beside=steps)
     return queued._replace(type=started.type, at=started.at)
 
 
-def _has_steps(session: Session, binding: AppState, claim: Lease) -> bool:
-    step = binding.models.step
-    query = sa.select(step.position).where(step.execution_id == claim.execution_id)
+def _has_steps(session: Session, app_state: AppState, lease: Lease) -> bool:
+    step = app_state.models.step
+    query = sa.select(step.position).where(step.execution_id == lease.execution_id)
     return session.scalars(query.limit(1)).first() is not None
 
 
 def _new_steps(
-    session: Session, binding: AppState, claim: Lease, graph: Graph | Exception
+    session: Session, app_state: AppState, lease: Lease, graph: Graph | Exception
 ) -> list[dict[str, t.Any]]:
     """Return one row per task, unless an earlier attempt has made them."""
-    if isinstance(graph, Exception) or (claim.attempt > 1 and _has_steps(session, binding, claim)):
+    if isinstance(graph, Exception) or (
+        lease.attempt > 1 and _has_steps(session, app_state, lease)
+    ):
         return []
     return [
         {
-            "execution_id": claim.execution_id,
+            "execution_id": lease.execution_id,
             "position": position,
             "node_id": task.id,
             "name": task.name,
-            "status": PENDING,
+            "status": StepStatus.PENDING,
             **Usage()._asdict(),
         }
         for position, task in enumerate(graph.tasks)

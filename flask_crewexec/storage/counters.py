@@ -27,10 +27,10 @@ from ..app_state import AppState
 from ..models import Models
 from ..models import table_of
 from ..models import Usage
-from .transitions import TERMINAL
+from ..statuses import TERMINAL
 
 if t.TYPE_CHECKING:
-    from .event_log import NewEvent
+    from .new_event import NewEvent
 
 ENDED: t.Final = "executions_ended"
 RETRIES: t.Final = "retries"
@@ -52,9 +52,9 @@ FOLD_BATCH: t.Final = 5_000
 """How many rows one transaction folds."""
 
 _STARTED: t.Final = "started"
-_LEFT: t.Final = frozenset({*TERMINAL, "retrying", "handed_back", "worker_lost"})
+_LEFT: t.Final = frozenset({*TERMINAL, "retrying", "released", "worker_lost"})
 """Events with which an attempt ends."""
-_QUEUED: t.Final = frozenset({"queued", "handed_back", "worker_lost"})
+_QUEUED: t.Final = frozenset({"queued", "released", "worker_lost"})
 """Events behind which an execution waits for a worker."""
 _COUNTED: t.Final = frozenset({_STARTED, *_LEFT})
 
@@ -178,7 +178,7 @@ def _measured(name: str, label: str, seconds: float) -> CounterDelta:
 
 def _insert(session: Session, models: Models, tallies: Sequence[CounterDelta]) -> None:
     if tallies:
-        session.execute(sa.insert(table_of(models.tally)), rows(tallies))
+        session.execute(sa.insert(table_of(models.counter)), rows(tallies))
 
 
 def rows(tallies: Iterable[CounterDelta]) -> list[dict[str, t.Any]]:
@@ -188,7 +188,7 @@ def rows(tallies: Iterable[CounterDelta]) -> list[dict[str, t.Any]]:
 
 def read_totals(session: Session, models: Models) -> list[CounterDelta]:
     """Return the sums of everything that was counted."""
-    tally = models.tally
+    tally = models.counter
     kind = (tally.name, tally.label, tally.bound)
     sums = (sa.func.sum(tally.times).label("times"), sa.func.sum(tally.total).label("total"))
     # One statement: between two, rows could be folded.
@@ -196,31 +196,31 @@ def read_totals(session: Session, models: Models) -> list[CounterDelta]:
     return [CounterDelta(r.name, r.label, r.bound, int(r.times), r.total) for r in rows]
 
 
-def compact(binding: AppState) -> int:
+def compact(app_state: AppState) -> int:
     """Replace rows by their sums, if there are many; return how many rows were folded.
 
     Any number of processes may do so at once.
     """
     folded = 0
-    while _are_many(binding):
-        with binding.transaction() as session:
-            rows = _pop_batch(session, binding.models)
-            _insert(session, binding.models, _totals(rows))
+    while _are_many(app_state):
+        with app_state.database.write_transaction() as session:
+            rows = _pop_batch(session, app_state.models)
+            _insert(session, app_state.models, _totals(rows))
         folded += len(rows)
         if len(rows) < FOLD_BATCH:
             break
     return folded
 
 
-def _are_many(binding: AppState) -> bool:
-    some = sa.select(binding.models.tally.id).limit(FOLD_FROM).subquery()
-    with binding.session() as session:
+def _are_many(app_state: AppState) -> bool:
+    some = sa.select(app_state.models.counter.id).limit(FOLD_FROM).subquery()
+    with app_state.database.read_session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(some)) == FOLD_FROM
 
 
 def _pop_batch(session: Session, models: Models) -> list[CounterDelta]:
     """Remove rows and return them: exactly those that nobody else has removed."""
-    tally = models.tally
+    tally = models.counter
     oldest = sa.select(tally.id).order_by(tally.id).limit(FOLD_BATCH)
     statement = (
         sa.delete(tally)

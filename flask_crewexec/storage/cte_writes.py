@@ -16,20 +16,20 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..app_state import AppState
-from ..app_state import LOCK_TIMEOUT_SECONDS
+from ..database import LOCK_TIMEOUT_SECONDS
 from ..models import ExecutionMixin
 
 Rows = Sequence[Mapping[str, t.Any]]
 """All with the same columns."""
 
 
-def supports_cte_writes(binding: AppState) -> bool:
+def supports_cte_writes(app_state: AppState) -> bool:
     """Return whether a statement may change executions, and more.
 
     A model of the host's own may have more to it than columns, such as values on update.
     """
-    ours = binding.models.execution.__module__ == ExecutionMixin.__module__
-    return ours and _is_possible(binding.engine)
+    ours = app_state.models.execution.__module__ == ExecutionMixin.__module__
+    return ours and _is_possible(app_state.database.engine)
 
 
 def _is_possible(database: sa.Engine | sa.Connection) -> bool:

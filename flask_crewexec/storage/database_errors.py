@@ -10,6 +10,7 @@ from sqlalchemy.exc import InterfaceError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 _BUSY_SQLITE: t.Final = re.compile(r"database (table )?is locked|unable to open database")
 _LOST_POSTGRES: t.Final = ("08", "25P03", "53300", "55P03", "57P")
@@ -40,3 +41,7 @@ def missing_table(error: SQLAlchemyError) -> str | None:
 def _sqlstate(error: DBAPIError) -> str:
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     return state or ""
+
+
+TRANSIENT_ERRORS: t.Final = (OperationalError, InterfaceError, NoConnection)
+"""What SQLAlchemy raises while the database cannot do what it was asked, or hangs for others."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
 import functools
 import typing as t
 import uuid
@@ -15,23 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from .. import clock
-from ..app_state import CHANGED_EXECUTIONS
+from ..database import CHANGED_EXECUTIONS
 from ..models import Models
 from ..models import table_of
 from . import counters
 from . import cte_writes
 from .counters import LastTransition
 from .cte_writes import Rows
-
-
-@dataclasses.dataclass(frozen=True)
-class NewEvent:
-    """An event that has no number yet."""
-
-    type: str
-    data: dict[str, t.Any]
-    at: dt.datetime = dataclasses.field(default_factory=clock.now)
+from .new_event import NewEvent
 
 
 def append(
@@ -82,20 +71,10 @@ def insert_numbered(
         for seq, row in enumerate(as_rows(entries), first)
     ]
     counted = counters.deltas_of_history(session, models, execution_id, first, entries, past)
-    ours = {table_of(models.event): numbered, table_of(models.tally): counters.rows(counted)}
+    ours = {table_of(models.event): numbered, table_of(models.counter): counters.rows(counted)}
     cte_writes.insert_many(session, {**ours, **(beside or {})})
 
 
 def as_rows(entries: Iterable[NewEvent]) -> list[dict[str, t.Any]]:
     """Return the columns of *entries* that do not depend on where they are inserted."""
     return [{"type": each.type, "data": each.data, "created_at": each.at} for each in entries]
-
-
-def replace_surrogates(text: str) -> str:
-    """Return *text* without halves of characters, which no database stores."""
-    return text.encode(errors="replace").decode()
-
-
-def truncate(text: str, limit: int) -> str:
-    """Return *text*, cut to *limit* characters with a sign that it was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

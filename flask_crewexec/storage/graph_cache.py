@@ -43,13 +43,13 @@ class GraphCache:
             self._known.move_to_end(version)
             return self._known[version][0]
 
-    def newest(self, graph_id: uuid.UUID) -> Version | None:
+    def newest_cached(self, graph_id: uuid.UUID) -> Version | None:
         """Return the newest version that is kept; there may be a newer one by now."""
         with self._lock:
             number = self._newest.get(graph_id)
         return None if number is None else Version(graph_id, number)
 
-    def parse(self, version: Version, document: object) -> graphs.Graph:
+    def parse_and_store(self, version: Version, document: object) -> graphs.Graph:
         """Return the graph that *document*, which is this version's, describes, and keep it.
 
         :raises InvalidGraph: with every problem of shape and structure.

@@ -24,19 +24,13 @@ from ..models import ExecutionMixin
 from ..models import Models
 from ..models import table_of
 from ..models import Usage
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
+from ..statuses import StepStatus
 from . import database_clock
 from . import update_statements
 from .ownership import owned_by
-from .transitions import ExecutionStatus
-from .transitions import has_status
 from .transitions import update_one
-
-PENDING: t.Final = "pending"
-"""State of a step that has not started; the others are named like those of executions."""
-SKIPPED: t.Final = "skipped"
-"""State of a step whose condition was not met."""
-STEP_DONE: t.Final = (ExecutionStatus.COMPLETED, SKIPPED)
-"""States of steps that are behind a run for good."""
 
 
 class Lease(t.NamedTuple):
@@ -50,7 +44,7 @@ class Lease(t.NamedTuple):
 class ClaimedAttempt(t.NamedTuple):
     """What a worker has when it has taken an attempt."""
 
-    claim: Lease
+    lease: Lease
     row: sa.Row[t.Any]
     """The execution, without what came of it, and the database's time as ``database_time``."""
 
@@ -62,7 +56,7 @@ def acquire(
     attempt: int,
     *,
     worker: str,
-    lease: float,
+    lease_seconds: float,
     most: int | None = None,
     events: int = 0,
 ) -> ClaimedAttempt | None:
@@ -78,15 +72,15 @@ def acquire(
     ):
         return None
     given = {"of_execution": execution_id, "of_attempt": attempt, "new_events": events}
-    times = {"lease_seconds": lease, "claimed_at": clock.now()}
+    times = {"lease_seconds": lease_seconds, "claimed_at": clock.now()}
     new = update_statements.bind_values({"token": token, "worker": worker})
-    statement = _claim(table_of(models.execution))
+    statement = _lease(table_of(models.execution))
     row = session.execute(statement, {**given, **times, **new}).one_or_none()
     return None if row is None else ClaimedAttempt(Lease(execution_id, attempt, token), row)
 
 
 @functools.lru_cache(maxsize=8)
-def _claim(execution: sa.Table) -> ReturningUpdate[t.Any]:
+def _lease(execution: sa.Table) -> ReturningUpdate[t.Any]:
     c = execution.c
     statement = sa.update(execution).where(
         c.id == sa.bindparam("of_execution"),
@@ -94,9 +88,9 @@ def _claim(execution: sa.Table) -> ReturningUpdate[t.Any]:
         has_status(c, ExecutionStatus.QUEUED),
         sa.or_(c.deadline.is_(None), c.deadline > database_clock.now()),
     )
-    lease = database_clock.seconds_from_now(sa.bindparam("lease_seconds", type_=sa.Float))
+    lease_seconds = database_clock.seconds_from_now(sa.bindparam("lease_seconds", type_=sa.Float))
     new = update_statements.set_clauses(execution, ("token", "worker"))
-    statement = statement.values({**_running(execution), **new, "lease_expires_at": lease})
+    statement = statement.values({**_running(execution), **new, "lease_expires_at": lease_seconds})
     known = [column for column in c if column.name not in ("result", "error")]
     return statement.returning(*known, database_clock.now().label("database_time"))
 
@@ -123,7 +117,7 @@ def _hold_if_at_concurrency_limit(
         sa.update(execution)
         .where(mine, execution.attempt == attempt, has_status(execution, ExecutionStatus.QUEUED))
         .where(running.scalar_subquery() >= most)
-        .values(held=True, published_at=None)
+        .values(on_hold=True, published_at=None)
     )
     return update_one(session, statement)
 
@@ -134,22 +128,22 @@ def _running(execution: sa.Table) -> dict[str, t.Any]:
         "status": ExecutionStatus.RUNNING,
         "writes": 0,
         "last_event": c.last_event + sa.bindparam("new_events", type_=sa.Integer),
-        "held": False,
+        "on_hold": False,
         "started_at": sa.func.coalesce(c.started_at, now),
         "deadline": sa.func.coalesce(c.deadline, database_clock.seconds_from_now(c.timeout)),
     }
 
 
-def lease_is_valid(execution: type[ExecutionMixin], claim: Lease) -> sa.ColumnElement[bool]:
+def lease_is_valid(execution: type[ExecutionMixin], lease: Lease) -> sa.ColumnElement[bool]:
     """Return the condition that the claim holds."""
     return sa.and_(
-        execution.id == claim.execution_id,
-        execution.token == claim.token,
+        execution.id == lease.execution_id,
+        execution.token == lease.token,
         has_status(execution, ExecutionStatus.RUNNING),
     )
 
 
-def fenced_update(session: Session, models: Models, claim: Lease, **values: t.Any) -> None:
+def fenced_update(session: Session, models: Models, lease: Lease, **values: t.Any) -> None:
     """Change columns of a running execution in the name of its claim.
 
     Call it first in a transaction that also writes steps or events: the row's lock then keeps
@@ -159,15 +153,15 @@ def fenced_update(session: Session, models: Models, claim: Lease, **values: t.An
     """
     statement = _write(table_of(models.execution), tuple(values))
     if not update_one(
-        session, statement, {**fencing_parameters(claim), **update_statements.bind_values(values)}
+        session, statement, {**fencing_parameters(lease), **update_statements.bind_values(values)}
     ):
-        raise _lost(claim)
+        raise _lost(lease)
 
 
 def fenced_update_once(
     session: Session,
     models: Models,
-    claim: Lease,
+    lease: Lease,
     number: int,
     *,
     events: int,
@@ -185,14 +179,14 @@ def fenced_update_once(
     statement = _write_once(table_of(models.execution), tuple(values))
     new = update_statements.bind_values({**values, **usage._asdict()})
     counts = {"new_events": events, "write_number": number}
-    last: int | None = session.scalar(statement, {**fencing_parameters(claim), **counts, **new})
+    last: int | None = session.scalar(statement, {**fencing_parameters(lease), **counts, **new})
     if last is None:
-        verify_write(session, models, claim, number)
+        verify_write(session, models, lease, number)
     return last
 
 
 def verify_write(
-    database: Session | sa.Connection, models: Models, claim: Lease, number: int
+    database: Session | sa.Connection, models: Models, lease: Lease, number: int
 ) -> None:
     """Look whether the claim's write *number* was made before.
 
@@ -200,14 +194,14 @@ def verify_write(
     """
     execution = models.execution
     query = sa.select(execution.writes).where(
-        execution.id == claim.execution_id, execution.token == claim.token
+        execution.id == lease.execution_id, execution.token == lease.token
     )
     if database.scalar(query) != number + 1:
-        raise _lost(claim)
+        raise _lost(lease)
 
 
-def _lost(claim: Lease) -> LeaseLost:
-    return LeaseLost(f"Execution {claim.execution_id} is not ours any more.")
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"Execution {lease.execution_id} is not ours any more.")
 
 
 @functools.lru_cache(maxsize=update_statements.STATEMENT_CACHE_SIZE)
@@ -223,9 +217,9 @@ def _write(execution: sa.Table, names: tuple[str, ...]) -> sa.Update:
     )
 
 
-def fencing_parameters(claim: Lease) -> dict[str, t.Any]:
+def fencing_parameters(lease: Lease) -> dict[str, t.Any]:
     """Return the parameters that show *claim*."""
-    return {"shown_id": claim.execution_id, "shown_token": claim.token}
+    return {"shown_id": lease.execution_id, "shown_token": lease.token}
 
 
 @functools.lru_cache(maxsize=update_statements.STATEMENT_CACHE_SIZE)
@@ -241,29 +235,31 @@ def fenced_update_statement(execution: sa.Table, names: tuple[str, ...]) -> sa.U
     return statement.values({**counted, **update_statements.increment_clauses(execution)})
 
 
-def renew(session: Session, models: Models, claims: Iterable[Lease], lease: float) -> None:
+def renew(
+    session: Session, models: Models, held_leases: Iterable[Lease], lease_seconds: float
+) -> None:
     """Let the leases of those *claims* that still hold run for *lease* seconds from now."""
     execution = models.execution
-    mine = execution.token.in_([claim.token for claim in claims])
-    ids = execution.id.in_([claim.execution_id for claim in claims])
+    mine = execution.token.in_([lease.token for lease in held_leases])
+    ids = execution.id.in_([lease.execution_id for lease in held_leases])
     session.execute(
         sa.update(execution)
         .where(ids, mine, has_status(execution, ExecutionStatus.RUNNING))
-        .values(lease_expires_at=database_clock.seconds_from_now(lease)),
+        .values(lease_expires_at=database_clock.seconds_from_now(lease_seconds)),
         execution_options={"synchronize_session": False},
     )
 
 
 def finish(
-    session: Session, models: Models, claim: Lease, state: ExecutionStatus, **values: t.Any
+    session: Session, models: Models, lease: Lease, state: ExecutionStatus, **values: t.Any
 ) -> None:
     """End the execution in a final *state*; outputs of finished steps stay.
 
     :raises ClaimLost: if the claim does not hold any more.
     """
     now = clock.now()
-    fenced_update(session, models, claim, **finished_values(state, now, **values))
-    finish_step(session, models, claim, state, now)
+    fenced_update(session, models, lease, **finished_values(state, now, **values))
+    finish_step(session, models, lease, state, now)
 
 
 def finished_values(state: ExecutionStatus, now: dt.datetime, **values: t.Any) -> dict[str, t.Any]:
@@ -272,18 +268,18 @@ def finished_values(state: ExecutionStatus, now: dt.datetime, **values: t.Any) -
 
 
 def finish_step(
-    session: Session, models: Models, claim: Lease, state: ExecutionStatus, now: dt.datetime
+    session: Session, models: Models, lease: Lease, state: ExecutionStatus, now: dt.datetime
 ) -> None:
     """End the step that is under way, too."""
-    _leave_step(session, models, claim, status=state, finished_at=now)
+    _leave_step(session, models, lease, status=state, finished_at=now)
 
 
-def release(session: Session, models: Models, claim: Lease) -> bool:
+def release(session: Session, models: Models, lease: Lease) -> bool:
     """Queue the next attempt at once, for another worker; False if it is to be cancelled."""
-    return _release(session, models, claim, sa.true(), **_queued(models.execution))
+    return _release(session, models, lease, sa.true(), **_queued(models.execution))
 
 
-def release_after_loss(session: Session, models: Models, claim: Lease, limit: int) -> bool:
+def release_after_loss(session: Session, models: Models, lease: Lease, limit: int) -> bool:
     """Queue the next attempt after this one ended with its worker.
 
     A crew that ends every worker it meets must come to an end itself.
@@ -293,13 +289,13 @@ def release_after_loss(session: Session, models: Models, claim: Lease, limit: in
     execution = models.execution
     lost = {"lost_attempts": execution.lost_attempts + 1}
     may = execution.lost_attempts < limit
-    return _release(session, models, claim, may, **_queued(execution), **lost)
+    return _release(session, models, lease, may, **_queued(execution), **lost)
 
 
 def schedule_retry(
     session: Session,
     models: Models,
-    claim: Lease,
+    lease: Lease,
     *,
     error: dict[str, t.Any],
     seconds: float,
@@ -313,11 +309,11 @@ def schedule_retry(
     return _release(
         session,
         models,
-        claim,
+        lease,
         execution.retries < limit,
         **_LET_GO,
         status=ExecutionStatus.RETRYING,
-        attempt=claim.attempt + 1,
+        attempt=lease.attempt + 1,
         retries=execution.retries + 1,
         available_at=database_clock.seconds_from_now(seconds),
         error=error,
@@ -325,16 +321,16 @@ def schedule_retry(
 
 
 def _release(
-    session: Session, models: Models, claim: Lease, may: sa.ColumnElement[bool], **values: t.Any
+    session: Session, models: Models, lease: Lease, may: sa.ColumnElement[bool], **values: t.Any
 ) -> bool:
     execution = models.execution
     wanted = execution.cancel_requested_at.is_(None)
     statement = (
-        sa.update(execution).where(lease_is_valid(execution, claim), wanted, may).values(**values)
+        sa.update(execution).where(lease_is_valid(execution, lease), wanted, may).values(**values)
     )
     if not update_one(session, statement):
         return False
-    _leave_step(session, models, claim, **_UNSTARTED)
+    _leave_step(session, models, lease, **_UNSTARTED)
     return True
 
 
@@ -346,26 +342,26 @@ def is_expired(execution: type[ExecutionMixin]) -> sa.ColumnElement[bool]:
     )
 
 
-def take_over_expired(session: Session, models: Models, claim: Lease) -> Lease | None:
+def take_over_expired(session: Session, models: Models, lease: Lease) -> Lease | None:
     """Take a claim whose lease has run out; None if it was renewed or taken meanwhile."""
     execution = models.execution
-    taken = claim._replace(token=uuid7())
+    taken = lease._replace(token=uuid7())
     statement = (
         sa.update(execution)
-        .where(lease_is_valid(execution, claim), is_expired(execution))
+        .where(lease_is_valid(execution, lease), is_expired(execution))
         .values(token=taken.token)
     )
     return taken if update_one(session, statement) else None
 
 
-def cap_leases(session: Session, models: Models, lease: float) -> None:
+def cap_leases(session: Session, models: Models, lease_seconds: float) -> None:
     """Let no lease run for longer than *lease* seconds from now.
 
     None does, unless the database's clock was set back; a dead worker's execution would then
     wait for as long.
     """
     execution = models.execution
-    longest = database_clock.seconds_from_now(lease)
+    longest = database_clock.seconds_from_now(lease_seconds)
     session.execute(
         sa.update(execution)
         .where(has_status(execution, ExecutionStatus.RUNNING), execution.lease_expires_at > longest)
@@ -379,7 +375,7 @@ _LET_GO: t.Final = {
     "current_step": None,
     "current_agent": None,
 }
-_UNSTARTED: t.Final = {"status": PENDING, "started_at": None}
+_UNSTARTED: t.Final = {"status": StepStatus.PENDING, "started_at": None}
 
 
 def _queued(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
@@ -392,12 +388,12 @@ def _queued(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
     }
 
 
-def _leave_step(session: Session, models: Models, claim: Lease, **values: t.Any) -> None:
+def _leave_step(session: Session, models: Models, lease: Lease, **values: t.Any) -> None:
     """Change the step that is under way, if there is one."""
     step = models.step
     session.execute(
         sa.update(step)
-        .where(step.execution_id == claim.execution_id, has_status(step, ExecutionStatus.RUNNING))
+        .where(step.execution_id == lease.execution_id, has_status(step, ExecutionStatus.RUNNING))
         .values(**values),
         execution_options={"synchronize_session": False},
     )

@@ -23,8 +23,8 @@ def owned_by(
     return model.owner_id == owner_id
 
 
-def visible_to(query: Q, model: type[ExecutionMixin | GraphMixin], asker: Requester) -> Q:
+def visible_to(query: Q, model: type[ExecutionMixin | GraphMixin], requester: Requester) -> Q:
     """Narrow *query* over *model* to the rows that *asker* may see."""
-    if asker is None or asker.may_manage_others:
+    if requester is None or requester.may_manage_others:
         return query
-    return query.where(owned_by(model, asker.user_id))
+    return query.where(owned_by(model, requester.user_id))

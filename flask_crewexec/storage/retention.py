@@ -16,8 +16,8 @@ from .. import clock
 from ..app_state import AppState
 from ..models import ExecutionMixin
 from ..models import Models
-from .transitions import has_status
-from .transitions import TERMINAL
+from ..statuses import has_status
+from ..statuses import TERMINAL
 
 BULK: t.Final = {"synchronize_session": False}
 MAX_GRAPHS: t.Final = 500
@@ -25,31 +25,31 @@ MAX_GRAPHS: t.Final = 500
 
 
 def retention_cutoff(
-    binding: AppState, age: dt.timedelta | None = None, count: int | None = None
+    app_state: AppState, age: dt.timedelta | None = None, count: int | None = None
 ) -> dt.datetime:
     """Return the moment up to which ended executions go.
 
     :param age: keep what is younger; ``CREWEXEC_KEEP_FOR`` if None.
     :param count: and no more than so many; ``CREWEXEC_KEEP_COUNT`` if None.
     """
-    kept_for = binding.settings.keep_for if age is None else age
-    kept = binding.settings.keep_count if count is None else count
+    kept_for = app_state.settings.keep_for if age is None else age
+    kept = app_state.settings.keep_count if count is None else count
     old = clock.now() - kept_for
     if kept is None:
         return old
-    execution = binding.models.execution
+    execution = app_state.models.execution
     newest = sa.select(execution.finished_at).where(execution.finished_at.is_not(None))
     query = newest.order_by(execution.finished_at.desc()).offset(kept).limit(1)
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         surplus = clock.as_utc(session.scalar(query))
     return old if surplus is None else max(old, surplus)
 
 
-def count_purgeable(binding: AppState, until: dt.datetime) -> dict[str, int]:
+def count_purgeable(app_state: AppState, until: dt.datetime) -> dict[str, int]:
     """Return how much :func:`purge` would remove."""
-    models = binding.models
+    models = app_state.models
     ids = sa.select(models.execution.id).where(_ended(models.execution, until))
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         return {
             "executions": _count(session, ids),
             "steps": _count(session, _parts(models.step, ids)),
@@ -69,7 +69,7 @@ def _ended(execution: type[ExecutionMixin], until: dt.datetime) -> sa.ColumnElem
     return sa.and_(has_status(execution, *TERMINAL), execution.finished_at <= until)
 
 
-def purge(binding: AppState, until: dt.datetime, seconds: float = math.inf) -> int:
+def purge(app_state: AppState, until: dt.datetime, seconds: float = math.inf) -> int:
     """Remove, in small transactions, what ended until then; return how many executions.
 
     Archived graphs without executions go, too, once ``CREWEXEC_KEEP_FOR`` is over, and workers that
@@ -79,21 +79,21 @@ def purge(binding: AppState, until: dt.datetime, seconds: float = math.inf) -> i
     """
     purged = 0
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (batch := _purge_executions(binding, until)):
+    while time.monotonic() < deadline and (batch := _purge_executions(app_state, until)):
         purged += batch
-    _purge_graphs(binding, until)
-    _purge_workers(binding, until)
+    _purge_graphs(app_state, until)
+    _purge_workers(app_state, until)
     return purged
 
 
-def _purge_executions(binding: AppState, until: dt.datetime) -> int:
-    models = binding.models
+def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
+    models = app_state.models
     execution = models.execution
     old = _ended(execution, until)
     # In order, or PostgreSQL may pass again by all that was just removed.
     batch = sa.select(execution.id).where(old).order_by(execution.finished_at)
-    batch = batch.limit(binding.settings.purge_batch)
-    with binding.transaction() as session:
+    batch = batch.limit(app_state.settings.purge_batch)
+    with app_state.database.write_transaction() as session:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
         # SQLite locks no rows, so what was tried again in between is left alone here. It would look
         # for all that is old, and not for these rows, if it saw a bare column.
@@ -113,20 +113,20 @@ def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) 
         session.execute(sa.delete(model).where(gone), execution_options=BULK)
 
 
-def _purge_graphs(binding: AppState, until: dt.datetime) -> None:
+def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
     """Remove graphs that were archived and have no executions any more.
 
     What may still be restored stays, however few executions are kept.
     """
-    until = min(until, clock.now() - binding.settings.keep_for)
+    until = min(until, clock.now() - app_state.settings.keep_for)
     graph, version, execution = (
-        binding.models.graph,
-        binding.models.graph_version,
-        binding.models.execution,
+        app_state.models.graph,
+        app_state.models.graph_version,
+        app_state.models.execution,
     )
     used = sa.exists().where(execution.graph_id == graph.id)
     unused = sa.and_(graph.deleted_at < until, ~used)
-    with binding.transaction() as session:
+    with app_state.database.write_transaction() as session:
         batch = sa.select(graph.id).where(unused).limit(MAX_GRAPHS)
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
         # SQLite locks no rows, so what was restored in between is left alone here.
@@ -136,9 +136,9 @@ def _purge_graphs(binding: AppState, until: dt.datetime) -> None:
         session.execute(sa.delete(version).where(gone), execution_options=BULK)
 
 
-def _purge_workers(binding: AppState, until: dt.datetime) -> None:
+def _purge_workers(app_state: AppState, until: dt.datetime) -> None:
     """Remove the rows of workers that died without a word."""
-    worker = binding.models.worker
-    until = min(until, clock.now() - dt.timedelta(seconds=binding.settings.stale_worker_after))
-    with binding.transaction() as session:
+    worker = app_state.models.worker
+    until = min(until, clock.now() - dt.timedelta(seconds=app_state.settings.stale_worker_after))
+    with app_state.database.write_transaction() as session:
         session.execute(sa.delete(worker).where(worker.seen_at < until), execution_options=BULK)

@@ -17,7 +17,6 @@ row has lost the race and must not go on. What a worker changes is in :mod:`.cla
 
 from __future__ import annotations
 
-import enum
 import typing as t
 import uuid
 from collections.abc import Mapping
@@ -29,56 +28,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from .. import clock
 from ..models import ExecutionMixin
 from ..models import Models
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
+from ..statuses import RETRYABLE
+from ..statuses import UNCLAIMED
 from . import database_clock
 from .ownership import owned_by
-
-PRIORITIES: t.Final = range(1, 11)
-"""1 is the most urgent."""
-
-
-class ExecutionStatus(enum.StrEnum):
-    """Where an execution stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING_INPUT = "waiting_input"
-    RETRYING = "retrying"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMED_OUT = "timed_out"
-
-
-UNCLAIMED = frozenset(
-    {ExecutionStatus.QUEUED, ExecutionStatus.WAITING_INPUT, ExecutionStatus.RETRYING}
-)
-"""States in which no worker holds the execution."""
-TERMINAL = frozenset(
-    {
-        ExecutionStatus.COMPLETED,
-        ExecutionStatus.FAILED,
-        ExecutionStatus.CANCELLED,
-        ExecutionStatus.TIMED_OUT,
-    }
-)
-"""States that end an execution."""
-ACTIVE = frozenset(ExecutionStatus) - TERMINAL
-"""All others."""
-RETRYABLE = TERMINAL - {ExecutionStatus.COMPLETED}
-"""Final states from which a person may ask for another attempt."""
-
-
-def has_status(row: t.Any, *states: ExecutionStatus) -> sa.ColumnElement[bool]:
-    """Return the condition for rows in one of *states*, which become part of the SQL.
-
-    A plan that PostgreSQL keeps could not use an index of one state if the state were a parameter,
-    so it would plan each statement anew, which takes longer than to run it.
-
-    :param row: an entity or the columns of a table.
-    """
-    constants = [sa.literal_column(f"'{state}'", sa.String) for state in sorted(states)]
-    status: sa.ColumnElement[str] = row.status
-    return status == constants[0] if len(constants) == 1 else status.in_(constants)
 
 
 def cancel_pending(
@@ -159,7 +114,7 @@ def requeue_due_retry(
             status=ExecutionStatus.QUEUED,
             available_at=None,
             published_at=None,
-            held=True,
+            on_hold=True,
             queued_at=clock.now(),
         )
     )
@@ -177,18 +132,18 @@ def release_statement(
     :param conditions: what must hold at that moment, too.
     """
     execution = models.execution
-    held = (
+    on_hold = (
         owned_by(execution, user),
         has_status(execution, ExecutionStatus.QUEUED),
-        execution.held.is_(True),
+        execution.on_hold.is_(True),
         execution.priority == priority,
     )
-    first = sa.select(execution.id).where(*held).order_by(execution.queued_at)
+    first = sa.select(execution.id).where(*on_hold).order_by(execution.queued_at)
     statement = (
         sa.update(execution)
         .where(execution.id.in_(first.limit(sa.bindparam("count", type_=sa.Integer))))
-        .where(*held, *conditions)
-        .values(held=False, published_at=database_clock.now())
+        .where(*on_hold, *conditions)
+        .values(on_hold=False, published_at=database_clock.now())
     )
     returned: list[t.Any] = [execution.id, execution.attempt, execution.queued_at]
     return statement.returning(*returned)
@@ -234,7 +189,7 @@ def requeue(
     models: Models,
     former: ExecutionMixin,
     *,
-    held: bool,
+    on_hold: bool,
     **others: float | str | None,
 ) -> bool:
     """Queue another attempt of an ended execution; finished steps stay finished."""
@@ -251,8 +206,8 @@ def requeue(
             status=ExecutionStatus.QUEUED,
             attempt=former.attempt + 1,
             queued_at=clock.now(),
-            published_at=None if held else database_clock.now(),
-            held=held,
+            published_at=None if on_hold else database_clock.now(),
+            on_hold=on_hold,
             **dict.fromkeys(_ENDING),
             **dict.fromkeys(_COUNTERS, 0),
             **others,
@@ -287,7 +242,7 @@ def delete_unpublished(session: Session, models: Models, execution_id: uuid.UUID
         execution.id == execution_id,
         execution.attempt == 1,
         has_status(execution, ExecutionStatus.QUEUED),
-        execution.held.is_(False),  # else a worker has read its message
+        execution.on_hold.is_(False),  # else a worker has read its message
         unshared,
     )
     touch = sa.update(execution).where(*doomed).values(token=None)

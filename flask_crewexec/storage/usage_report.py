@@ -23,8 +23,8 @@ _USAGE: t.Final = UsageSchema()
 
 
 def daily_usage(
-    binding: AppState,
-    asker: Requester,
+    app_state: AppState,
+    requester: Requester,
     *,
     since: dt.date | None = None,
     until: dt.date | None = None,
@@ -38,7 +38,7 @@ def daily_usage(
     :param since: first day; thirty days ago if None.
     :param until: last day; today if None.
     """
-    execution = binding.models.execution
+    execution = app_state.models.execution
     day = database_clock.utc_day(execution.created_at)
     first = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
     query = sa.select(
@@ -54,14 +54,14 @@ def daily_usage(
         query = query.where(*_before(execution, _begin(until + dt.timedelta(days=1))))
     if user_id is not None:
         query = query.where(owned_by(execution, user_id))
-    query = visible_to(query, execution, asker).group_by(day, execution.owner_id)
+    query = visible_to(query, execution, requester).group_by(day, execution.owner_id)
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
-    with binding.session() as session:
+    with app_state.database.read_session() as session:
         return [_shown(**row) for row in session.execute(query).mappings()]
 
 
 def tokens_since_sql(
-    binding: AppState,
+    app_state: AppState,
     user: sa.ColumnElement[str],
     moment: sa.ColumnElement[dt.datetime],
     first_id: sa.ColumnElement[uuid.UUID],
@@ -72,7 +72,7 @@ def tokens_since_sql(
 
     :param first_id: the :func:`first_id` of the moment.
     """
-    execution = binding.models.execution
+    execution = app_state.models.execution
     tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
     query = sa.select(tokens).where(owned_by(execution, user))
     again = (execution.id < first_id, execution.attempt > 1, execution.queued_at >= moment)

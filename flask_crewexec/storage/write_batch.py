@@ -23,8 +23,8 @@ from . import leases
 from . import update_statements
 from .counters import CounterDelta
 from .counters import LastTransition
-from .event_log import NewEvent
 from .leases import Lease
+from .new_event import NewEvent
 
 Values = dict[str, t.Any]
 
@@ -42,7 +42,7 @@ class WriteBatch:
     change: Callable[[Session], None] | None = None
     """What else belongs to it; comes last."""
 
-    def use(self, position: int | None, usage: Usage) -> None:
+    def add_usage(self, position: int | None, usage: Usage) -> None:
         """Count *usage* for the execution and for the step at *position*."""
         self.usage[position] = self.usage.get(position, Usage()).plus(usage)
         if position is not None:
@@ -55,34 +55,34 @@ class WriteBatch:
 
 
 def write(
-    binding: AppState, claim: Lease, number: int, record: WriteBatch, start: LastTransition
+    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
 ) -> None:
     """Write *record* as the claim's write *number*, counted from 0, unless that was made before.
 
     :param start: the attempt's beginning.
     :raises ClaimLost: if the claim does not hold any more.
     """
-    if record.change is None and cte_writes.supports_cte_writes(binding):
-        _write_with_ctes(binding, claim, number, record, start)
+    if record.change is None and cte_writes.supports_cte_writes(app_state):
+        _write_with_ctes(app_state, lease, number, record, start)
     else:
-        _write_with_orm(binding, claim, number, record, start)
+        _write_with_orm(app_state, lease, number, record, start)
 
 
 def _write_with_orm(
-    binding: AppState, claim: Lease, number: int, record: WriteBatch, start: LastTransition
+    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
 ) -> None:
-    models, entries, total = binding.models, record.entries, record.total
-    with binding.transaction() as session:
+    models, entries, total = app_state.models, record.entries, record.total
+    with app_state.database.write_transaction() as session:
         last = leases.fenced_update_once(
-            session, models, claim, number, events=len(entries), usage=total, **record.execution
+            session, models, lease, number, events=len(entries), usage=total, **record.execution
         )
         if last is None:
             return
         if entries:
-            event_log.insert_numbered(session, models, claim.execution_id, entries, last, start)
+            event_log.insert_numbered(session, models, lease.execution_id, entries, last, start)
         for position, values in record.steps.items():
             statement = _step_in_turn(table_of(models.step), tuple(values))
-            row = {"of_execution": claim.execution_id}
+            row = {"of_execution": lease.execution_id}
             session.execute(statement, row | _of_step("step", position, record))
         counters.record_usage(session, models, total)
         if record.change is not None:
@@ -123,19 +123,19 @@ class _StatementShape(t.NamedTuple):
 
 
 def _write_with_ctes(
-    binding: AppState, claim: Lease, number: int, record: WriteBatch, start: LastTransition
+    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
 ) -> None:
-    models, total = binding.models, record.total
+    models, total = app_state.models, record.total
     counted = [*counters.deltas_of_usage(total), *counters.deltas_of_events(record.entries, start)]
-    shown = {**leases.fencing_parameters(claim), "write_number": number}
+    shown = {**leases.fencing_parameters(lease), "write_number": number}
     parameters = {**shown, **_of_changes(record, total), **_of_inserts(models, record, counted)}
-    with binding.connection() as connection:
+    with app_state.database.autocommit_connection() as connection:
         statement = _at_once(models, _form_of(record, counted))
         if connection.execute(statement, parameters).one_or_none() is None:
-            leases.verify_write(connection, models, claim, number)
+            leases.verify_write(connection, models, lease, number)
             return
     if record.entries:
-        binding.tell_listeners([claim.execution_id])
+        app_state.database.on_events_committed([lease.execution_id])
 
 
 def _form_of(record: WriteBatch, counted: Sequence[CounterDelta]) -> _StatementShape:
@@ -155,7 +155,7 @@ def _of_inserts(models: Models, record: WriteBatch, counted: Sequence[CounterDel
     """Return the parameters for what is inserted."""
     rows = {
         "event": (table_of(models.event), event_log.as_rows(record.entries)),
-        "tally": (table_of(models.tally), counters.rows(counted)),
+        "tally": (table_of(models.counter), counters.rows(counted)),
     }
     return {name: cte_writes.as_json_parameter(*given) for name, given in rows.items() if given[1]}
 
@@ -175,7 +175,7 @@ def _at_once(models: Models, form: _StatementShape) -> sa.Select[t.Any]:
     if form.has_events:
         rest.append(_insert_events(table_of(models.event), row))
     if form.has_tallies:
-        rest.append(_insert_tallies(table_of(models.tally), row))
+        rest.append(_insert_tallies(table_of(models.counter), row))
     parts = [part.cte(f"part{index}") for index, part in enumerate(rest)]
     return sa.select(row.c.last_event).add_cte(*parts)
 

@@ -7,12 +7,12 @@ import typing as t
 
 from ..app_state import current_app_state
 from ..messaging.celery_app import CLEANUP_TASK
-from ..messaging.celery_app import ExecutionMessageTask
 from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
 from ..storage import counters
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
+from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     :raises ValidationError: if the event has another form.
     """
     order = _schema.load(event)
-    binding = current_app_state()
+    app_state = current_app_state()
     if order["action"] == "reconcile":
-        done = dict(reconcile(binding))
-        counters.compact(binding)
+        done = dict(reconcile(app_state))
+        counters.compact(app_state)
         return done
-    until = retention_cutoff(binding, order["older_than_seconds"], order["keep"])
-    purged = purge(binding, until, PURGE_SECONDS)
+    until = retention_cutoff(app_state, order["older_than_seconds"], order["keep"])
+    purged = purge(app_state, until, PURGE_SECONDS)
     log.info("Removed %s executions.", purged)
     return {"purged": purged}
 

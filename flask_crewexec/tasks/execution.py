@@ -18,13 +18,13 @@ from ..app_state import current_app_state
 from ..errors import NotFound
 from ..execution_context import execution_var
 from ..messaging.celery_app import EXECUTION_TASK
-from ..messaging.celery_app import ExecutionMessageTask
 from ..observability import tracing
 from ..scheduling.fair_scheduler import max_running_of
 from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
 from ..storage.attempts import start_attempt
 from ..storage.attempts import StartedAttempt
+from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +45,19 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     from ..runtime.runner import run_attempt  # imports crewai, so in workers only
 
     order = _schema.load(event)
-    binding = current_app_state()
+    app_state = current_app_state()
     execution_id = order["execution_id"]
-    attempt = order["attempt"] or _current_attempt(binding, execution_id)
+    attempt = order["attempt"] or _current_attempt(app_state, execution_id)
     outcome = "not-claimed"
-    if begun := _begin(binding, execution_id, attempt):
+    if begun := _begin(app_state, execution_id, attempt):
         owner_id = begun.context.user_id
-        release_next(binding, owner_id)
+        release_next(app_state, owner_id)
         try:
             with _told(begun) as tell:
-                outcome = str(run_attempt(binding, begun) or "taken-away")
+                outcome = str(run_attempt(app_state, begun) or "taken-away")
                 tell(outcome)
         finally:
-            release_next(binding, owner_id)
+            release_next(app_state, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
@@ -72,32 +72,34 @@ def _told(begun: StartedAttempt) -> Iterator[Callable[[str], None]]:
         execution_var.reset(token)
 
 
-def _begin(binding: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
+def _begin(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    owner_id = _limited_owner(binding, execution_id)
-    most = None if owner_id is None else max_running_of(binding, owner_id)
-    if begun := start_attempt(binding, execution_id, attempt, worker=worker, most=most):
+    owner_id = _limited_owner(app_state, execution_id)
+    most = None if owner_id is None else max_running_of(app_state, owner_id)
+    if begun := start_attempt(app_state, execution_id, attempt, worker=worker, most=most):
         return begun
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     if owner_id is not None:
-        release_next(binding, owner_id)  # it may be held, and one that ran may have ended meanwhile
+        release_next(
+            app_state, owner_id
+        )  # it may be held, and one that ran may have ended meanwhile
     return None
 
 
-def _limited_owner(binding: AppState, execution_id: uuid.UUID) -> str | None:
+def _limited_owner(app_state: AppState, execution_id: uuid.UUID) -> str | None:
     """Return whose execution it is, if what runs of one user is limited."""
-    if binding.settings.max_running_per_user is None:
+    if app_state.settings.max_running_per_user is None:
         return None
-    owner_id = binding.models.execution.owner_id
-    with binding.session() as session:
+    owner_id = app_state.models.execution.owner_id
+    with app_state.database.read_session() as session:
         return session.scalar(
-            sa.select(owner_id).where(binding.models.execution.id == execution_id)
+            sa.select(owner_id).where(app_state.models.execution.id == execution_id)
         )
 
 
-def _current_attempt(binding: AppState, execution_id: uuid.UUID) -> int:
-    with binding.session() as session:
-        execution = session.get(binding.models.execution, execution_id)
+def _current_attempt(app_state: AppState, execution_id: uuid.UUID) -> int:
+    with app_state.database.read_session() as session:
+        execution = session.get(app_state.models.execution, execution_id)
     if execution is None:
         raise NotFound(f"There is no execution '{execution_id}'.")
     return execution.attempt

@@ -23,25 +23,25 @@ def authenticate() -> None:
     """
     if request.method == "OPTIONS":  # browsers ask before they show who they are
         return
-    binding = current_app_state()
-    found = [_ask(binding, loader) for loader in binding.identity_loaders]
+    app_state = current_app_state()
+    found = [_ask(app_state, loader) for loader in app_state.identity_loaders]
     identity = found[0] if found else None
-    if identity is None and binding.settings.allow_anonymous:
+    if identity is None and app_state.settings.allow_anonymous:
         identity = ANONYMOUS
     if identity is None:
         raise Unauthorized(_WITHOUT_IDENTITY if found else _WITHOUT_LOADER)
     g.crewexec_identity = identity
 
 
-def _ask(binding: AppState, loader: IdentityLoader) -> Identity | None:
+def _ask(app_state: AppState, loader: IdentityLoader) -> Identity | None:
     """Call the host's loader, and give back the database connection that it may have taken.
 
     Otherwise each waiting request would hold one, and need another for our own session.
     """
-    before = binding.host_session()
+    before = app_state.database.host_session()
     idle = before is None or not before.in_transaction()
     identity = as_identity(loader())
-    after = binding.host_session()
+    after = app_state.database.host_session()
     if idle and after is not None:
         after.rollback()
     return identity

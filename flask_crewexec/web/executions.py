@@ -53,12 +53,14 @@ _service: t.Final = AsyncExecutionService()
 @reads(DryRunQuerySchema(), "query")
 def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnValue:
     """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
-    asker = current_identity()
+    requester = current_identity()
     if query["dry_run"]:
-        return _service.plan(user_id=asker.user_id, roles=asker.roles, **headers, **order), 200
-    status = _service.queue(user_id=asker.user_id, roles=asker.roles, **headers, **order)
+        return _service.preview(
+            user_id=requester.user_id, roles=requester.roles, **headers, **order
+        ), 200
+    status = _service.queue(user_id=requester.user_id, roles=requester.roles, **headers, **order)
     location = url_for(".get_execution", execution_id=status["id"])
-    status = _wait_for(status, asker, wait_preference())
+    status = _wait_for(status, requester, wait_preference())
     return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
 
 
@@ -83,10 +85,10 @@ def get_execution(execution_id: str) -> Json:
 @reads(EventWaitSchema(), "query")
 def list_events(query: Json, execution_id: str) -> Json | Response:
     """List what happened in an execution, oldest first, or stream it as it happens."""
-    asker, after = current_identity(), query["after"]
+    requester, after = current_identity(), query["after"]
     if sse.wants_stream():
-        return sse.respond(execution_id, asker, after)
-    page = poll_events(execution_id, asker, seconds=query.pop("wait"), **query)
+        return sse.respond(execution_id, requester, after)
+    page = poll_events(execution_id, requester, seconds=query.pop("wait"), **query)
     return {"events": page, "next": page[-1]["seq"] if page else after}
 
 
@@ -94,11 +96,11 @@ def list_events(query: Json, execution_id: str) -> Json | Response:
 @reads(CancelRequestSchema())
 def cancel_execution(order: Json, execution_id: str) -> Json:
     """Stop an execution at once, or before its next model or tool call."""
-    asker = current_identity()
-    if not _service.cancel_task(execution_id, asker, by=asker.user_id, **order):
-        status = _service.get_task_status(execution_id, asker)["status"]
+    requester = current_identity()
+    if not _service.cancel_task(execution_id, requester, by=requester.user_id, **order):
+        status = _service.get_task_status(execution_id, requester)["status"]
         raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
-    return _service.get_task_status(execution_id, asker)
+    return _service.get_task_status(execution_id, requester)
 
 
 @responds(ExecutionStatusSchema(), 202)
@@ -108,10 +110,10 @@ def retry_execution(limits: Json, execution_id: str) -> Json:
     return _service.retry(execution_id, current_identity(), **limits)
 
 
-def _wait_for(status: Json, asker: Identity, seconds: float) -> Json:
+def _wait_for(status: Json, requester: Identity, seconds: float) -> Json:
     """Return the status after waiting, or the one that is known: what is queued stays queued."""
     try:
-        return _service.wait(status["id"], asker, seconds=seconds) if seconds else status
+        return _service.wait(status["id"], requester, seconds=seconds) if seconds else status
     except Exception:
         log.exception("Execution %s is queued, but waiting for its end failed.", status["id"])
         return status

@@ -52,8 +52,8 @@ _versions: t.Final = GraphVersionSchema(many=True)
 @reads_json_document
 def create_graph(document: t.Any) -> Answer:
     """Store a graph."""
-    asker = current_identity()
-    stored = _service.create(document, asker.user_id, roles=asker.roles)
+    requester = current_identity()
+    stored = _service.create(document, requester.user_id, roles=requester.roles)
     return _created(stored)
 
 
@@ -77,8 +77,8 @@ def get_graph(query: Json, graph_id: str) -> Answer:
 @reads(IfMatchHeaderSchema(), "headers")
 def change_graph(document: t.Any, headers: Json, graph_id: str) -> Answer:
     """Make the document the newest version of a graph."""
-    asker = current_identity()
-    return _tagged(_service.add_version(graph_id, document, asker.user_id, asker, **headers))
+    requester = current_identity()
+    return _tagged(_service.update(graph_id, document, requester.user_id, requester, **headers))
 
 
 @documents_response(None, 204)
@@ -108,8 +108,8 @@ def restore_graph(headers: Json, graph_id: str) -> Answer:
 @reads(IfMatchHeaderSchema(), "headers")
 def copy_graph(order: Json, headers: Json, graph_id: str) -> Answer:
     """Store a version of a graph as a new graph of whoever asks."""
-    asker = current_identity()
-    return _created(_service.copy(graph_id, asker.user_id, asker, **order, **headers))
+    requester = current_identity()
+    return _created(_service.copy(graph_id, requester.user_id, requester, **order, **headers))
 
 
 @responds(GraphVersionPageSchema())
@@ -125,7 +125,7 @@ def list_versions(query: Json, graph_id: str) -> Json:
 @reads(DiffQuerySchema(), "query")
 def diff_graph(query: Json, graph_id: str) -> Json:
     """Show what changed from one version of a graph to another."""
-    difference = _service.diff(graph_id, asker=current_identity(), **query)
+    difference = _service.diff(graph_id, requester=current_identity(), **query)
     changes = [_change(change) for change in difference.changes]
     return {"from": difference.older, "to": difference.newer, "changes": changes}
 
@@ -149,12 +149,12 @@ def validate_graph(document: t.Any) -> Json:
 @reads(ImportQuerySchema(), "query")
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     """Store the graph that files from elsewhere stand for, and say what it leaves out."""
-    asker = current_identity()
-    imported = _service.read_files(**body, roles=asker.roles)
+    requester = current_identity()
+    imported = _service.import_files(**body, roles=requester.roles)
     notes = [note._asdict() for note in imported.notes]
     if query["dry_run"]:
         return {"document": imported.document, "notes": notes}, 200
-    stored = _service.create(imported.document, asker.user_id, roles=asker.roles)
+    stored = _service.create(imported.document, requester.user_id, roles=requester.roles)
     location = url_for(".get_graph", graph_id=stored.graph.id)
     return {**_dump(stored), "notes": notes}, 201, {"Location": location}
 

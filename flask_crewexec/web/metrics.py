@@ -4,9 +4,9 @@ Everything but the open streams comes from the database and the broker at the mo
 what stands still there, and what was counted in the transactions that made it so (see
 :mod:`flask_crewexec.storage.counters`). So all web processes tell the same, workers need no port
 of their own, and a counter neither forgets when a process ends nor falls when executions are tried
-again or purged. Aggregates over the executions themselves would fall then, and cost more with each one that
-is kept; prometheus-client's files for several processes hold on one machine only, and lose what a
-killed worker had committed but not yet counted.
+again or purged. Aggregates over the executions themselves would fall then, and cost more with each
+one that is kept; prometheus-client's files for several processes hold on one machine only, and lose
+what a killed worker had committed but not yet counted.
 
 Needs prometheus-client (the extra ``metrics``). To show the figures among your own::
 
@@ -45,13 +45,13 @@ from ..messaging.celery_app import CLEANUP_QUEUE
 from ..messaging.celery_app import EXECUTION_QUEUE
 from ..messaging.celery_app import queue_depths
 from ..models import WorkerMixin
+from ..statuses import ACTIVE
+from ..statuses import TERMINAL
 from ..storage import counters
 from ..storage.counters import CounterDelta
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
-from ..storage.transitions import ACTIVE
-from ..storage.transitions import TERMINAL
-from .health import live_workers
+from ..storage.workers import live_workers
 from .stream_metrics import open_streams
 from .timeouts import CallTimedOut
 from .timeouts import TimeBoundCall
@@ -79,9 +79,9 @@ class CrewExecCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all figures."""
         with self._app.app_context():
-            binding = current_app_state()
-            figures = _or_none(_ask_database, lambda: _read(binding), binding)
-            depths = _or_none(_ask_broker, lambda: queue_depths(binding), binding)
+            app_state = current_app_state()
+            figures = _or_none(_ask_database, lambda: _read(app_state), app_state)
+            depths = _or_none(_ask_broker, lambda: queue_depths(app_state), app_state)
         yield _up(database=figures is not None, broker=depths is not None)
         if figures is not None:
             yield from _of_database(figures)
@@ -102,9 +102,9 @@ def render(accept: str) -> tuple[bytes, str]:
     return encode(registry), content_type
 
 
-def _or_none(ask: TimeBoundCall, action: Callable[[], T], binding: AppState) -> T | None:
+def _or_none(ask: TimeBoundCall, action: Callable[[], T], app_state: AppState) -> T | None:
     try:
-        return ask(action, binding.settings.health_timeout)
+        return ask(action, app_state.settings.health_timeout)
     except (CallTimedOut, BrokerUnavailable, sa.exc.SQLAlchemyError):
         return None
 
@@ -115,7 +115,7 @@ class _Figures:
 
     tallies: list[CounterDelta]
     unfinished: dict[str, int]
-    held: dict[int, int]
+    on_hold: dict[int, int]
     workers: Sequence[WorkerMixin]
 
     def counts(self, name: str) -> dict[str, int]:
@@ -131,11 +131,11 @@ class _Figures:
         return found
 
 
-def _read(binding: AppState) -> _Figures:
-    with binding.session() as session:
-        counted = counters.read_totals(session, binding.models)
-    unfinished, held = count_active(binding), count_on_hold(binding)
-    return _Figures(counted, unfinished, held, live_workers(binding))
+def _read(app_state: AppState) -> _Figures:
+    with app_state.database.read_session() as session:
+        counted = counters.read_totals(session, app_state.models)
+    unfinished, on_hold = count_active(app_state), count_on_hold(app_state)
+    return _Figures(counted, unfinished, on_hold, live_workers(app_state))
 
 
 def _of_database(figures: _Figures) -> Iterator[Metric]:
@@ -146,7 +146,7 @@ def _of_database(figures: _Figures) -> Iterator[Metric]:
         {state: figures.unfinished.get(state, 0) for state in sorted(ACTIVE)},
     )
     text = "Queued executions without a message: they wait for their user's turn."
-    yield _gauge("held_executions", text, "priority", figures.held)
+    yield _gauge("executions_on_hold", text, "priority", figures.on_hold)
     yield from _workers(figures.workers)
     yield from _counters(figures)
     for name, documentation, label in (

@@ -19,9 +19,9 @@ from ..schemas import UsageReportSchema
 from ..schemas import WorkerSchema
 from ..storage.queue_stats import count_on_hold
 from ..storage.usage_report import daily_usage
+from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
-from .health import live_workers
 from .health import OK
 from .health import readiness
 from .openapi import describe
@@ -44,9 +44,13 @@ def show_queues() -> Json:
     """
     if not current_identity().may_manage_others:
         raise Forbidden("Only users who may manage others' executions see the queues.")
-    binding = current_app_state()
-    workers = _workers.dump(live_workers(binding))
-    return {"queues": queue_depths(binding), "held": count_on_hold(binding), "workers": workers}
+    app_state = current_app_state()
+    workers = _workers.dump(live_workers(app_state))
+    return {
+        "queues": queue_depths(app_state),
+        "on_hold": count_on_hold(app_state),
+        "workers": workers,
+    }
 
 
 @responds(UsageReportSchema())

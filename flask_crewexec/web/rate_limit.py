@@ -39,12 +39,12 @@ def limit_rate() -> None:
     """
     if request.method == "OPTIONS":  # nobody has identified
         return
-    binding, user_id = current_app_state(), current_identity().user_id
-    limit = binding.settings.requests_per_minute
+    app_state, user_id = current_app_state(), current_identity().user_id
+    limit = app_state.settings.requests_per_minute
     most = resolve_limit("CREWEXEC_REQUESTS_PER_MINUTE", limit, user_id)
     if most is None:
         return
-    seconds = _counters.current().count(binding, user_id, most)
+    seconds = _counters.current().count(app_state, user_id, most)
     if seconds is not None:
         raise TooManyRequests(
             f"You may make {most} requests within a minute. Go on in {seconds} seconds.", seconds
@@ -59,12 +59,12 @@ class _Counter:
         self._limiter: SlidingWindowCounterRateLimiter | None = None
         self._silent_until = 0.0
 
-    def count(self, binding: AppState, user_id: str, most: int) -> int | None:
+    def count(self, app_state: AppState, user_id: str, most: int) -> int | None:
         """Return after how many seconds the user may go on; None if that is now."""
         if time.monotonic() < self._silent_until:
             return None
         try:
-            with shared_broker_client(binding) as client:
+            with shared_broker_client(app_state) as client:
                 return _seconds_to_wait(self._limiter_over(client.connection_pool), user_id, most)
         except BrokerUnavailable:
             self._silent_until = time.monotonic() + SILENCE

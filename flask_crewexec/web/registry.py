@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from flask import Blueprint
 
 from ..app_state import current_app_state
-from ..registry.registry import GuardrailSpec
-from ..registry.registry import ModelSpec
-from ..registry.registry import PredicateSpec
-from ..registry.registry import ToolSpec
+from ..registry.specs import GuardrailSpec
+from ..registry.specs import ModelSpec
+from ..registry.specs import PredicateSpec
+from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_schema
 from ..schemas import RegistrySchema
 from .authentication import current_identity
@@ -24,10 +24,10 @@ Json = dict[str, t.Any]
 @responds(RegistrySchema())
 def show_registry() -> Json:
     """Show what graphs and inputs of whoever asks may name."""
-    binding = current_app_state()
-    registry = binding.registry
-    allowed = registry.allowed(current_identity().roles)
-    most = binding.settings.max_tool_output_chars
+    app_state = current_app_state()
+    registry = app_state.registry
+    allowed = registry.permissions_for(current_identity().roles)
+    most = app_state.settings.max_tool_output_chars
     return {
         "tools": [_tool(registry.tools[name], most) for name in sorted(allowed.tools)],
         "models": [_model(registry.models[name]) for name in sorted(allowed.models)],

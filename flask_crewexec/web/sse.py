@@ -31,11 +31,11 @@ from ..errors import InvalidRequest
 from ..errors import NotFound
 from ..errors import Problem
 from ..identity import Identity
+from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
 from ..messaging.event_subscriber import Subscription
 from ..per_app import AppLocal
 from ..services.async_execution_service import AsyncExecutionService
-from ..services.graph_service import parse_uuid
 from .stream_metrics import counted_stream
 
 Json = dict[str, t.Any]
@@ -68,7 +68,7 @@ class StreamLimiter:
         self._taken: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def take(self, user_id: str, settings: Settings) -> Iterator[None]:
+    def acquire(self, user_id: str, settings: Settings) -> Iterator[None]:
         """Count a stream of a user meanwhile.
 
         :raises TooManyStreams: if there are as many as the settings allow.
@@ -103,20 +103,24 @@ def wants_stream() -> bool:
     return accepted[MIMETYPE] > accepted["application/json"]
 
 
-def respond(execution_id: str, asker: Identity, after: int) -> Response:
+def respond(execution_id: str, requester: Identity, after: int) -> Response:
     """Stream the events after number *after*, or after the ``Last-Event-ID`` of the request.
 
     :raises NotFound: if there is no such execution, or not for *asker*.
     :raises TooManyStreams: if this process serves as many as it may.
     """
     after = _last_event_id(after)
-    _service.get_events(execution_id, asker, after=after, limit=1)
+    _service.get_events(execution_id, requester, after=after, limit=1)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(counted_stream())
-        stack.enter_context(slots.current().take(asker.user_id, current_app_state().settings))
-        inbox = stack.enter_context(subscribers.current().of(parse_uuid(execution_id, "execution")))
-        stream = Stream(app, parse_uuid(execution_id, "execution"), asker, after, inbox)
+        stack.enter_context(
+            slots.current().acquire(requester.user_id, current_app_state().settings)
+        )
+        inbox = stack.enter_context(
+            subscribers.current().subscribe(parse_uuid(execution_id, "execution"))
+        )
+        stream = Stream(app, parse_uuid(execution_id, "execution"), requester, after, inbox)
         answer = Response(stream.frames(), mimetype=MIMETYPE)
         # Proxies must not collect what comes in small pieces.
         answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -138,11 +142,16 @@ class Stream:
     """What one client is sent."""
 
     def __init__(
-        self, app: Flask, execution_id: uuid.UUID, asker: Identity, after: int, inbox: Subscription
+        self,
+        app: Flask,
+        execution_id: uuid.UUID,
+        requester: Identity,
+        after: int,
+        inbox: Subscription,
     ) -> None:
         self._app = app
         self._execution_id = execution_id
-        self._asker = asker
+        self._requester = requester
         self._after = after
         self._inbox = inbox
 
@@ -182,7 +191,7 @@ class Stream:
         with self._app.app_context():
             try:
                 page = _service.read_events(
-                    self._execution_id, self._asker, after=self._after, limit=MAX_PAGE
+                    self._execution_id, self._requester, after=self._after, limit=MAX_PAGE
                 )
             except NotFound:
                 return [], REMOVED

@@ -6,30 +6,26 @@ each handler is made for one Celery app and looks whether it is meant.
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import gc
 import logging
-import os
 import signal
-import threading
 import typing as t
 import weakref
 from collections.abc import Callable
 
-import sqlalchemy as sa
 from billiard.process import current_process
 from celery import Celery
 from celery import signals
 
-from .. import clock
-from ..app_state import AppState
 from ..app_state import current_app_state
 from ..messaging import event_publisher
 from ..messaging.celery_app import EXECUTION_QUEUE
 from ..messaging.celery_app import EXECUTION_TASK
 from ..process import drain
 from ..process import stuck_runs
+from .heartbeat import _queues
+from .heartbeat import Heartbeat
+from .preload import freeze_memory
+from .preload import preload_runtime
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +54,14 @@ class WorkerSignals:
 
     def connect(self) -> t.Self:
         signals.celeryd_after_setup.connect(self._preload, weak=False)
-        signals.worker_process_init.connect(self._enter_child, weak=False)
-        signals.worker_ready.connect(self._look_often, weak=False)
+        signals.worker_process_init.connect(self._after_fork, weak=False)
+        signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
         signals.worker_ready.connect(self._retire_stuck_threads, weak=False)
         signals.worker_ready.connect(self._start_heartbeat, weak=False)
-        signals.worker_ready.connect(self._hand_back_before_quitting, weak=False)
+        signals.worker_ready.connect(self._drain_on_sigquit, weak=False)
         signals.worker_shutting_down.connect(self._drain, weak=False)
         signals.task_revoked.connect(self._cancel_revoked, weak=False)
-        signals.worker_process_shutdown.connect(self._tell_the_rest, weak=False)
+        signals.worker_process_shutdown.connect(self._flush_notifications, weak=False)
         signals.worker_shutdown.connect(self._stop, weak=False)
         return self
 
@@ -75,24 +71,23 @@ class WorkerSignals:
             preload_runtime()
             freeze_memory()
 
-    def _enter_child(self, **options: object) -> None:
+    def _after_fork(self, **options: object) -> None:
         """Leave the parent's database connections to the parent; a stuck child may be killed."""
         celery = self._reference()
         if celery is None or current_process().name == "MainProcess":  # as with the pool "solo"
             return
         stuck_runs.set_strategy(stuck_runs.kill_process)
         with celery.flask_app.app_context():
-            for engine in current_app_state().database.engines.values():
-                engine.dispose(close=False)
+            current_app_state().database.dispose()
 
-    def _tell_the_rest(self, **options: object) -> None:
+    def _flush_notifications(self, **options: object) -> None:
         """Say what there is to say: a child ends without waiting for its threads."""
         celery = self._reference()
         if celery is not None:
             with celery.flask_app.app_context():
                 event_publisher.flush()
 
-    def _look_often(self, sender: t.Any, **options: object) -> None:
+    def _poll_hub_frequently(self, sender: t.Any, **options: object) -> None:
         """Fetch the next message as soon as a thread is free.
 
         Nothing wakes Celery's event loop when a thread ends its task, and without prefetching it
@@ -108,7 +103,7 @@ class WorkerSignals:
             self._retirement = stuck_runs.ReplaceThread(sender.pool)
             stuck_runs.set_strategy(self._retirement)
 
-    def _hand_back_before_quitting(self, sender: t.Any, **options: object) -> None:
+    def _drain_on_sigquit(self, sender: t.Any, **options: object) -> None:
         """Hand runs back at SIGQUIT: Celery waits for them, and only then tells of the signal."""
         if not self._is_for(sender.app):
             return
@@ -147,93 +142,5 @@ class WorkerSignals:
         if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
         if self._is_for(sender.app) and self._retirement is not None:
-            self._tell_the_rest()
-            self._retirement.end_without_them()
-
-
-class Heartbeat(threading.Thread):
-    """Keep this worker's row in the database fresh; remove it when the worker stops."""
-
-    def __init__(self, celery: Celery, worker: t.Any) -> None:
-        super().__init__(name="crewexec-heartbeat", daemon=True)
-        self._celery = celery
-        self._worker = worker
-        self._stopped = threading.Event()
-        self._started_at = clock.now()
-
-    def run(self) -> None:
-        with self._celery.flask_app.app_context():
-            binding = current_app_state()
-            while True:
-                self._attempt(binding, self._beat)
-                if self._stopped.wait(binding.settings.heartbeat_interval):
-                    break
-            self._attempt(binding, self._remove)
-
-    def stop(self) -> None:
-        """End the thread and remove the row."""
-        self._stopped.set()
-        self.join(timeout=5)
-
-    def _attempt(self, binding: AppState, action: Callable[[AppState], None]) -> None:
-        try:
-            action(binding)
-        except Exception:
-            # The database is away for a moment; the worker lives on and the next beat tells.
-            log.warning("Could not store the heartbeat of this worker.", exc_info=True)
-
-    def _beat(self, binding: AppState) -> None:
-        with binding.transaction() as session:
-            session.merge(
-                binding.models.worker(
-                    name=self._worker.hostname,
-                    pid=os.getpid(),
-                    queues=sorted(_queues(self._worker)),
-                    pool=_pool_name(self._worker),
-                    concurrency=self._worker.concurrency,
-                    started_at=self._started_at,
-                    seen_at=clock.now(),
-                )
-            )
-
-    def _remove(self, binding: AppState) -> None:
-        worker = binding.models.worker
-        with binding.transaction() as session:
-            session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
-
-
-def freeze_memory() -> None:
-    """Share as much memory as possible with processes that are forked later.
-
-    What is free is given back, and the garbage collector does not write to what is not.
-    """
-    gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's; it keeps much
-        trim(0)
-    gc.freeze()
-
-
-@functools.cache
-def preload_runtime() -> None:
-    """Import what runs crews and run one, or end the worker.
-
-    Celery would only log what a signal raises. Processes that are forked later share what it makes.
-    """
-    try:
-        from ..runtime import runner  # noqa: F401
-        from ..runtime.warm_up import warm_up
-    except Exception as error:
-        log.critical("This worker cannot run crews.", exc_info=True)
-        raise SystemExit(f"CrewAI cannot be loaded: {error}") from error
-    try:
-        warm_up()
-    except Exception:  # a hook of the host may refuse; crews that somebody ordered may still run
-        log.warning("The crew to warm up with did not run.", exc_info=True)
-
-
-def _queues(worker: t.Any) -> set[str]:
-    return set(worker.app.amqp.queues.consume_from)
-
-
-def _pool_name(worker: t.Any) -> str:
-    return str(worker.pool_cls.__module__).rpartition(".")[2]
+            self._flush_notifications()
+            self._retirement.exit_without_hung_threads()

@@ -16,9 +16,9 @@ from ..app_state import current_app_state
 from ..process import drain
 from .cpu_affinity import pin_to_cpu
 from .cpu_affinity import validate_cpu_count
-from .lifecycle import freeze_memory
-from .lifecycle import preload_runtime
 from .options import WorkerOptions
+from .preload import freeze_memory
+from .preload import preload_runtime
 from .supervisor import Supervisor
 
 _PRELOADED_MODULES: t.Final = (
@@ -67,14 +67,14 @@ def _preload(celery: Celery, options: WorkerOptions) -> None:
     if options.run_crews:
         preload_runtime()
     with celery.flask_app.app_context():
-        for engine in current_app_state().database.engines.values():
+        for engine in current_app_state().database.extension.engines.values():
             engine.dispose()
     freeze_memory()
 
 
 def _report_ready(supervisor: Supervisor, number: int) -> t.Callable[..., None]:
     def handle(**options: object) -> None:
-        supervisor.ready(number)
+        supervisor.mark_ready(number)
         # Celery would start the whole command again, in place of this process.
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 

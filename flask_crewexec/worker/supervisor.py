@@ -57,14 +57,14 @@ class Supervisor:
                     return due[0].number
                 continue  # to fail may have been the end
             for number in self._signals.wait(self._pause()):
-                self._obey(number)
+                self._handle_signal(number)
             for place in self._alive():
-                self._look_after(place)
+                self._reap(place)
         if self._restart:
             os.execv(sys.executable, sys.orig_argv)
         sys.exit(self._status)
 
-    def ready(self, number: int) -> None:
+    def mark_ready(self, number: int) -> None:
         """Tell the parent, from the child, that it does its work."""
         self._ready[number] = True
 
@@ -77,11 +77,11 @@ class Supervisor:
     def _due(self) -> list[_ChildSlot]:
         now = time.monotonic()
         missing = [place for place in self._places if place.pid is None]
-        return [] if self._stopping else [place for place in missing if place.due <= now]
+        return [] if self._stopping else [place for place in missing if place.restart_at <= now]
 
     def _pause(self) -> float | None:
         """Seconds until a child is to be started; None if only a signal can change anything."""
-        due = [place.due for place in self._places if place.pid is None]
+        due = [place.restart_at for place in self._places if place.pid is None]
         return max(0.0, min(due) - time.monotonic()) if due and not self._stopping else None
 
     def _start(self, place: _ChildSlot) -> bool:
@@ -92,7 +92,7 @@ class Supervisor:
         try:
             place.pid = os.fork()
         except OSError as error:  # no memory, or too many processes
-            self._replace(place, f"did not start ({error})")
+            self._schedule_restart(place, f"did not start ({error})")
         if place.pid == 0:
             os.setpgid(0, 0)
             self._signals.release()
@@ -100,7 +100,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         return place.pid == 0
 
-    def _obey(self, number: int) -> None:
+    def _handle_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
             # Where a terminal is closed nobody wants to go on.
             self._restart, number = not sys.stdout.isatty(), signal.SIGTERM
@@ -112,7 +112,7 @@ class Supervisor:
         for place in self._alive():
             os.kill(t.cast(int, place.pid), number)
 
-    def _look_after(self, place: _ChildSlot) -> None:
+    def _reap(self, place: _ChildSlot) -> None:
         pid, status = os.waitpid(t.cast(int, place.pid), os.WNOHANG)
         if pid == 0:
             return
@@ -122,12 +122,12 @@ class Supervisor:
             self._status = max(self._status, code if code >= 0 else 128 - code)
         else:
             how = f"status {code}" if code >= 0 else f"signal {-code}"
-            self._replace(place, f"ended with {how}")
+            self._schedule_restart(place, f"ended with {how}")
 
-    def _replace(self, place: _ChildSlot, what: str) -> None:
+    def _schedule_restart(self, place: _ChildSlot, what: str) -> None:
         place.failures = 0 if self._ready[place.number] else place.failures + 1
         pause = min(MAX_PAUSE, 2.0 ** (place.failures - 1))
-        place.due = time.monotonic() + pause
+        place.restart_at = time.monotonic() + pause
         log.error("Worker %d %s; starting another one in %g s.", place.number, what, pause)
         if all(place.failures >= START_ATTEMPTS for place in self._places):
             log.critical("No worker can be started.")
@@ -141,7 +141,7 @@ class _ChildSlot:
 
     number: int
     pid: int | None = None
-    due: float = 0.0
+    restart_at: float = 0.0
     """When to start it, by the monotonic clock."""
     failures: int = 0
     """How often it ended before it was ready, in a row."""

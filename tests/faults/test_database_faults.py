@@ -61,7 +61,7 @@ def wait_for_second_try(caplog):
     wait_until(lambda: "trying again" in caplog.text, what="the second try")
 
 
-@pytest.mark.settings(LEASE=100.0, DATABASE_PATIENCE=60.0)
+@pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 class TestPostgres:
     def test_a_run_waits_for_a_server_that_restarts(self, app, api, model, gate, postgres, caplog):
@@ -103,7 +103,7 @@ class TestPostgres:
         id = api.queue(documents.chain("a"))
         wait_until(lambda: api.status(id)["status"] == "completed", what="another run")
 
-    @pytest.mark.settings(LEASE=1.0, DATABASE_PATIENCE=0.2)
+    @pytest.mark.settings(LEASE_SECONDS=1.0, DATABASE_RETRY_SECONDS=0.2)
     def test_after_too_long_a_run_is_given_up_and_goes_on_later(
         self, app, api, model, gate, postgres, settle
     ):
@@ -136,7 +136,7 @@ class TestPostgres:
 
 def forget_connections():
     """Let the requests of the test itself begin with new connections."""
-    close_connections(current_app_state().engine)
+    close_connections(current_app_state().database.engine)
 
 
 def hang_up(postgres):
@@ -228,13 +228,13 @@ class Room:
 def room(app):
     """Room of the database, applied at the beginning of each transaction."""
     room = Room()
-    engine = current_app_state().engine
+    engine = current_app_state().database.engine
     sa.event.listen(engine, "begin", room.apply)
     yield room
     sa.event.remove(engine, "begin", room.apply)
 
 
-@pytest.mark.settings(LEASE=100.0, DATABASE_PATIENCE=60.0)
+@pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 class TestFull:
     def test_a_run_waits_for_room(self, app, api, model, room, caplog):

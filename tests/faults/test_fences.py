@@ -137,7 +137,7 @@ class TestSizes:
 def output_of(id: str) -> object:
     """Return all that is kept of the first step's answer."""
     step = current_app_state().models.step
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.scalars(
             sa.select(step.output).where(step.execution_id == uuid.UUID(id), step.position == 0)
         ).one()

@@ -35,7 +35,7 @@ def graph(api):
 
 
 @pytest.fixture
-def binding(app):
+def app_state(app):
     return app.extensions["crewexec"]
 
 
@@ -52,9 +52,9 @@ def stored(app):
 
 
 @pytest.fixture
-def messages(binding):
+def messages(app_state):
     """The number of messages that wait for a worker."""
-    return lambda: sum(queue_depths(binding)["crew_execution"].values())
+    return lambda: sum(queue_depths(app_state)["crew_execution"].values())
 
 
 @pytest.fixture

@@ -26,16 +26,21 @@ from support.servers.processes import wait_until
 pytestmark = pytest.mark.integration
 
 
-def take(id, lease=100.0):
+def take(id, lease_seconds=100.0):
     """Claim the current attempt for a worker that does nothing."""
-    binding = current_app_state()
-    with binding.transaction() as session:
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
         attempt = column(id, "attempt")
         taken = leases.acquire(
-            session, binding.models, uuid.UUID(id), attempt, worker="gone", lease=lease
+            session,
+            app_state.models,
+            uuid.UUID(id),
+            attempt,
+            worker="gone",
+            lease_seconds=lease_seconds,
         )
     assert taken is not None
-    return taken.claim
+    return taken.lease
 
 
 def expire(id):
@@ -44,21 +49,21 @@ def expire(id):
 
 def lose(id):
     """Claim an attempt, and let the lease run out."""
-    claim = take(id)
+    lease = take(id)
     expire(id)
-    return claim
+    return lease
 
 
-def write(claim, **values):
-    binding = current_app_state()
-    with binding.transaction() as session:
-        leases.fenced_update(session, binding.models, claim, **values)
+def write(lease, **values):
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
+        leases.fenced_update(session, app_state.models, lease, **values)
 
 
-def renew(claim):
-    binding = current_app_state()
-    with binding.transaction() as session:
-        leases.renew(session, binding.models, [claim], 100)
+def renew(lease):
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
+        leases.renew(session, app_state.models, [lease], 100)
 
 
 def lease_ends_within(id, seconds):
@@ -84,7 +89,7 @@ class TestTakingOver:
         assert reconcile()["taken_over"] == 0
         assert api.status(id)["status"] == "running"
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=1)
     def test_too_many_lost_workers_are_a_failure(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         for _ in range(2):
@@ -96,7 +101,7 @@ class TestTakingOver:
         assert status["finished_at"]
         assert reconcile()["taken_over"] == 0
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=0)
     def test_a_persons_retry_begins_counting_anew(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         lose(id)
@@ -178,16 +183,16 @@ class TestFormerHolder:
         reconcile()
         renew(former)
         assert (column(id, "status"), column(id, "lease_expires_at")) == ("queued", None)
-        take(id, lease=10)
+        take(id, lease_seconds=10)
         renew(former)
         assert lease_ends_within(id, 20)
 
     def test_an_expired_claim_that_nobody_took_can_be_renewed(self, api, reconcile):
         id = api.queue(documents.chain("a"))
-        claim = lose(id)
-        renew(claim)
+        lease = lose(id)
+        renew(lease)
         assert reconcile()["taken_over"] == 0
-        write(claim, current_step="a")
+        write(lease, current_step="a")
 
     @pytest.mark.parametrize("change", ["end", "hand_back", "lose", "retry_later"])
     def test_it_changes_no_state(self, api, reconcile, change):
@@ -198,7 +203,7 @@ class TestFormerHolder:
         assert not leave(former, change)
         assert (column(id, "status"), column(id, "attempt")) == ("running", 2)
 
-    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
+    @pytest.mark.settings(LEASE_SECONDS=100, POLL_INTERVAL=20)
     def test_its_run_stops_and_the_successors_result_counts(self, app, api, model, reconcile):
         gate = threading.Event()
         model.on("Do a", "FORMER", hold=gate, times=1)
@@ -218,9 +223,9 @@ class TestFormerHolder:
         assert api.event_types(id)[-1] == "completed"
 
 
-def leave(claim: Lease, how: str) -> bool:
+def leave(lease: Lease, how: str) -> bool:
     """Try one of the ways to let go of an execution; False if it is refused."""
-    binding = current_app_state()
+    app_state = current_app_state()
     retry = {"error": {}, "seconds": 1.0, "limit": 9}
     arguments = {
         "end": ((leases.ExecutionStatus.COMPLETED,), {}),
@@ -230,15 +235,15 @@ def leave(claim: Lease, how: str) -> bool:
     }
     args, options = arguments[how]
     try:
-        with binding.transaction() as session:
-            done = getattr(leases, how)(session, binding.models, claim, *args, **options)
+        with app_state.database.write_transaction() as session:
+            done = getattr(leases, how)(session, app_state.models, lease, *args, **options)
             return done is not False
     except LeaseLost:
         return False
 
 
 class TestClocks:
-    @pytest.mark.settings(LEASE=10)
+    @pytest.mark.settings(LEASE_SECONDS=10)
     def test_a_lease_from_before_the_databases_clock_was_set_back(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         take(id)
@@ -251,8 +256,8 @@ class TestClocks:
         self, api, reconcile, wrong_clock, hours
     ):
         id = api.queue(documents.chain("a"))
-        claim = take(id, lease=1)
-        renew(claim)
+        lease = take(id, lease_seconds=1)
+        renew(lease)
         wrong_clock(hours)
         assert reconcile()["taken_over"] == 0
         expire(id)
@@ -289,7 +294,7 @@ def wrong_clock(monkeypatch):
 
 
 class TestWatch:
-    @pytest.mark.settings(LEASE=1.0, WATCH_INTERVAL=0.1)
+    @pytest.mark.settings(LEASE_SECONDS=1.0, POLL_INTERVAL=0.1)
     def test_it_renews_the_lease_of_a_run_that_takes_longer(self, app, api, model, reconcile):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)

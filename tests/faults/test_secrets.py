@@ -32,9 +32,9 @@ def everything(api, redis_process) -> t.Callable[[], str]:
 
 
 def rows() -> t.Iterator[str]:
-    binding = current_app_state()
-    with binding.session() as session:
-        for model in binding.models:
+    app_state = current_app_state()
+    with app_state.database.read_session() as session:
+        for model in app_state.models:
             yield from map(str, session.execute(sa.select(model.__table__)))
 
 
@@ -55,7 +55,7 @@ def messages(redis_process) -> t.Iterator[str]:
                 yield client.get(key)
 
 
-@pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
+@pytest.mark.settings(MAX_WORKER_LOSSES=0)
 def test_after_runs_that_succeed_fail_and_crash(
     api, model, start_worker, settle, everything, redis_process
 ):
@@ -89,7 +89,7 @@ def environment(environment, own_model):
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-@pytest.mark.settings(MAX_LOST_ATTEMPTS=0, LOG_FORMAT="json")
+@pytest.mark.settings(MAX_WORKER_LOSSES=0, LOG_FORMAT="json")
 def test_keys_that_users_bring(api, own_model, start_worker, settle, everything, pool):
     """The provider gives them, and models, tools and servers repeat them wherever they can."""
     key = host.OWN_KEYS["model", "ada"]

@@ -71,9 +71,9 @@ def gate() -> Iterator[threading.Event]:
 
 def pids() -> dict[str, int]:
     """Return the processes of the workers that the database knows, by their names."""
-    binding = current_app_state()
-    with binding.session() as session:
-        return {worker.name: worker.pid for worker in session.query(binding.models.worker)}
+    app_state = current_app_state()
+    with app_state.database.read_session() as session:
+        return {worker.name: worker.pid for worker in session.query(app_state.models.worker)}
 
 
 def pids_of(workers: WorkerProcesses) -> dict[str, int]:
@@ -222,7 +222,7 @@ class TestReplacing:
         assert status["lost_attempts"] >= 1
         assert len(model.calls_matching("Do a")) == 1
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=1)
     def test_a_crew_that_kills_every_worker_fails_in_the_end(
         self, start_workers, api, model, settle
     ):

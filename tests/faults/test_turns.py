@@ -64,7 +64,7 @@ def queue(api: Api, count: int, name: str = "a", **order: object) -> list[str]:
 def statuses() -> dict[str, int]:
     execution = current_app_state().models.execution
     query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return {status: count for status, count in session.execute(query)}
 
 
@@ -76,14 +76,14 @@ def started_between(owner: str, id: str) -> int:
         execution.started_at > column(id, "created_at"),
         execution.started_at < column(id, "started_at"),
     )
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.scalars(query).one()
 
 
 def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -> None:
     """Let it look as if a worker was there."""
     now = clock.now()
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.add(
             current_app_state().models.worker(
                 name=f"w{uuid.uuid4()}",
@@ -132,7 +132,7 @@ class TestManyOfOneUser:
         )
         assert len(model.calls) == MANY + 2
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1000)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=1000)
     def test_killed_workers_and_lost_messages_hold_up_nobody_for_good(
         self, start_worker, api, stranger, model, gate, broker_url, reconcile, redis_process, pool
     ):
@@ -159,9 +159,9 @@ class TestHolding:
     def test_a_claim_gives_the_next_one_its_turn(self, api, model, messages):
         first, second, third = queue(api, 3)
         assert messages() == 1
-        assert [column(id, "held") for id in (first, second, third)] == [False, True, True]
+        assert [column(id, "on_hold") for id in (first, second, third)] == [False, True, True]
         assert run(first) == "completed"
-        assert [column(id, "held") for id in (first, second, third)] == [False, False, True]
+        assert [column(id, "on_hold") for id in (first, second, third)] == [False, False, True]
         assert messages() == 2  # the first one's, too: no worker has read it
         assert [run(second), run(third)] == ["completed"] * 2
         assert messages() == 3
@@ -178,10 +178,10 @@ class TestHolding:
         urgent, second = queue(api, 2, priority=2)
         assert messages() == 2
         assert run(first) == "completed"
-        assert not column(urgent, "held")
-        assert column(second, "held")
+        assert not column(urgent, "on_hold")
+        assert column(second, "on_hold")
         assert run(urgent) == "completed"
-        assert not column(second, "held")
+        assert not column(second, "on_hold")
 
     def test_of_several_who_make_room_at_once_one_sends_a_message(self, app, api, messages):
         first, *_ = queue(api, 5)
@@ -193,16 +193,16 @@ class TestHolding:
         body = {"graph_id": api.graph(documents.chain("a"))}
         at_once(app, lambda _: Api(app.test_client(), "ada")("POST", "/executions", json=body))
         held = sum(
-            column(each["id"], "held") for each in api("GET", "/executions").json["executions"]
+            column(each["id"], "on_hold") for each in api("GET", "/executions").json["executions"]
         )
         assert messages() == CROWD - held >= 1
 
     def test_operators_see_how_many_are_held(self, api, admin):
         queue(api, 3)
         shown = admin("GET", "/queues").json
-        assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["held"]["5"]) == (1, 2)
+        assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["on_hold"]["5"]) == (1, 2)
         scraped = admin("GET", "/metrics").text
-        assert 'crewexec_held_executions{priority="5"} 2.0' in scraped
+        assert 'crewexec_executions_on_hold{priority="5"} 2.0' in scraped
 
     def test_cancelling_a_held_one_ends_it_at_once(self, api, messages):
         _, second, _ = queue(api, 3)
@@ -212,23 +212,23 @@ class TestHolding:
     def test_cancelling_the_one_that_has_its_turn_gives_it_to_the_next(self, api, messages):
         first, second = queue(api, 2)
         api("POST", f"/executions/{first}/cancel")
-        assert (column(second, "held"), messages()) == (False, 2)
+        assert (column(second, "on_hold"), messages()) == (False, 2)
 
     def test_trying_again_waits_for_its_turn(self, api, messages):
         first, second = queue(api, 2)
         api("POST", f"/executions/{first}/cancel")
         answer = api("POST", f"/executions/{first}/retry")
         assert (answer.status_code, answer.json["status"]) == (202, "queued")
-        assert (column(first, "held"), column(second, "held")) == (True, False)
+        assert (column(first, "on_hold"), column(second, "on_hold")) == (True, False)
         assert run(second) == "completed"
-        assert (column(first, "held"), run(first)) == (False, "completed")
+        assert (column(first, "on_hold"), run(first)) == (False, "completed")
 
     def test_retries_that_are_due_at_once_come_one_by_one(self, api, reconcile, messages):
         ids = queue(api, 4)
         for id in ids:
-            change(id, status="retrying", available_at=clock.now(), attempt=2, held=False)
+            change(id, status="retrying", available_at=clock.now(), attempt=2, on_hold=False)
         wait_until(lambda: reconcile()["retried"] == 0, what="the retries")
-        assert sum(column(id, "held") for id in ids) == 3
+        assert sum(column(id, "on_hold") for id in ids) == 3
         assert messages() == 2  # with that of the first attempt
 
     def test_the_reconciler_gives_turns_that_a_dead_process_has_left(
@@ -237,7 +237,7 @@ class TestHolding:
         first, second, _ = queue(api, 3)
         change(first, status="cancelled")
         assert [reconcile()["released"] for _ in range(2)] == [1, 0]
-        assert (column(second, "held"), messages()) == (False, 2)
+        assert (column(second, "on_hold"), messages()) == (False, 2)
 
     @pytest.mark.settings(REPUBLISH_AFTER=0.001)
     def test_held_ones_are_no_lost_messages(self, api, reconcile, messages, redis_process):
@@ -300,22 +300,24 @@ class TestRunningAtOnce:
         ids = [queue(api, 1, priority=number + 1)[0] for number in range(CROWD)]
 
         def claim(number: int) -> bool:
-            binding = current_app_state()
-            with binding.transaction() as session:
+            app_state = current_app_state()
+            with app_state.database.write_transaction() as session:
                 key = uuid.UUID(ids[number])
                 return (
-                    leases.acquire(session, binding.models, key, 1, worker="w", lease=60.0, most=1)
+                    leases.acquire(
+                        session, app_state.models, key, 1, worker="w", lease_seconds=60.0, most=1
+                    )
                     is not None
                 )
 
         assert sorted(at_once(app, claim)) == [False] * (CROWD - 1) + [True]
-        assert sum(column(id, "held") for id in ids) == CROWD - 1
+        assert sum(column(id, "on_hold") for id in ids) == CROWD - 1
 
     def test_an_end_gives_the_next_one_its_turn(self, api, messages):
         first, second = queue(api, 2)
         change(first, status="running", lease_expires_at=None)
         release_next(current_app_state(), "ada")
-        assert (column(second, "held"), messages()) == (True, 1)
+        assert (column(second, "on_hold"), messages()) == (True, 1)
         change(first, status="completed", finished_at=clock.now())
         release_next(current_app_state(), "ada")
-        assert (column(second, "held"), messages()) == (False, 2)
+        assert (column(second, "on_hold"), messages()) == (False, 2)

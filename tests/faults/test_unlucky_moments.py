@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.runtime.run_control import RunCancelled
 from flask_crewexec.runtime.run_control import RunControl
+from flask_crewexec.runtime.stop_reasons import RunCancelled
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
+from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.storage import database_clock
 from flask_crewexec.storage import transitions
 from flask_crewexec.storage.retention import purge
-from flask_crewexec.storage.transitions import ExecutionStatus
 from support.graphs import documents
 from support.in_process import change
 from support.in_process import running
@@ -28,7 +28,7 @@ from support.servers.processes import wait_until
 pytestmark = pytest.mark.integration
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-UNWATCHED = pytest.mark.settings(WATCH_INTERVAL=100.0, LEASE=1000.0)
+UNWATCHED = pytest.mark.settings(POLL_INTERVAL=100.0, LEASE_SECONDS=1000.0)
 """The watch thread sees nothing within the time of a test."""
 
 
@@ -90,7 +90,7 @@ class locking:
 
     def __enter__(self):
         execution = current_app_state().models.execution
-        self._session = Session(current_app_state().engine)
+        self._session = Session(current_app_state().database.engine)
         query = sa.select(execution.id).where(execution.id == uuid.UUID(self._id))
         self._session.execute(query.with_for_update())
         return self._session
@@ -125,7 +125,7 @@ def anyone_waits_for_a_lock() -> bool:
         "select count(*) from pg_stat_activity"
         " where wait_event_type = 'Lock' and datname = current_database()"
     )
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return bool(session.scalar(query))
 
 
@@ -141,7 +141,7 @@ class TestLateCalls:
         headers = {"Idempotency-Key": "k"}
         graph = api.graph(documents.chain("a"))
         first = api("POST", "/executions", json={"graph_id": graph}, headers=headers).json["id"]
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             assert not transitions.delete_unpublished(
                 session, current_app_state().models, uuid.UUID(first)
             )
@@ -152,20 +152,20 @@ class TestLateCalls:
         graph = api.graph(documents.chain("a"))
         order = {"json": {"graph_id": graph}, "headers": {"Idempotency-Key": "k"}}
         first = api("POST", "/executions", **order).json["id"]
-        change(first, published_at=None, held=True)
+        change(first, published_at=None, on_hold=True)
         assert api("POST", "/executions", **order).json["id"] == first
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             assert not transitions.delete_unpublished(
                 session, current_app_state().models, uuid.UUID(first)
             )
         assert api.status(first)["status"] == "queued"
 
     def test_a_purge_of_everything_leaves_living_workers(self, app):
-        binding = current_app_state()
+        app_state = current_app_state()
         now = clock.now()
-        with binding.transaction() as session:
+        with app_state.database.write_transaction() as session:
             session.add(
-                binding.models.worker(
+                app_state.models.worker(
                     name="w",
                     pid=1,
                     queues=[],
@@ -175,6 +175,6 @@ class TestLateCalls:
                     seen_at=now,
                 )
             )
-        purge(binding, clock.now())
-        with binding.session() as session:
-            assert session.get(binding.models.worker, "w") is not None
+        purge(app_state, clock.now())
+        with app_state.database.read_session() as session:
+            assert session.get(app_state.models.worker, "w") is not None

@@ -227,7 +227,7 @@ class TestKilledProcess:
         assert len(model.calls_matching("Do a")) == 1
         assert len(model.calls_matching("Do b")) == 2
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=1)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=1)
     def test_a_crew_that_kills_every_worker_fails_in_the_end(
         self, start_worker, api, model, settle
     ):

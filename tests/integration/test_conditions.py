@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_crewexec.registry.registry import PredicateSpec
+from flask_crewexec.registry.specs import PredicateSpec
 from support.graphs import documents
 from support.in_process import run
 

@@ -312,7 +312,7 @@ class TestExecution:
         id = api.queue(documents.chain("a"))
         run(id)
         version = current_app_state().models.graph_version
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             session.execute(sa.update(version).values(document={"version": 0}))
         page = pages.read(f"/executions/{id}")
         assert "cannot be drawn" in section(page, "graph")
@@ -331,7 +331,7 @@ def add_events(id: str, count: int) -> None:
         {"execution_id": uuid.UUID(id), "seq": 2 + number, "type": "noted", "data": {}}
         for number in range(count)
     ]
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.execute(sa.insert(models.event), rows)
     change(id, last_event=1 + count)
 
@@ -517,7 +517,7 @@ def add_tool_output(id: str) -> None:
     seq = column(id, "last_event") + 1
     row = {"execution_id": uuid.UUID(id), "seq": seq, "type": HOSTILE[:50]}
     data = {"tool": HOSTILE, "output": HOSTILE, HOSTILE: "x\ny"}
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.execute(sa.insert(current_app_state().models.event), [{**row, "data": data}])
     change(id, last_event=seq)
 
@@ -535,7 +535,7 @@ class TestQueues:
 
     def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:
         assert "No worker is known" in admins.read("/queues")
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             add_worker(session, "here@vm", 5)
             add_worker(session, "gone@vm", 600)
         workers = text_of(section(admins.read("/queues"), "workers"))

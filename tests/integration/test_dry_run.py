@@ -20,7 +20,7 @@ TOPIC = {"topic": "tea"}
 
 def counts():
     """Rows of each table of ours."""
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return {
             model.__tablename__: session.scalar(sa.select(sa.func.count()).select_from(model))
             for model in current_app_state().models

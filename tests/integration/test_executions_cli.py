@@ -16,6 +16,7 @@ from flask_crewexec import AsyncExecutionService
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.services.event_stream import tail
 from flask_crewexec.storage import event_log
+from flask_crewexec.storage.new_event import NewEvent
 from support.graphs import documents
 from support.in_process import change
 from support.in_process import run
@@ -283,7 +284,7 @@ class TestFollow:
 
 def add_events(id, several):
     """Write events as a worker does."""
-    binding = current_app_state()
-    entries = [event_log.NewEvent("noted", data) for data in several]
-    with binding.transaction() as session:
-        event_log.append(session, binding.models, uuid.UUID(id), entries)
+    app_state = current_app_state()
+    entries = [NewEvent("noted", data) for data in several]
+    with app_state.database.write_transaction() as session:
+        event_log.append(session, app_state.models, uuid.UUID(id), entries)

@@ -45,12 +45,12 @@ def archived_days_ago(graph, days):
     model = current_app_state().models.graph
     then = clock.now() - dt.timedelta(days=days)
     statement = sa.update(model).where(model.id == uuid.UUID(graph)).values(deleted_at=then)
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.execute(statement)
 
 
 def count(model):
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(model))
 
 
@@ -296,7 +296,7 @@ class TestMatching:
             with app.app_context():
                 start.wait(30)
                 try:
-                    GraphService().add_version(graph, RENAMED, "ada", if_match=tag)
+                    GraphService().update(graph, RENAMED, "ada", if_match=tag)
                     outcomes.append("changed")
                 except CrewExecError as error:
                     outcomes.append(error.code)

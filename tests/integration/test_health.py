@@ -63,11 +63,11 @@ def heartbeat(app):
     """Store a sign of life of a worker, *age* seconds old."""
 
     def beat(*queues, age=0.0):
-        binding = current_app_state()
+        app_state = current_app_state()
         seen = clock.now() - dt.timedelta(seconds=age)
-        with binding.transaction() as session:
+        with app_state.database.write_transaction() as session:
             session.add(
-                binding.models.worker(
+                app_state.models.worker(
                     name=f"worker of {queues}",
                     pid=1,
                     queues=list(queues),
@@ -146,7 +146,7 @@ class TestOtherTroubles:
         wait_until(lambda: not bounded_calls(), what="the call that hung")
 
     def test_missing_tables(self, app, client):
-        current_app_state().models.worker.__table__.drop(current_app_state().engine)
+        current_app_state().models.worker.__table__.drop(current_app_state().database.engine)
         assert ready(client)[1]["database"] == "no tables"
 
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask_crewexec import current_execution
 from flask_crewexec import StorageUnavailable
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.registry.registry import FunctionToolSpec
+from flask_crewexec.registry.specs import FunctionToolSpec
 from flask_crewexec.testing import Rule
 from support.api_client import problem
 from support.graphs import documents
@@ -179,7 +179,7 @@ def uploads(registry):
 
 def stored(redis_process):
     """Everything in our tables and in Redis, as text."""
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         for model in current_app_state().models:
             yield from map(str, session.execute(sa.select(model.__table__)))
     with redis_process.client() as client:

@@ -77,11 +77,13 @@ def past(seconds=60):
 
 def lose(id):
     """Let a worker take the execution and never be heard of again."""
-    binding = current_app_state()
-    with binding.transaction() as session:
-        execution = session.get(binding.models.execution, uuid.UUID(id))
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
+        execution = session.get(app_state.models.execution, uuid.UUID(id))
         attempt = (uuid.UUID(id), execution.attempt)
-        assert leases.acquire(session, binding.models, *attempt, worker="gone", lease=30.0)
+        assert leases.acquire(
+            session, app_state.models, *attempt, worker="gone", lease_seconds=30.0
+        )
     change(id, lease_expires_at=past())
     return cleanup.handle({"action": "reconcile"})
 
@@ -207,13 +209,13 @@ class TestRuns:
         assert not any(found("executions_ended_total", status=s) for s in ("failed", "cancelled"))
 
     def test_workers(self, scrape):
-        binding = current_app_state()
+        app_state = current_app_state()
         described = {"pid": 1, "pool": "prefork", "concurrency": 4, "started_at": clock.now()}
         workers = [
-            binding.models.worker(name="new", queues=["a"], seen_at=clock.now(), **described),
-            binding.models.worker(name="old", queues=["a"], seen_at=past(61), **described),
+            app_state.models.worker(name="new", queues=["a"], seen_at=clock.now(), **described),
+            app_state.models.worker(name="old", queues=["a"], seen_at=past(61), **described),
         ]
-        with binding.transaction() as session:
+        with app_state.database.write_transaction() as session:
             session.add_all(workers)
         found = scrape()
         assert (found("workers", queue="a"), found("worker_slots", queue="a")) == (1, 4)
@@ -256,7 +258,7 @@ class TestEveryEndCountsOnce:
         lose(id)
         assert self.ends(scrape) == {"cancelled": 1}
 
-    @pytest.mark.settings(MAX_LOST_ATTEMPTS=0)
+    @pytest.mark.settings(MAX_WORKER_LOSSES=0)
     def test_lost_too_often(self, api, scrape):
         lose(api.queue(documents.chain("a")))
         assert self.ends(scrape) == {"failed": 1}
@@ -339,7 +341,7 @@ class TestNothingFalls:
 
 def enter(number):
     """Count as much as *number* rows take."""
-    binding = current_app_state()
+    app_state = current_app_state()
     some = [
         CounterDelta(counters.ENDED, "failed"),
         CounterDelta(counters.TOKENS, "prompt", times=2**33),
@@ -348,13 +350,13 @@ def enter(number):
         CounterDelta(counters.WAITING, "5", 0.1, 1, 0.0625),
     ]
     rows = [some[place % len(some)]._asdict() for place in range(number)]
-    with binding.transaction() as session:
-        session.execute(sa.insert(binding.models.tally), rows)
+    with app_state.database.write_transaction() as session:
+        session.execute(sa.insert(app_state.models.counter), rows)
 
 
 def rows():
-    tally = current_app_state().models.tally
-    with current_app_state().session() as session:
+    tally = current_app_state().models.counter
+    with current_app_state().database.read_session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(tally))
 
 

@@ -108,7 +108,7 @@ class TestOnce:
         page = shown.stdout
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ   3 queued   1 running\n", page)
         assert row(page, "crew_execution")[1:] == list("20100000001")
-        assert row(page, "held")[1:] == list("10100000000")
+        assert row(page, "on_hold")[1:] == list("10100000000")
         assert row(page, "cleanup")[1:] == list("00000000000")
         assert row(page, worker.hostname)[1:4] == ["thread", "1", "crew_execution"]
         assert re.search(r"━.* 1/2 +\d+ s +b$", " ".join(row(page, running)))
@@ -169,11 +169,11 @@ class TestOnce:
 
 def silent_worker():
     """Store a worker that was last heard of two hours ago."""
-    binding = current_app_state()
+    app_state = current_app_state()
     seen = clock.now() - dt.timedelta(hours=2)
     row = {"pid": 1, "queues": ["cleanup"], "pool": "prefork", "concurrency": 1}
-    with binding.transaction() as session:
-        session.add(binding.models.worker(name="gone@host", started_at=seen, seen_at=seen, **row))
+    with app_state.database.write_transaction() as session:
+        session.add(app_state.models.worker(name="gone@host", started_at=seen, seen_at=seen, **row))
 
 
 @on_sqlite

@@ -94,7 +94,7 @@ class Journey:
     def find(self, *, back: int = 0, **columns: str) -> t.Any:
         """Return the newest execution with such values, or one *back* from there."""
         query = sa.select(self._model).filter_by(**columns).order_by(self._model.id.desc())
-        with current_app_state().session() as session:
+        with current_app_state().database.read_session() as session:
             return session.scalars(query.offset(back).limit(1)).one()
 
     def get(self, user: str, path: str, **query: str) -> None:
@@ -162,10 +162,10 @@ class Journey:
             assert user("POST", f"/executions/{failed}/retry").status_code == 202
 
     def _renew(self) -> None:
-        row, binding = self.find(status="running"), current_app_state()
-        with binding.transaction() as session:
+        row, app_state = self.find(status="running"), current_app_state()
+        with app_state.database.write_transaction() as session:
             held = leases.Lease(row.id, row.attempt, row.token)
-            leases.renew(session, binding.models, [held], 30.0)
+            leases.renew(session, app_state.models, [held], 30.0)
 
     def clean_up(self) -> None:
         """Reconcile and remove."""
@@ -182,7 +182,7 @@ def statements(app: Flask) -> list[Rehearsed]:
     """What everything sends that reads or changes rows."""
     rehearsal = Rehearsal()
     journey = Journey(app, rehearsal)
-    with rehearsal.of(current_app_state().engine):
+    with rehearsal.of(current_app_state().database.engine):
         for user, example, back in (
             (bulk_data.USER, bulk_data.USER, 6_000),
             (bulk_data.RARE_USER, bulk_data.RARE_USER, 40),
@@ -199,7 +199,7 @@ def statements(app: Flask) -> list[Rehearsed]:
 
 
 def test_nothing_reads_more_than_it_needs(statements, app):
-    most = MOST[current_app_state().engine.dialect.name]
+    most = MOST[current_app_state().database.engine.dialect.name]
     heavy = {str(each) for each in statements if each.work > most and not _may_grow(each)}
     assert not heavy, "\n".join(heavy)
 
@@ -234,4 +234,4 @@ def _written_columns(statement: str) -> set[str]:
     """Return what an UPDATE of an execution changes, unless it changes its state or turn."""
     found = re.search(r"UPDATE crewexec_execution SET (.*?)\s+(WHERE|FROM)\b", statement, re.DOTALL)
     columns = set(re.findall(r"\b(\w+)=", found[1])) if found else set()
-    return set() if columns & {"status", "held", "published_at"} else columns
+    return set() if columns & {"status", "on_hold", "published_at"} else columns

@@ -42,7 +42,7 @@ def line(api):
 def waiting():
     """Return all that wait, in the order in which they will start."""
     execution = current_app_state().models.execution
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         rows = session.query(execution).filter_by(status="queued").all()
     rows.sort(key=lambda row: (row.owner_id, row.priority, row.queued_at, row.id))
     turns = {}
@@ -53,7 +53,7 @@ def waiting():
 
 
 def positions(rows):
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return [queue_position.queue_position(session, row) for row in rows]
 
 

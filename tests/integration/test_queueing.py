@@ -270,9 +270,9 @@ def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
     cache = GraphCache()
     versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
     for version in versions[:2]:
-        cache.parse(version, documents.chain("a"))
+        cache.parse_and_store(version, documents.chain("a"))
     assert cache.get(versions[0]) is not None
-    cache.parse(versions[2], documents.chain("a"))
+    cache.parse_and_store(versions[2], documents.chain("a"))
     assert [cache.get(version) is not None for version in versions] == [True, False, True]
 
 
@@ -282,27 +282,27 @@ def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (1, 2):
-        cache.parse(Version(id, number), documents.chain("a"))
+        cache.parse_and_store(Version(id, number), documents.chain("a"))
     assert cache.get(Version(id, 1)) is None
-    assert cache.newest(id) == Version(id, 2)
-    cache.parse(Version(uuid.uuid4(), 1), documents.chain("a"))
-    assert cache.newest(id) is None
+    assert cache.newest_cached(id) == Version(id, 2)
+    cache.parse_and_store(Version(uuid.uuid4(), 1), documents.chain("a"))
+    assert cache.newest_cached(id) is None
 
 
 def test_an_older_version_that_is_read_late_is_not_the_newest():
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (2, 1):
-        cache.parse(Version(id, number), documents.chain("a"))
-    assert cache.newest(id) == Version(id, 2)
+        cache.parse_and_store(Version(id, number), documents.chain("a"))
+    assert cache.newest_cached(id) == Version(id, 2)
 
 
 def promise_places(app):
     """Let the database say that a worker has places for everything."""
-    binding, now = app.extensions["crewexec"], clock.now()
+    app_state, now = app.extensions["crewexec"], clock.now()
     described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": 1_000}
-    with binding.transaction() as session:
-        row = binding.models.worker(name="w@host", started_at=now, seen_at=now, **described)
+    with app_state.database.write_transaction() as session:
+        row = app_state.models.worker(name="w@host", started_at=now, seen_at=now, **described)
         session.add(row)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_crewexec.registry.registry import GuardrailSpec
-from flask_crewexec.registry.registry import PredicateSpec
+from flask_crewexec.registry.specs import GuardrailSpec
+from flask_crewexec.registry.specs import PredicateSpec
 from support.in_process import run
 
 pytestmark = pytest.mark.integration

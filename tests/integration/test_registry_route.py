@@ -11,8 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from flask_crewexec.registry.registry import FunctionToolSpec
-from flask_crewexec.registry.registry import ModelSpec
+from flask_crewexec.registry.specs import FunctionToolSpec
+from flask_crewexec.registry.specs import ModelSpec
 from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
@@ -157,7 +157,8 @@ def test_answers_as_described(api):
 
 def test_the_web_process_does_not_import_the_engine(environment):
     code = (
-        "import sys; from support.host_app import host; app = host.create_app(); client = app.test_client();"
+        "import sys; from support.host_app import host;"
+        " app = host.create_app(); client = app.test_client();"
         " assert 'pydantic' not in sys.modules, 'too early';"
         " answer = client.get('/crewexec/registry', headers={'X-User': 'ada'});"
         " assert answer.status_code == 200;"

@@ -66,12 +66,12 @@ def purge(**order):
 def kept():
     """The ids of what is stored, oldest first."""
     execution = current_app_state().models.execution
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return [str(id) for id in session.scalars(sa.select(execution.id).order_by(execution.id))]
 
 
 def count(model):
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(model))
 
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from flask_crewexec import graphs
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
+from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.storage import graph_cache
-from flask_crewexec.storage.transitions import ExecutionStatus
 from flask_crewexec.tasks import execution
 from flask_crewexec.testing import Rule
 from support.graphs import documents
@@ -259,7 +259,7 @@ class TestFailing:
         id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
-            with current_app_state().engine.connect() as connection:
+            with current_app_state().database.engine.connect() as connection:
                 connection.execute(sa.text("BEGIN IMMEDIATE"))
                 gate.set()
                 model.wait_for_calls(1, outcome="answered")
@@ -364,13 +364,13 @@ class TestContinuing:
 def mark_failed(app, id):
     """Make an execution look as if its worker had died between the last step and the end."""
     execution_model = current_app_state().models.execution
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         row = session.query(execution_model).one()
         row.status, row.result = ExecutionStatus.FAILED, None
 
 
 class TestCancelling:
-    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
+    @pytest.mark.settings(LEASE_SECONDS=100, POLL_INTERVAL=20)
     def test_takes_effect_before_the_next_call(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
@@ -459,5 +459,5 @@ class TestClaiming:
 def steal(app):
     """Give the execution to another worker."""
     model = current_app_state().models.execution
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.query(model).one().token = uuid.uuid4()

@@ -59,7 +59,7 @@ class TestArguments:
     def test_nobody_can_own_anything(self, service, graphs, graph, user):
         refused("/user_id", service.queue_execution, graph, None, user)
         refused("/user_id", graphs.create, documents.chain("a"), user)
-        refused("/user_id", graphs.add_version, graph, documents.chain("a"), user)
+        refused("/user_id", graphs.update, graph, documents.chain("a"), user)
 
     @pytest.mark.parametrize("thread", ["", *UNSTORABLE], ids=repr)
     def test_a_thread_that_cannot_be_stored(self, service, graph, thread):
@@ -156,7 +156,7 @@ def test_a_definition_of_crewai_becomes_a_document_with_registered_names(graphs)
     ann = {"role": "Ann", "goal": "Help", "backstory": "", "llm": "x/y", "tools": ["CountWords"]}
     tasks = [{"name": "do", "description": "Do", "expected_output": "Text", "agent": "ann"}]
     definition = {"agents": {"ann": ann}, "tasks": tasks}
-    found = graphs.read_definition(definition, models={"x/y": "streaming"}, name="Mine")
+    found = graphs.import_definition(definition, models={"x/y": "streaming"}, name="Mine")
     assert (found.document["name"], found.notes) == ("Mine", ())
     names = {node["data"].get("name") for node in found.document["nodes"]}
     assert names == {"streaming", "count_words", None}

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from flask_crewexec.registry.registry import GuardrailSpec
+from flask_crewexec.registry.specs import GuardrailSpec
 from support.graphs import documents
 from support.host_app import host
 from support.in_process import run
@@ -91,7 +91,7 @@ class TestOutputSchema:
         id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea"}
-        (event,) = api.events_of(id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_failed")
         assert (event["step"], event["guardrail"]) == ("a", "output_schema")
         assert reason in event["reason"]
         assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == 2
@@ -111,7 +111,7 @@ class TestOutputSchema:
         id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea"}
-        (event,) = api.events_of(id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_failed")
         assert event["reason"] == "The answer has more than 30 characters."
 
     def test_too_many_wrong_answers_end_the_execution_for_good(self, api, model):
@@ -119,7 +119,7 @@ class TestOutputSchema:
         id = api.queue(self.document(guardrail_max_retries=2))
         assert run(id) == "failed"
         error = api.status(id)["error"]
-        assert (error["code"], error["step"]) == ("guardrail-refused", "a")
+        assert (error["code"], error["step"]) == ("guardrail-failed", "a")
         assert len(model.calls) == 3
 
 
@@ -133,7 +133,7 @@ class TestGuardrailFunctions:
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "Tea."
         refused = {"step": "a", "guardrail": "no_urls", "reason": "ada wants no links."}
-        assert api.events_of(id, "guardrail_refused") == [refused]
+        assert api.events_of(id, "guardrail_failed") == [refused]
         assert api.events_of(id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
         assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
 
@@ -142,7 +142,7 @@ class TestGuardrailFunctions:
         id = api.queue(self.document({"name": "no_urls"}, guardrail_max_retries=1))
         assert run(id) == "failed"
         status = api.status(id)
-        assert (status["error"]["code"], status["error"]["step"]) == ("guardrail-refused", "a")
+        assert (status["error"]["code"], status["error"]["step"]) == ("guardrail-failed", "a")
         assert "ada wants no links." in status["error"]["message"]
         assert (status["retries"], len(model.calls)) == (0, 2)
 
@@ -154,7 +154,7 @@ class TestGuardrailFunctions:
         model.on("Do a", "x")
         id = api.queue(self.document({"name": "leaky"}, guardrail_max_retries=0))
         assert run(id) == "failed"
-        (event,) = api.events_of(id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_failed")
         assert "[secret]" in event["reason"]
         assert len(event["reason"]) == 1000
         assert host.KEY not in api("GET", f"/executions/{id}").text
@@ -168,7 +168,7 @@ class TestGuardrailFunctions:
         model.on("Do a", "x")
         id = api.queue(self.document({"name": "signed"}, guardrail_max_retries=0))
         assert run(id) == "failed"
-        (event,) = api.events_of(id, "guardrail_refused")
+        (event,) = api.events_of(id, "guardrail_failed")
         assert event["reason"] == "Not signed with [secret]."
 
     def test_one_that_says_nothing_useful_is_an_error(self, api, model):
@@ -213,7 +213,7 @@ class TestRules:
         id = api.queue(self.document("About tea"))
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "Tea"
-        assert [e["reason"] for e in api.events_of(id, "guardrail_refused")] == ["It is coffee."]
+        assert [e["reason"] for e in api.events_of(id, "guardrail_failed")] == ["It is coffee."]
         assert len(model.calls) == 4
 
     def test_all_are_asked_again_about_an_answer_made_anew(self, api, model):
@@ -228,14 +228,14 @@ class TestRules:
         model.on("# Rule", verdict).on("Do a", "x")
         id = api.queue(self.document("First", guardrail_max_retries=0))
         assert run(id) == "failed"
-        assert api.status(id)["error"]["code"] == "guardrail-refused"
+        assert api.status(id)["error"]["code"] == "guardrail-failed"
 
     def test_an_error_of_the_judges_model_is_no_refusal(self, api, model):
         model.on("# Rule", status=500).on("Do a", "x")
         id = api.queue(self.document("First"))
         assert run(id) == "retrying"
         assert api.status(id)["error"]["code"] == "model-unavailable"
-        assert api.events_of(id, "guardrail_refused") == []
+        assert api.events_of(id, "guardrail_failed") == []
         assert len(model.calls) == 2
 
     @pytest.mark.parametrize("calls", [1, 2])

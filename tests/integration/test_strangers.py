@@ -42,11 +42,11 @@ def routes(admin):
     ]
 
 
-def ask(asker, method, path, ids):
+def ask(requester, method, path, ids):
     options = {"json": documents.chain("b")} if method == "PUT" else {}
     options = options or ({"json": {}} if method == "POST" else {})
     query = "?from=1" if path.endswith("/diff") else ""
-    return asker(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)
+    return requester(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)
 
 
 def told(answer, ids):

@@ -134,7 +134,7 @@ class TestStream:
         frames = open_stream(client, id)
         take(frames, "queued")
         execution = current_app_state().models.execution
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             session.execute(sa.delete(execution))
         assert take(frames, "end").json() == {"status": "removed"}
 
@@ -223,9 +223,9 @@ class TestNews:
                 for _ in range(20):
                     publish_tokens(id, {"word": "x"})
 
-        with event_subscriber.subscribers.current().of(id) as inbox:
+        with event_subscriber.subscribers.current().subscribe(id) as inbox:
             wait_until(
-                lambda: event_subscriber.subscribers.current().are_coming, what="the subscription"
+                lambda: event_subscriber.subscribers.current().connected, what="the subscription"
             )
             threads = [threading.Thread(target=publish) for _ in range(40)]
             for thread in threads:

@@ -164,7 +164,7 @@ def busy_connections() -> int:
         "select count(*) from pg_stat_activity where state like 'idle in transaction%'"
         " and datname = current_database()"
     )
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.scalars(query).one()
 
 

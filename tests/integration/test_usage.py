@@ -106,8 +106,8 @@ class TestSecrets:
         id = api.queue(documents.chain("a", "b"))
         run(id)
         assert "[secret]" in api.status(id)["steps"][0]["output"]
-        binding = current_app_state()
-        with binding.session() as session:
-            for table in (each.__table__ for each in binding.models):
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            for table in (each.__table__ for each in app_state.models):
                 for row in session.execute(sa.select(table)):
                     assert "sk-scripted" not in str(row)

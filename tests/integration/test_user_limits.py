@@ -73,8 +73,8 @@ class TestQueued:
         api("POST", f"/executions/{ended}/cancel")
         for _ in range(2):
             order(api, graph)
-        for asker in (api, admin):
-            answer = asker("POST", f"/executions/{ended}/retry")
+        for requester in (api, admin):
+            answer = requester("POST", f"/executions/{ended}/retry")
             problem(answer, 429, "too-many-queued")
             assert answer.headers["Retry-After"]
         assert api.status(ended)["status"] == "cancelled"

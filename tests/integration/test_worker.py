@@ -67,7 +67,7 @@ class TestPools:
         order = [call.prompt.split("Do ")[1].split()[0] for call in model.calls]
         assert order == ["first", *(f"p{p}" for p in range(1, 11))]
 
-    @pytest.mark.settings(LEASE=100, WATCH_INTERVAL=20)
+    @pytest.mark.settings(LEASE_SECONDS=100, POLL_INTERVAL=20)
     def test_a_running_crew_is_cancelled_between_its_steps(self, start_worker, api, model, pool):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
@@ -106,7 +106,7 @@ class TestSeparateQueues:
         id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
         execution = current_app_state().models.execution
-        with current_app_state().transaction() as session:
+        with current_app_state().database.write_transaction() as session:
             row = session.query(execution).one()
             row.finished_at = row.finished_at.replace(year=2020)
         start_worker(queues=("cleanup",))

@@ -133,7 +133,7 @@ class _Sql:
             "worker": f"CASE WHEN {running} THEN 'worker@host' END",
             "lease_expires_at": f"CASE WHEN {running} THEN {self._moment(f'{self._now} + 30')} END",
             "published_at": f"CASE WHEN {sent} THEN {self._moment('born')} END",
-            "held": self._boolean(held),
+            "on_hold": self._boolean(held),
             "available_at": f"CASE WHEN state = 'retrying' THEN {tomorrow} END",
             "deadline": f"CASE WHEN state <> 'queued' AND i % 2 = 0 THEN {tomorrow} END",
             "result": f"CASE WHEN state = 'completed' THEN {self._json(_ANSWER)} END",

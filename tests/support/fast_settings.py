@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 FAST: dict[str, float] = {
-    "LEASE": 4.0,
-    "WATCH_INTERVAL": 0.1,
+    "LEASE_SECONDS": 4.0,
+    "POLL_INTERVAL": 0.1,
     "RETRY_DELAY": 0.2,
     "REPUBLISH_AFTER": 0.2,
     "CANCEL_GRACE": 0.5,
     "DRAIN_TIMEOUT": 0.2,
     "HEARTBEAT_INTERVAL": 0.5,
     "STALE_WORKER_AFTER": 3.0,
-    "DATABASE_PATIENCE": 20.0,
+    "DATABASE_RETRY_SECONDS": 20.0,
 }

@@ -54,7 +54,7 @@ def ask(id: str, expression: sa.ColumnElement[t.Any]) -> t.Any:
     """Let the database evaluate an expression about the execution."""
     execution = current_app_state().models.execution
     query = sa.select(expression).where(execution.id == uuid.UUID(id))
-    with current_app_state().session() as session:
+    with current_app_state().database.read_session() as session:
         return session.execute(query).scalar_one()
 
 
@@ -62,7 +62,7 @@ def change(id: str, **values: object) -> None:
     """Change the execution's row behind the back of its worker."""
     execution = current_app_state().models.execution
     statement = sa.update(execution).where(execution.id == uuid.UUID(id)).values(**values)
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         session.execute(statement)
 
 
@@ -70,7 +70,7 @@ def copy_of(id: str, moment: dt.datetime) -> str:
     """Copy an execution's row, as if it was queued at that moment; ids begin with their time."""
     key = uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
     execution = current_app_state().models.execution
-    with current_app_state().transaction() as session:
+    with current_app_state().database.write_transaction() as session:
         row = session.get_one(execution, uuid.UUID(id))
         copied = {column.key: getattr(row, column.key) for column in execution.__table__.columns}
         copied.update(id=key, created_at=moment, queued_at=moment)

@@ -38,7 +38,7 @@ TABLES = {
     "crewexec_step",
     "crewexec_event",
     "crewexec_worker",
-    "crewexec_tally",
+    "crewexec_counter",
 }
 
 
@@ -51,11 +51,11 @@ def new_app(**config):
 def assert_usable(app):
     """Create the tables and use them through the extension."""
     with app.app_context():
-        binding = current_app_state()
-        binding.models.graph.metadata.create_all(binding.engine)
-        assert set(sa.inspect(binding.engine).get_table_names()) >= TABLES
+        app_state = current_app_state()
+        app_state.models.graph.metadata.create_all(app_state.database.engine)
+        assert set(sa.inspect(app_state.database.engine).get_table_names()) >= TABLES
         assert GraphService().list() == []
-        binding.engine.dispose()
+        app_state.database.engine.dispose()
 
 
 class TestDatabases:
@@ -264,7 +264,7 @@ class TestMisuse:
         app = new_app()
         CrewExec(app)
         with app.app_context(), pytest.raises(RuntimeError, match="make only one"):
-            _ = CrewExec().binding
+            _ = CrewExec().app_state
 
 
 class TestCelery:
@@ -334,7 +334,7 @@ app.config["CELERY_BROKER_URL"] = app.config["CELERY_RESULT_BACKEND"] = "redis:/
 crewexec = CrewExec(app)
 crewexec.llm("default", "m", api_key="k")
 with app.app_context():
-    crewexec.models.graph.metadata.create_all(crewexec.binding.engine)
+    crewexec.models.graph.metadata.create_all(crewexec.app_state.database.engine)
 client = app.test_client()
 graph = {"version": 1, "name": "g", "edges": [{"source": "a", "target": "t"}], "nodes": [
     {"id": "a", "type": "agent", "data": {"role": "r", "goal": "g"}},

@@ -45,14 +45,14 @@ def ring(learnt, *providers):
 
 def test_the_users_own_goes_first(learnt):
     keys = ring(learnt, Host(openai="own-key"))
-    assert keys.value(Secret("openai", otherwise="host-key")) == "own-key"
+    assert keys.resolve(Secret("openai", default="host-key")) == "own-key"
     assert learnt == ["own-key"]
 
 
 @pytest.mark.parametrize("otherwise", ["host-key", lambda: "host-key"])
 def test_the_hosts_stands_in(learnt, otherwise):
-    assert ring(learnt, Host()).value(Secret("openai", otherwise=otherwise)) == "host-key"
-    assert ring(learnt).value(Secret("openai", otherwise=otherwise)) == "host-key"
+    assert ring(learnt, Host()).resolve(Secret("openai", default=otherwise)) == "host-key"
+    assert ring(learnt).resolve(Secret("openai", default=otherwise)) == "host-key"
     assert learnt == ["host-key", "host-key"]
 
 
@@ -61,19 +61,19 @@ def test_the_hosts_stands_in(learnt, otherwise):
 )
 def test_a_missing_key_is_named(learnt, otherwise):
     with pytest.raises(SecretMissing, match="no key 'openai' for this user"):
-        ring(learnt, Host(openai="")).value(Secret("openai", otherwise=otherwise))
+        ring(learnt, Host(openai="")).resolve(Secret("openai", default=otherwise))
 
 
 def test_the_value_has_a_form(learnt):
     keys = ring(learnt, Host(files="own{key}"))
-    assert keys.value(Secret("files", template="Bearer {}")) == "Bearer own{key}"
+    assert keys.resolve(Secret("files", template="Bearer {}")) == "Bearer own{key}"
     assert learnt == ["own{key}"]
 
 
 def test_the_provider_is_asked_once_for_each_name(learnt):
     host = Host(a="A")
     keys = ring(learnt, host)
-    assert [keys.value(Secret("a")) for _ in range(3)] == ["A", "A", "A"]
+    assert [keys.resolve(Secret("a")) for _ in range(3)] == ["A", "A", "A"]
     assert host.asked == [("a", "ada")]
 
 
@@ -83,7 +83,7 @@ def test_it_is_asked_in_a_context_of_its_own(app, learnt):
     def provider(name, user):
         return f"{current_app.name} {'mine' in g}"
 
-    assert ring(learnt, provider).value(Secret("a")) == f"{app.name} False"
+    assert ring(learnt, provider).resolve(Secret("a")) == f"{app.name} False"
 
 
 def test_a_provider_that_fails(learnt):
@@ -91,23 +91,23 @@ def test_a_provider_that_fails(learnt):
         raise ConnectionError("the vault is away")
 
     with pytest.raises(SecretProviderUnavailable, match="'a' could not be asked for") as caught:
-        ring(learnt, provider).value(Secret("a"))
+        ring(learnt, provider).resolve(Secret("a"))
     assert "vault" not in str(caught.value)
 
 
 def test_plain_texts_are_no_secrets_unless_they_are_called_so(learnt):
     keys = ring(learnt)
-    assert keys.value("Bearer plain-token", secret=True) == "Bearer plain-token"
-    assert keys.value("") == ""
+    assert keys.resolve("Bearer plain-token", secret=True) == "Bearer plain-token"
+    assert keys.resolve("") == ""
     assert learnt == ["plain-token"]
 
 
 def test_what_functions_return_is_secret(learnt):
     keys = ring(learnt)
-    assert keys.value("application/json") == "application/json"
-    assert keys.value(lambda: "Bearer host-token") == "Bearer host-token"
+    assert keys.resolve("application/json") == "application/json"
+    assert keys.resolve(lambda: "Bearer host-token") == "Bearer host-token"
     assert learnt == ["host-token"]
 
 
 def test_a_reference_shows_no_value():
-    assert "host-key" not in repr(Secret("openai", otherwise="host-key"))
+    assert "host-key" not in repr(Secret("openai", default="host-key"))

@@ -90,7 +90,7 @@ def test_calls_last_from_their_start_to_their_end_or_until_now() -> None:
     assert found == [("model", 2), ("tool", 3), ("model", 2)]
 
 
-@pytest.mark.parametrize("end", ["worker_lost", "handed_back", "retrying", "queued", "started"])
+@pytest.mark.parametrize("end", ["worker_lost", "released", "retrying", "queued", "started"])
 def test_a_call_does_not_outlive_its_attempt(end: str) -> None:
     events = [Event("model_call_started", 0), Event(end, 3), Event("tool_finished", 4)]
     (span,) = find_spans(events, NOON + dt.timedelta(seconds=100))

@@ -38,8 +38,8 @@ def test_no_other_module_compares_owners():
 
 @pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph])
 def test_users_see_their_own_and_managers_and_the_host_all(model):
-    def condition(asker):
-        return visible_to(sa.select(model.id), model, asker).whereclause
+    def condition(requester):
+        return visible_to(sa.select(model.id), model, requester).whereclause
 
     assert str(condition(Identity("ada"))).endswith("owner_id = :owner_id_1")
     assert condition(Identity("ada")).right.value == "ada"

@@ -41,9 +41,9 @@ class TestRedactor:
     def test_what_it_learns_later_is_replaced_from_then_on(self):
         redact = Redactor(["first-secret"])
         assert redact("second-secret") == "second-secret"
-        redact.learn(["second-secret"])
+        redact.add(["second-secret"])
         assert redact("first-secret, second-secret") == "[secret], [secret]"
-        assert redact.pending("second-") == 7
+        assert redact.partial_match_length("second-") == 7
 
 
 def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
@@ -52,8 +52,8 @@ def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
     CrewExec(app)
     with app.app_context():
         one, other = run_redactor(current_app_state()), run_redactor(current_app_state())
-    one.learn(["secret-of-one"])
-    other.learn(["secret-of-other"])
+    one.add(["secret-of-one"])
+    other.add(["secret-of-other"])
     assert redact_process_logs("secret-of-one, secret-of-other") == "[secret], [secret]"
     del one
     gc.collect()
@@ -72,23 +72,23 @@ class TestWords:
 
     def test_a_secret_in_pieces_is_found(self, words, sent):
         for letter in f"It is {KEY}, as you know.":
-            words.add(letter)
+            words.feed(letter)
         words.flush()
         assert "".join(each["text"] for each in sent) == "It is [secret], as you know."
 
     def test_what_is_no_secret_comes_at_once(self, words, sent):
-        words.add("Hello", step="a")
+        words.feed("Hello", step="a")
         assert sent == [{"step": "a", "text": "Hello"}]
 
     def test_what_only_begins_like_one_comes_in_the_end(self, words, sent):
-        words.add("It is sk-")
+        words.feed("It is sk-")
         words.flush()
         assert [each["text"] for each in sent] == ["It is ", "sk-"]
 
     def test_many_words_are_one_message(self, sent):
         words = TokenStream(sent.append, Redactor([]))
-        words.add("a")
+        words.feed("a")
         began = time.monotonic()
         while time.monotonic() < began + 0.01:
-            words.add("b")
+            words.feed("b")
         assert len(sent) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_crewexec import CrewExec
-from flask_crewexec.registry.registry import resolve
+from flask_crewexec.registry.specs import resolve
 
 
 @pytest.fixture
@@ -143,14 +143,19 @@ class TestLimits:
 
     def test_no_roles_means_nobody(self, crewexec):
         crewexec.tool("one", description="d", roles=[])(lambda: None)
-        assert crewexec._registry.allowed({"admin"}).tools == set()
+        assert crewexec._registry.permissions_for({"admin"}).tools == set()
 
 
 class TestFallbacks:
     def test_those_of_fallbacks_follow_them_and_each_comes_once(self, crewexec):
         for name, behind in {"d": [], "c": ["d"], "b": ["d"], "a": ["b", "c", "d"]}.items():
             crewexec.llm(name, "m", api_key="k", fallbacks=behind)
-        assert [spec.name for spec in crewexec._registry.chain("a")] == ["a", "b", "d", "c"]
+        assert [spec.name for spec in crewexec._registry.fallback_chain("a")] == [
+            "a",
+            "b",
+            "d",
+            "c",
+        ]
 
     @pytest.mark.parametrize("behind", ["itself", "later"])
     def test_only_models_that_are_there_can_be_named_so_no_cycle_is_possible(
@@ -179,7 +184,7 @@ class TestGuardrails:
             return len(answer) < 9
 
         assert short("x") is True
-        assert crewexec._registry.allowed(None).guardrails.keys() == {"short"}
+        assert crewexec._registry.permissions_for(None).guardrails.keys() == {"short"}
 
     @pytest.mark.parametrize(
         ("function", "said"),

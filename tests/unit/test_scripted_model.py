@@ -364,8 +364,8 @@ class TestJournal:
 class TestLifecycle:
     def test_closing_drops_calls_that_wait(self) -> None:
         with ThreadPoolExecutor() as pool, ScriptedModel() as model, connect(model) as client:
-            model.on("held", hold=threading.Event()).on("slow", delay=3600)
-            answers = [pool.submit(ask, client, text) for text in ("held", "slow")]
+            model.on("on_hold", hold=threading.Event()).on("slow", delay=3600)
+            answers = [pool.submit(ask, client, text) for text in ("on_hold", "slow")]
             model.wait_for_calls(2)
             model.close()
             assert [call.outcome for call in model.calls] == ["closed", "closed"]

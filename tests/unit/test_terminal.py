@@ -72,13 +72,13 @@ class TestSource:
             return len(asked)
 
         source = PolledSource("The oracle", ask)
-        assert [source.answer(0.01), source.answer(0.01)] == [
+        assert [source.poll(0.01), source.poll(0.01)] == [
             "The oracle has not answered yet.",
             "The oracle has not answered yet.",
         ]
         gate.set()
-        assert source.answer(60) == 1
-        assert source.answer(60) == 2
+        assert source.poll(60) == 1
+        assert source.poll(60) == 2
 
     @pytest.mark.parametrize(
         ("error", "said"),
@@ -101,8 +101,8 @@ class TestSource:
             return answer
 
         source = PolledSource("The oracle", ask)
-        assert source.answer(60) == SourceError(said)
-        assert source.answer(60) == 5
+        assert source.poll(60) == SourceError(said)
+        assert source.poll(60) == 5
 
     @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
     def test_mistakes_of_ours_are_not_hidden(self, error):
@@ -110,7 +110,7 @@ class TestSource:
             raise error
 
         with pytest.raises(error):
-            PolledSource("The oracle", ask).answer(60)
+            PolledSource("The oracle", ask).poll(60)
 
 
 def execution(**columns):
@@ -127,7 +127,7 @@ def worker(name, seen_at):
 
 def look(**parts):
     held = dict.fromkeys(range(1, 11), 0)
-    work = {"counts": {}, "held": held, "workers": [], "running": [], "ended": [], **parts}
+    work = {"counts": {}, "on_hold": held, "workers": [], "running": [], "ended": [], **parts}
     return MonitorFrame(
         at=NOW, stale_after=60.0, depths=SourceError("away"), work=QueueSnapshot(**work)
     )

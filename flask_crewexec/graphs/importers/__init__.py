@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...services.import_names import registered_names as registered_names
 from .import_files import Definition as Definition
 from .import_files import FORMATS as FORMATS
 from .import_files import import_definition as import_definition
@@ -10,4 +11,3 @@ from .import_result import Imported as Imported
 from .import_result import Note as Note
 from .import_result import Options as Options
 from .name_mapping import Names as Names
-from .name_mapping import registered_names as registered_names

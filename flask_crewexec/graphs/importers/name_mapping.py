@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
-from ...registry.registry import ModelSpec
-from ...registry.registry import Registry
 from ..graph import DEFAULT_MODEL
 
 
@@ -42,30 +40,6 @@ class Names:
             if written in others:
                 return name
         return None if DEFAULT_MODEL in self.known_models else written
-
-
-def registered_names(
-    registry: Registry,
-    tools: Mapping[str, str],
-    models: Mapping[str, str],
-    roles: Collection[str] | None = None,
-) -> Names:
-    """Return what *registry* has for a user with *roles*, behind what the caller maps.
-
-    Without any roles at all it is everything.
-    """
-    allowed = registry.allowed(roles)
-    known = {
-        name: _other_names(spec) for name, spec in registry.models.items() if name in allowed.models
-    }
-    return Names(tools, models, frozenset(allowed.tools), known)
-
-
-def _other_names(spec: ModelSpec) -> frozenset[str]:
-    # A callable is the host's secret until a run asks for it.
-    if not isinstance(spec.model, str):
-        return frozenset()
-    return frozenset({spec.model, f"{spec.provider}/{spec.model}"})
 
 
 def _snake_case(name: str) -> str:

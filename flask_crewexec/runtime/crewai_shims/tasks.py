@@ -13,7 +13,7 @@ from concurrent.futures import wait
 
 from pydantic import PrivateAttr
 
-from ...registry.registry import PredicateFunction
+from ...registry.specs import PredicateFunction
 from .import_switches import ConditionalTask
 from .import_switches import crewai
 from .import_switches import get_i18n
@@ -58,21 +58,21 @@ class Step(crewai.Task):
         if self._branch is not None:
             wait([self._branch])
 
-    def demand(self, schema: Mapping[str, t.Any] | None) -> None:
+    def set_output_schema(self, schema: Mapping[str, t.Any] | None) -> None:
         """Let whoever does the task know which *schema* the answer is to follow."""
         self._schema = schema
 
-    def reason_by(self, planner: Callable[[t.Any, str], str]) -> None:
+    def set_planner(self, planner: Callable[[t.Any, str], str]) -> None:
         """Let *planner* plan the task before it is done: it takes the agent and what it is told."""
         self._planner = planner
 
-    def follow(self, plan: str) -> None:
+    def add_plan(self, plan: str) -> None:
         """Let whoever does the task follow a part of the crew's *plan*."""
         self._plans.append(plan)
 
     def prompt(self) -> str:
         """Return what is to be done, and how it is planned."""
-        told = self._wanted()
+        told = self._base_prompt()
         if self._planner is not None:
             planner, self._planner = self._planner, None  # it is planned once
             read = f"\n\n# What you have to work with\n{self.prompt_context}"
@@ -80,7 +80,7 @@ class Step(crewai.Task):
             self._plans.append(plan)
         return "\n\n# Plan\n".join([told, *self._plans])
 
-    def _wanted(self) -> str:
+    def _base_prompt(self) -> str:
         told: str = super().prompt()
         if self._schema is None:
             return told
@@ -95,7 +95,7 @@ class ConditionalStep(Step, ConditionalTask):
     _predicate: PredicateFunction | None = PrivateAttr(default=None)
     _tell: Callable[[TaskOutput | None], None] | None = PrivateAttr(default=None)
 
-    def decide_by(
+    def set_condition(
         self, predicate: PredicateFunction, tell: Callable[[TaskOutput | None], None]
     ) -> None:
         """Ask *predicate*, and *tell* what it has said: the output of a skipped step, or None.

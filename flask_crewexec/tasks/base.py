@@ -1,0 +1,15 @@
+"""The base class of the execution task."""
+
+from __future__ import annotations
+
+from ..messaging.celery_app import FlaskTask
+
+
+class ExecutionMessageTask(FlaskTask):
+    """A task whose message may be lost or doubled, since the database knows what is to be done."""
+
+    abstract = True
+    Request = "flask_crewexec.worker.revocation:ExecutionRequest"
+    acks_late = False
+    reject_on_worker_lost = False
+    ignore_result = True

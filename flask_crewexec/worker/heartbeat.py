@@ -1,0 +1,77 @@
+"""The heartbeat of a worker: its row in the database."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import typing as t
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from celery import Celery
+
+from .. import clock
+from ..app_state import AppState
+from ..app_state import current_app_state
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat(threading.Thread):
+    """Keep this worker's row in the database fresh; remove it when the worker stops."""
+
+    def __init__(self, celery: Celery, worker: t.Any) -> None:
+        super().__init__(name="crewexec-heartbeat", daemon=True)
+        self._celery = celery
+        self._worker = worker
+        self._stopped = threading.Event()
+        self._started_at = clock.now()
+
+    def run(self) -> None:
+        with self._celery.flask_app.app_context():
+            app_state = current_app_state()
+            while True:
+                self._attempt(app_state, self._beat)
+                if self._stopped.wait(app_state.settings.heartbeat_interval):
+                    break
+            self._attempt(app_state, self._remove)
+
+    def stop(self) -> None:
+        """End the thread and remove the row."""
+        self._stopped.set()
+        self.join(timeout=5)
+
+    def _attempt(self, app_state: AppState, action: Callable[[AppState], None]) -> None:
+        try:
+            action(app_state)
+        except Exception:
+            # The database is away for a moment; the worker lives on and the next beat tells.
+            log.warning("Could not store the heartbeat of this worker.", exc_info=True)
+
+    def _beat(self, app_state: AppState) -> None:
+        with app_state.database.write_transaction() as session:
+            session.merge(
+                app_state.models.worker(
+                    name=self._worker.hostname,
+                    pid=os.getpid(),
+                    queues=sorted(_queues(self._worker)),
+                    pool=_pool_name(self._worker),
+                    concurrency=self._worker.concurrency,
+                    started_at=self._started_at,
+                    seen_at=clock.now(),
+                )
+            )
+
+    def _remove(self, app_state: AppState) -> None:
+        worker = app_state.models.worker
+        with app_state.database.write_transaction() as session:
+            session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
+
+
+def _queues(worker: t.Any) -> set[str]:
+    return set(worker.app.amqp.queues.consume_from)
+
+
+def _pool_name(worker: t.Any) -> str:
+    return str(worker.pool_cls.__module__).rpartition(".")[2]
