@@ -29,19 +29,19 @@ LONGEST_WAIT: t.Final = 3600.0
 """Seconds of a provider's ``Retry-After`` that are respected."""
 
 _RATE_LIMITED: t.Final = FailureReason(
-    "model-rate-limited", "The model's provider limits the rate of calls.", passing=True
+    "model-rate-limited", "The model's provider limits the rate of calls.", transient=True
 )
 _NO_QUOTA: t.Final = FailureReason(
     "model-quota-exhausted", "The account at the model's provider has no quota left."
 )
 _UNAVAILABLE: t.Final = FailureReason(
-    "model-unavailable", "The model's provider reported an error.", passing=True
+    "model-unavailable", "The model's provider reported an error.", transient=True
 )
 _TIMEOUT: t.Final = FailureReason(
-    "model-timeout", "The model did not answer in time.", passing=True
+    "model-timeout", "The model did not answer in time.", transient=True
 )
 _UNREACHABLE: t.Final = FailureReason(
-    "model-unreachable", "The model could not be reached.", passing=True
+    "model-unreachable", "The model could not be reached.", transient=True
 )
 _REFUSED_KEY: t.Final = FailureReason(
     "model-refused-key", "The model's provider refused the API key."
@@ -53,7 +53,7 @@ _REFUSED: t.Final = FailureReason(
     "model-refused-request", "The model's provider refused the request."
 )
 _STORAGE: t.Final = FailureReason(
-    StorageFailedStop.code, "The database did not take what the run did.", passing=True
+    StorageFailedStop.code, "The database did not take what the run did.", transient=True
 )
 _OTHER: t.Final = FailureReason("crew-failed", "The crew ended with an error.")
 
@@ -82,7 +82,7 @@ class AllModelsFailed(Exception):
 
     def __init__(self, failures: Sequence[FailureReason]) -> None:
         super().__init__(failures[0].message)
-        self.failure = failures[0]._replace(wait=max(failure.wait for failure in failures))
+        self.failure = failures[0]._replace(retry_after=max(failure.retry_after for failure in failures))
 
 
 def model_failure(error: BaseException) -> FailureReason | None:
@@ -99,14 +99,14 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
     if isinstance(cause, TRANSIENT_ERRORS):
         return _STORAGE
     if isinstance(cause, StopRun):
-        passing = isinstance(cause, StorageFailedStop | TruncatedAnswerStop)
-        return FailureReason(cause.code, cause.reason, passing)
+        transient = isinstance(cause, StorageFailedStop | TruncatedAnswerStop)
+        return FailureReason(cause.code, cause.reason, transient)
     if isinstance(cause, InputFileError):
         return cause.failure
     if isinstance(cause, InvalidGraph | InvalidInputs | SecretMissing | ToolUnavailable):
         return FailureReason(cause.code, cause.detail)
     if isinstance(cause, SecretProviderUnavailable | ToolServerUnavailable):
-        return FailureReason(cause.code, cause.detail, passing=True)
+        return FailureReason(cause.code, cause.detail, transient=True)
     return None
 
 
@@ -128,7 +128,7 @@ def _from_status(cause: BaseException, status: int) -> FailureReason:
         return _NO_QUOTA
     failure = _BY_STATUS.get(status, _UNAVAILABLE if status >= 500 else _REFUSED)
     headers = getattr(getattr(cause, "response", None), "headers", {})
-    return failure._replace(wait=_retry_after(headers)) if failure.passing else failure
+    return failure._replace(retry_after=_retry_after(headers)) if failure.transient else failure
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -71,7 +71,7 @@ def _map_storage_errors(name: str) -> Iterator[None]:
         yield
     except TRANSIENT as error:
         demand = "cannot be read at the moment."
-        raise _failed(name, StorageUnavailable.code, demand, passing=True) from error
+        raise _failed(name, StorageUnavailable.code, demand, transient=True) from error
     except NOT_FOUND as error:
         demand = "does not exist, or not for this user."
         raise _failed(name, "file-not-found", demand) from error
@@ -83,7 +83,7 @@ def _map_storage_errors(name: str) -> Iterator[None]:
         raise _failed(name, "file-storage-failed", "could not be read.") from error
 
 
-def _failed(name: str, code: str, demand: str, *, passing: bool = False) -> InputFileError:
+def _failed(name: str, code: str, demand: str, *, transient: bool = False) -> InputFileError:
     return InputFileError(
-        FailureReason(code, f"The file of the input {quote(name)} {demand}", passing)
+        FailureReason(code, f"The file of the input {quote(name)} {demand}", transient)
     )

@@ -90,7 +90,7 @@ class FallbackLLM(BaseLLM):
     def _failure(self, error: Exception, *, first: bool) -> FailureReason:
         """Return why a model did not answer; raise what no other one can help against."""
         failure = None if self._run_context.connections.aborted else model_failure(error)
-        if failure is None or (first and not failure.passing):
+        if failure is None or (first and not failure.transient):
             raise error
         return failure
 

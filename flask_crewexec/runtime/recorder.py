@@ -48,7 +48,7 @@ class RunRecorder:
 
     def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
-        self._collected.entries.append(NewEvent(type, data))
+        self._collected.events.append(NewEvent(type, data))
 
     def add_usage(self, position: int | None, usage: Usage) -> None:
         """Count *usage* for the execution and for the step at *position*."""

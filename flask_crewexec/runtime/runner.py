@@ -217,7 +217,7 @@ class AttemptRunner:
         if isinstance(error, RunCancelled):
             return self._end(ExecutionStatus.CANCELLED)
         failure = to_failure(error)
-        told = failure.shown(self._lease.execution_id, self._step, cause=error)
+        told = failure.as_error(self._lease.execution_id, self._step, cause=error)
         if self._retry_later(failure, told):
             return ExecutionStatus.RETRYING
         state = (
@@ -271,14 +271,14 @@ class AttemptRunner:
             self._end_or_cancel(ExecutionStatus.FAILED, self._lost_error())
 
     def _lost_error(self) -> dict[str, t.Any]:
-        return WORKER_LOST.shown(self._lease.execution_id, self._step)
+        return WORKER_LOST.as_error(self._lease.execution_id, self._step)
 
     def _retry_later(self, failure: FailureReason, told: dict[str, t.Any]) -> bool:
         """Let the next attempt begin later, if the cause may pass; False if there is none."""
-        if not failure.passing:
+        if not failure.transient:
             return False
         settings = self._app_state.settings
-        seconds = max(settings.retry_delay, failure.wait)
+        seconds = max(settings.retry_delay, failure.retry_after)
         models, lease, limit = self._app_state.models, self._lease, settings.max_retries
         return self._recorder.flush_with_transition(
             lambda session: leases.schedule_retry(

@@ -188,7 +188,7 @@ def _end_for(app_state: AppState) -> Callable[[Lease, StopRun], None]:
         error = (
             None
             if state is ExecutionStatus.CANCELLED
-            else to_failure(reason).shown(lease.execution_id)
+            else to_failure(reason).as_error(lease.execution_id)
         )
         with contextlib.suppress(LeaseLost), app_state.database.write_transaction() as session:
             leases.finish(session, app_state.models, lease, state, error=error)

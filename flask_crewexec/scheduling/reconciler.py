@@ -91,13 +91,17 @@ def _decide_recovery(session: Session, app_state: AppState, lease: Lease) -> Exe
             models,
             lease,
             ExecutionStatus.TIMED_OUT,
-            error=DEADLINE_EXCEEDED.shown(lease.execution_id),
+            error=DEADLINE_EXCEEDED.as_error(lease.execution_id),
         )
         return ExecutionStatus.TIMED_OUT
     if leases.release_after_loss(session, models, lease, app_state.settings.max_worker_losses):
         return ExecutionStatus.QUEUED
     leases.finish(
-        session, models, lease, ExecutionStatus.FAILED, error=WORKER_LOST.shown(lease.execution_id)
+        session,
+        models,
+        lease,
+        ExecutionStatus.FAILED,
+        error=WORKER_LOST.as_error(lease.execution_id),
     )
     return ExecutionStatus.FAILED
 
@@ -118,7 +122,7 @@ def _expire_overdue(app_state: AppState) -> int:
 def _time_out(app_state: AppState, execution_id: uuid.UUID) -> bool:
     models = app_state.models
     with app_state.database.write_transaction() as session:
-        error = DEADLINE_EXCEEDED.shown(execution_id)
+        error = DEADLINE_EXCEEDED.as_error(execution_id)
         if not transitions.expire_pending(session, models, execution_id, error):
             return False
         event_log.append(session, models, execution_id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])

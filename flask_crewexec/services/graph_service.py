@@ -36,6 +36,7 @@ from ..storage.ownership import visible_to
 from .etags import etag
 from .etags import require_match
 from .graph_report import validation_report
+from .import_names import registered_names
 
 Id = uuid.UUID | str
 Roles = Collection[str] | None
@@ -122,7 +123,7 @@ class GraphService:
         :raises InvalidGraph: with every problem; pointers start with ``/files``.
         """
         registry = current_app_state().registry
-        names = importers.registered_names(registry, tools or {}, models or {}, roles)
+        names = registered_names(registry, tools or {}, models or {}, roles)
         order = tuple(options.pop("order", ()))
         chosen = importers.Options(order=order, **options)
         validate = functools.partial(self.validate, roles=roles)
@@ -146,7 +147,7 @@ class GraphService:
         :raises InvalidGraph: with every problem; pointers start with ``/files/crew.jsonc``.
         """
         registry = current_app_state().registry
-        names = importers.registered_names(registry, tools or {}, models or {})
+        names = registered_names(registry, tools or {}, models or {})
         chosen = importers.Options(name=name)
         return importers.import_definition(definition, chosen, names, self.validate)
 

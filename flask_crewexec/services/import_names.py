@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Mapping
 
-from ..graphs.importers.name_mapping import Names
+from ..graphs.importers import Names
 from ..registry.registry import Registry
 from ..registry.specs import ModelSpec
 

@@ -14,12 +14,12 @@ class FailureReason(t.NamedTuple):
 
     code: str
     message: str
-    passing: bool = False
+    transient: bool = False
     """Whether the cause can pass by itself."""
-    wait: float = 0.0
+    retry_after: float = 0.0
     """Seconds that a provider asked to wait."""
 
-    def shown(
+    def as_error(
         self,
         execution_id: uuid.UUID,
         step: str | None = None,

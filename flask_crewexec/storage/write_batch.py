@@ -36,7 +36,7 @@ class WriteBatch:
     execution: Values = dataclasses.field(default_factory=dict)
     steps: defaultdict[int, Values] = dataclasses.field(default_factory=lambda: defaultdict(dict))
     """Changes of steps, by position."""
-    entries: list[NewEvent] = dataclasses.field(default_factory=list)
+    events: list[NewEvent] = dataclasses.field(default_factory=list)
     usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
     """What is added to the steps at these positions, and to the execution."""
     change: Callable[[Session], None] | None = None
@@ -71,7 +71,7 @@ def write(
 def _write_with_orm(
     app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
 ) -> None:
-    models, entries, total = app_state.models, record.entries, record.total
+    models, entries, total = app_state.models, record.events, record.total
     with app_state.database.write_transaction() as session:
         last = leases.fenced_update_once(
             session, models, lease, number, events=len(entries), usage=total, **record.execution
@@ -126,7 +126,7 @@ def _write_with_ctes(
     app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
 ) -> None:
     models, total = app_state.models, record.total
-    counted = [*counters.deltas_of_usage(total), *counters.deltas_of_events(record.entries, start)]
+    counted = [*counters.deltas_of_usage(total), *counters.deltas_of_events(record.events, start)]
     shown = {**leases.fencing_parameters(lease), "write_number": number}
     parameters = {**shown, **_of_changes(record, total), **_of_inserts(models, record, counted)}
     with app_state.database.autocommit_connection() as connection:
@@ -134,13 +134,13 @@ def _write_with_ctes(
         if connection.execute(statement, parameters).one_or_none() is None:
             leases.verify_write(connection, models, lease, number)
             return
-    if record.entries:
+    if record.events:
         app_state.database.on_events_committed([lease.execution_id])
 
 
 def _form_of(record: WriteBatch, counted: Sequence[CounterDelta]) -> _StatementShape:
     steps = tuple(tuple(values) for values in record.steps.values())
-    return _StatementShape(tuple(record.execution), steps, bool(record.entries), bool(counted))
+    return _StatementShape(tuple(record.execution), steps, bool(record.events), bool(counted))
 
 
 def _of_changes(record: WriteBatch, total: Usage) -> Values:
@@ -148,13 +148,13 @@ def _of_changes(record: WriteBatch, total: Usage) -> Values:
     values = update_statements.bind_values({**record.execution, **total._asdict()})
     for index, position in enumerate(record.steps):
         values |= _of_step(f"step{index}", position, record)
-    return {**values, "new_events": len(record.entries)}
+    return {**values, "new_events": len(record.events)}
 
 
 def _of_inserts(models: Models, record: WriteBatch, counted: Sequence[CounterDelta]) -> Values:
     """Return the parameters for what is inserted."""
     rows = {
-        "event": (table_of(models.event), event_log.as_rows(record.entries)),
+        "event": (table_of(models.event), event_log.as_rows(record.events)),
         "tally": (table_of(models.counter), counters.rows(counted)),
     }
     return {name: cte_writes.as_json_parameter(*given) for name, given in rows.items() if given[1]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing as t
 from http import HTTPStatus
+from importlib.metadata import version
 
 import marshmallow as ma
 from apispec import APISpec
@@ -12,7 +13,6 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from .. import __version__
 from ..schemas import ProblemSchema
 from .view_contracts import docs_of
 from .view_contracts import View
@@ -24,7 +24,7 @@ def describe(app: Flask) -> dict[str, t.Any]:
     """Return the description of our routes as they are mounted on *app*."""
     spec = APISpec(
         title="Flask-CrewExec",
-        version=__version__,
+        version=version("Flask-CrewExec"),
         openapi_version="3.1.0",
         plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...services.import_names import registered_names as registered_names
 from .import_files import Definition as Definition
 from .import_files import FORMATS as FORMATS
 from .import_files import import_definition as import_definition
