@@ -209,7 +209,7 @@ def lost_answers_for_long(monkeypatch):
     lost: list[object] = []
     real = RunRecorder._store
     monkeypatch.setattr(RunRecorder, "_store", store)
-    monkeypatch.setattr(recorder, "patiently", lambda action, seconds: action())
+    monkeypatch.setattr(recorder, "retry_while_unavailable", lambda action, seconds: action())
 
 
 class Room:

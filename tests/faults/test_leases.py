@@ -11,6 +11,7 @@ import pytest
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import LeaseLost
+from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.storage import database_clock
 from flask_crewexec.storage import leases
 from flask_crewexec.storage.leases import Lease
@@ -194,7 +195,7 @@ class TestFormerHolder:
         assert reconcile()["taken_over"] == 0
         write(lease, current_step="a")
 
-    @pytest.mark.parametrize("change", ["end", "hand_back", "lose", "retry_later"])
+    @pytest.mark.parametrize("change", ["finish", "release", "release_after_loss", "schedule_retry"])
     def test_it_changes_no_state(self, api, reconcile, change):
         id = api.queue(documents.chain("a"))
         former = lose(id)
@@ -228,10 +229,10 @@ def leave(lease: Lease, how: str) -> bool:
     app_state = current_app_state()
     retry = {"error": {}, "seconds": 1.0, "limit": 9}
     arguments = {
-        "end": ((leases.ExecutionStatus.COMPLETED,), {}),
-        "hand_back": ((), {}),
-        "lose": ((9,), {}),
-        "retry_later": ((), retry),
+        "finish": ((ExecutionStatus.COMPLETED,), {}),
+        "release": ((), {}),
+        "release_after_loss": ((9,), {}),
+        "schedule_retry": ((), retry),
     }
     args, options = arguments[how]
     try:

@@ -32,8 +32,8 @@ import pathlib
 from crewai_core.paths import db_storage_path
 pathlib.Path(db_storage_path(), ".crewai_user.json").write_text('{"first_execution_done": true}')
 from crewai.events import crewai_event_bus
-from flask_crewexec.runtime.executor import Executor
-Executor()
+from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
+SingleThreadExecutor()
 print(*crewai_event_bus._sync_handlers)
 """
 

@@ -386,13 +386,13 @@ class TestTrouble:
 
 STREAMING = """
 import sys
-from flask_crewexec.web.open_streams import counted_stream
+from flask_crewexec.web.stream_metrics import counted_stream
 with counted_stream(), counted_stream():
     print("open", flush=True)
     sys.stdin.read()
 """
 ASKING = """
-from flask_crewexec.web.open_streams import open_streams
+from flask_crewexec.web.stream_metrics import open_streams
 print([(s.name, s.labels, s.value) for metric in open_streams() for s in metric.samples])
 """
 

@@ -62,5 +62,5 @@ def test_it_is_the_place_in_the_order_of_turns(line):
 
 
 def test_nobody_counts_without_end(line, monkeypatch):
-    monkeypatch.setattr(queue_position, "FARTHEST", 20)
+    monkeypatch.setattr(queue_position, "MAX_POSITION", 20)
     assert positions(line) == [*range(1, 21), *[None] * 60]

@@ -225,7 +225,7 @@ class TestStatements:
     def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
         self, app, api, monkeypatch
     ):
-        monkeypatch.setattr(cte_writes, "LOCK_SECONDS", 1)
+        monkeypatch.setattr(cte_writes, "LOCK_TIMEOUT_SECONDS", 1)
         graph = api.graph(documents.chain("a"))
         model = app.extensions["crewexec"].models.graph
         with app.extensions["sqlalchemy"].engine.begin() as connection:
@@ -266,7 +266,7 @@ class TestKeptGraphs:
 
 def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
     each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
-    monkeypatch.setattr(graph_cache, "ROOM", 2 * each)
+    monkeypatch.setattr(graph_cache, "MAX_BYTES", 2 * each)
     cache = GraphCache()
     versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
     for version in versions[:2]:
@@ -278,7 +278,7 @@ def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
 
 def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
     each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
-    monkeypatch.setattr(graph_cache, "ROOM", each)
+    monkeypatch.setattr(graph_cache, "MAX_BYTES", each)
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (1, 2):

@@ -319,7 +319,7 @@ class TestFailing:
         def parse(document):
             raise LookupError("odd")
 
-        monkeypatch.setattr(graph_cache, "ROOM", 0)  # else the graph is known
+        monkeypatch.setattr(graph_cache, "MAX_BYTES", 0)  # else the graph is known
         id = api.queue(documents.chain("a"))
         monkeypatch.setattr(graphs, "parse", parse)
         assert run(id) == "failed"

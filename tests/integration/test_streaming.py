@@ -291,7 +291,7 @@ class TestAnnouncements:
         self, app, heard, redis_process, caplog, monkeypatch
     ):
         id, hear = heard
-        monkeypatch.setattr(event_publisher, "SILENCE", 0.0)
+        monkeypatch.setattr(event_publisher, "BACKOFF_SECONDS", 0.0)
         log = logging.getLogger(event_publisher.__name__)
         in_context = logging.Filter()
         in_context.filter = lambda record: current_app.name == app.name  # as hosts have them

@@ -116,7 +116,7 @@ class TestTime:
     def test_a_tool_that_hangs_again_and_again_is_not_called_any_more(
         self, crewexec, api, model, gate, monkeypatch
     ):
-        monkeypatch.setattr(tool_invocation, "MAX_HANGING", 1)
+        monkeypatch.setattr(tool_invocation, "MAX_ABANDONED_CALLS", 1)
         calls = []
 
         @crewexec.tool("hang", timeout=0.2)

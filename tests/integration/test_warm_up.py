@@ -30,11 +30,11 @@ TESTS = Path(__file__).parents[1]
 RUN_ONE = """
 import sys
 from flask_crewexec.tasks import execution
-from flask_crewexec.worker import import_runtime
+from flask_crewexec.worker.preload import preload_runtime
 from support.host_app.host import create_app
 
 with create_app().app_context():
-    import_runtime()
+    preload_runtime()
     before = set(sys.modules)
     assert execution.handle({"execution_id": sys.argv[1]})["outcome"] == "completed"
     print(*sorted(set(sys.modules) - before))
