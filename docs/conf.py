@@ -1,0 +1,29 @@
+"""Configuration of Sphinx; ``tox -e docs`` builds the documentation."""
+
+from __future__ import annotations
+
+from pallets_sphinx_themes import get_version
+
+project = "Flask-CrewExec"
+copyright = "The Flask-CrewExec authors"
+author = "The Flask-CrewExec authors"
+release, version = get_version("Flask-CrewExec")
+
+extensions = ["pallets_sphinx_themes", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+default_role = "code"
+highlight_language = "python"
+
+# Copy commands without their prompt and without the output below them.
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
+
+html_theme = "flask"
+html_title = f"Flask-CrewExec documentation ({version})"
+html_static_path = ["_static"]
+html_show_copyright = False
+html_show_sourcelink = False
+html_sidebars = {
+    "index": ["localtoc.html", "searchbox.html"],
+    "**": ["localtoc.html", "relations.html", "searchbox.html"],
+}
