@@ -1,0 +1,75 @@
+"""The examples of the documentation, found by their directives."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY: t.Final = Path(__file__).parents[2]
+PAGES: t.Final = [
+    *sorted((REPOSITORY / "docs").rglob("*.rst")),
+    *(REPOSITORY / f"{name}.rst" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGES")),
+]
+
+_DIRECTIVE: t.Final = re.compile(r"^( *)\.\. code-block:: (\w+)$")
+_OPTION: t.Final = re.compile(r"^ +:(\w+): (.*)$")
+
+
+class Example(t.NamedTuple):
+    """One block of code."""
+
+    page: Path
+    line: int
+    """Number of the directive's line, from 1."""
+    language: str
+    caption: str | None
+    """The file that the reader is told to write."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{name_of(self.page)}:{self.line}"
+
+
+def name_of(page: Path) -> str:
+    """Return the path of a page within the repository."""
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def examples(language: str) -> list[Example]:
+    """Return all examples in one language."""
+    return [each for page in PAGES for each in examples_of(page) if each.language == language]
+
+
+def examples_of(page: Path) -> Iterator[Example]:
+    """Yield the examples of a page, in order."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if directive := _DIRECTIVE.match(line):
+            indent, language = directive.groups()
+            caption, text = _content(lines[number:], len(indent))
+            yield Example(page, number, language, caption, text)
+
+
+def _content(lines: list[str], indent: int) -> tuple[str | None, str]:
+    block: list[str] = []
+    for line in lines:
+        if line.strip() and len(line) - len(line.lstrip()) <= indent:
+            break
+        block.append(line)
+    options: dict[str, str] = {}
+    while block and (option := _OPTION.match(block[0])):
+        options[option[1]] = option[2]
+        del block[0]
+    return options.get("caption"), textwrap.dedent("\n".join(block)).strip("\n") + "\n"
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Write the files of a page, which are the examples with captions."""
+    for example in examples_of(page):
+        if example.caption is not None:
+            path = folder / example.caption
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(example.text, encoding="utf-8")
