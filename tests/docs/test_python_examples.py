@@ -41,7 +41,7 @@ def test_the_examples_of_a_page_run_one_after_the_other(
     for example in snippets(page):
         # The empty lines let tracebacks name the line of the page.
         code = compile("\n" * (example.line + 1) + example.text, str(page), "exec")
-        exec(code, vars(module))
+        exec(code, vars(module))  # noqa: S102  # it is ours
 
 
 @pytest.mark.parametrize("page", [REPOSITORY / "README.rst", APPLICATION], ids=name_of)

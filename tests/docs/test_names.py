@@ -1,0 +1,64 @@
+"""What the documentation names exists: settings, codes, metrics, files and tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from flask_crewexec.config.settings import PREFIX
+from flask_crewexec.config.settings import Settings
+from support.doc_examples import name_of
+from support.doc_examples import PAGES
+from support.doc_examples import REPOSITORY
+
+FOLDERS = ("benchmarks", "docs", "flask_crewexec", "sample_app", "tests")
+LAYERS = [path.name for path in (REPOSITORY / "flask_crewexec").iterdir() if path.is_dir()]
+ENVIRONMENT = {"CREWEXEC_TEST_DATABASES", "CREWEXEC_TEST_REDIS"}
+"""What the tests read, and not the application."""
+
+
+def find(pattern: str) -> list[tuple[str, str]]:
+    """Return what all pages name by *pattern*, each with its page."""
+    return [
+        (name_of(page), name)
+        for page in PAGES
+        for name in re.findall(pattern, " ".join(page.read_text(encoding="utf-8").split()))
+    ]
+
+
+@pytest.fixture(scope="module")
+def source() -> str:
+    """The package's code."""
+    files = (REPOSITORY / "flask_crewexec").rglob("*.py")
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+def test_settings() -> None:
+    known = {f"{PREFIX}{field.name.upper()}" for field in dataclasses.fields(Settings)}
+    named = find(r"\bCREWEXEC_[A-Z_]*[A-Z]")
+    assert [each for each in named if each[1] not in known | ENVIRONMENT] == []
+
+
+def test_codes_of_errors(source: str) -> None:
+    named = find(r"(?:code|outcome|or|429,|\() ``([a-z]+(?:-[a-z]+)+)``")
+    assert [each for each in named if f'"{each[1]}"' not in source] == []
+
+
+def test_metrics_and_tables(source: str) -> None:
+    named = find(r"\bcrewexec_([a-z_]+)")
+    assert [each for each in named if each[1].removesuffix("_total") not in source] == []
+
+
+def test_files() -> None:
+    named = find(r"``([\w./-]+/[\w./-]*)(?:::\w+)?``")
+    ours = [each for each in named if each[1].partition("/")[0] in (*FOLDERS, *LAYERS)]
+    roots = (REPOSITORY, REPOSITORY / "flask_crewexec")
+    assert [each for each in ours if not any((root / each[1]).exists() for root in roots)] == []
+
+
+def test_classes_of_tests() -> None:
+    for _, place in find(r"``(tests/[\w./]+::\w+)``"):
+        path, _, name = place.partition("::")
+        assert f"class {name}" in (REPOSITORY / path).read_text(encoding="utf-8"), place
