@@ -13,7 +13,7 @@ from support.doc_examples import name_of
 from support.doc_examples import PAGES
 from support.doc_examples import REPOSITORY
 
-FOLDERS = ("benchmarks", "docs", "flask_crewexec", "sample_app", "tests")
+FOLDERS = ("benchmarks", "constraints", "docs", "flask_crewexec", "sample_app", "tests")
 LAYERS = [path.name for path in (REPOSITORY / "flask_crewexec").iterdir() if path.is_dir()]
 ENVIRONMENT = {"CREWEXEC_TEST_DATABASES", "CREWEXEC_TEST_REDIS"}
 """What the tests read, and not the application."""
@@ -38,24 +38,28 @@ def source() -> str:
 def test_settings() -> None:
     known = {f"{PREFIX}{field.name.upper()}" for field in dataclasses.fields(Settings)}
     named = find(r"\bCREWEXEC_[A-Z_]*[A-Z]")
-    assert [each for each in named if each[1] not in known | ENVIRONMENT] == []
+    missing = [each for each in named if each[1] not in known | ENVIRONMENT]
+    assert not missing, missing
 
 
 def test_codes_of_errors(source: str) -> None:
     named = find(r"(?:code|outcome|or|429,|\() ``([a-z]+(?:-[a-z]+)+)``")
-    assert [each for each in named if f'"{each[1]}"' not in source] == []
+    missing = [each for each in named if f'"{each[1]}"' not in source]
+    assert not missing, missing
 
 
 def test_metrics_and_tables(source: str) -> None:
     named = find(r"\bcrewexec_([a-z_]+)")
-    assert [each for each in named if each[1].removesuffix("_total") not in source] == []
+    missing = [each for each in named if each[1].removesuffix("_total") not in source]
+    assert not missing, missing
 
 
 def test_files() -> None:
     named = find(r"``([\w./-]+/[\w./-]*)(?:::\w+)?``")
     ours = [each for each in named if each[1].partition("/")[0] in (*FOLDERS, *LAYERS)]
     roots = (REPOSITORY, REPOSITORY / "flask_crewexec")
-    assert [each for each in ours if not any((root / each[1]).exists() for root in roots)] == []
+    missing = [each for each in ours if not any((root / each[1]).exists() for root in roots)]
+    assert not missing, missing
 
 
 def test_classes_of_tests() -> None:
