@@ -146,6 +146,7 @@ def check_curl(example: Example, words: list[str], app: Flask) -> None:
 def described(app: Flask, path: str, method: str) -> dict[str, t.Any]:
     """Return what OpenAPI says about a route."""
     answer = app.test_client().get("/crewexec/openapi.json", headers={"X-User": "ada"})
+    assert answer.json is not None
     template = re.sub(EXECUTION_ID, "{id}", path)
     for known, operations in answer.json["paths"].items():
         if re.sub(r"\{\w+\}", "{id}", known) == template:

@@ -7,7 +7,9 @@ import re
 import typing as t
 
 import pytest
+from flask import Flask
 
+from flask_crewexec import CrewExec
 from flask_crewexec import GraphService
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
@@ -24,7 +26,7 @@ Json = dict[str, t.Any]
 HOWTO = REPOSITORY / "docs/howto"
 
 
-def register_examples(crewexec: t.Any) -> None:
+def register_examples(crewexec: CrewExec) -> None:
     """Register the tools, guardrails and predicates of the documentation, and the tutorial's."""
     names = {"crewexec": crewexec}
     for page in ("tools", "checks"):
@@ -55,7 +57,7 @@ class TestEverything:
     """The graph that uses every field."""
 
     @pytest.fixture
-    def document(self, app: t.Any) -> Json:
+    def document(self, app: Flask) -> Json:
         register_examples(app.extensions["crewexec_host"])
         (example,) = (each for each in examples("json") if '"guardrails"' in each.text)
         return t.cast(Json, json.loads(example.text))
