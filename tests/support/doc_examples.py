@@ -63,7 +63,9 @@ def _content(lines: list[str], indent: int) -> tuple[str | None, str]:
     while block and (option := _OPTION.match(block[0])):
         options[option[1]] = option[2]
         del block[0]
-    return options.get("caption"), textwrap.dedent("\n".join(block)).strip("\n") + "\n"
+    # Sphinx prints a caption; elsewhere, as for the README, only a name is allowed.
+    caption = options.get("caption") or options.get("name")
+    return caption, textwrap.dedent("\n".join(block)).strip("\n") + "\n"
 
 
 def write_files(page: Path, folder: Path) -> None:
