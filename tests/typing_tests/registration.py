@@ -83,7 +83,7 @@ def find_secret(name: str, user_id: str) -> str | None:
 
 t.assert_type(find_secret("openai", "ada"), str | None)
 
-own_key = Secret("openai", otherwise=lambda: os.environ["OPENAI_API_KEY"])
+own_key = Secret("openai", default=lambda: os.environ["OPENAI_API_KEY"])
 t.assert_type(own_key.name, str)
 t.assert_type(crewexec.secret(own_key), str)
 t.assert_type(crewexec.secret("openai"), str)
