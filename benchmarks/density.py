@@ -124,8 +124,8 @@ def measure(profile: Profile) -> list[Figure]:
 def _idle(contender: Contender) -> Figure:
     """Compare workers that are started by one command with some that are started one by one."""
     together, apart = contender.workers(OURS), Contender.workers(contender, OURS)
-    memory = [[_memory(workers)] for workers in (together, apart)]
-    return Figure(f"{len(OURS)} idle workers, memory", "MB PSS", *memory, "one by one")
+    ours, reference = ([_memory(workers)] for workers in (together, apart))
+    return Figure(f"{len(OURS)} idle workers, memory", "MB PSS", ours, reference, "one by one")
 
 
 def _memory(workers: Sequence[ServerProcess]) -> float:

@@ -87,13 +87,13 @@ def _compare(
             return run()
 
     with_it, without_it = alternate(rounds * runs, run, run_without)
-    medians = [
+    ours, reference = (
         [statistics.median(times[first::rounds]) for first in range(rounds)]
         for times in (with_it, without_it)
-    ]
+    )
     note = f"Each round is the median of {runs} runs of {TASKS} tasks."
     target = Target(limit, "lower")
-    return Figure(f"CPU of a run, {what}", "CPU-ms", *medians, "without", target, note)
+    return Figure(f"CPU of a run, {what}", "CPU-ms", ours, reference, "without", target, note)
 
 
 def _do_nothing(*_: object, **__: object) -> None:
@@ -127,7 +127,7 @@ def without_records() -> t.Iterator[None]:
     from flask_crewexec.runtime.watchdog import Watchdog
     from flask_crewexec.storage import attempts
 
-    nothing = dict.fromkeys(("use", "change_step", "write"), _do_nothing)
+    nothing: dict[str, t.Any] = dict.fromkeys(("use", "change_step", "write"), _do_nothing)
     with (
         without_events(),
         mock.patch.multiple(RunRecorder, **nothing),

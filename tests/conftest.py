@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ from support.servers.postgres import postgres_server
 from support.servers.postgres import PostgresProcess
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
+
+
+def pytest_configure() -> None:
+    """Let SIGINT end the processes that tests start.
+
+    A shell starts background jobs with SIGINT ignored, which their children inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,10 @@ from crewai import Agent
 from crewai import Crew
 from crewai import Task
 from crewai.agents.agent_executor import AgentExecutor
+from crewai.llms.base_llm import BaseLLM
 from crewai.utilities.agent_utils import aget_llm_response
 from crewai.utilities.agent_utils import process_llm_response
+from crewai_core.printer import PRINTER
 from crewai_core.printer import set_suppress_console_output
 from openai import AsyncOpenAI
 
@@ -40,16 +42,16 @@ class CoroutineExecutor(SingleThreadExecutor):
     async def call_llm_and_parse(self) -> t.Literal["parsed"]:  # type: ignore[override]
         """Ask the model; the stub always gives a final answer."""
         answer = await aget_llm_response(
-            llm=self.llm,
+            llm=t.cast(BaseLLM, self.llm),
             messages=list(self.state.messages),
             callbacks=self.callbacks,
-            printer=None,
+            printer=PRINTER,
             from_task=self.task,
             from_agent=self.agent,
             executor_context=self,
             verbose=False,
         )
-        self.state.current_answer = process_llm_response(answer, self.use_stop_words)
+        self.state.current_answer = process_llm_response(str(answer), self.use_stop_words)
         return "parsed"
 
 

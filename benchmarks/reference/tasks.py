@@ -13,8 +13,11 @@ from .models import Execution
 from .models import Graph
 from .models import now
 
+if t.TYPE_CHECKING:
+    from crewai import CrewOutput
 
-@shared_task
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery ships no types
 def run_execution(id: str) -> dict[str, t.Any]:
     """Run the crew of an execution and store what it says."""
     # Only workers pay for CrewAI; ``worker.py`` has imported it before the first task.
@@ -27,7 +30,8 @@ def run_execution(id: str) -> dict[str, t.Any]:
     execution.started_at = now()
     db.session.commit()  # also gives the connection back while the crew waits for its model
     try:
-        output = build_crew(definition, current_app.config["MODEL_URL"]).kickoff(inputs=inputs)
+        crew = build_crew(definition, current_app.config["MODEL_URL"])
+        output = t.cast("CrewOutput", crew.kickoff(inputs=inputs))
     except Exception as error:
         _finish(execution, "failed", error=str(error))
         raise

@@ -100,8 +100,8 @@ def _nodes(plan: dict[str, t.Any]) -> Iterator[dict[str, t.Any]]:
 
 def _rows(node: dict[str, t.Any]) -> int:
     removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-    each = node["Actual Rows"] + sum(node.get(name, 0) for name in removed)
-    return round(each * node["Actual Loops"])
+    each: float = node["Actual Rows"] + sum(node.get(name, 0) for name in removed)
+    return round(each * float(node["Actual Loops"]))
 
 
 def _words(node: dict[str, t.Any]) -> str:

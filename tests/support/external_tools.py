@@ -29,7 +29,7 @@ class Later(BaseTool):
     name: str = "later"
     description: str = "Answers from a coroutine."
 
-    async def _run(self, text: str) -> dict[str, t.Any]:  # type: ignore[override]
+    async def _run(self, text: str) -> dict[str, t.Any]:
         return {"text": text}
 
 

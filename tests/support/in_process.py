@@ -72,7 +72,8 @@ def copy_of(id: str, moment: dt.datetime) -> str:
     execution = current_app_state().models.execution
     with current_app_state().database.write_transaction() as session:
         row = session.get_one(execution, uuid.UUID(id))
-        copied = {column.key: getattr(row, column.key) for column in execution.__table__.columns}
+        columns = sa.inspect(execution).column_attrs
+        copied = {column.key: getattr(row, column.key) for column in columns}
         copied.update(id=key, created_at=moment, queued_at=moment)
         session.add(execution(**copied))
     return str(key)

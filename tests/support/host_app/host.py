@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     db = SQLAlchemy(app, model_class=Base)
     crewexec = CrewExec(app, db=db)
     crewexec.identity_loader(who_asks)
-    for name, options in {"default": {}, "streaming": {"stream": True}}.items():
+    models: dict[str, dict[str, t.Any]] = {"default": {}, "streaming": {"stream": True}}
+    for name, options in models.items():
         url = app.config["MODEL_URL"]
         crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
     add_tools(crewexec, db)
@@ -105,7 +107,7 @@ def who_asks() -> Identity | None:
 
 
 def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
-    class Note(db.Model):  # type: ignore[name-defined,misc]
+    class Note(db.Model):  # type: ignore[name-defined]
         __tablename__ = "note"
 
         id: Mapped[int] = mapped_column(primary_key=True)

@@ -15,7 +15,7 @@ from support.host_app import host
 celery_app = host.create_app().extensions["celery"]
 
 
-@signals.worker_process_init.connect(weak=False)
+@signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]  # Celery ships no types
 def trace_to_file(**options: object) -> None:
     out = open(os.environ["SPANS"], "a", buffering=1)  # noqa: SIM115  # as long as the process
     exporter = ConsoleSpanExporter(out=out, formatter=lambda span: span.to_json(indent=None) + "\n")

@@ -102,7 +102,7 @@ class Browser:
 
     def errors(self) -> list[str]:
         """What the console has complained about since the last call."""
-        return [line["message"] for line in self.driver.get_log("browser")]
+        return [line["message"] for line in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def block(self, pattern: str) -> None:
         """Let requests to addresses of this pattern fail."""
