@@ -85,7 +85,7 @@ class Settings:
     """Seconds without a sign of life after which a worker has lost its executions."""
     poll_interval: float = 0.5
     """Seconds between two looks whether a running execution was cancelled."""
-    cancel_grace: float = 30.0
+    cancel_grace_seconds: float = 30.0
     """Seconds that a run which must stop may go on, within a tool, before force is used."""
     drain_timeout: float = 20.0
     """Seconds after SIGTERM from which a worker hands its runs back instead of ending them."""
@@ -93,7 +93,7 @@ class Settings:
     """Whether to queue in the database alone while the broker does not answer."""
     reconcile_interval: dt.timedelta = dt.timedelta(seconds=10)
     """How often beat asks to look for lost messages, dead workers, due retries and deadlines."""
-    reconcile_batch: int = 200
+    reconcile_batch_size: int = 200
     """How many executions one such look takes care of, of each kind."""
     republish_after: float = 30.0
     """Seconds after which a message that nobody took may count as lost."""
@@ -103,7 +103,7 @@ class Settings:
     """How many finished executions are kept; the oldest go first."""
     purge_interval: dt.timedelta = dt.timedelta(minutes=10)
     """How often beat asks for a purge."""
-    purge_batch: int = 500
+    purge_batch_size: int = 500
     """How many executions one transaction of a purge removes."""
     heartbeat_interval: float = 10.0
     """Seconds between two heartbeats of a worker."""
@@ -117,9 +117,9 @@ class Settings:
     """How many event streams one web process serves at once."""
     max_streams_per_user: int = 20
     """How many of them one user may have."""
-    stream_seconds: float = 600.0
+    max_stream_seconds: float = 600.0
     """How long one stream is served before its client has to ask again."""
-    stream_heartbeat: float = 15.0
+    stream_heartbeat_interval: float = 15.0
     """Seconds after which a stream without events gets a sign of life."""
     health_timeout: float = 2.0
     """Seconds that one check of the service's health, or one look at its figures, may take."""
@@ -131,7 +131,7 @@ class Settings:
     """How long Celery's own results stay in the result backend."""
 
     @property
-    def limits_users(self) -> bool:
+    def has_user_limits(self) -> bool:
         """Whether what users queue and run is limited."""
         limits = (self.max_queued_per_user, self.max_running_per_user, self.max_tokens_per_day)
         return any(limit is not None for limit in limits)

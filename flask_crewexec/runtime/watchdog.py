@@ -133,7 +133,9 @@ class Watchdog:
                 self._attempt(_poll, app_state, runs)
                 self._renew_in_time(app_state, runs)
                 for run in runs:
-                    self._attempt(run.force_stop, settings.cancel_grace, _end_for(app_state))
+                    self._attempt(
+                        run.force_stop, settings.cancel_grace_seconds, _end_for(app_state)
+                    )
 
     def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
         began = time.monotonic()

@@ -119,13 +119,13 @@ def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
 def _take_turns(app_state: AppState, owner_id: str, priority: int, room: int) -> list[t.Any]:
     """Note that messages are under way, unless somebody else has just filled the room."""
     values = scheduler_parameters(app_state, owner_id, priority)
-    count = min(room, app_state.settings.reconcile_batch)
+    count = min(room, app_state.settings.reconcile_batch_size)
     with app_state.database.write_transaction() as session:
         return transitions.release_held(session, _statements.current().give, count, values)
 
 
 def release_all_users(app_state: AppState) -> int:
-    """Give turns to users who have room for one, ``CREWEXEC_RECONCILE_BATCH`` of them at most."""
+    """Release executions of users with free slots: at most ``CREWEXEC_RECONCILE_BATCH_SIZE``."""
     sent = 0
     with app_state.database.read_session() as session:
         owners = session.scalars(_users_with_free_slots(app_state), _heard_since(app_state)).all()
@@ -210,7 +210,7 @@ def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
     has_room = sa.or_(waiting < 1, waiting < _free_worker_slots(app_state))
     query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
     query = query.group_by(execution.owner_id, execution.priority).having(on_hold > 0, has_room)
-    return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch)
+    return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch_size)
 
 
 def _queued(execution: type[ExecutionMixin], *, on_hold: bool) -> sa.ColumnElement[bool]:

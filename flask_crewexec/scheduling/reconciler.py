@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def reconcile(app_state: AppState) -> dict[str, int]:
-    """Do one round, bounded by ``CREWEXEC_RECONCILE_BATCH``, and return what was done."""
+    """Do one round, bounded by ``CREWEXEC_RECONCILE_BATCH_SIZE``, and return what was done."""
     return {
         "taken_over": _recover_lost(app_state),
         "timed_out": _expire_overdue(app_state),
@@ -173,7 +173,7 @@ def _republish_lost(app_state: AppState) -> int:
     sent = 0
     for priority, count in waiting.items():
         missing = count - depths[priority]
-        left = app_state.settings.reconcile_batch - sent
+        left = app_state.settings.reconcile_batch_size - sent
         overtaken = () if missing > 0 else (_overtaken(execution, priority),)
         ids = _unacknowledged(app_state, priority, max(0, min(max(missing, 1), left)), *overtaken)
         sent += sum(republish(app_state, id, unheard) for id in ids)
@@ -251,5 +251,5 @@ def _fetch_batch(app_state: AppState, query: sa.Select[t.Any]) -> Sequence[t.Any
     columns = (execution.id, execution.attempt, execution.token, execution.worker)
     with app_state.database.read_session() as session:
         return session.execute(
-            query.with_only_columns(*columns).limit(app_state.settings.reconcile_batch)
+            query.with_only_columns(*columns).limit(app_state.settings.reconcile_batch_size)
         ).all()

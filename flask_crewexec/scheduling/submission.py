@@ -121,7 +121,7 @@ def _submit_fast_path(app_state: AppState, form: Json, order: Submission) -> Exe
 
     What it is, the long way finds out.
     """
-    limited = app_state.settings.limits_users or order.idempotency_key is not None
+    limited = app_state.settings.has_user_limits or order.idempotency_key is not None
     checked = (
         None
         if limited or not supports_cte_writes(app_state)

@@ -92,7 +92,7 @@ def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
     old = _ended(execution, until)
     # In order, or PostgreSQL may pass again by all that was just removed.
     batch = sa.select(execution.id).where(old).order_by(execution.finished_at)
-    batch = batch.limit(app_state.settings.purge_batch)
+    batch = batch.limit(app_state.settings.purge_batch_size)
     with app_state.database.write_transaction() as session:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
         # SQLite locks no rows, so what was tried again in between is left alone here. It would look

@@ -167,7 +167,7 @@ class Stream:
 
     def _frames(self) -> Iterator[str]:
         settings = self._app.extensions["crewexec"].settings
-        closes = time.monotonic() + settings.stream_seconds
+        closes = time.monotonic() + settings.max_stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         is_due = True
         while (left := closes - time.monotonic()) > 0:
@@ -179,7 +179,7 @@ class Stream:
                 if state is not None:
                     yield _frame("end", {"status": state})
                     return
-            messages = self._inbox.wait(min(left, settings.stream_heartbeat))
+            messages = self._inbox.wait(min(left, settings.stream_heartbeat_interval))
             words = [message for message in messages if message]
             yield from (_frame("token", each) for each in words)
             is_due = not messages or len(words) < len(messages)

@@ -120,7 +120,7 @@ class TestPostgres:
         assert len(model.calls_matching("Do a")) == 1
         assert len(model.calls_matching("Do b")) == 2
 
-    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.05)
     def test_a_stream_ends_early_so_that_its_client_asks_again(self, api, postgres):
         id = api.queue(documents.chain("a"))
         headers = {"Accept": "text/event-stream"}

@@ -130,7 +130,7 @@ class TestTakingOver:
         status = api.status(id)
         assert (status["status"], status["error"]["code"]) == ("timed_out", "deadline-exceeded")
 
-    @pytest.mark.settings(RECONCILE_BATCH=2)
+    @pytest.mark.settings(RECONCILE_BATCH_SIZE=2)
     def test_one_round_takes_over_no_more_than_a_batch(self, api, reconcile):
         ids = [api.queue(documents.chain("a")) for _ in range(3)]
         for id in ids:

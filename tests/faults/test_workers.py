@@ -141,7 +141,7 @@ class TestHangingToolOfAProcess:
         wait_until(lambda: not child.is_running(), what="the end of the process")
         assert worker.running
 
-    @pytest.mark.settings(CANCEL_GRACE=2.0)
+    @pytest.mark.settings(CANCEL_GRACE_SECONDS=2.0)
     def test_who_listens_is_told_before(self, start_worker, api, file, redis_process):
         start_worker(pool="prefork")
         id = api.queue(documents.chain("hang", tools=("wait_for_file",)))

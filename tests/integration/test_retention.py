@@ -93,7 +93,7 @@ class TestAge:
         assert purge(older_than_seconds=0, keep=0) == 0
         assert kept() == [id]
 
-    @pytest.mark.settings(PURGE_BATCH=2)
+    @pytest.mark.settings(PURGE_BATCH_SIZE=2)
     def test_more_than_a_batch_goes_in_one_purge(self, ended):
         for _ in range(5):
             ended(40)

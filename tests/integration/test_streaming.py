@@ -84,7 +84,7 @@ class TestStream:
         last = stream(api, id)[-2].id
         assert [event.type for event in stream(api, id, after=last)] == ["end"]
 
-    @pytest.mark.settings(STREAM_HEARTBEAT=60.0)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=60.0)
     def test_an_event_comes_as_soon_as_it_is_stored(self, app, api, client, model):
         gate = threading.Event()
         model.on("Do a", hold=gate)
@@ -95,7 +95,7 @@ class TestStream:
             gate.set()
             assert take(frames, "end").json() == {"status": "completed"}
 
-    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.05)
     def test_it_gives_signs_of_life(self, api, client):
         id = api.queue(documents.chain("a"))
         answer = api("GET", f"/executions/{id}/events", headers=EVENT_STREAM, buffered=False)
@@ -103,7 +103,7 @@ class TestStream:
         assert b":\n\n" in (next(frames) for _ in range(10))
         answer.close()
 
-    @pytest.mark.settings(STREAM_SECONDS=0.05)
+    @pytest.mark.settings(MAX_STREAM_SECONDS=0.05)
     def test_it_ends_after_its_time_and_the_client_asks_again(self, api):
         id = api.queue(documents.chain("a"))
         assert [event.type for event in stream(api, id)] == ["queued"]
@@ -128,7 +128,7 @@ class TestStream:
         answer.close()
         assert "crewexec_open_streams 0.0" in admin("GET", "/metrics").text
 
-    @pytest.mark.settings(STREAM_HEARTBEAT=0.05)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.05)
     def test_it_ends_when_the_execution_is_removed(self, api, client):
         id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
@@ -205,7 +205,7 @@ class TestLongPoll:
 
 
 class TestNews:
-    @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_what_nobody_can_read_does_no_harm(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
@@ -315,7 +315,7 @@ class TestWithoutBroker:
         with RedisProcess(tmp_path / "redis", chosen_redis()) as process:
             yield process
 
-    @pytest.mark.settings(STREAM_HEARTBEAT=250.0)
+    @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_a_frozen_one_is_noticed(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)

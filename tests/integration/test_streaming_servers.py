@@ -140,7 +140,7 @@ def in_context(action: Callable[[], object]) -> threading.Thread:
 
 
 @on_postgresql
-@pytest.mark.settings(STREAM_HEARTBEAT=0.1, MAX_STREAMS=3)
+@pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.1, MAX_STREAMS=3)
 class TestClientsThatGoAway:
     def test_they_give_back_their_places_and_never_held_a_connection(self, start_server, api):
         server = start_server(*THREADS)

@@ -7,7 +7,7 @@ FAST: dict[str, float] = {
     "POLL_INTERVAL": 0.1,
     "RETRY_DELAY": 0.2,
     "REPUBLISH_AFTER": 0.2,
-    "CANCEL_GRACE": 0.5,
+    "CANCEL_GRACE_SECONDS": 0.5,
     "DRAIN_TIMEOUT": 0.2,
     "HEARTBEAT_INTERVAL": 0.5,
     "STALE_WORKER_AFTER": 3.0,
