@@ -12,26 +12,31 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
-from sqlalchemy.orm import Session
 
 from .. import clock
 from .. import graphs
 from ..app_state import AppState
 from ..errors import InvalidGraph
-from ..errors import NotFound
 from ..identity import Identity
-from ..ids import parse_uuid
 from ..models import EventMixin
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import WorkerMixin
 from ..statuses import ExecutionStatus
+from ..storage.event_log import newest_events
+from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import output_excerpts
+from ..storage.execution_queries import result_excerpt
+from ..storage.execution_queries import steps_of
 from ..storage.ownership import visible_to
+from ..storage.workers import known_workers
 from .formatting import SHOWN_CHARS
 
 MAX_EVENTS: t.Final = 300
 """How many of the newest events a page shows."""
 _MAX_WORKERS: t.Final = 200
+_EXCERPT_CHARS: t.Final = SHOWN_CHARS + 1
+"""One more than a page shows, so that it knows whether there is more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,57 +63,21 @@ def read_execution(app_state: AppState, execution_id: str, requester: Identity) 
     """
     models = app_state.models
     with app_state.database.read_session() as session:
-        execution = _find(session, app_state, execution_id, requester)
+        without_result = defer(models.execution.result, raiseload=True)
+        execution = find_execution(session, models, execution_id, requester, without_result)
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         return ExecutionView(
             execution=execution,
             graph_name=session.get_one(models.graph, execution.graph_id).name,
             graph=_parse(version.document),
-            result=_result(session, app_state, execution.id),
-            steps=_steps(session, app_state, execution.id),
-            outputs=_outputs(session, app_state, execution.id),
-            events=_newest_events(session, app_state, execution.id),
+            result=result_excerpt(session, models, execution.id, _EXCERPT_CHARS),
+            steps=steps_of(
+                session, models, execution.id, defer(models.step.output, raiseload=True)
+            ),
+            outputs=output_excerpts(session, models, execution.id, _EXCERPT_CHARS),
+            events=newest_events(session, models, execution.id, MAX_EVENTS),
         )
-
-
-def _find(
-    session: Session, app_state: AppState, execution_id: str, requester: Identity
-) -> ExecutionMixin:
-    model = app_state.models.execution
-    query = visible_to(sa.select(model), model, requester)
-    query = query.where(model.id == parse_uuid(execution_id, "execution"))
-    found = session.scalar(query.options(defer(model.result, raiseload=True)))
-    if found is None:
-        raise NotFound(f"There is no execution '{execution_id}'.")
-    return found
-
-
-def _result(session: Session, app_state: AppState, execution_id: uuid.UUID) -> str | None:
-    execution = app_state.models.execution
-    query = sa.select(_beginning(execution.result)).where(execution.id == execution_id)
-    return session.scalar(query)
-
-
-def _steps(session: Session, app_state: AppState, execution_id: uuid.UUID) -> Sequence[StepMixin]:
-    step = app_state.models.step
-    query = sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
-    return session.scalars(query.options(defer(step.output, raiseload=True))).all()
-
-
-def _outputs(
-    session: Session, app_state: AppState, execution_id: uuid.UUID
-) -> dict[int, str | None]:
-    step = app_state.models.step
-    text = _beginning(step.output)
-    query = sa.select(step.position, text).where(step.execution_id == execution_id)
-    rows = session.execute(query.where(text.is_not(None)))
-    return {position: output for position, output in rows}
-
-
-def _beginning(answer: t.Any) -> sa.ColumnElement[str | None]:
-    """Return the SQL for as much of an answer as a page shows, and one character more."""
-    return sa.func.substr(answer["raw"].as_string(), 1, SHOWN_CHARS + 1)
 
 
 def _parse(document: object) -> graphs.Graph | None:
@@ -116,15 +85,6 @@ def _parse(document: object) -> graphs.Graph | None:
         return graphs.parse(document)
     except InvalidGraph:
         return None
-
-
-def _newest_events(
-    session: Session, app_state: AppState, execution_id: uuid.UUID
-) -> list[EventMixin]:
-    event = app_state.models.event
-    query = sa.select(event).where(event.execution_id == execution_id)
-    newest = session.scalars(query.order_by(event.seq.desc()).limit(MAX_EVENTS)).all()
-    return [*reversed(newest)]
 
 
 def read_graph_names(
@@ -151,10 +111,7 @@ class WorkerView(t.NamedTuple):
 
 def read_workers(app_state: AppState) -> list[WorkerView]:
     """Return all workers that have not said goodbye, the latest heard of first."""
-    worker = app_state.models.worker
-    query = sa.select(worker).order_by(worker.seen_at.desc(), worker.name).limit(_MAX_WORKERS)
-    with app_state.database.read_session() as session:
-        rows = session.scalars(query).all()
+    rows = known_workers(app_state, _MAX_WORKERS)
     return [_seen(row, app_state.settings.stale_worker_after) for row in rows]
 
 

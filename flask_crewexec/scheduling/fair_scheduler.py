@@ -31,6 +31,7 @@ from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..storage import transitions
 from ..storage.ownership import owned_by
+from ..storage.workers import worker_slots
 
 log = logging.getLogger(__name__)
 
@@ -183,12 +184,9 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
 
 def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
     """Return the SQL for how many executions more the workers could run; it may be negative."""
-    worker = app_state.models.worker
-    consumes = sa.cast(worker.queues, sa.Text).like(f'%"{EXECUTION_QUEUE}"%')
-    places = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
     other = sa.orm.aliased(app_state.models.execution)
     running = _count(other, has_status(other, ExecutionStatus.RUNNING))
-    return places.where(worker.seen_at >= _HEARD_SINCE, consumes).scalar_subquery() - running
+    return worker_slots(app_state.models, EXECUTION_QUEUE, _HEARD_SINCE) - running
 
 
 def _heard_since(app_state: AppState) -> Values:

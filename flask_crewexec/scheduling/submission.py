@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Collection
 from collections.abc import Mapping
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -36,10 +35,10 @@ from ..statuses import PRIORITIES
 from ..storage import database_clock
 from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
+from ..storage.execution_queries import find_by_idempotency_key
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
-from ..storage.ownership import owned_by
 from .admission import admit
 from .delivery import _publish_or_delete
 from .delivery import require_broker
@@ -92,7 +91,7 @@ def submit(app_state: AppState, order: Submission) -> ExecutionMixin:
     """
     form = _validate_request(app_state, order)
     owner = form["user_id"]
-    if order.idempotency_key is not None and (known := _find_duplicate(app_state, owner, order)):
+    if known := _find_duplicate(app_state, owner, order):
         return known
     if placed := _submit_fast_path(app_state, form, order):
         return placed
@@ -165,9 +164,7 @@ class Preview(t.NamedTuple):
 def preview(app_state: AppState, order: Submission) -> Preview:
     """Do every check of :func:`place`, but store and send nothing."""
     form = _validate_request(app_state, order)
-    if order.idempotency_key is not None and (
-        known := _find_duplicate(app_state, form["user_id"], order)
-    ):
+    if known := _find_duplicate(app_state, form["user_id"], order):
         with app_state.database.read_session() as session:
             key = (known.graph_id, known.graph_version)
             version = session.get_one(app_state.models.graph_version, key)
@@ -190,12 +187,9 @@ def _validate_request(app_state: AppState, order: Submission) -> Json:
 
 def _find_duplicate(app_state: AppState, owner: str, order: Submission) -> ExecutionMixin | None:
     """Return what an earlier order with the same key has become."""
-    execution = app_state.models.execution
-    query = sa.select(execution).where(
-        owned_by(execution, owner), execution.idempotency_key == order.idempotency_key
-    )
-    with app_state.database.read_session() as session:
-        found = session.scalar(query)
+    if order.idempotency_key is None:
+        return None
+    found = find_by_idempotency_key(app_state, owner, order.idempotency_key)
     if found is None:
         return None
     if found.idempotency_digest != order.fingerprint():

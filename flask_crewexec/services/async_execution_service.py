@@ -10,17 +10,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import marshmallow as ma
-import sqlalchemy as sa
-from sqlalchemy.orm import defer
 from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.base import ExecutableOption
 
 from ..app_state import AppState
 from ..app_state import current_app_state
-from ..errors import NotFound
 from ..errors import WrongState
-from ..ids import parse_uuid
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..observability import tracing
@@ -51,9 +46,12 @@ from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage import event_log
 from ..storage import transitions
+from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import list_executions
+from ..storage.execution_queries import read_status
+from ..storage.execution_queries import steps_of
 from ..storage.new_event import NewEvent
 from ..storage.ownership import Requester
-from ..storage.ownership import visible_to
 from .graph_report import execution_preview
 
 Id = uuid.UUID | str
@@ -183,8 +181,8 @@ class AsyncExecutionService:
         """
         app_state = current_app_state()
         with app_state.database.read_session() as session:
-            execution = _find(session, app_state, task_id, requester)
-            steps = session.scalars(_steps_of(app_state, execution.id)).all()
+            execution = find_execution(session, app_state.models, task_id, requester)
+            steps = steps_of(session, app_state.models, execution.id)
             status = _status(execution, steps)
             status["progress"]["queue_position"] = queue_position(session, execution)
         return status
@@ -205,14 +203,8 @@ class AsyncExecutionService:
         """
         page = load(_LIST, {"before": before, "limit": limit, **filters})
         before, limit = page.pop("before"), page.pop("limit")
-        app_state = current_app_state()
-        execution = app_state.models.execution
-        query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
-        query = query.filter_by(**page).limit(limit).options(*_without_large(execution))
-        if before is not None:
-            query = query.where(execution.id < before)
-        with app_state.database.read_session() as session:
-            return t.cast("list[Json]", _EXECUTIONS.dump(session.scalars(query)))
+        found = list_executions(current_app_state(), requester, page, before=before, limit=limit)
+        return t.cast("list[Json]", _EXECUTIONS.dump(found))
 
     def get_events(
         self, task_id: Id, requester: Requester = None, *, after: int = 0, limit: int = 200
@@ -230,16 +222,13 @@ class AsyncExecutionService:
         """Do what :meth:`get_events` does, and tell whether more can follow."""
         page = load(EventQuerySchema(), {"after": after, "limit": limit})
         app_state = current_app_state()
-        execution, event = app_state.models.execution, app_state.models.event
-        needed = load_only(execution.status, execution.last_event)
-        known = visible_to(sa.select(execution), execution, requester).options(needed)
-        key = parse_uuid(task_id, "execution")
-        query = sa.select(event).where(event.execution_id == key, event.seq > page["after"])
+        models = app_state.models
+        needed = load_only(
+            models.execution.id, models.execution.status, models.execution.last_event
+        )
         with app_state.database.read_session() as session:
-            found = session.scalar(known.where(execution.id == key))
-            if found is None:
-                raise NotFound(f"There is no execution '{task_id}'.")
-            rows = session.scalars(query.order_by(event.seq).limit(page["limit"])).all()
+            found = find_execution(session, models, task_id, requester, needed)
+            rows = event_log.read_events(session, models, found.id, **page)
         last = rows[-1].seq if rows else page["after"]
         ended = found.status in TERMINAL and last >= found.last_event
         return EventPage(_EVENTS.dump(rows), found.status if ended else None)
@@ -280,7 +269,7 @@ class AsyncExecutionService:
         models = app_state.models
         with app_state.database.write_transaction() as session:
             # Locked, so that no worker can change its state between the next statements.
-            execution = _find(session, app_state, task_id, requester, for_update=True)
+            execution = find_execution(session, models, task_id, requester, for_update=True)
             if attempt not in (None, execution.attempt):
                 return False
             if transitions.cancel_pending(session, models, execution.id, by, reason):
@@ -289,7 +278,7 @@ class AsyncExecutionService:
                 told = "cancel_requested"
             else:
                 session.expire_all()  # SQLite has locked nothing
-                execution = _find(session, app_state, task_id, requester)
+                execution = find_execution(session, models, task_id, requester)
                 return execution.cancel_requested_at is not None and (
                     execution.status in (ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED)
                 )
@@ -316,7 +305,7 @@ class AsyncExecutionService:
         app_state = current_app_state()
         given = validate_limits(app_state, limits)
         with app_state.database.read_session() as session:
-            former = _find(session, app_state, task_id, requester)
+            former = find_execution(session, app_state.models, task_id, requester)
             found = read_admission_row(session, app_state, former.owner_id, former.priority)
             _check_repeatable(former)
             own = requester is not None and requester.user_id == former.owner_id
@@ -360,43 +349,10 @@ def _requeue(
     event_log.append(session, app_state.models, former.id, [entry])
 
 
-def _find(
-    session: Session,
-    app_state: AppState,
-    task_id: Id,
-    requester: Requester,
-    *,
-    for_update: bool = False,
-) -> ExecutionMixin:
-    execution = app_state.models.execution
-    query = visible_to(sa.select(execution), execution, requester)
-    query = query.where(execution.id == parse_uuid(task_id, "execution"))
-    found = session.scalar(query.with_for_update() if for_update else query)
-    if found is None:
-        raise NotFound(f"There is no execution '{task_id}'.")
-    return found
-
-
 def _has_ended(task_id: Id, requester: Requester) -> bool:
-    """Whether an execution has ended; what is not to be found has ended, too.
-
-    It looks at no more than the status.
-    """
-    app_state = current_app_state()
-    execution = app_state.models.execution
-    query = visible_to(sa.select(execution.status), execution, requester)
-    with app_state.database.read_session() as session:
-        status = session.scalar(query.where(execution.id == parse_uuid(task_id, "execution")))
+    """Whether an execution has ended; one that cannot be found counts as ended."""
+    status = read_status(current_app_state(), task_id, requester)
     return status is None or status in TERMINAL
-
-
-def _without_large(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
-    return [defer(column, raiseload=True) for column in (execution.inputs, execution.result)]
-
-
-def _steps_of(app_state: AppState, execution_id: uuid.UUID) -> sa.Select[StepMixin]:
-    step = app_state.models.step
-    return sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
 
 
 def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ..database import CHANGED_EXECUTIONS
+from ..models import EventMixin
 from ..models import Models
 from ..models import table_of
 from . import counters
@@ -73,6 +74,25 @@ def insert_numbered(
     counted = counters.deltas_of_history(session, models, execution_id, first, entries, past)
     ours = {table_of(models.event): numbered, table_of(models.counter): counters.rows(counted)}
     cte_writes.insert_many(session, {**ours, **(beside or {})})
+
+
+def read_events(
+    session: Session, models: Models, execution_id: uuid.UUID, *, after: int, limit: int
+) -> Sequence[EventMixin]:
+    """Return the events with a number greater than *after*, in order."""
+    event = models.event
+    query = sa.select(event).where(event.execution_id == execution_id, event.seq > after)
+    return session.scalars(query.order_by(event.seq).limit(limit)).all()
+
+
+def newest_events(
+    session: Session, models: Models, execution_id: uuid.UUID, limit: int
+) -> list[EventMixin]:
+    """Return the last events, in order."""
+    event = models.event
+    query = sa.select(event).where(event.execution_id == execution_id)
+    newest = session.scalars(query.order_by(event.seq.desc()).limit(limit)).all()
+    return [*reversed(newest)]
 
 
 def as_rows(entries: Iterable[NewEvent]) -> list[dict[str, t.Any]]:

@@ -18,6 +18,7 @@ from ..models import ExecutionMixin
 from ..models import Models
 from ..statuses import has_status
 from ..statuses import TERMINAL
+from .workers import delete_workers_unseen_since
 
 BULK: t.Final = {"synchronize_session": False}
 MAX_GRAPHS: t.Final = 500
@@ -137,8 +138,7 @@ def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
 
 
 def _purge_workers(app_state: AppState, until: dt.datetime) -> None:
-    """Remove the rows of workers that died without a word."""
-    worker = app_state.models.worker
+    """Remove the rows of workers that died without deleting them."""
     until = min(until, clock.now() - dt.timedelta(seconds=app_state.settings.stale_worker_after))
     with app_state.database.write_transaction() as session:
-        session.execute(sa.delete(worker).where(worker.seen_at < until), execution_options=BULK)
+        delete_workers_unseen_since(session, app_state.models, until)

@@ -8,12 +8,12 @@ import threading
 import typing as t
 from collections.abc import Callable
 
-import sqlalchemy as sa
 from celery import Celery
 
 from .. import clock
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..storage import workers
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +51,21 @@ class Heartbeat(threading.Thread):
 
     def _beat(self, app_state: AppState) -> None:
         with app_state.database.write_transaction() as session:
-            session.merge(
-                app_state.models.worker(
-                    name=self._worker.hostname,
-                    pid=os.getpid(),
-                    queues=sorted(_queues(self._worker)),
-                    pool=_pool_name(self._worker),
-                    concurrency=self._worker.concurrency,
-                    started_at=self._started_at,
-                    seen_at=clock.now(),
-                )
-            )
+            workers.record_heartbeat(session, app_state.models, self._process())
+
+    def _process(self) -> workers.WorkerProcess:
+        return workers.WorkerProcess(
+            name=self._worker.hostname,
+            pid=os.getpid(),
+            queues=sorted(_queues(self._worker)),
+            pool=_pool_name(self._worker),
+            concurrency=self._worker.concurrency,
+            started_at=self._started_at,
+        )
 
     def _remove(self, app_state: AppState) -> None:
-        worker = app_state.models.worker
         with app_state.database.write_transaction() as session:
-            session.execute(sa.delete(worker).where(worker.name == self._worker.hostname))
+            workers.delete_worker(session, app_state.models, self._worker.hostname)
 
 
 def _queues(worker: t.Any) -> set[str]:

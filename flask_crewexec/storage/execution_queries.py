@@ -1,0 +1,156 @@
+"""SELECTs of executions and their steps, as the service, the dashboard and the terminal need them.
+
+A function that takes a *requester* finds only what that requester may see.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ExecutableOption
+
+from ..app_state import AppState
+from ..errors import NotFound
+from ..ids import parse_uuid
+from ..models import ExecutionMixin
+from ..models import Models
+from ..models import StepMixin
+from ..statuses import ExecutionStatus
+from ..statuses import has_status
+from .ownership import owned_by
+from .ownership import Requester
+from .ownership import visible_to
+
+Id = uuid.UUID | str
+
+
+def find_execution(
+    session: Session,
+    models: Models,
+    execution_id: Id,
+    requester: Requester,
+    *options: ExecutableOption,
+    for_update: bool = False,
+) -> ExecutionMixin:
+    """Return an execution.
+
+    :param options: which columns to load.
+    :param for_update: whether to lock the row until the transaction ends.
+    :raises NotFound: if there is none, or not for *requester*.
+    """
+    execution = models.execution
+    query = visible_to(sa.select(execution), execution, requester).options(*options)
+    query = query.where(execution.id == parse_uuid(execution_id, "execution"))
+    found = session.scalar(query.with_for_update() if for_update else query)
+    if found is None:
+        raise NotFound(f"There is no execution '{execution_id}'.")
+    return found
+
+
+def find_by_idempotency_key(app_state: AppState, owner_id: str, key: str) -> ExecutionMixin | None:
+    """Return the execution that a user submitted with a key."""
+    execution = app_state.models.execution
+    query = sa.select(execution).where(
+        owned_by(execution, owner_id), execution.idempotency_key == key
+    )
+    with app_state.database.read_session() as session:
+        return session.scalar(query)
+
+
+def read_status(app_state: AppState, execution_id: Id, requester: Requester) -> str | None:
+    """Return only the status of an execution; None if *requester* cannot see it."""
+    execution = app_state.models.execution
+    query = visible_to(sa.select(execution.status), execution, requester)
+    query = query.where(execution.id == parse_uuid(execution_id, "execution"))
+    with app_state.database.read_session() as session:
+        return session.scalar(query)
+
+
+def list_executions(
+    app_state: AppState,
+    requester: Requester,
+    filters: Mapping[str, object],
+    *,
+    before: uuid.UUID | None,
+    limit: int,
+) -> Sequence[ExecutionMixin]:
+    """Return executions, newest first, without their inputs and results.
+
+    :param filters: columns that must equal a value.
+    :param before: return only executions that are older than this one.
+    """
+    execution = app_state.models.execution
+    query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
+    query = query.filter_by(**filters).limit(limit).options(*_without_documents(execution))
+    if before is not None:
+        query = query.where(execution.id < before)
+    with app_state.database.read_session() as session:
+        return session.scalars(query).all()
+
+
+def list_running(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:
+    """Return running executions, longest running first, without their inputs and results."""
+    execution = app_state.models.execution
+    query = sa.select(execution).where(has_status(execution, ExecutionStatus.RUNNING))
+    return _first(app_state, query.order_by(execution.started_at), limit)
+
+
+def list_finished(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:
+    """Return executions that have ended, latest first, without their inputs and results."""
+    execution = app_state.models.execution
+    query = sa.select(execution).where(execution.finished_at.is_not(None))
+    return _first(app_state, query.order_by(execution.finished_at.desc()), limit)
+
+
+def _first(
+    app_state: AppState, query: sa.Select[ExecutionMixin], limit: int
+) -> Sequence[ExecutionMixin]:
+    query = query.options(*_without_documents(app_state.models.execution)).limit(limit)
+    with app_state.database.read_session() as session:
+        return session.scalars(query).all()
+
+
+def steps_of(
+    session: Session, models: Models, execution_id: uuid.UUID, *options: ExecutableOption
+) -> Sequence[StepMixin]:
+    """Return the steps of an execution, in order.
+
+    :param options: which columns to load.
+    """
+    step = models.step
+    query = sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
+    return session.scalars(query.options(*options)).all()
+
+
+def result_excerpt(
+    session: Session, models: Models, execution_id: uuid.UUID, length: int
+) -> str | None:
+    """Return the first characters of an execution's result."""
+    execution = models.execution
+    excerpt = _excerpt(execution.result, length)
+    return session.scalar(sa.select(excerpt).where(execution.id == execution_id))
+
+
+def output_excerpts(
+    session: Session, models: Models, execution_id: uuid.UUID, length: int
+) -> dict[int, str | None]:
+    """Return the first characters of the outputs of an execution's steps, by position."""
+    step = models.step
+    text = _excerpt(step.output, length)
+    query = sa.select(step.position, text).where(step.execution_id == execution_id)
+    rows = session.execute(query.where(text.is_not(None)))
+    return {position: output for position, output in rows}
+
+
+def _excerpt(answer: t.Any, length: int) -> sa.ColumnElement[str | None]:
+    return sa.func.substr(answer["raw"].as_string(), 1, length)
+
+
+def _without_documents(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
+    return [defer(column, raiseload=True) for column in (execution.inputs, execution.result)]
