@@ -195,7 +195,9 @@ class TestFormerHolder:
         assert reconcile()["taken_over"] == 0
         write(lease, current_step="a")
 
-    @pytest.mark.parametrize("change", ["finish", "release", "release_after_loss", "schedule_retry"])
+    @pytest.mark.parametrize(
+        "change", ["finish", "release", "release_after_loss", "schedule_retry"]
+    )
     def test_it_changes_no_state(self, api, reconcile, change):
         id = api.queue(documents.chain("a"))
         former = lose(id)
