@@ -88,7 +88,9 @@ class TestCrewaiClasses:
         assert "less than or equal to 3" in told(model)
 
     def test_one_that_answers_from_a_coroutine(self, crewexec, api, model):
-        crewexec.add_crewai_tool("later", "foreign_tools:Later", description="Later.", timeout=20)
+        crewexec.add_crewai_tool(
+            "later", "support.external_tools:Later", description="Later.", timeout=20
+        )
         calling(model, ("later", {"text": "x"}))
         assert run(api.queue(documents.chain("a", tools=("later",)))) == "completed"
         assert told(model) == "{'text': 'x'}"
@@ -97,9 +99,9 @@ class TestCrewaiClasses:
         ("source", "reason"),
         [
             ("no_such_package.tools:Thing", "cannot load"),
-            ("foreign_tools:NoSuchTool", "cannot load"),
-            ("foreign_tools:Fragile", "cannot load"),
-            ("foreign_tools:Words", "cannot load"),
+            ("support.external_tools:NoSuchTool", "cannot load"),
+            ("support.external_tools:Fragile", "cannot load"),
+            ("support.external_tools:Words", "cannot load"),
             ("collections:OrderedDict", "none of CrewAI's"),
         ],
     )
