@@ -20,6 +20,7 @@ import httpx
 import sqlalchemy as sa
 
 from support.host_app import host
+from support.paths import ROOT
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.celery_nodes import WorkerProcesses
 from support.servers.gunicorn import Gunicorn
@@ -28,7 +29,6 @@ from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
-from support.servers.redis_servers import REPOSITORY
 
 from . import TESTS
 from .workload import definition
@@ -59,7 +59,7 @@ class ModelProcess(ServerProcess):
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         command = [sys.executable, "-m", "benchmarks.model", str(self.port)]
-        super().__init__(command, log=folder / "model.log", cwd=REPOSITORY)
+        super().__init__(command, log=folder / "model.log", cwd=ROOT)
 
     @property
     def url(self) -> str:
@@ -104,7 +104,7 @@ class Contender(abc.ABC):
         self.environment = {
             **QUIET,
             "CREWAI_STORAGE_DIR": str(folder / "crewai"),
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(TESTS)]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS)]),
             "DATABASE_URL": database_url,
             "CELERY_BROKER_URL": broker_url,
             "CELERY_RESULT_BACKEND": broker_url,
@@ -256,7 +256,7 @@ class Plain(Contender):
         command = [sys.executable, "-m", "flask", "--app", "benchmarks.reference.web"]
         environment = {**os.environ, **self.environment}
         subprocess.run(
-            [*command, "create-tables"], cwd=REPOSITORY, env=environment, check=True, timeout=60
+            [*command, "create-tables"], cwd=ROOT, env=environment, check=True, timeout=60
         )
 
     def graph_of(self, tasks: int) -> Json:

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 
+from support.paths import ROOT
 from support.servers.processes import ServerProcess
-from support.servers.redis_servers import REPOSITORY
 
 from .contenders import Client
 from .contenders import Contender
@@ -56,7 +56,7 @@ class Direct:
     ) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.reference.{module}", model_url],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             env={**os.environ, **QUIET, "CREWAI_STORAGE_DIR": storage},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

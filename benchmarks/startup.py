@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from support.servers.redis_servers import REPOSITORY
+from support.paths import ROOT
 
 from .contenders import Contender
 from .contenders import QUIET
@@ -71,7 +71,7 @@ def _start(program: str) -> tuple[float, float]:
     """Return the CPU seconds and the megabytes of a new process that runs *program*."""
     done = subprocess.run(
         [sys.executable, "-c", program + _REPORT],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
@@ -110,5 +110,5 @@ def _import_crewai() -> float:
     began = time.perf_counter()
     command = [sys.executable, "-c", "import crewai"]
     environment = {**os.environ, **QUIET}
-    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
     return time.perf_counter() - began

@@ -18,6 +18,7 @@ from support.api_client import Api
 from support.host_app import host
 from support.in_process import close_connections
 from support.in_process import end_of_watch
+from support.paths import TESTS
 from support.servers.celery_nodes import StartWorker
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.postgres import postgres_server
@@ -142,7 +143,7 @@ def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Ite
 
     def start(**options: t.Any) -> WorkerProcess:
         name = f"worker{len(workers)}"
-        variables = {**environment, "PYTHONPATH": str(Path(__file__).parent)}
+        variables = {**environment, "PYTHONPATH": str(TESTS)}
         worker = WorkerProcess(
             tmp_path, variables, name=name, app="support.host_app.worker", **options
         )

@@ -16,8 +16,8 @@ from flask_crewexec import AsyncExecutionService
 from flask_crewexec import CrewExec
 from flask_crewexec import GraphService
 from support.doc_examples import examples_of
-from support.doc_examples import REPOSITORY
 from support.in_process import close_connections
+from support.paths import ROOT
 
 Namespace = dict[str, t.Any]
 
@@ -34,7 +34,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 def readme_graph() -> dict[str, t.Any]:
     """The graph that the README shows."""
-    (graph,) = (each for each in examples_of(REPOSITORY / "README.rst") if each.language == "json")
+    (graph,) = (each for each in examples_of(ROOT / "README.rst") if each.language == "json")
     return t.cast("dict[str, t.Any]", json.loads(graph.text))
 
 

@@ -16,14 +16,14 @@ from support.api_client import Api
 from support.doc_examples import Example
 from support.doc_examples import examples
 from support.doc_examples import examples_of
-from support.doc_examples import REPOSITORY
 from support.in_process import run
+from support.paths import ROOT
 
 pytestmark = pytest.mark.integration
 
 Json = dict[str, t.Any]
 
-HOWTO = REPOSITORY / "docs/howto"
+HOWTO = ROOT / "docs/howto"
 
 
 def register_examples(crewexec: CrewExec) -> None:

@@ -11,10 +11,10 @@ from flask_crewexec.config.settings import PREFIX
 from flask_crewexec.config.settings import Settings
 from support.doc_examples import name_of
 from support.doc_examples import PAGES
-from support.doc_examples import REPOSITORY
+from support.paths import ROOT
 
 FOLDERS = ("benchmarks", "constraints", "docs", "flask_crewexec", "sample_app", "tests")
-LAYERS = [path.name for path in (REPOSITORY / "flask_crewexec").iterdir() if path.is_dir()]
+LAYERS = [path.name for path in (ROOT / "flask_crewexec").iterdir() if path.is_dir()]
 ENVIRONMENT = {"CREWEXEC_TEST_DATABASES", "CREWEXEC_TEST_REDIS"}
 """What the tests read, and not the application."""
 
@@ -31,7 +31,7 @@ def find(pattern: str) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def source() -> str:
     """The package's code."""
-    files = (REPOSITORY / "flask_crewexec").rglob("*.py")
+    files = (ROOT / "flask_crewexec").rglob("*.py")
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
@@ -57,7 +57,7 @@ def test_metrics_and_tables(source: str) -> None:
 def test_files() -> None:
     named = find(r"``([\w./-]+/[\w./-]*)(?:::\w+)?``")
     ours = [each for each in named if each[1].partition("/")[0] in (*FOLDERS, *LAYERS)]
-    roots = (REPOSITORY, REPOSITORY / "flask_crewexec")
+    roots = (ROOT, ROOT / "flask_crewexec")
     missing = [each for each in ours if not any((root / each[1]).exists() for root in roots)]
     assert not missing, missing
 
@@ -65,4 +65,4 @@ def test_files() -> None:
 def test_classes_of_tests() -> None:
     for _, place in find(r"``(tests/[\w./]+::\w+)``"):
         path, _, name = place.partition("::")
-        assert f"class {name}" in (REPOSITORY / path).read_text(encoding="utf-8"), place
+        assert f"class {name}" in (ROOT / path).read_text(encoding="utf-8"), place

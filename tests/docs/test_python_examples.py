@@ -16,12 +16,12 @@ from support.doc_examples import examples
 from support.doc_examples import examples_of
 from support.doc_examples import name_of
 from support.doc_examples import PAGES
-from support.doc_examples import REPOSITORY
 from support.doc_examples import write_files
+from support.paths import ROOT
 
 pytestmark = pytest.mark.integration
 
-APPLICATION = REPOSITORY / "docs/howto/install.rst"
+APPLICATION = ROOT / "docs/howto/install.rst"
 
 
 def snippets(page: Path) -> list[Example]:
@@ -44,7 +44,7 @@ def test_the_examples_of_a_page_run_one_after_the_other(
         exec(code, vars(module))  # noqa: S102  # it is ours
 
 
-@pytest.mark.parametrize("page", [REPOSITORY / "README.rst", APPLICATION], ids=name_of)
+@pytest.mark.parametrize("page", [ROOT / "README.rst", APPLICATION], ids=name_of)
 class TestApplication:
     @pytest.fixture
     def client(
@@ -91,12 +91,12 @@ class TestApplication:
 
 
 def test_the_module_for_the_celery_command_holds_the_celery_app(tmp_path: Path) -> None:
-    for page in (APPLICATION, REPOSITORY / "docs/howto/celery.rst"):
+    for page in (APPLICATION, ROOT / "docs/howto/celery.rst"):
         write_files(page, tmp_path)
     environment = {
         **os.environ,
         "DATABASE_URL": "sqlite://",
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(ROOT),
         "SECRET_KEY": "a key for sessions",
     }
     command = [sys.executable, "-m", "celery", "-A", "myapp.celery_app", "report"]
@@ -116,7 +116,7 @@ def test_the_broker_prints_what_to_export(broker: Example, tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "broker.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         input="\n",
         capture_output=True,
         text=True,

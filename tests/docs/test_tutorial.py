@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from flask_crewexec.testing import ScriptedModel
-from support.doc_examples import REPOSITORY
 from support.doc_examples import write_files
+from support.paths import ROOT
 from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
 
@@ -85,7 +85,7 @@ class Desk(t.NamedTuple):
 
 @pytest.fixture
 def desk(tmp_path: Path, broker_url: str, model: ScriptedModel) -> Iterator[Desk]:
-    write_files(REPOSITORY / "docs/tutorial.rst", tmp_path)
+    write_files(ROOT / "docs/tutorial.rst", tmp_path)
     address = f"127.0.0.1:{free_port()}"
     client = tmp_path / "run_crew.py"
     assert PORT in client.read_text()
@@ -96,7 +96,7 @@ def desk(tmp_path: Path, broker_url: str, model: ScriptedModel) -> Iterator[Desk
         "CELERY_RESULT_BACKEND": broker_url,
         "OPENAI_API_KEY": model.key,
         "OPENAI_BASE_URL": model.base_url,
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
     web = Web(tmp_path, environment, address)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents
 from support.host_app import host
+from support.paths import TESTS
 from support.servers.broker_faults import FAULTS
 from support.servers.broker_faults import stall
 from support.servers.processes import free_port
@@ -232,7 +232,7 @@ class TestKilledWebServer:
         variables = {
             **os.environ,
             **environment,
-            "PYTHONPATH": str(Path(documents.__file__).parent),
+            "PYTHONPATH": str(TESTS),
         }
         done = subprocess.run(command, env=variables, check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL

@@ -8,10 +8,11 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-REPOSITORY: t.Final = Path(__file__).parents[2]
+from support.paths import ROOT
+
 PAGES: t.Final = [
-    *sorted((REPOSITORY / "docs").rglob("*.rst")),
-    *(REPOSITORY / f"{name}.rst" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGES")),
+    *sorted((ROOT / "docs").rglob("*.rst")),
+    *(ROOT / f"{name}.rst" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGES")),
 ]
 
 _DIRECTIVE: t.Final = re.compile(r"^( *)\.\. code-block:: (\w+)$")
@@ -35,7 +36,7 @@ class Example(t.NamedTuple):
 
 def name_of(page: Path) -> str:
     """Return the path of a page within the repository."""
-    return page.relative_to(REPOSITORY).as_posix()
+    return page.relative_to(ROOT).as_posix()
 
 
 def examples(language: str) -> list[Example]:

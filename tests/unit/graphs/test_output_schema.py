@@ -6,15 +6,15 @@ import itertools
 import json
 
 import pytest
-from graph_documents import agent
-from graph_documents import document
-from graph_documents import problems_of
-from graph_documents import task
 from jsonschema import Draft202012Validator
 
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import read_answer
 from flask_crewexec.graphs.output_schema import KEYWORDS
+from support.graphs.builders import agent
+from support.graphs.builders import document
+from support.graphs.builders import problems_of
+from support.graphs.builders import task
 
 AT = "/nodes/1/data/output_schema"
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from graph_documents import agent
-from graph_documents import document
-from graph_documents import problems_of
-from graph_documents import task
 
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import estimate_calls
@@ -14,6 +10,10 @@ from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import Guardrail
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import validate
+from support.graphs.builders import agent
+from support.graphs.builders import document
+from support.graphs.builders import problems_of
+from support.graphs.builders import task
 
 DATA = "/nodes/1/data"
 

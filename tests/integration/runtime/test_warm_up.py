@@ -1,0 +1,99 @@
+"""What a worker makes before its first crew."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from crewai.events import crewai_event_bus
+from crewai.events.types.crew_events import CrewKickoffStartedEvent
+from crewai.hooks import get_before_llm_call_hooks
+from crewai.hooks import register_before_llm_call_hook
+from crewai.hooks import unregister_before_llm_call_hook
+from crewai.hooks.dispatch import get_hooks
+from crewai.hooks.dispatch import InterceptionPoint
+from crewai.hooks.dispatch import register
+from crewai.hooks.dispatch import unregister
+
+from flask_crewexec.runtime.warm_up import warm_up
+from support.graphs import documents
+from support.paths import ROOT
+from support.paths import TESTS
+
+pytestmark = pytest.mark.integration
+
+RUN_ONE = """
+import sys
+from flask_crewexec.tasks import execution
+from flask_crewexec.worker.preload import preload_runtime
+from support.host_app.host import create_app
+
+with create_app().app_context():
+    preload_runtime()
+    before = set(sys.modules)
+    assert execution.handle({"execution_id": sys.argv[1]})["outcome"] == "completed"
+    print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_first_crew_imports_next_to_nothing(api, environment):
+    id = api.queue(documents.chain("a"))
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN_ONE, id],
+        env={**os.environ, **environment, "PYTHONPATH": str(TESTS)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    late = ended.stdout.splitlines()[-1].split() if ended.stdout.strip() else []
+    assert not [name for name in late if name.partition(".")[0] in ("crewai", "openai", "pydantic")]
+
+
+def test_nobody_is_told_and_nothing_stays(monkeypatch, caplog, capfd):
+    def refuse(*_):
+        raise AssertionError("The network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    caplog.set_level("DEBUG")
+    heard = []
+    threads = threading.enumerate()
+    with crewai_event_bus.scoped_handlers():
+        crewai_event_bus.on(CrewKickoffStartedEvent)(lambda source, event: heard.append(event))
+        warm_up()
+    assert threading.enumerate() == threads
+    assert (heard, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
+
+
+def test_no_hook_of_the_host_is_asked():
+    asked = []
+
+    def refuse(context):
+        asked.append(context)
+        return False
+
+    register(InterceptionPoint.EXECUTION_START, asked.append)
+    register_before_llm_call_hook(refuse)
+    try:
+        warm_up()
+        assert get_hooks(InterceptionPoint.EXECUTION_START) == [asked.append]
+        assert get_before_llm_call_hooks() == [refuse]
+    finally:
+        unregister_before_llm_call_hook(refuse)
+        unregister(InterceptionPoint.EXECUTION_START, asked.append)
+    assert asked == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_starts_also_if_it_fails(start_worker, environment, tmp_path):
+    certificates = tmp_path / "broken.pem"
+    certificates.write_text("not a certificate")
+    environment["SSL_CERT_FILE"] = str(certificates)
+    worker = start_worker()
+    assert "The crew to warm up with did not run." in worker.log_text()

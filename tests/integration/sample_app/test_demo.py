@@ -1,0 +1,202 @@
+"""``flask --app sample_app demo`` as a newcomer runs it, with the scripted model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import typing as t
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from flask_crewexec.testing import ScriptedModel
+from support.paths import ROOT
+from support.servers.postgres import PostgresProcess
+from support.servers.processes import wait_until
+
+pytestmark = pytest.mark.integration
+
+MARK = "SAMPLE_APP_TEST_MARK"
+DEMO = [sys.executable, "-m", "flask", "--app", "sample_app", "demo"]
+OF_THE_USER = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "MODEL_NAME", "DATABASE_URL"}
+
+
+class Demo(t.NamedTuple):
+    """A demo that was started; everything that it starts carries its mark."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    output: Path
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def end(self, seconds: float = 60) -> int:
+        return self.process.wait(seconds)
+
+    def left_behind(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            return alive and process.environ().get(MARK) == self.mark
+        except psutil.Error:
+            return False
+
+
+StartDemo = t.Callable[..., Demo]
+
+
+@pytest.fixture
+def start_demo(tmp_path: Path) -> Iterator[StartDemo]:
+    demos = []
+
+    def start(*options: str, **variables: str) -> Demo:
+        mark, output = uuid.uuid4().hex, tmp_path / "output"
+        inherited = {key: value for key, value in os.environ.items() if key not in OF_THE_USER}
+        # A developer's .env must not decide which model the test pays for.
+        environment = {**inherited, **variables, MARK: mark, "FLASK_SKIP_DOTENV": "1"}
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [*DEMO, "--home", str(tmp_path / "home"), *options],
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        demos.append(Demo(process, mark, output))
+        return demos[-1]
+
+    yield start
+    for demo in demos:
+        for process in demo.left_behind():
+            process.kill()
+        demo.end()
+
+
+def wait_for(demo: Demo, text: str) -> None:
+    wait_until(
+        lambda: text in demo.text() or demo.process.poll() is not None, seconds=120, what=text
+    )
+    assert text in demo.text(), demo.text()
+
+
+def test_a_crew_runs_from_end_to_end(start_demo: StartDemo) -> None:
+    demo = start_demo("--scripted", "--topic", "tests")
+    assert demo.end(180) == 0, demo.text()
+    text = demo.text()
+    assert "scripted model: fixed answers, not a real model" in text
+    assert "Writer begins 'Importance'" in text
+    assert "No model wrote it." in text
+    assert re.search(r"Usage +3 model calls, \d+ tokens", text)
+    assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serving_ends_cleanly_when_told_to(start_demo: StartDemo, number: signal.Signals) -> None:
+    demo = start_demo("--scripted", "--serve")
+    wait_for(demo, "Ready ")
+    url = t.cast(re.Match[str], re.search(r"Web +(http\S+)", demo.text())).group(1)
+    assert httpx.get(f"{url}/crewexec/health/ready", trust_env=False).status_code == 200
+    demo.process.send_signal(number)
+    assert demo.end() == 0, demo.text()
+    assert demo.left_behind() == []
+
+
+def test_stopping_early_leaves_nothing(start_demo: StartDemo) -> None:
+    with ScriptedModel() as model:
+        model.on(hold=threading.Event())
+        demo = start_demo(OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY=model.key)
+        model.wait_for_calls(1, timeout=120)
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.end() == 128 + signal.SIGINT, demo.text()
+        assert demo.left_behind() == []
+
+
+def test_agents_use_the_tools_on_the_users_notes(start_demo: StartDemo) -> None:
+    with ScriptedModel() as model:
+        model.on("list what they say", tool=("search_notes", {"query": "honey"}), after_tool=False)
+        model.on(
+            "save it as a note",
+            tool=("save_note", {"title": "Digest", "text": "Sold 42."}),
+            after_tool=False,
+        )
+        model.on(reply="All is said.")
+        demo = start_demo("--serve", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY=model.key)
+        wait_for(demo, "Ready ")
+        with api_of(demo) as api:
+            run_digest(api)
+            notes = api.get("/notes").json()["notes"]
+        told = json.dumps([call.body["messages"] for call in model.calls])
+    assert {"title": "Digest", "text": "Sold 42."} in notes
+    assert "Sold 42 jars of honey" in told
+
+
+def api_of(demo: Demo) -> httpx.Client:
+    """A client with the address and the token that the demo has printed."""
+    found = re.search(r"Authorization: (Bearer \S+)'.*?api=(http://[^/]+)", demo.text(), re.DOTALL)
+    assert found
+    headers = {"Authorization": found.group(1), "Prefer": "wait=30"}
+    return httpx.Client(base_url=found.group(2), headers=headers, timeout=60, trust_env=False)
+
+
+def run_digest(api: httpx.Client) -> None:
+    graphs = {graph["name"]: graph["id"] for graph in api.get("/crewexec/graphs").json()["graphs"]}
+    order = {"graph_id": graphs["Notes digest"], "inputs": {"topic": "honey"}}
+    execution = api.post("/crewexec/executions", json=order).json()
+    assert execution["status"] == "completed", execution
+
+
+def test_the_demo_uses_the_users_postgresql(
+    start_demo: StartDemo, postgres: PostgresProcess
+) -> None:
+    url = postgres.fresh_database_url().replace("+psycopg", "")
+    demo = start_demo("--scripted", DATABASE_URL=url)
+    assert demo.end(180) == 0, demo.text()
+    assert "Database  postgresql+psycopg://" in demo.text()
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("raise ImportError('libgomp.so.1: cannot open shared object file')", "libgomp.so.1"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
+    ],
+)
+def test_a_machine_without_the_engine_falls_back_to_the_script(
+    start_demo: StartDemo, tmp_path: Path, engine: str, reason: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(engine)
+    demo = start_demo(PYTHONPATH=str(tmp_path))
+    assert demo.end(180) == 0, demo.text()
+    assert re.search(f"this machine cannot run the local model: .*{reason}", demo.text())
+    assert "scripted model: fixed answers, not a real model" in demo.text()
+
+
+def test_a_failed_crew_is_a_failed_demo(start_demo: StartDemo) -> None:
+    demo = start_demo(OPENAI_BASE_URL="http://127.0.0.1:9/v1", OPENAI_API_KEY="sk-none")
+    assert demo.end(180) == 1
+    assert "The model could not be reached." in demo.text()
+    assert demo.left_behind() == []
+
+
+def test_a_process_that_ends_early_shows_its_last_words(start_demo: StartDemo) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        demo = start_demo("--scripted", "--port", str(taken.getsockname()[1]))
+        assert demo.end() == 1
+    assert "The web server ended by itself" in demo.text()
+    assert "in use" in demo.text()
+    assert demo.left_behind() == []

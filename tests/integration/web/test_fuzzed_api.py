@@ -1,0 +1,114 @@
+"""The OpenAPI document against a running server, with requests that are made up.
+
+Deterministic: the same requests every time, but for the ids that the server gives.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.graphs import documents
+from support.host_app import host
+from support.paths import TESTS
+from support.servers.gunicorn import Gunicorn
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+CONFIG = """
+[parameters]
+graph_id = {{ dictionary = "graphs" }}
+execution_id = {{ dictionary = "executions" }}
+
+[dictionaries]
+graphs.values = {graphs}
+executions.values = {executions}
+
+# No worker runs here, so 503 is its right answer; 405 is that to other methods.
+[[operations]]
+include-operation-id = "ready"
+checks.not_a_server_error.expected-statuses = [200, 405, 503]
+
+# A long poll would hold the test for up to 30 seconds; tests of streaming do so.
+[[operations]]
+include-operation-id = "list_events"
+parameters.wait = 0.01
+
+# Rules that no JSON Schema can tell: they need the whole document, settings, or earlier orders.
+[[operations]]
+include-operation-id = ["create_graph", "import_graph", "queue_execution", "retry_execution"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
+
+# The same, and an entity tag can be any text.
+[[operations]]
+include-operation-id = ["change_graph", "copy_graph"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412, 422]
+[[operations]]
+include-operation-id = ["delete_graph", "archive_graph", "restore_graph"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412]
+
+# What is wrong with a document is what this one is asked for. Other methods find a graph's id in
+# the last part of the path.
+[[operations]]
+include-operation-id = "validate_graph"
+checks.negative_data_rejection.enabled = false
+checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
+[[operations]]
+include-operation-id = "import_graph"
+checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
+"""
+OPTIONS = (
+    "--generation-deterministic",
+    "--seed=1",
+    "--max-examples=15",
+    "--no-shrink",
+    "--continue-on-failure",
+    "--request-timeout=20",
+    "--warnings=off",
+    f"--header=X-User:{host.ADMIN}",
+)
+
+
+@pytest.fixture
+def server(app, environment, tmp_path) -> Iterator[Gunicorn]:
+    variables = {**environment, "PYTHONPATH": str(TESTS)}
+    with Gunicorn(tmp_path, variables, "--worker-class=gthread", "--threads=4") as server:
+        yield server
+
+
+def strict(document: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Allow no field in an answer that is not described."""
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    bodies = [each["requestBody"]["content"] for each in operations if "requestBody" in each]
+    taken = {body["application/json"]["schema"]["$ref"].rpartition("/")[2] for body in bodies}
+    for name, schema in document["components"]["schemas"].items():
+        if name not in taken:
+            schema["additionalProperties"] = False
+    return document
+
+
+def test_every_answer_is_as_described(server, api, tmp_path):
+    graphs = [api.graph(documents.chain("a", "b")) for _ in range(8)]
+    executions = [api.queue(documents.chain("a")) for _ in range(8)]
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG.format(graphs=graphs, executions=executions))
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(strict(api("GET", "/openapi.json").json)))
+    command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config]
+    command += ["run", document, "--url", server.url, *OPTIONS]
+    found = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=240, cwd=tmp_path
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "Traceback" not in server.log_text()
