@@ -22,7 +22,7 @@ from ..app_state import AppState
 from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
-from .celery_app import shared_broker_client
+from .broker import shared_broker_client
 
 CHANNEL: t.Final = "crewexec:news:"
 """Followed by an execution's id."""

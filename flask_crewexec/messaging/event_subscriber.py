@@ -24,7 +24,7 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..errors import BrokerUnavailable
 from ..per_app import AppLocal
-from .celery_app import broker_client
+from .broker import broker_client
 from .event_publisher import CHANNEL
 
 Json = dict[str, t.Any]

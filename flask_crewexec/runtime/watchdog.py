@@ -22,7 +22,7 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..errors import LeaseLost
 from ..messaging import event_publisher
-from ..messaging.celery_app import task_id
+from ..messaging.publishing import task_id
 from ..per_app import AppLocal
 from ..process import stuck_runs
 from ..statuses import ExecutionStatus

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_crewexec.messaging.celery_app import queue_depths
+from flask_crewexec.messaging.broker import queue_depths
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import execution
 from support.api_client import Api
