@@ -15,7 +15,7 @@ from rich.live import Live
 from .. import clock
 from ..app_state import AppState
 from ..app_state import current_app_state
-from ..messaging.celery_app import queue_depths
+from ..messaging.broker import queue_depths
 from .monitor_snapshot import QueueSnapshot
 from .monitor_snapshot import read_snapshot
 from .monitor_view import Depths

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import typing as t
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import wait
 
 import sqlalchemy as sa
 
+from ..bounded_call import has_ended
+from ..bounded_call import start_call
 from ..errors import BrokerUnavailable
 from .error_messages import database_trouble
 
@@ -37,8 +37,8 @@ class PolledSource(t.Generic[T]):
 
     def poll(self, seconds: float) -> T | SourceError:
         """Ask, and wait for so long; what comes later is the next call's answer."""
-        question = self._question = self._question or self._begin()
-        if not wait([question], seconds).done:
+        question = self._question = self._question or start_call(self._ask, name="crewexec-poll")
+        if not has_ended(question, seconds):
             return SourceError(f"{self._name} has not answered yet.")
         self._question = None
         try:
@@ -47,14 +47,3 @@ class PolledSource(t.Generic[T]):
             return SourceError(error.detail)
         except sa.exc.SQLAlchemyError as error:
             return SourceError(database_trouble(error))
-
-    def _begin(self) -> Future[T]:
-        question: Future[T] = Future()
-        threading.Thread(target=self._settle, args=(question,), daemon=True).start()
-        return question
-
-    def _settle(self, question: Future[T]) -> None:
-        try:
-            question.set_result(self._ask())
-        except Exception as error:  # noqa: BLE001 - raised where the answer is awaited
-            question.set_exception(error)

@@ -14,7 +14,7 @@ from ..app_state import current_app_state
 from ..errors import BrokerUnavailable
 from ..errors import WrongState
 from ..identity import Identity
-from ..messaging.celery_app import queue_depths
+from ..messaging.broker import queue_depths
 from ..schemas import CancelRequestSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import load

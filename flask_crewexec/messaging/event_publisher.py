@@ -12,7 +12,6 @@ import threading
 import time
 import typing as t
 import uuid
-import weakref
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -21,8 +20,9 @@ from flask import Flask
 
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
-from .celery_app import shared_broker_client
+from .broker import shared_broker_client
 
 CHANNEL: t.Final = "crewexec:news:"
 """Followed by an execution's id."""
@@ -62,11 +62,13 @@ class _Publisher:
     """What one application in this process has to say."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = weakref.ref(app)
-        self._changed = threading.Condition()
+        # Not a daemon: a process that exits sends its last messages first.
+        self._thread = BackgroundThread(
+            app, self._publish, name="crewexec-event-publisher", daemon=False
+        )
+        self._changed = self._thread.changed
         self._sending = threading.Lock()
         self._waiting: dict[str, list[str]] = {}
-        self._thread: threading.Thread | None = None
         self._silent_until = 0.0
 
     def send(self, execution_id: uuid.UUID, message: str) -> None:
@@ -78,21 +80,14 @@ class _Publisher:
             called = bool(waiting) and waiting[-1] == message == NEW_EVENTS
             if not called and len(waiting) < MOST_WAITING:
                 waiting.append(message)
-            if self._thread is None or not self._thread.is_alive():
-                self._start()
+            try:
+                self._thread.ensure_running()
+            except RuntimeError as error:  # there are too many threads, or the process exits
+                self._waiting = {}
+                self._fall_silent(error)
             self._changed.notify()
 
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name="crewexec-announcer")
-        try:
-            thread.start()  # it waits for us to let go
-        except RuntimeError as error:  # there are too many threads, or the process ends
-            self._waiting = {}
-            self._fall_silent(error)
-        else:
-            self._thread = thread
-
-    def _work(self) -> None:
+    def _publish(self) -> None:
         while self._have_some():
             time.sleep(BATCH_SECONDS)
             self.send_all()
@@ -102,9 +97,8 @@ class _Publisher:
         with self._sending:
             with self._changed:
                 messages, self._waiting = self._waiting, {}
-            if messages and (app := self._app()):
-                with app.app_context():
-                    self._try_to_send(current_app_state(), messages)
+            if messages:
+                self._try_to_send(current_app_state(), messages)
 
     def _have_some(self) -> bool:
         """Whether there is a message; if none comes, the thread ends, and the next starts one."""
@@ -112,7 +106,7 @@ class _Publisher:
             if not self._waiting:
                 self._changed.wait(IDLE_SECONDS)
             if not self._waiting:
-                self._thread = None
+                self._thread.mark_ending()
             return bool(self._waiting)
 
     def _try_to_send(self, app_state: AppState, messages: _Messages) -> None:

@@ -11,11 +11,9 @@ import contextlib
 import json
 import logging
 import queue
-import threading
 import time
 import typing as t
 import uuid
-import weakref
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -23,9 +21,10 @@ from flask import Flask
 
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..background_thread import BackgroundThread
 from ..errors import BrokerUnavailable
 from ..per_app import AppLocal
-from .celery_app import broker_client
+from .broker import broker_client
 from .event_publisher import CHANNEL
 
 Json = dict[str, t.Any]
@@ -94,10 +93,9 @@ class Subscriber:
     """What one application in this process hears; a thread listens while anybody wants to know."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = weakref.ref(app)
         self._inboxes: defaultdict[str, list[Subscription]] = defaultdict(list)
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread(app, self._listen, name="crewexec-event-subscriber")
+        self._lock = self._thread.changed
         self.connected = False
 
     @contextlib.contextmanager
@@ -105,10 +103,7 @@ class Subscriber:
         """Listen to an execution meanwhile."""
         inbox, channel = Subscription(self), f"{CHANNEL}{execution_id}"
         with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._listen, name="crewexec-news", daemon=True)
-                thread.start()  # it waits for us to add the inbox
-                self._thread = thread
+            self._thread.ensure_running()
             self._inboxes[channel].append(inbox)
         try:
             yield inbox
@@ -119,26 +114,21 @@ class Subscriber:
                     del self._inboxes[channel]
 
     def _listen(self) -> None:
-        app = self._app()
-        assert app is not None  # whoever listens holds it
-        with app.app_context():
-            while self._has_subscribers():
-                try:
-                    self._receive(current_app_state())
-                except Exception:
-                    # Whatever it is, those who listen go on with the database.
-                    if self.connected:
-                        log.warning(
-                            "No news come; events are read from the database.", exc_info=True
-                        )
-                    self._stop_coming()
-                    time.sleep(POLL_SECONDS)
+        while self._has_subscribers():
+            try:
+                self._receive(current_app_state())
+            except Exception:
+                # Whatever it is, those who listen go on with the database.
+                if self.connected:
+                    log.warning("No news come; events are read from the database.", exc_info=True)
+                self._stop_coming()
+                time.sleep(POLL_SECONDS)
 
     def _has_subscribers(self) -> bool:
         """Whether anybody listens; if not, the thread ends, and the next one starts another."""
         with self._lock:
             if not self._inboxes:
-                self._thread = None
+                self._thread.mark_ending()
                 self.connected = False
             return bool(self._inboxes)
 

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from ..bounded_call import has_ended
+from ..bounded_call import start_call
 from ..errors import SecretMissing
 from ..observability import tracing
 from ..observability.redaction import Redactor
@@ -74,62 +76,38 @@ def _truncate(result: object, limit: int, redact: Redactor) -> object:
     return text if isinstance(result, str) else result
 
 
-_hanging: Counter[str] = Counter()
+_abandoned: Counter[str] = Counter()
 _lock: t.Final = threading.Lock()
 
 
-def _call_with_timeout(spec: ToolSpec, work: Callable[[], object]) -> object:
-    """Return what *work* returns, in a thread that is given up when the time is over.
+def _call_with_timeout(spec: ToolSpec, function: Callable[[], object]) -> object:
+    """Call *function* in a thread that is abandoned after the tool's timeout.
 
-    :raises ToolTimeout: then, or if too many earlier calls still go on.
+    :raises ToolTimeout: then, or if too many abandoned calls of the tool still run.
     """
     with _lock:
-        if _hanging[spec.name] >= MAX_ABANDONED_CALLS:
+        if _abandoned[spec.name] >= MAX_ABANDONED_CALLS:
             raise ToolTimeout(f"The tool '{spec.name}' is stuck. Do without it.")
-    call = _Call(spec.name, work)
-    if not call.ends_within(spec.timeout):
+    call = start_call(
+        function, name=f"crewexec-tool-{spec.name}", context=contextvars.copy_context()
+    )
+    if not has_ended(call, spec.timeout):
+        _abandon(spec.name, call)
         raise ToolTimeout(
             f"The tool '{spec.name}' took longer than {spec.timeout:g} seconds and was given up."
         )
-    return call.future.result()
+    return call.result()
 
 
-class _Call:
-    """A call in a thread of its own, which may be given up."""
+def _abandon(name: str, call: Future[object]) -> None:
+    """Count a call that still runs, until it ends."""
+    with _lock:
+        _abandoned[name] += 1
+    log.warning("Tool '%s' takes too long; the run goes on without it.", name)
+    call.add_done_callback(lambda _: _count_end(name))
 
-    def __init__(self, name: str, work: Callable[[], object]) -> None:
-        self._name = name
-        self._work = work
-        self._given_up = False
-        self._ended = threading.Event()
-        self.future: Future[object] = Future()
-        # A daemon: a worker that is told to end does not wait for it.
-        threading.Thread(
-            target=contextvars.copy_context().run,
-            args=(self._run,),
-            name=f"crewexec-tool-{name}",
-            daemon=True,
-        ).start()
 
-    def ends_within(self, seconds: float | None) -> bool:
-        """Wait for the end; False if the call was given up, so that nobody sees its result."""
-        self._ended.wait(seconds)
-        with _lock:
-            if self._ended.is_set():
-                return True
-            self._given_up = True
-            _hanging[self._name] += 1
-        log.warning("Tool '%s' takes too long; the run goes on without it.", self._name)
-        return False
-
-    def _run(self) -> None:
-        try:
-            self.future.set_result(self._work())
-        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
-            self.future.set_exception(error)
-        with _lock:
-            self._ended.set()
-            if not self._given_up:
-                return
-            _hanging[self._name] -= 1
-        log.warning("Tool '%s' has ended, but nobody waits for it any more.", self._name)
+def _count_end(name: str) -> None:
+    with _lock:
+        _abandoned[name] -= 1
+    log.warning("Tool '%s' has ended, but nobody waits for it any more.", name)

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 import typing as t
-import weakref
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from flask import Flask
 
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..background_thread import BackgroundThread
 from ..errors import LeaseLost
 from ..messaging import event_publisher
-from ..messaging.celery_app import task_id
+from ..messaging.publishing import task_id
 from ..per_app import AppLocal
 from ..process import stuck_runs
 from ..statuses import ExecutionStatus
@@ -98,22 +98,16 @@ class Watchdog:
     """The watch over the runs of one application in this process."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = weakref.ref(app)
+        self._thread = BackgroundThread(app, self._keep_watch, name="crewexec-watchdog")
+        self._changed = self._thread.changed
         self._runs: list[MonitoredRun] = []
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
         self._renewed = 0.0
 
     @contextlib.contextmanager
     def monitor(self, run: MonitoredRun) -> Iterator[None]:
         """Look after *run* meanwhile."""
         with self._changed:
-            if self._thread is None:
-                thread = threading.Thread(
-                    target=self._keep_watch, name="crewexec-watch", daemon=True
-                )
-                thread.start()  # it waits for us to add the run
-                self._thread = thread
+            self._thread.ensure_running()
             self._runs.append(run)
         try:
             yield
@@ -123,19 +117,14 @@ class Watchdog:
                 self._changed.notify()
 
     def _keep_watch(self) -> None:
-        app = self._app()
-        assert app is not None  # whoever runs something holds it
-        with app.app_context():
-            app_state = current_app_state()
-            settings = app_state.settings
-            self._renewed = time.monotonic()
-            while runs := self._next(settings.poll_interval):
-                self._attempt(_poll, app_state, runs)
-                self._renew_in_time(app_state, runs)
-                for run in runs:
-                    self._attempt(
-                        run.force_stop, settings.cancel_grace_seconds, _end_for(app_state)
-                    )
+        app_state = current_app_state()
+        settings = app_state.settings
+        self._renewed = time.monotonic()
+        while runs := self._next(settings.poll_interval):
+            self._attempt(_poll, app_state, runs)
+            self._renew_in_time(app_state, runs)
+            for run in runs:
+                self._attempt(run.force_stop, settings.cancel_grace_seconds, _end_for(app_state))
 
     def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
         began = time.monotonic()
@@ -149,7 +138,7 @@ class Watchdog:
             if self._runs:
                 self._changed.wait_for(lambda: not self._runs, timeout=pause)
             if not self._runs:
-                self._thread = None
+                self._thread.mark_ending()
             return tuple(self._runs)
 
     def _attempt(self, action: Callable[..., None], *arguments: object) -> bool:

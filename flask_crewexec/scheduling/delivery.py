@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
-from ..messaging.celery_app import check_broker
-from ..messaging.celery_app import publish_attempt
+from ..messaging.broker import check_broker
+from ..messaging.publishing import publish_attempt
 from ..models import ExecutionMixin
 from ..storage import transitions
 

@@ -23,8 +23,8 @@ from .. import clock
 from ..app_state import AppState
 from ..config.per_user_limits import resolve_limit
 from ..errors import BrokerUnavailable
-from ..messaging.celery_app import EXECUTION_QUEUE
-from ..messaging.celery_app import publish_attempt
+from ..messaging.publishing import publish_attempt
+from ..messaging.queues import EXECUTION_QUEUE
 from ..models import ExecutionMixin
 from ..per_app import AppLocal
 from ..statuses import ExecutionStatus

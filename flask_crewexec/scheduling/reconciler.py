@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
-from ..messaging.celery_app import EXECUTION_QUEUE
-from ..messaging.celery_app import queue_depths
+from ..messaging.broker import queue_depths
+from ..messaging.queues import EXECUTION_QUEUE
 from ..models import ExecutionMixin
 from ..statuses import ExecutionStatus
 from ..statuses import has_status

@@ -6,7 +6,7 @@ import logging
 import typing as t
 
 from ..app_state import current_app_state
-from ..messaging.celery_app import CLEANUP_TASK
+from ..messaging.queues import CLEANUP_TASK
 from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
 from ..storage import counters

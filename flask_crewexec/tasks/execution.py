@@ -17,7 +17,7 @@ from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import NotFound
 from ..execution_context import execution_var
-from ..messaging.celery_app import EXECUTION_TASK
+from ..messaging.queues import EXECUTION_TASK
 from ..observability import tracing
 from ..scheduling.fair_scheduler import max_running_of
 from ..scheduling.fair_scheduler import release_next

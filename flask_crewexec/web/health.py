@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
-from ..messaging.celery_app import CLEANUP_QUEUE
-from ..messaging.celery_app import EXECUTION_QUEUE
-from ..messaging.celery_app import ping
+from ..messaging.broker import ping
+from ..messaging.queues import CLEANUP_QUEUE
+from ..messaging.queues import EXECUTION_QUEUE
 from ..storage.database_errors import missing_table
 from ..storage.workers import live_workers
 from .timeouts import CallTimedOut

@@ -41,9 +41,9 @@ from prometheus_client.registry import Collector
 from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import BrokerUnavailable
-from ..messaging.celery_app import CLEANUP_QUEUE
-from ..messaging.celery_app import EXECUTION_QUEUE
-from ..messaging.celery_app import queue_depths
+from ..messaging.broker import queue_depths
+from ..messaging.queues import CLEANUP_QUEUE
+from ..messaging.queues import EXECUTION_QUEUE
 from ..models import WorkerMixin
 from ..statuses import ACTIVE
 from ..statuses import TERMINAL

@@ -11,7 +11,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from ..app_state import current_app_state
-from ..messaging.celery_app import queue_depths
+from ..messaging.broker import queue_depths
 from ..schemas import HealthSchema
 from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema

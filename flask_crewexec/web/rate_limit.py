@@ -20,7 +20,7 @@ from ..app_state import current_app_state
 from ..config.per_user_limits import resolve_limit
 from ..errors import BrokerUnavailable
 from ..errors import TooManyRequests
-from ..messaging.celery_app import shared_broker_client
+from ..messaging.broker import shared_broker_client
 from ..per_app import AppLocal
 from .authentication import current_identity
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from flask import current_app
 from flask import Flask
 
+from ..bounded_call import has_ended
+from ..bounded_call import start_call
 from ..per_app import AppLocal
 
 MOST_AT_ONCE: t.Final = 4
@@ -30,46 +32,31 @@ class TimeBoundCall:
     """Makes calls of one kind, in the current application context, and waits for them briefly."""
 
     def __init__(self) -> None:
-        self._rooms = AppLocal(lambda app: threading.Semaphore(MOST_AT_ONCE))
+        self._slots = AppLocal(lambda app: threading.Semaphore(MOST_AT_ONCE))
 
     def __call__(self, action: Callable[[], R], seconds: float) -> R:
         """Return what *action* returns, or raise what it raises.
 
-        :raises TookTooLong: after *seconds*; the call itself may go on.
+        :raises CallTimedOut: after *seconds*; the call itself may go on.
         """
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        room = self._rooms.current()
+        slots = self._slots.current()
         deadline = time.monotonic() + seconds
-        if not room.acquire(timeout=seconds):
+        if not slots.acquire(timeout=seconds):
             raise CallTimedOut
-        call = _Call(app, action, room.release)
+
+        def call_in_context() -> R:
+            try:
+                with app.app_context():
+                    return action()
+            finally:
+                slots.release()
+
         try:
-            call.start()
-        except BaseException:  # no thread is to be had, so nobody else would give the room back
-            room.release()
+            call = start_call(call_in_context, name="crewexec-bounded")
+        except BaseException:  # no thread could be started, so nothing else frees the slot
+            slots.release()
             raise
-        call.join(max(0.0, deadline - time.monotonic()))
-        if call.is_alive():
+        if not has_ended(call, max(0.0, deadline - time.monotonic())):
             raise CallTimedOut
-        if call.error is not None:
-            raise call.error
-        return t.cast(R, call.result)
-
-
-class _Call(threading.Thread):
-    def __init__(self, app: Flask, action: Callable[[], object], end: Callable[[], None]) -> None:
-        super().__init__(name="crewexec-bounded", daemon=True)
-        self._app = app
-        self._action = action
-        self._end = end
-        self.result: object = None
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            with self._app.app_context():
-                self.result = self._action()
-        except Exception as error:  # noqa: BLE001  # the caller raises it
-            self.error = error
-        finally:
-            self._end()
+        return call.result()

@@ -18,8 +18,8 @@ from celery import signals
 
 from ..app_state import current_app_state
 from ..messaging import event_publisher
-from ..messaging.celery_app import EXECUTION_QUEUE
-from ..messaging.celery_app import EXECUTION_TASK
+from ..messaging.queues import EXECUTION_QUEUE
+from ..messaging.queues import EXECUTION_TASK
 from ..process import drain
 from ..process import stuck_runs
 from .heartbeat import _queues

@@ -13,7 +13,7 @@ from celery.utils.nodenames import nodename
 from celery.utils.nodenames import nodesplit
 from celery.utils.text import str_to_list
 
-from ..messaging.celery_app import EXECUTION_QUEUE
+from ..messaging.queues import EXECUTION_QUEUE
 
 _OWN_FILES: t.Final = ("pidfile", "statedb")
 """Options with files that only one worker can have."""

@@ -14,8 +14,8 @@ from flask import Flask
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.messaging.celery_app import EXECUTION_QUEUE
-from flask_crewexec.messaging.celery_app import queue_depths
+from flask_crewexec.messaging.broker import queue_depths
+from flask_crewexec.messaging.queues import EXECUTION_QUEUE
 from flask_crewexec.scheduling.fair_scheduler import release_next
 from flask_crewexec.scheduling.fair_scheduler import release_next_or_raise
 from flask_crewexec.storage import leases

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from flask_crewexec.messaging.celery_app import queue_depths
+from flask_crewexec.messaging.broker import queue_depths
 from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents

@@ -82,7 +82,7 @@ def copy_of(id: str, moment: dt.datetime) -> str:
 def end_of_watch() -> None:
     """Wait for the thread that looked after runs: its connection would outlive the pool."""
     for thread in threading.enumerate():
-        if thread.name == "crewexec-watch":
+        if thread.name == "crewexec-watchdog":
             thread.join(10)
 
 

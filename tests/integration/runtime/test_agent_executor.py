@@ -72,7 +72,7 @@ def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
         model.wait_for_calls(3)
         names = [each.name for each in threading.enumerate() if each not in before]
         gate.set()
-    of_process = {"crewexec-watch", "crewexec-announcer"}
+    of_process = {"crewexec-watchdog", "crewexec-event-publisher"}
     of_crews = [name for name in names if name not in of_process]
     of_model = [name for name in names if name.endswith("(process_request_thread)")]
     assert len(of_crews) - len(of_model) == 3, names

@@ -134,7 +134,7 @@ class TestTime:
         assert calls == [1]
         assert "'hang' is stuck" in told(model, 3)
         gate.set()
-        wait_until(lambda: tool_invocation._hanging["hang"] == 0)
+        wait_until(lambda: tool_invocation._abandoned["hang"] == 0)
 
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_on_workers(self, api, model, start_worker, tmp_path, pool):

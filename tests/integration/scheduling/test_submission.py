@@ -14,7 +14,7 @@ from celery import signals
 from kombu.messaging import Producer
 
 from flask_crewexec import clock
-from flask_crewexec.messaging.celery_app import publish_attempt
+from flask_crewexec.messaging.publishing import publish_attempt
 from flask_crewexec.storage import cte_writes
 from flask_crewexec.storage import graph_cache
 from flask_crewexec.storage.graph_cache import GraphCache

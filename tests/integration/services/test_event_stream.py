@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -236,8 +237,8 @@ class TestNews:
                 thread.join(30)
 
 
-def _announcers():
-    return (each for each in threading.enumerate() if each.name == "crewexec-announcer")
+def _publishers():
+    return (each for each in threading.enumerate() if each.name == "crewexec-event-publisher")
 
 
 class TestAnnouncements:
@@ -276,15 +277,15 @@ class TestAnnouncements:
         start = threading.Thread.start
 
         def refuse(thread):
-            if thread.name == "crewexec-announcer":
+            if thread.name == "crewexec-event-publisher":
                 raise RuntimeError("can't start new thread")
             start(thread)
 
         id = api.queue(documents.chain("a"))
-        wait_until(lambda: not any(_announcers()), what="the end of the announcer")
+        wait_until(lambda: not any(_publishers()), what="the end of the publisher")
         monkeypatch.setattr(threading.Thread, "start", refuse)
         assert run(id) == "completed"
-        assert not any(_announcers())
+        assert not any(_publishers())
 
     def test_they_come_again_when_the_broker_takes_them(
         self, app, heard, redis_process, caplog, monkeypatch

@@ -1,0 +1,146 @@
+"""Connections to the message broker that fail soon, and what is asked of the broker itself."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+import weakref
+from collections.abc import Iterator
+
+from celery import Celery
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
+from kombu.pools import PoolGroup
+from kombu.pools import ProducerPool
+
+from ..app_state import AppState
+from ..errors import BrokerUnavailable
+from ..statuses import PRIORITIES
+from .queues import CLEANUP_QUEUE
+from .queues import EXECUTION_QUEUE
+from .queues import list_name
+
+MAX_CONNECTIONS: t.Final = 1_000
+"""How many threads of a process may use the broker at the same time."""
+NOTHING_QUEUED: t.Final = (
+    "The message broker did not answer, so nothing was queued. Try again in a moment."
+)
+_PROBE: t.Final = "crewexec:probe"
+
+
+def ping(app_state: AppState) -> None:
+    """Check that the broker answers.
+
+    :raises BrokerUnavailable: if it does not answer in time.
+    """
+    with broker_client(app_state) as client:
+        client.ping()
+
+
+def check_broker(app_state: AppState) -> None:
+    """Check that the broker would accept a message.
+
+    :raises BrokerUnavailable: if it does not answer in time, or is full or read-only.
+    """
+    try:
+        with shared_broker_client(app_state) as client:
+            client.set(_PROBE, "", ex=60)
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(NOTHING_QUEUED) from error
+
+
+def queue_depths(app_state: AppState) -> dict[str, dict[int, int]]:
+    """Return the number of messages in each queue, by priority from 1 to 10.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
+    with broker_client(app_state) as client:
+        return {
+            queue: {priority: client.llen(list_name(queue, priority)) for priority in PRIORITIES}
+            for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
+        }
+
+
+@contextlib.contextmanager
+def shared_broker_client(app_state: AppState) -> Iterator[t.Any]:
+    """Return a Redis client on a connection that stays open, for short and frequent commands.
+
+    It may be used from any thread.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
+    known = _shared_connections.get(app_state.celery)
+    connection = known or _shared_connections.setdefault(
+        app_state.celery, _short_timeout_connection(app_state).clone()
+    )
+    with _translate_broker_errors(connection):
+        yield connection.default_channel.client
+
+
+@contextlib.contextmanager
+def broker_client(app_state: AppState) -> Iterator[t.Any]:
+    """Return a Redis client on a new connection, which is closed at the end.
+
+    :raises BrokerUnavailable: if the broker does not answer in time.
+    """
+    connection = _short_timeout_connection(app_state).clone()
+    with _translate_broker_errors(connection), connection:
+        yield connection.default_channel.client
+
+
+@contextlib.contextmanager
+def producer(app_state: AppState) -> Iterator[Producer]:
+    """Return a kombu producer whose connection fails soon.
+
+    :raises LimitExceeded: if none becomes free in time.
+    """
+    pool = _producers[_short_timeout_connection(app_state)]
+    with pool.acquire(block=True, timeout=app_state.settings.broker_timeout) as acquired:
+        yield acquired
+
+
+class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types
+    """Pools of producers; Celery's own pool has only ten for all threads of a process."""
+
+    def create(self, connection: Connection, limit: int) -> ProducerPool:
+        return ProducerPool(connection.Pool(limit=limit), limit=limit)
+
+
+_producers: t.Final = _Producers(limit=MAX_CONNECTIONS)
+
+_Connections = weakref.WeakKeyDictionary[Celery, Connection]
+_short_timeout_connections: t.Final = _Connections()
+_shared_connections: t.Final = _Connections()
+
+
+def _short_timeout_connection(app_state: AppState) -> Connection:
+    """Return a connection that is never opened itself; its copies fail soon.
+
+    Celery's own connections keep their time-outs: remote control may wait longer for answers.
+    """
+    known = _short_timeout_connections.get(app_state.celery)
+    return known or _short_timeout_connections.setdefault(
+        app_state.celery, _new_short_timeout_connection(app_state)
+    )
+
+
+def _new_short_timeout_connection(app_state: AppState) -> Connection:
+    timeouts = dict.fromkeys(
+        ("socket_timeout", "socket_connect_timeout"), app_state.settings.broker_timeout
+    )
+    once = {"max_retries": 0}  # otherwise kombu tries to connect for 4 s
+    many = {"max_connections": MAX_CONNECTIONS}  # beyond kombu's ten, threads would get an error
+    return app_state.celery.connection_for_write(transport_options={**timeouts, **once, **many})
+
+
+@contextlib.contextmanager
+def _translate_broker_errors(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except (
+        OperationalError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    ) as error:
+        raise BrokerUnavailable("The message broker did not answer in time.") from error

@@ -1,0 +1,68 @@
+"""Publish the message that lets a worker run an attempt.
+
+It only names an execution and an attempt: the database row decides which worker runs it, so a
+message may be lost, late or doubled.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from celery import Task
+from kombu.exceptions import LimitExceeded
+from kombu.exceptions import OperationalError
+
+from ..app_state import AppState
+from ..errors import BrokerUnavailable
+from .broker import NOTHING_QUEUED
+from .broker import producer
+from .broker import shared_broker_client
+from .message_template import message_templates
+from .queues import celery_priority
+from .queues import EXECUTION_QUEUE
+from .queues import EXECUTION_TASK
+from .queues import list_name
+
+
+def publish_attempt(
+    app_state: AppState, execution_id: uuid.UUID, attempt: int, priority: int
+) -> None:
+    """Publish the message of an attempt that is queued in the database.
+
+    :raises BrokerUnavailable: if the broker did not confirm the message in time; it may have
+        arrived all the same.
+    """
+    event = {"execution_id": str(execution_id), "attempt": attempt}
+    task, id = app_state.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
+    template = message_templates.current().get(task, celery_priority(priority))
+    try:
+        if template is None:
+            _publish_with_celery(app_state, task, event, task_id=id, priority=priority)
+        else:
+            with shared_broker_client(app_state) as client:
+                client.lpush(list_name(EXECUTION_QUEUE, priority), template.render(id, event))
+    except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
+        raise BrokerUnavailable(NOTHING_QUEUED) from error
+
+
+def task_id(execution_id: uuid.UUID, attempt: int) -> str:
+    """Return Celery's id for an attempt: the execution's for the first, its own for the others.
+
+    Workers refuse an id that has been revoked, so later attempts cannot share the first one's.
+    """
+    return str(execution_id) if attempt == 1 else f"{execution_id}.{attempt}"
+
+
+def _publish_with_celery(
+    app_state: AppState, task: Task, event: dict[str, t.Any], *, task_id: str, priority: int
+) -> None:
+    with producer(app_state) as acquired:
+        task.apply_async(
+            (event,),
+            task_id=task_id,
+            priority=celery_priority(priority),
+            producer=acquired,
+            retry=False,
+            ignore_result=True,
+        )
