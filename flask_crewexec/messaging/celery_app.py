@@ -24,8 +24,8 @@ from kombu.pools import PoolGroup
 from kombu.pools import ProducerPool
 
 from ..app_state import AppState
-from ..config.settings import check_broker_url
-from ..config.settings import redis_url
+from ..config.redis_urls import check_broker_url
+from ..config.redis_urls import redis_url
 from ..config.settings import Settings
 from ..errors import BrokerUnavailable
 from ..errors import ConfigError
