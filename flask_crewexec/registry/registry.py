@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Collection
 from collections.abc import Iterable
 
+from ..graphs import Permissions
 from ..graphs import RoleLimits
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
@@ -23,21 +24,6 @@ from .specs import StorageFunction
 from .specs import ToolSpec
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-class Permissions(t.NamedTuple):
-    """What the graphs of a user may use."""
-
-    tools: Collection[str]
-    models: Collection[str]
-    guardrails: Collection[str]
-    predicates: Collection[str]
-    role_limits: RoleLimits
-
-    @property
-    def names(self) -> tuple[Collection[str], ...]:
-        """The names, without the limits."""
-        return self[:4]
 
 
 class Registry:
