@@ -1,0 +1,1 @@
+"""Configuration: the settings, limits per user, prices and the URLs of Redis."""

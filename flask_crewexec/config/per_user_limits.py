@@ -1,4 +1,4 @@
-"""What each user may have: a number of the settings, or what the host says of that user."""
+"""Limits per user: the same number for all, or a function of the user."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Callable
 from ..errors import ConfigError
 
 PerUserLimit = int | Callable[[str], int | None] | None
-"""A number for everybody, a function from a user's id to a number, or None for no limit."""
+"""A number for all users, a function from a user's id to a number, or None for no limit."""
 
 
 def validate_limit(key: str, value: object) -> None:
-    """Check the allowance that the setting *key* holds.
+    """Check the value of the setting *key*.
 
-    :raises ConfigError: if it is none.
+    :raises ConfigError: if it is not a limit.
     """
     if not (value is None or callable(value) or _is_number(value)):
         raise ConfigError(
-            f"'{key}' must be a whole number greater than zero, a function that takes a user's id"
-            f" and returns one, or None; it is {value!r}."
+            f"'{key}' must be an integer greater than zero, a function that takes a user's id and"
+            f" returns one, or None; it is {value!r}."
         )
 
 
-def resolve_limit(key: str, allowance: PerUserLimit, user_id: str) -> int | None:
-    """Return what the user may have; None is no limit.
+def resolve_limit(key: str, limit: PerUserLimit, user_id: str) -> int | None:
+    """Return the limit of a user, or None if there is none.
 
-    Call it without an open session: a function of the host may take its time.
+    Call it without an open session, because the host's function may be slow.
 
-    :raises ConfigError: if the function of the host answers anything else.
+    :raises ConfigError: if the host's function returns anything else.
     """
-    value = allowance(user_id) if callable(allowance) else allowance
+    value = limit(user_id) if callable(limit) else limit
     if value is None or _is_number(value):
         return value
     raise ConfigError(
-        f"The function in '{key}' must return a whole number greater than zero, or None; it"
-        f" returned {value!r}."
+        f"The function in '{key}' must return an integer greater than zero, or None; it returned"
+        f" {value!r}."
     )
 
 

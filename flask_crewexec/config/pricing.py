@@ -1,6 +1,6 @@
-"""What model calls cost, where the host has set prices.
+"""The price table, and what model calls cost.
 
-Amounts are whole billionths of the host's currency: sums of many small ones stay exact.
+Amounts are integers, in billionths of the host's currency, so that sums of small amounts are exact.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from ..errors import ConfigError
 
 Prices = Mapping[str, Mapping[str, float]]
-"""By model: what a million tokens cost, as ``{"input": …, "output": …}``."""
+"""The price of a million tokens by model, as ``{"input": …, "output": …}``."""
 
 _KINDS: t.Final = frozenset({"input", "output"})
 _NANOS_PER_TOKEN: t.Final = 1_000
-"""Billionths for each token where a million tokens cost 1."""
+"""Billionths per token, if a million tokens cost 1."""
 
 
 def check_prices(key: str, prices: object) -> None:
-    """Check the price table that the setting *key* holds.
+    """Check the price table of the setting *key*.
 
     :raises ConfigError: if it has another form.
     """
     if not isinstance(prices, Mapping) or not all(map(_is_price, prices.values())):
         raise ConfigError(
-            f"'{key}' must say for each model what a million tokens cost, such as"
+            f"'{key}' must give the price of a million tokens for each model, such as"
             " {'gpt-4o-mini': {'input': 0.15, 'output': 0.6}}; it is " + f"{prices!r}."
         )
 
@@ -38,7 +38,7 @@ def _is_price(price: object) -> bool:
 
 
 def cost_nanos(prices: Prices, model: str, prompt_tokens: int, completion_tokens: int) -> int:
-    """Return what a call costs; nothing, if the table does not name the *model*."""
+    """Return the cost of a model call; 0 if the table has no price for the *model*."""
     price = prices.get(model)
     if price is None:
         return 0

@@ -14,6 +14,7 @@ from .graph import Process
 from .input_declarations import MAX_INPUTS
 from .input_types import InputType
 from .output_schema import KEYWORDS
+from .permissions import Permissions
 from .problem_messages import listing
 from .problem_messages import quote
 from .schema import fields_of
@@ -132,30 +133,24 @@ _HINTS: t.Final[Mapping[str, str]] = {
 }
 
 
-def find_hint(
-    problem: Problem,
-    document: object,
-    tools: Collection[str],
-    models: Collection[str],
-    guardrails: Collection[str] = (),
-    predicates: Collection[str] = (),
-) -> str:
+def find_hint(problem: Problem, document: object, permissions: Permissions) -> str:
     """Return a sentence about what *document* may hold at the place of *problem*."""
     match problem.code:
         case "unknown-tool" | "tool-not-allowed":
-            return _names("tools", problem, document, tools)
+            return _names("tools", problem, document, permissions.tools)
         case "unknown-model":
-            return _names("models", problem, document, models)
+            return _names("models", problem, document, permissions.models)
         case "model-not-allowed" if problem.pointer.endswith(("/name", "/planning_model")):
-            return _names("models", problem, document, models)
+            return _names("models", problem, document, permissions.models)
         case "unknown-guardrail":
-            return _names("guardrails", problem, document, guardrails)
+            return _names("guardrails", problem, document, permissions.guardrails)
         case "unknown-predicate":
-            return _names("predicates", problem, document, predicates)
+            return _names("predicates", problem, document, permissions.predicates)
         case "no-default-model" | "model-not-allowed":
+            models = listing(sorted(permissions.models))
             if problem.pointer.startswith("/planning"):
-                return f'A "planning_model". Models: {listing(sorted(models))}.'
-            return f"An edge from an llm node to this agent. Models: {listing(sorted(models))}."
+                return f'A "planning_model". Models: {models}.'
+            return f"An edge from an llm node to this agent. Models: {models}."
         case "unknown-field":
             return _fields(problem, document)
         case code:

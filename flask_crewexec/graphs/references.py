@@ -12,6 +12,7 @@ from ..errors import Problem
 from .edges import LinkedDraft
 from .graph import DEFAULT_MODEL
 from .graph import Reference
+from .permissions import Permissions
 from .problem_messages import listing
 from .problem_messages import quote
 from .role_limits import RoleLimits
@@ -51,33 +52,26 @@ def _references_of(task: NodeDraft) -> Iterator[Reference]:
             yield Reference("guardrail", name, f"{task.pointer}/data/guardrails/{at}/name")
 
 
-def find_name_problems(
-    references: Iterable[Reference],
-    tools: Collection[str],
-    models: Collection[str],
-    guardrails: Collection[str] = (),
-    predicates: Collection[str] = (),
-    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
-) -> list[Problem]:
+def find_name_problems(references: Iterable[Reference], permissions: Permissions) -> list[Problem]:
     """Return a problem for each reference to something that may not be used."""
     registered: Mapping[str, Collection[str]] = {
-        "tool": tools,
-        "model": models,
-        "default-model": models,
-        "guardrail": guardrails,
-        "predicate": predicates,
+        "tool": permissions.tools,
+        "model": permissions.models,
+        "default-model": permissions.models,
+        "guardrail": permissions.guardrails,
+        "predicate": permissions.predicates,
     }
     return [
-        _problem(reference, registered[reference.kind], terms)
+        _problem(reference, registered[reference.kind], permissions.role_limits)
         for reference in references
         if reference.name not in registered[reference.kind]
     ]
 
 
-def _problem(reference: Reference, registered: Collection[str], terms: RoleLimits) -> Problem:
+def _problem(reference: Reference, registered: Collection[str], role_limits: RoleLimits) -> Problem:
     available = f"Available: {listing(sorted(registered))}."
     kind = reference.kind.removeprefix("default-")
-    if reference.name in terms.denied.get(kind, ()):
+    if reference.name in role_limits.denied.get(kind, ()):
         detail = f"You may not use the {kind} {quote(reference.name)}. {available}"
         return Problem(reference.pointer, f"{kind}-not-allowed", detail)
     if reference.kind == "default-model":

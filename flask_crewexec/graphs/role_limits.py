@@ -24,11 +24,13 @@ class RoleLimits:
     """By model: the most tokens of one answer."""
 
 
-def find_limit_problems(references: Iterable[Reference], terms: RoleLimits) -> Iterator[Problem]:
+def find_limit_problems(
+    references: Iterable[Reference], role_limits: RoleLimits
+) -> Iterator[Problem]:
     """Yield a problem for each model of which the document asks more than it gives."""
     for reference in references:
         name, asked = reference.name, reference.max_tokens
-        most = terms.max_tokens.get(name)
+        most = role_limits.max_tokens.get(name)
         if asked is not None and most is not None and asked > most:
             detail = f"{quote('max_tokens')} of the model {quote(name)} may be {most} at most."
             pointer = f"{reference.pointer.removesuffix('/name')}/max_tokens"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from ..errors import InvalidGraph
 from ..errors import MAX_PROBLEMS
 from ..errors import Problem
@@ -12,10 +10,10 @@ from .edges import LinkedDraft
 from .edges import resolve_edges
 from .graph import Graph
 from .input_references import find_use_problems
+from .permissions import Permissions
 from .references import find_name_problems
 from .references import find_references
 from .role_limits import find_limit_problems
-from .role_limits import RoleLimits
 from .schema import read_draft
 from .structure import find_structure_problems
 
@@ -29,14 +27,7 @@ def parse(document: object) -> Graph:
     return _finish(sketch, problems)
 
 
-def validate(
-    document: object,
-    tools: Collection[str],
-    models: Collection[str],
-    guardrails: Collection[str] = (),
-    predicates: Collection[str] = (),
-    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
-) -> Graph:
+def validate(document: object, permissions: Permissions) -> Graph:
     """Return the graph that ``document`` describes, if all that it names may be used.
 
     :raises InvalidGraph: with every problem of shape, structure and names.
@@ -44,37 +35,23 @@ def validate(
     sketch, problems = _examine(document)
     if sketch:
         references = [*find_references(sketch)]
-        problems += find_name_problems(references, tools, models, guardrails, predicates, terms)
-        problems += find_limit_problems(references, terms)
+        problems += find_name_problems(references, permissions)
+        problems += find_limit_problems(references, permissions.role_limits)
     return _finish(sketch, problems)
 
 
-def check_names(
-    graph: Graph,
-    tools: Collection[str],
-    models: Collection[str],
-    guardrails: Collection[str] = (),
-    predicates: Collection[str] = (),
-    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
-) -> list[Problem]:
+def check_names(graph: Graph, permissions: Permissions) -> list[Problem]:
     """Return a problem for each use of something that may not be used."""
-    return find_name_problems(graph.references, tools, models, guardrails, predicates, terms)
+    return find_name_problems(graph.references, permissions)
 
 
-def check_use(
-    graph: Graph,
-    tools: Collection[str],
-    models: Collection[str],
-    guardrails: Collection[str] = (),
-    predicates: Collection[str] = (),
-    terms: RoleLimits = RoleLimits(),  # noqa: B008  # immutable
-) -> None:
+def check_use(graph: Graph, permissions: Permissions) -> None:
     """Check of a parsed graph what :func:`validate` checks beyond its shape and structure.
 
     :raises InvalidGraph: with every problem of names.
     """
-    problems = check_names(graph, tools, models, guardrails, predicates, terms)
-    problems += find_limit_problems(graph.references, terms)
+    problems = check_names(graph, permissions)
+    problems += find_limit_problems(graph.references, permissions.role_limits)
     if problems:
         raise _refusal(problems)
 

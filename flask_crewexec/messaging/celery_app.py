@@ -14,8 +14,8 @@ from celery import Task
 from flask import Flask
 from kombu.entity import Queue
 
-from ..config.settings import check_broker_url
-from ..config.settings import redis_url
+from ..config.redis_urls import check_broker_url
+from ..config.redis_urls import redis_url
 from ..config.settings import Settings
 from ..errors import ConfigError
 from .queues import CLEANUP_QUEUE

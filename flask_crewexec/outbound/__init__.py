@@ -1,4 +1,4 @@
-"""Requests to addresses that users or models have given, kept out of the host's own networks.
+"""An HTTP client for URLs given by users or models, which cannot reach the host's own networks.
 
 ::
 
@@ -7,9 +7,9 @@
     with outbound_client() as client:
         text = client.get(url).text
 
-A name is resolved once for each request, every address that it has is checked, and the connection
-goes to one of those: a DNS server that answers something else a moment later changes nothing. Each
-redirect is a request of its own. The name stays in ``Host`` and is what TLS verifies.
+A host name is resolved once for each request, all its addresses are checked, and the connection is
+made to one of these, so that a changed DNS answer (DNS rebinding) has no effect. Each redirect is
+checked in the same way. The name is still sent in ``Host`` and verified by TLS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .addresses import is_public as is_public
 from .client import GuardedTransport as GuardedTransport
 from .client import outbound_client as outbound_client
 from .errors import AddressRefused as AddressRefused
-from .errors import AnswerTooLarge as AnswerTooLarge
-from .errors import AnswerTooSlow as AnswerTooSlow
 from .errors import EncodingRefused as EncodingRefused
 from .errors import OutboundError as OutboundError
+from .errors import ResponseTooLarge as ResponseTooLarge
+from .errors import ResponseTooSlow as ResponseTooSlow

@@ -1,4 +1,4 @@
-"""Bodies of answers, bounded also once they are decompressed."""
+"""Bodies of responses, limited in size before and after decompression."""
 
 from __future__ import annotations
 
@@ -12,47 +12,49 @@ from collections.abc import Iterator
 import httpcore
 import httpx
 
-from .errors import AnswerTooLarge
 from .errors import EncodingRefused
+from .errors import ResponseTooLarge
 
-_PIECE: t.Final = 65_536
-"""Bytes that are decompressed at once."""
+_CHUNK_BYTES: t.Final = 65_536
+"""Maximum number of bytes that one call decompresses."""
 
 
 def decoder_of(headers: httpx.Headers) -> t.Any:
-    """Return what decompresses the body piece by piece, and hide from httpx that it is needed."""
+    """Return a decoder for the body, and remove the headers by which httpx would decode it."""
     encoding = headers.pop("Content-Encoding", "identity").strip().lower()
     if encoding in ("identity", ""):
         return None
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise EncodingRefused(f"The answer is encoded as '{encoding}', not as gzip or deflate.")
+        raise EncodingRefused(
+            f"The response is encoded as '{encoding}'. Only gzip and deflate are supported."
+        )
     headers.pop("Content-Length", None)
-    return zlib.decompressobj(wbits=47)  # gzip or zlib, as the first bytes say
+    return zlib.decompressobj(wbits=47)  # detects gzip or zlib by the first bytes
 
 
 class Body(httpx.SyncByteStream):
-    """What an answer holds, up to *max_bytes*; closing it closes the connection."""
+    """The body of a response, up to *max_bytes*; closing it closes the connection."""
 
     def __init__(
         self,
         request: httpx.Request,
-        answer: httpcore.Response,
+        response: httpcore.Response,
         decoder: t.Any,
         max_bytes: int,
         close: Callable[[], object],
     ) -> None:
         self._request = request
-        self._parts = t.cast("Iterable[bytes]", answer.stream)
+        self._parts = t.cast("Iterable[bytes]", response.stream)
         self._decoder = decoder
         self._max_bytes = max_bytes
         self._close = close
 
     def __iter__(self) -> Iterator[bytes]:
         with as_httpx(self._request):
-            yield from _bounded(self._pieces(), self._max_bytes)
+            yield from _bounded(self._chunks(), self._max_bytes)
 
-    def _pieces(self) -> Iterator[bytes]:
-        # What comes compressed is bounded, too: an archive may hold nothing for megabytes.
+    def _chunks(self) -> Iterator[bytes]:
+        # The compressed size is limited, too: megabytes may decompress to nothing.
         for part in _bounded(self._parts, self._max_bytes):
             yield from [part] if self._decoder is None else _decompressed(self._decoder, part)
         if self._decoder is not None:
@@ -62,24 +64,24 @@ class Body(httpx.SyncByteStream):
         self._close()
 
 
-def _bounded(parts: Iterable[bytes], most: int) -> Iterator[bytes]:
+def _bounded(parts: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
     size = 0
     for part in parts:
         size += len(part)
-        if size > most:
-            raise AnswerTooLarge(f"The answer has more than {most} bytes.")
+        if size > max_bytes:
+            raise ResponseTooLarge(f"The response has more than {max_bytes} bytes.")
         yield part
 
 
 def _decompressed(decoder: t.Any, part: bytes) -> Iterator[bytes]:
     while part:
-        yield decoder.decompress(part, _PIECE)
+        yield decoder.decompress(part, _CHUNK_BYTES)
         part = decoder.unconsumed_tail
 
 
 @contextlib.contextmanager
 def as_httpx(request: httpx.Request) -> Iterator[None]:
-    """Raise httpcore's errors as those of the same name that httpx has."""
+    """Raise errors of httpcore as the errors of the same name of httpx."""
     try:
         yield
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -1,4 +1,4 @@
-"""The client, and the transport that guards it."""
+"""The client, and its transport."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def outbound_client(
     verify: ssl.SSLContext | None = None,
     resolve: Resolver = find_addresses,
 ) -> httpx.Client:
-    """Return a client for addresses that somebody else has chosen; use it as a context manager.
+    """Return a client for URLs from untrusted sources; use it as a context manager.
 
-    Besides :class:`OutboundError` its methods raise what ``httpx`` raises. Proxies and passwords
-    of the environment are not used.
+    Its methods raise :class:`OutboundError` and the errors of ``httpx``. Proxies and credentials of
+    the environment are not used.
 
     :param allow: networks that may be reached although they are not public, such as
         ``["10.20.0.0/16"]``.
-    :param max_bytes: of an answer's body, also once it is decompressed.
-    :param seconds: for one call with all its redirects.
-    :param max_redirects: after which ``httpx.TooManyRedirects`` is raised.
-    :param verify: certificates to trust instead of the usual ones.
+    :param max_bytes: maximum size of a response's body, before and after decompression.
+    :param seconds: time limit of one call, with all its redirects.
+    :param max_redirects: number of redirects after which ``httpx.TooManyRedirects`` is raised.
+    :param verify: certificates to trust instead of the default ones.
     """
     transport = GuardedTransport(
         allow=allow, max_bytes=max_bytes, seconds=seconds, verify=verify, resolve=resolve
@@ -61,9 +61,9 @@ def outbound_client(
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """The guard itself, for clients of your own; give them ``trust_env=False`` and no proxies.
+    """The transport of :func:`outbound_client`, for clients of your own.
 
-    Every request has a connection of its own.
+    Create them with ``trust_env=False`` and without proxies. Every request opens a new connection.
     """
 
     def __init__(
@@ -81,19 +81,19 @@ class GuardedTransport(httpx.BaseTransport):
         self._tls = verify or httpx.create_ssl_context()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; httpx calls this again for each redirect."""
+        """Send a request; httpx calls this again for each redirect."""
         check_url(request.url)
-        # httpx hands the extensions on to the requests that redirects make.
-        ends = request.extensions.setdefault(_DEADLINE, time.monotonic() + self._seconds)
-        pool = httpcore.ConnectionPool(self._tls, network_backend=Backend(self._guard, ends))
+        # httpx copies the extensions to the requests of redirects.
+        deadline = request.extensions.setdefault(_DEADLINE, time.monotonic() + self._seconds)
+        pool = httpcore.ConnectionPool(self._tls, network_backend=Backend(self._guard, deadline))
         with as_httpx(request), contextlib.ExitStack() as stack:
             stack.callback(pool.close)
-            answer = pool.handle_request(_plain(request))
-            headers = httpx.Headers(answer.headers)
+            response = pool.handle_request(_plain(request))
+            headers = httpx.Headers(response.headers)
             decoder = decoder_of(headers)
-            body = Body(request, answer, decoder, self._max_bytes, stack.pop_all().close)
+            body = Body(request, response, decoder, self._max_bytes, stack.pop_all().close)
             return httpx.Response(
-                answer.status, headers=headers, stream=body, extensions=answer.extensions
+                response.status, headers=headers, stream=body, extensions=response.extensions
             )
 
 

@@ -1,4 +1,4 @@
-"""Connections to checked addresses, which end with their time."""
+"""Connections to checked addresses, with a deadline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .time_left import time_left
 
 
 class Backend(httpcore.NetworkBackend):
-    """Connects to checked addresses only."""
+    """Connects only to checked addresses."""
 
-    def __init__(self, guard: Guard, ends: float) -> None:
+    def __init__(self, guard: Guard, deadline: float) -> None:
         self._guard = guard
-        self._ends = ends
+        self._deadline = deadline
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -30,27 +30,27 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[t.Any] | None = None,
     ) -> httpcore.NetworkStream:
-        addresses = self._guard.addresses(host, self._ends)
+        addresses = self._guard.addresses(host, self._deadline)
         while True:
             address = addresses.pop(0)
-            # A share for each, so that one that does not answer leaves time for the others.
-            share = time_left(self._ends) / (len(addresses) + 1)
+            # Divide the time, so that an address that does not answer leaves some for the others.
+            share = time_left(self._deadline) / (len(addresses) + 1)
             try:
                 stream = self._sockets.connect_tcp(address, port, timeout=share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not addresses:
-                    time_left(self._ends)
+                    time_left(self._deadline)
                     raise
             else:
-                return _Stream(stream, self._ends)
+                return _Stream(stream, self._deadline)
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection that ends with its time."""
+    """A connection whose operations fail after the deadline."""
 
-    def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
-        self._ends = ends
+        self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with self._bounded(timeout) as seconds:
@@ -68,7 +68,7 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         with self._bounded(timeout) as seconds:
             inner = self._stream.start_tls(ssl_context, server_hostname, seconds)
-        return _Stream(inner, self._ends)
+        return _Stream(inner, self._deadline)
 
     def close(self) -> None:
         self._stream.close()
@@ -78,9 +78,9 @@ class _Stream(httpcore.NetworkStream):
 
     @contextlib.contextmanager
     def _bounded(self, timeout: float | None) -> Iterator[float]:
-        left = time_left(self._ends)
+        left = time_left(self._deadline)
         try:
             yield left if timeout is None else min(timeout, left)
         except httpcore.TimeoutException:
-            time_left(self._ends)
+            time_left(self._deadline)
             raise

@@ -1,4 +1,4 @@
-"""Why a request to the outside was stopped."""
+"""Errors of outbound requests."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from ..errors import CrewExecError
 
 
 class OutboundError(CrewExecError):
-    """A request to the outside was stopped by its guard."""
+    """An outbound request was refused or stopped."""
 
     code = "outbound-refused"
     status = 502
-    title = "The address cannot be used"
+    title = "The outbound request was refused"
 
 
 class AddressRefused(OutboundError):
-    """The URL leads to where nobody from outside may send the host."""
+    """The URL is invalid, or its host is not on the public internet."""
 
     code = "address-refused"
     status = 422
 
 
 class EncodingRefused(OutboundError):
-    """The answer is compressed in a way whose size cannot be bounded."""
+    """The response uses a compression whose size cannot be limited."""
 
     code = "encoding-refused"
 
 
-class AnswerTooLarge(OutboundError):
-    """The answer is longer than allowed, perhaps only once it is decompressed."""
+class ResponseTooLarge(OutboundError):
+    """The response is larger than allowed, before or after decompression."""
 
-    code = "answer-too-large"
+    code = "response-too-large"
 
 
-class AnswerTooSlow(OutboundError):
-    """The answer did not arrive in time."""
+class ResponseTooSlow(OutboundError):
+    """The response did not arrive in time."""
 
-    code = "answer-too-slow"
+    code = "response-too-slow"
     status = 504

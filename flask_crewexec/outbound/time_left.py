@@ -1,23 +1,23 @@
-"""The time that a request has."""
+"""The time that is left for a request."""
 
 from __future__ import annotations
 
 import time
 
-from .errors import AnswerTooSlow
+from .errors import ResponseTooSlow
 
 
-def time_left(ends: float) -> float:
-    """Return the seconds until *ends*, by the monotonic clock.
+def time_left(deadline: float) -> float:
+    """Return the seconds until *deadline*, a time of the monotonic clock.
 
-    :raises AnswerTooSlow: if there are none.
+    :raises ResponseTooSlow: if it is over.
     """
-    left = ends - time.monotonic()
+    left = deadline - time.monotonic()
     if left <= 0:
         raise too_slow()
     return left
 
 
-def too_slow() -> AnswerTooSlow:
-    """Return what is raised when the time is over."""
-    return AnswerTooSlow("The answer did not arrive in time.")
+def too_slow() -> ResponseTooSlow:
+    """Return the error to raise when the time is over."""
+    return ResponseTooSlow("The response did not arrive in time.")

@@ -1,0 +1,1 @@
+"""What hosts register for their graphs: tools, models, checks, files and secrets."""

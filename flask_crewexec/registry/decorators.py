@@ -1,4 +1,4 @@
-"""What hosts register: tools, models, checks, files, keys, and who their users are."""
+"""The methods with which hosts register tools, models, checks, storages, secrets and users."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ V = t.TypeVar("V", bound=SecretProvider)
 
 
 class RegistrationMixin:
-    """The part of :class:`~flask_crewexec.CrewExec` with which hosts register what they have.
+    """The methods of :class:`~flask_crewexec.CrewExec` with which hosts register what graphs use.
 
-    Registered while modules are imported; all applications of one ``CrewExec`` share it.
+    Call them while modules are imported. All applications of a ``CrewExec`` share the registry.
     """
 
     def __init__(self) -> None:
@@ -56,16 +56,17 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
     ) -> Callable[[F], F]:
-        """Offer the decorated function to agents under *name*.
+        """Register the decorated function as a tool of agents.
 
-        The docstring tells the model what it does, the annotations which arguments it takes. It
-        runs in an application context; ``current_execution.user_id`` is the user it works for.
+        Its docstring describes the tool to the model, its annotations the arguments. It is called
+        in an application context, where ``current_execution.user_id`` is the user of the run.
 
-        :param timeout: seconds that a call may take. It then runs in a thread of its own; if it
-            takes longer, the model is told so, and a late result is dropped.
-        :param roles: offer it only to users with one of these roles.
-        :param max_output_chars: instead of ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``.
-        :raises ValueError: if models could not use it; the message says why.
+        :param timeout: seconds that a call may take. With a timeout the call runs in a thread of
+            its own; if it takes longer, the model gets an error and the result is discarded.
+        :param roles: only users with one of these roles may use the tool.
+        :param max_output_chars: maximum length of the output, in characters, instead of
+            ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``.
+        :raises ValueError: if models could not use the function; the message says why.
         """
 
         def register(function: F) -> F:
@@ -94,14 +95,16 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
     ) -> None:
-        """Offer a class that derives from CrewAI's ``BaseTool``; only workers import it.
+        """Register a class derived from CrewAI's ``BaseTool``; only workers import it.
+
+        *timeout*, *roles* and *max_output_chars* are those of :meth:`tool`.
 
         :param source: ``"module:Class"``, such as ``"crewai_tools:ScrapeWebsiteTool"``.
-        :param description: what users and models are told about it.
-        :param options: what the class is called with, also :class:`~flask_crewexec.Secret`.
-        :param arguments: JSON Schema of the arguments, as users are told it.
-        :param timeout: like *roles* and *max_output_chars* as for :meth:`tool`.
-        :raises ValueError: if the name is taken or something cannot be used.
+        :param description: description of the tool for users and models.
+        :param options: keyword arguments of the class; values may be
+            :class:`~flask_crewexec.Secret`.
+        :param arguments: JSON Schema of the arguments, shown to users.
+        :raises ValueError: if the name is taken or a value is invalid.
         """
         spec = CrewAIToolSpec(
             name=name,
@@ -129,17 +132,18 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
     ) -> None:
-        """Offer tools of an MCP server, which workers open for each run that names one of them.
+        """Register tools of an MCP server, to which workers connect in each run that uses one.
 
-        Graphs name a tool by both names: ``files_read``.
+        Graphs use the name of the server and the name of the tool, such as ``files_read``.
 
-        :param tools: descriptions by the names that the server gives to its tools. Others stay
-            hidden, and models never see the server's own descriptions.
-        :param url: where it listens (Streamable HTTP), with *headers*.
-        :param command: how it is started, with *env* and nothing secret of the worker's own.
+        :param tools: the server's names of the tools, with their descriptions. Other tools of the
+            server cannot be used, and models never see the server's own descriptions.
+        :param url: URL of the server (Streamable HTTP); *headers* are sent to it.
+        :param command: command that starts the server. Its environment is *env*, without the
+            worker's own secrets.
         :param timeout: seconds that a call may take.
-        :param connect_timeout: seconds until the server must be ready.
-        :raises ValueError: if a name is taken or something cannot be used.
+        :param connect_timeout: seconds within which the server must be ready.
+        :raises ValueError: if a name is taken or a value is invalid.
         """
         server = McpServerSpec(
             name=name,
@@ -149,10 +153,10 @@ class RegistrationMixin:
             env=env or {},
             connect_timeout=connect_timeout,
         )
-        for its_name, description in tools.items():
+        for remote_name, description in tools.items():
             spec = McpToolSpec(
-                name=mcp_tool_name(name, its_name),
-                its_name=its_name,
+                name=mcp_tool_name(name, remote_name),
+                remote_name=remote_name,
                 description=description,
                 server=server,
                 timeout=timeout,
@@ -162,67 +166,68 @@ class RegistrationMixin:
             self._registry.add_external_tool(spec)
 
     def secret_provider(self, provider: V) -> V:
-        """Register the function that knows keys: it takes a name and a user id.
+        """Register the function that returns the secrets of users.
 
-        It returns the value, or None if that user has none. It is called once per name in each
-        run, in an application context of its own.
+        It takes the name of a secret and the id of a user, and returns the value, or None if that
+        user has none. It is called once for each name in each run, in its own application context.
 
-        :raises RuntimeError: if there is one already.
+        :raises RuntimeError: if a provider is already registered.
         """
         if self._secret_providers:
             raise RuntimeError(
-                "There is a secret provider already. Register one, where 'CrewExec' is made, and"
-                " not in an application factory, which may run twice."
+                "There is already a secret provider. Register one, next to the 'CrewExec'"
+                " instance, and not in an application factory, which may run twice."
             )
         self._secret_providers.append(provider)
         return provider
 
     def secret(self, key: str | Secret) -> str:
-        """Return a key of the user for whom the current tool, check or storage works.
+        """Return a secret of the user for whom the current tool, check or storage is called.
 
-        It is kept out of all that is stored and logged from then on.
+        From then on it is redacted from all that is stored and logged.
 
-        :raises MissingKey: if there is none; the run then fails.
-        :raises RuntimeError: outside of a function that was registered here.
+        :raises SecretMissing: if there is none; the run then fails.
+        :raises RuntimeError: outside of a registered function.
         """
-        ring = current_secrets.get(None)
-        if ring is None:
+        secrets = current_secrets.get(None)
+        if secrets is None:
             raise RuntimeError(
-                "Secrets are known only while a function that you registered runs for somebody."
+                "Secrets are available only in registered functions, while a run calls them."
             )
-        return ring.resolve(Secret(key) if isinstance(key, str) else key)
+        return secrets.resolve(Secret(key) if isinstance(key, str) else key)
 
     def guardrail(self, name: str, *, description: str | None = None) -> Callable[[G], G]:
-        """Offer the decorated function to tasks, as a check of their answers, under *name*.
+        """Register the decorated function as a check of the answers of tasks.
 
-        It takes the text of an answer, and returns True or a sentence of what is wrong: the agent
-        is told, and answers again. The docstring tells users what it checks. It runs in an
-        application context; ``current_execution.user_id`` is the user it works for.
+        It takes the text of an answer, and returns True or a sentence that says what is wrong,
+        which the agent gets to improve its answer. The docstring describes the check to users. It
+        is called in an application context, where ``current_execution.user_id`` is the user of the
+        run.
 
-        :raises ValueError: if it could not be called; the message says why.
+        :raises ValueError: if the function cannot be called; the message says why.
         """
 
         def register(function: G) -> G:
-            told = description or function.__doc__ or ""
-            spec = GuardrailSpec(name=name, description=told, function=function)
+            text = description or function.__doc__ or ""
+            spec = GuardrailSpec(name=name, description=text, function=function)
             self._registry.add_guardrail(spec)
             return function
 
         return register
 
     def predicate(self, name: str, *, description: str | None = None) -> Callable[[P], P]:
-        """Offer the decorated function to tasks, as their condition, under *name*.
+        """Register the decorated function as a condition of tasks.
 
-        It takes the text that the step before has answered (empty if that was skipped) and its
-        JSON or None, and returns whether the task is done; it is skipped otherwise. The docstring
-        tells users what it asks. It runs in an application context.
+        It takes the answer of the previous step as text (empty if that was skipped) and as JSON or
+        None, and returns whether the task runs or is skipped. The docstring describes the condition
+        to users. It is called in an application context.
 
-        :raises ValueError: if it could not be called; the message says why.
+        :raises ValueError: if the function cannot be called; the message says why.
         """
 
         def register(function: P) -> P:
-            told = description or function.__doc__ or ""
-            spec = PredicateSpec(name=name, description=told, function=function)
+            text = description or function.__doc__ or ""
+            spec = PredicateSpec(name=name, description=text, function=function)
             self._registry.add_predicate(spec)
             return function
 
@@ -242,24 +247,26 @@ class RegistrationMixin:
         fallbacks: Sequence[str] = (),
         **options: t.Any,
     ) -> None:
-        """Offer a language model to agents under *name*.
+        """Register a language model.
 
-        The one called ``"default"`` serves agents that choose none.
+        Agents that name no model use the one called ``"default"``.
 
-        :param model: its name at the provider.
-        :param provider: one that CrewAI knows; ``"openai"`` is also right for every server that
-            speaks OpenAI's protocol, such as vLLM or llama.cpp.
-        :param base_url: where the server is, if not at the provider's own address.
-        :param api_key: the key. Like *model* and *base_url* it may be a function without arguments,
-            called in an application context when a run begins: ``lambda: current_app.config[…]``.
-            A :class:`~flask_crewexec.Secret` gives each user a key of their own.
-        :param timeout: seconds for which it may be silent, instead of ``CREWEXEC_LLM_TIMEOUT``.
-        :param max_tokens: tokens that one answer may have; a graph may ask for fewer.
-        :param roles: offer it only to users with one of these roles.
-        :param fallbacks: models, registered before, that are asked in turn within the same call
-            while this one is limited, away or silent.
-        :param options: what else ``crewai.LLM`` takes, such as ``temperature``.
-        :raises ValueError: if the name is taken or nobody could reach the model.
+        :param model: the provider's name of the model.
+        :param provider: a provider that CrewAI knows. Use ``"openai"`` for every server that speaks
+            OpenAI's protocol, such as vLLM or llama.cpp.
+        :param base_url: URL of the server, unless it is the provider's own.
+        :param api_key: the API key. Like *model* and *base_url* it may be a function without
+            arguments, which is called in an application context when a run begins:
+            ``lambda: current_app.config[…]``. Use a :class:`~flask_crewexec.Secret` for a key of
+            each user.
+        :param timeout: seconds that the model may send nothing, instead of
+            ``CREWEXEC_LLM_TIMEOUT``.
+        :param max_tokens: maximum number of tokens of one answer; graphs may ask for fewer.
+        :param roles: only users with one of these roles may use the model.
+        :param fallbacks: models registered before, which are tried in this order within the same
+            call while this one is rate limited, unavailable or silent.
+        :param options: further arguments of ``crewai.LLM``, such as ``temperature``.
+        :raises ValueError: if the name is taken or the model could not be reached.
         """
         self._registry.add_model(
             ModelSpec(
@@ -277,12 +284,13 @@ class RegistrationMixin:
         )
 
     def storage(self, name: str) -> Callable[[S], S]:
-        """Let inputs of the type ``file`` name files that the decorated function opens.
+        """Register the decorated function as the storage of files that inputs refer to.
 
-        It is called on a worker, in an application context, with what stands behind ``name:`` and
-        the owner's user id, and decides what that user may read. It returns text, bytes in UTF-8,
-        an open file, or None if there is none for this user. To have the run tried again later,
-        raise :class:`~flask_crewexec.StorageUnavailable`, TimeoutError or ConnectionError.
+        An input of the type ``file`` is ``name:reference``. The function is called on a worker, in
+        an application context, with the reference and the id of the execution's owner, and decides
+        what that user may read. It returns text, bytes in UTF-8, an open file, or None if there is
+        no such file for this user. To have the run retried later, raise
+        :class:`~flask_crewexec.StorageUnavailable`, TimeoutError or ConnectionError.
 
         :raises ValueError: if the name is taken, or the function cannot be called like that.
         """
@@ -294,16 +302,16 @@ class RegistrationMixin:
         return register
 
     def identity_loader(self, loader: L) -> L:
-        """Register the function that says who makes the current request.
+        """Register the function that returns the user of the current request.
 
-        It returns an :class:`~flask_crewexec.Identity`, or just a user id, or None for nobody.
+        It returns an :class:`~flask_crewexec.Identity`, a user id, or None if nobody is logged in.
 
-        :raises RuntimeError: if there is one already.
+        :raises RuntimeError: if a loader is already registered.
         """
         if self._identity_loaders:
             raise RuntimeError(
-                "There is an identity loader already. Register one, where 'CrewExec' is made, and"
-                " not in an application factory, which may run twice."
+                "There is already an identity loader. Register one, next to the 'CrewExec'"
+                " instance, and not in an application factory, which may run twice."
             )
         self._identity_loaders.append(loader)
         return loader

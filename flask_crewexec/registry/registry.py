@@ -1,8 +1,7 @@
-"""What a host offers to graphs, by name: tools, models, guardrails, predicates.
+"""The registry of what graphs may use, by name: tools, models, guardrails, predicates, storages.
 
-A graph can name only what is registered here. The web process needs no more than the names;
-the worker builds CrewAI's objects from the rest (see ``runtime/tools.py`` and
-``runtime/llms.py``), which is why nothing here imports crewai.
+The web process only needs the names; workers build CrewAI's objects from the specifications (see
+``runtime/tool_builder.py`` and ``runtime/llm_builder.py``). Hence nothing here imports crewai.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import typing as t
 from collections.abc import Collection
 from collections.abc import Iterable
 
+from ..graphs import Permissions
 from ..graphs import RoleLimits
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
@@ -26,23 +26,8 @@ from .specs import ToolSpec
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-class Permissions(t.NamedTuple):
-    """What somebody's graphs may name."""
-
-    tools: Collection[str]
-    models: Collection[str]
-    guardrails: Collection[str]
-    predicates: Collection[str]
-    terms: RoleLimits
-
-    @property
-    def names(self) -> tuple[Collection[str], ...]:
-        """The names alone."""
-        return self[:4]
-
-
 class Registry:
-    """Names to what they stand for; filled while the host's modules are imported."""
+    """Specifications by name; filled while the host's modules are imported."""
 
     def __init__(self) -> None:
         self.tools: dict[str, ToolSpec] = {}
@@ -52,9 +37,9 @@ class Registry:
         self.predicates: dict[str, PredicateSpec] = {}
 
     def add_tool(self, spec: FunctionToolSpec) -> None:
-        """Offer a tool.
+        """Register a tool.
 
-        :raises ValueError: if the name is taken or unusable, or models could not call it.
+        :raises ValueError: if the name is taken or invalid, or models could not call the tool.
         """
         self._check_tool(spec)
         if inspect.iscoroutinefunction(spec.function):
@@ -63,9 +48,9 @@ class Registry:
         self.tools[spec.name] = spec
 
     def add_external_tool(self, spec: ExternalToolSpec) -> None:
-        """Offer a tool that is no function.
+        """Register a tool that is defined elsewhere.
 
-        :raises ValueError: if the name is taken or unusable.
+        :raises ValueError: if the name is taken or invalid.
         """
         self._check_tool(spec)
         self.tools[spec.name] = spec
@@ -75,15 +60,15 @@ class Registry:
         if not spec.description.strip():
             raise ValueError(
                 f"Tool '{spec.name}' needs a description, or its function a docstring:"
-                " it is all that the model knows about the tool."
+                " the model knows nothing else about it."
             )
         _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
         _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
 
     def add_model(self, spec: ModelSpec) -> None:
-        """Offer a model.
+        """Register a model.
 
-        :raises ValueError: if the name is taken or unusable, or nobody could reach the model.
+        :raises ValueError: if the name is taken or invalid, or the model could not be reached.
         """
         _check_name("model", spec.name, self.models)
         if spec.api_key is None and spec.base_url is None:
@@ -96,14 +81,14 @@ class Registry:
             if other not in self.models:
                 raise ValueError(
                     f"Model '{spec.name}' falls back to '{other}', which is not registered."
-                    " Register it before: this way no model can fall back to itself."
+                    " Register it first; this order also keeps a model from falling back to itself."
                 )
         self.models[spec.name] = spec
 
     def add_storage(self, name: str, function: StorageFunction) -> None:
-        """Offer files.
+        """Register a storage of files.
 
-        :raises ValueError: if the name is taken or unusable, or the function is.
+        :raises ValueError: if the name is taken or invalid, or the function cannot be called.
         """
         _check_name("storage", name, self.storages)
         if inspect.iscoroutinefunction(function):
@@ -117,48 +102,49 @@ class Registry:
         self.storages[name] = function
 
     def add_guardrail(self, spec: GuardrailSpec) -> None:
-        """Offer a guardrail.
+        """Register a guardrail.
 
-        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        :raises ValueError: if the name is taken or invalid, or the function cannot be called.
         """
         _check_name("guardrail", spec.name, self.guardrails)
         _check_function("guardrail", spec, "an answer")
         self.guardrails[spec.name] = spec
 
     def add_predicate(self, spec: PredicateSpec) -> None:
-        """Offer a predicate.
+        """Register a predicate.
 
-        :raises ValueError: if the name is taken or unusable, or nobody could call the function.
+        :raises ValueError: if the name is taken or invalid, or the function cannot be called.
         """
         _check_name("predicate", spec.name, self.predicates)
         _check_function("predicate", spec, "a text", "its JSON or None")
         self.predicates[spec.name] = spec
 
     def permissions_for(self, roles: Collection[str] | None) -> Permissions:
-        """Return what a user with these *roles* may use; without any roles at all, everything."""
-        tools, models = _of(self.tools.values(), roles), _of(self.models.values(), roles)
-        terms = RoleLimits(
+        """Return what a user with these *roles* may use; None allows everything."""
+        tools = _names_for(roles, self.tools.values())
+        models = _names_for(roles, self.models.values())
+        role_limits = RoleLimits(
             denied={"tool": self.tools.keys() - tools, "model": self.models.keys() - models},
             max_tokens={
                 name: spec.max_tokens for name, spec in self.models.items() if spec.max_tokens
             },
         )
-        return Permissions(tools, models, self.guardrails, self.predicates, terms)
+        return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
 
     def fallback_chain(self, name: str) -> list[ModelSpec]:
-        """Return a model and those that stand in for it, in order, each once."""
+        """Return a model and its fallbacks in the order in which they are tried, each once."""
         found: dict[str, ModelSpec] = {}
-        waiting = [name]
-        while waiting:
-            spec = self.models[waiting.pop(0)]
+        pending = [name]
+        while pending:
+            spec = self.models[pending.pop(0)]
             if spec.name not in found:
                 found[spec.name] = spec
-                waiting = [*spec.fallbacks, *waiting]
+                pending = [*spec.fallbacks, *pending]
         return list(found.values())
 
 
-def _of(specs: Iterable[ToolSpec | ModelSpec], roles: Collection[str] | None) -> set[str]:
-    """Return the names of those that a user with these *roles* may use."""
+def _names_for(roles: Collection[str] | None, specs: Iterable[ToolSpec | ModelSpec]) -> set[str]:
+    """Return the names of the *specs* that a user with these *roles* may use."""
     return {
         spec.name
         for spec in specs
@@ -168,14 +154,14 @@ def _of(specs: Iterable[ToolSpec | ModelSpec], roles: Collection[str] | None) ->
 
 def _check_positive(what: str, number: float | None) -> None:
     if number is not None and not 0 < number < math.inf:
-        raise ValueError(f"{what} must be greater than zero, and finite; it is {number!r}.")
+        raise ValueError(f"{what} must be greater than zero and finite; it is {number!r}.")
 
 
 def _check_function(kind: str, spec: GuardrailSpec | PredicateSpec, *arguments: str) -> None:
     if not spec.description.strip():
         raise ValueError(
             f"{kind.capitalize()} '{spec.name}' needs a description, or its function a docstring:"
-            " it is all that users know about it."
+            " users know nothing else about it."
         )
     if inspect.iscoroutinefunction(spec.function):
         raise ValueError(
@@ -192,13 +178,13 @@ def _check_function(kind: str, spec: GuardrailSpec | PredicateSpec, *arguments: 
 def _check_name(kind: str, name: str, taken: dict[str, t.Any]) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"A {kind} cannot be called {name!r}: use up to 64 lower-case letters, digits and"
+            f"{name!r} is not a valid name of a {kind}: use up to 64 lower-case letters, digits and"
             " underscores, beginning with a letter."
         )
     if name in taken:
         raise ValueError(
-            f"There is a {kind} called '{name}' already. Register each once, where 'CrewExec' is"
-            " made, and not in an application factory, which may run twice."
+            f"There is already a {kind} called '{name}'. Register it once, next to the 'CrewExec'"
+            " instance, and not in an application factory, which may run twice."
         )
 
 
@@ -206,18 +192,18 @@ def _check_parameters(spec: FunctionToolSpec) -> None:
     for parameter in inspect.signature(spec.function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise ValueError(
-                f"Tool '{spec.name}' takes '{parameter}': models pass arguments by name,"
-                " so every parameter must have one."
+                f"Tool '{spec.name}' takes '{parameter}': models pass arguments by name, so"
+                " every parameter must accept its argument by name."
             )
         if parameter.annotation is parameter.empty:
             raise ValueError(
                 f"Parameter '{parameter.name}' of tool '{spec.name}' needs a type annotation:"
-                " the model is told the type."
+                " models need to know the type."
             )
         if parameter.name.startswith(("_", "model_")):
             raise ValueError(
-                f"Parameter '{parameter.name}' of tool '{spec.name}' needs another name: those"
-                " that begin with '_' or 'model_' cannot be offered to models."
+                f"Parameter '{parameter.name}' of tool '{spec.name}' needs another name:"
+                " names that begin with '_' or 'model_' cannot be passed by models."
             )
     _check_hints(spec)
 
@@ -227,5 +213,5 @@ def _check_hints(spec: FunctionToolSpec) -> None:
         _ = spec.hints
     except NameError as error:
         raise ValueError(
-            f"The annotations of tool '{spec.name}' cannot be understood: {error}."
+            f"The annotations of tool '{spec.name}' cannot be resolved: {error}."
         ) from error

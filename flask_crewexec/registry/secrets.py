@@ -1,6 +1,6 @@
-"""Keys by reference: what the host names is asked for when a run needs it, for the run's user.
+"""References to secrets, which the host's provider resolves for the user of each run.
 
-Nothing but the reference is kept; whoever asks for a value tells it to the run's redactor.
+Only the reference is stored. Each value that is resolved is passed to the run's redactor.
 """
 
 from __future__ import annotations
@@ -25,76 +25,78 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Secret:
-    """A reference to a secret, which the host's provider is asked for in each run."""
+    """A reference to a secret, which the host's provider resolves in each run."""
 
     name: str
     default: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
-    """The host's own, for users who have none; a function is called in an application context."""
+    """Value for users who have none; a function is called in an application context."""
     template: str = "{}"
-    """What becomes of the value, such as ``"Bearer {}"``."""
+    """Format of the value, such as ``"Bearer {}"``."""
 
 
 class SecretResolver:
-    """The secrets of one run.
+    """Resolves the secrets of one run.
 
-    :param providers: the host's, at most one.
-    :param learn: is told every secret before it is used.
+    :param providers: the host's provider, or none.
+    :param on_revealed: called with each secret before it is used.
     """
 
     def __init__(
         self,
         providers: Iterable[SecretProvider],
         user_id: str,
-        learn: Callable[[Iterable[str]], None],
+        on_revealed: Callable[[Iterable[str]], None],
     ) -> None:
         self._providers = tuple(providers)
         self._user_id = user_id
-        self._learn = learn
+        self._on_revealed = on_revealed
         self._known: dict[str, str | None] = {}
 
     def resolve(self, key: str | Callable[[], str] | Secret, *, secret: bool = False) -> str:
-        """Return what *key* stands for; a function is taken for one that returns a secret.
+        """Return the value of *key*. What a function returns is treated as a secret.
 
-        :param secret: whether plain text is one, too.
-        :raises MissingKey: if neither the user nor the host has the secret.
-        :raises KeysUnavailable: if the provider fails.
+        :param secret: treat plain text as a secret, too.
+        :raises SecretMissing: if neither the user nor the host has the secret.
+        :raises SecretProviderUnavailable: if the provider fails.
         """
         if isinstance(key, Secret):
-            return key.template.replace("{}", self._find(key))
+            return key.template.replace("{}", self._reveal(key))
         value = key() if callable(key) else key
         if secret or callable(key):
-            self._learn((value or "").split()[-1:])  # behind a word such as "Bearer"
+            self._on_revealed((value or "").split()[-1:])  # without a scheme such as "Bearer"
         return value
 
-    def _find(self, secret: Secret) -> str:
-        value = self._ask(secret.name) or _of_host(secret)
+    def _reveal(self, secret: Secret) -> str:
+        value = self._value_of(secret.name) or _default_of(secret)
         if not value:
-            raise SecretMissing(f"There is no key '{secret.name}' for this user.")
-        self._learn([value])
+            raise SecretMissing(f"There is no secret '{secret.name}' for this user.")
+        self._on_revealed([value])
         return value
 
-    def _ask(self, name: str) -> str | None:
+    def _value_of(self, name: str) -> str | None:
         if name not in self._known:
-            self._known[name] = self._provide(name)
+            self._known[name] = self._ask_provider(name)
         return self._known[name]
 
-    def _provide(self, name: str) -> str | None:
+    def _ask_provider(self, name: str) -> str | None:
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         try:
             for provider in self._providers:
-                with app.app_context():  # its end gives a database connection back
+                with app.app_context():  # leaving it returns the database connection
                     return provider(name, self._user_id)
         except Exception as error:
-            raise SecretProviderUnavailable(f"The key '{name}' could not be asked for.") from error
+            raise SecretProviderUnavailable(
+                f"The provider could not resolve the secret '{name}'."
+            ) from error
         return None
 
 
-def _of_host(secret: Secret) -> str | None:
+def _default_of(secret: Secret) -> str | None:
     if not callable(secret.default):
         return secret.default
-    with contextlib.suppress(LookupError):  # such as a variable that is not set
+    with contextlib.suppress(LookupError):  # such as an environment variable that is not set
         return secret.default()
     return None
 
 
-current_secrets: ContextVar[SecretResolver] = ContextVar("crewexec_key_ring")
+current_secrets: ContextVar[SecretResolver] = ContextVar("crewexec_secrets")

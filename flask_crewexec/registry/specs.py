@@ -11,48 +11,44 @@ from .secrets import Secret
 
 ToolFunction = Callable[..., object]
 
-
 Content = bytes | str | t.IO[bytes] | t.IO[str]
 
-
 StorageFunction = Callable[[str, str], Content | None]
-"""From what a reference says behind the storage's name, and a user id, to a file's content."""
-
+"""Takes a reference without the storage's name, and a user id; returns the file's content."""
 
 ValueOrFactory = str | Callable[[], str]
 """A value, or a function that returns it, called in the application context of each run."""
 
-
 SecretValue = ValueOrFactory | Secret
-"""A setting that is a secret, or a reference to one."""
+"""A secret value, or a reference to one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToolSpec:
-    """What agents may call."""
+    """A tool that agents may call."""
 
     name: str
     description: str
-    """What the model is told about it."""
+    """Description of the tool for the model."""
     timeout: float | None = None
-    """Seconds that a call may take; then the model is told that it took too long."""
+    """Seconds that a call may take; after that the model gets an error."""
     roles: frozenset[str] | None = None
     """Users with one of these roles may use it; None means all users."""
     max_output_chars: int | None = None
-    """Longest text that the model gets; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
+    """Maximum length of the output; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExternalToolSpec(ToolSpec):
-    """A tool that is no function of the host; the worker knows how to make it."""
+    """A tool that is defined elsewhere, and created by workers."""
 
     arguments: dict[str, t.Any] | None = None
-    """JSON Schema of the arguments, for users; models are told what the worker finds."""
+    """JSON Schema of the arguments, shown to users; models get the one that the worker finds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FunctionToolSpec(ToolSpec):
-    """A function that agents may call."""
+    """A tool made from a function of the host."""
 
     function: ToolFunction
 
@@ -63,36 +59,36 @@ class FunctionToolSpec(ToolSpec):
 
 
 GuardrailFunction = Callable[[str], bool | str]
-"""Takes an answer; returns True, or what is wrong with it."""
+"""Takes an answer; returns True, or a description of what is wrong with it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GuardrailSpec:
-    """A function that answers must pass."""
+    """A function that checks the answers of tasks."""
 
     name: str
     description: str
-    """What users are told about it."""
+    """Description for users."""
     function: GuardrailFunction
 
 
 PredicateFunction = Callable[[str, dict[str, t.Any] | None], bool]
-"""Takes the text of a step's answer and its JSON, if it has any; returns whether to go on."""
+"""Takes the text of an answer and its JSON or None; returns whether to run the task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredicateSpec:
-    """A function that says whether a conditional task is done."""
+    """A function that decides whether a conditional task runs."""
 
     name: str
     description: str
-    """What users are told about it."""
+    """Description for users."""
     function: PredicateFunction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """How to reach a language model."""
+    """A language model, and how to reach it."""
 
     name: str
     model: ValueOrFactory
@@ -100,17 +96,17 @@ class ModelSpec:
     base_url: ValueOrFactory | None = dataclasses.field(repr=False)
     api_key: SecretValue | None = dataclasses.field(repr=False)
     timeout: float | None
-    """Seconds one call may take; None means ``CREWEXEC_LLM_TIMEOUT``."""
+    """Seconds that the model may send nothing; None means ``CREWEXEC_LLM_TIMEOUT``."""
     options: dict[str, t.Any] = dataclasses.field(repr=False)
-    """Sampling and provider options as ``crewai.LLM`` takes them."""
+    """Sampling and provider options, passed to ``crewai.LLM``."""
     max_tokens: int | None = None
-    """Tokens that one answer may have; graphs may ask for fewer only."""
+    """Maximum number of tokens of one answer; graphs may only ask for fewer."""
     roles: frozenset[str] | None = None
     """Users with one of these roles may use it; None means all users."""
     fallbacks: tuple[str, ...] = ()
-    """Models that are asked in turn while this one cannot answer."""
+    """Models to try in this order while this one is unavailable."""
 
 
-def resolve(setting: ValueOrFactory) -> str:
-    """Return a setting's value, asking the host for it if it is a function."""
-    return setting() if callable(setting) else setting
+def resolve(value: ValueOrFactory) -> str:
+    """Return the value, calling it if it is a function."""
+    return value() if callable(value) else value

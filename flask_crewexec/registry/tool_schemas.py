@@ -1,6 +1,6 @@
-"""The arguments of a tool as Pydantic and JSON Schema describe them, without CrewAI.
+"""Pydantic model and JSON Schema of a tool's arguments, without CrewAI.
 
-Pydantic is imported when it is needed: workers that only clean up do without it.
+Pydantic is imported on first use, because workers that only clean up do not need it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def arguments_model(spec: FunctionToolSpec) -> type[pydantic.BaseModel]:
 
 
 def arguments_schema(spec: ToolSpec) -> Json | None:
-    """Return the JSON Schema of the arguments, or None if it is not known here."""
+    """Return the JSON Schema of the arguments, or None if this process does not know it."""
     if isinstance(spec, ExternalToolSpec):
         return spec.arguments
     assert isinstance(spec, FunctionToolSpec)
@@ -53,13 +53,15 @@ def _describe(spec: FunctionToolSpec) -> Json | None:
     from pydantic.errors import PydanticUserError
     from pydantic.json_schema import GenerateJsonSchema
 
-    class Quietly(GenerateJsonSchema):
-        """Leaves out defaults that JSON cannot say, without a warning."""
+    class WithoutWarnings(GenerateJsonSchema):
+        """Omits defaults that JSON cannot represent, without a warning."""
 
         ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012
 
     try:
-        return arguments_model(spec).model_json_schema(schema_generator=Quietly)
+        return arguments_model(spec).model_json_schema(schema_generator=WithoutWarnings)
     except PydanticUserError:
-        log.exception("The arguments of tool '%s' have no JSON Schema; check its types.", spec.name)
+        log.exception(
+            "The arguments of tool '%s' have no JSON Schema. Check their types.", spec.name
+        )
         return None

@@ -76,11 +76,11 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
         :raises MissingKey: if it needs a key that nobody has.
         """
         schemas = self._opened(spec.server, keys).schemas
-        if spec.its_name not in schemas:
+        if spec.remote_name not in schemas:
             raise ToolUnavailable(
-                f"The tool server '{spec.server.name}' has no tool '{spec.its_name}'."
+                f"The tool server '{spec.server.name}' has no tool '{spec.remote_name}'."
             )
-        return schemas[spec.its_name]
+        return schemas[spec.remote_name]
 
     def call(self, spec: McpToolSpec, arguments: Mapping[str, object]) -> str:
         """Call a tool and return what it says.
@@ -212,7 +212,7 @@ async def _connected(
 
 async def _called(session: ClientSession, spec: McpToolSpec, arguments: Json) -> CallToolResult:
     with anyio.fail_after(spec.timeout):
-        return await session.call_tool(spec.its_name, arguments)
+        return await session.call_tool(spec.remote_name, arguments)
 
 
 async def _schemas(session: ClientSession) -> dict[str, Json]:

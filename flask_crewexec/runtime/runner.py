@@ -117,7 +117,7 @@ class AttemptRunner:
 
     def _check(self, graph: Graph) -> None:
         registry = self._app_state.registry
-        if problems := check_names(graph, *registry.permissions_for(None)):
+        if problems := check_names(graph, registry.permissions_for(None)):
             raise InvalidGraph("This worker lacks something that the graph names.", problems)
 
     def _run_crew(self, resume: ResumeState) -> crewai.CrewOutput:

@@ -267,7 +267,7 @@ def _check_graph(app_state: AppState, owner: str, order: Submission) -> _Checked
 def _check_graph_use(app_state: AppState, graph: graphs.Graph, order: Submission) -> Json:
     """Check that the order may use the graph, and return its inputs with the defaults."""
     registry = app_state.registry
-    graphs.check_use(graph, *registry.permissions_for(order.roles))
+    graphs.check_use(graph, registry.permissions_for(order.roles))
     inputs = graphs.check_inputs(graph, order.inputs, registry.storages)
     _check_size(app_state, inputs)
     return inputs
@@ -288,7 +288,7 @@ def recheck(
     registry = app_state.registry
     key = (execution.graph_id, execution.graph_version)
     graph = graphs.parse(session.get_one(app_state.models.graph_version, key).document)
-    if problems := graphs.check_names(graph, *registry.permissions_for(roles)):
+    if problems := graphs.check_names(graph, registry.permissions_for(roles)):
         raise InvalidGraph(problems[0].detail, problems)
     graphs.check_inputs(graph, execution.inputs, registry.storages)
 

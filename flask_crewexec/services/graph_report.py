@@ -18,10 +18,10 @@ def validation_report(
     """Return what is wrong with *document*, or what it needs and how it would run."""
     allowed = app_state.registry.permissions_for(roles)
     try:
-        graph = graphs.validate(document, *allowed)
+        graph = graphs.validate(document, allowed)
     except InvalidGraph as error:
         return _invalid_report(
-            {**problem._asdict(), "hint": graphs.find_hint(problem, document, *allowed.names)}
+            {**problem._asdict(), "hint": graphs.find_hint(problem, document, allowed)}
             for problem in error.problems
         )
     return {

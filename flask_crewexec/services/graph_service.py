@@ -76,7 +76,7 @@ class GraphService:
 
         :raises InvalidGraph: with every problem of the document.
         """
-        return graphs.validate(document, *current_app_state().registry.permissions_for(roles))
+        return graphs.validate(document, current_app_state().registry.permissions_for(roles))
 
     def report(self, document: object, *, roles: Roles = None) -> dict[str, t.Any]:
         """Return everything that is known of a document that may be wrong, as JSON."""

@@ -120,7 +120,10 @@ class TestCrewaiClasses:
     def test_a_missing_key_fails_the_run(self, stranger, model):
         id = stranger.queue(documents.chain("a", tools=("shout",)))
         assert run(id) == "failed"
-        assert error_of(stranger, id) == ("missing-key", "There is no key 'shout' for this user.")
+        assert error_of(stranger, id) == (
+            "missing-key",
+            "There is no secret 'shout' for this user.",
+        )
         assert not model.calls
 
     def test_users_are_shown_what_the_host_says(self, crewexec, api):

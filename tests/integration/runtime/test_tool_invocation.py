@@ -251,6 +251,6 @@ def test_a_missing_key_of_a_tool_ends_the_run(stranger, model):
     error = stranger.status(id)["error"]
     assert (error["code"], error["message"]) == (
         "missing-key",
-        "There is no key 'tool' for this user.",
+        "There is no secret 'tool' for this user.",
     )
     assert column(id, "llm_calls") == 1

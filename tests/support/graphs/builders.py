@@ -6,6 +6,7 @@ import typing as t
 
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 
 Json = dict[str, t.Any]
@@ -69,7 +70,7 @@ def name_problems_of(
 ) -> list[tuple[str, str]]:
     """Return pointer and code of each problem that validation finds."""
     try:
-        validate(document, tools, models)
+        validate(document, Permissions(tools, models))
     except InvalidGraph as error:
         return [(problem.pointer, problem.code) for problem in error.problems]
     return []

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from flask import Config
 
-from flask_crewexec.config.settings import redis_url
+from flask_crewexec.config.redis_urls import redis_url
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import ConfigError
 
@@ -34,11 +34,11 @@ def test_unknown_settings_are_refused_by_name():
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
-    [("MAX_TOKEN", r"Do you mean CREWEXEC_MAX_TOKENS\?"), ("COLOUR", r"Check the spelling\.")],
+    ("key", "message"),
+    [("MAX_TOKEN", r"Did you mean CREWEXEC_MAX_TOKENS\?"), ("COLOUR", r"Check the spelling\.")],
 )
-def test_an_unknown_setting_is_told_what_may_be_meant(key, said):
-    with pytest.raises(ConfigError, match=said):
+def test_unknown_settings_get_a_suggestion(key, message):
+    with pytest.raises(ConfigError, match=message):
         read(**{key: 1})
 
 
@@ -67,16 +67,16 @@ def test_an_unknown_setting_is_told_what_may_be_meant(key, said):
         ("METRICS_TOKEN", "too short"),
     ],
 )
-def test_values_that_cannot_be_used_are_refused_by_name(key, value):
+def test_invalid_values_are_refused_by_name(key, value):
     with pytest.raises(ConfigError, match=f"CREWEXEC_{key}"):
         read(**{key: value})
 
 
-def test_a_whole_number_serves_as_seconds():
+def test_seconds_may_be_an_integer():
     assert read(BROKER_TIMEOUT=2).broker_timeout == 2
 
 
-def test_a_secret_is_not_shown():
+def test_the_repr_and_errors_hide_secrets():
     settings = read(METRICS_TOKEN="correct horse battery")
     assert "horse" not in repr(settings)
     with pytest.raises(ConfigError) as refused:
@@ -94,7 +94,7 @@ class TestRedisUrl:
         config = Config("", {"CELERY_BROKER_URL": "redis://config/0"})
         assert redis_url(config, "CELERY_BROKER_URL") == "redis://config/0"
 
-    def test_the_environment_wins_over_config_as_celery_has_it(self, monkeypatch):
+    def test_the_environment_wins_over_config_as_in_celery(self, monkeypatch):
         monkeypatch.setenv("CELERY_BROKER_URL", "redis://environment/0")
         config = Config("", {"CELERY_BROKER_URL": "redis://config/0"})
         assert redis_url(config, "CELERY_BROKER_URL") == "redis://environment/0"
@@ -102,11 +102,11 @@ class TestRedisUrl:
         assert celery.conf.broker_url == "redis://environment/0"
 
     @pytest.mark.parametrize("value", ["localhost", 6379])
-    def test_no_url_is_refused(self, value):
+    def test_a_value_that_is_not_a_url_is_refused(self, value):
         with pytest.raises(ConfigError, match="CELERY_BROKER_URL"):
             redis_url(Config("", {"CELERY_BROKER_URL": value}), "CELERY_BROKER_URL")
 
 
 @pytest.mark.parametrize("value", [None, 1, {"ada": 1}.get])
-def test_limits_of_users_are_numbers_or_functions(value):
+def test_limits_per_user_may_be_functions(value):
     assert read(MAX_QUEUED_PER_USER=value).max_queued_per_user is value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.exporters import export_crewai
 from flask_crewexec.graphs.importers import FORMATS
@@ -47,7 +48,7 @@ NOTES = {"langflow": [("/data/nodes", "code-left-out")]}
 
 
 def check(document):
-    return validate(document, TOOLS, MODELS.values())
+    return validate(document, Permissions(TOOLS, MODELS.values()))
 
 
 def read(crew, format):

@@ -19,6 +19,7 @@ from flask_crewexec.errors import MAX_PROBLEMS
 from flask_crewexec.errors import Problem
 from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import reactflow
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.exporters import export_crewai
@@ -39,6 +40,7 @@ Json = dict[str, t.Any]
 
 CANARY = "canary"
 TOOLS = ("count_words", "say")
+PERMISSIONS = Permissions(TOOLS, MODELS.values())
 NAMES = Names(
     models=MODELS,
     known_tools=TOOLS,
@@ -209,7 +211,7 @@ def test_of_tools_that_name_code(format, tool):
 
 
 def check(document):
-    return validate(document, TOOLS, MODELS.values())
+    return validate(document, PERMISSIONS)
 
 
 def full() -> Json:
@@ -241,7 +243,7 @@ def test_of_documents(part, name):
     find(bad)[name] = NEVER[name.strip()][0]
     (problem,) = problems_of(bad)
     assert problem[:2] == (f"{pointer}/{name}", "unknown-field")
-    assert "The fields are" in find_hint(problem, bad, TOOLS, MODELS.values())
+    assert "The fields are" in find_hint(problem, bad, PERMISSIONS)
 
 
 @pytest.mark.parametrize("name", ["os:system", "custom:say", "os.system", "Say", "../say", "say\n"])
@@ -380,7 +382,7 @@ def test_sizes_counts_and_depths_of_documents(limit):
     found = [problem for problem in problems_of(refused) if problem.code == code]
     assert len(found) == 1
     assert pointer is None or found[0].pointer.startswith(pointer)
-    assert find_hint(found[0], refused, TOOLS, MODELS.values())
+    assert find_hint(found[0], refused, PERMISSIONS)
 
 
 @pytest.mark.parametrize("number", [1e400, float("nan"), 10**400, -(10**400)])

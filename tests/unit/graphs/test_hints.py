@@ -13,6 +13,7 @@ from flask_crewexec.graphs import estimate_calls
 from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import inputs_schema
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.hints import EXAMPLES
 from support.graphs.builders import agent
@@ -25,10 +26,10 @@ from support.graphs.builders import tool
 
 
 def hints_of(document):
-    tools, models = ["search", "browse"], ["default", "small"]
+    permissions = Permissions(["search", "browse"], ["default", "small"])
     with pytest.raises(InvalidGraph) as refused:
-        validate(document, tools, models)
-    return [find_hint(problem, document, tools, models) for problem in refused.value.problems]
+        validate(document, permissions)
+    return [find_hint(problem, document, permissions) for problem in refused.value.problems]
 
 
 class TestHints:
@@ -115,7 +116,7 @@ class TestHints:
     @pytest.mark.parametrize("pointer", ["", "/nodes", "/nodes/0/data/new", "/nodes/x/data/y~1"])
     @pytest.mark.parametrize("code", ["new-code", "unknown-field", "unknown-tool"])
     def test_problems_of_any_kind(self, pointer, code):
-        assert find_hint(Problem(pointer, code, "?"), sequential(), [], [])
+        assert find_hint(Problem(pointer, code, "?"), sequential(), Permissions([], []))
 
 
 class TestInputs:

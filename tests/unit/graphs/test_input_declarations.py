@@ -16,6 +16,7 @@ from flask_crewexec.graphs import find_changes
 from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import inputs_schema
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import texts_of
 from support.graphs.builders import agent
 from support.graphs.builders import document
@@ -137,7 +138,7 @@ class TestDeclaring:
         assert problems_of(bad) == [(f"/inputs{pointer}", code)]
         with pytest.raises(InvalidGraph) as refused:
             parse(bad)
-        assert find_hint(refused.value.problems[0], bad, [], [])
+        assert find_hint(refused.value.problems[0], bad, Permissions([], []))
 
     @pytest.mark.parametrize(
         ("said", "hint"),
@@ -154,7 +155,7 @@ class TestDeclaring:
         bad = about({"a": said})
         with pytest.raises(InvalidGraph) as refused:
             parse(bad)
-        assert hint in find_hint(refused.value.problems[0], bad, [], [])
+        assert hint in find_hint(refused.value.problems[0], bad, Permissions([], []))
 
     def test_changes_are_told_by_input_and_field(self):
         old = about({"a": {"type": "string"}, "b": {}})

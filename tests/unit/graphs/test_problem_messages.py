@@ -17,6 +17,7 @@ from flask_crewexec.errors import InvalidInputs
 from flask_crewexec.graphs import check_inputs
 from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Options
@@ -33,7 +34,7 @@ from support.graphs.foreign_crews import with_agent
 from support.graphs.foreign_crews import with_task
 
 TOOLS, MODELS = ["search"], ["default", "small"]
-TERMS = graphs.RoleLimits({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
+ROLE_LIMITS = graphs.RoleLimits({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
 
@@ -273,14 +274,15 @@ def test_there_is_an_example_of_every_code():
 @pytest.mark.parametrize("code", DOCUMENTS)
 def test_of_documents(code):
     bad = DOCUMENTS[code]
-    tools, models = (TOOLS, []) if code == "no-default-model" else (TOOLS, MODELS)
-    problems = refused(validate, bad, tools, models, terms=TERMS)
+    models = [] if code == "no-default-model" else MODELS
+    permissions = Permissions(TOOLS, models, role_limits=ROLE_LIMITS)
+    problems = refused(validate, bad, permissions)
     (problem, *_) = [each for each in problems if each.code == code]
     missing = code == "missing-field"
     assert found(bad, [*parents(problem.pointer)][1 if missing else 0])
     assert problem.pointer or code in ("no-agents", "too-many-problems")
     assert ADVICE.search(problem.detail) or code == "too-many-problems", problem.detail
-    hint = find_hint(problem, bad, tools, models)
+    hint = find_hint(problem, bad, permissions)
     assert hint
     assert "See what the documentation" not in hint
 

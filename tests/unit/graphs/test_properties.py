@@ -26,6 +26,7 @@ from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import Graph
 from flask_crewexec.graphs import inputs_schema
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import TaskNode
 from flask_crewexec.graphs import validate
 from support.graphs.builders import agent
@@ -48,13 +49,13 @@ patient = settings(
 )
 
 
-NAMES = (TOOLS, MODELS, GUARDRAILS, PREDICATES)
+PERMISSIONS = Permissions(TOOLS, MODELS, GUARDRAILS, PREDICATES)
 
 
 def problems_of(document: object) -> t.Sequence[Problem]:
     """Return the problems of *document*; no other error may come of it."""
     try:
-        validate(document, *NAMES)
+        validate(document, PERMISSIONS)
     except InvalidGraph as error:
         return error.problems or pytest.fail("There is no problem.")
     return ()
@@ -92,7 +93,7 @@ def check(document: object) -> None:
     for problem in problems:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", problem.code)
         assert problem.detail
-        assert find_hint(problem, document, *NAMES)
+        assert find_hint(problem, document, PERMISSIONS)
         if problem.code == "missing-field":
             parent, _, name = problem.pointer.rpartition("/")
             assert is_place(document, parent)

@@ -6,6 +6,7 @@ from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import check_names
 from flask_crewexec.graphs import digest
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from support.graphs.builders import agent
 from support.graphs.builders import document
@@ -22,13 +23,13 @@ def with_tool_and_model():
 
 
 def test_registered_names_are_accepted():
-    graph = validate(with_tool_and_model(), {"search"}, {"small": object()})
+    graph = validate(with_tool_and_model(), Permissions({"search"}, {"small": object()}))
     assert graph == parse(with_tool_and_model())
 
 
 def test_unknown_tool_lists_the_available_ones():
     with pytest.raises(InvalidGraph) as caught:
-        validate(with_tool_and_model(), ["fetch", "browse"], ["small"])
+        validate(with_tool_and_model(), Permissions(["fetch", "browse"], ["small"]))
     (problem,) = caught.value.problems
     assert (problem.pointer, problem.code) == ("/nodes/2/data/name", "unknown-tool")
     assert 'Available: "browse", "fetch".' in problem.detail
@@ -36,7 +37,7 @@ def test_unknown_tool_lists_the_available_ones():
 
 def test_unknown_model_lists_the_available_ones():
     with pytest.raises(InvalidGraph) as caught:
-        validate(with_tool_and_model(), ["search"], [])
+        validate(with_tool_and_model(), Permissions(["search"], []))
     (problem,) = caught.value.problems
     assert (problem.pointer, problem.code) == ("/nodes/3/data/name", "unknown-model")
     assert "Available: none." in problem.detail
@@ -61,7 +62,7 @@ def test_managing_model_must_be_registered():
 
 
 def test_names_of_a_stored_graph_can_be_checked_again():
-    problems = check_names(parse(with_tool_and_model()), tools=[], models=[])
+    problems = check_names(parse(with_tool_and_model()), Permissions(tools=[], models=[]))
     assert [(problem.pointer, problem.code) for problem in problems] == [
         ("/nodes/2/data/name", "unknown-tool"),
         ("/nodes/3/data/name", "unknown-model"),

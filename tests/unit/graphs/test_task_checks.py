@@ -9,6 +9,7 @@ from flask_crewexec.graphs import estimate_calls
 from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import Guardrail
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from support.graphs.builders import agent
 from support.graphs.builders import document
@@ -23,10 +24,11 @@ def with_task(**data):
 
 
 def hints(document, *names):
+    permissions = Permissions([], ["default"], *names)
     try:
-        validate(document, [], ["default"], *names)
+        validate(document, permissions)
     except InvalidGraph as error:
-        return {p.code: find_hint(p, document, [], ["default"], *names) for p in error.problems}
+        return {p.code: find_hint(p, document, permissions) for p in error.problems}
     return {}
 
 
@@ -65,7 +67,7 @@ class TestGuardrails:
         bad = with_task(guardrails=[{"name": "no_url"}])
         told = hints(bad, ["no_urls"])
         assert told == {"unknown-guardrail": 'Do you mean "no_urls"? The guardrails are "no_urls".'}
-        assert validate(with_task(guardrails=[{"name": "a"}]), [], ["default"], ["a"])
+        assert validate(with_task(guardrails=[{"name": "a"}]), Permissions([], ["default"], ["a"]))
 
     def test_fields_of_a_guardrail_are_hinted(self):
         told = hints(with_task(guardrails=[{"txt": "x"}]))
@@ -181,10 +183,10 @@ class TestPlans:
 
     def test_without_a_default_model_one_must_be_named(self):
         with pytest.raises(InvalidGraph) as caught:
-            validate({**with_task(), "planning": True}, [], ["small"])
+            validate({**with_task(), "planning": True}, Permissions([], ["small"]))
         problem = caught.value.problems[-1]
         assert (problem.pointer, problem.code) == ("/planning", "no-default-model")
-        said = find_hint(problem, {}, [], ["small"])
+        said = find_hint(problem, {}, Permissions([], ["small"]))
         assert said == 'A "planning_model". Models: "small".'
 
 

@@ -23,31 +23,31 @@ class TestTools:
         assert double(2) == 4
 
     @pytest.mark.parametrize("name", ["", "Double", "9lives", "a b", "a.b", "a" * 65, "é"])
-    def test_names_that_models_could_not_call(self, crewexec, name):
-        with pytest.raises(ValueError, match="cannot be called"):
+    def test_invalid_names_are_refused(self, crewexec, name):
+        with pytest.raises(ValueError, match="not a valid name of a tool"):
             crewexec.tool(name, description="d")(lambda: None)
 
-    def test_a_name_is_taken_once(self, crewexec):
+    def test_a_name_is_registered_once(self, crewexec):
         crewexec.tool("one", description="d")(lambda: None)
-        with pytest.raises(ValueError, match="There is a tool called 'one' already"):
+        with pytest.raises(ValueError, match="There is already a tool called 'one'"):
             crewexec.tool("one", description="d")(lambda: None)
 
-    def test_the_model_must_be_told_what_it_does(self, crewexec):
+    def test_a_tool_needs_a_description(self, crewexec):
         with pytest.raises(ValueError, match="description"):
             crewexec.tool("one")(lambda: None)
 
-    def test_the_model_must_be_told_the_types(self, crewexec):
+    def test_parameters_need_annotations(self, crewexec):
         with pytest.raises(ValueError, match=r"Parameter 'x'.*annotation"):
             crewexec.tool("one", description="d")(lambda x: x)
 
-    def test_a_coroutine_would_run_outside_of_the_application(self, crewexec):
+    def test_coroutines_are_refused(self, crewexec):
         async def think() -> str:
             return ""
 
         with pytest.raises(ValueError, match="coroutine"):
             crewexec.tool("one", description="d")(think)
 
-    def test_parameters_that_the_model_could_not_be_told(self, crewexec):
+    def test_parameter_names_that_pydantic_reserves_are_refused(self, crewexec):
         with pytest.raises(ValueError, match="another name"):
 
             @crewexec.tool("one", description="d")
@@ -58,34 +58,34 @@ class TestTools:
             @crewexec.tool("two", description="d")
             def two(model_config: str) -> None: ...
 
-    def test_annotations_that_name_nothing(self, crewexec):
+    def test_unresolvable_annotations_are_refused(self, crewexec):
         def function(x: Nonsense) -> str: ...  # noqa: F821
 
         with pytest.raises(ValueError, match="Nonsense"):
             crewexec.tool("one", description="d")(function)
 
-    def test_every_parameter_needs_a_name(self, crewexec):
+    def test_variadic_parameters_are_refused(self, crewexec):
         with pytest.raises(ValueError, match=r"takes '\*args'"):
             crewexec.tool("one", description="d")(lambda *args: args)
 
 
 class TestModels:
-    def test_a_key_or_an_address_is_needed(self, crewexec):
+    def test_a_model_needs_a_key_or_a_url(self, crewexec):
         with pytest.raises(ValueError, match=r"needs an 'api_key'.*'base_url'"):
             crewexec.llm("default", "gpt-4o-mini")
 
-    def test_the_key_is_never_shown(self, crewexec):
+    def test_the_repr_hides_the_key(self, crewexec):
         crewexec.llm(
             "default", "m", api_key="sk-secret", base_url="http://sk-secret@x", token="sk-secret"
         )
         assert "sk-secret" not in repr(crewexec._registry.models)
 
-    def test_a_key_may_be_asked_for_later(self, crewexec):
+    def test_a_key_may_be_a_function(self, crewexec):
         crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
         assert resolve(crewexec._registry.models["default"].api_key) == "sk-later"
 
 
-def test_there_is_one_identity_loader(crewexec):
+def test_a_second_identity_loader_is_refused(crewexec):
     crewexec.identity_loader(lambda: None)
     with pytest.raises(RuntimeError, match="already"):
         crewexec.identity_loader(lambda: None)
@@ -100,20 +100,20 @@ class TestStorages:
         assert read("report", "ada") == "ada's report"
 
     @pytest.mark.parametrize("name", ["", "Uploads", "a:b", "a/b", "é"])
-    def test_names_that_references_could_not_say(self, crewexec, name):
-        with pytest.raises(ValueError, match="A storage cannot be called"):
+    def test_invalid_names_are_refused(self, crewexec, name):
+        with pytest.raises(ValueError, match="not a valid name of a storage"):
             crewexec.storage(name)(lambda reference, user_id: "")
 
-    def test_a_name_is_taken_once(self, crewexec):
+    def test_a_name_is_registered_once(self, crewexec):
         crewexec.storage("one")(lambda reference, user_id: "")
-        with pytest.raises(ValueError, match="There is a storage called 'one' already"):
+        with pytest.raises(ValueError, match="There is already a storage called 'one'"):
             crewexec.storage("one")(lambda reference, user_id: "")
 
-    def test_it_must_take_a_reference_and_a_user(self, crewexec):
+    def test_the_function_must_take_a_reference_and_a_user(self, crewexec):
         with pytest.raises(ValueError, match="called with a reference and a user id: too many"):
             crewexec.storage("one")(lambda reference: "")
 
-    def test_a_coroutine_would_never_be_awaited(self, crewexec):
+    def test_coroutines_are_refused(self, crewexec):
         async def read(reference: str, user_id: str) -> str:
             return ""
 
@@ -123,33 +123,33 @@ class TestStorages:
 
 class TestLimits:
     @pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
-    def test_timeouts_of_tools(self, crewexec, seconds):
+    def test_timeouts_of_tools_are_positive(self, crewexec, seconds):
         with pytest.raises(ValueError, match=r"timeout of tool 'one'.*greater than zero"):
             crewexec.tool("one", description="d", timeout=seconds)(lambda: None)
 
-    def test_lengths_of_outputs(self, crewexec):
+    def test_output_limits_are_positive(self, crewexec):
         with pytest.raises(ValueError, match=r"'max_output_chars' of tool 'one'"):
             crewexec.tool("one", description="d", max_output_chars=0)(lambda: None)
 
-    def test_tokens_of_models(self, crewexec):
+    def test_token_limits_of_models_are_positive(self, crewexec):
         with pytest.raises(ValueError, match=r"'max_tokens' of model 'one'"):
             crewexec.llm("one", "m", api_key="k", max_tokens=0)
 
-    def test_roles_are_not_letters(self, crewexec):
+    def test_roles_must_not_be_a_string(self, crewexec):
         with pytest.raises(TypeError, match="Roles are a collection"):
             crewexec.tool("one", description="d", roles="admin")(lambda: None)
         with pytest.raises(TypeError, match="Roles are a collection"):
             crewexec.llm("one", "m", api_key="k", roles="admin")
 
-    def test_no_roles_means_nobody(self, crewexec):
+    def test_an_empty_collection_of_roles_allows_nobody(self, crewexec):
         crewexec.tool("one", description="d", roles=[])(lambda: None)
         assert crewexec._registry.permissions_for({"admin"}).tools == set()
 
 
 class TestFallbacks:
-    def test_those_of_fallbacks_follow_them_and_each_comes_once(self, crewexec):
-        for name, behind in {"d": [], "c": ["d"], "b": ["d"], "a": ["b", "c", "d"]}.items():
-            crewexec.llm(name, "m", api_key="k", fallbacks=behind)
+    def test_fallbacks_of_fallbacks_are_tried_in_order_and_each_once(self, crewexec):
+        for name, fallbacks in {"d": [], "c": ["d"], "b": ["d"], "a": ["b", "c", "d"]}.items():
+            crewexec.llm(name, "m", api_key="k", fallbacks=fallbacks)
         assert [spec.name for spec in crewexec._registry.fallback_chain("a")] == [
             "a",
             "b",
@@ -157,22 +157,22 @@ class TestFallbacks:
             "c",
         ]
 
-    @pytest.mark.parametrize("behind", ["itself", "later"])
-    def test_only_models_that_are_there_can_be_named_so_no_cycle_is_possible(
-        self, crewexec, behind
-    ):
-        with pytest.raises(ValueError, match=f"falls back to '{behind}', which is not registered"):
-            crewexec.llm("itself", "m", api_key="k", fallbacks=[behind])
+    @pytest.mark.parametrize("fallback", ["itself", "later"])
+    def test_fallbacks_must_be_registered_first_so_no_cycle_is_possible(self, crewexec, fallback):
+        with pytest.raises(
+            ValueError, match=f"falls back to '{fallback}', which is not registered"
+        ):
+            crewexec.llm("itself", "m", api_key="k", fallbacks=[fallback])
 
 
-def test_there_is_one_secret_provider(crewexec):
+def test_a_second_secret_provider_is_refused(crewexec):
     crewexec.secret_provider(lambda name, user: None)
     with pytest.raises(RuntimeError, match="already"):
         crewexec.secret_provider(lambda name, user: None)
 
 
-def test_secrets_are_known_in_functions_of_a_run_only(crewexec):
-    with pytest.raises(RuntimeError, match="only while a function that you registered"):
+def test_secrets_are_available_only_in_a_run(crewexec):
+    with pytest.raises(RuntimeError, match="only in registered functions"):
         crewexec.secret("any")
 
 
@@ -187,28 +187,28 @@ class TestGuardrails:
         assert crewexec._registry.permissions_for(None).guardrails.keys() == {"short"}
 
     @pytest.mark.parametrize(
-        ("function", "said"),
+        ("function", "message"),
         [
             (lambda: True, "must take an answer"),
             (lambda a, b: True, "must take an answer"),
         ],
     )
-    def test_it_must_take_an_answer(self, crewexec, function, said):
-        with pytest.raises(ValueError, match=said):
+    def test_the_function_must_take_an_answer(self, crewexec, function, message):
+        with pytest.raises(ValueError, match=message):
             crewexec.guardrail("one", description="d")(function)
 
-    def test_users_must_be_told_what_it_does(self, crewexec):
+    def test_a_guardrail_needs_a_description(self, crewexec):
         with pytest.raises(ValueError, match="needs a description"):
             crewexec.guardrail("one")(lambda answer: True)
 
-    def test_a_coroutine_would_always_pass(self, crewexec):
+    def test_coroutines_are_refused(self, crewexec):
         async def think(answer: str) -> bool:
             return True
 
         with pytest.raises(ValueError, match="ordinary function"):
             crewexec.guardrail("one", description="d")(think)
 
-    def test_a_name_is_taken_once(self, crewexec):
+    def test_a_name_is_registered_once(self, crewexec):
         crewexec.guardrail("one", description="d")(lambda answer: True)
-        with pytest.raises(ValueError, match="There is a guardrail called 'one' already"):
+        with pytest.raises(ValueError, match="There is already a guardrail called 'one'"):
             crewexec.guardrail("one", description="d")(lambda answer: True)

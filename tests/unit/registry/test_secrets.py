@@ -1,4 +1,4 @@
-"""Keys by reference."""
+"""References to secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def app():
 
 
 class Host:
-    """A provider that notes what it is asked for."""
+    """A provider that records what it is asked for."""
 
     def __init__(self, **keys):
         self.keys = keys
@@ -35,79 +35,81 @@ class Host:
 
 
 @pytest.fixture
-def learnt():
+def revealed():
     return []
 
 
-def ring(learnt, *providers):
-    return SecretResolver(providers, "ada", learnt.extend)
+def resolver(revealed, *providers):
+    return SecretResolver(providers, "ada", revealed.extend)
 
 
-def test_the_users_own_goes_first(learnt):
-    keys = ring(learnt, Host(openai="own-key"))
-    assert keys.resolve(Secret("openai", default="host-key")) == "own-key"
-    assert learnt == ["own-key"]
+def test_the_users_own_secret_wins(revealed):
+    secrets = resolver(revealed, Host(openai="own-key"))
+    assert secrets.resolve(Secret("openai", default="host-key")) == "own-key"
+    assert revealed == ["own-key"]
 
 
-@pytest.mark.parametrize("otherwise", ["host-key", lambda: "host-key"])
-def test_the_hosts_stands_in(learnt, otherwise):
-    assert ring(learnt, Host()).resolve(Secret("openai", default=otherwise)) == "host-key"
-    assert ring(learnt).resolve(Secret("openai", default=otherwise)) == "host-key"
-    assert learnt == ["host-key", "host-key"]
+@pytest.mark.parametrize("default", ["host-key", lambda: "host-key"])
+def test_the_default_is_used_for_users_without_one(revealed, default):
+    assert resolver(revealed, Host()).resolve(Secret("openai", default=default)) == "host-key"
+    assert resolver(revealed).resolve(Secret("openai", default=default)) == "host-key"
+    assert revealed == ["host-key", "host-key"]
 
 
 @pytest.mark.parametrize(
-    "otherwise", [None, "", lambda: "", lambda: os.environ["NO_SUCH_KEY_ANYWHERE"]]
+    "default", [None, "", lambda: "", lambda: os.environ["NO_SUCH_KEY_ANYWHERE"]]
 )
-def test_a_missing_key_is_named(learnt, otherwise):
-    with pytest.raises(SecretMissing, match="no key 'openai' for this user"):
-        ring(learnt, Host(openai="")).resolve(Secret("openai", default=otherwise))
+def test_a_missing_secret_is_named(revealed, default):
+    with pytest.raises(SecretMissing, match="no secret 'openai' for this user"):
+        resolver(revealed, Host(openai="")).resolve(Secret("openai", default=default))
 
 
-def test_the_value_has_a_form(learnt):
-    keys = ring(learnt, Host(files="own{key}"))
-    assert keys.resolve(Secret("files", template="Bearer {}")) == "Bearer own{key}"
-    assert learnt == ["own{key}"]
+def test_the_template_formats_the_value(revealed):
+    secrets = resolver(revealed, Host(files="own{key}"))
+    assert secrets.resolve(Secret("files", template="Bearer {}")) == "Bearer own{key}"
+    assert revealed == ["own{key}"]
 
 
-def test_the_provider_is_asked_once_for_each_name(learnt):
+def test_the_provider_is_asked_once_for_each_name(revealed):
     host = Host(a="A")
-    keys = ring(learnt, host)
-    assert [keys.resolve(Secret("a")) for _ in range(3)] == ["A", "A", "A"]
+    secrets = resolver(revealed, host)
+    assert [secrets.resolve(Secret("a")) for _ in range(3)] == ["A", "A", "A"]
     assert host.asked == [("a", "ada")]
 
 
-def test_it_is_asked_in_a_context_of_its_own(app, learnt):
+def test_the_provider_is_called_in_its_own_context(app, revealed):
     g.mine = True
 
     def provider(name, user):
         return f"{current_app.name} {'mine' in g}"
 
-    assert ring(learnt, provider).resolve(Secret("a")) == f"{app.name} False"
+    assert resolver(revealed, provider).resolve(Secret("a")) == f"{app.name} False"
 
 
-def test_a_provider_that_fails(learnt):
+def test_the_error_of_a_provider_is_not_shown(revealed):
     def provider(name, user):
-        raise ConnectionError("the vault is away")
+        raise ConnectionError("the vault is unavailable")
 
-    with pytest.raises(SecretProviderUnavailable, match="'a' could not be asked for") as caught:
-        ring(learnt, provider).resolve(Secret("a"))
+    with pytest.raises(
+        SecretProviderUnavailable, match="could not resolve the secret 'a'"
+    ) as caught:
+        resolver(revealed, provider).resolve(Secret("a"))
     assert "vault" not in str(caught.value)
 
 
-def test_plain_texts_are_no_secrets_unless_they_are_called_so(learnt):
-    keys = ring(learnt)
-    assert keys.resolve("Bearer plain-token", secret=True) == "Bearer plain-token"
-    assert keys.resolve("") == ""
-    assert learnt == ["plain-token"]
+def test_plain_text_is_a_secret_only_if_declared_so(revealed):
+    secrets = resolver(revealed)
+    assert secrets.resolve("Bearer plain-token", secret=True) == "Bearer plain-token"
+    assert secrets.resolve("") == ""
+    assert revealed == ["plain-token"]
 
 
-def test_what_functions_return_is_secret(learnt):
-    keys = ring(learnt)
-    assert keys.resolve("application/json") == "application/json"
-    assert keys.resolve(lambda: "Bearer host-token") == "Bearer host-token"
-    assert learnt == ["host-token"]
+def test_values_of_functions_are_secrets(revealed):
+    secrets = resolver(revealed)
+    assert secrets.resolve("application/json") == "application/json"
+    assert secrets.resolve(lambda: "Bearer host-token") == "Bearer host-token"
+    assert revealed == ["host-token"]
 
 
-def test_a_reference_shows_no_value():
+def test_the_repr_of_a_reference_hides_the_default():
     assert "host-key" not in repr(Secret("openai", default="host-key"))

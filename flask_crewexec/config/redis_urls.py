@@ -1,0 +1,40 @@
+"""The URLs of the broker and the result backend."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Config
+
+from ..errors import ConfigError
+
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+
+
+def check_broker_url(url: object) -> None:
+    """Check that the broker is Redis, whose lists priorities and queue depths are based on.
+
+    :raises ConfigError: if it is anything else.
+    """
+    scheme, separator, _ = str(url).partition("://")
+    scheme = scheme if separator else ""  # without a scheme, the text may begin with a password
+    if scheme not in BROKER_SCHEMES:
+        raise ConfigError(
+            f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"
+            f" {', '.join(BROKER_SCHEMES)}."
+        )
+
+
+def redis_url(config: Config, key: str) -> str:
+    """Return ``CELERY_BROKER_URL`` or ``CELERY_RESULT_BACKEND`` from the environment or *config*.
+
+    Celery itself prefers these environment variables to its configuration. Without them, the key
+    ``CELERY`` of the configuration may still override the URL.
+
+    :raises ConfigError: if the value is not a URL.
+    """
+    value = os.environ.get(key) or config.get(key) or DEFAULT_REDIS_URL
+    if not isinstance(value, str) or ":" not in value:
+        raise ConfigError(f"'{key}' must be a URL such as '{DEFAULT_REDIS_URL}'.")
+    return value
