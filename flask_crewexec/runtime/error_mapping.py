@@ -82,7 +82,9 @@ class AllModelsFailed(Exception):
 
     def __init__(self, failures: Sequence[FailureReason]) -> None:
         super().__init__(failures[0].message)
-        self.failure = failures[0]._replace(retry_after=max(failure.retry_after for failure in failures))
+        self.failure = failures[0]._replace(
+            retry_after=max(failure.retry_after for failure in failures)
+        )
 
 
 def model_failure(error: BaseException) -> FailureReason | None:

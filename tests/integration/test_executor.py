@@ -10,12 +10,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from crewai.agents.agent_executor import AgentExecutor
 from crewai.events import crewai_event_bus
 from crewai.events import LLMCallCompletedEvent
 
 from flask_crewexec.runtime.crewai_shims import agent_executor
 from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
-from flask_crewexec.runtime.crewai_shims.import_switches import AgentExecutor
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import running
@@ -32,8 +32,8 @@ import pathlib
 from crewai_core.paths import db_storage_path
 pathlib.Path(db_storage_path(), ".crewai_user.json").write_text('{"first_execution_done": true}')
 from crewai.events import crewai_event_bus
-from flask_crewexec.runtime.executor import Executor
-Executor()
+from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
+SingleThreadExecutor()
 print(*crewai_event_bus._sync_handlers)
 """
 
@@ -41,7 +41,7 @@ print(*crewai_event_bus._sync_handlers)
 def triggers() -> list[str]:
     """Names of the methods and of what they may return."""
     methods = AgentExecutor.flow_definition().methods
-    known = agent_executor._listening()
+    known = agent_executor._listeners_by_event()
     assert known is not None
     return sorted({*methods, *known, "something else"})
 
