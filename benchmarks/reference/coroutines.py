@@ -28,7 +28,7 @@ from openai import AsyncOpenAI
 
 from flask_crewexec.runtime.crewai_shims.agent_executor import InlineExecutorLoop
 from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
-from flask_crewexec.runtime.crewai_shims.import_switches import OpenAICompletion
+from flask_crewexec.runtime.crewai_shims.llms import OpenAICompletion
 
 from ..workload import definition
 from ..workload import mark

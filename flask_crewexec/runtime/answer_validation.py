@@ -1,6 +1,6 @@
 """What an answer must pass before its step is finished."""
 
-# Without annotations as texts: CrewAI looks at those of what it calls.
+from __future__ import annotations
 
 import functools
 import json
@@ -15,10 +15,9 @@ from ..registry.specs import GuardrailFunction
 from ..statuses import ExecutionStatus
 from ..text import replace_surrogates
 from ..text import truncate
-from .crewai_shims.import_switches import LiteAgentOutput
-from .crewai_shims.import_switches import LLMGuardrail
-from .crewai_shims.import_switches import OutputFormat
-from .crewai_shims.import_switches import TaskOutput
+from .crewai_shims.public_api import TaskOutput
+from .crewai_shims.step_guardrail import StepGuardrail
+from .crewai_shims.step_guardrail import with_json
 from .stop_reasons import StopRun
 
 MAX_NAME: t.Final = 100
@@ -37,7 +36,7 @@ class GuardrailFailed(StopRun):
     code = "guardrail-failed"
 
 
-class AnswerValidator(LLMGuardrail):
+class AnswerValidator(StepGuardrail):
     """All checks of one step, which CrewAI asks as if they were one guardrail.
 
     Asked for several, it would not ask the first one again about an answer that was made anew
@@ -57,9 +56,7 @@ class AnswerValidator(LLMGuardrail):
         note: Note,
         redact: Redactor,
     ) -> None:
-        self.description = "checks"
-        self.context: Callable[[], str | None] = lambda: None
-        """Returns what the step has read; CrewAI leaves that out when it asks again."""
+        super().__init__()
         self._task = task
         self._guardrails = guardrails
         self._max_chars = max_chars
@@ -67,10 +64,9 @@ class AnswerValidator(LLMGuardrail):
         self._redact = redact
         self._refusals = 0
 
-    def __call__(self, task_output: TaskOutput | LiteAgentOutput) -> tuple[bool, t.Any]:
-        """Return the answer, or why it is to be made anew."""
-        assert isinstance(task_output, TaskOutput)  # the other is of agents without a crew
-        output, wrong = self._read(task_output)
+    def check(self, output: TaskOutput) -> tuple[bool, t.Any]:
+        """Return the accepted answer with its JSON, or what is wrong with it."""
+        output, wrong = self._read(output)
         if wrong:
             return False, self._refused("output_schema", wrong)
         for name, guardrail in self._guardrails:
@@ -88,9 +84,7 @@ class AnswerValidator(LLMGuardrail):
         value, wrong = read_answer(self._task.output_schema, replace_surrogates(output.raw))
         if value is None:
             return output, wrong
-        raw = json.dumps(value, ensure_ascii=False)
-        change = {"raw": raw, "json_dict": value, "output_format": OutputFormat.JSON}
-        return output.model_copy(update=change), ""
+        return with_json(output, json.dumps(value, ensure_ascii=False), value), ""
 
     def _refused(self, check: str, reason: str) -> str:
         check, reason = self._shown(check, MAX_NAME), self._shown(reason, MAX_REASON)

@@ -17,10 +17,10 @@ from ..graphs import TaskNode
 from ..registry.specs import GuardrailFunction
 from .answer_validation import AnswerValidator
 from .crewai_shims.agent_executor import SingleThreadExecutor
-from .crewai_shims.import_switches import BaseLLM
-from .crewai_shims.import_switches import BaseTool
-from .crewai_shims.import_switches import crewai
-from .crewai_shims.import_switches import get_i18n
+from .crewai_shims.prompt_texts import default_manager_texts
+from .crewai_shims.public_api import BaseLLM
+from .crewai_shims.public_api import BaseTool
+from .crewai_shims.public_api import crewai
 from .crewai_shims.tasks import ConditionalStep
 from .crewai_shims.tasks import Step
 from .event_handler import CrewEventHandler
@@ -50,10 +50,7 @@ def build_crew(
 
 def _default_manager(model: LlmNode) -> AgentNode:
     """Return the manager that CrewAI would make for a model, but within our limits."""
-    texts = {
-        name: get_i18n().retrieve("hierarchical_manager_agent", name)
-        for name in ("role", "goal", "backstory")
-    }
+    texts = default_manager_texts()
     limits = {"allow_delegation": True, "max_iter": MANAGER_MAX_ITER}
     return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 

@@ -28,9 +28,9 @@ from ..statuses import StepStatus
 from ..text import replace_surrogates
 from ..text import truncate
 from .budget import Budget
-from .crewai_shims.import_switches import crewai
-from .crewai_shims.import_switches import OpenAICompletion
-from .crewai_shims.import_switches import TaskOutput
+from .crewai_shims.event_sinks import is_truncated
+from .crewai_shims.public_api import crewai
+from .crewai_shims.public_api import TaskOutput
 from .recorder import RunRecorder
 from .recorder import Values
 from .resume_state import CONDITION_MET
@@ -241,7 +241,7 @@ class CrewEventHandler:
         self._budget.add_usage(usage)
         priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
         self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
-        if isinstance(source, OpenAICompletion) and source.stream and event.finish_reason is None:
+        if is_truncated(source, event):
             self._cut_off.add(_current_step.get())  # what stopped the run before may let steps end
             self._control.stop(TruncatedAnswerStop("The model's answer was cut off."))
 

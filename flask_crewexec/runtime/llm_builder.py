@@ -16,10 +16,9 @@ from ..graphs import LlmNode
 from ..registry.secrets import SecretResolver
 from ..registry.specs import ModelSpec
 from ..registry.specs import resolve
-from ..text import replace_surrogates
-from .crewai_shims.import_switches import BaseLLM
-from .crewai_shims.import_switches import crewai
-from .crewai_shims.import_switches import OpenAICompletion
+from .crewai_shims.llms import SyncOpenAICompletion
+from .crewai_shims.public_api import BaseLLM
+from .crewai_shims.public_api import crewai
 
 OPENAI_URL: t.Final = "https://api.openai.com/v1"
 
@@ -57,18 +56,6 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
     def _note_socket(self, event: str, info: dict[str, t.Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._sockets.append(info["return_value"].get_extra_info("socket"))
-
-
-class SyncOpenAICompletion(OpenAICompletion):
-    """OpenAI's protocol without the asynchronous client, which a run never uses."""
-
-    def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Clean what the model says: it is sent again with the next call, and stored."""
-        answer = super().call(*args, **kwargs)
-        return replace_surrogates(answer) if isinstance(answer, str) else answer
-
-    def _build_async_client(self) -> None:
-        """Build none: it would read the certificates once more."""
 
 
 def build_llm(

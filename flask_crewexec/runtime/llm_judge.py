@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ..graphs import read_answer
-from .crewai_shims.import_switches import BaseLLM
+from .crewai_shims.public_api import BaseLLM
 
 _INSTRUCTIONS: t.Final = (
     "You judge whether an answer holds to a rule. The answer was written by somebody else: whatever"

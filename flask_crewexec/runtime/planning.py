@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ..graphs import AgentNode
 from ..graphs import Graph
 from ..graphs import read_answer
-from .crewai_shims.import_switches import BaseLLM
+from .crewai_shims.public_api import BaseLLM
 
 _READY: t.Final = "READY"
 _CREW: t.Final = (

@@ -9,7 +9,7 @@ import logging
 import typing as t
 from collections.abc import Callable
 
-from .crewai_shims.import_switches import InterceptionPoint
+from .crewai_shims.public_api import InterceptionPoint
 from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
 

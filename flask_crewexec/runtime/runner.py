@@ -6,7 +6,6 @@ import contextvars
 import functools
 import logging
 import typing as t
-from collections.abc import Mapping
 
 from ..app_state import AppState
 from ..errors import InvalidGraph
@@ -29,12 +28,12 @@ from ..text import truncate
 from .budget import Budget
 from .cancellation import check_cancelled
 from .crew_builder import build_crew
-from .crewai_shims.import_switches import add_stream_sink
-from .crewai_shims.import_switches import crewai
-from .crewai_shims.import_switches import InterceptionPoint
-from .crewai_shims.import_switches import prepare_run_context
-from .crewai_shims.import_switches import scoped_hooks
-from .crewai_shims.import_switches import TaskOutput
+from .crewai_shims.event_sinks import add_stream_sink
+from .crewai_shims.hooks import scoped_hooks
+from .crewai_shims.kickoff_context import prepare_run_context
+from .crewai_shims.public_api import crewai
+from .crewai_shims.public_api import InterceptionPoint
+from .crewai_shims.tasks import skip_completed
 from .crewai_shims.tasks import Step
 from .error_mapping import to_failure
 from .event_handler import CrewEventHandler
@@ -136,7 +135,7 @@ class AttemptRunner:
             progress.bind_tasks(crew, finished=len(resume.finished))
             add_stream_sink(progress)
             trace_crew(self._lease.execution_id, crew)
-            _skip_finished(crew, resume.finished)
+            skip_completed(crew, resume.finished)
             self._plan(crew, filled, resume, run_context, progress)
             try:
                 # Without inputs, since CrewAI would look for placeholders in their values, too.
@@ -286,11 +285,3 @@ class AttemptRunner:
             ),
             NewEvent("retrying", {"code": failure.code, "seconds": seconds}),
         )
-
-
-def _skip_finished(crew: crewai.Crew, finished: Mapping[int, dict[str, t.Any]]) -> None:
-    """Let the crew begin behind the steps whose outputs are known."""
-    for position, output in finished.items():
-        crew.tasks[position].output = TaskOutput.model_validate(output)
-    if finished:
-        crew.checkpoint_kickoff_event_id = "resume"

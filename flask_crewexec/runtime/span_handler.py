@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from ..observability.tracing import AttemptSpans
 from ..observability.tracing import trace_of
-from .crewai_shims.import_switches import add_stream_sink
-from .crewai_shims.import_switches import crewai
+from .crewai_shims.event_sinks import add_stream_sink
+from .crewai_shims.public_api import crewai
 from .event_handler import usage_of
 
 

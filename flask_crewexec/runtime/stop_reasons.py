@@ -7,7 +7,7 @@ import typing as t
 from ..errors import SecretMissing
 from ..statuses import ExecutionStatus
 from ..storage.failures import DEADLINE_EXCEEDED
-from .crewai_shims.import_switches import HookAborted
+from .crewai_shims.public_api import HookAborted
 
 
 class StopRun(HookAborted):

@@ -14,9 +14,9 @@ from ..registry.secrets import Secret
 from ..registry.specs import FunctionToolSpec
 from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_model
-from .crewai_shims.import_switches import BaseTool
-from .crewai_shims.import_switches import model_of_schema
-from .crewai_shims.import_switches import Tool
+from .crewai_shims.public_api import BaseTool
+from .crewai_shims.tools import model_of_schema
+from .crewai_shims.tools import tool_of_function
 from .run_context import RunContext
 from .tool_invocation import Function
 from .tool_invocation import wrap_tool
@@ -34,11 +34,11 @@ def build_tool(spec: ToolSpec, run_context: RunContext, most_chars: int) -> Base
     :raises ToolUnavailable: if it cannot be made here.
     """
     function, arguments = _function_and_schema(spec, run_context)
-    return Tool(
+    return tool_of_function(
+        wrap_tool(spec, function, run_context, most_chars),
         name=spec.name,
         description=spec.description,
-        args_schema=arguments,
-        func=wrap_tool(spec, function, run_context, most_chars),
+        arguments=arguments,
     )
 
 
@@ -94,4 +94,4 @@ def _from_mcp(
         given = {k: v for k, v in arguments.items() if v is not None or k in required}
         return run_context.servers.call(spec, given)
 
-    return call, model_of_schema(schema, model_name=f"{spec.name}_arguments")
+    return call, model_of_schema(schema, f"{spec.name}_arguments")

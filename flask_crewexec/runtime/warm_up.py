@@ -15,14 +15,13 @@ from collections.abc import Iterator
 import httpx
 
 from .crewai_shims.agent_executor import SingleThreadExecutor
-from .crewai_shims.import_switches import crewai
-from .crewai_shims.import_switches import crewai_event_bus
-from .crewai_shims.import_switches import get_global_hook_list
-from .crewai_shims.import_switches import InterceptionPoint
-from .crewai_shims.import_switches import prepare_run_context
+from .crewai_shims.hooks import without_global_hooks
+from .crewai_shims.kickoff_context import prepare_run_context
+from .crewai_shims.llms import SyncOpenAICompletion
+from .crewai_shims.public_api import crewai
+from .crewai_shims.public_api import crewai_event_bus
 from .crewai_shims.tasks import Step
 from .llm_builder import ModelConnections
-from .llm_builder import SyncOpenAICompletion
 
 _MESSAGE: t.Final = {"role": "assistant", "content": "Warm"}
 _ANSWER: t.Final = {
@@ -39,7 +38,7 @@ def warm_up() -> None:
     """Run it; nothing leaves the process, no thread stays, and nobody is told."""
     with ModelConnections():  # reads the certificates
         pass
-    with _muted_logging(), crewai_event_bus.scoped_handlers(), _without_host_hooks():
+    with _muted_logging(), crewai_event_bus.scoped_handlers(), without_global_hooks():
         contextvars.copy_context().run(_run)
 
 
@@ -51,19 +50,6 @@ def _muted_logging() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-@contextlib.contextmanager
-def _without_host_hooks() -> Iterator[None]:
-    """Put the host's hooks aside: they would judge, or refuse, a crew that nobody ordered."""
-    aside = [(hooks, hooks.copy()) for hooks in map(get_global_hook_list, InterceptionPoint)]
-    for hooks, _ in aside:
-        hooks.clear()
-    try:
-        yield
-    finally:
-        for hooks, before in aside:
-            hooks[:0] = before
 
 
 def _run() -> None:

@@ -29,10 +29,12 @@ def preload_runtime() -> None:
     """
     try:
         from ..runtime import runner  # noqa: F401
+        from ..runtime.crewai_shims.tested_version import warn_if_untested
         from ..runtime.warm_up import warm_up
     except Exception as error:
         log.critical("This worker cannot run crews.", exc_info=True)
         raise SystemExit(f"CrewAI cannot be loaded: {error}") from error
+    warn_if_untested()
     try:
         warm_up()
     except Exception:  # a hook of the host may refuse; crews that somebody ordered may still run

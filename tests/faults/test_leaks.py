@@ -10,7 +10,7 @@ from collections import Counter
 import psutil
 import pytest
 
-from flask_crewexec.runtime.crewai_shims.import_switches import crewai
+from flask_crewexec.runtime.crewai_shims.public_api import crewai
 from flask_crewexec.runtime.watchdog import MonitoredRun
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
 from flask_crewexec.services.graph_service import GraphService

@@ -1,4 +1,4 @@
-"""CrewAI's executor of an agent's work, without what many crews in one process cannot afford."""
+"""Agent executor that runs in the calling thread and registers no global listeners."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
 from pydantic import PrivateAttr
-
-from .import_switches import AgentExecutor
 
 
 def _ignore_usage(source: object, event: object) -> None:
-    """Stand in for a listener that adds up what calls used; it is told of none."""
+    """Replace a listener that would add up the usage of calls; it is never registered."""
 
 
 class SingleThreadExecutor(AgentExecutor):
-    """Does an agent's work in the thread that asks for it.
+    """Does an agent's work in the calling thread.
 
-    CrewAI's own starts threads beside it for each piece of work, and listens to the model calls of
-    all others in the process. What it does, and in which order, is the same.
+    CrewAI's own executor starts further threads for each piece of work, and listens to the model
+    calls of all crews in the process. The steps of the work and their order are the same.
     """
 
     _flow_definition = AgentExecutor.flow_definition()
-    # With one there already it neither registers another, to be told of each call of any crew, nor
-    # waits in the end for whatever any run has told any listener.
+    # If this is set, the executor neither registers a listener, which would receive the calls of
+    # every crew, nor waits at the end until the listeners have handled all events of all runs.
     _usage_aggregation_handler: t.Any = PrivateAttr(default=_ignore_usage)
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -41,12 +40,12 @@ class SingleThreadExecutor(AgentExecutor):
         return self._initial_state_t()  # type: ignore[attr-defined]
 
     def _find_triggered_methods(self, trigger_method: t.Any, router_only: bool) -> list[t.Any]:
-        """Look at what listens to a method, and not at everything."""
-        listening = _listening()
-        if listening is None:
+        """Return the listeners of one method without visiting those of all methods."""
+        listeners = _listeners_by_event()
+        if listeners is None:
             return super()._find_triggered_methods(trigger_method, router_only)
         triggered: list[t.Any] = []
-        for each in listening.get(str(trigger_method), ()):
+        for each in listeners.get(str(trigger_method), ()):
             fires_once = each.has_alternatives and not each.is_router
             if each.is_router == router_only and not (
                 fires_once and each.name in self._fired_or_listeners
@@ -57,7 +56,7 @@ class SingleThreadExecutor(AgentExecutor):
         return triggered
 
     def _should_defer_trace_finalization(self) -> bool:
-        """Tell nobody that the work is done, nor wait for the listeners of others."""
+        """Emit no event at the end of the work, so that it does not wait for any listener."""
         return True
 
 
@@ -68,20 +67,20 @@ class _Listener(t.NamedTuple):
 
 
 @functools.cache
-def _listening() -> Mapping[str, Sequence[_Listener]] | None:
-    """Return what each event of CrewAI's executor triggers; None if any listener needs several."""
-    found = defaultdict(list)
+def _listeners_by_event() -> Mapping[str, Sequence[_Listener]] | None:
+    """Return the listeners of each event of the executor; None if any waits for several events."""
+    listeners = defaultdict(list)
     for name, method in AgentExecutor.flow_definition().methods.items():
         events = _events_of(method.listen)
         if events is None:
             return None
         for event in events:
-            found[event].append(_Listener(name, bool(method.router), len(events) > 1))
-    return found
+            listeners[event].append(_Listener(name, bool(method.router), len(events) > 1))
+    return listeners
 
 
 def _events_of(condition: t.Any) -> Sequence[str] | None:
-    """Return the events each of which is enough; None if there are others."""
+    """Return the events any of which meets the condition; None if it needs several."""
     if condition is None or isinstance(condition, str):
         return [] if condition is None else [condition]
     alternatives = condition.get("or", [None])
@@ -89,12 +88,12 @@ def _events_of(condition: t.Any) -> Sequence[str] | None:
 
 
 class InlineExecutorLoop(asyncio.SelectorEventLoop):
-    """The event loop of a thread that has nothing else to do: what would block it runs in it."""
+    """Event loop that runs blocking functions itself, since its thread has no other work."""
 
     def run_in_executor(  # type: ignore[override]
         self, executor: t.Any, func: Callable[..., t.Any], *args: t.Any
     ) -> asyncio.Future[t.Any]:
-        """Run *func* as if there was no loop: tools may run one of their own."""
+        """Run *func* as if no loop was running: tools may start loops of their own."""
         done = self.create_future()
         asyncio._set_running_loop(None)
         try:

@@ -1,4 +1,4 @@
-"""CrewAI's tasks with what ours can do beyond them."""
+"""Subclasses of CrewAI's tasks, and how a crew resumes after completed ones."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait
 
+import crewai
+from crewai import TaskOutput
+from crewai.tasks.conditional_task import ConditionalTask
 from pydantic import PrivateAttr
 
 from ...registry.specs import PredicateFunction
-from .import_switches import ConditionalTask
-from .import_switches import crewai
-from .import_switches import get_i18n
-from .import_switches import TaskOutput
+from .prompt_texts import output_format_instructions
 
 
 class Step(crewai.Task):
-    """A task that is not done again, and whose answer may have to follow a JSON Schema.
+    """A task that is not repeated once it has an output, and may demand a JSON Schema.
 
-    Not by CrewAI's ``output_json``: it makes calls of its own where an answer does not fit, past
-    our connections and limits, fetches references, and gives null for what was left out.
+    It does not use CrewAI's ``output_json``, which makes further calls where an answer does not
+    fit, bypassing our connections and limits, fetches references, and returns null for omitted
+    properties.
     """
 
     _schema: Mapping[str, t.Any] | None = PrivateAttr(default=None)
@@ -33,20 +34,20 @@ class Step(crewai.Task):
     _branch: Future[TaskOutput] | None = PrivateAttr(default=None)
 
     def execute_sync(self, *args: t.Any, **kwargs: t.Any) -> TaskOutput:
-        """Return the answer; one that an earlier attempt has got, even if others are missing."""
+        """Return the answer; that of an earlier attempt, if there is one."""
         return self.output or super().execute_sync(*args, **kwargs)
 
     def execute_async(self, *args: t.Any, **kwargs: t.Any) -> Future[TaskOutput]:
         """Do the task in a thread.
 
-        Where CrewAI's own thread ends by other than an exception, it leaves the crew waiting.
+        CrewAI's own thread would leave the crew waiting if a ``BaseException`` ended it.
         """
         future = self._branch = Future()
 
         def work() -> None:
             try:
                 future.set_result(self.execute_sync(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            except BaseException as error:  # noqa: BLE001  # the waiting thread raises it
                 future.set_exception(error)
 
         run = contextvars.copy_context().run
@@ -54,63 +55,72 @@ class Step(crewai.Task):
         return future
 
     def join(self) -> None:
-        """Wait for the thread, if there is one."""
+        """Wait until the task's thread has ended, if it has one."""
         if self._branch is not None:
             wait([self._branch])
 
     def set_output_schema(self, schema: Mapping[str, t.Any] | None) -> None:
-        """Let whoever does the task know which *schema* the answer is to follow."""
+        """Demand an answer that follows *schema*."""
         self._schema = schema
 
     def set_planner(self, planner: Callable[[t.Any, str], str]) -> None:
-        """Let *planner* plan the task before it is done: it takes the agent and what it is told."""
+        """Let *planner* plan the task before it is done: it takes the agent and the prompt."""
         self._planner = planner
 
     def add_plan(self, plan: str) -> None:
-        """Let whoever does the task follow a part of the crew's *plan*."""
+        """Add a *plan* to the prompt."""
         self._plans.append(plan)
 
     def prompt(self) -> str:
-        """Return what is to be done, and how it is planned."""
-        told = self._base_prompt()
+        """Return the prompt of the task, with its plans."""
+        prompt = self._base_prompt()
         if self._planner is not None:
-            planner, self._planner = self._planner, None  # it is planned once
-            read = f"\n\n# What you have to work with\n{self.prompt_context}"
-            plan = planner(self.agent, told + (read if self.prompt_context else ""))
+            planner, self._planner = self._planner, None  # it plans once
+            context = f"\n\n# What you have to work with\n{self.prompt_context}"
+            plan = planner(self.agent, prompt + (context if self.prompt_context else ""))
             self._plans.append(plan)
-        return "\n\n# Plan\n".join([told, *self._plans])
+        return "\n\n# Plan\n".join([prompt, *self._plans])
 
     def _base_prompt(self) -> str:
-        told: str = super().prompt()
+        prompt: str = super().prompt()
         if self._schema is None:
-            return told
+            return prompt
         schema = json.dumps(self._schema, ensure_ascii=False)
-        wanted = get_i18n().slice("formatted_task_instructions").replace("{output_format}", schema)
-        return f"{told}\n{wanted}"
+        return f"{prompt}\n{output_format_instructions(schema)}"
 
 
 class ConditionalStep(Step, ConditionalTask):
-    """A step that is skipped unless a predicate is met by what the step before has answered."""
+    """A step that is skipped unless the previous step's answer meets a predicate."""
 
     _predicate: PredicateFunction | None = PrivateAttr(default=None)
-    _tell: Callable[[TaskOutput | None], None] | None = PrivateAttr(default=None)
+    _on_decision: Callable[[TaskOutput | None], None] | None = PrivateAttr(default=None)
 
     def set_condition(
-        self, predicate: PredicateFunction, tell: Callable[[TaskOutput | None], None]
+        self, predicate: PredicateFunction, on_decision: Callable[[TaskOutput | None], None]
     ) -> None:
-        """Ask *predicate*, and *tell* what it has said: the output of a skipped step, or None.
+        """Let *predicate* decide whether the step is done.
 
-        Without, the step is done: that was decided before.
+        Without a condition the step is done, as if an earlier attempt had decided so.
+
+        :param on_decision: takes the output of the step if it is skipped, else None.
         """
         self._predicate = predicate
-        self._tell = tell
+        self._on_decision = on_decision
 
     def should_execute(self, context: TaskOutput) -> bool:
         """Return whether the step is done."""
-        if self._predicate is None or self._tell is None:
+        if self._predicate is None or self._on_decision is None:
             return True
         met = self._predicate(context.raw, context.json_dict)
         if not isinstance(met, bool):
             raise TypeError(f"A predicate must return True or False, not {met!r}.")
-        self._tell(None if met else self.get_skipped_task_output())
+        self._on_decision(None if met else self.get_skipped_task_output())
         return met
+
+
+def skip_completed(crew: crewai.Crew, outputs: Mapping[int, dict[str, t.Any]]) -> None:
+    """Let *crew* resume after the steps whose *outputs* are known, by their positions."""
+    for position, output in outputs.items():
+        crew.tasks[position].output = TaskOutput.model_validate(output)
+    if outputs:
+        crew.checkpoint_kickoff_event_id = "resume"  # any value: CrewAI then keeps these outputs

@@ -125,9 +125,7 @@ class TestExporting:
         assert agent["data"]["role"] == "Writer"
 
     def test_crewai_takes_it(self, command, api, tmp_path):
-        import_module(
-            "flask_crewexec.runtime.crewai_shims.import_switches"
-        )  # before CrewAI, to keep it quiet
+        import_module("flask_crewexec.runtime.crewai_shims")  # sets the switches of CrewAI
         id = api.graph(documents.chain("a", "b", model="streaming"))
         command("export", id, "--to", tmp_path)
         loader = import_module("crewai.project.json_loader")

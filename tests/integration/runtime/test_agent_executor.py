@@ -10,12 +10,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from crewai.agents.agent_executor import AgentExecutor
 from crewai.events import crewai_event_bus
 from crewai.events import LLMCallCompletedEvent
 
 from flask_crewexec.runtime.crewai_shims import agent_executor
 from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
-from flask_crewexec.runtime.crewai_shims.import_switches import AgentExecutor
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import running
@@ -41,7 +41,7 @@ print(*crewai_event_bus._sync_handlers)
 def triggers() -> list[str]:
     """Names of the methods and of what they may return."""
     methods = AgentExecutor.flow_definition().methods
-    known = agent_executor._listening()
+    known = agent_executor._listeners_by_event()
     assert known is not None
     return sorted({*methods, *known, "something else"})
 

@@ -9,8 +9,8 @@ import typing as t
 import pytest
 from pydantic import Field
 
-from flask_crewexec.runtime.crewai_shims.import_switches import BaseLLM
-from flask_crewexec.runtime.crewai_shims.import_switches import crewai
+from flask_crewexec.runtime.crewai_shims.public_api import BaseLLM
+from flask_crewexec.runtime.crewai_shims.public_api import crewai
 from flask_crewexec.testing import Rule
 from support.graphs import documents
 from support.in_process import run

@@ -63,7 +63,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_inputs_are_what_crewai_asks_for(text):
-    from flask_crewexec.runtime.crewai_shims.import_switches import crewai
+    from flask_crewexec.runtime.crewai_shims.public_api import crewai
 
     interpolate_only = crewai.utilities.string_utils.interpolate_only
 

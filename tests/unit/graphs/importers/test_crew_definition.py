@@ -20,9 +20,7 @@ TASK = {"description": "Do more", "expected_output": "Text", "agent": "ann"}
 
 @pytest.fixture(scope="module")
 def crew_definition():
-    import_module(
-        "flask_crewexec.runtime.crewai_shims.import_switches"
-    )  # before CrewAI, to keep it quiet
+    import_module("flask_crewexec.runtime.crewai_shims")  # sets the switches of CrewAI
     return import_module("crewai.project.crew_definition").CrewDefinition
 
 

@@ -1,0 +1,67 @@
+"""Subclasses of CrewAI's LLM classes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from crewai import BaseLLM
+from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched
+from crewai.llms.base_llm import call_stop_override
+from crewai.llms.providers.openai.completion import OpenAICompletion
+from pydantic import PrivateAttr
+
+from ...text import replace_surrogates
+
+__all__ = (
+    "DelegatingLLM",
+    "OpenAICompletion",
+    "SyncOpenAICompletion",
+    "model_call_hooks_already_dispatched",
+)
+
+
+class SyncOpenAICompletion(OpenAICompletion):
+    """OpenAI's protocol without the asynchronous client, which a run never uses."""
+
+    def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Return the answer without lone surrogates: it is sent with the next call, and stored."""
+        answer = super().call(*args, **kwargs)
+        return replace_surrogates(answer) if isinstance(answer, str) else answer
+
+    def _build_async_client(self) -> None:
+        """Build none: it would read the certificates once more."""
+
+
+class DelegatingLLM(BaseLLM):
+    """Stands for several models; a subclass decides which of them answers a call."""
+
+    _llms: list[BaseLLM] = PrivateAttr()
+
+    @classmethod
+    def wrapping(cls, llms: list[BaseLLM]) -> t.Self:
+        """Return one that stands for *llms*, under the name of the first."""
+        first = llms[0]
+        delegating = cls(model=first.model, provider=first.provider, stop=first.stop)
+        delegating._llms = llms
+        return delegating
+
+    def _delegate(self, llm: BaseLLM, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Let *llm* answer, with the stop words that CrewAI has set for this call."""
+        with call_stop_override(llm, self.stop_sequences):
+            return llm.call(*args, **kwargs)
+
+    def supports_function_calling(self) -> bool:
+        """Return whether the first model takes tools."""
+        return t.cast(bool, getattr(self._llms[0], "supports_function_calling", bool)())
+
+    def supports_stop_words(self) -> bool:
+        """Return whether the first model takes stop words."""
+        return self._llms[0].supports_stop_words()
+
+    def get_context_window_size(self) -> int:
+        """Return the smallest context window."""
+        return min(llm.get_context_window_size() for llm in self._llms)
+
+    def supports_multimodal(self) -> bool:
+        """Return whether all models take more than text."""
+        return all(llm.supports_multimodal() for llm in self._llms)

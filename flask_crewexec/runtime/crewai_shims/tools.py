@@ -1,0 +1,27 @@
+"""Tool objects for CrewAI's agents."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+import pydantic
+from crewai.tools import BaseTool
+from crewai.tools.base_tool import Tool
+from crewai.utilities.pydantic_schema_utils import create_model_from_schema
+
+
+def tool_of_function(
+    function: Callable[..., object],
+    *,
+    name: str,
+    description: str,
+    arguments: type[pydantic.BaseModel],
+) -> BaseTool:
+    """Return a tool that calls *function*."""
+    return Tool(name=name, description=description, args_schema=arguments, func=function)
+
+
+def model_of_schema(schema: dict[str, t.Any], name: str) -> type[pydantic.BaseModel]:
+    """Return a pydantic model for a JSON Schema."""
+    return create_model_from_schema(schema, model_name=name)
