@@ -1,4 +1,4 @@
-"""The state of the extension for one application, available to all modules above it."""
+"""State of the extension for one application."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class AppState:
     registry: Registry
     """Shared by all applications of one :class:`~flask_crewexec.CrewExec`."""
     identity_loaders: list[IdentityLoader]
-    """At most one; a list because it may be registered after the application."""
+    """At most one. A list, because it may be registered after :meth:`init_app` has run."""
     secret_providers: list[SecretProvider] = dataclasses.field(default_factory=list)
-    """At most one, for the same reason."""
+    """At most one; a list for the same reason."""
 
 
 def current_app_state() -> AppState:
     """Return the state of the current application.
 
-    :raises RuntimeError: outside of an application context, or without the extension.
+    :raises RuntimeError: outside an application context, or if the extension is not initialized.
     """
     app_state = current_app.extensions.get("crewexec")
     if app_state is None:

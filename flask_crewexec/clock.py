@@ -1,4 +1,4 @@
-"""The time, always aware and in UTC."""
+"""The current time, always timezone-aware and in UTC."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def as_utc(moment: dt.datetime) -> dt.datetime: ...
 @t.overload
 def as_utc(moment: None) -> None: ...
 def as_utc(moment: dt.datetime | None) -> dt.datetime | None:
-    """Return *moment*, as read from the database, with its time zone.
+    """Return *moment*, as read from the database, as a timezone-aware time in UTC.
 
-    SQLite keeps none, so it is put back; we only ever write UTC. PostgreSQL answers in the time
-    zone of its connection.
+    SQLite drops the time zone, which is always UTC. PostgreSQL returns times in the time zone of
+    the connection.
     """
     if moment is None:
         return None

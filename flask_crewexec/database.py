@@ -1,4 +1,4 @@
-"""Engines, sessions and transactions on the host's database."""
+"""Engine, sessions and transactions of the host's database."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from sqlalchemy.orm import scoped_session
 from sqlalchemy.orm import Session
 
 CHANGED_EXECUTIONS: t.Final = "crewexec_changed_executions"
-"""Key of a session's ``info``: ids of the executions to which it has added events."""
+"""Key in a session's ``info`` of the ids of executions to which it added events."""
 LOCK_TIMEOUT_SECONDS: t.Final = 5
 """How long a statement waits for a row that another transaction has locked."""
 
 
 class DatabaseExtension(t.Protocol):
-    """What is used of ``db``: Flask-SQLAlchemy and Flask-SQLAlchemy-Lite both fit."""
+    """The part of the host's ``db`` that is used.
+
+    Flask-SQLAlchemy and Flask-SQLAlchemy-Lite both provide it.
+    """
 
     @property
     def engine(self) -> sa.Engine: ...
@@ -37,34 +40,35 @@ class DatabaseExtension(t.Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Database:
-    """The database of one application that holds the tables of the extension."""
+    """The database in which one application keeps the tables of the extension."""
 
     extension: DatabaseExtension
     """The host's ``db``."""
     bind_key: str | None
-    """Which of the host's databases it is; None for the default one."""
+    """Bind key of the engine; None for the default engine."""
     idle_timeout: float
-    """Seconds after which PostgreSQL ends a transaction whose process does nothing."""
+    """Seconds after which PostgreSQL aborts an idle transaction, for instance of a hung process."""
     on_events_committed: Callable[[Iterable[uuid.UUID]], None]
-    """Called after a commit with the ids of executions that have new events."""
+    """Called after a commit, with the ids of executions that have new events."""
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine of the tables, in the current application context."""
+        """Engine of the tables. Needs an application context."""
         if self.bind_key is None:
             return self.extension.engine
         return self.extension.engines[self.bind_key]
 
     @functools.cached_property
     def _autocommit_engine(self) -> sa.Engine:
-        # SQLite begins no transaction to read, and would commit that of a shared connection.
+        # On SQLite reads begin no transaction anyway, and autocommit would commit the open
+        # transaction of a shared connection.
         if self.engine.dialect.name == "postgresql":
             return self.engine.execution_options(isolation_level="AUTOCOMMIT")
         return self.engine
 
     @functools.cached_property
     def _set_timeouts(self) -> str:
-        # Constants in the SQL: binding parameters would take longer than running the statement.
+        # Constants in the SQL, because binding parameters would take longer than the statement.
         timeouts = {
             "lock_timeout": LOCK_TIMEOUT_SECONDS,
             "idle_in_transaction_session_timeout": self.idle_timeout,
@@ -75,13 +79,13 @@ class Database:
     def read_session(self) -> Session:
         """Return a new session for reading.
 
-        It is not the host's ``db.session``, so pending changes of the host are neither committed
-        nor rolled back. On PostgreSQL each statement runs without a transaction around it.
+        It is separate from the host's ``db.session``, whose pending changes are neither committed
+        nor rolled back. On PostgreSQL each statement runs in autocommit mode.
         """
         return _session(self._autocommit_engine)
 
     def autocommit_connection(self) -> sa.Connection:
-        """Return a connection for single statements, which cost less than with a session.
+        """Return a connection for single statements, which is cheaper than a session.
 
         On PostgreSQL each statement is its own transaction.
         """
@@ -89,10 +93,10 @@ class Database:
 
     @contextlib.contextmanager
     def write_transaction(self) -> Iterator[Session]:
-        """Return a session for one transaction that writes.
+        """Return a session for one write transaction, which is committed at the end of the block.
 
-        On PostgreSQL a statement does not wait long for a row that a frozen process has locked,
-        and that process loses its lock no later than its lease.
+        On PostgreSQL, timeouts keep a hung process from blocking others: statements give up
+        waiting for a locked row, and an idle transaction ends no later than its lease expires.
         """
         with _session(self.engine) as session, session.begin():
             if session.get_bind().dialect.name == "postgresql":
@@ -101,14 +105,14 @@ class Database:
         self.on_events_committed(session.info.get(CHANGED_EXECUTIONS, ()))
 
     def host_session(self) -> Session | None:
-        """Return the host's own session of the current context, if it exists already."""
+        """Return the host's own session of the current context, if it was created."""
         session = getattr(self.extension, "session", None)
         if not isinstance(session, scoped_session):
             return session
         return session() if session.registry.has() else None
 
     def dispose(self) -> None:
-        """Leave all open connections to the parent process, after a fork."""
+        """Discard connections inherited in a fork without closing them: the parent uses them."""
         for engine in self.extension.engines.values():
             engine.dispose(close=False)
 

@@ -1,4 +1,4 @@
-"""Ids as callers pass them."""
+"""Parsing of ids that callers pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from .errors import NotFound
 
 
 def parse_uuid(id: object, kind: str) -> uuid.UUID:
-    """Return the id of something of a *kind* that may come from anywhere.
+    """Return *id* as a UUID.
 
-    :raises NotFound: if it cannot be an id.
+    :param kind: what it identifies, for the error message.
+    :raises NotFound: if it is no UUID, so nothing can have this id.
     """
     try:
         return id if isinstance(id, uuid.UUID) else uuid.UUID(str(id))

@@ -1,4 +1,4 @@
-"""The statuses of executions and steps, and the sets of them that the code asks for."""
+"""Statuses of executions and steps, and the sets of them that the code uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRIORITIES: t.Final = range(1, 11)
 
 
 class ExecutionStatus(enum.StrEnum):
-    """Where an execution stands."""
+    """Status of an execution."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,7 +27,7 @@ class ExecutionStatus(enum.StrEnum):
 UNCLAIMED = frozenset(
     {ExecutionStatus.QUEUED, ExecutionStatus.WAITING_INPUT, ExecutionStatus.RETRYING}
 )
-"""States in which no worker holds the execution."""
+"""Statuses in which no worker holds a lease."""
 TERMINAL = frozenset(
     {
         ExecutionStatus.COMPLETED,
@@ -36,28 +36,15 @@ TERMINAL = frozenset(
         ExecutionStatus.TIMED_OUT,
     }
 )
-"""States that end an execution."""
+"""Statuses of executions that have ended."""
 ACTIVE = frozenset(ExecutionStatus) - TERMINAL
-"""All others."""
+"""Statuses of executions that have not ended."""
 RETRYABLE = TERMINAL - {ExecutionStatus.COMPLETED}
-"""Final states from which a person may ask for another attempt."""
-
-
-def has_status(row: t.Any, *states: ExecutionStatus) -> sa.ColumnElement[bool]:
-    """Return the condition for rows in one of *states*, which become part of the SQL.
-
-    A plan that PostgreSQL keeps could not use an index of one state if the state were a parameter,
-    so it would plan each statement again, which takes longer than running it.
-
-    :param row: an entity or the columns of a table.
-    """
-    constants = [sa.literal_column(f"'{state}'", sa.String) for state in sorted(states)]
-    status: sa.ColumnElement[str] = row.status
-    return status == constants[0] if len(constants) == 1 else status.in_(constants)
+"""Terminal statuses from which a user may request another attempt."""
 
 
 class StepStatus(enum.StrEnum):
-    """Where a step stands."""
+    """Status of a step."""
 
     PENDING = "pending"
     """It has not started."""
@@ -65,9 +52,23 @@ class StepStatus(enum.StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
     SKIPPED = "skipped"
     """Its condition was not met."""
 
 
 STEP_DONE: t.Final = (StepStatus.COMPLETED, StepStatus.SKIPPED)
 """Statuses of steps that no later attempt repeats."""
+
+
+def has_status(row: t.Any, *statuses: ExecutionStatus | StepStatus) -> sa.ColumnElement[bool]:
+    """Return the condition that a row has one of *statuses*, which become constants in the SQL.
+
+    With a parameter instead, PostgreSQL could not use a partial index of one status in a plan that
+    it keeps. It would plan each statement again, which takes longer than running it.
+
+    :param row: an entity or the columns of a table.
+    """
+    constants = [sa.literal_column(f"'{status}'", sa.String) for status in sorted(statuses)]
+    column: sa.ColumnElement[str] = row.status
+    return column == constants[0] if len(constants) == 1 else column.in_(constants)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from ..storage.database_errors import driver_message
 from ..storage.database_errors import missing_table
 from .escaping import one_line
 
@@ -15,5 +16,5 @@ def database_trouble(error: sa.exc.SQLAlchemyError) -> str:
             f"The database has no table '{one_line(table)}'. Run your migrations, or call"
             " 'db.create_all()'."
         )
-    said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    return f"The database did not answer: {one_line(said.splitlines()[0])}"
+    reported = driver_message(error).splitlines()[0]
+    return f"The database did not answer: {one_line(reported)}"

@@ -35,6 +35,7 @@ from ..statuses import PRIORITIES
 from ..storage import database_clock
 from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
+from ..storage.database_errors import is_duplicate_idempotency_key
 from ..storage.execution_queries import find_by_idempotency_key
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
@@ -102,7 +103,7 @@ def submit(app_state: AppState, order: Submission) -> ExecutionMixin:
     try:
         _insert(app_state, execution)
     except IntegrityError as error:
-        if "idempotency" not in str(error.orig):
+        if not is_duplicate_idempotency_key(error):
             raise
         # Somebody was faster with the same key, or has just withdrawn the order.
         if known := _find_duplicate(app_state, owner, order):

@@ -1,4 +1,4 @@
-"""What a database error means: SQLAlchemy's classes do not tell."""
+"""Classification of database errors, which the classes of SQLAlchemy are too coarse for."""
 
 from __future__ import annotations
 
@@ -6,42 +6,55 @@ import re
 import typing as t
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import InterfaceError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
-_BUSY_SQLITE: t.Final = re.compile(r"database (table )?is locked|unable to open database")
-_LOST_POSTGRES: t.Final = ("08", "25P03", "53300", "55P03", "57P")
-"""SQLSTATE of a lost connection, of too many of them, of a locked row, of a server that stops."""
-_NO_TABLE: t.Final = re.compile(r'no such table: (\S+)|^relation "([^"]+)" does not exist')
+TRANSIENT_ERRORS: t.Final = (OperationalError, InterfaceError, TimeoutError)
+"""Errors after which a run tries again.
+
+The classes also cover errors that :func:`is_unavailable` does not, such as a full disk: a run has
+paid for its results, so it does not give them up as long as the cause may pass.
+"""
+
+_SQLITE_UNAVAILABLE: t.Final = re.compile(r"database (table )?is locked|unable to open database")
+_POSTGRESQL_UNAVAILABLE: t.Final = ("08", "25P03", "53300", "55P03", "57P")
+"""SQLSTATEs: connection lost, idle transaction aborted, too many connections, row locked, server
+shutting down."""
+_MISSING_TABLE: t.Final = re.compile(r'no such table: (\S+)|^relation "([^"]+)" does not exist')
 
 
-def is_out_of_reach(error: SQLAlchemyError) -> bool:
-    """Return whether the database did not answer, so that the same may work later."""
-    if isinstance(error, TimeoutError):  # of the connection pool
+def is_unavailable(error: SQLAlchemyError) -> bool:
+    """Return whether the database did not answer, so that the same request may succeed later."""
+    if isinstance(error, TimeoutError):  # no free connection in the pool
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     return (
         error.connection_invalidated
-        or error.statement is None  # there was no connection yet to execute one
-        or _sqlstate(error).startswith(_LOST_POSTGRES)
-        or _BUSY_SQLITE.search(str(error.orig)) is not None
+        or error.statement is None  # connecting failed
+        or _sqlstate(error).startswith(_POSTGRESQL_UNAVAILABLE)
+        or _SQLITE_UNAVAILABLE.search(str(error.orig)) is not None
     )
 
 
 def missing_table(error: SQLAlchemyError) -> str | None:
-    """Return the name of the table that does not exist, if that is what is wrong."""
-    found = _NO_TABLE.search(str(error.orig)) if isinstance(error, DBAPIError) else None
-    return (found[1] or found[2]) if found else None
+    """Return the name of the table that does not exist; None if the error has another cause."""
+    match = _MISSING_TABLE.search(str(error.orig)) if isinstance(error, DBAPIError) else None
+    return (match[1] or match[2]) if match else None
+
+
+def is_duplicate_idempotency_key(error: IntegrityError) -> bool:
+    """Return whether the user already has an execution with this idempotency key."""
+    return "idempotency" in str(error.orig)
+
+
+def driver_message(error: SQLAlchemyError) -> str:
+    """Return what the driver reported, without the statement and its parameters."""
+    return str(getattr(error, "orig", None) or error).strip() or type(error).__name__
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return state or ""
-
-
-TRANSIENT_ERRORS: t.Final = (OperationalError, InterfaceError, NoConnection)
-"""What SQLAlchemy raises while the database cannot do what it was asked, or hangs for others."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from ..errors import CrewExecError
 from ..errors import Problem
 from ..errors import QuotaExceeded
-from ..storage.database_errors import is_out_of_reach
+from ..storage.database_errors import is_unavailable
 from ..storage.database_errors import missing_table
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 
 def _database(error: SQLAlchemyError) -> Response:
-    if is_out_of_reach(error):
+    if is_unavailable(error):
         return _logged(503, "database-unavailable", "The database did not answer. Try again later.")
     if table := missing_table(error):
         log.error(

@@ -1,0 +1,28 @@
+"""Tables for the host's database.
+
+The mixins are the contract. The default models are declared on a private base that shares the
+host's metadata, so it does not matter whether the host uses Flask-SQLAlchemy,
+Flask-SQLAlchemy-Lite or plain SQLAlchemy, and its migrations see our tables as its own.
+
+To add columns, subclass a mixin on your own base, keep its ``__tablename__``, and pass the class
+to :class:`flask_crewexec.CrewExec`::
+
+    class Execution(ExecutionMixin, db.Model):
+        project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+"""
+
+from __future__ import annotations
+
+from .base import IndexSpec as IndexSpec
+from .base import table_of as table_of
+from .counter import CounterMixin as CounterMixin
+from .definition import define_models as define_models
+from .definition import Models as Models
+from .event import EventMixin as EventMixin
+from .execution import ExecutionMixin as ExecutionMixin
+from .execution import Progress as Progress
+from .graph import GraphMixin as GraphMixin
+from .graph import GraphVersionMixin as GraphVersionMixin
+from .step import StepMixin as StepMixin
+from .usage import Usage as Usage
+from .worker import WorkerMixin as WorkerMixin

@@ -1,0 +1,148 @@
+"""Table of executions."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+from uuid_utils.compat import uuid7
+
+from .. import clock
+from .base import IndexSpec
+from .base import Json
+from .base import Mixin
+from .base import UserId
+from .base import UtcDateTime
+from .usage import UsageColumns
+
+
+class Progress(t.NamedTuple):
+    """How far an execution has got."""
+
+    fraction: float
+    finished_steps: int
+    total_steps: int
+    current_step: str | None
+    current_agent: str | None
+    elapsed_seconds: float | None
+    """From the first start to the end, or to now while it runs."""
+    queue_position: int | None = None
+    """From 1 while it is queued; None where it was not counted."""
+
+
+class ExecutionMixin(UsageColumns, Mixin):
+    """One submission of a graph, with all its attempts."""
+
+    __tablename__ = "crewexec_execution"
+    # A run updates its row often. No index contains a column that changes during a run, such as
+    # the lease, the counters or the current step, so PostgreSQL then updates no index (HOT).
+    __indexes__: t.ClassVar = {
+        "ix_crewexec_execution_owner": IndexSpec(("owner_id", "id")),
+        "ix_crewexec_execution_owner_status": IndexSpec(("owner_id", "status", "id")),
+        "ix_crewexec_execution_status": IndexSpec(("status", "id")),
+        "ix_crewexec_execution_graph": IndexSpec(("graph_id", "id")),
+        "ix_crewexec_execution_thread": IndexSpec(("thread_id", "id"), "thread_id IS NOT NULL"),
+        "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
+        "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
+        "ix_crewexec_execution_queued": IndexSpec(
+            ("on_hold", "priority", "published_at"), "status = 'queued'"
+        ),
+        "ix_crewexec_execution_turn": IndexSpec(
+            ("owner_id", "on_hold", "priority", "queued_at"), "status = 'queued'"
+        ),
+        "ix_crewexec_execution_again": IndexSpec(("owner_id", "queued_at"), "attempt > 1"),
+        "ix_crewexec_execution_overdue": IndexSpec(
+            ("deadline",), "deadline IS NOT NULL AND finished_at IS NULL AND status <> 'running'"
+        ),
+        "ux_crewexec_execution_idempotency": IndexSpec(
+            ("owner_id", "idempotency_key"), "idempotency_key IS NOT NULL", unique=True
+        ),
+    }
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
+    owner_id: Mapped[UserId]
+    thread_id: Mapped[str | None] = mapped_column(sa.String(255))
+    graph_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("crewexec_graph.id"))
+    graph_version: Mapped[int]
+    status: Mapped[str] = mapped_column(sa.String(16))
+    priority: Mapped[int]
+    inputs: Mapped[Json] = mapped_column(sa.JSON)
+    attempt: Mapped[int] = mapped_column(default=1)
+    """Number of the current attempt; a message names the attempt that it is for."""
+    retries: Mapped[int] = mapped_column(default=0)
+    """How many automatic retries there were since a user last queued it."""
+    lost_attempts: Mapped[int] = mapped_column(default=0)
+    """How many attempts were lost with their worker since a user last queued it."""
+    token: Mapped[uuid.UUID | None]
+    """Fencing token of the current lease."""
+    worker: Mapped[str | None] = mapped_column(sa.String(255))
+    lease_expires_at: Mapped[UtcDateTime | None]
+    """When the lease expires unless it is renewed, by the database's clock."""
+    writes: Mapped[int] = mapped_column(default=0)
+    """How many writes were made under the lease, so that none is made twice."""
+    published_at: Mapped[UtcDateTime | None]
+    """When a message was last sent for a queued attempt; None if none is known."""
+    on_hold: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether the fair scheduler holds a queued attempt, for which no message was sent."""
+    available_at: Mapped[UtcDateTime | None]
+    """When a retrying execution is due, by the database's clock."""
+    timeout: Mapped[float | None]
+    """Seconds that it may take from its first start."""
+    deadline: Mapped[UtcDateTime | None]
+    """When the timeout ends, by the database's clock."""
+    max_llm_calls: Mapped[int | None]
+    max_tokens: Mapped[int | None]
+    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
+    idempotency_digest: Mapped[str | None] = mapped_column(sa.String(64))
+    """SHA-256 of the submission that came with the key."""
+    request_id: Mapped[str | None] = mapped_column(sa.String(100))
+    """``X-Request-ID`` of the request that last queued it."""
+    traceparent: Mapped[str | None] = mapped_column(sa.String(55))
+    """The trace in which it was last queued (W3C Trace Context)."""
+    cancel_requested_at: Mapped[UtcDateTime | None]
+    cancelled_by: Mapped[UserId | None]
+    cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))
+    result: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    error: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    total_steps: Mapped[int] = mapped_column(default=0)
+    finished_steps: Mapped[int] = mapped_column(default=0)
+    current_step: Mapped[str | None] = mapped_column(sa.String(200))
+    current_agent: Mapped[str | None] = mapped_column(sa.String(200))
+    last_event: Mapped[int] = mapped_column(default=0)
+    """Number of the latest event."""
+    created_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    queued_at: Mapped[UtcDateTime] = mapped_column(default=clock.now)
+    started_at: Mapped[UtcDateTime | None]
+    finished_at: Mapped[UtcDateTime | None]
+
+    @property
+    def progress(self) -> Progress:
+        total = self.total_steps
+        fraction = self.finished_steps / total if total else 0.0
+        return Progress(
+            fraction,
+            self.finished_steps,
+            total,
+            self.current_step,
+            self.current_agent,
+            self._elapsed_seconds,
+        )
+
+    @property
+    def _elapsed_seconds(self) -> float | None:
+        started_at = clock.as_utc(self.started_at)
+        end = clock.as_utc(self.finished_at) or clock.now()
+        return None if started_at is None else max(0.0, (end - started_at).total_seconds())
+
+    @property
+    def limits(self) -> t.Self:
+        """The row itself, for the columns that are limits."""
+        return self
+
+    @property
+    def cancellation(self) -> t.Self | None:
+        """The row itself, for the ``cancel_`` columns; None if nobody asked to cancel it."""
+        return None if self.cancel_requested_at is None else self

@@ -1,0 +1,24 @@
+"""Table of worker processes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+from .base import Mixin
+from .base import UtcDateTime
+
+
+class WorkerMixin(Mixin):
+    """A worker process, as of its last heartbeat."""
+
+    __tablename__ = "crewexec_worker"
+
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    pid: Mapped[int]
+    queues: Mapped[list[str]] = mapped_column(sa.JSON)
+    pool: Mapped[str] = mapped_column(sa.String(50))
+    concurrency: Mapped[int]
+    started_at: Mapped[UtcDateTime]
+    seen_at: Mapped[UtcDateTime]
