@@ -1,4 +1,4 @@
-"""Why a request to the outside was stopped."""
+"""Errors of requests that are sent through the outbound guard."""
 
 from __future__ import annotations
 
@@ -6,30 +6,37 @@ from ..errors import CrewExecError
 
 
 class OutboundError(CrewExecError):
-    """A request to the outside was stopped by its guard."""
+    """The outbound guard stopped a request."""
 
     code = "outbound-refused"
     status = 502
-    title = "The address cannot be used"
+    title = "Outbound request stopped"
+    remedy = "Read 'detail'."
 
 
 class AddressRefused(OutboundError):
-    """The URL leads to where nobody from outside may send the host."""
+    """The URL leads to an address that is not public."""
 
     code = "address-refused"
     status = 422
+    title = "Address not allowed"
+    remedy = "Use a public address; operators can allow others where the client is made."
 
 
 class EncodingRefused(OutboundError):
     """The answer is compressed in a way whose size cannot be bounded."""
 
     code = "encoding-refused"
+    title = "Encoding not supported"
+    remedy = "Ask the server for gzip, deflate or no compression."
 
 
 class AnswerTooLarge(OutboundError):
-    """The answer is longer than allowed, perhaps only once it is decompressed."""
+    """The answer is larger than allowed, possibly only after decompression."""
 
     code = "answer-too-large"
+    title = "Answer too large"
+    remedy = "Ask for less, or raise the limit where the client is made."
 
 
 class AnswerTooSlow(OutboundError):
@@ -37,3 +44,5 @@ class AnswerTooSlow(OutboundError):
 
     code = "answer-too-slow"
     status = 504
+    title = "Answer too slow"
+    remedy = "Try again later, or raise the time limit where the client is made."

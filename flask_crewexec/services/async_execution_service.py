@@ -272,18 +272,18 @@ class AsyncExecutionService:
             execution = find_execution(session, models, task_id, requester, for_update=True)
             if attempt not in (None, execution.attempt):
                 return False
+            data = {"by": by, "reason": reason}
             if transitions.cancel_pending(session, models, execution.id, by, reason):
-                told = "cancelled"
+                event = NewEvent(ExecutionStatus.CANCELLED, data)
             elif transitions.request_cancellation(session, models, execution.id, by, reason):
-                told = "cancel_requested"
+                event = NewEvent("cancel_requested", data)
             else:
                 session.expire_all()  # SQLite has locked nothing
                 execution = find_execution(session, models, task_id, requester)
                 return execution.cancel_requested_at is not None and (
                     execution.status in (ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED)
                 )
-            entry = NewEvent(told, {"by": by, "reason": reason})
-            event_log.append(session, models, execution.id, [entry])
+            event_log.append(session, models, execution.id, [event])
         release_next(app_state, execution.owner_id)
         return True
 

@@ -53,11 +53,12 @@ _service: t.Final = AsyncExecutionService()
 
 
 class TooManyStreams(CrewExecError):
-    """This web process serves as many streams as it may."""
+    """The user, or this web process, has as many streams open as the settings allow."""
 
     code = "too-many-streams"
     status = 503
     title = "Too many streams"
+    remedy = "Close a stream, or read pages of events with '?after=…&wait=…'."
 
 
 class StreamLimiter:
