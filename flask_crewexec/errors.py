@@ -1,31 +1,33 @@
-"""What can go wrong, as exceptions.
+"""Exceptions of Flask-CrewExec.
 
 ::
 
     CrewExecError
-    ├── ConfigError            a setting that cannot be used
-    ├── InvalidGraph           a graph document with problems
-    ├── InvalidInputs          inputs that do not fit the graph
-    ├── InvalidPriority        a priority outside 1..10
-    ├── InvalidRequest         any other value that cannot be used
-    ├── NotFound               no such graph or execution, or somebody else's
-    ├── WrongState             the state of an execution or graph does not allow it
-    ├── PreconditionFailed     the graph is no longer as ``If-Match`` says
-    ├── KeyReused              an idempotency key that belongs to a different order
-    ├── KeyInUse               an idempotency key whose first order is under way
-    ├── LimitReached           the user may have no more of something for the moment
-    │   ├── TooManyQueued      executions that wait
-    │   ├── TokensSpent        tokens on this day
-    │   └── TooManyRequests    requests within a minute
-    ├── BrokerUnavailable      the message could not be sent
-    ├── StorageUnavailable     files cannot be read at the moment; for hosts to raise
-    ├── ClaimLost              another worker owns the attempt by now
-    ├── MissingKey             a run needs a secret that nobody has
-    ├── KeysUnavailable        the host's provider of secrets fails
-    ├── ToolUnavailable        the worker cannot load a tool
-    └── ToolServerUnavailable  a tool server (MCP) cannot be reached
+    ├── ConfigError                    a setting has a value that cannot be used
+    ├── InvalidGraph                   a graph document cannot be run
+    ├── InvalidInputs                  the inputs do not fit the graph
+    ├── InvalidPriority                the priority is not from 1 to 10
+    ├── InvalidRequest                 another value cannot be used
+    ├── NotFound                       the graph or execution does not exist for this user
+    ├── WrongState                     not possible in the current state
+    ├── PreconditionFailed             the graph no longer matches ``If-Match``
+    ├── IdempotencyKeyReused           the key belongs to a different submission
+    ├── IdempotencyKeyInUse            the first submission with the key is in progress
+    ├── QuotaExceeded                  the user has reached a limit
+    │   ├── QueueQuotaExceeded         of queued executions
+    │   ├── TokenQuotaExceeded         of tokens per day
+    │   └── TooManyRequests            of requests per minute
+    ├── BrokerUnavailable              the message could not be sent
+    ├── StorageUnavailable             a file storage is unavailable; raised by hosts
+    ├── LeaseLost                      another worker owns the attempt
+    ├── SecretMissing                  a secret has no value
+    ├── SecretProviderUnavailable      the host's secret provider failed
+    ├── ToolUnavailable                the worker cannot load a tool
+    └── ToolServerUnavailable          an MCP server cannot be reached
 
-Each class carries the stable ``code`` and the HTTP ``status`` that clients see.
+Each class has a stable ``code``, the HTTP ``status`` and ``title`` of the problem document that
+clients receive, and a ``remedy``. :data:`flask_crewexec.web.error_codes.ERROR_CODES` lists all
+codes; :data:`flask_crewexec.schemas.FAILURE_CODES` lists those of failed executions.
 """
 
 from __future__ import annotations
@@ -35,28 +37,29 @@ import typing as t
 from collections.abc import Iterable
 
 MAX_PROBLEMS: t.Final = 100
-"""How many problems are listed at most, so that an answer does not dwarf what was sent."""
+"""Number of problems that are listed, so that an answer is not much larger than its request."""
 
 
 class Problem(t.NamedTuple):
-    """One thing that is wrong with what a caller sent."""
+    """One problem in the data that a caller has sent."""
 
     pointer: str
-    """Where: a JSON pointer (RFC 6901) into what was sent."""
+    """JSON pointer (RFC 6901) to the value."""
     code: str
-    """What kind: a stable word in kebab-case."""
+    """Stable kind of the problem, in kebab-case."""
     detail: str
-    """What is wrong and what to do, as a sentence."""
+    """Sentence that says what is wrong and what to do."""
     hint: str = ""
-    """What is allowed instead, as a sentence, where it is not told elsewhere."""
+    """Sentence that says what is allowed, where *detail* does not."""
 
 
 class CrewExecError(Exception):
-    """Something that Flask-CrewExec reports; never a programming error of the host."""
+    """Base class of the errors that Flask-CrewExec reports."""
 
     code: t.ClassVar[str] = "error"
     status: t.ClassVar[int] = 500
-    title: t.ClassVar[str] = "The request failed"
+    title: t.ClassVar[str] = "Request failed"
+    remedy: t.ClassVar[str] = "Read 'detail'."
 
     def __init__(self, detail: str, problems: Iterable[Problem] = ()) -> None:
         super().__init__(detail)
@@ -68,7 +71,7 @@ def _first_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     first = tuple(itertools.islice(problems, MAX_PROBLEMS + 1))
     if len(first) <= MAX_PROBLEMS:
         return first
-    detail = f"There are more than these {MAX_PROBLEMS} problems. Correct these first."
+    detail = f"There are more than {MAX_PROBLEMS} problems. Correct these first."
     return (*first[:MAX_PROBLEMS], Problem("", "too-many-problems", detail))
 
 
@@ -76,23 +79,26 @@ class ConfigError(CrewExecError, RuntimeError):
     """A ``CREWEXEC_`` or ``CELERY_`` setting has a value that cannot be used."""
 
     code = "invalid-configuration"
-    title = "The application is configured wrongly"
+    title = "Invalid configuration"
+    remedy = "Correct the setting that the message names, and start the process again."
 
 
 class InvalidGraph(CrewExecError):
-    """The graph document cannot be run as it is; ``problems`` says why."""
+    """The graph document cannot be run; ``problems`` lists the reasons."""
 
     code = "invalid-graph"
     status = 422
-    title = "The graph is not valid"
+    title = "Invalid graph"
+    remedy = "Correct the document at each pointer in 'errors'."
 
 
 class InvalidInputs(CrewExecError):
-    """The inputs do not fit the graph; ``problems`` names them."""
+    """The inputs do not fit the graph; ``problems`` lists them."""
 
     code = "invalid-inputs"
     status = 422
-    title = "The inputs do not fit the graph"
+    title = "Invalid inputs"
+    remedy = "Correct the inputs at each pointer in 'errors'."
 
 
 class InvalidPriority(CrewExecError):
@@ -100,140 +106,157 @@ class InvalidPriority(CrewExecError):
 
     code = "invalid-priority"
     status = 422
-    title = "The priority is not valid"
+    title = "Invalid priority"
+    remedy = "Send a whole number from 1 to 10."
 
 
 class InvalidRequest(CrewExecError):
-    """A value cannot be used as it is; ``problems`` names it."""
+    """A value of the request cannot be used; ``problems`` names it."""
 
     code = "invalid-request"
     status = 422
-    title = "The request is not valid"
+    title = "Invalid request"
+    remedy = "Correct the values at each pointer in 'errors'."
 
 
 class NotFound(CrewExecError):
-    """There is no such thing, or it belongs to somebody else."""
+    """The graph, version or execution does not exist, or belongs to another user."""
 
     code = "not-found"
     status = 404
     title = "Not found"
+    remedy = "Check the id, and sign in as the user to whom it belongs."
 
 
 class WrongState(CrewExecError):
-    """The execution or graph is in a state that does not allow this."""
+    """The execution or graph is in a state that does not allow the operation."""
 
     code = "wrong-state"
     status = 409
-    title = "The state does not allow this"
+    title = "Not possible in the current state"
+    remedy = "Read the execution or graph again, and decide by its state."
 
 
 class PreconditionFailed(CrewExecError):
-    """The graph is no longer as it was when the caller read it."""
+    """The graph has changed since the caller read it: ``If-Match`` names another version."""
 
     code = "precondition-failed"
     status = 412
-    title = "The graph has changed"
+    title = "Precondition failed"
+    remedy = "Read the graph again, apply your change to it, and send its new 'ETag'."
 
 
 class IdempotencyKeyReused(CrewExecError):
-    """The idempotency key was used for a different order."""
+    """The idempotency key belongs to a submission with different content."""
 
     code = "idempotency-key-reused"
     status = 422
-    title = "The idempotency key belongs to a different order"
+    title = "Idempotency key reused"
+    remedy = "Use a new key for each submission; repeat a key only with the same content."
 
 
 class IdempotencyKeyInUse(CrewExecError):
-    """The first order with the same idempotency key is still being queued."""
+    """The first submission with this idempotency key is still being queued."""
 
     code = "idempotency-key-in-use"
     status = 409
-    title = "The first order with this key is under way"
+    title = "Idempotency key in use"
+    remedy = "Send the same request again after a moment."
 
 
 class QuotaExceeded(CrewExecError):
-    """The user may have no more of something for the moment."""
+    """The user has reached a limit; the base class of the errors for each limit."""
 
-    code = "limit-reached"
+    code = "quota-exceeded"
     status = 429
-    title = "A limit is reached"
+    title = "Quota exceeded"
+    remedy = "Wait for as many seconds as 'Retry-After' says."
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
-        """Seconds after which it is worth to ask again."""
+        """Seconds after which a retry may succeed."""
 
 
 class QueueQuotaExceeded(QuotaExceeded):
-    """As many executions of the user wait as may."""
+    """The user has as many queued executions as ``CREWEXEC_MAX_QUEUED_PER_USER`` allows."""
 
-    code = "too-many-queued"
-    title = "Too many executions wait"
+    code = "queue-quota-exceeded"
+    title = "Queue quota exceeded"
+    remedy = "Wait until some of the user's executions have started, or cancel some."
 
 
 class TokenQuotaExceeded(QuotaExceeded):
-    """The user's executions have used the tokens of the day."""
+    """The user has used as many tokens today as ``CREWEXEC_MAX_TOKENS_PER_DAY`` allows."""
 
-    code = "tokens-spent"
-    title = "The tokens of the day are spent"
+    code = "token-quota-exceeded"
+    title = "Token quota exceeded"
+    remedy = "Wait until the next day (UTC)."
 
 
 class TooManyRequests(QuotaExceeded):
-    """The user has made as many requests as a minute allows."""
+    """The user has made as many requests as ``CREWEXEC_REQUESTS_PER_MINUTE`` allows."""
 
     code = "too-many-requests"
     title = "Too many requests"
 
 
 class BrokerUnavailable(CrewExecError):
-    """The message broker did not take the message; nothing was queued."""
+    """The message broker did not accept the message; nothing was queued."""
 
     code = "broker-unavailable"
     status = 503
-    title = "The queue cannot be reached"
+    title = "Message broker unavailable"
+    remedy = "Try again later. Operators check the server at 'CELERY_BROKER_URL'."
 
 
 class StorageUnavailable(CrewExecError):
-    """A storage cannot open files at the moment, so the run is to be tried again later."""
+    """A file storage is unavailable for now; hosts raise it, and the run is retried."""
 
     code = "file-storage-unavailable"
     status = 503
-    title = "The storage cannot be reached"
+    title = "File storage unavailable"
+    remedy = "Try again later. Operators check the storage that the input names."
 
 
 class LeaseLost(CrewExecError):
-    """Another worker owns this attempt by now, or the execution has ended."""
+    """Another worker owns this attempt, or the execution has ended."""
 
     code = "lease-lost"
     status = 409
-    title = "The execution belongs to another worker"
+    title = "Lease lost"
+    remedy = "Nothing is to be done: the other worker continues the execution."
 
 
 class SecretMissing(CrewExecError):
-    """A run needs a key that neither its user nor the host has."""
+    """A run needs a secret for which neither the user nor the host has a value."""
 
-    code = "missing-key"
-    title = "A key is missing"
+    code = "secret-missing"
+    title = "Secret missing"
+    remedy = "Store the secret that the message names for the user, or give it a 'default'."
 
 
 class SecretProviderUnavailable(CrewExecError):
-    """The host's provider of secrets does not answer."""
+    """The host's secret provider raised an exception or did not answer."""
 
-    code = "keys-unavailable"
+    code = "secret-provider-unavailable"
     status = 503
-    title = "The keys cannot be asked for"
+    title = "Secret provider unavailable"
+    remedy = "Operators look for the provider's exception in the worker's log."
 
 
 class ToolUnavailable(CrewExecError):
     """The worker cannot load a tool that the host has registered."""
 
     code = "tool-unavailable"
-    title = "The tool cannot be loaded"
+    title = "Tool unavailable"
+    remedy = "Operators install what the tool needs where the worker runs."
 
 
 class ToolServerUnavailable(CrewExecError):
-    """A tool server that the host has registered cannot be reached."""
+    """A registered tool server (MCP) cannot be reached."""
 
     code = "tool-server-unavailable"
     status = 503
-    title = "The tool server cannot be reached"
+    title = "Tool server unavailable"
+    remedy = "Operators check the server's command or URL, and its 'connect_timeout'."

@@ -1,4 +1,4 @@
-"""The dashboard: pages for people, as a blueprint that the host registers if it wants them."""
+"""The web dashboard, an optional blueprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard as a blueprint that touches nothing of the host."""
+"""The blueprint of the dashboard; it changes nothing outside of it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MAX_FORM_BYTES: t.Final = 64 * 1024
 
 
 def create_dashboard(url_prefix: str = "/crewexec-dashboard") -> Blueprint:
-    """Return pages to watch executions, to be registered by the host::
+    """Return a blueprint with pages to watch executions, which the host registers::
 
         app.register_blueprint(create_dashboard())
 
-    The identity loader says who asks, as for the API; nobody sees what the API would not show.
-    The pages run under the host's session. Forms of other sites are refused, and if the host
-    uses Flask-WTF's ``CSRFProtect`` the forms carry its token.
+    The identity loader identifies the user, as for the API, and users see only what the API would
+    show them. Forms of other sites are rejected; if the host uses Flask-WTF's ``CSRFProtect``, our
+    forms carry its token.
     """
     blueprint = Blueprint(NAME, __name__, url_prefix=url_prefix, static_folder="static")
     blueprint.before_request(_limit_form)
     blueprint.before_request(reject_cross_site)
-    blueprint.before_request(_identify_for_pages)
+    blueprint.before_request(_authenticate_pages)
     blueprint.after_request(finish)
     views.add_routes(blueprint)
     handle_errors(blueprint)
@@ -41,7 +41,7 @@ def _limit_form() -> None:
     request.max_content_length = MAX_FORM_BYTES if hosts is None else min(MAX_FORM_BYTES, hosts)
 
 
-def _identify_for_pages() -> None:
-    """Find out who asks, except for style and scripts, which the page for nobody needs, too."""
+def _authenticate_pages() -> None:
+    """Authenticate requests, except for static files, which error pages also need."""
     if request.endpoint != f"{request.blueprint}.static":
         authenticate()

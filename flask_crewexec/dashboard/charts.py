@@ -1,4 +1,4 @@
-"""Columns of a chart, ready to be drawn."""
+"""Geometry of the column charts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEFT: t.Final = 46
 _TOP: t.Final = 10
 _BOTTOM: t.Final = 24
 _GAP: t.Final = 0.28
-"""Part of a column's room that stays empty."""
+"""Fraction of a column's slot that stays empty."""
 
 
 class Column(t.NamedTuple):
@@ -33,7 +33,7 @@ class Column(t.NamedTuple):
 class Tick(t.NamedTuple):
     """A mark on an axis."""
 
-    place: float
+    position: float
     text: str
 
 
@@ -51,7 +51,7 @@ class Chart:
 
 
 def throughput(hours: Sequence[Hour]) -> Chart:
-    """Return how many executions ended, by hour: completed ones below, others on top."""
+    """Return a chart of the ended executions by hour: completed ones below, others on top."""
     top = _ceiling(max(hour.completed + hour.other for hour in hours))
     columns = []
     for number, hour in enumerate(hours):
@@ -64,7 +64,7 @@ def throughput(hours: Sequence[Hour]) -> Chart:
 
 
 def waiting(hours: Sequence[Hour]) -> Chart:
-    """Return how long executions had waited for a worker, by the hour in which they ended."""
+    """Return a chart of the mean waiting time by the hour in which executions ended."""
     top = _ceiling(max(hour.waiting or 0.0 for hour in hours))
     columns = [
         _column(
@@ -82,9 +82,9 @@ def waiting(hours: Sequence[Hour]) -> Chart:
 
 
 def _chart(columns: Sequence[Column], hours: Sequence[Hour], values: Sequence[Tick]) -> Chart:
-    room = _room(len(hours))
+    slot = _slot_width(len(hours))
     marks = [
-        Tick(_LEFT + (number + 0.5) * room, f"{hour.begin:%H}")
+        Tick(_LEFT + (number + 0.5) * slot, f"{hour.begin:%H}")
         for number, hour in enumerate(hours)
         if hour.begin.hour % 3 == 0
     ]
@@ -95,18 +95,18 @@ def _chart(columns: Sequence[Column], hours: Sequence[Hour], values: Sequence[Ti
 def _column(
     kind: str, number: int, low: float, value: float, top: float, title: str, count: int
 ) -> Column:
-    room, upper = _room(count), _y(low + value, top)
+    slot, upper = _slot_width(count), _y(low + value, top)
     return Column(
         kind=kind,
-        x=round(_LEFT + (number + _GAP / 2) * room, 2),
+        x=round(_LEFT + (number + _GAP / 2) * slot, 2),
         y=round(upper, 2),
-        width=round(room * (1 - _GAP), 2),
+        width=round(slot * (1 - _GAP), 2),
         height=round(_y(low, top) - upper, 2),
         title=title,
     )
 
 
-def _room(count: int) -> float:
+def _slot_width(count: int) -> float:
     return (WIDTH - _LEFT) / count
 
 
@@ -116,7 +116,7 @@ def _y(value: float, top: float) -> float:
 
 
 def _ceiling(value: float) -> float:
-    """Return a round number that is not below *value*."""
+    """Return the next round number from *value* upwards."""
     if value <= 1:
         return 1
     power = 10.0 ** math.floor(math.log10(value))

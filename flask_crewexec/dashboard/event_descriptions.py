@@ -1,4 +1,4 @@
-"""Events as sentences."""
+"""Describe events for people."""
 
 from __future__ import annotations
 
@@ -11,70 +11,71 @@ from .formatting import duration
 from .formatting import pretty
 from .formatting import spoken
 
-_LONGEST_WORD: t.Final = 120
-"""Characters from which a value gets a block of its own."""
+_MAX_INLINE_CHARS: t.Final = 120
+"""Longer values are shown in a block of their own."""
 
 _TITLES: t.Final = {
     "queued": "Queued",
-    "started": "Taken by a worker",
+    "started": "Started by a worker",
     "step_started": "Step started",
     "step_completed": "Step completed",
     "crew_planned": "Crew planned",
     "step_skipped": "Step skipped",
     "condition_met": "Condition met",
-    "guardrail_passed": "Answer passed",
-    "guardrail_failed": "Answer refused",
-    "model_call_started": "Model asked",
+    "guardrail_passed": "Answer accepted",
+    "guardrail_failed": "Answer rejected",
+    "model_call_started": "Model called",
     "model_call_completed": "Model answered",
     "model_call_failed": "Model call failed",
     "tool_started": "Tool called",
-    "tool_finished": "Tool answered",
+    "tool_finished": "Tool returned",
     "tool_failed": "Tool failed",
-    "retrying": "Will be tried again",
+    "retrying": "Retry scheduled",
     "worker_lost": "Worker lost",
-    "released": "Handed back by the worker",
-    "cancel_requested": "Cancelling was asked for",
+    "released": "Released by the worker",
+    "cancel_requested": "Cancellation requested",
     "completed": "Completed",
     "failed": "Failed",
     "cancelled": "Cancelled",
     "timed_out": "Timed out",
 }
 
-_PLAIN: t.Final = frozenset({"step", "agent", "model", "tool", "code", "reason", "seconds"})
-"""Values that speak for themselves; others are named."""
+_UNNAMED: t.Final = frozenset({"step", "agent", "model", "tool", "code", "reason", "seconds"})
+"""Fields whose values are shown without the name of the field."""
 
 
-class Line(t.NamedTuple):
+class EventDescription(t.NamedTuple):
     """An event as the page shows it."""
 
     seq: int
     type: str
     at: dt.datetime
     title: str
-    words: tuple[str, ...]
+    values: tuple[str, ...]
+    """Short values, to be shown next to the title."""
     blocks: tuple[tuple[str, str], ...]
     """Names and texts of long values."""
 
 
-def describe(event: EventMixin) -> Line:
-    """Return an event in words, also of a type that is not known here."""
-    words: list[str] = []
+def describe(event: EventMixin) -> EventDescription:
+    """Describe an event, also one of a type that this version does not know."""
+    values: list[str] = []
     blocks: list[tuple[str, str]] = []
     for name, value in event.data.items():
         text = _text(name, value)
-        if len(text) > _LONGEST_WORD or "\n" in text or name == "output":
+        if len(text) > _MAX_INLINE_CHARS or "\n" in text or name == "output":
             blocks.append((spoken(name), text))
         elif text:
-            words.append(_words(name, text))
-    at = clock.as_utc(event.created_at)
+            values.append(_inline(name, text))
     title = _TITLES.get(event.type, spoken(event.type).capitalize())
-    return Line(event.seq, event.type, at, title, tuple(words), tuple(blocks))
+    at = clock.as_utc(event.created_at)
+    return EventDescription(event.seq, event.type, at, title, tuple(values), tuple(blocks))
 
 
-def _words(name: str, text: str) -> str:
+def _inline(name: str, text: str) -> str:
     if name == "tokens":
         return f"{text} tokens"
-    return text if name in _PLAIN else f"{spoken(name)} {text}"
+    return text if name in _UNNAMED else f"{spoken(name)} {text}"
 
 
 def _text(name: str, value: object) -> str:

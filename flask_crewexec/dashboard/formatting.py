@@ -1,4 +1,4 @@
-"""Moments, durations and values as people read them."""
+"""Format moments, durations and values for people."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import typing as t
 from .. import clock
 
 SHOWN_CHARS: t.Final = 20_000
-"""How much of one text a page shows; the API has the whole."""
+"""How much of one text a page shows; the API returns all of it."""
 
 
 def as_moment(value: dt.datetime | str | None) -> dt.datetime | None:
-    """Return a column of the database, or a moment in JSON, in UTC."""
+    """Return a moment from the database or from JSON in UTC."""
     return clock.as_utc(dt.datetime.fromisoformat(value) if isinstance(value, str) else value)
 
 
 def seconds_between(begin: dt.datetime | str | None, end: dt.datetime | str | None) -> float | None:
-    """Return the seconds from *begin* to *end*, or to now; None before it began."""
+    """Return the seconds from *begin* to *end* or now; None without a *begin*."""
     first, last = as_moment(begin), as_moment(end) or clock.now()
     return None if first is None else max(0.0, (last - first).total_seconds())
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds with at most two units; nothing for None."""
+    """Return seconds as text with at most two units; an empty text for None."""
     if seconds is None:
         return ""
     if seconds < 0.1:
@@ -43,22 +43,22 @@ _UNITS: t.Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min",
 
 
 def spoken(word: str) -> str:
-    """Return a state or another name of ours as words."""
+    """Return a status or another identifier as words."""
     return word.replace("_", " ")
 
 
 def pretty(value: t.Any) -> str:
-    """Return JSON as people read it."""
+    """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def shown(text: str | None) -> str:
-    """Return as much of a long text as a page shows."""
+    """Return the part of a long text that a page shows."""
     return (text or "")[:SHOWN_CHARS]
 
 
 def is_cut(text: str | None) -> bool:
-    """Whether :func:`shown` leaves something out."""
+    """Return whether :func:`shown` leaves something out."""
     return len(text or "") > SHOWN_CHARS
 
 

@@ -1,6 +1,6 @@
-"""Where a graph's tasks and arrows go: columns from left to right, by the longest way there.
+"""Layered layout of a graph: columns from left to right, by the longest path to each task.
 
-An arrow that skips columns gets a lane of its own in each of them, so that it crosses no task.
+An arrow that skips columns has a lane of its own in each of them, so that it crosses no task.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MARGIN: t.Final = 8
 _SWEEPS: t.Final = 4
 _MAX_TASKS: t.Final = 100
 _MAX_LANES: t.Final = 2_000
-_LABEL_ROOM: t.Final = WIDTH - 28
+_LABELS_WIDTH: t.Final = WIDTH - 28
 _LETTER: t.Final = 6.3
-"""Mean width of a label's letter."""
+"""Mean width of a letter in labels."""
 
 Slot = tuple[str, ...]
-"""What takes a place in a column: ``(task,)``, or the lane of an arrow, ``(source, target)``."""
+"""An item of a column: a task, ``(task,)``, or the lane of an arrow, ``(source, target)``."""
 Place = tuple[int, Slot]
 """A slot in the column of this number."""
 Columns = list[list[Slot]]
@@ -43,7 +43,7 @@ Edge = tuple[str, str]
 
 
 class Label(t.NamedTuple):
-    """A tool or model beside its task."""
+    """A tool or model, shown in the box of its task."""
 
     kind: str
     text: str
@@ -53,10 +53,10 @@ class Label(t.NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A task in its place."""
+    """A task with its position."""
 
     position: int
-    """Place in the order of execution, from 0."""
+    """Position in the order of execution, from 0."""
     x: float
     y: float
     name: str
@@ -66,17 +66,17 @@ class Box:
 
 
 class Arrow(t.NamedTuple):
-    """From a task to one that reads its output, or that merely comes next."""
+    """An arrow from a task to one that reads its output, or that comes next."""
 
     path: str
-    """The way, as SVG has it."""
+    """SVG path."""
     reads: bool
     is_done: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A graph as a picture of *width* by *height*."""
+    """A diagram of *width* by *height*."""
 
     width: float
     height: float
@@ -87,10 +87,10 @@ class Drawing:
 
 
 def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
-    """Return the picture of a graph with the states of its *steps*; None if it is too large."""
+    """Return the diagram of a graph with the statuses of its *steps*; None if it is too large."""
     known = {step.node_id: step for step in steps}
     reads = [(source, task.id) for task in graph.tasks for source in task.context]
-    # Where no task reads another one, the order is all that there is to see.
+    # If no task reads another one's output, show the order.
     edges = reads or [*itertools.pairwise(task.id for task in graph.tasks)]
     depths = _depths(graph.tasks, edges)
     lanes = sum(depths[target] - depths[source] - 1 for source, target in edges)
@@ -134,25 +134,24 @@ def _columns(depths: Mapping[str, int], edges: Sequence[Edge]) -> Columns:
 
 
 def _neighbours(depths: Mapping[str, int], edges: Sequence[Edge]) -> Neighbours:
-    """Return what is joined with each slot in the columns beside it."""
+    """Return the slots to which each slot is connected in the adjacent columns."""
     joined: Neighbours = {}
     for edge in edges:
-        way = _way(edge, depths)
-        for here, there in itertools.pairwise(way):
+        for here, there in itertools.pairwise(_route(edge, depths)):
             joined.setdefault(here, []).append(there)
             joined.setdefault(there, []).append(here)
     return joined
 
 
-def _way(edge: Edge, depths: Mapping[str, int]) -> list[Place]:
-    """Return the slots that an arrow passes, with their columns."""
+def _route(edge: Edge, depths: Mapping[str, int]) -> list[Place]:
+    """Return the slots through which an arrow passes, with their columns."""
     source, target = edge
     lanes = [(depth, edge) for depth in range(depths[source] + 1, depths[target])]
     return [(depths[source], (source,)), *lanes, (depths[target], (target,))]
 
 
 def _sorted(columns: Columns, joined: Neighbours) -> Columns:
-    """Move each slot towards the middle of its neighbours, so that few arrows cross."""
+    """Sort each column by the mean position of the neighbours, so that few arrows cross."""
     indices = range(len(columns))
     for sweep in range(_SWEEPS):
         side = -1 if sweep % 2 == 0 else 1
@@ -162,17 +161,17 @@ def _sorted(columns: Columns, joined: Neighbours) -> Columns:
 
 
 def _sort_column(columns: Columns, depth: int, side: int, joined: Neighbours) -> None:
-    beside = depth + side
-    if not 0 <= beside < len(columns):
+    adjacent = depth + side
+    if not 0 <= adjacent < len(columns):
         return
-    rows = {slot: row for row, slot in enumerate(columns[beside])}
+    rows = {slot: row for row, slot in enumerate(columns[adjacent])}
 
-    def middle(row_and_slot: tuple[int, Slot]) -> float:
+    def mean_row(row_and_slot: tuple[int, Slot]) -> float:
         row, slot = row_and_slot
-        near = [rows[other] for at, other in joined.get((depth, slot), ()) if at == beside]
+        near = [rows[other] for at, other in joined.get((depth, slot), ()) if at == adjacent]
         return sum(near) / len(near) if near else float(row)
 
-    columns[depth] = [slot for _, slot in sorted(enumerate(columns[depth]), key=middle)]
+    columns[depth] = [slot for _, slot in sorted(enumerate(columns[depth]), key=mean_row)]
 
 
 def _place(columns: Columns, height: float) -> dict[Place, tuple[float, float]]:
@@ -198,7 +197,7 @@ def _slot_height(slot: Slot) -> int:
 def _path(
     edge: Edge, depths: Mapping[str, int], places: Mapping[Place, tuple[float, float]]
 ) -> str:
-    source, *lanes, target = (places[place] for place in _way(edge, depths))
+    source, *lanes, target = (places[place] for place in _route(edge, depths))
     x, y = source[0] + WIDTH, source[1] + HEIGHT / 2
     parts = [f"M{x:g} {y:g}"]
     for left, top in lanes:
@@ -235,28 +234,28 @@ def _box(
 
 
 def agent_of(graph: Graph, task: TaskNode) -> str:
-    """Return who does a task, as far as the graph says."""
+    """Return the role of the agent that does a task, if the graph names one."""
     roles = {agent.id: agent.role for agent in graph.agents}
     return roles[task.agent_id] if task.agent_id else "chosen by the manager"
 
 
 def manager_of(graph: Graph) -> str | None:
-    """Return who manages the crew, if somebody does."""
+    """Return the role or model that manages the crew, if there is one."""
     if graph.manager is None:
         return None
     return graph.manager.name if isinstance(graph.manager, LlmNode) else graph.manager.role
 
 
 def _labels(graph: Graph, task: TaskNode) -> tuple[Label, ...]:
-    """Return as many of a task's model and tools as fit below it, and how many more there are."""
-    wanted = list(_resources(graph, task))
+    """Return as many labels of a task as fit, and how many more there are."""
+    wanted = _resources(graph, task)
     labels: list[Label] = []
     x = 0.0
-    for place, (kind, text) in enumerate(wanted):
+    for index, (kind, text) in enumerate(wanted):
         label = _label(kind, brief(text, 18), x)
-        is_last = place == len(wanted) - 1
-        if x + label.width > _LABEL_ROOM - (0 if is_last else 34):
-            return (*labels, _label("more", f"+{len(wanted) - place}", x))
+        is_last = index == len(wanted) - 1
+        if x + label.width > _LABELS_WIDTH - (0 if is_last else 34):
+            return (*labels, _label("more", f"+{len(wanted) - index}", x))
         labels.append(label)
         x += label.width + 5
     return tuple(labels)

@@ -1,11 +1,9 @@
-"""What the pages show, read from the database in short sessions."""
+"""Database queries of the pages, in short sessions."""
 
 from __future__ import annotations
 
 import datetime as dt
 import typing as t
-import uuid
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +26,6 @@ from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import output_excerpts
 from ..storage.execution_queries import result_excerpt
 from ..storage.execution_queries import steps_of
-from ..storage.ownership import visible_to
 from ..storage.workers import known_workers
 from .formatting import SHOWN_CHARS
 
@@ -41,25 +38,25 @@ _EXCERPT_CHARS: t.Final = SHOWN_CHARS + 1
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionView:
-    """One execution with all that its page shows."""
+    """An execution with everything that its page shows."""
 
     execution: ExecutionMixin
     graph_name: str
     graph: graphs.Graph | None
-    """None if today's rules do not know the stored document any more."""
+    """None if the stored document is not valid under the current rules."""
     result: str | None
-    """The beginning of what the last task answered."""
+    """The beginning of the result."""
     steps: Sequence[StepMixin]
     outputs: Mapping[int, str | None]
     """The beginnings of the steps' outputs, by position; whole ones may be large."""
     events: Sequence[EventMixin]
-    """The newest ones, oldest first."""
+    """The newest events, oldest first."""
 
 
 def read_execution(app_state: AppState, execution_id: str, requester: Identity) -> ExecutionView:
     """Return an execution as it is now.
 
-    :raises NotFound: if there is none, or not for *asker*.
+    :raises NotFound: if there is none, or not for *requester*.
     """
     models = app_state.models
     with app_state.database.read_session() as session:
@@ -87,21 +84,8 @@ def _parse(document: object) -> graphs.Graph | None:
         return None
 
 
-def read_graph_names(
-    app_state: AppState, ids: Iterable[str], requester: Identity
-) -> dict[str, str]:
-    """Return the names of graphs that *asker* may see, also of those out of use."""
-    graph = app_state.models.graph
-    wanted = {uuid.UUID(id) for id in ids}
-    columns: list[t.Any] = [graph.id, graph.name]
-    query = visible_to(sa.select(*columns), graph, requester)
-    with app_state.database.read_session() as session:
-        rows = session.execute(query.where(graph.id.in_(wanted)))
-        return {str(id): name for id, name in rows}
-
-
 class WorkerView(t.NamedTuple):
-    """A worker and whether it is still there."""
+    """A worker and whether it is alive."""
 
     worker: WorkerMixin
     silent: float
@@ -110,12 +94,12 @@ class WorkerView(t.NamedTuple):
 
 
 def read_workers(app_state: AppState) -> list[WorkerView]:
-    """Return all workers that have not said goodbye, the latest heard of first."""
+    """Return all workers that have not signed off, those with the latest heartbeat first."""
     rows = known_workers(app_state, _MAX_WORKERS)
-    return [_seen(row, app_state.settings.stale_worker_after) for row in rows]
+    return [_worker_view(row, app_state.settings.stale_worker_after) for row in rows]
 
 
-def _seen(worker: WorkerMixin, stale_after: float) -> WorkerView:
+def _worker_view(worker: WorkerMixin, stale_after: float) -> WorkerView:
     silent = clock.now() - clock.as_utc(worker.seen_at)
     return WorkerView(
         worker, max(0.0, silent.total_seconds()), silent.total_seconds() < stale_after
@@ -123,14 +107,14 @@ def _seen(worker: WorkerMixin, stale_after: float) -> WorkerView:
 
 
 class Hour(t.NamedTuple):
-    """What ended within one hour."""
+    """Executions that ended within one hour."""
 
     begin: dt.datetime
     completed: int = 0
     other: int = 0
-    """Failed, cancelled and timed out ones."""
+    """Failed, cancelled and timed out executions."""
     waiting: float | None = None
-    """Mean seconds from being asked for to the first start."""
+    """Mean seconds from submission to the first start."""
 
 
 def read_hours(app_state: AppState, hours: int = 24) -> list[Hour]:
@@ -146,13 +130,13 @@ def read_hours(app_state: AppState, hours: int = 24) -> list[Hour]:
 def _hour(begin: dt.datetime, row: t.Any) -> Hour:
     if row is None:
         return Hour(begin)
-    # PostgreSQL answers with decimals.
+    # PostgreSQL returns decimals.
     waiting = None if row.waiting is None else float(row.waiting)
     return Hour(begin, row.completed, row.ended - row.completed, waiting)
 
 
 def _by_hour(app_state: AppState, since: dt.datetime) -> sa.Select[t.Any]:
-    """Return the query for hours, as seconds of the epoch, and what ended in them."""
+    """Return the query for the hours, in seconds since the epoch, and what ended in them."""
     execution = app_state.models.execution
     ended = _epoch(execution.finished_at)
     hour = (ended - ended % 3600).label("hour")
@@ -168,5 +152,5 @@ def _by_hour(app_state: AppState, since: dt.datetime) -> sa.Select[t.Any]:
 
 
 def _epoch(column: t.Any) -> sa.ColumnElement[t.Any]:
-    """Return the SQL for a moment in seconds; SQLite counts whole ones."""
+    """Return the SQL for a moment in seconds since the epoch; whole ones on SQLite."""
     return sa.extract("epoch", column)

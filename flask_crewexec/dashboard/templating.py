@@ -1,7 +1,7 @@
-"""Pages out of templates.
+"""Render the dashboard's templates.
 
-The templates have an environment of their own: what a host changes in its own, such as
-autoescaping or delimiters, must not decide whether ours are safe.
+The templates have a Jinja environment of their own, so that their safety does not depend on
+options of the host's environment, such as autoescaping or delimiters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROBLEM: t.Final = "application/problem+json"
 
 
 def _csrf_field() -> Markup:
-    """Return the field that the host's protection wants, if it is Flask-WTF's or alike."""
+    """Return the hidden field for the host's CSRF protection, if it is like Flask-WTF's."""
     make_token = current_app.jinja_env.globals.get("csrf_token")
     if not callable(make_token):
         return Markup()
@@ -61,7 +61,7 @@ def _make_environment() -> Environment:
         url_for=url_for,
         csrf_field=_csrf_field,
         seconds_between=formatting.seconds_between,
-        states=tuple(ExecutionStatus),
+        statuses=tuple(ExecutionStatus),
     )
     return environment
 
@@ -70,16 +70,16 @@ _environment: t.Final = _make_environment()
 
 
 def render(template: str, requester: Identity | None, **values: t.Any) -> str:
-    """Return a page, or a part of one, for *asker*."""
+    """Return a page, or a part of one, for *requester*."""
     return _environment.get_template(template).render(requester=requester, **values)
 
 
 def finish(response: Response) -> Response:
-    """Make a problem document a page, and tell browsers what our pages never do."""
+    """Render problem documents as pages, and add the security headers."""
     if response.mimetype == _PROBLEM:
         problem = response.get_json()
         response.set_data(render("problem.html", None, problem=problem))
         response.mimetype = "text/html"
     response.headers.update(_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")  # style and scripts have their own
+    response.headers.setdefault("Cache-Control", "no-store")  # static files have their own
     return response

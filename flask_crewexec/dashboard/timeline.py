@@ -1,4 +1,4 @@
-"""When the steps of an execution ran, what they waited for, and what took their time."""
+"""Timeline of an execution: when its steps ran, waited, and called models and tools."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from ..statuses import StepStatus
 from .graph_layout import agent_of
 from .queries import ExecutionView
 
-_LEAST_WIDTH: t.Final = 0.4
-"""Percent of the line that the shortest bar takes, so that it can be seen."""
-
-
+_MIN_WIDTH: t.Final = 0.4
+"""Percent of the line that the shortest bar takes, so that it is visible."""
 _INTERRUPTIONS: t.Final = frozenset({"queued", "started", "worker_lost", "released", "retrying"})
-"""Events after which no earlier call can be under way."""
+"""Events after which no earlier call can be in progress."""
 
 
 class Bar(t.NamedTuple):
-    """A stretch of time, in percent of the whole."""
+    """A period of time, in percent of the whole."""
 
     kind: str
     """``wait``, ``run``, ``model`` or ``tool``."""
@@ -42,10 +40,10 @@ class Span(t.NamedTuple):
     begin: dt.datetime
     end: dt.datetime
     step: str | None = None
-    """Name of the step that it belongs to, where that is known."""
+    """Name of the step to which it belongs, if that is known."""
 
     def is_of(self, step: str) -> bool:
-        """Whether it may belong to that step."""
+        """Return whether it may belong to the step of that name."""
         return self.step in (None, step)
 
 
@@ -59,13 +57,13 @@ class Row:
     status: str
     started_at: dt.datetime | None
     seconds: float | None
-    """How long it took, or takes until now."""
+    """Duration, until now if the step is running."""
     reads: tuple[str, ...]
     """Names of the steps whose outputs it reads."""
     missing: tuple[str, ...]
-    """Those that it still waits for."""
+    """Names of those that have not completed."""
     waited: float | None
-    """Seconds between the end of what it reads and its start."""
+    """Seconds from the end of the steps that it reads to its start."""
     model_seconds: float
     tool_seconds: float
     bars: tuple[Bar, ...]
@@ -73,31 +71,31 @@ class Row:
     output: str | None
 
 
-def make_rows(snapshot: ExecutionView) -> list[Row]:
-    """Return the steps of an execution in their order, also those that are only planned."""
-    steps = {step.node_id: step for step in snapshot.steps}
-    line = _Line(snapshot)
-    if snapshot.graph is None:
-        return [line.row(step.position, step.name, None, step, ()) for step in snapshot.steps]
-    tasks = {task.id: task for task in snapshot.graph.tasks}
+def make_rows(view: ExecutionView) -> list[Row]:
+    """Return the steps of an execution in order, including those that have not started."""
+    steps = {step.node_id: step for step in view.steps}
+    timeline = _Timeline(view)
+    if view.graph is None:
+        return [timeline.row(step.position, step.name, None, step, ()) for step in view.steps]
+    tasks = {task.id: task for task in view.graph.tasks}
     rows = []
     for position, task in enumerate(tasks.values()):
         reads = [(tasks[id].name, steps.get(id)) for id in task.context]
-        planned = agent_of(snapshot.graph, task)
-        rows.append(line.row(position, task.name, planned, steps.get(task.id), reads))
+        planned = agent_of(view.graph, task)
+        rows.append(timeline.row(position, task.name, planned, steps.get(task.id), reads))
     return rows
 
 
-class _Line:
-    """The line of time from the execution's start to its end, or to now."""
+class _Timeline:
+    """The time from the execution's start to its end, or to now."""
 
-    def __init__(self, snapshot: ExecutionView) -> None:
-        execution = snapshot.execution
+    def __init__(self, view: ExecutionView) -> None:
+        execution = view.execution
         now = clock.now()
         self._end = clock.as_utc(execution.finished_at) or now
         self._begin = clock.as_utc(execution.started_at) or self._end
-        self._spans = find_spans(snapshot.events, self._end)
-        self._outputs = snapshot.outputs
+        self._spans = find_spans(view.events, self._end)
+        self._outputs = view.outputs
 
     def row(
         self,
@@ -134,7 +132,7 @@ class _Line:
         return (clock.as_utc(step.finished_at) if step else None) or self._end
 
     def _ready(self, reads: Sequence[tuple[str, StepMixin | None]]) -> dt.datetime | None:
-        """Return when the last step that is read had ended."""
+        """Return when the last of the steps that are read completed; None before that."""
         ends = [self._end_of(step) for _, step in reads if _is_completed(step)]
         return max(ends) if ends and len(ends) == len(reads) else None
 
@@ -157,12 +155,12 @@ class _Line:
         whole = max((self._end - self._begin).total_seconds(), 0.001)
         x = 100 * max(0.0, (begin - self._begin).total_seconds()) / whole
         width = 100 * (end - begin).total_seconds() / whole
-        x = min(x, 100 - _LEAST_WIDTH)
-        return Bar(kind, round(x, 2), round(min(max(width, _LEAST_WIDTH), 100 - x), 2))
+        x = min(x, 100 - _MIN_WIDTH)
+        return Bar(kind, round(x, 2), round(min(max(width, _MIN_WIDTH), 100 - x), 2))
 
 
 def find_spans(events: Iterable[EventMixin], end: dt.datetime) -> list[Span]:
-    """Return the calls in a history; one that has not ended lasts until *end*."""
+    """Return the calls among *events*; a call that has not ended lasts until *end*."""
     spans: list[Span] = []
     open_calls: dict[tuple[str, str | None], dt.datetime] = {}
     for event in events:

@@ -1,8 +1,10 @@
-"""The pages and what their buttons do."""
+"""Views of the dashboard: its pages, and the actions of their buttons."""
 
 from __future__ import annotations
 
 import typing as t
+import uuid
+from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import redirect
@@ -16,6 +18,7 @@ from ..errors import WrongState
 from ..identity import Identity
 from ..messaging.broker import queue_depths
 from ..schemas import CancelRequestSchema
+from ..schemas import EVENT_TYPES
 from ..schemas import ExecutionQuerySchema
 from ..schemas import load
 from ..schemas import MAX_PAGE
@@ -23,6 +26,7 @@ from ..services.async_execution_service import AsyncExecutionService
 from ..services.graph_service import GraphService
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
+from ..storage.graph_queries import graph_names
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..web.authentication import current_identity
@@ -34,11 +38,12 @@ from .graph_layout import draw
 from .graph_layout import manager_of
 from .queries import ExecutionView
 from .queries import read_execution
-from .queries import read_graph_names
 from .queries import read_hours
 from .queries import read_workers
 from .templating import render
 from .timeline import make_rows
+
+Json = dict[str, t.Any]
 
 PAGE: t.Final = 25
 _QUERY: t.Final = ("status", "graph_id", "before", "limit")
@@ -48,7 +53,7 @@ _graphs: t.Final = GraphService()
 
 
 def index() -> ResponseReturnValue:
-    """Lead to the list."""
+    """Redirect to the list of executions."""
     return redirect(url_for(".list_executions"))
 
 
@@ -63,7 +68,7 @@ def list_executions() -> str:
         "executions.html",
         requester,
         executions=page,
-        names=read_graph_names(current_app_state(), {one["graph_id"] for one in page}, requester),
+        names=_graph_names(page, requester),
         graphs=_graphs.list(requester, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
@@ -71,39 +76,45 @@ def list_executions() -> str:
     )
 
 
+def _graph_names(executions: Sequence[Json], requester: Identity) -> dict[str, str]:
+    ids = {uuid.UUID(execution["graph_id"]) for execution in executions}
+    names = graph_names(current_app_state(), ids, requester)
+    return {str(id): name for id, name in names.items()}
+
+
 def show_execution(execution_id: str) -> str:
-    """Show an execution; the page keeps itself up to date."""
+    """Show an execution; its page updates itself."""
     return _render_execution("execution.html", execution_id)
 
 
 def show_live(execution_id: str) -> str:
-    """Show the parts of an execution's page that change."""
+    """Show only the parts of an execution's page that are updated."""
     return _render_execution("live.html", execution_id)
 
 
 def cancel_execution(execution_id: str) -> ResponseReturnValue:
-    """Stop an execution, and lead back to it."""
+    """Cancel an execution, and redirect to its page."""
     requester = current_identity()
-    order = load(CancelRequestSchema(), {"reason": request.form.get("reason") or None})
-    if not _executions.cancel_task(execution_id, requester, by=requester.user_id, **order):
+    body = load(CancelRequestSchema(), {"reason": request.form.get("reason") or None})
+    if not _executions.cancel_task(execution_id, requester, by=requester.user_id, **body):
         raise WrongState("The execution has ended already; there is nothing to cancel.")
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
 
 
 def retry_execution(execution_id: str) -> ResponseReturnValue:
-    """Try an ended execution again, and lead back to it."""
+    """Retry an ended execution, and redirect to its page."""
     _executions.retry(execution_id, current_identity())
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
 
 
 def show_queues() -> str:
-    """Show what waits, who works, and how much was done.
+    """Show the queues, the workers, and the throughput of the last day.
 
-    :raises Forbidden: for ordinary users: it tells of everybody's work.
+    :raises Forbidden: for ordinary users, since this is about all users' executions.
     """
     requester = current_identity()
     if not requester.may_manage_others:
-        raise Forbidden("Only users who may manage others' executions see the queues.")
+        raise Forbidden("Only users who may manage others' executions can see the queues.")
     app_state = current_app_state()
     hours = read_hours(app_state)
     return render(
@@ -119,7 +130,7 @@ def show_queues() -> str:
 
 
 def _depths() -> dict[str, dict[int, int]] | None:
-    """Return the depths of the queues; None while the broker is away, which the page tells."""
+    """Return the lengths of the queues; None while the broker is unavailable."""
     try:
         return queue_depths(current_app_state())
     except BrokerUnavailable:
@@ -128,27 +139,28 @@ def _depths() -> dict[str, dict[int, int]] | None:
 
 def _render_execution(template: str, execution_id: str) -> str:
     requester = current_identity()
-    snapshot = read_execution(current_app_state(), execution_id, requester)
-    return render(template, requester, **_values(snapshot, requester))
+    view = read_execution(current_app_state(), execution_id, requester)
+    return render(template, requester, **_values(view))
 
 
-def _values(snapshot: ExecutionView, requester: Identity) -> dict[str, t.Any]:
-    graph, status = snapshot.graph, snapshot.execution.status
+def _values(view: ExecutionView) -> dict[str, t.Any]:
+    graph, status = view.graph, view.execution.status
     return {
-        "execution": snapshot.execution,
-        "result": snapshot.result,
-        "graph_name": snapshot.graph_name,
-        "drawing": graph and draw(graph, snapshot.steps),
+        "execution": view.execution,
+        "result": view.result,
+        "graph_name": view.graph_name,
+        "drawing": graph and draw(graph, view.steps),
         "manager": graph and manager_of(graph),
-        "rows": make_rows(snapshot),
-        "history": [describe(event) for event in reversed(snapshot.events)],
-        "is_moving": status not in TERMINAL,
+        "rows": make_rows(view),
+        "history": [describe(event) for event in reversed(view.events)],
+        "event_types": EVENT_TYPES,
+        "is_active": status not in TERMINAL,
         "may_retry": status in RETRYABLE,
     }
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Mount the pages."""
+    """Add the pages to *blueprint*."""
     one = "/executions/<execution_id>"
     blueprint.get("/")(index)
     blueprint.get("/executions")(list_executions)

@@ -20,5 +20,5 @@ from .client import outbound_client as outbound_client
 from .errors import AddressRefused as AddressRefused
 from .errors import EncodingRefused as EncodingRefused
 from .errors import OutboundError as OutboundError
-from .errors import ResponseTooLarge as ResponseTooLarge
-from .errors import ResponseTooSlow as ResponseTooSlow
+from .errors import AnswerTooLarge as AnswerTooLarge
+from .errors import AnswerTooSlow as AnswerTooSlow

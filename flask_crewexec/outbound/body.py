@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from .errors import EncodingRefused
-from .errors import ResponseTooLarge
+from .errors import AnswerTooLarge
 
 _CHUNK_BYTES: t.Final = 65_536
 """Maximum number of bytes that one call decompresses."""
@@ -69,7 +69,7 @@ def _bounded(parts: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
     for part in parts:
         size += len(part)
         if size > max_bytes:
-            raise ResponseTooLarge(f"The response has more than {max_bytes} bytes.")
+            raise AnswerTooLarge(f"The response has more than {max_bytes} bytes.")
         yield part
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from .errors import ResponseTooSlow
+from .errors import AnswerTooSlow
 
 
 def time_left(deadline: float) -> float:
     """Return the seconds until *deadline*, a time of the monotonic clock.
 
-    :raises ResponseTooSlow: if it is over.
+    :raises AnswerTooSlow: if it is over.
     """
     left = deadline - time.monotonic()
     if left <= 0:
@@ -18,6 +18,6 @@ def time_left(deadline: float) -> float:
     return left
 
 
-def too_slow() -> ResponseTooSlow:
+def too_slow() -> AnswerTooSlow:
     """Return the error to raise when the time is over."""
-    return ResponseTooSlow("The response did not arrive in time.")
+    return AnswerTooSlow("The response did not arrive in time.")

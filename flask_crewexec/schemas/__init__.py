@@ -6,6 +6,10 @@ make them, so the OpenAPI document cannot drift from the routes.
 
 from __future__ import annotations
 
+from .events import EVENT_TYPES as EVENT_TYPES
+from .events import EventField as EventField
+from .events import EventType as EventType
+from .events import STREAM_EVENT_TYPES as STREAM_EVENT_TYPES
 from .executions import CancellationSchema as CancellationSchema
 from .executions import ErrorSchema as ErrorSchema
 from .executions import EventPageSchema as EventPageSchema
@@ -23,6 +27,8 @@ from .executions import PreferHeaderSchema as PreferHeaderSchema
 from .executions import ProgressSchema as ProgressSchema
 from .executions import ResultSchema as ResultSchema
 from .executions import StepSchema as StepSchema
+from .failure_codes import FAILURE_CODES as FAILURE_CODES
+from .failure_codes import FailureCode as FailureCode
 from .fields import MAX_INTEGER as MAX_INTEGER
 from .fields import Moment as Moment
 from .fields import Text as Text

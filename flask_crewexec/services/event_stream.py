@@ -1,4 +1,4 @@
-"""An execution's history as it is written, for those who watch it."""
+"""Follow an execution's events as they are written."""
 
 from __future__ import annotations
 
@@ -6,61 +6,64 @@ import time
 import typing as t
 from collections.abc import Iterator
 
+from ..app_state import current_app_state
 from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
+from ..storage.execution_queries import Id
 from ..storage.ownership import Requester
-from .async_execution_service import AsyncExecutionService
-from .async_execution_service import EventPage
-from .async_execution_service import Id
+from .event_pages import EventPage
+from .event_pages import read_event_page
 
 Json = dict[str, t.Any]
 
-LOOK_SECONDS: t.Final = 15.0
-"""Longest time between two looks, should news get lost."""
-
-_service: t.Final = AsyncExecutionService()
+POLL_SECONDS: t.Final = 15.0
+"""Longest time between two reads, in case a notification is lost."""
 
 
 def tail(task_id: Id, requester: Requester = None, *, after: int = 0) -> Iterator[Json]:
-    """Yield the events behind number *after*, in order, until the execution has ended.
+    """Yield the events with a number greater than *after*, in order, until the execution ends.
 
-    No connection to the database is held while the caller works or while nothing happens.
+    No database connection is held between two reads.
 
-    :raises NotFound: if there is none, or not for *asker*.
+    :raises NotFound: if there is none, or not for *requester*.
     :raises InvalidRequest: if *after* is out of range.
     """
-    with subscribers.current().subscribe(parse_uuid(task_id, "execution")) as inbox:
-        page = _service.read_events(task_id, requester, after=after)
+    with subscribers.current().subscribe(parse_uuid(task_id, "execution")) as subscription:
+        page = _read(task_id, requester, after=after)
         while True:
             yield from page.events
-            if page.final_state is not None:
+            if page.final_status is not None:
                 return
             after = page.events[-1]["seq"] if page.events else after
             if not page.events:
-                inbox.wait(LOOK_SECONDS)
-            page = _service.read_events(task_id, requester, after=after)
+                subscription.wait(POLL_SECONDS)
+            page = _read(task_id, requester, after=after)
 
 
 def poll_events(
     task_id: Id, requester: Requester = None, *, seconds: float, **page: int
 ) -> list[Json]:
-    """Return a page of events; if there is none yet, wait for one for some *seconds*.
+    """Return a page of events; while it is empty, wait up to *seconds* for an event.
 
     :param page: ``after`` and ``limit``.
-    :raises NotFound: if there is none, or not for *asker*.
+    :raises NotFound: if there is none, or not for *requester*.
     :raises InvalidRequest: if the page is out of range.
     """
-    found = _service.read_events(task_id, requester, **page)
+    found = _read(task_id, requester, **page)
     if not _may_grow(found) or not seconds:
         return found.events
     deadline = time.monotonic() + seconds
-    with subscribers.current().subscribe(parse_uuid(task_id, "execution")) as inbox:
-        found = _service.read_events(task_id, requester, **page)
+    with subscribers.current().subscribe(parse_uuid(task_id, "execution")) as subscription:
+        found = _read(task_id, requester, **page)
         while _may_grow(found) and (left := deadline - time.monotonic()) > 0:
-            inbox.wait(min(left, LOOK_SECONDS))
-            found = _service.read_events(task_id, requester, **page)
+            subscription.wait(min(left, POLL_SECONDS))
+            found = _read(task_id, requester, **page)
     return found.events
 
 
+def _read(task_id: Id, requester: Requester, **page: int) -> EventPage:
+    return read_event_page(current_app_state(), task_id, requester, **page)
+
+
 def _may_grow(page: EventPage) -> bool:
-    return not page.events and page.final_state is None
+    return not page.events and page.final_status is None

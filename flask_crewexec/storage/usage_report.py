@@ -12,14 +12,21 @@ from .. import clock
 from ..app_state import AppState
 from ..models import ExecutionMixin
 from ..models import Usage
-from ..schemas import UsageSchema
 from . import database_clock
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
 
 DEFAULT_DAYS: t.Final = 30
-_USAGE: t.Final = UsageSchema()
+
+
+class DailyUsage(t.NamedTuple):
+    """What one user has used on one day."""
+
+    day: str
+    user_id: str
+    executions: int
+    usage: Usage
 
 
 def daily_usage(
@@ -30,7 +37,7 @@ def daily_usage(
     until: dt.date | None = None,
     user_id: str | None = None,
     limit: int = 1000,
-) -> list[dict[str, t.Any]]:
+) -> list[DailyUsage]:
     """Return totals by user and by the day (UTC) on which executions were queued, newest first.
 
     Executions that were removed do not count any more.
@@ -57,7 +64,7 @@ def daily_usage(
     query = visible_to(query, execution, requester).group_by(day, execution.owner_id)
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
     with app_state.database.read_session() as session:
-        return [_shown(**row) for row in session.execute(query).mappings()]
+        return [_daily_usage(**row) for row in session.execute(query).mappings()]
 
 
 def tokens_since_sql(
@@ -98,9 +105,9 @@ def _before(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.Col
     return [execution.id < lowest_uuid7_at(moment + CLOCK_SKEW), execution.created_at < moment]
 
 
-def _shown(day: str, user_id: str, executions: int, **used: int) -> dict[str, t.Any]:
+def _daily_usage(day: str, user_id: str, executions: int, **used: int) -> DailyUsage:
     usage = Usage(**{name: int(value) for name, value in used.items()})
-    return {"day": day, "user_id": user_id, "executions": executions, **_USAGE.dump(usage)}
+    return DailyUsage(day, user_id, executions, usage)
 
 
 def _begin(day: dt.date) -> dt.datetime:

@@ -1,4 +1,4 @@
-"""The HTTP side: a blueprint that touches nothing of the host."""
+"""The JSON API, as a blueprint that changes nothing outside of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who makes the current request."""
+"""Authentication of requests by the host's identity loader."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .problems import Unauthorized
 
 
 def authenticate() -> None:
-    """Find out who asks, before any view runs.
+    """Identify the user of the current request, before any view runs.
 
-    :raises Unauthorized: if it is nobody.
+    :raises Unauthorized: if there is none.
     """
-    if request.method == "OPTIONS":  # browsers ask before they show who they are
+    if request.method == "OPTIONS":  # browsers send preflight requests without credentials
         return
     app_state = current_app_state()
-    found = [_ask(app_state, loader) for loader in app_state.identity_loaders]
-    identity = found[0] if found else None
+    loaded = [_load(app_state, loader) for loader in app_state.identity_loaders]
+    identity = loaded[0] if loaded else None
     if identity is None and app_state.settings.allow_anonymous:
         identity = ANONYMOUS
     if identity is None:
-        raise Unauthorized(_WITHOUT_IDENTITY if found else _WITHOUT_LOADER)
+        raise Unauthorized(_NO_IDENTITY if loaded else _NO_LOADER)
     g.crewexec_identity = identity
 
 
-def _ask(app_state: AppState, loader: IdentityLoader) -> Identity | None:
-    """Call the host's loader, and give back the database connection that it may have taken.
+def _load(app_state: AppState, loader: IdentityLoader) -> Identity | None:
+    """Call the host's loader, and release the database connection that it may have taken.
 
-    Otherwise each waiting request would hold one, and need another for our own session.
+    Otherwise each waiting request would hold that connection and need another for our session.
     """
     before = app_state.database.host_session()
     idle = before is None or not before.in_transaction()
@@ -48,12 +48,12 @@ def _ask(app_state: AppState, loader: IdentityLoader) -> Identity | None:
 
 
 def current_identity() -> Identity:
-    """Return who makes the current request."""
+    """Return the user of the current request."""
     return t.cast(Identity, g.crewexec_identity)
 
 
-_WITHOUT_IDENTITY = "Sign in first: this request does not say who makes it."
-_WITHOUT_LOADER = (
-    "The application does not say who makes a request. Its developer registers a function with"
+_NO_IDENTITY = "Sign in first: this request does not identify a user."
+_NO_LOADER = (
+    "The application has no identity loader. Its developer registers a function with"
     " '@crewexec.identity_loader', or sets 'CREWEXEC_ALLOW_ANONYMOUS = True'."
 )

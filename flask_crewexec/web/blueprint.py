@@ -1,4 +1,4 @@
-"""The JSON API as a blueprint that touches nothing of the host."""
+"""The blueprint of the JSON API; it changes nothing outside of it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ NAME = "crewexec"
 
 
 def create_blueprint(settings: Settings) -> Blueprint:
-    """Return a new blueprint with all routes; every application has its own."""
+    """Return a new blueprint with all routes; each application needs its own."""
     blueprint = Blueprint(NAME, __name__, url_prefix=settings.url_prefix)
     blueprint.register_blueprint(_health())
     blueprint.register_blueprint(_metrics())
     blueprint.register_blueprint(_api(settings))
     handle_errors(blueprint)
-    blueprint.after_request(_name_request)
+    blueprint.after_request(_add_request_id)
     return blueprint
 
 
-def _name_request(response: Response) -> Response:
+def _add_request_id(response: Response) -> Response:
     response.headers.setdefault(HEADER, current_request_id() or "")
     return response
 
@@ -63,8 +63,8 @@ def _api(settings: Settings) -> Blueprint:
     blueprint.before_request(authenticate)
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
-    for room in (executions, graphs, operations, registry):
-        room.add_routes(blueprint)
+    for module in (executions, graphs, operations, registry):
+        module.add_routes(blueprint)
     return blueprint
 
 

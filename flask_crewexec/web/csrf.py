@@ -1,4 +1,4 @@
-"""Which page made a request: forms of other sites must not act in a user's name."""
+"""Protection against cross-site request forgery by ``Sec-Fetch-Site`` and ``Origin``."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from flask import abort
 from flask import request
 
 _SAFE: t.Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_OURS: t.Final = frozenset({"same-origin", "none"})
-"""``Sec-Fetch-Site`` of our own pages, and of what the user typed or opened from a bookmark."""
+_SAME_SITE: t.Final = frozenset({"same-origin", "none"})
+"""``Sec-Fetch-Site`` of our own pages, and of addresses that the user entered."""
 
 
 def reject_cross_site() -> None:
-    """Refuse a request that would change something and comes from a page of another site.
+    """Reject a request that could change something and comes from a page of another site.
 
-    To be registered with ``before_request``. Programs that are no browsers send none of the
-    headers that are looked at, and pass: nobody can make them act in a user's name.
+    Register it with ``before_request``. Clients other than browsers send none of the headers that
+    are checked, and pass: other sites cannot make them send requests.
 
-    :raises werkzeug.exceptions.Forbidden: if another site's page made the request.
+    :raises werkzeug.exceptions.Forbidden: if a page of another site made the request.
     """
     if request.method not in _SAFE and _is_cross_site():
-        abort(403, "This request was made by a page of another site. Use the buttons here.")
+        abort(403, "A page of another site made this request. Use the buttons on our own pages.")
 
 
 def reject_csrf() -> None:
-    """Refuse what :func:`refuse_cross_site` does, if a page of another site can send it at all.
+    """Reject what :func:`reject_cross_site` does, if a page of another site can send it at all.
 
-    Browsers send JSON, or a header such as ``Authorization``, to another site only after that
-    site has agreed (CORS), which is for the host to decide.
+    Browsers send JSON, or a header such as ``Authorization``, to another site only if that site
+    allows it (CORS), which the host decides.
 
-    :raises werkzeug.exceptions.Forbidden: if another site's page made the request.
+    :raises werkzeug.exceptions.Forbidden: if a page of another site made the request.
     """
     if not request.is_json and "Authorization" not in request.headers:
         reject_cross_site()
@@ -40,13 +40,13 @@ def reject_csrf() -> None:
 def _is_cross_site() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        return site not in _OURS
+        return site not in _SAME_SITE
     page = request.headers.get("Origin") or request.headers.get("Referer")
     return page is not None and _host_of(page) != request.host.lower()
 
 
 def _host_of(url: str) -> str | None:
-    """Return host and port of *url*; None for what has none, such as ``null``."""
+    """Return the host and port of *url*; None if it has none, such as ``null``."""
     try:
         return urlsplit(url).netloc.lower() or None
     except ValueError:

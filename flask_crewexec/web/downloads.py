@@ -1,4 +1,4 @@
-"""Exported graphs as something to save: JSON, or an archive with the files in it."""
+"""Downloads of exported graphs: JSON, or a ZIP archive of the files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ ZIP: t.Final = "application/zip"
 _JSON: t.Final = "application/json"
 _NOTES: t.Final = "notes.json"
 _EPOCH: t.Final = (1980, 1, 1, 0, 0, 0)
-"""The first moment that an archive can name: the same graph gives the same bytes."""
+"""Time stamp of all entries, so that the same graph always gives the same bytes."""
 
 
 def respond(name: str, format: str, exported: Exported) -> Response:
-    """Answer with the files of the graph *name*, and with what they cannot say."""
+    """Respond with the files of the graph *name*, and with notes on what they leave out."""
     notes = [note._asdict() for note in exported.notes]
     if request.accept_mimetypes[ZIP] > request.accept_mimetypes[_JSON]:
-        content, media, end = _archive(exported, notes), ZIP, "zip"
+        content, media, suffix = _archive(exported, notes), ZIP, "zip"
     else:
-        told = {"format": format, "files": dict(exported.files), "notes": notes}
-        content, media, end = json.dumps(told).encode(), _JSON, "json"
+        body = {"format": format, "files": dict(exported.files), "notes": notes}
+        content, media, suffix = json.dumps(body).encode(), _JSON, "json"
     response = send_file(
         io.BytesIO(content),
         mimetype=media,
         as_attachment=True,
-        download_name=f"{_file_name(name)}.{end}",
+        download_name=f"{_file_name(name)}.{suffix}",
     )
     response.vary.add("Accept")
     return response
@@ -51,5 +51,5 @@ def _archive(exported: Exported, notes: list[dict[str, str]]) -> bytes:
 
 
 def _file_name(name: str) -> str:
-    """Return *name* without what a path, a header or a shell would read something into."""
+    """Return *name* without characters that are special in paths, headers or shells."""
     return re.sub(r"[^\w-]+", "_", name).strip("_") or "crew"

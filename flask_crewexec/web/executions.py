@@ -1,4 +1,4 @@
-"""Routes to queue, watch, cancel and repeat executions."""
+"""Routes to queue, watch, cancel and retry executions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import WrongState
 from ..identity import Identity
+from ..scheduling.submission import Submission
 from ..schemas import CancelRequestSchema
 from ..schemas import DryRunQuerySchema
 from ..schemas import DryRunSchema
@@ -38,11 +39,12 @@ from .view_contracts import wait_preference
 Json = dict[str, t.Any]
 
 POLL_SECONDS: t.Final = "2"
-"""What clients are told about when to look again."""
+"""Value of ``Retry-After`` for clients that poll a queued execution."""
 
 log = logging.getLogger(__name__)
 
 _service: t.Final = AsyncExecutionService()
+_LIMITS: t.Final = tuple(LimitsSchema().fields)
 
 
 @documents_response(DryRunSchema(), 200)
@@ -51,17 +53,29 @@ _service: t.Final = AsyncExecutionService()
 @reads(QueueRequestSchema())
 @reads(IdempotencyHeaderSchema(), "headers")
 @reads(DryRunQuerySchema(), "query")
-def queue_execution(order: Json, headers: Json, query: Json) -> ResponseReturnValue:
-    """Queue a run of a graph; with an ``Idempotency-Key``, once however often it is sent."""
+def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnValue:
+    """Queue a run of a graph; with an ``Idempotency-Key``, only once if it is sent again."""
     requester = current_identity()
+    submission = _submission(body, requester, headers["idempotency_key"])
     if query["dry_run"]:
-        return _service.preview(
-            user_id=requester.user_id, roles=requester.roles, **headers, **order
-        ), 200
-    status = _service.queue(user_id=requester.user_id, roles=requester.roles, **headers, **order)
+        return _service.preview(submission), 200
+    status = _service.queue(submission)
     location = url_for(".get_execution", execution_id=status["id"])
     status = _wait_for(status, requester, wait_preference())
     return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
+
+
+def _submission(body: Json, requester: Identity, idempotency_key: str | None) -> Submission:
+    return Submission(
+        graph_id=body["graph_id"],
+        thread_id=body["thread_id"],
+        user_id=requester.user_id,
+        inputs=body["inputs"],
+        priority=body["priority"],
+        limits={name: body[name] for name in _LIMITS},
+        idempotency_key=idempotency_key,
+        roles=requester.roles,
+    )
 
 
 @responds(ExecutionPageSchema())
@@ -84,7 +98,7 @@ def get_execution(execution_id: str) -> Json:
 @documents_header(LastEventIdHeaderSchema())
 @reads(EventWaitSchema(), "query")
 def list_events(query: Json, execution_id: str) -> Json | Response:
-    """List what happened in an execution, oldest first, or stream it as it happens."""
+    """List the events of an execution, oldest first, or stream them as they happen."""
     requester, after = current_identity(), query["after"]
     if sse.wants_stream():
         return sse.respond(execution_id, requester, after)
@@ -94,10 +108,10 @@ def list_events(query: Json, execution_id: str) -> Json | Response:
 
 @responds(ExecutionStatusSchema(), 202)
 @reads(CancelRequestSchema())
-def cancel_execution(order: Json, execution_id: str) -> Json:
-    """Stop an execution at once, or before its next model or tool call."""
+def cancel_execution(body: Json, execution_id: str) -> Json:
+    """Cancel an execution: at once, or before its next model or tool call."""
     requester = current_identity()
-    if not _service.cancel_task(execution_id, requester, by=requester.user_id, **order):
+    if not _service.cancel_task(execution_id, requester, by=requester.user_id, **body):
         status = _service.get_task_status(execution_id, requester)["status"]
         raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
     return _service.get_task_status(execution_id, requester)
@@ -106,26 +120,26 @@ def cancel_execution(order: Json, execution_id: str) -> Json:
 @responds(ExecutionStatusSchema(), 202)
 @reads(LimitsSchema())
 def retry_execution(limits: Json, execution_id: str) -> Json:
-    """Try an ended execution again, behind its finished steps, perhaps with higher limits."""
+    """Retry an ended execution after its completed steps, with the given limits."""
     return _service.retry(execution_id, current_identity(), **limits)
 
 
 def _wait_for(status: Json, requester: Identity, seconds: float) -> Json:
-    """Return the status after waiting, or the one that is known: what is queued stays queued."""
+    """Return the status after waiting; if that fails, *status*, since the execution is queued."""
     try:
         return _service.wait(status["id"], requester, seconds=seconds) if seconds else status
     except Exception:
-        log.exception("Execution %s is queued, but waiting for its end failed.", status["id"])
+        log.exception("Execution %s is queued, but could not be waited for.", status["id"])
         return status
 
 
 def next_id(page: list[Json], limit: int) -> str | None:
-    """Return what ``before`` must be for the next page, if there may be one."""
+    """Return the value of ``before`` for the next page, if there may be one."""
     return page[-1]["id"] if len(page) == limit else None
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Mount the routes."""
+    """Add the routes of executions to *blueprint*."""
     one = "/executions/<execution_id>"
     blueprint.post("/executions")(queue_execution)
     blueprint.get("/executions")(list_executions)

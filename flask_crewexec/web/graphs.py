@@ -1,4 +1,4 @@
-"""Routes to keep and check graphs."""
+"""Routes to store, validate, import and export graphs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from ..schemas import ImportSchema
 from ..schemas import ValidationSchema
 from ..schemas import VersionPageQuerySchema
 from ..schemas import VersionQuerySchema
+from ..services.graph_changes import StoredGraph
 from ..services.graph_service import GraphService
-from ..services.graph_service import StoredGraph
 from . import downloads
 from .authentication import current_identity
 from .executions import next_id
@@ -60,7 +60,7 @@ def create_graph(document: t.Any) -> Answer:
 @responds(GraphPageSchema())
 @reads(GraphQuerySchema(), "query")
 def list_graphs(query: Json) -> Json:
-    """List graphs, newest first; with ``archived`` those out of use."""
+    """List graphs, newest first; with ``archived``, only archived ones."""
     page = [_graph.dump(graph) for graph in _service.list(current_identity(), **query)]
     return {"graphs": page, "next": next_id(page, query["limit"])}
 
@@ -68,7 +68,7 @@ def list_graphs(query: Json) -> Json:
 @responds(GraphDocumentSchema())
 @reads(VersionQuerySchema(), "query")
 def get_graph(query: Json, graph_id: str) -> Answer:
-    """Show a graph with its newest version, or another one."""
+    """Show a graph with one of its versions, by default the newest."""
     return _tagged(_service.get(graph_id, current_identity(), **query))
 
 
@@ -84,7 +84,7 @@ def change_graph(document: t.Any, headers: Json, graph_id: str) -> Answer:
 @documents_response(None, 204)
 @reads(IfMatchHeaderSchema(), "headers")
 def delete_graph(headers: Json, graph_id: str) -> tuple[str, int]:
-    """Take a graph out of use; its executions stay."""
+    """Archive a graph; its executions stay readable."""
     _service.delete(graph_id, current_identity(), **headers)
     return "", 204
 
@@ -92,24 +92,24 @@ def delete_graph(headers: Json, graph_id: str) -> tuple[str, int]:
 @responds(GraphDocumentSchema())
 @reads(IfMatchHeaderSchema(), "headers")
 def archive_graph(headers: Json, graph_id: str) -> Answer:
-    """Take a graph out of use until it is restored."""
+    """Archive a graph until it is restored."""
     return _tagged(_service.archive(graph_id, current_identity(), **headers))
 
 
 @responds(GraphDocumentSchema())
 @reads(IfMatchHeaderSchema(), "headers")
 def restore_graph(headers: Json, graph_id: str) -> Answer:
-    """Take an archived graph into use again."""
+    """Restore an archived graph."""
     return _tagged(_service.restore(graph_id, current_identity(), **headers))
 
 
 @responds(GraphDocumentSchema(), 201)
 @reads(CopySchema())
 @reads(IfMatchHeaderSchema(), "headers")
-def copy_graph(order: Json, headers: Json, graph_id: str) -> Answer:
-    """Store a version of a graph as a new graph of whoever asks."""
+def copy_graph(body: Json, headers: Json, graph_id: str) -> Answer:
+    """Store a version of a graph as a new graph of the requester."""
     requester = current_identity()
-    return _created(_service.copy(graph_id, requester.user_id, requester, **order, **headers))
+    return _created(_service.copy(graph_id, requester.user_id, requester, **body, **headers))
 
 
 @responds(GraphVersionPageSchema())
@@ -139,7 +139,7 @@ def _change(change: Change) -> Json:
 @responds(ValidationSchema())
 @reads_json_document
 def validate_graph(document: t.Any) -> Json:
-    """Say what is wrong with a document, or what it needs and how it would run."""
+    """Report the problems of a document, or what it needs and how it would run."""
     return _service.report(document, roles=current_identity().roles)
 
 
@@ -148,7 +148,7 @@ def validate_graph(document: t.Any) -> Json:
 @reads(ImportSchema())
 @reads(ImportQuerySchema(), "query")
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
-    """Store the graph that files from elsewhere stand for, and say what it leaves out."""
+    """Store the graph that files of another tool describe, and report what it leaves out."""
     requester = current_identity()
     imported = _service.import_files(**body, roles=requester.roles)
     notes = [note._asdict() for note in imported.notes]
@@ -163,7 +163,7 @@ def import_graph(body: Json, query: Json) -> ResponseReturnValue:
 @documents_response(None, 200, media=downloads.ZIP)
 @reads(ExportQuerySchema(), "query")
 def export_graph(query: Json, graph_id: str) -> Response:
-    """Give a graph out as files: in JSON, or for ``Accept: application/zip`` as an archive."""
+    """Export a graph as files: in JSON, or with ``Accept: application/zip`` as an archive."""
     stored = _service.get(graph_id, current_identity(), version=query["version"])
     exported = export_crewai(stored.version.document)
     return downloads.respond(stored.version.document["name"], query["format"], exported)
@@ -190,7 +190,7 @@ def _dump(stored: StoredGraph) -> Json:
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Mount the routes."""
+    """Add the routes of graphs to *blueprint*."""
     one = "/graphs/<graph_id>"
     blueprint.post("/graphs")(create_graph)
     blueprint.get("/graphs")(list_graphs)

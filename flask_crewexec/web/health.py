@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether the service can do its work."""
+"""Readiness: whether executions can be queued and will run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ask_broker: t.Final = TimeBoundCall()
 
 
 def readiness(app_state: AppState) -> dict[str, str]:
-    """Return what works and what does not, by name.
+    """Return the result of each check by its name; ``ok`` if it passed.
 
     The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each.
     """
@@ -35,7 +35,7 @@ def readiness(app_state: AppState) -> dict[str, str]:
 
 
 def _database(app_state: AppState) -> tuple[str, set[str]]:
-    """Return how the database is, and the queues that it knows a worker for."""
+    """Return the result for the database, and the queues that have a live worker."""
     seconds = app_state.settings.health_timeout
     try:
         workers = _ask_database(lambda: live_workers(app_state), seconds)

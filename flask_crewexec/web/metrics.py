@@ -1,18 +1,18 @@
-"""The figures of the service in Prometheus' text format.
+"""Metrics of the service in Prometheus' text format.
 
-Everything but the open streams comes from the database and the broker at the moment of the scrape:
-what stands still there, and what was counted in the transactions that made it so (see
-:mod:`flask_crewexec.storage.counters`). So all web processes tell the same, workers need no port
-of their own, and a counter neither forgets when a process ends nor falls when executions are tried
-again or purged. Aggregates over the executions themselves would fall then, and cost more with each
-one that is kept; prometheus-client's files for several processes hold on one machine only, and lose
-what a killed worker had committed but not yet counted.
+Except for the open streams, all values are read from the database and the broker at each scrape:
+the current rows, and counters that are raised in the transactions they count (see
+:mod:`flask_crewexec.storage.counters`). So all web processes report the same values, workers need
+no port, and counters survive processes and never fall when executions are retried or purged.
+Aggregates over the executions would fall, and become slower with each one that is kept. The
+multi-process files of prometheus-client work on one machine only, and lose what a killed worker
+has committed but not yet counted.
 
-Needs prometheus-client (the extra ``metrics``). To show the figures among your own::
+Needs prometheus-client (the extra ``metrics``). To export these metrics with your own::
 
     REGISTRY.register(CrewExecCollector(app))
 
-Labels hold states, priorities and names of queues, never users.
+Labels are statuses, priorities and names of queues, never users.
 """
 
 from __future__ import annotations
@@ -63,37 +63,37 @@ _ask_broker: t.Final = TimeBoundCall()
 
 
 class CrewExecCollector(Collector):
-    """The figures of one application, asked for at each scrape.
+    """Collects the metrics of one application at each scrape.
 
-    The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each; of one that does not
-    answer there is nothing but ``crewexec_up 0``.
+    The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each. For one that does
+    not answer, the only metric is ``crewexec_up 0``.
     """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
 
     def describe(self) -> Sequence[Metric]:
-        """Return nothing: the registry would otherwise ask for all figures when it is told."""
+        """Return nothing; otherwise the registry would collect all metrics on registration."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Return all figures."""
+        """Return all metrics."""
         with self._app.app_context():
             app_state = current_app_state()
-            figures = _or_none(_ask_database, lambda: _read(app_state), app_state)
+            rows = _or_none(_ask_database, lambda: _read(app_state), app_state)
             depths = _or_none(_ask_broker, lambda: queue_depths(app_state), app_state)
-        yield _up(database=figures is not None, broker=depths is not None)
-        if figures is not None:
-            yield from _of_database(figures)
+        yield _up(database=rows is not None, broker=depths is not None)
+        if rows is not None:
+            yield from _database_metrics(rows)
         if depths is not None:
             yield _queues(depths)
         yield from open_streams()
 
 
 def render(accept: str) -> tuple[bytes, str]:
-    """Return the figures of the current application, and their content type.
+    """Return the metrics of the current application, and their content type.
 
-    :param accept: the header that says which format the scraper wants.
+    :param accept: the ``Accept`` header of the scraper, which chooses the format.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     registry = CollectorRegistry()
@@ -110,63 +110,63 @@ def _or_none(ask: TimeBoundCall, action: Callable[[], T], app_state: AppState) -
 
 
 @dataclasses.dataclass
-class _Figures:
-    """What the database knows."""
+class _DatabaseState:
+    """What is read from the database for one scrape."""
 
-    tallies: list[CounterDelta]
-    unfinished: dict[str, int]
+    totals: list[CounterDelta]
+    active: dict[str, int]
     on_hold: dict[int, int]
     workers: Sequence[WorkerMixin]
 
     def counts(self, name: str) -> dict[str, int]:
-        """Return a counter by its label."""
-        return {tally.label: tally.times for tally in self.tallies if tally.name == name}
+        """Return the values of a counter by label."""
+        return {total.label: total.times for total in self.totals if total.name == name}
 
     def measured(self, name: str) -> dict[str, list[CounterDelta]]:
-        """Return the buckets of a histogram by its label."""
+        """Return the buckets of a histogram by label."""
         found: dict[str, list[CounterDelta]] = defaultdict(list)
-        for tally in self.tallies:
-            if tally.name == name:
-                found[tally.label].append(tally)
+        for total in self.totals:
+            if total.name == name:
+                found[total.label].append(total)
         return found
 
 
-def _read(app_state: AppState) -> _Figures:
+def _read(app_state: AppState) -> _DatabaseState:
     with app_state.database.read_session() as session:
-        counted = counters.read_totals(session, app_state.models)
-    unfinished, on_hold = count_active(app_state), count_on_hold(app_state)
-    return _Figures(counted, unfinished, on_hold, live_workers(app_state))
+        totals = counters.read_totals(session, app_state.models)
+    active, on_hold = count_active(app_state), count_on_hold(app_state)
+    return _DatabaseState(totals, active, on_hold, live_workers(app_state))
 
 
-def _of_database(figures: _Figures) -> Iterator[Metric]:
+def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
     yield _gauge(
         "executions",
         "Executions that have not ended, by status.",
         "status",
-        {state: figures.unfinished.get(state, 0) for state in sorted(ACTIVE)},
+        {status: rows.active.get(status, 0) for status in sorted(ACTIVE)},
     )
-    text = "Queued executions without a message: they wait for their user's turn."
-    yield _gauge("executions_on_hold", text, "priority", figures.on_hold)
-    yield from _workers(figures.workers)
-    yield from _counters(figures)
+    text = "Queued executions on hold, which the scheduler has not released yet."
+    yield _gauge("executions_on_hold", text, "priority", rows.on_hold)
+    yield from _workers(rows.workers)
+    yield from _counters(rows)
     for name, documentation, label in (
         (counters.WAITING, "Seconds that attempts have waited for a worker.", "priority"),
-        (counters.RUN, "Seconds that attempts have run, by what came of them.", "outcome"),
+        (counters.RUN, "Seconds that attempts have run, by outcome.", "outcome"),
     ):
-        yield _histogram(name, documentation, label, figures.measured(name))
+        yield _histogram(name, documentation, label, rows.measured(name))
 
 
-def _counters(figures: _Figures) -> Iterator[Metric]:
-    ended = {state: 0 for state in sorted(TERMINAL)} | figures.counts(counters.ENDED)
+def _counters(rows: _DatabaseState) -> Iterator[Metric]:
+    ended = {status: 0 for status in sorted(TERMINAL)} | rows.counts(counters.ENDED)
     yield _counter(counters.ENDED, "Executions that have ended, by status.", ended, "status")
-    tokens = {"prompt": 0, "completion": 0} | figures.counts(counters.TOKENS)
-    yield _counter(counters.TOKENS, "Tokens that models have read and written.", tokens, "kind")
+    tokens = {"prompt": 0, "completion": 0} | rows.counts(counters.TOKENS)
+    yield _counter(counters.TOKENS, "Prompt and completion tokens of models.", tokens, "kind")
     for name, documentation in (
-        (counters.RETRIES, "Attempts that are made again by themselves after an error."),
-        (counters.LOST_WORKERS, "Attempts that ended with their worker."),
-        (counters.MODEL_CALLS, "Calls of models."),
+        (counters.RETRIES, "Attempts that are retried automatically after an error."),
+        (counters.LOST_WORKERS, "Attempts that ended because their worker was lost."),
+        (counters.MODEL_CALLS, "Model calls."),
     ):
-        yield _counter(name, documentation, {"": 0} | figures.counts(name))
+        yield _counter(name, documentation, {"": 0} | rows.counts(name))
 
 
 def _counter(
@@ -191,18 +191,18 @@ def _histogram(
 ) -> Metric:
     family = HistogramMetricFamily(f"crewexec_{name}", documentation, labels=[label])
     for value, found in sorted(measured.items()):
-        total = sum(tally.total for tally in found)
+        total = sum(bucket.total for bucket in found)
         family.add_metric([value], _buckets(counters.HISTOGRAM_BUCKETS[name], found), total)
     return family
 
 
 def _buckets(bounds: Sequence[float], found: list[CounterDelta]) -> list[tuple[str, float]]:
-    """Return how many are within each bound; another version may have had other bounds."""
+    """Return how many are within each bound; other versions may have stored other bounds."""
     within = [
-        sum(tally.times for tally in found if tally.bound is not None and tally.bound <= bound)
+        sum(bucket.times for bucket in found if bucket.bound is not None and bucket.bound <= bound)
         for bound in bounds
     ]
-    everything = sum(tally.times for tally in found)
+    everything = sum(bucket.times for bucket in found)
     names = itertools.chain(map(str, bounds), ["+Inf"])
     return list(zip(names, [*within, everything], strict=True))
 
@@ -215,14 +215,14 @@ def _workers(workers: Sequence[WorkerMixin]) -> Iterator[Metric]:
         for queue in worker.queues:
             alive[queue] += 1
             slots[queue] += worker.concurrency
-    yield _gauge("workers", "Workers that were heard of lately, by queue.", "queue", alive)
+    yield _gauge("workers", "Workers with a recent heartbeat, by queue.", "queue", alive)
     slots_text = "Tasks that these workers can run at once, by queue."
     yield _gauge("worker_slots", slots_text, "queue", slots)
 
 
 def _queues(depths: dict[str, dict[int, int]]) -> Metric:
     family = GaugeMetricFamily(
-        "crewexec_queue_messages", "Messages that wait.", labels=["queue", "priority"]
+        "crewexec_queue_messages", "Messages in the queue.", labels=["queue", "priority"]
     )
     for queue, by_priority in depths.items():
         for priority, count in by_priority.items():

@@ -1,4 +1,4 @@
-"""The routes as an OpenAPI 3.1 document, read off the views themselves."""
+"""OpenAPI 3.1 document of the routes, generated from the views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "crewexec."
 
 
 def describe(app: Flask) -> dict[str, t.Any]:
-    """Return the description of our routes as they are mounted on *app*."""
+    """Return the description of our routes as they are registered on *app*."""
     spec = APISpec(
         title="Flask-CrewExec",
         version=version("Flask-CrewExec"),
@@ -52,9 +52,9 @@ def _operation(rule: Rule, view: View) -> dict[str, t.Any]:
         "operationId": rule.endpoint.rpartition(".")[2],
         "summary": (view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
         "parameters": [_path_parameter(name) for name in sorted(rule.arguments)],
-        "responses": _responses(docs.answers),
+        "responses": _responses(docs.responses),
     }
-    for schema, location in docs.accepts:
+    for schema, location in docs.requests:
         if location == "json":
             operation["requestBody"] = _body(schema)
         else:
@@ -75,12 +75,12 @@ def _path_parameter(name: str) -> dict[str, t.Any]:
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
-def _responses(answers: list[tuple[t.Any, int, str | None]]) -> dict[str, t.Any]:
+def _responses(documented: list[tuple[t.Any, int, str | None]]) -> dict[str, t.Any]:
     problem = {"application/problem+json": {"schema": "Problem"}}
     responses: dict[str, t.Any] = {"default": {"description": "Problem", "content": problem}}
-    for schema, status, media in answers:
-        described = {"description": HTTPStatus(status).phrase}
-        response = responses.setdefault(str(status), described)
+    for schema, status, media in documented:
+        description = {"description": HTTPStatus(status).phrase}
+        response = responses.setdefault(str(status), description)
         if media is not None:
             content = {} if schema is None else {"schema": schema}
             response.setdefault("content", {})[media] = content

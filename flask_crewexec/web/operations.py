@@ -1,4 +1,4 @@
-"""Routes for operators: queues, health, and the description of the routes themselves."""
+"""Routes for operators: queues, usage, health, metrics and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from ..schemas import HealthSchema
 from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
+from ..schemas import UsageSchema
 from ..schemas import WorkerSchema
 from ..storage.queue_stats import count_on_hold
 from ..storage.usage_report import daily_usage
+from ..storage.usage_report import DailyUsage
 from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
@@ -33,17 +35,18 @@ from .view_contracts import responds
 
 Json = dict[str, t.Any]
 
+_usage: t.Final = UsageSchema()
 _workers: t.Final = WorkerSchema(many=True)
 
 
 @responds(QueuesSchema())
 def show_queues() -> Json:
-    """Show how much waits in each queue, by priority, and which workers are alive.
+    """Show the length of each queue by priority, and the live workers.
 
-    :raises Forbidden: for ordinary users: it tells of everybody's work.
+    :raises Forbidden: for ordinary users, since this is about all users' executions.
     """
     if not current_identity().may_manage_others:
-        raise Forbidden("Only users who may manage others' executions see the queues.")
+        raise Forbidden("Only users who may manage others' executions can see the queues.")
     app_state = current_app_state()
     workers = _workers.dump(live_workers(app_state))
     return {
@@ -56,22 +59,29 @@ def show_queues() -> Json:
 @responds(UsageReportSchema())
 @reads(UsageQuerySchema(), "query")
 def show_usage(query: Json) -> Json:
-    """Show what users have used, by day; ordinary users see their own usage."""
-    return {"usage": daily_usage(current_app_state(), current_identity(), **query)}
+    """Show usage by user and day; ordinary users see only their own."""
+    rows = daily_usage(current_app_state(), current_identity(), **query)
+    return {"usage": [_usage_row(row) for row in rows]}
+
+
+def _usage_row(row: DailyUsage) -> Json:
+    totals = {"day": row.day, "user_id": row.user_id, "executions": row.executions}
+    return {**totals, **_usage.dump(row.usage)}
 
 
 @responds(HealthSchema())
 def live() -> Json:
-    """Say that this web process answers."""
+    """Report that this web process answers."""
     return {"status": OK}
 
 
 @documents_response(HealthSchema(), 200, 503)
 def ready() -> tuple[Json, int]:
-    """Say whether executions can be queued and will run; 503 if not."""
+    """Report whether executions can be queued and will run; 503 if not."""
     checks = readiness(current_app_state())
-    fine = all(state == OK for state in checks.values())
-    return {"status": OK if fine else "unavailable", "checks": checks}, 200 if fine else 503
+    is_ready = all(result == OK for result in checks.values())
+    status = OK if is_ready else "unavailable"
+    return {"status": status, "checks": checks}, 200 if is_ready else 503
 
 
 @documents_response(None, 200, media="application/json")
@@ -83,16 +93,16 @@ def openapi() -> Json:
 @documents_response(None, 200, media="text/plain")
 @documents_response(None, 200, media="application/openmetrics-text")
 def metrics() -> ResponseReturnValue:
-    """Show the figures of the service, for Prometheus.
+    """Export the metrics of the service for Prometheus.
 
-    :raises Unauthorized: for nobody.
-    :raises Forbidden: for ordinary users: they tell of everybody's work.
-    :raises NotInstalled: without prometheus-client.
+    :raises Unauthorized: if the request has neither the token nor a user.
+    :raises Forbidden: for ordinary users, since they are about all users' executions.
+    :raises NotInstalled: if prometheus-client is not installed.
     """
     if not _is_scraper():
         authenticate()
         if not current_identity().may_manage_others:
-            raise Forbidden("Only users who may manage others' executions see the metrics.")
+            raise Forbidden("Only users who may manage others' executions can see the metrics.")
     try:
         from .metrics import render
     except ModuleNotFoundError as error:
@@ -105,7 +115,7 @@ def metrics() -> ResponseReturnValue:
 
 
 def _is_scraper() -> bool:
-    """Return whether the request brings ``CREWEXEC_METRICS_TOKEN``."""
+    """Return whether the request has ``CREWEXEC_METRICS_TOKEN`` as its bearer token."""
     expected = current_app_state().settings.metrics_token
     given = request.authorization
     if expected is None or given is None or given.type != "bearer":
@@ -114,18 +124,18 @@ def _is_scraper() -> bool:
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Mount the routes that ask who you are."""
+    """Add the routes that need a user to *blueprint*."""
     blueprint.get("/queues")(show_queues)
     blueprint.get("/usage")(show_usage)
     blueprint.get("/openapi.json")(openapi)
 
 
 def add_health_routes(blueprint: Blueprint) -> None:
-    """Mount the routes that anybody may ask, such as a load balancer."""
+    """Add the routes that are open to all, for instance load balancers, to *blueprint*."""
     blueprint.get("/health/live")(live)
     blueprint.get("/health/ready")(ready)
 
 
 def add_metrics_route(blueprint: Blueprint) -> None:
-    """Mount the route that asks itself who you are, since scrapers are no users."""
+    """Add the route that authenticates scrapers itself, since they are not users."""
     blueprint.get("/metrics")(metrics)

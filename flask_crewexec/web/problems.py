@@ -1,11 +1,10 @@
-"""Errors as RFC 9457 problem documents, within the blueprint only."""
+"""Errors of the blueprint's views as problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
 import logging
 import typing as t
 import uuid
-from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import json
@@ -26,47 +25,69 @@ RETRY_SECONDS: t.Final = "5"
 
 
 class Unauthorized(CrewExecError):
-    """Nobody is known to have made the request."""
+    """The request does not identify a user."""
 
     code = "unauthorized"
     status = 401
-    title = "Who are you?"
+    title = "Authentication required"
+    remedy = "Send the credentials that the application expects."
 
 
 class Forbidden(CrewExecError):
-    """The user who makes the request may not do this."""
+    """The user is not allowed to do this."""
 
     code = "forbidden"
     status = 403
-    title = "Not for you"
+    title = "Forbidden"
+    remedy = "Sign in as a user who is allowed to."
 
 
 class MalformedJson(CrewExecError):
-    """The body cannot be read as JSON."""
+    """The request body is not valid JSON."""
 
     code = "malformed-json"
     status = 400
-    title = "The body is not JSON"
+    title = "Malformed JSON"
+    remedy = "Correct the body at the place that 'detail' names."
 
 
 class UnsupportedMediaType(CrewExecError):
-    """The body is not declared to be JSON."""
+    """The content type of the request body is not JSON."""
 
     code = "unsupported-media-type"
     status = 415
-    title = "The body must be JSON"
+    title = "Unsupported media type"
+    remedy = "Send the header 'Content-Type: application/json'."
 
 
 class NotInstalled(CrewExecError):
-    """A package that the route needs is missing."""
+    """A package that the route needs is not installed."""
 
     code = "not-installed"
     status = 501
-    title = "A package is not installed"
+    title = "Package not installed"
+    remedy = "Install the extra that 'detail' names."
+
+
+class DatabaseUnavailable(CrewExecError):
+    """The database did not answer."""
+
+    code = "database-unavailable"
+    status = 503
+    title = "Database unavailable"
+    remedy = "Try again later. Operators look for the correlation id in the log."
+
+
+class InternalError(CrewExecError):
+    """An unexpected exception, which is in the log of the web process."""
+
+    code = "internal-error"
+    title = "Internal error"
+    remedy = "Operators look for the correlation id in the log."
 
 
 def handle_errors(blueprint: Blueprint) -> None:
-    """Make every error of the blueprint's views a problem document."""
+    """Answer every error of the blueprint's views with a problem document."""
     blueprint.register_error_handler(CrewExecError, _expected)
     blueprint.register_error_handler(HTTPException, _http)
     blueprint.register_error_handler(SQLAlchemyError, _database)
@@ -74,26 +95,26 @@ def handle_errors(blueprint: Blueprint) -> None:
 
 
 def _expected(error: CrewExecError) -> Response:
-    answer = _answer(error.status, error.code, error.title, error.detail, error.problems)
+    response = _respond(error)
     if isinstance(error, QuotaExceeded):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.response is not None or error.code < 400:
-        return error  # a redirect, or an answer that someone already made
+        return error  # a redirect, or a response that the host has made
     code = error.name.lower().replace(" ", "-")
-    answer = _answer(error.code, code, error.name, error.description or error.name)
+    response = _document(error.code, code, error.name, error.description or error.name)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
-            answer.headers[name] = value
-    return answer
+            response.headers[name] = value
+    return response
 
 
 def _database(error: SQLAlchemyError) -> Response:
     if is_unavailable(error):
-        return _logged(503, "database-unavailable", "The database did not answer. Try again later.")
+        return _logged(DatabaseUnavailable("The database did not answer. Try again later."))
     if table := missing_table(error):
         log.error(
             "The database has no table '%s'. Run your migrations, or call 'db.create_all()', to"
@@ -104,24 +125,23 @@ def _database(error: SQLAlchemyError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    return _logged(500, "internal-error", "Something went wrong on our side.")
+    return _logged(InternalError("An unexpected error occurred. It has been logged."))
 
 
-def _logged(status: int, code: str, detail: str) -> Response:
-    """Log the current exception; tell the client no more than how to ask about it."""
+def _logged(error: CrewExecError) -> Response:
+    """Log the current exception; the client receives only *error* and the correlation id."""
     correlation_id = uuid.uuid4().hex
     log.exception("%s %s failed (correlation id %s).", request.method, request.path, correlation_id)
-    return _answer(status, code, "The request failed", detail, correlation_id=correlation_id)
+    return _respond(error, correlation_id=correlation_id)
 
 
-def _answer(
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    problems: Sequence[Problem] = (),
-    **more: str,
-) -> Response:
+def _respond(error: CrewExecError, **members: object) -> Response:
+    if error.problems:
+        members["errors"] = [_item(problem) for problem in error.problems]
+    return _document(error.status, error.code, error.title, error.detail, **members)
+
+
+def _document(status: int, code: str, title: str, detail: str, **members: object) -> Response:
     body = {
         "type": "about:blank",
         "title": title,
@@ -129,10 +149,8 @@ def _answer(
         "code": code,
         "detail": detail,
         "instance": request.path,
-        **more,
+        **members,
     }
-    if problems:
-        body["errors"] = [_item(problem) for problem in problems]
     headers = {"Retry-After": RETRY_SECONDS} if status == 503 else {}
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
 

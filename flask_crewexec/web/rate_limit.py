@@ -1,6 +1,6 @@
-"""How many requests each user makes, counted in the broker's Redis for all web processes.
+"""Rate limit of each user's requests, counted in the broker's Redis for all web processes.
 
-Needs limits (the extra ``limits``).
+Needs the package limits (the extra ``limits``).
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from ..messaging.broker import shared_broker_client
 from ..per_app import AppLocal
 from .authentication import current_identity
 
-SILENCE: t.Final = 5.0
-"""Seconds in which nothing is counted after the broker did not answer."""
+BACKOFF_SECONDS: t.Final = 5.0
+"""Time without counting after the broker did not answer."""
 
 log = logging.getLogger(__name__)
 
 
 def limit_rate() -> None:
-    """Count the current request, for the user who makes it.
+    """Count the current request for its user.
 
-    While the broker is away nothing is counted, and nobody is refused.
+    While the broker is unavailable, requests are neither counted nor rejected.
 
-    :raises TooManyRequests: if the user has made as many as may be.
+    :raises TooManyRequests: if the user has reached the limit.
     """
-    if request.method == "OPTIONS":  # nobody has identified
+    if request.method == "OPTIONS":  # preflight requests have no user
         return
     app_state, user_id = current_app_state(), current_identity().user_id
-    limit = app_state.settings.requests_per_minute
-    most = resolve_limit("CREWEXEC_REQUESTS_PER_MINUTE", limit, user_id)
-    if most is None:
+    setting = app_state.settings.requests_per_minute
+    limit = resolve_limit("CREWEXEC_REQUESTS_PER_MINUTE", setting, user_id)
+    if limit is None:
         return
-    seconds = _counters.current().count(app_state, user_id, most)
+    seconds = _counters.current().count(app_state, user_id, limit)
     if seconds is not None:
         raise TooManyRequests(
-            f"You may make {most} requests within a minute. Go on in {seconds} seconds.", seconds
+            f"You may make {limit} requests per minute. Try again in {seconds} seconds.", seconds
         )
 
 
@@ -57,22 +57,22 @@ class _Counter:
     def __init__(self) -> None:
         self._pool: object = None
         self._limiter: SlidingWindowCounterRateLimiter | None = None
-        self._silent_until = 0.0
+        self._paused_until = 0.0
 
-    def count(self, app_state: AppState, user_id: str, most: int) -> int | None:
-        """Return after how many seconds the user may go on; None if that is now."""
-        if time.monotonic() < self._silent_until:
+    def count(self, app_state: AppState, user_id: str, limit: int) -> int | None:
+        """Return the seconds until the user may send a request; None if that is now."""
+        if time.monotonic() < self._paused_until:
             return None
         try:
             with shared_broker_client(app_state) as client:
-                return _seconds_to_wait(self._limiter_over(client.connection_pool), user_id, most)
+                return _seconds_to_wait(self._limiter_over(client.connection_pool), user_id, limit)
         except BrokerUnavailable:
-            self._silent_until = time.monotonic() + SILENCE
-            log.warning("The broker is away; requests are not counted.", exc_info=True)
+            self._paused_until = time.monotonic() + BACKOFF_SECONDS
+            log.warning("The broker is unavailable; requests are not counted.", exc_info=True)
             return None
 
     def _limiter_over(self, pool: t.Any) -> SlidingWindowCounterRateLimiter:
-        """Return the one that we have, unless the broker's connections were made anew."""
+        """Return the limiter, or a new one if the broker's connection pool was replaced."""
         if self._limiter is None or self._pool is not pool:
             storage = RedisStorage("redis://", connection_pool=pool, key_prefix="crewexec:rate")
             self._pool, self._limiter = pool, SlidingWindowCounterRateLimiter(storage)
@@ -83,9 +83,9 @@ _counters: t.Final = AppLocal(lambda app: _Counter())
 
 
 def _seconds_to_wait(
-    limiter: SlidingWindowCounterRateLimiter, user_id: str, most: int
+    limiter: SlidingWindowCounterRateLimiter, user_id: str, limit: int
 ) -> int | None:
-    item = RateLimitItemPerMinute(most)
+    item = RateLimitItemPerMinute(limit)
     if limiter.hit(item, user_id):
         return None
     left = limiter.get_window_stats(item, user_id).reset_time - time.time()

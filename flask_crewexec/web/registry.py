@@ -1,4 +1,4 @@
-"""The route that shows what graphs may name."""
+"""The route that lists the tools, models and functions that graphs may name."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Json = dict[str, t.Any]
 
 @responds(RegistrySchema())
 def show_registry() -> Json:
-    """Show what graphs and inputs of whoever asks may name."""
+    """List what graphs and inputs of the requester may name."""
     app_state = current_app_state()
     registry = app_state.registry
     allowed = registry.permissions_for(current_identity().roles)
-    most = app_state.settings.max_tool_output_chars
+    max_chars = app_state.settings.max_tool_output_chars
     return {
-        "tools": [_tool(registry.tools[name], most) for name in sorted(allowed.tools)],
+        "tools": [_tool(registry.tools[name], max_chars) for name in sorted(allowed.tools)],
         "models": [_model(registry.models[name]) for name in sorted(allowed.models)],
         "guardrails": _described(registry.guardrails),
         "predicates": _described(registry.predicates),
@@ -37,18 +37,18 @@ def show_registry() -> Json:
     }
 
 
-def _tool(spec: ToolSpec, most_chars: int) -> Json:
+def _tool(spec: ToolSpec, max_chars: int) -> Json:
     return {
         "name": spec.name,
         "description": inspect.cleandoc(spec.description),
         "arguments": arguments_schema(spec),
         "timeout": spec.timeout,
-        "max_output_chars": spec.max_output_chars or most_chars,
+        "max_output_chars": spec.max_output_chars or max_chars,
     }
 
 
 def _model(spec: ModelSpec) -> Json:
-    """Describe a model: how it is reached, and what stands in for it, is the host's business."""
+    """Describe a model, without how it is reached and its fallbacks, which users need not know."""
     return {"name": spec.name, "max_tokens": spec.max_tokens}
 
 
@@ -60,5 +60,5 @@ def _described(specs: Mapping[str, GuardrailSpec | PredicateSpec]) -> list[Json]
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Mount the route."""
+    """Add the route of the registry to *blueprint*."""
     blueprint.get("/registry")(show_registry)

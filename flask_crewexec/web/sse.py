@@ -1,9 +1,10 @@
-"""The history of an execution as Server-Sent Events, for as long as a client listens.
+"""Events of an execution as Server-Sent Events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-A stream holds a thread (or greenlet) of the web server but no database connection: each look is a
-short transaction. A client that has gone is noticed with the next event or heartbeat.
+A stream occupies a thread (or greenlet) of the web server but no database connection: each page
+is read in a short transaction. A client that has disconnected is noticed with the next event or
+heartbeat.
 """
 
 from __future__ import annotations
@@ -35,70 +36,70 @@ from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
 from ..messaging.event_subscriber import Subscription
 from ..per_app import AppLocal
-from ..services.async_execution_service import AsyncExecutionService
+from ..services.event_pages import EventPage
+from ..services.event_pages import read_event_page
 from .stream_metrics import counted_stream
 
 Json = dict[str, t.Any]
 
 MIMETYPE: t.Final = "text/event-stream"
 REMOVED: t.Final = "removed"
-"""The final state of an execution that was removed while a client listened."""
+"""Final status for clients of an execution that was purged during the stream."""
 RETRY_MILLISECONDS: t.Final = 2000
-"""After which a client that lost its stream asks again."""
+"""Delay after which a client reconnects."""
 MAX_PAGE: t.Final = 200
 
 log = logging.getLogger(__name__)
 
-_service: t.Final = AsyncExecutionService()
-
 
 class TooManyStreams(CrewExecError):
-    """This web process serves as many streams as it may."""
+    """The user, or this web process, has as many streams open as the settings allow."""
 
     code = "too-many-streams"
     status = 503
     title = "Too many streams"
+    remedy = "Close a stream, or read pages of events with '?after=…&wait=…'."
 
 
 class StreamLimiter:
-    """The open streams of one application in this process, by user."""
+    """Limits the open streams of one application in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def acquire(self, user_id: str, settings: Settings) -> Iterator[None]:
-        """Count a stream of a user meanwhile.
+        """Count a stream of a user within the block.
 
-        :raises TooManyStreams: if there are as many as the settings allow.
+        :raises TooManyStreams: if as many are open as the settings allow.
         """
         with self._lock:
-            _check_room("You have", self._taken[user_id], settings.max_streams_per_user)
-            _check_room("This server has", self._taken.total(), settings.max_streams)
-            self._taken[user_id] += 1
+            _check_limit("You have", self._open[user_id], settings.max_streams_per_user)
+            _check_limit("This server has", self._open.total(), settings.max_streams)
+            self._open[user_id] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._taken[user_id] -= 1
-                if not self._taken[user_id]:
-                    del self._taken[user_id]
+                self._open[user_id] -= 1
+                if not self._open[user_id]:
+                    del self._open[user_id]
 
 
-def _check_room(whose: str, taken: int, limit: int) -> None:
-    if taken >= limit:
+def _check_limit(subject: str, count: int, limit: int) -> None:
+    if count >= limit:
         raise TooManyStreams(
-            f"{whose} {taken} streams open. Close one, try again in a moment, or ask for pages with"
+            f"{subject} {count} streams open. Close one, try again in a moment, or read pages with"
             " '?after=…&wait=…'."
         )
 
 
-slots: t.Final = AppLocal(lambda app: StreamLimiter())
+limiters: t.Final = AppLocal(lambda app: StreamLimiter())
 
 
 def wants_stream() -> bool:
-    """Whether the client of the current request asks for a stream."""
+    """Return whether the client of the current request asks for a stream."""
     accepted = request.accept_mimetypes
     return accepted[MIMETYPE] > accepted["application/json"]
 
@@ -106,26 +107,24 @@ def wants_stream() -> bool:
 def respond(execution_id: str, requester: Identity, after: int) -> Response:
     """Stream the events after number *after*, or after the ``Last-Event-ID`` of the request.
 
-    :raises NotFound: if there is no such execution, or not for *asker*.
-    :raises TooManyStreams: if this process serves as many as it may.
+    :raises NotFound: if there is no such execution, or not for *requester*.
+    :raises TooManyStreams: if the user or this process has as many open as allowed.
     """
     after = _last_event_id(after)
-    _service.get_events(execution_id, requester, after=after, limit=1)
+    read_event_page(current_app_state(), execution_id, requester, after=after, limit=1)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(counted_stream())
-        stack.enter_context(
-            slots.current().acquire(requester.user_id, current_app_state().settings)
-        )
-        inbox = stack.enter_context(
-            subscribers.current().subscribe(parse_uuid(execution_id, "execution"))
-        )
-        stream = Stream(app, parse_uuid(execution_id, "execution"), requester, after, inbox)
-        answer = Response(stream.frames(), mimetype=MIMETYPE)
-        # Proxies must not collect what comes in small pieces.
-        answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        answer.call_on_close(stack.pop_all().close)
-    return answer
+        settings = current_app_state().settings
+        stack.enter_context(limiters.current().acquire(requester.user_id, settings))
+        key = parse_uuid(execution_id, "execution")
+        subscription = stack.enter_context(subscribers.current().subscribe(key))
+        stream = Stream(app, key, requester, after, subscription)
+        response = Response(stream.frames(), mimetype=MIMETYPE)
+        # Proxies must not buffer the small parts of a stream.
+        response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        response.call_on_close(stack.pop_all().close)
+    return response
 
 
 def _last_event_id(after: int) -> int:
@@ -139,7 +138,7 @@ def _last_event_id(after: int) -> int:
 
 
 class Stream:
-    """What one client is sent."""
+    """The stream of one client."""
 
     def __init__(
         self,
@@ -147,57 +146,60 @@ class Stream:
         execution_id: uuid.UUID,
         requester: Identity,
         after: int,
-        inbox: Subscription,
+        subscription: Subscription,
     ) -> None:
         self._app = app
         self._execution_id = execution_id
         self._requester = requester
         self._after = after
-        self._inbox = inbox
+        self._subscription = subscription
 
     def frames(self) -> Iterator[str]:
-        """Yield events as they come, words of streaming models, heartbeats, and the end.
+        """Yield events, tokens of streaming models, heartbeats, and the end.
 
-        Without its end the client asks again, which is also right when the database is away.
+        A client that receives no end reconnects, also after the database was unavailable.
         """
         try:
             yield from self._frames()
         except SQLAlchemyError:
-            log.warning("A stream ends early: the database does not answer.", exc_info=True)
+            log.warning("A stream ends early: the database is unavailable.", exc_info=True)
 
     def _frames(self) -> Iterator[str]:
         settings = self._app.extensions["crewexec"].settings
-        closes = time.monotonic() + settings.max_stream_seconds
+        deadline = time.monotonic() + settings.max_stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         is_due = True
-        while (left := closes - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0:
             if is_due:
-                events, state = self._look()
-                yield from map(_event, events)
-                if len(events) == MAX_PAGE:
+                page = self._read_page()
+                yield from map(_event, page.events)
+                if len(page.events) == MAX_PAGE:
                     continue
-                if state is not None:
-                    yield _frame("end", {"status": state})
+                if page.final_status is not None:
+                    yield _frame("end", {"status": page.final_status})
                     return
-            messages = self._inbox.wait(min(left, settings.stream_heartbeat_interval))
-            words = [message for message in messages if message]
-            yield from (_frame("token", each) for each in words)
-            is_due = not messages or len(words) < len(messages)
+            messages = self._subscription.wait(min(left, settings.stream_heartbeat_interval))
+            tokens = [message for message in messages if message]
+            yield from (_frame("token", each) for each in tokens)
+            is_due = not messages or len(tokens) < len(messages)
             if not messages:
                 yield ":\n\n"
 
-    def _look(self) -> tuple[list[Json], str | None]:
-        """Return the next events, and the final state if nothing follows them."""
+    def _read_page(self) -> EventPage:
         with self._app.app_context():
-            try:
-                page = _service.read_events(
-                    self._execution_id, self._requester, after=self._after, limit=MAX_PAGE
-                )
-            except NotFound:
-                return [], REMOVED
+            page = self._next_page()
         if page.events:
             self._after = page.events[-1]["seq"]
-        return page.events, page.final_state
+        return page
+
+    def _next_page(self) -> EventPage:
+        where = {"after": self._after, "limit": MAX_PAGE}
+        try:
+            return read_event_page(
+                current_app_state(), self._execution_id, self._requester, **where
+            )
+        except NotFound:
+            return EventPage([], REMOVED)
 
 
 def _event(event: Json) -> str:

@@ -1,7 +1,8 @@
-"""How many streams of events this web server has open.
+"""Gauge of the open event streams of this web server.
 
-Where a web server has several processes, each knows only its own. With ``PROMETHEUS_MULTIPROC_DIR``
-set, as prometheus-client's documentation describes it, any of them tells the sum.
+If a web server has several processes, each knows only its own streams. With
+``PROMETHEUS_MULTIPROC_DIR``, as described in the documentation of prometheus-client, each of them
+reports the sum.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ if t.TYPE_CHECKING:
     from prometheus_client import Metric
 
 NAME: t.Final = "crewexec_open_streams"
-HELP: t.Final = "Streams of events that are open."
+HELP: t.Final = "Open event streams."
 
 
 @contextlib.contextmanager
 def counted_stream() -> Iterator[None]:
-    """Count a stream as open meanwhile; without prometheus-client, do nothing."""
+    """Count a stream as open within the block; without prometheus-client, do nothing."""
     gauge = _gauge()
     if gauge is None:
         yield
@@ -32,9 +33,9 @@ def counted_stream() -> Iterator[None]:
 
 
 def open_streams() -> Iterator[Metric]:
-    """Return the number as Prometheus wants it.
+    """Return the number of open streams as metrics.
 
-    :raises ModuleNotFoundError: without prometheus-client.
+    :raises ModuleNotFoundError: if prometheus-client is not installed.
     """
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
@@ -42,10 +43,10 @@ def open_streams() -> Iterator[Metric]:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         gauge = _gauge()
         return iter(gauge.collect() if gauge else ())
-    # The folder holds the host's metrics, too, which are the host's to show.
+    # The folder also has the host's own metrics, which the host exports itself.
     collector: t.Any = MultiProcessCollector
-    everything = collector(CollectorRegistry()).collect()
-    return (metric for metric in everything if metric.name == NAME)
+    metrics = collector(CollectorRegistry()).collect()
+    return (metric for metric in metrics if metric.name == NAME)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What a view takes and gives, declared where OpenAPI can read it too."""
+"""Decorators that declare the requests and responses of a view, also for OpenAPI."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ View = Callable[..., t.Any]
 
 @dataclasses.dataclass
 class Docs:
-    """What OpenAPI tells about a view."""
+    """Description of a view for OpenAPI."""
 
-    accepts: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
-    answers: list[tuple[ma.Schema | None, int, str | None]] = dataclasses.field(
+    requests: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
+    """Schemas and the locations that they describe."""
+    responses: list[tuple[ma.Schema | None, int, str | None]] = dataclasses.field(
         default_factory=list
     )
+    """Schemas of the bodies, statuses and media types."""
 
 
 class Parser(flaskparser.FlaskParser):
-    """Refuses unknown fields, bodies that are not JSON, and JSON that nobody could read."""
+    """Rejects unknown fields, bodies that are not JSON, and malformed JSON."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012  # as webargs has it
         "json": ma.RAISE,
@@ -50,24 +52,24 @@ class Parser(flaskparser.FlaskParser):
 
 
 def read_json(req: Request) -> t.Any:
-    """Return the body as JSON.
+    """Return the parsed body.
 
-    :raises MalformedJson: if it is none.
-    :raises UnsupportedMediaType: if it does not claim to be.
+    :raises MalformedJson: if it is not valid JSON.
+    :raises UnsupportedMediaType: if its content type is not JSON.
     """
     if not req.is_json:
         raise UnsupportedMediaType("Send the body as 'Content-Type: application/json'.")
     try:
         return req.json_module.loads(req.get_data().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise MalformedJson(f"The body cannot be read as JSON: {error}.") from error
+        raise MalformedJson(f"The body is not valid JSON: {error}.") from error
 
 
 _parser = Parser()
 
 
 def docs_of(view: View) -> Docs:
-    """The description of *view*; ``functools.wraps`` hands it from wrapped to wrapper."""
+    """Return the description of *view*, which ``functools.wraps`` copies to wrappers."""
     return t.cast(Docs, view.__dict__.setdefault("_crewexec_docs", Docs()))
 
 
@@ -75,24 +77,24 @@ def reads(schema: ma.Schema, location: str = "json") -> Callable[[View], View]:
     """Parse a part of the request with *schema* and pass it as the next argument."""
 
     def decorate(view: View) -> View:
-        docs_of(view).accepts.insert(0, (schema, location))
+        docs_of(view).requests.insert(0, (schema, location))
         return _parser.use_args(schema, location=location)(view)
 
     return decorate
 
 
 def documents_header(schema: ma.Schema) -> Callable[[View], View]:
-    """Describe a header that the view looks at by itself."""
+    """Describe a header that the view reads itself."""
 
     def decorate(view: View) -> View:
-        docs_of(view).accepts.append((schema, "headers"))
+        docs_of(view).requests.append((schema, "headers"))
         return view
 
     return decorate
 
 
 def responds(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
-    """Answer with *status* and what the view returned: JSON that *schema* describes.
+    """Respond with *status* and the view's result as JSON, which *schema* describes.
 
     The view may return an :class:`Answer` to add headers.
     """
@@ -114,39 +116,39 @@ def responds(schema: ma.Schema, status: int = 200) -> Callable[[View], View]:
 def documents_response(
     schema: ma.Schema | None, *statuses: int, media: str | None = None
 ) -> Callable[[View], View]:
-    """Describe the answer of a view that gives its status itself.
+    """Describe the response of a view that sets its status itself.
 
-    :param media: its type; without one, JSON if there is a *schema*, else there is no body.
+    :param media: media type of the body; by default JSON if there is a *schema*, else no body.
     """
-    kind = media or (None if schema is None else "application/json")
+    media_type = media or (None if schema is None else "application/json")
 
     def decorate(view: View) -> View:
-        docs_of(view).answers.extend((schema, status, kind) for status in statuses)
+        docs_of(view).responses.extend((schema, status, media_type) for status in statuses)
         return view
 
     return decorate
 
 
 def reads_json_document(view: View) -> View:
-    """Pass the body, whatever JSON it is, as the next argument: a graph checks itself."""
+    """Pass the parsed body as the next argument, unchecked: graphs have their own validation."""
 
     @functools.wraps(view)
     def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
         return view(read_json(request), *args, **kwargs)
 
-    docs_of(wrapped).accepts.insert(0, (GraphRequestSchema(), "json"))
+    docs_of(wrapped).requests.insert(0, (GraphRequestSchema(), "json"))
     return wrapped
 
 
 class Answer(t.NamedTuple):
-    """An answer with headers of its own."""
+    """A response body with additional headers."""
 
     body: dict[str, t.Any]
     headers: dict[str, str]
 
 
 def wait_preference() -> float:
-    """Return how many seconds the client would wait for an end (``Prefer: wait=N``, RFC 7240)."""
+    """Return how many seconds the client will wait for the end (``Prefer: wait=N``, RFC 7240)."""
     for preference in request.headers.get("Prefer", "").split(","):
         name, _, value = preference.strip().partition("=")
         if name.lower() == "wait" and value.isdecimal():

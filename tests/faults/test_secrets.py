@@ -132,6 +132,6 @@ def test_a_user_without_a_key(api, stranger, own_model, start_worker, settle, ev
     id = stranger.queue(documents.chain("succeed", model="own"))
     assert stranger.status(id, wait=30)["status"] == "failed"
     error = stranger.status(id)["error"]
-    assert error["code"] == "missing-key"
+    assert error["code"] == "secret-missing"
     assert error["message"] == "There is no secret 'model' for this user."
     assert not own_model.calls

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from celery import Celery
 from flask import Flask
@@ -12,6 +14,16 @@ from support.servers.celery_nodes import LocalRedis
 from support.servers.celery_nodes import LocalWorker
 from support.servers.celery_nodes import StartWorker
 from support.servers.redis_process import RedisProcess
+from support.stored_events import check_stored_events
+
+
+@pytest.fixture(autouse=True)
+def _events_fit_the_catalogue(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check the events that the test has stored, whatever the test is about."""
+    app = request.getfixturevalue("app") if "app" in request.fixturenames else None
+    yield
+    if app is not None:
+        check_stored_events(app)
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
-// Keeps the parts of a page up to date: told by the server's events where there are any, and by
-// asking again and again where there are none. Without this file the pages work, too.
+// Keeps the parts of a page up to date: notified by the server's event stream where there is one,
+// and by polling otherwise. The pages also work without this file.
 (() => {
   "use strict";
 
   const root = document.getElementById("live");
   if (!root || !root.dataset.source) return;
 
-  const EVENTS = [
-    "queued", "started", "step_started", "step_completed", "step_skipped", "condition_met",
-    "crew_planned", "guardrail_passed", "guardrail_refused", "model_call_started",
-    "model_call_completed", "model_call_failed", "tool_started", "tool_finished", "tool_failed",
-    "retrying", "worker_lost", "handed_back", "cancel_requested", "completed", "failed",
-    "cancelled", "timed_out",
-  ];
-  const PAUSE = 200; // ms from an event to the look at what has changed
-  const SELDOM = 10000; // ms between two looks while events arrive, for the times shown
-  const PATIENCE = 20000; // ms for one answer
+  const EVENT_DELAY = 200; // ms from an event to the refresh
+  const STREAM_INTERVAL = 10000; // ms between two refreshes while events arrive
+  const TIMEOUT = 20000; // ms for one response
   const announcement = document.getElementById("announcement");
   const connection = document.getElementById("connection");
   const shown = new Map(parts(root).map((part) => [part.id, content(part)]));
@@ -23,9 +16,9 @@
   let stream = null;
   let timer = null;
   let due = Infinity;
-  let isLooking = false;
-  let lookAgain = false;
-  let isOver = false;
+  let isRefreshing = false;
+  let refreshAgain = false;
+  let hasEnded = false;
 
   function parts(element) {
     return [...element.querySelectorAll("[data-part]")];
@@ -35,70 +28,70 @@
     return [...element.querySelectorAll("input[type=hidden]")];
   }
 
-  // What can be seen of a part: tokens of forms differ each time.
+  // The visible content of a part, without the tokens of forms, which differ each time.
   function content(part) {
     const copy = part.cloneNode(true);
     for (const input of secrets(copy)) input.remove();
     return copy.outerHTML;
   }
 
-  function isMoving() {
-    return root.dataset.moving === "yes";
+  function isActive() {
+    return root.dataset.active === "yes";
   }
 
-  // An earlier appointment stands, so that a flood of events does not put it off for ever.
-  function lookIn(milliseconds) {
+  // An earlier refresh stays scheduled, so that many events do not postpone it for ever.
+  function refreshIn(milliseconds) {
     const moment = performance.now() + milliseconds;
-    if (isOver || moment >= due) return;
+    if (hasEnded || moment >= due) return;
     clearTimeout(timer);
     due = moment;
-    timer = setTimeout(look, milliseconds);
+    timer = setTimeout(refresh, milliseconds);
   }
 
-  function usualPause() {
-    const isTold = stream !== null && stream.readyState === EventSource.OPEN;
-    return isTold ? SELDOM : Number(root.dataset.every);
-  }
-
-  async function look() {
-    due = Infinity;
-    if (isLooking) {
-      lookAgain = true;
-      return;
-    }
-    isLooking = true;
-    try {
-      if (!document.hidden) await refresh();
-    } catch {
-      tell("The server does not answer; trying again.");
-    } finally {
-      isLooking = false;
-    }
-    if (isOver) return;
-    if (!isMoving()) {
-      end("");
-      return;
-    }
-    lookIn(lookAgain ? PAUSE : usualPause());
-    lookAgain = false;
+  function usualInterval() {
+    const isStreaming = stream !== null && stream.readyState === EventSource.OPEN;
+    return isStreaming ? STREAM_INTERVAL : Number(root.dataset.every);
   }
 
   async function refresh() {
-    const signal = AbortSignal.timeout(PATIENCE);
-    const answer = await fetch(root.dataset.source, { credentials: "same-origin", signal });
-    if (answer.status >= 400 && answer.status < 500) {
+    due = Infinity;
+    if (isRefreshing) {
+      refreshAgain = true;
+      return;
+    }
+    isRefreshing = true;
+    try {
+      if (!document.hidden) await load();
+    } catch {
+      showConnection("The server does not answer; trying again.");
+    } finally {
+      isRefreshing = false;
+    }
+    if (hasEnded) return;
+    if (!isActive()) {
+      end("");
+      return;
+    }
+    refreshIn(refreshAgain ? EVENT_DELAY : usualInterval());
+    refreshAgain = false;
+  }
+
+  async function load() {
+    const signal = AbortSignal.timeout(TIMEOUT);
+    const response = await fetch(root.dataset.source, { credentials: "same-origin", signal });
+    if (response.status >= 400 && response.status < 500) {
       end("Updates have stopped. Refresh the page.");
       return;
     }
-    if (!answer.ok) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!response.ok) throw new Error(response.statusText);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("live");
     if (!fresh) {
       end("Updates have stopped. Refresh the page.");
       return;
     }
     update(fresh);
-    tell("");
+    showConnection("");
   }
 
   function update(fresh) {
@@ -119,24 +112,24 @@
     }
   }
 
-  // Puts a part where it belongs, unless it is there as it should be, and returns what is there.
+  // Inserts or replaces a part unless it is unchanged, and returns the part that is shown.
   function place(part, old, previous) {
-    const fits = content(part);
-    if (old && shown.get(part.id) === fits) {
-      renew(old, part);
+    const current = content(part);
+    if (old && shown.get(part.id) === current) {
+      renewTokens(old, part);
       return old;
     }
     if (old && isSelected(old)) return old;
-    shown.set(part.id, fits);
+    shown.set(part.id, current);
     const fresh = document.adoptNode(part);
-    if (old) exchange(old, fresh);
+    if (old) replace(old, fresh);
     else if (previous) previous.after(fresh);
     else root.prepend(fresh);
     return fresh;
   }
 
-  // A token that is shown for long must not grow old.
-  function renew(old, part) {
+  // The tokens of forms expire, also in parts that do not change.
+  function renewTokens(old, part) {
     const fresh = secrets(part);
     secrets(old).forEach((input, index) => { input.value = fresh[index].value; });
   }
@@ -146,8 +139,8 @@
     return !selection.isCollapsed && element.contains(selection.anchorNode);
   }
 
-  // What the reader has opened, scrolled and focused stays as it is.
-  function exchange(old, fresh) {
+  // Keeps what the reader has opened, scrolled and focused.
+  function replace(old, fresh) {
     const opened = [...old.querySelectorAll("details[open][id]")].map((element) => element.id);
     const scrolled = [...old.querySelectorAll(".scroll[id]")]
       .map((element) => [element.id, element.scrollLeft, element.scrollTop]);
@@ -175,47 +168,49 @@
     (target || document.getElementById("main")).focus({ preventScroll: true });
   }
 
-  function tell(text) {
+  function showConnection(text) {
     if (connection.textContent !== text) connection.textContent = text;
   }
 
   function listen() {
-    if (!root.dataset.events || !isMoving() || !window.EventSource) return;
+    if (!root.dataset.events || !isActive() || !window.EventSource) return;
     const url = new URL(root.dataset.events, location.href);
     url.searchParams.set("after", root.dataset.after);
     stream = new EventSource(url);
-    for (const type of EVENTS) stream.addEventListener(type, () => lookIn(PAUSE));
+    for (const type of root.dataset.eventTypes.split(" ")) {
+      stream.addEventListener(type, () => refreshIn(EVENT_DELAY));
+    }
     stream.addEventListener("end", () => {
-      hangUp();
-      lookIn(0);
+      disconnect();
+      refreshIn(0);
     });
-    stream.addEventListener("error", () => lookIn(Number(root.dataset.every)));
+    stream.addEventListener("error", () => refreshIn(Number(root.dataset.every)));
   }
 
-  function hangUp() {
+  function disconnect() {
     if (stream) stream.close();
     stream = null;
   }
 
   function end(text) {
-    isOver = true;
+    hasEnded = true;
     clearTimeout(timer);
-    hangUp();
-    tell(text);
+    disconnect();
+    showConnection(text);
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) lookIn(0);
+    if (!document.hidden) refreshIn(0);
   });
-  addEventListener("pagehide", hangUp);
+  addEventListener("pagehide", disconnect);
   addEventListener("pageshow", (event) => {
-    if (event.persisted && !isOver) {
+    if (event.persisted && !hasEnded) {
       listen();
-      lookIn(0);
+      refreshIn(0);
     }
   });
 
-  if (!isMoving()) return;
+  if (!isActive()) return;
   listen();
-  lookIn(Number(root.dataset.every));
+  refreshIn(Number(root.dataset.every));
 })();

@@ -13,6 +13,7 @@ import pytest
 
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.services import event_stream
 from flask_crewexec.services.event_stream import tail
 from flask_crewexec.storage import event_log
 from flask_crewexec.storage.new_event import NewEvent
@@ -254,17 +255,16 @@ class TestFollow:
         assert [event["type"] for event in following] == ["cancelled"]
 
     def test_misses_no_end_between_two_looks(self, api, monkeypatch):
-        service = AsyncExecutionService
         id = api.queue(documents.chain("a"))
-        read_events = service.read_events
+        read_event_page = event_stream.read_event_page
 
-        def end_behind_the_last(self, *args, **options):
-            page = read_events(self, *args, **options)
+        def end_behind_the_last(*args, **options):
+            page = read_event_page(*args, **options)
             if not page.events:
-                self.cancel_task(id)
+                AsyncExecutionService().cancel_task(id)
             return page
 
-        monkeypatch.setattr(service, "read_events", end_behind_the_last)
+        monkeypatch.setattr(event_stream, "read_event_page", end_behind_the_last)
         assert [event["type"] for event in tail(id)] == ["queued", "cancelled"]
 
     def test_skips_nothing_between_pages(self, command, api):

@@ -235,7 +235,7 @@ class TestExecution:
         assert re.findall(r'data-state="(\w+)"', page) == ["pending", "pending"]
         assert "waits for a worker" in page
         assert "waits for first" in section(page, "steps")
-        assert 'data-moving="yes"' in page
+        assert 'data-active="yes"' in page
 
     def test_afterwards_result_steps_usage_and_events(
         self, api: Api, pages: Pages, model: ScriptedModel
@@ -253,7 +253,7 @@ class TestExecution:
         usage = api.status(id)["usage"]
         assert f"Model calls 2 Tokens {usage['total_tokens']}" in text_of(section(page, "facts"))
         assert section(page, "history").count("<li") == len(api.event_types(id))
-        assert 'data-moving="no"' in page
+        assert 'data-active="no"' in page
 
     def test_an_error_is_shown_with_its_code(
         self, api: Api, pages: Pages, model: ScriptedModel
@@ -287,7 +287,7 @@ class TestExecution:
         run(id)
         page = pages.read(f"/executions/{id}")
         assert "bar-tool" in section(page, "steps")
-        assert "Tool answered count_words" in text_of(section(page, "history"))
+        assert "Tool returned count_words" in text_of(section(page, "history"))
 
     def test_only_the_newest_events_are_shown(self, api: Api, pages: Pages) -> None:
         id = api.queue(documents.chain("a"))

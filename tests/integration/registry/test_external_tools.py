@@ -120,10 +120,8 @@ class TestCrewaiClasses:
     def test_a_missing_key_fails_the_run(self, stranger, model):
         id = stranger.queue(documents.chain("a", tools=("shout",)))
         assert run(id) == "failed"
-        assert error_of(stranger, id) == (
-            "missing-key",
-            "There is no secret 'shout' for this user.",
-        )
+        message = "There is no secret 'shout' for this user."
+        assert error_of(stranger, id) == ("secret-missing", message)
         assert not model.calls
 
     def test_users_are_shown_what_the_host_says(self, crewexec, api):
@@ -230,7 +228,7 @@ class TestMcpServers:
     def test_a_missing_key_fails_the_run(self, server, stranger, model):
         id = stranger.queue(documents.chain("a", tools=("files_count",)))
         assert run(id) == "failed"
-        assert error_of(stranger, id)[0] == "missing-key"
+        assert error_of(stranger, id)[0] == "secret-missing"
 
     def test_the_model_is_told_of_failures(self, server, api, model):
         calling(model, ("files_fail", {}), ("files_count", {}))

@@ -190,7 +190,7 @@ def test_keys_that_cannot_be_asked_for_now(api, app, model, crewexec):
     crewexec.llm("first", "first-model", base_url=model.base_url, api_key=Secret("any"))
     id = api.queue(GRAPH)
     assert run(id) == "retrying"
-    assert api.status(id)["error"]["code"] == "keys-unavailable"
+    assert api.status(id)["error"]["code"] == "secret-provider-unavailable"
     assert not model.calls
 
 

@@ -250,7 +250,7 @@ def test_a_missing_key_of_a_tool_ends_the_run(stranger, model):
     assert run(id) == "failed"
     error = stranger.status(id)["error"]
     assert (error["code"], error["message"]) == (
-        "missing-key",
+        "secret-missing",
         "There is no secret 'tool' for this user.",
     )
     assert column(id, "llm_calls") == 1

@@ -51,7 +51,7 @@ class TestQueued:
     def test_one_too_many_is_refused_until_one_has_started(self, api, graph):
         ids = [order(api, graph).json["id"] for _ in range(2)]
         answer = order(api, graph)
-        told = problem(answer, 429, "too-many-queued")
+        told = problem(answer, 429, "queue-quota-exceeded")
         assert "2 of your executions wait, and 2 may" in told["detail"]
         assert int(answer.headers["Retry-After"]) > 0
         assert len(api("GET", "/executions").json["executions"]) == 2
@@ -66,7 +66,7 @@ class TestQueued:
     def test_what_waits_for_a_retry_counts(self, api, graph):
         for _ in range(2):
             change(order(api, graph).json["id"], status="retrying")
-        problem(order(api, graph), 429, "too-many-queued")
+        problem(order(api, graph), 429, "queue-quota-exceeded")
 
     def test_trying_again_counts(self, api, admin, graph):
         ended = order(api, graph).json["id"]
@@ -75,7 +75,7 @@ class TestQueued:
             order(api, graph)
         for requester in (api, admin):
             answer = requester("POST", f"/executions/{ended}/retry")
-            problem(answer, 429, "too-many-queued")
+            problem(answer, 429, "queue-quota-exceeded")
             assert answer.headers["Retry-After"]
         assert api.status(ended)["status"] == "cancelled"
 
@@ -84,12 +84,12 @@ class TestQueued:
         order(api, graph)
         answer = order(api, graph, key="k")
         assert (answer.status_code, answer.json["id"]) == (202, id)
-        problem(order(api, graph, key="other"), 429, "too-many-queued")
+        problem(order(api, graph, key="other"), 429, "queue-quota-exceeded")
 
     def test_a_dry_run_says_so(self, api, graph):
         for _ in range(2):
             order(api, graph)
-        problem(order(api, graph, query="?dry_run=true"), 429, "too-many-queued")
+        problem(order(api, graph, query="?dry_run=true"), 429, "queue-quota-exceeded")
 
     def test_it_holds_from_python(self, api, graph):
         service = AsyncExecutionService()
@@ -104,7 +104,7 @@ class TestTokens:
     def test_nothing_is_queued_once_they_are_spent(self, api, graph):
         use_tokens(order(api, graph).json["id"], 1000)
         answer = order(api, graph)
-        told = problem(answer, 429, "tokens-spent")
+        told = problem(answer, 429, "token-quota-exceeded")
         assert "used 1000 tokens today, and 1000 are allowed" in told["detail"]
         assert abs(int(answer.headers["Retry-After"]) - seconds_to_midnight()) < 60
 
@@ -112,7 +112,7 @@ class TestTokens:
         id = order(api, graph).json["id"]
         change(id, status="running")
         use_tokens(id, 1000)
-        problem(order(api, graph), 429, "tokens-spent")
+        problem(order(api, graph), 429, "token-quota-exceeded")
 
     def test_those_of_others_do_not(self, api, stranger, graph):
         use_tokens(stranger.queue(documents.chain("b")), 1000)
@@ -156,7 +156,7 @@ class TestTokens:
         assert api("POST", f"/executions/{ended}/retry").status_code == 202
         use_tokens(other, 900)
         api("POST", f"/executions/{ended}/cancel")
-        problem(api("POST", f"/executions/{ended}/retry"), 429, "tokens-spent")
+        problem(api("POST", f"/executions/{ended}/retry"), 429, "token-quota-exceeded")
 
     def test_those_of_yesterday_do_not_count_until_they_are_tried_again(self, api, graph):
         yesterday = clock.now() - dt.timedelta(days=1)
@@ -164,7 +164,7 @@ class TestTokens:
         use_tokens(old, 1000)
         assert order(api, graph).status_code == 202
         change(old, attempt=2, queued_at=clock.now())
-        problem(order(api, graph), 429, "tokens-spent")
+        problem(order(api, graph), 429, "token-quota-exceeded")
 
 
 @on_sqlite

@@ -190,7 +190,7 @@ class TestStatements:
         del statements[:]
         assert order(api, graph, priority=4).status_code == 202
         assert statements == ["SELECT", "WITH"]
-        assert order(api, graph, priority=3).json["code"] == "too-many-queued"
+        assert order(api, graph, priority=3).json["code"] == "queue-quota-exceeded"
 
     def test_what_has_no_turn_waits(self, app, api):
         graph = api.graph(documents.chain("a"))

@@ -142,7 +142,7 @@ def test_who_loses_the_race_for_a_retry_is_told_so(service, task, monkeypatch):
 
     service.cancel_task(task)
     monkeypatch.setattr(transitions, "requeue", requeue_twice)
-    with pytest.raises(WrongState, match="Somebody else has just asked"):
+    with pytest.raises(WrongState, match="Another request has just retried"):
         service.retry(task)
 
 

@@ -57,20 +57,20 @@ def test_an_event_is_told_in_words() -> None:
         Event("model_call_completed", model="m", agent="Writer", seconds=1.26, tokens=7)
     )
     assert line.title == "Model answered"
-    assert line.words == ("m", "Writer", "1.3 s", "7 tokens")
+    assert line.values == ("m", "Writer", "1.3 s", "7 tokens")
     assert line.blocks == ()
 
 
 def test_long_values_and_outputs_get_blocks() -> None:
     line = event_descriptions.describe(Event("tool_finished", tool="t", output="ok", note="a\nb"))
-    assert line.words == ("t",)
+    assert line.values == ("t",)
     assert line.blocks == (("output", "ok"), ("note", "a\nb"))
 
 
 def test_events_of_unknown_types_are_told_too() -> None:
     line = event_descriptions.describe(Event("guardrail_checked", passed=True, by=None, list=[1]))
     assert line.title == "Guardrail checked"
-    assert line.words == ("passed true",)
+    assert line.values == ("passed true",)
     assert line.blocks == (("list", "[\n  1\n]"),)
 
 

@@ -24,8 +24,8 @@ from flask_crewexec.outbound import EncodingRefused
 from flask_crewexec.outbound import GuardedTransport
 from flask_crewexec.outbound import is_public
 from flask_crewexec.outbound import outbound_client
-from flask_crewexec.outbound import ResponseTooLarge
-from flask_crewexec.outbound import ResponseTooSlow
+from flask_crewexec.outbound import AnswerTooLarge
+from flask_crewexec.outbound import AnswerTooSlow
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 Page = Callable[[BaseHTTPRequestHandler], None]
@@ -341,10 +341,10 @@ class TestSizes:
         site.pages["/"] = answer(b"x" * 1000)
         url = f"http://127.0.0.1:{site.port}/"
         assert len(get(url, max_bytes=1000).content) == 1000
-        with pytest.raises(ResponseTooLarge) as caught:
+        with pytest.raises(AnswerTooLarge) as caught:
             get(url, max_bytes=999)
         assert (caught.value.code, "999 bytes" in caught.value.detail) == (
-            "response-too-large",
+            "answer-too-large",
             True,
         )
 
@@ -357,7 +357,7 @@ class TestSizes:
                 handler.wfile.write(b"x" * 10_000)
 
         site.pages["/"] = endless
-        with pytest.raises(ResponseTooLarge):
+        with pytest.raises(AnswerTooLarge):
             get(f"http://127.0.0.1:{site.port}/", max_bytes=50_000)
 
     @pytest.mark.parametrize(
@@ -369,14 +369,14 @@ class TestSizes:
         response = get(url, max_bytes=1_000_000)
         assert response.content == b"word " * 200_000
         assert "Content-Encoding" not in response.headers
-        with pytest.raises(ResponseTooLarge):
+        with pytest.raises(AnswerTooLarge):
             get(url, max_bytes=999_999)
 
     def test_a_compression_bomb_takes_no_memory(self, site):
         site.pages["/"] = answer(gzip.compress(b"\0" * 200_000_000, 9), Content_Encoding="gzip")
         tracemalloc.start()
         try:
-            with pytest.raises(ResponseTooLarge):
+            with pytest.raises(AnswerTooLarge):
                 get(f"http://127.0.0.1:{site.port}/", max_bytes=1_000_000)
             assert tracemalloc.get_traced_memory()[1] < 20_000_000
         finally:
@@ -404,9 +404,9 @@ class TestTimes:
         gate.set()
 
     def late(self, url: str, **options: t.Any) -> None:
-        with pytest.raises(ResponseTooSlow) as caught:
+        with pytest.raises(AnswerTooSlow) as caught:
             get(url, seconds=0.3, **options)
-        assert caught.value.code == "response-too-slow"
+        assert caught.value.code == "answer-too-slow"
 
     def test_missing_responses_are_too_slow(self, site, gate):
         site.pages["/"] = lambda handler: t.cast(None, gate.wait(60))

@@ -1,0 +1,140 @@
+"""Every code in the ``error`` of a failed or timed out execution.
+
+A run that fails with a transient code is retried up to ``CREWEXEC_MAX_RETRIES`` times before the
+execution fails; the event ``retrying`` then carries the code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+
+class FailureCode(t.NamedTuple):
+    """What a code means and what to do."""
+
+    meaning: str
+    remedy: str
+    transient: bool = False
+    """Whether the run is retried."""
+
+
+FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
+    "budget-exhausted": FailureCode(
+        "The execution made as many model calls, or used as many tokens, as it may.",
+        "Retry it with a higher 'max_llm_calls' or 'max_tokens'; completed steps are kept.",
+    ),
+    "crew-failed": FailureCode(
+        "The crew ended with an error that no other code describes.",
+        "Operators look for the correlation id in the worker's log.",
+    ),
+    "deadline-exceeded": FailureCode(
+        "The execution took longer than its timeout.",
+        "Retry it with a higher 'timeout'; completed steps are kept.",
+    ),
+    "file-not-found": FailureCode(
+        "The file of an input does not exist, or the user may not read it.",
+        "Correct the reference, or let the host store the file.",
+    ),
+    "file-not-text": FailureCode(
+        "The file of an input is not text in UTF-8.",
+        "Store the file as UTF-8.",
+    ),
+    "file-storage-failed": FailureCode(
+        "The host's storage function raised an exception.",
+        "Operators look for the correlation id in the worker's log.",
+    ),
+    "file-storage-unavailable": FailureCode(
+        "A file storage was unavailable in every attempt.",
+        "Retry the execution later.",
+        transient=True,
+    ),
+    "file-too-large": FailureCode(
+        "The file of an input is larger than 'CREWEXEC_MAX_FILE_BYTES'.",
+        "Use a smaller file; operators can raise the setting.",
+    ),
+    "guardrail-failed": FailureCode(
+        "A step's last permitted answer was rejected by a guardrail or its output schema.",
+        "Read the events 'guardrail_failed', then change the task or the guardrail.",
+    ),
+    "invalid-graph": FailureCode(
+        "The worker cannot run the graph, for instance because a tool is not registered there.",
+        "Run the same version of the application in web and worker processes.",
+    ),
+    "invalid-inputs": FailureCode(
+        "The worker cannot use the stored inputs with the graph.",
+        "Run the same version of the application in web and worker processes.",
+    ),
+    "model-cut-off": FailureCode(
+        "The stream of a model's answer ended early in every attempt.",
+        "Retry the execution later; check proxies between the worker and the provider.",
+        transient=True,
+    ),
+    "model-not-found": FailureCode(
+        "The model's provider does not know the model.",
+        "Correct the name of the model where the host registers it.",
+    ),
+    "model-quota-exhausted": FailureCode(
+        "The account at the model's provider has no quota left.",
+        "Add credit at the provider, or use another key.",
+    ),
+    "model-rate-limited": FailureCode(
+        "The model's provider limited the rate of calls in every attempt.",
+        "Retry the execution later, or raise the rate limit at the provider.",
+        transient=True,
+    ),
+    "model-refused-key": FailureCode(
+        "The model's provider refused the API key.",
+        "Replace the key where the host registers the model, or the user's secret.",
+    ),
+    "model-refused-request": FailureCode(
+        "The model's provider refused the request.",
+        "Operators find the provider's answer in the worker's log.",
+    ),
+    "model-timeout": FailureCode(
+        "The model did not answer in time in any attempt.",
+        "Retry the execution later, or register the model with a longer timeout.",
+        transient=True,
+    ),
+    "model-unavailable": FailureCode(
+        "The model's provider reported a server error in every attempt.",
+        "Retry the execution later.",
+        transient=True,
+    ),
+    "model-unreachable": FailureCode(
+        "No connection to the model could be made in any attempt.",
+        "Operators check the model's 'base_url' and the worker's network.",
+        transient=True,
+    ),
+    "secret-missing": FailureCode(
+        "Neither the user nor the host has a value for a secret that the run needs.",
+        "Store the secret that the message names, then retry the execution.",
+    ),
+    "secret-provider-unavailable": FailureCode(
+        "The host's secret provider failed in every attempt.",
+        "Operators look for the provider's exception in the worker's log.",
+        transient=True,
+    ),
+    "storage-unavailable": FailureCode(
+        "The database did not accept the results of the run in any attempt.",
+        "Operators check the database; then retry the execution.",
+        transient=True,
+    ),
+    "tool-server-unavailable": FailureCode(
+        "A tool server (MCP) could not be reached in any attempt.",
+        "Operators check the server's command or URL.",
+        transient=True,
+    ),
+    "tool-unavailable": FailureCode(
+        "The worker cannot load a registered tool.",
+        "Operators install what the tool needs where the worker runs.",
+    ),
+    "unknown-storage": FailureCode(
+        "An input names a file storage that is not registered in the worker.",
+        "Run the same version of the application in web and worker processes.",
+    ),
+    "worker-lost": FailureCode(
+        "As many workers as 'CREWEXEC_MAX_WORKER_LOSSES' allows ended during the execution.",
+        "Operators look for the end of the workers in their logs: often they ran out of memory.",
+    ),
+}

@@ -1,0 +1,118 @@
+"""SELECTs of graphs and their versions, as the service and the dashboard need them.
+
+A function that takes a *requester* finds only what that requester may see.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Collection
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session
+
+from ..app_state import AppState
+from ..errors import NotFound
+from ..ids import parse_uuid
+from ..models import GraphMixin
+from ..models import GraphVersionMixin
+from ..models import Models
+from .ownership import Requester
+from .ownership import visible_to
+
+Id = uuid.UUID | str
+
+
+def find_graph(
+    session: Session,
+    models: Models,
+    graph_id: Id,
+    requester: Requester,
+    *,
+    archived: bool = False,
+) -> GraphMixin:
+    """Return a graph that is not archived or, with *archived*, any graph.
+
+    :raises NotFound: if there is none, or not for *requester*.
+    """
+    graph = models.graph
+    query = visible_to(sa.select(graph), graph, requester)
+    if not archived:
+        query = query.where(graph.deleted_at.is_(None))
+    found = session.scalar(query.where(graph.id == parse_uuid(graph_id, "graph")))
+    if found is None:
+        raise NotFound(f"There is no graph '{graph_id}'.")
+    return found
+
+
+def find_version(
+    session: Session, models: Models, graph: GraphMixin, number: int | None = None
+) -> GraphVersionMixin:
+    """Return a version of *graph*, the newest one by default.
+
+    :raises NotFound: if there is none.
+    """
+    key = (graph.id, number or graph.latest_version)
+    version = session.get(models.graph_version, key)
+    if version is None:
+        raise NotFound(f"Graph '{graph.id}' has no version {number}.")
+    return version
+
+
+def list_graphs(
+    app_state: AppState,
+    requester: Requester,
+    *,
+    before: uuid.UUID | None,
+    limit: int,
+    archived: bool,
+) -> Sequence[GraphMixin]:
+    """Return graphs, newest first.
+
+    :param before: return only graphs that are older than this one.
+    :param archived: return those that are archived instead of the others.
+    """
+    graph = app_state.models.graph
+    is_archived = graph.deleted_at.is_not(None)
+    query = visible_to(sa.select(graph), graph, requester)
+    query = query.where(is_archived if archived else ~is_archived)
+    if before is not None:
+        query = query.where(graph.id < before)
+    with app_state.database.read_session() as session:
+        return session.scalars(query.order_by(graph.id.desc()).limit(limit)).all()
+
+
+def list_versions(
+    app_state: AppState,
+    graph_id: Id,
+    requester: Requester,
+    *,
+    before: int | None,
+    limit: int,
+) -> Sequence[GraphVersionMixin]:
+    """Return the versions of a graph, newest first, without their documents.
+
+    :raises NotFound: if there is no such graph, or not for *requester*.
+    """
+    version = app_state.models.graph_version
+    query = sa.select(version).options(defer(version.document, raiseload=True))
+    if before is not None:
+        query = query.where(version.number < before)
+    with app_state.database.read_session() as session:
+        graph = find_graph(session, app_state.models, graph_id, requester)
+        query = query.where(version.graph_id == graph.id).order_by(version.number.desc())
+        return session.scalars(query.limit(limit)).all()
+
+
+def graph_names(
+    app_state: AppState, ids: Collection[uuid.UUID], requester: Requester
+) -> dict[uuid.UUID, str]:
+    """Return the names of graphs, archived or not."""
+    graph = app_state.models.graph
+    columns: list[t.Any] = [graph.id, graph.name]
+    query = visible_to(sa.select(*columns), graph, requester)
+    with app_state.database.read_session() as session:
+        return {id: name for id, name in session.execute(query.where(graph.id.in_(ids)))}
