@@ -18,7 +18,7 @@ from .addresses import is_public as is_public
 from .client import GuardedTransport as GuardedTransport
 from .client import outbound_client as outbound_client
 from .errors import AddressRefused as AddressRefused
-from .errors import EncodingRefused as EncodingRefused
-from .errors import OutboundError as OutboundError
 from .errors import AnswerTooLarge as AnswerTooLarge
 from .errors import AnswerTooSlow as AnswerTooSlow
+from .errors import EncodingRefused as EncodingRefused
+from .errors import OutboundError as OutboundError

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import httpcore
 import httpx
 
-from .errors import EncodingRefused
 from .errors import AnswerTooLarge
+from .errors import EncodingRefused
 
 _CHUNK_BYTES: t.Final = 65_536
 """Maximum number of bytes that one call decompresses."""

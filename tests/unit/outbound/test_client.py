@@ -20,12 +20,12 @@ import pytest
 import trustme
 
 from flask_crewexec.outbound import AddressRefused
+from flask_crewexec.outbound import AnswerTooLarge
+from flask_crewexec.outbound import AnswerTooSlow
 from flask_crewexec.outbound import EncodingRefused
 from flask_crewexec.outbound import GuardedTransport
 from flask_crewexec.outbound import is_public
 from flask_crewexec.outbound import outbound_client
-from flask_crewexec.outbound import AnswerTooLarge
-from flask_crewexec.outbound import AnswerTooSlow
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 Page = Callable[[BaseHTTPRequestHandler], None]
