@@ -1,4 +1,4 @@
-"""One object per application and process; a forked process begins without any."""
+"""Objects that exist once per application and process; a forked process starts without any."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = t.TypeVar("T")
 class AppLocal(t.Generic[T]):
     """Objects that live as long as their application.
 
-    :param make: makes the object of an application when it is first asked for.
+    :param make: creates the object of an application when it is first needed.
     """
 
     def __init__(self, make: Callable[[Flask], T]) -> None:
         self._make = make
         self._reset_after_fork()
-        # Threads and locks do not live on in a forked process.
+        # Threads do not exist in a forked process, and locks may be held there for ever.
         os.register_at_fork(after_in_child=self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:

@@ -1,4 +1,4 @@
-"""A transport for Celery that sends nothing and shows what would be sent."""
+"""A kombu transport that sends nothing and keeps the message that would be sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kombu.transport import virtual
 
 
 class CapturingChannel(virtual.Channel):  # type: ignore[misc]  # kombu ships no types
-    """Keeps the last message as transports store it."""
+    """Keeps the last message in the form in which transports store it."""
 
     last_message: t.Any = None
 
@@ -20,6 +20,6 @@ class CapturingChannel(virtual.Channel):  # type: ignore[misc]  # kombu ships no
 
 
 class CapturingTransport(virtual.Transport):  # type: ignore[misc]
-    """Has channels that keep what they are given."""
+    """A transport of capturing channels."""
 
     Channel = CapturingChannel

@@ -1,7 +1,7 @@
-"""Tell those who listen to an execution over Redis that there is something new.
+"""Publish notifications over Redis: an execution has new events, or a model has sent tokens.
 
-It is a wake-up call and may get lost; the database has the truth. So nobody waits for the broker:
-a thread sends what has come together in a moment.
+Notifications may be lost; the events themselves are in the database. So nobody waits for the
+broker: a background thread publishes in batches.
 """
 
 from __future__ import annotations
@@ -24,110 +24,112 @@ from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
 from .broker import shared_broker_client
 
-CHANNEL: t.Final = "crewexec:news:"
+CHANNEL_PREFIX: t.Final = "crewexec:notifications:"
 """Followed by an execution's id."""
 BACKOFF_SECONDS: t.Final = 5.0
-"""Seconds without news after the broker did not take any."""
+"""How long nothing is published after the broker did not accept a batch."""
 BATCH_SECONDS: t.Final = 0.05
-"""How long a message waits for others."""
+"""How long messages are collected before they are published together."""
 IDLE_SECONDS: t.Final = 0.2
-"""How long the thread waits for a message until it ends; Python waits for that when it ends."""
-MOST_WAITING: t.Final = 1000
-"""Messages of one execution that wait for a slow broker; the rest gets lost."""
+"""How long the thread waits for a message before it ends; a process that exits waits for that."""
+MAX_PENDING: t.Final = 1000
+"""Messages of one execution that are kept while the broker is slow; further ones are lost."""
 NEW_EVENTS: t.Final = "{}"
 
-_Messages = Mapping[str, Sequence[str]]
-"""By channel."""
+_Batch = Mapping[str, Sequence[str]]
+"""Messages by channel."""
 
 log = logging.getLogger(__name__)
 
 
 def notify_new_events(execution_ids: Iterable[uuid.UUID]) -> None:
-    """Tell everybody who listens that there are new events."""
+    """Notify the subscribers of these executions that there are new events."""
     for execution_id in execution_ids:
-        _announcers.current().send(execution_id, NEW_EVENTS)
+        _publishers.current().add(execution_id, NEW_EVENTS)
 
 
 def publish_tokens(execution_id: uuid.UUID, message: dict[str, t.Any]) -> None:
-    """Send *message* to everybody who listens; without a broker, to nobody."""
-    _announcers.current().send(execution_id, json.dumps(message))
+    """Send *message* to the execution's subscribers; it is lost if the broker is unavailable."""
+    _publishers.current().add(execution_id, json.dumps(message))
 
 
 def flush() -> None:
-    """Send what waits now, since this process is about to end without waiting for its threads."""
-    _announcers.current().send_all()
+    """Publish what is pending now, since this process exits without joining its threads."""
+    _publishers.current().flush()
 
 
 class _Publisher:
-    """What one application in this process has to say."""
+    """The pending messages of one application in this process."""
 
     def __init__(self, app: Flask) -> None:
-        # Not a daemon: a process that exits sends its last messages first.
+        # Not a daemon: a process that exits publishes its last messages first.
         self._thread = BackgroundThread(
-            app, self._publish, name="crewexec-event-publisher", daemon=False
+            app, self._work, name="crewexec-event-publisher", daemon=False
         )
         self._changed = self._thread.changed
-        self._sending = threading.Lock()
-        self._waiting: dict[str, list[str]] = {}
-        self._silent_until = 0.0
+        self._publishing = threading.Lock()
+        self._pending: dict[str, list[str]] = {}
+        self._paused_until = 0.0
 
-    def send(self, execution_id: uuid.UUID, message: str) -> None:
-        """Let a message be sent, unless the broker took none a moment ago."""
-        if time.monotonic() < self._silent_until:
+    def add(self, execution_id: uuid.UUID, message: str) -> None:
+        """Add a message to the next batch, unless the broker has just failed."""
+        if time.monotonic() < self._paused_until:
             return
         with self._changed:
-            waiting = self._waiting.setdefault(f"{CHANNEL}{execution_id}", [])
-            called = bool(waiting) and waiting[-1] == message == NEW_EVENTS
-            if not called and len(waiting) < MOST_WAITING:
-                waiting.append(message)
+            pending = self._pending.setdefault(f"{CHANNEL_PREFIX}{execution_id}", [])
+            repeated = bool(pending) and pending[-1] == message == NEW_EVENTS
+            if not repeated and len(pending) < MAX_PENDING:
+                pending.append(message)
             try:
                 self._thread.ensure_running()
             except RuntimeError as error:  # there are too many threads, or the process exits
-                self._waiting = {}
-                self._fall_silent(error)
+                self._pending = {}
+                self._pause(error)
             self._changed.notify()
 
-    def _publish(self) -> None:
-        while self._have_some():
-            time.sleep(BATCH_SECONDS)
-            self.send_all()
-
-    def send_all(self) -> None:
-        """Send what waits, behind what another thread is sending."""
-        with self._sending:
+    def flush(self) -> None:
+        """Publish what is pending, after what another thread is publishing."""
+        with self._publishing:
             with self._changed:
-                messages, self._waiting = self._waiting, {}
-            if messages:
-                self._try_to_send(current_app_state(), messages)
+                batch, self._pending = self._pending, {}
+            if batch:
+                self._try_to_publish(batch)
 
-    def _have_some(self) -> bool:
-        """Whether there is a message; if none comes, the thread ends, and the next starts one."""
+    def _work(self) -> None:
+        while self._has_pending():
+            time.sleep(BATCH_SECONDS)
+            self.flush()
+
+    def _has_pending(self) -> bool:
+        """Wait for a message for a moment; return False if the thread is to end."""
         with self._changed:
-            if not self._waiting:
+            if not self._pending:
                 self._changed.wait(IDLE_SECONDS)
-            if not self._waiting:
+            if not self._pending:
                 self._thread.mark_ending()
-            return bool(self._waiting)
+            return bool(self._pending)
 
-    def _try_to_send(self, app_state: AppState, messages: _Messages) -> None:
+    def _try_to_publish(self, batch: _Batch) -> None:
         try:
-            _send(app_state, messages)
+            _publish(current_app_state(), batch)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is logged
-            self._fall_silent(error)
+            self._pause(error)
 
-    def _fall_silent(self, error: Exception) -> None:
-        """Say nothing for a while; what the news are about is committed all the same."""
-        self._silent_until = time.monotonic() + BACKOFF_SECONDS
-        log.warning("News of executions cannot be sent; they come late.", exc_info=error)
+    def _pause(self, error: Exception) -> None:
+        """Stop publishing for a few seconds; the events themselves are committed."""
+        self._paused_until = time.monotonic() + BACKOFF_SECONDS
+        log.warning(
+            "Could not publish event notifications; subscribers will be delayed.", exc_info=error
+        )
 
 
-_announcers: t.Final = AppLocal(_Publisher)
+_publishers: t.Final = AppLocal(_Publisher)
 
 
-def _send(app_state: AppState, messages: _Messages) -> None:
+def _publish(app_state: AppState, batch: _Batch) -> None:
     with shared_broker_client(app_state) as client:
         pipeline = client.pipeline(transaction=False)
-        for channel, some in messages.items():
-            for message in some:
+        for channel, messages in batch.items():
+            for message in messages:
                 pipeline.publish(channel, message)
         pipeline.execute()

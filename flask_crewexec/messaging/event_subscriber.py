@@ -1,8 +1,7 @@
-"""News of executions over Redis: who waits for an event is woken as soon as it is committed.
+"""Subscribe to notifications over Redis: wake up as soon as an execution has new events.
 
-News are wake-up calls and may get lost; the database has the truth, and whoever listens looks
-there from time to time as well. Only the words of streaming models travel in them, for nobody
-keeps those.
+Notifications may be lost, so subscribers also read the database from time to time. Only the
+tokens of streaming models are in the messages themselves; they are not stored anywhere.
 """
 
 from __future__ import annotations
@@ -25,154 +24,161 @@ from ..background_thread import BackgroundThread
 from ..errors import BrokerUnavailable
 from ..per_app import AppLocal
 from .broker import broker_client
-from .event_publisher import CHANNEL
+from .event_publisher import CHANNEL_PREFIX
 
 Json = dict[str, t.Any]
 
-MAX_WAITING: t.Final = 1000
-"""Words that wait for one listener; a slow one loses the rest."""
-LOOK_SECONDS: t.Final = 0.1
-"""How often the listening thread sees who has come and gone."""
-PULSE_SECONDS: t.Final = 2.0
-"""How often the broker is asked for a sign of life."""
+MAX_PENDING: t.Final = 1000
+"""Messages that are kept for one subscription; a slow reader loses further ones."""
+RECEIVE_SECONDS: t.Final = 0.1
+"""How often the thread looks for new and closed subscriptions."""
+PING_SECONDS: t.Final = 2.0
+"""How often the broker is pinged."""
 POLL_SECONDS: t.Final = 1.0
-"""How often listeners look into the database while no news come."""
+"""How often subscribers read the database while notifications are unavailable."""
 
 log = logging.getLogger(__name__)
 
 
 class Subscription:
-    """The news of one execution for one listener."""
+    """The notifications of one execution for one reader."""
 
-    def __init__(self, source: Subscriber) -> None:
-        self._source = source
-        self._messages: queue.Queue[Json] = queue.Queue(MAX_WAITING)
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
+        self._messages: queue.Queue[Json] = queue.Queue(MAX_PENDING)
 
     def put(self, message: Json) -> None:
-        """Add a message, unless nobody has read the last ones."""
+        """Add a message, unless too many are unread."""
         with contextlib.suppress(queue.Full):
             self._messages.put_nowait(message)
 
     def wait(self, seconds: float) -> list[Json]:
         """Return the messages as soon as there is one, or none after *seconds*.
 
-        While the broker is away it returns earlier, for the database may have something.
+        While notifications are unavailable it returns earlier, so that the caller reads the
+        database.
         """
-        patience = seconds if self._source.connected else min(seconds, POLL_SECONDS)
+        timeout = seconds if self._subscriber.connected else min(seconds, POLL_SECONDS)
         messages: list[Json] = []
         with contextlib.suppress(queue.Empty):
-            messages.append(self._messages.get(timeout=patience))
+            messages.append(self._messages.get(timeout=timeout))
             while True:
                 messages.append(self._messages.get_nowait())
         return messages
 
 
 class _Heartbeat:
-    """Whether the broker still answers: one that is frozen, or cut off, looks like a silent one."""
+    """Detects a broker that no longer answers: an idle connection looks the same."""
 
     def __init__(self) -> None:
-        self._asked_at = self._felt_at = time.monotonic()
+        self._pinged_at = self._heard_at = time.monotonic()
 
-    def felt(self) -> None:
-        self._felt_at = time.monotonic()
+    def heard(self) -> None:
+        self._heard_at = time.monotonic()
 
     def check(self, pubsub: t.Any) -> None:
-        """Ask for a sign of life now and then.
+        """Ping the broker now and then.
 
-        :raises BrokerUnavailable: if there was none for too long.
+        :raises BrokerUnavailable: if it has been silent for too long.
         """
         now = time.monotonic()
-        if now > self._felt_at + 2 * PULSE_SECONDS:
-            raise BrokerUnavailable("The message broker gives no sign of life.")
-        if now > self._asked_at + PULSE_SECONDS:
-            self._asked_at = now
+        if now > self._heard_at + 2 * PING_SECONDS:
+            raise BrokerUnavailable("The message broker has stopped answering.")
+        if now > self._pinged_at + PING_SECONDS:
+            self._pinged_at = now
             pubsub.ping()
 
 
 class Subscriber:
-    """What one application in this process hears; a thread listens while anybody wants to know."""
+    """The subscriptions of one application in this process; a thread receives their messages.
+
+    :ivar connected: whether notifications arrive at present.
+    """
 
     def __init__(self, app: Flask) -> None:
-        self._inboxes: defaultdict[str, list[Subscription]] = defaultdict(list)
-        self._thread = BackgroundThread(app, self._listen, name="crewexec-event-subscriber")
+        self._subscriptions: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._thread = BackgroundThread(app, self._work, name="crewexec-event-subscriber")
         self._lock = self._thread.changed
         self.connected = False
 
     @contextlib.contextmanager
     def subscribe(self, execution_id: uuid.UUID) -> Iterator[Subscription]:
-        """Listen to an execution meanwhile."""
-        inbox, channel = Subscription(self), f"{CHANNEL}{execution_id}"
+        """Subscribe to an execution for the duration of a ``with`` block."""
+        subscription, channel = Subscription(self), f"{CHANNEL_PREFIX}{execution_id}"
         with self._lock:
             self._thread.ensure_running()
-            self._inboxes[channel].append(inbox)
+            self._subscriptions[channel].append(subscription)
         try:
-            yield inbox
+            yield subscription
         finally:
             with self._lock:
-                self._inboxes[channel].remove(inbox)
-                if not self._inboxes[channel]:
-                    del self._inboxes[channel]
+                self._subscriptions[channel].remove(subscription)
+                if not self._subscriptions[channel]:
+                    del self._subscriptions[channel]
 
-    def _listen(self) -> None:
-        while self._has_subscribers():
+    def _work(self) -> None:
+        while self._has_subscriptions():
             try:
                 self._receive(current_app_state())
             except Exception:
-                # Whatever it is, those who listen go on with the database.
+                # Whatever it is, the subscribers continue with the database.
                 if self.connected:
-                    log.warning("No news come; events are read from the database.", exc_info=True)
-                self._stop_coming()
+                    log.warning(
+                        "Event notifications are unavailable; polling the database instead.",
+                        exc_info=True,
+                    )
+                self._disconnect()
                 time.sleep(POLL_SECONDS)
 
-    def _has_subscribers(self) -> bool:
-        """Whether anybody listens; if not, the thread ends, and the next one starts another."""
+    def _has_subscriptions(self) -> bool:
+        """Return False if the thread is to end."""
         with self._lock:
-            if not self._inboxes:
+            if not self._subscriptions:
                 self._thread.mark_ending()
                 self.connected = False
-            return bool(self._inboxes)
+            return bool(self._subscriptions)
 
     def _receive(self, app_state: AppState) -> None:
-        """Deliver news until nobody wants any."""
+        """Deliver messages until there is no subscription."""
         with broker_client(app_state) as client, client.pubsub() as pubsub:
-            heard: set[str] = set()
-            pulse = _Heartbeat()
-            while self._inboxes:
-                heard = self._follow(pubsub, heard)
-                pulse.check(pubsub)
-                if message := pubsub.get_message(timeout=LOOK_SECONDS):
-                    pulse.felt()
+            channels: set[str] = set()
+            heartbeat = _Heartbeat()
+            while self._subscriptions:
+                channels = self._update_channels(pubsub, channels)
+                heartbeat.check(pubsub)
+                if message := pubsub.get_message(timeout=RECEIVE_SECONDS):
+                    heartbeat.heard()
                     self._deliver(message)
 
-    def _follow(self, pubsub: t.Any, heard: set[str]) -> set[str]:
-        """Subscribe to what somebody listens to by now."""
+    def _update_channels(self, pubsub: t.Any, subscribed: set[str]) -> set[str]:
+        """Subscribe to the channels that are wanted by now, and to no others."""
         with self._lock:
-            wanted = set(self._inboxes)
-        if new := wanted - heard:
+            wanted = set(self._subscriptions)
+        if new := wanted - subscribed:
             pubsub.subscribe(*new)
-        if old := heard - wanted:
+        if old := subscribed - wanted:
             pubsub.unsubscribe(*old)
         return wanted
 
     def _deliver(self, message: Json) -> None:
         if message["type"] == "subscribe":
             self.connected = True
-            self._put(message["channel"], {})  # something may have happened before
+            self._put(message["channel"], {})  # there may have been events before
         elif message["type"] == "message":
             self._put(message["channel"], json.loads(message["data"]))
 
     def _put(self, channel: bytes | str, message: Json) -> None:
         name = channel.decode() if isinstance(channel, bytes) else channel
         with self._lock:
-            inboxes = tuple(self._inboxes.get(name, ()))
-        for inbox in inboxes:
-            inbox.put(message)
+            subscriptions = tuple(self._subscriptions.get(name, ()))
+        for subscription in subscriptions:
+            subscription.put(message)
 
-    def _stop_coming(self) -> None:
-        """Wake everybody, since they must look into the database now."""
+    def _disconnect(self) -> None:
+        """Wake up all readers, since they have to read the database now."""
         self.connected = False
         with self._lock:
-            channels = tuple(self._inboxes)
+            channels = tuple(self._subscriptions)
         for channel in channels:
             self._put(channel, {})
 

@@ -1,7 +1,7 @@
-"""The message that wakes a worker: made by Celery once, and filled in for every attempt.
+"""The message of an attempt, made by Celery once as a template and rendered for every attempt.
 
-To let Celery make each one takes longer than all else that is done to send it. Where somebody
-wants to see or change every message, Celery makes and sends it nevertheless.
+Letting Celery make each message takes longer than the rest of publishing it. Where signals or
+instrumentation need to see every message, Celery makes and sends each one nevertheless.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ..per_app import AppLocal
 
 Event = dict[str, t.Any]
 
-_TASK_ID: t.Final = "crewexec-draft-task"
-_PARENT_ID: t.Final = "crewexec-draft-parent"
-_EXECUTION_ID: t.Final = "crewexec-draft-execution"
+_TASK_ID: t.Final = "crewexec-template-task"
+_PARENT_ID: t.Final = "crewexec-template-parent"
+_EXECUTION_ID: t.Final = "crewexec-template-execution"
 _ATTEMPT: t.Final = 9_009_009_009
 _SIGNALS: t.Final = (signals.before_task_publish, signals.after_task_publish, signals.task_sent)
-_MAKERS: t.Final = (
+_ORIGINALS: t.Final = (
     (Celery, "send_task", "celery.app.base"),
     (Task, "apply_async", "celery.app.task"),
     (Producer, "publish", "kombu.messaging"),
 )
-"""What is called for a message, and the module of the original."""
+"""The methods that make and send a message, and the module that defines each."""
 
 
 class MessageTemplate(t.NamedTuple):
-    """A message with marks for all that differs."""
+    """A message with placeholders for everything that differs between attempts."""
 
     envelope: str
     body: str
@@ -55,17 +55,17 @@ class MessageTemplate(t.NamedTuple):
 
 
 class MessageTemplates:
-    """The drafts of one application in this process, by priority."""
+    """The templates of one application in this process, by priority."""
 
     def __init__(self) -> None:
         self._known: dict[int, MessageTemplate | None] = {}
 
     def get(self, task: Task, priority: int) -> MessageTemplate | None:
-        """Return the draft for Celery's *priority*; None if Celery is to make each message."""
+        """Return the template for Celery's *priority*; None if Celery is to make each message."""
         if _is_instrumented(task):
             return None
         if priority not in self._known:
-            self._known[priority] = _draft(task, priority)
+            self._known[priority] = _make_template(task, priority)
         return self._known[priority]
 
 
@@ -73,7 +73,7 @@ message_templates: t.Final[AppLocal[MessageTemplates]] = AppLocal(lambda app: Me
 
 
 def _is_instrumented(task: Task) -> bool:
-    """Return whether somebody sees or changes messages."""
+    """Return whether something observes or changes each message."""
     celery = task.app
     return bool(
         any(signal.receivers for signal in _SIGNALS)
@@ -81,20 +81,20 @@ def _is_instrumented(task: Task) -> bool:
         or celery.conf.task_send_sent_event
         or type(celery).send_task is not Celery.send_task
         or type(task).apply_async is not Task.apply_async
-        or not all(_is_original(*maker) for maker in _MAKERS)
+        or not all(_is_original(*original) for original in _ORIGINALS)
     )
 
 
 def _is_original(kind: type, name: str, module: str) -> bool:
-    """Return whether nobody, such as a monitoring agent, has put something else in its place."""
-    found = vars(kind)[name]
-    plain = isinstance(found, types.FunctionType) and not hasattr(found, "__wrapped__")
-    return plain and found.__module__ == module
+    """Return whether a method has not been replaced, for instance by a monitoring agent."""
+    method = vars(kind)[name]
+    plain = isinstance(method, types.FunctionType) and not hasattr(method, "__wrapped__")
+    return plain and method.__module__ == module
 
 
-def _draft(task: Task, priority: int) -> MessageTemplate | None:
-    """Let Celery make a message; None if it is none that texts can be put into."""
-    # Only those who send something pay for kombu's transports.
+def _make_template(task: Task, priority: int) -> MessageTemplate | None:
+    """Let Celery make a message; return None if values cannot be filled in as text."""
+    # Importing kombu's virtual transport is left to processes that publish.
     from .capturing_transport import CapturingTransport
 
     event = {"execution_id": _EXECUTION_ID, "attempt": _ATTEMPT}
@@ -114,8 +114,8 @@ def _draft(task: Task, priority: int) -> MessageTemplate | None:
     headers = message["headers"]
     if message["content-type"] != "application/json" or "compression" in headers:
         return None
-    headers["parent_id"] = None  # whoever runs meanwhile has nothing to do with it
-    if headers.get("expires") or headers.get("eta"):  # each message has a time of its own
+    headers["parent_id"] = None  # the task that runs at the moment is unrelated
+    if headers.get("expires") or headers.get("eta"):  # these times differ between messages
         return None
     body = base64.b64decode(message.pop("body")).decode()
     return MessageTemplate(json.dumps(message), body, message["properties"]["delivery_tag"])

@@ -1,8 +1,8 @@
-"""Whether this worker is told to end, and for how long its runs may still go on.
+"""Drain deadline of this worker, shared with its child processes.
 
-Only a worker's main process gets the signal. Its children share a page of memory with it, which
-works without broker and database, too. Workers that are forked themselves each take a page of their
-own.
+Only the main process of a worker receives the signal. Its children read the deadline from a shared
+page of memory, which needs neither broker nor database. A worker that is itself forked uses a page
+of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _shared: mmap.mmap
 
 
 def reset_after_fork() -> None:
-    """Share nothing with the process that has forked this one."""
+    """Stop sharing the deadline of the process that has forked this one."""
     global _shared
     _shared = mmap.mmap(-1, _DOUBLE.size)  # anonymous, and shared with processes forked later
 
@@ -25,11 +25,11 @@ reset_after_fork()
 
 
 def start_drain(seconds: float) -> None:
-    """Let runs go on for *seconds*, and beyond that to the end of their step."""
+    """Let runs continue for *seconds*, and after that until the end of their current step."""
     _DOUBLE.pack_into(_shared, 0, time.monotonic() + seconds)
 
 
 def deadline_passed() -> bool:
-    """Return whether runs are to be handed back."""
-    end: float = _DOUBLE.unpack_from(_shared)[0]
-    return 0.0 < end <= time.monotonic()
+    """Return whether runs are to be released."""
+    deadline: float = _DOUBLE.unpack_from(_shared)[0]
+    return 0.0 < deadline <= time.monotonic()

@@ -1,6 +1,6 @@
-"""What becomes of a run that does not stop, because a tool hangs.
+"""Last resort for hung runs: kill the process or replace the thread.
 
-Its execution has ended in the database by then, so nothing that it still does counts.
+The execution has already ended in the database, so whatever the run still does is ignored.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from concurrent.futures import thread as executors
 log = logging.getLogger(__name__)
 
 HungRunStrategy = Callable[[threading.Thread, str], None]
-"""Takes the thread of the run and the id of its Celery task."""
+"""Called with the thread of the run and the id of its Celery task."""
 
 
 def log_only(thread: threading.Thread, task_id: str) -> None:
-    """Do nothing: this process is not ours to end."""
-    log.error("Task %s does not stop, and this process cannot end it.", task_id)
+    """Only log it, since this process must not be ended."""
+    log.error("Task %s does not stop, and this process cannot be ended because of it.", task_id)
 
 
 def kill_process(thread: threading.Thread, task_id: str) -> None:
-    """End this child of a pool of processes; its parent starts another one."""
-    log.error("Task %s does not stop; its process is killed.", task_id)
+    """Kill this child of a process pool; its parent starts another one."""
+    log.error("Task %s does not stop; killing its process.", task_id)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class ReplaceThread:
-    """Go on without a thread of Celery's pool of threads: its place is given to a new one."""
+    """Replace the hung thread in Celery's thread pool by a new one."""
 
     def __init__(self, pool: t.Any) -> None:
         self._pool = pool
-        self._retired: list[threading.Thread] = []
+        self._hung: list[threading.Thread] = []
 
     def __call__(self, thread: threading.Thread, task_id: str) -> None:
-        log.error("Task %s does not stop; the worker goes on without its thread.", task_id)
-        self._retired.append(thread)
-        # Otherwise the worker could neither replace the thread nor end before it.
+        log.error("Task %s does not stop; replacing its thread.", task_id)
+        self._hung.append(thread)
+        # Otherwise the worker could neither replace the thread nor exit before it ends.
         self._pool.executor._threads.discard(thread)
         executors._threads_queues.pop(thread, None)  # type: ignore[attr-defined]
         _forget_request(task_id)
 
     def exit_without_hung_threads(self) -> None:
-        """Let the process end with its main thread even if retired threads still run."""
-        if any(thread.is_alive() for thread in self._retired):
-            # What is registered last runs first: before Python joins the threads of all executors,
-            # among which are those in which CrewAI calls the tools.
-            threading._register_atexit(_end_now)  # type: ignore[attr-defined]
+        """Let the process exit with its main thread even if hung threads still run."""
+        if any(thread.is_alive() for thread in self._hung):
+            # The last registered function runs first: before Python joins the threads of all
+            # executors, including those in which CrewAI calls tools.
+            threading._register_atexit(_exit_now)  # type: ignore[attr-defined]
 
 
 def _forget_request(task_id: str) -> None:
-    """Let the worker count the task as done, so that it takes the next message."""
+    """Let Celery count the task as done, so that the worker takes the next message."""
     from celery.worker import state  # only workers need it
 
     for request in list(state.reserved_requests):
@@ -63,20 +63,20 @@ def _forget_request(task_id: str) -> None:
             state.task_ready(request)
 
 
-def _end_now() -> None:
+def _exit_now() -> None:
     atexit._run_exitfuncs()
     os._exit(0)
 
 
-_abandon: HungRunStrategy = log_only
+_strategy: HungRunStrategy = log_only
 
 
-def set_strategy(method: HungRunStrategy) -> None:
-    """Set what this process does with runs that do not stop."""
-    global _abandon
-    _abandon = method
+def set_strategy(strategy: HungRunStrategy) -> None:
+    """Set how this process handles hung runs."""
+    global _strategy
+    _strategy = strategy
 
 
 def handle_hung_run(thread: threading.Thread, task_id: str) -> None:
-    """Go on without a run that does not stop."""
-    _abandon(thread, task_id)
+    """Apply the strategy of this process to a run that does not stop."""
+    _strategy(thread, task_id)

@@ -1,7 +1,7 @@
-"""Workers on cores of their own.
+"""Pin each worker to a CPU of its own.
 
-The threads of a Python process take turns, since one at a time may run. On several cores each turn
-begins with waking a thread elsewhere; on one, whoever runs goes on.
+Only one thread of a Python process runs at a time. On several CPUs, each switch between threads
+wakes up another CPU; on one CPU, switches are cheap.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ _POOLS: t.Final = ("threads", "solo")
 
 
 def validate_cpu_count(count: int, pool: str) -> None:
-    """Check that so many workers with such a *pool* can have a core each.
+    """Check that *count* workers with this *pool* can have one CPU each.
 
-    :raises click.UsageError: if not.
+    :raises click.UsageError: if they cannot.
     """
     if pool not in _POOLS:
         raise click.UsageError(
-            f"'--pin' is for '--pool threads': the processes of '{pool}' would share one core."
+            f"'--pin' requires '--pool threads': the processes of '{pool}' would share one CPU."
         )
     if not hasattr(os, "sched_setaffinity"):
-        raise click.UsageError("'--pin' is not to be had on this operating system.")
-    if count > (most := len(os.sched_getaffinity(0))):
-        raise click.UsageError(f"'--pin' needs {count} cores, and only {most} may be used here.")
+        raise click.UsageError("'--pin' is not supported on this operating system.")
+    if count > (available := len(os.sched_getaffinity(0))):
+        raise click.UsageError(f"'--pin' needs {count} CPUs, but only {available} are available.")
 
 
 def pin_to_cpu(number: int) -> None:
-    """Keep this process on one of the cores that it may use: the *number*-th, from 1."""
+    """Run this process on the *number*-th (from 1) of the CPUs that are available to it only."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[number - 1]})

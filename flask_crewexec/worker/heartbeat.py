@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: its row in the database."""
+"""The heartbeat of a worker: a row in the database that it updates regularly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    """Keep this worker's row in the database fresh; remove it when the worker stops."""
+    """Updates this worker's row in the database; deletes it when the worker stops."""
 
     def __init__(self, celery: Celery, worker: t.Any) -> None:
         super().__init__(name="crewexec-heartbeat", daemon=True)
@@ -38,7 +38,7 @@ class Heartbeat(threading.Thread):
             self._attempt(app_state, self._remove)
 
     def stop(self) -> None:
-        """End the thread and remove the row."""
+        """Stop the thread, which deletes the row."""
         self._stopped.set()
         self.join(timeout=5)
 
@@ -46,7 +46,7 @@ class Heartbeat(threading.Thread):
         try:
             action(app_state)
         except Exception:
-            # The database is away for a moment; the worker lives on and the next beat tells.
+            # The database may be unavailable for a moment; the next heartbeat tries again.
             log.warning("Could not store the heartbeat of this worker.", exc_info=True)
 
     def _beat(self, app_state: AppState) -> None:
@@ -57,7 +57,7 @@ class Heartbeat(threading.Thread):
         return workers.WorkerProcess(
             name=self._worker.hostname,
             pid=os.getpid(),
-            queues=sorted(_queues(self._worker)),
+            queues=sorted(consumed_queues(self._worker)),
             pool=_pool_name(self._worker),
             concurrency=self._worker.concurrency,
             started_at=self._started_at,
@@ -68,7 +68,8 @@ class Heartbeat(threading.Thread):
             workers.delete_worker(session, app_state.models, self._worker.hostname)
 
 
-def _queues(worker: t.Any) -> set[str]:
+def consumed_queues(worker: t.Any) -> set[str]:
+    """Return the names of the queues that a Celery worker consumes."""
     return set(worker.app.amqp.queues.consume_from)
 
 

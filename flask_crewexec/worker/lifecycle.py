@@ -1,7 +1,7 @@
-"""The life of a Celery worker: what it loads, what it forgets after a fork, how it is seen.
+"""Signal handlers of Celery workers: preloading, forking, heartbeat, revocation and shutdown.
 
-Celery's signals run without an application context and for every Celery app of the process, so
-each handler is made for one Celery app and looks whether it is meant.
+Celery sends its signals without an application context and for every Celery app of the process,
+so each handler belongs to one Celery app and ignores the signals of others.
 """
 
 from __future__ import annotations
@@ -22,41 +22,42 @@ from ..messaging.queues import EXECUTION_QUEUE
 from ..messaging.queues import EXECUTION_TASK
 from ..process import drain
 from ..process import stuck_runs
-from .heartbeat import _queues
+from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
 from .preload import freeze_memory
 from .preload import preload_runtime
 
 log = logging.getLogger(__name__)
 
-CONNECTED = "crewexec_signals"
-LOOK_SECONDS = 0.05
-"""Costs an idle worker about 1 % of a core."""
+HUB_POLL_SECONDS: t.Final = 0.05
+"""How often the event loop looks for a message; costs an idle worker about 1 % of a CPU."""
+
+_ATTRIBUTE: t.Final = "crewexec_signals"
 
 
 def connect_signals(celery: Celery) -> None:
-    """Make workers of *celery* ready for us; once per Celery app."""
-    if getattr(celery, CONNECTED, None) is None:
-        setattr(celery, CONNECTED, WorkerSignals(celery).connect())
+    """Connect our handlers to the workers of *celery*, once per Celery app."""
+    if getattr(celery, _ATTRIBUTE, None) is None:
+        setattr(celery, _ATTRIBUTE, WorkerSignals(celery).connect())
 
 
 class WorkerSignals:
     """The signal handlers of one Celery app."""
 
     def __init__(self, celery: Celery) -> None:
-        # Celery keeps the handlers for ever; the app that they are for may go.
-        self._reference = weakref.ref(celery)
+        # Celery keeps the handlers for ever; they must not keep their app alive.
+        self._celery = weakref.ref(celery)
         self._heartbeat: Heartbeat | None = None
-        self._retirement: stuck_runs.ReplaceThread | None = None
+        self._thread_replacement: stuck_runs.ReplaceThread | None = None
 
     def _is_for(self, celery: object) -> bool:
-        return celery is self._reference()
+        return celery is self._celery()
 
     def connect(self) -> t.Self:
         signals.celeryd_after_setup.connect(self._preload, weak=False)
         signals.worker_process_init.connect(self._after_fork, weak=False)
         signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
-        signals.worker_ready.connect(self._retire_stuck_threads, weak=False)
+        signals.worker_ready.connect(self._replace_hung_threads, weak=False)
         signals.worker_ready.connect(self._start_heartbeat, weak=False)
         signals.worker_ready.connect(self._drain_on_sigquit, weak=False)
         signals.worker_shutting_down.connect(self._drain, weak=False)
@@ -66,23 +67,25 @@ class WorkerSignals:
         return self
 
     def _preload(self, instance: t.Any, **options: object) -> None:
-        """Import crewai once, before the pool forks: its children then share the memory."""
-        if self._is_for(instance.app) and EXECUTION_QUEUE in _queues(instance):
+        """Import crewai once before the pool forks, so that its children share the memory."""
+        if self._is_for(instance.app) and EXECUTION_QUEUE in consumed_queues(instance):
             preload_runtime()
             freeze_memory()
 
     def _after_fork(self, **options: object) -> None:
-        """Leave the parent's database connections to the parent; a stuck child may be killed."""
-        celery = self._reference()
-        if celery is None or current_process().name == "MainProcess":  # as with the pool "solo"
+        """Drop the parent's database connections; let hung runs kill this child."""
+        celery = self._celery()
+        if (
+            celery is None or current_process().name == "MainProcess"
+        ):  # the pool "solo" does not fork
             return
         stuck_runs.set_strategy(stuck_runs.kill_process)
         with celery.flask_app.app_context():
             current_app_state().database.dispose()
 
     def _flush_notifications(self, **options: object) -> None:
-        """Say what there is to say: a child ends without waiting for its threads."""
-        celery = self._reference()
+        """Flush pending notifications: the child exits without joining its threads."""
+        celery = self._celery()
         if celery is not None:
             with celery.flask_app.app_context():
                 event_publisher.flush()
@@ -90,35 +93,36 @@ class WorkerSignals:
     def _poll_hub_frequently(self, sender: t.Any, **options: object) -> None:
         """Fetch the next message as soon as a thread is free.
 
-        Nothing wakes Celery's event loop when a thread ends its task, and without prefetching it
-        would take the next message up to a second later. Pools of processes wake it themselves.
+        Nothing wakes up Celery's event loop when a thread has finished its task, and without
+        prefetching it would fetch the next message up to a second later. Process pools wake it up
+        themselves.
         """
         threads = sender.hub is not None and not sender.pool.uses_semaphore
         if self._is_for(sender.app) and threads:
-            sender.hub.call_repeatedly(LOOK_SECONDS, lambda: None)
+            sender.hub.call_repeatedly(HUB_POLL_SECONDS, lambda: None)
 
-    def _retire_stuck_threads(self, sender: t.Any, **options: object) -> None:
-        """Let a worker with a pool of threads live on when one of them hangs."""
+    def _replace_hung_threads(self, sender: t.Any, **options: object) -> None:
+        """Keep a worker with a thread pool running when one of the threads hangs."""
         if self._is_for(sender.app) and hasattr(sender.pool, "executor"):
-            self._retirement = stuck_runs.ReplaceThread(sender.pool)
-            stuck_runs.set_strategy(self._retirement)
+            self._thread_replacement = stuck_runs.ReplaceThread(sender.pool)
+            stuck_runs.set_strategy(self._thread_replacement)
 
     def _drain_on_sigquit(self, sender: t.Any, **options: object) -> None:
-        """Hand runs back at SIGQUIT: Celery waits for them, and only then tells of the signal."""
+        """Release runs at SIGQUIT: Celery waits for them before it sends a signal of its own."""
         if not self._is_for(sender.app):
             return
-        quit = t.cast(Callable[..., object], signal.getsignal(signal.SIGQUIT))
+        previous = t.cast(Callable[..., object], signal.getsignal(signal.SIGQUIT))
 
         def handle(*arguments: object) -> None:
             if current_process().name == "MainProcess":
                 drain.start_drain(0)
-            quit(*arguments)
+            previous(*arguments)
 
         signal.signal(signal.SIGQUIT, handle)
 
     def _drain(self, how: str, **options: object) -> None:
-        """Give runs some time to end before they are handed back."""
-        celery = self._reference()
+        """Give runs some time to finish before they are released."""
+        celery = self._celery()
         if celery is not None and how == "Warm":
             with celery.flask_app.app_context():
                 drain.start_drain(current_app_state().settings.drain_timeout)
@@ -126,10 +130,10 @@ class WorkerSignals:
     def _cancel_revoked(
         self, sender: t.Any, request: t.Any, expired: bool, **options: object
     ) -> None:
-        celery = self._reference()
+        celery = self._celery()
         if celery is None or sender is not celery.tasks.get(EXECUTION_TASK) or expired:
             return
-        from .revocation import cancel_revoked  # imports what only workers need
+        from .revocation import cancel_revoked  # imports modules that only workers need
 
         cancel_revoked(celery, request.id)
 
@@ -141,6 +145,6 @@ class WorkerSignals:
     def _stop(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
-        if self._is_for(sender.app) and self._retirement is not None:
+        if self._is_for(sender.app) and self._thread_replacement is not None:
             self._flush_notifications()
-            self._retirement.exit_without_hung_threads()
+            self._thread_replacement.exit_without_hung_threads()

@@ -1,4 +1,4 @@
-"""Several workers on one machine, as processes that share the memory of what is imported once."""
+"""Several workers on one machine: processes that share the memory of what is imported once."""
 
 from __future__ import annotations
 
@@ -31,40 +31,40 @@ _PRELOADED_MODULES: t.Final = (
     "celery.worker.consumer",
     "kombu.transport.redis",
 )
-"""What Celery imports as late as a worker needs it, each for itself."""
+"""Modules that Celery would otherwise import in each worker."""
 
 
 def prefork_workers(
     celery: Celery, count: int, options: Sequence[str], *, pin: bool = False
 ) -> Sequence[str]:
-    """Return in each of *count* processes the options of its worker.
+    """Fork *count* workers and return in each of them its options.
 
-    This process does not return. It starts others again, passes signals on, and ends with them.
+    In the parent this does not return: it restarts workers, forwards signals, and exits with them.
 
-    :param pin: keep each on a core of its own.
-    :raises click.UsageError: if the options do not fit several workers.
-    :raises SystemExit: in this process, when all others have ended.
+    :param pin: pin each worker to a CPU of its own.
+    :raises click.UsageError: if the options do not suit several workers.
+    :raises SystemExit: in the parent, when all workers have ended.
     """
-    of_all = WorkerOptions(options)
+    worker_options = WorkerOptions(options)
     if pin:
-        validate_cpu_count(count, of_all.pool or celery.conf.worker_pool)
-    _preload(celery, of_all)
+        validate_cpu_count(count, worker_options.pool or celery.conf.worker_pool)
+    _preload(celery, worker_options)
     supervisor = Supervisor(count)
     number = supervisor.fork()
     if pin:
         pin_to_cpu(number)
-    _run_after_forkers()  # those of kombu and Celery
+    _run_after_forkers()  # the handlers of kombu and Celery
     drain.reset_after_fork()
     signals.worker_ready.connect(_report_ready(supervisor, number), weak=False)
-    return of_all.of_worker(number)
+    return worker_options.for_worker(number)
 
 
 def _preload(celery: Celery, options: WorkerOptions) -> None:
-    """Make what all need, and leave no connection open that the workers would share."""
+    """Import what all workers need, and close the connections that they would share."""
     for module in _PRELOADED_MODULES:
         importlib.import_module(module)
     configure_mappers()
-    if options.run_crews:
+    if options.consumes_executions:
         preload_runtime()
     with celery.flask_app.app_context():
         for engine in current_app_state().database.extension.engines.values():
@@ -75,7 +75,7 @@ def _preload(celery: Celery, options: WorkerOptions) -> None:
 def _report_ready(supervisor: Supervisor, number: int) -> t.Callable[..., None]:
     def handle(**options: object) -> None:
         supervisor.mark_ready(number)
-        # Celery would start the whole command again, in place of this process.
+        # Celery would restart the whole command in place of this process.
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     return handle

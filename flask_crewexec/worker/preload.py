@@ -1,4 +1,4 @@
-"""What a worker loads before its pool forks."""
+"""What a worker imports and runs before its pool forks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ log = logging.getLogger(__name__)
 def freeze_memory() -> None:
     """Share as much memory as possible with processes that are forked later.
 
-    What is free is given back, and the garbage collector does not write to what is not.
+    Free memory is returned to the system, and the garbage collector no longer writes to the
+    objects that exist now.
     """
     gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's; it keeps much
+    if trim := getattr(
+        ctypes.CDLL(None), "malloc_trim", None
+    ):  # of glibc, which otherwise keeps freed memory
         trim(0)
     gc.freeze()
 
 
 @functools.cache
 def preload_runtime() -> None:
-    """Import what runs crews and run one, or end the worker.
+    """Import CrewAI and run a warm-up crew, so that processes forked later share its memory.
 
-    Celery would only log what a signal raises. Processes that are forked later share what it makes.
+    :raises SystemExit: if it cannot be imported; Celery would only log the error of a signal
+        handler and go on.
     """
     try:
         from ..runtime import runner  # noqa: F401
@@ -37,5 +41,5 @@ def preload_runtime() -> None:
     warn_if_untested()
     try:
         warm_up()
-    except Exception:  # a hook of the host may refuse; crews that somebody ordered may still run
-        log.warning("The crew to warm up with did not run.", exc_info=True)
+    except Exception:  # a hook of the host may have raised it; real crews may still work
+        log.warning("The warm-up crew failed.", exc_info=True)

@@ -1,4 +1,7 @@
-"""``celery control revoke``, taken for what it means: else another worker would go on."""
+"""Treat ``celery control revoke`` as a cancellation.
+
+Otherwise the reconciler would hand the execution to another worker.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def cancel_revoked(celery: t.Any, task_id: str) -> None:
-    """Cancel the execution that a message is for, unless it is at another attempt by now."""
+    """Cancel the execution of a Celery task, unless another attempt has begun by now."""
     execution_id, _, attempt = task_id.partition(".")
     with celery.flask_app.app_context():
         AsyncExecutionService().cancel_task(
@@ -22,12 +25,12 @@ def cancel_revoked(celery: t.Any, task_id: str) -> None:
 
 
 class ExecutionRequest(Request):  # type: ignore[misc]  # Celery ships no types
-    """A message as a worker's main process has it."""
+    """The request of an execution in the main process of a worker."""
 
     def terminate(self, pool: t.Any, signal: object = None) -> None:
-        """End the process that runs it; before that, cancel what it would hand back."""
+        """Cancel the execution, then terminate the process that runs it."""
         try:
             cancel_revoked(self.app, self.id)
-        except Exception:  # to be told again when Celery has revoked it
-            log.warning("Could not cancel what runs as %s.", self.id, exc_info=True)
+        except Exception:  # the signal `task_revoked` tries again
+            log.warning("Could not cancel the execution of task %s.", self.id, exc_info=True)
         super().terminate(pool, signal)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from flask_crewexec.messaging.event_publisher import CHANNEL
+from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
@@ -146,7 +146,7 @@ class TestHangingToolOfAProcess:
         start_worker(pool="prefork")
         id = api.queue(documents.chain("hang", tools=("wait_for_file",)))
         with redis_process.client() as redis, redis.pubsub(ignore_subscribe_messages=True) as news:
-            news.subscribe(f"{CHANNEL}{id}")
+            news.subscribe(f"{CHANNEL_PREFIX}{id}")
             wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
             while news.get_message(timeout=1.0):
                 pass

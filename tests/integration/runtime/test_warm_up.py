@@ -96,4 +96,4 @@ def test_a_worker_starts_also_if_it_fails(start_worker, environment, tmp_path):
     certificates.write_text("not a certificate")
     environment["SSL_CERT_FILE"] = str(certificates)
     worker = start_worker()
-    assert "The crew to warm up with did not run." in worker.log_text()
+    assert "The warm-up crew failed." in worker.log_text()

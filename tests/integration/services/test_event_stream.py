@@ -17,7 +17,7 @@ from flask import current_app
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging import event_publisher
 from flask_crewexec.messaging import event_subscriber
-from flask_crewexec.messaging.event_publisher import CHANNEL
+from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from flask_crewexec.messaging.event_publisher import notify_new_events
 from flask_crewexec.messaging.event_publisher import publish_tokens
 from support.graphs import documents
@@ -204,14 +204,14 @@ class TestLongPoll:
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/wait")
 
 
-class TestNews:
+class TestNotifications:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_what_nobody_can_read_does_no_harm(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")
         with redis_process.client() as redis:
-            wait_until(lambda: redis.publish(f"crewexec:news:{id}", "no JSON"), what="a listener")
+            wait_until(lambda: redis.publish(f"{CHANNEL_PREFIX}{id}", "no JSON"), what="a listener")
         with running(app, id):
             assert take(frames, "end").json() == {"status": "completed"}
 
@@ -223,7 +223,7 @@ class TestNews:
                 for _ in range(20):
                     publish_tokens(id, {"word": "x"})
 
-        with event_subscriber.subscribers.current().subscribe(id) as inbox:
+        with event_subscriber.subscribers.current().subscribe(id) as subscription:
             wait_until(
                 lambda: event_subscriber.subscribers.current().connected, what="the subscription"
             )
@@ -231,7 +231,9 @@ class TestNews:
             for thread in threads:
                 thread.start()
             heard: list[object] = []
-            wait_until(lambda: heard.extend(filter(None, inbox.wait(1))) or len(heard) == 800)
+            wait_until(
+                lambda: heard.extend(filter(None, subscription.wait(1))) or len(heard) == 800
+            )
             for thread in threads:
                 thread.join(30)
 
@@ -240,13 +242,13 @@ def _publishers():
     return (each for each in threading.enumerate() if each.name == "crewexec-event-publisher")
 
 
-class TestAnnouncements:
+class TestPublisher:
     @pytest.fixture
     def heard(self, redis_process):
         """An execution's id, and what comes for it."""
         id = uuid.uuid4()
         with redis_process.client() as redis, redis.pubsub() as pubsub:
-            pubsub.subscribe(f"{CHANNEL}{id}")
+            pubsub.subscribe(f"{CHANNEL_PREFIX}{id}")
             assert pubsub.get_message(timeout=10)["type"] == "subscribe"
             yield id, lambda: json.loads(pubsub.get_message(timeout=10)["data"])
 
@@ -299,7 +301,7 @@ class TestAnnouncements:
             redis.execute_command("ACL", "SETUSER", "default", "-publish")
             try:
                 publish_tokens(id, {"word": "lost"})
-                wait_until(lambda: "cannot be sent" in caplog.text, what="the warning")
+                wait_until(lambda: "Could not publish" in caplog.text, what="the warning")
             finally:
                 redis.execute_command("ACL", "SETUSER", "default", "+publish")
                 log.removeFilter(in_context)

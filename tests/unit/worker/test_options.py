@@ -11,9 +11,9 @@ from flask_crewexec.worker.options import WorkerOptions
 def test_each_worker_gets_what_was_typed_and_a_name_of_its_own():
     options = WorkerOptions(["-lDEBUG", "-Pthreads", "-c100", "-n", "crews@box", "-E", "--", "a=b"])
     given = ["-l", "DEBUG", "-P", "threads", "-c", "100", "-n", "crews.2@box", "-E", "--", "a=b"]
-    assert WorkerOptions(options.of_worker(2)).of_worker(3) == WorkerOptions(given).of_worker(3)
-    assert "crews.2@box" in options.of_worker(2)
-    assert {"DEBUG", "threads", "100", "a=b"} <= set(options.of_worker(2))
+    assert WorkerOptions(options.for_worker(2)).for_worker(3) == WorkerOptions(given).for_worker(3)
+    assert "crews.2@box" in options.for_worker(2)
+    assert {"DEBUG", "threads", "100", "a=b"} <= set(options.for_worker(2))
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ def test_each_worker_gets_what_was_typed_and_a_name_of_its_own():
 )
 def test_names(given, name, monkeypatch):
     monkeypatch.setattr("celery.utils.nodenames.gethostname", lambda: "box")
-    assert name in WorkerOptions(given).of_worker(1)
+    assert name in WorkerOptions(given).for_worker(1)
 
 
 def test_beat_runs_in_the_first_only():
     options = WorkerOptions(["-B", "--schedule=here"])
-    assert "--beat" in options.of_worker(1)
-    assert "--beat" not in options.of_worker(2)
+    assert "--beat" in options.for_worker(1)
+    assert "--beat" not in options.for_worker(2)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_beat_runs_in_the_first_only():
         (["-X", "crew_execution"], False),
     ],
 )
-def test_whether_they_run_crews(given, do):
-    assert WorkerOptions(given).run_crews is do
+def test_whether_they_consume_executions(given, do):
+    assert WorkerOptions(given).consumes_executions is do
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_what_several_cannot_do_is_refused(given):
 
 def test_files_with_names_of_workers_in_them_are_fine():
     options = ["--pidfile=/run/%n.pid", "--statedb=/run/%n", "--logfile=/run/all.log"]
-    assert "/run/%n.pid" in WorkerOptions(options).of_worker(1)
+    assert "/run/%n.pid" in WorkerOptions(options).for_worker(1)
