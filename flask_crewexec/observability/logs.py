@@ -1,10 +1,12 @@
-"""Which execution a line of a log belongs to.
+"""Add the execution, attempt, user and request to log records.
 
-A worker's own log is taken care of (``CREWEXEC_LOG_FORMAT``). Add :class:`ContextFilter` to the
-handlers that you configure yourself, in workers and web servers alike::
+The log of a worker is configured by ``CREWEXEC_LOG_FORMAT``. Add :class:`ContextFilter` to the
+handlers that you configure yourself, in workers and in web servers::
+
+    from flask_crewexec.observability import ContextFilter, JsonFormatter
 
     handler.addFilter(ContextFilter())
-    handler.setFormatter(JsonFormatter())  # or one of yours, with %(execution_id)s and so on
+    handler.setFormatter(JsonFormatter())  # or your own, with %(execution_id)s and so on
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from .redaction import redactor
 from .request_id import current_request_id
 
 FIELDS: t.Final = ("execution_id", "attempt", "user_id", "request_id")
-"""What :class:`ContextFilter` adds to each record; None where nothing is known."""
+"""What :class:`ContextFilter` adds to each record; None if it is unknown."""
 
 _PLAIN: t.Final = re.compile(r"[\w.@:+/-]+", re.ASCII)
 _STANDARD: t.Final = frozenset(
@@ -36,23 +38,23 @@ _STANDARD: t.Final = frozenset(
 
 
 class ContextFilter(logging.Filter):
-    """Lets every record pass and adds the execution, attempt, user and request it belongs to.
+    """Adds the execution, attempt, user and request to every record; rejects none.
 
-    The attributes are those of :data:`FIELDS`, and ``crewexec``: all that is known as one text
-    that begins with a blank, or nothing.
+    The attributes are those of :data:`FIELDS` and ``crewexec``, which combines those that are
+    known in one string with a leading blank, or is empty.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        known = _log_context()
+        context = _log_context()
         for name in FIELDS:
-            # What a caller passed as 'extra' stays.
-            record.__dict__.setdefault(name, known.get(name))
-        record.crewexec = _as_text(known)
+            # Attributes that a caller passed as 'extra' are kept.
+            record.__dict__.setdefault(name, context.get(name))
+        record.crewexec = _as_text(context)
         return True
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, message, context, and every ``extra``."""
+    """Writes one JSON object per line: time, level, logger, message, context and ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, t.Any] = {
@@ -76,10 +78,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class RedactingFormatter(logging.Formatter):
-    """What another formatter writes, without the secrets of the host and of the current runs.
+    """Removes the secrets of the host and of the current runs from the output of a formatter.
 
-    :param formatter: the other one.
-    :param redact: removes secrets from a text.
+    :param formatter: the other formatter.
+    :param redact: removes the secrets of the host.
     """
 
     def __init__(self, formatter: logging.Formatter, redact: Redactor) -> None:
@@ -92,13 +94,13 @@ class RedactingFormatter(logging.Formatter):
 
 
 def install_log_handlers() -> None:
-    """Let workers write which execution each line of their log belongs to."""
+    """Let workers add the execution to each line of their log."""
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(_set_up, weak=False, dispatch_uid="crewexec")
 
 
 def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: object) -> None:
-    """Complete the handlers that Celery has made; those of the host are the host's."""
+    """Configure the handlers that Celery has created; leave those of the host alone."""
     app = getattr(current_app, "flask_app", None)
     if app is None or "crewexec" not in app.extensions:
         return
@@ -106,24 +108,26 @@ def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: obje
         app_state = current_app_state()
         redact = redactor(app_state)
     for handler in logger.handlers:
-        made = handler.formatter
-        if isinstance(made, ColorFormatter):
+        original = handler.formatter
+        if isinstance(original, ColorFormatter):
             handler.addFilter(ContextFilter())
-            chosen = _select_formatter(app_state.settings.log_format, made, format, colorize)
-            handler.setFormatter(RedactingFormatter(chosen, redact))
+            selected = _select_formatter(app_state.settings.log_format, original, format, colorize)
+            handler.setFormatter(RedactingFormatter(selected, redact))
 
 
 def _select_formatter(
-    choice: str, made: ColorFormatter, format: str, colorize: bool
+    log_format: str, original: ColorFormatter, format: str, colorize: bool
 ) -> logging.Formatter:
-    """Return the formatter that the settings say, like the one that Celery *made*."""
-    if choice == "plain":
-        return t.cast(logging.Formatter, made)
-    if choice == "json":
+    """Return the formatter that ``CREWEXEC_LOG_FORMAT`` selects, based on Celery's *original*."""
+    if log_format == "plain":
+        return t.cast(logging.Formatter, original)
+    if log_format == "json":
         return JsonFormatter()
-    longer = t.cast(logging.Formatter, type(made)(f"{format}%(crewexec)s", use_color=colorize))
-    longer.datefmt = made.datefmt  # Celery 5.6 has no argument for it
-    return longer
+    extended = t.cast(
+        logging.Formatter, type(original)(f"{format}%(crewexec)s", use_color=colorize)
+    )
+    extended.datefmt = original.datefmt  # Celery 5.6 has no argument for it
+    return extended
 
 
 def _log_context() -> dict[str, t.Any]:
@@ -138,12 +142,12 @@ def _log_context() -> dict[str, t.Any]:
     }
 
 
-def _as_text(known: dict[str, t.Any]) -> str:
-    parts = (f"{name}={_quoted(str(known[name]))}" for name in FIELDS if known.get(name))
+def _as_text(context: dict[str, t.Any]) -> str:
+    parts = (f"{name}={_quoted(str(context[name]))}" for name in FIELDS if context.get(name))
     text = " ".join(parts)
     return f" [{text}]" if text else ""
 
 
 def _quoted(value: str) -> str:
-    """Return *value* so that it cannot be taken for more than one."""
+    """Return *value*, in quotes if it could be read as several fields."""
     return value if _PLAIN.fullmatch(value) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Keep secrets out of rows, news and logs: tools, models and providers may repeat them."""
+"""Keep secrets that tools, models or providers repeat out of the database, events and logs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..registry.secrets import Secret
 from ..registry.specs import resolve
 
 REDACTED: t.Final = "[secret]"
-LEAST_LENGTH: t.Final = 8
-"""What is shorter would be found in ordinary words, too."""
+MIN_LENGTH: t.Final = 8
+"""Shorter secrets would also match parts of ordinary words."""
 
 
 class Redactor:
-    """Replaces secrets, also where they are written as in URLs or in JSON.
+    """Replaces secrets, including their spellings in URLs and in JSON.
 
-    :param secrets: those that are too short are ignored.
+    :param secrets: those that are shorter than :data:`MIN_LENGTH` are ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -35,8 +35,8 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Replace these *secrets*, too, from now on."""
-        long = {secret for secret in secrets if len(secret) >= LEAST_LENGTH}
+        """Also replace these *secrets* from now on."""
+        long = {secret for secret in secrets if len(secret) >= MIN_LENGTH}
         new = {each for secret in long for each in _spellings(secret)}
         if new and new <= self._spellings:
             return
@@ -50,7 +50,7 @@ class Redactor:
         return self._pattern.sub(REDACTED, text)
 
     def value(self, value: t.Any) -> t.Any:
-        """Return plain JSON without secrets in its texts."""
+        """Return a JSON value without secrets in its strings."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
@@ -60,7 +60,7 @@ class Redactor:
         return value
 
     def partial_match_length(self, text: str) -> int:
-        """Return how many characters at the end of *text* may be the beginning of a secret."""
+        """Return how many characters at the end of *text* may be the start of a secret."""
         longest = max(map(len, self._spellings), default=0)
         for count in range(min(len(text), longest - 1), 0, -1):
             if any(secret.startswith(text[-count:]) for secret in self._spellings):
@@ -69,35 +69,36 @@ class Redactor:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return a secret as it is, as in JSON, and as in URLs."""
+    """Return a secret as it is, as in JSON and as in URLs."""
     return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), unquote(secret)}
 
 
-_lock = threading.RLock()  # the garbage collector may log, too
-_of_runs: weakref.WeakSet[Redactor] = weakref.WeakSet()
+_lock = threading.RLock()  # re-entrant, since the garbage collector may log
+_run_redactors: weakref.WeakSet[Redactor] = weakref.WeakSet()
 
 
 def redactor(app_state: AppState) -> Redactor:
-    """Return what knows the host's keys of models and the passwords of servers."""
+    """Return a redactor of the host's API keys and the passwords of its servers."""
     return Redactor(_secrets(app_state))
 
 
 def run_redactor(app_state: AppState) -> Redactor:
-    """Return one that will learn the secrets of a run; worker logs heed it while it exists.
+    """Return a run's redactor.
 
-    It exists as long as anything of the run does, such as a tool that was given up.
+    It is also applied to this process's logs for as long as it is referenced, for instance by a
+    tool call that was given up.
     """
     redact = redactor(app_state)
     with _lock:
-        _of_runs.add(redact)
+        _run_redactors.add(redact)
     return redact
 
 
 def redact_process_logs(text: str) -> str:
     """Return *text* without the secrets of the runs of this process."""
     with _lock:
-        known = tuple(_of_runs)
-    for redact in known:
+        redactors = tuple(_run_redactors)
+    for redact in redactors:
         text = redact(text)
     return text
 
@@ -105,10 +106,10 @@ def redact_process_logs(text: str) -> str:
 def _secrets(app_state: AppState) -> Iterator[str]:
     for spec in app_state.registry.models.values():
         key = spec.api_key
-        of_host = key.default if isinstance(key, Secret) else key
-        if of_host is not None:
-            with contextlib.suppress(Exception):  # a model that nobody has set up has no key
-                yield resolve(of_host) or ""
+        value = key.default if isinstance(key, Secret) else key
+        if value is not None:
+            with contextlib.suppress(Exception):  # the key of a model that is not configured
+                yield resolve(value) or ""
     conf = app_state.celery.conf
     for url in (conf.broker_url, conf.result_backend):
         yield urlsplit(str(url or "")).password or ""

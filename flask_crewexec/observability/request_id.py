@@ -1,4 +1,4 @@
-"""What ties an execution to the request that queued it: ``X-Request-ID``."""
+"""The id of a request (``X-Request-ID``), which is stored in the executions that it submits."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ HEADER: t.Final = "X-Request-ID"
 MAX_LENGTH: t.Final = 100
 
 _KEY: t.Final = "crewexec.request_id"
-_USABLE: t.Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
-"""Printable ASCII: anything else could forge a line of a log."""
+_ACCEPTABLE: t.Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
+"""Printable ASCII only, since other characters could forge a line of a log."""
 
 
 def current_request_id() -> str | None:
-    """Return the id of the current request; None outside of one.
+    """Return the id of the current request, or None outside of a request.
 
-    It is the one that came with the request, if it can be used, and else a new one.
+    It is the value of the header if that is acceptable, and a new id otherwise.
     """
     if not has_request_context():
         return None
-    kept = request.environ  # not flask.g, which may outlive the request
-    if _KEY not in kept:
-        kept[_KEY] = _given() or uuid.uuid4().hex
-    return t.cast(str, kept[_KEY])
+    environ = request.environ  # not flask.g, which may outlive the request
+    if _KEY not in environ:
+        environ[_KEY] = _from_header() or uuid.uuid4().hex
+    return t.cast(str, environ[_KEY])
 
 
-def _given() -> str | None:
+def _from_header() -> str | None:
     value = request.headers.get(HEADER, "").strip()
-    return value if _USABLE.fullmatch(value) else None
+    return value if _ACCEPTABLE.fullmatch(value) else None

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 from ..observability.tracing import AttemptSpans
-from ..observability.tracing import trace_of
+from ..observability.tracing import spans_of
 from .crewai_shims.event_sinks import add_stream_sink
 from .crewai_shims.public_api import crewai
 from .event_handler import usage_of
@@ -15,7 +15,7 @@ from .event_handler import usage_of
 
 def trace_crew(execution_id: uuid.UUID, crew: crewai.Crew) -> None:
     """Trace what *crew* does in the current context, if its attempt is traced."""
-    if trace := trace_of(execution_id):
+    if trace := spans_of(execution_id):
         add_stream_sink(_Sink(trace, crew))
 
 
