@@ -233,8 +233,8 @@ NO_CODES = {
 }
 ADVICE = re.compile(
     r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Declare|Do|Draw|Expected"
-    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Take|The types are|There are"
-    r"|There can be|Those are|Write|between them say|needs the type|once is enough)\b"
+    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Use|The types are|There are"
+    r"|There can be only one|Write|needs the type)\b"
 )
 
 
