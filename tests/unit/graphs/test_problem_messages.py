@@ -227,7 +227,7 @@ DECLARED_INPUTS = {
 }
 NO_CODES = {
     *("crewai-yaml", "crewai-studio", "default-model"),  # formats, and a kind of reference
-    *("code-left-out", "listed-twice", "model-replaced", "not-carried"),  # notes
+    *("code-left-out", "listed-twice", "model-replaced", "left-out"),  # notes
     *("registered-name", "too-many-notes", "unused-file"),
     *("unknown-", "no-", "-not-allowed"),
 }
