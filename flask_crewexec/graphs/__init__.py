@@ -1,4 +1,4 @@
-"""Graph documents: what users draw, checked and resolved. Nothing here imports CrewAI."""
+"""Graph documents: parsing, validation, inputs, changes. Nothing here imports CrewAI."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A check against a JSON Schema that comes to an end.
+"""Validation with a JSON Schema, with a limit on its work.
 
-A short schema and a long answer can keep a check busy for hours: each item of a list may be
-compared with hundreds of schemas, and each comparison writes a sentence that quotes the item.
+A short schema and a long answer can keep a validator busy for hours: each item of a list may be
+compared with hundreds of schemas, and each comparison writes a message that quotes the item.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if t.TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 _MAX_STEPS: t.Final = 500_000
-"""Some seconds of work."""
+"""Takes a few seconds."""
 _MAX_ERRORS: t.Final = 100
-"""Of these the one is told that says most."""
+"""Number of errors from which the most relevant is chosen."""
 _NAMES_PER_STEP: t.Final = 20
 _CHARS_PER_STEP: t.Final = 100
 
@@ -30,13 +30,13 @@ _steps: ContextVar[Iterator[int]] = ContextVar("crewexec_check_steps")
 
 
 class TooMuchWork(Exception):
-    """The check was given up."""
+    """The validation exceeded its limit."""
 
 
 def find_error(schema: Mapping[str, t.Any], value: object) -> ValidationError | None:
-    """Return what is most wrong with *value*, if anything is.
+    """Return the most relevant error of *value*, or None if it is valid.
 
-    :raises TooMuchWork: if that takes too long to say.
+    :raises TooMuchWork: if the validation takes too long.
     """
     from jsonschema.exceptions import best_match
 
@@ -50,7 +50,7 @@ def find_error(schema: Mapping[str, t.Any], value: object) -> ValidationError | 
 
 @functools.cache
 def _validator() -> t.Any:
-    from jsonschema import Draft202012Validator  # only graphs with a schema need it
+    from jsonschema import Draft202012Validator  # imported late: only graphs with a schema need it
     from jsonschema.validators import extend
 
     checks = Draft202012Validator.VALIDATORS.items()
@@ -59,16 +59,19 @@ def _validator() -> t.Any:
 
 
 def _counted(check: _Check) -> _Check:
-    def run(validator: t.Any, said: t.Any, value: object, schema: object) -> Iterator[t.Any]:
-        _take(len(said) // _NAMES_PER_STEP if isinstance(said, dict | list) else 0)
-        for error in check(validator, said, value, schema) or ():
-            _take(len(error.message) // _CHARS_PER_STEP)
+    def run(validator: t.Any, keyword: t.Any, value: object, schema: object) -> Iterator[t.Any]:
+        _count(len(keyword) // _NAMES_PER_STEP if isinstance(keyword, dict | list) else 0)
+        for error in check(validator, keyword, value, schema) or ():
+            _count(len(error.message) // _CHARS_PER_STEP)
             yield error
 
     return run
 
 
-def _take(steps: int) -> None:
-    """Take one step, and *steps* more."""
+def _count(steps: int) -> None:
+    """Count one step and *steps* more.
+
+    :raises TooMuchWork: if no more are left.
+    """
     if next(itertools.islice(_steps.get(), steps, None), None) is None:
         raise TooMuchWork

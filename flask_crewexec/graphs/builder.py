@@ -1,4 +1,4 @@
-"""From a sketch without problems to the graph."""
+"""Builds the graph of a document without problems."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from .structure import task_name
 from .topological_order import execution_order
 
 
-def build_graph(sketch: LinkedDraft) -> Graph:
-    """Return the graph that a sketch without problems stands for."""
-    manager = next((link.source for link in sketch.managing), None)
-    order = execution_order(dependencies(sketch))
+def build_graph(linked: LinkedDraft) -> Graph:
+    """Return the graph of a draft without problems."""
+    manager = next((edge.source for edge in linked.manager_edges), None)
+    order = execution_order(dependencies(linked))
     return Graph(
-        name=sketch.draft.name,
-        process=sketch.draft.process,
-        agents=tuple(_agent(node, sketch) for node in sketch.nodes("agent") if node != manager),
-        tasks=tuple(_task(sketch.draft.nodes[task], sketch, order) for task in order),
-        manager=_manager(manager, sketch) if manager else None,
-        references=tuple(find_references(sketch)),
-        declared=sketch.draft.inputs,
-        planner=planning_model(sketch.draft),
+        name=linked.draft.name,
+        process=linked.draft.process,
+        agents=tuple(_agent(node, linked) for node in linked.nodes("agent") if node != manager),
+        tasks=tuple(_task(linked.draft.nodes[task], linked, order) for task in order),
+        manager=_manager(manager, linked) if manager else None,
+        references=tuple(find_references(linked)),
+        declared=linked.draft.inputs,
+        planner=planning_model(linked.draft),
     )
 
 
-def _manager(node: NodeDraft, sketch: LinkedDraft) -> AgentNode | LlmNode:
-    return _agent(node, sketch) if node.type == "agent" else _llm(node)
+def _manager(node: NodeDraft, linked: LinkedDraft) -> AgentNode | LlmNode:
+    return _agent(node, linked) if node.type == "agent" else _llm(node)
 
 
-def _agent(node: NodeDraft, sketch: LinkedDraft) -> AgentNode:
-    models = [_llm(link.source) for link in sketch.into(node, "llm")]
+def _agent(node: NodeDraft, linked: LinkedDraft) -> AgentNode:
+    models = [_llm(edge.source) for edge in linked.into(node, "llm")]
     return AgentNode(
         id=node.id,
         llm=models[0] if models else None,
-        tools=_tools(node, sketch),
+        tools=_tools(node, linked),
         **node.data,
     )
 
@@ -50,9 +50,9 @@ def _llm(node: NodeDraft) -> LlmNode:
     return LlmNode(id=node.id, **node.data)
 
 
-def _task(node: NodeDraft, sketch: LinkedDraft, order: list[str]) -> TaskNode:
-    agents = [link.source.id for link in sketch.into(node, "assign")]
-    context = [link.source.id for link in sketch.into(node, "context")]
+def _task(node: NodeDraft, linked: LinkedDraft, order: list[str]) -> TaskNode:
+    agents = [edge.source.id for edge in linked.into(node, "assign")]
+    context = [edge.source.id for edge in linked.into(node, "context")]
     return TaskNode(
         id=node.id,
         name=task_name(node),
@@ -60,7 +60,7 @@ def _task(node: NodeDraft, sketch: LinkedDraft, order: list[str]) -> TaskNode:
         expected_output=node.data["expected_output"],
         agent_id=agents[0] if agents else None,
         context=tuple(sorted(context, key=order.index)),
-        tools=_tools(node, sketch),
+        tools=_tools(node, linked),
         condition=node.data["condition"],
         is_async=node.data["async"],
         markdown=node.data["markdown"],
@@ -70,6 +70,6 @@ def _task(node: NodeDraft, sketch: LinkedDraft, order: list[str]) -> TaskNode:
     )
 
 
-def _tools(node: NodeDraft, sketch: LinkedDraft) -> tuple[str, ...]:
-    names = [link.source.data["name"] for link in sketch.into(node, "tool")]
+def _tools(node: NodeDraft, linked: LinkedDraft) -> tuple[str, ...]:
+    names = [edge.source.data["name"] for edge in linked.into(node, "tool")]
     return tuple(dict.fromkeys(names))

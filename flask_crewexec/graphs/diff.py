@@ -1,4 +1,4 @@
-"""What changed from one document to another: by element, with JSON pointers."""
+"""Changes between two documents, by element, with JSON pointers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Element = t.Literal["document", "node", "edge"]
 
 
 class Change(t.NamedTuple):
-    """One thing that is different."""
+    """A difference between two documents."""
 
     kind: Kind
     element: Element
     id: str | None
     """A node's id, or an edge's ends; None for the document itself."""
     pointer: str
-    """Where: into the newer document, or for what was removed into the older one."""
+    """JSON pointer into the newer document; for removed values into the older one."""
     values: Json
-    """``old`` and ``new``, as far as there is one; places in the list for what moved."""
+    """``old`` and ``new``, if they exist; for moved elements their positions in the list."""
 
 
 def find_changes(old: Document, new: Document) -> list[Change]:
-    """Return what turns the valid document *old* into *new*.
+    """Return the changes from the valid document *old* to *new*.
 
-    Nodes are the same if they have the same id, edges if they have the same ends.
+    Nodes are identified by their ids, edges by their ends.
     """
     lists = ("nodes", "edges")
     rest_of_old, rest_of_new = (
@@ -42,7 +42,7 @@ def find_changes(old: Document, new: Document) -> list[Change]:
         for document in (old, new)
     )
     return [
-        *_compare("document", None, rest_of_old, rest_of_new, _At("", "")),
+        *_compare("document", None, rest_of_old, rest_of_new, _Pointers("", "")),
         *_compare_lists("node", _node_key, old["nodes"], new["nodes"]),
         *_compare_lists("edge", _edge_key, old["edges"], new["edges"]),
     ]
@@ -56,86 +56,86 @@ def _edge_key(edge: Json) -> str:
     return f"{edge['source']} → {edge['target']}"
 
 
-class _Placed(t.NamedTuple):
+class _Item(t.NamedTuple):
     """An element of a list."""
 
     id: str
-    place: int
+    position: int
     value: Json
 
 
-_Items = Mapping[Hashable, _Placed]
+_Items = Mapping[Hashable, _Item]
 
 
 def _compare_lists(
     element: Element, key: Callable[[Json], str], old: Sequence[Json], new: Sequence[Json]
 ) -> Iterator[Change]:
     before, after = _by_key(key, old), _by_key(key, new)
-    for at, item in before.items():
-        if at not in after:
-            place = f"/{element}s/{item.place}"
-            yield Change("removed", element, item.id, place, {"old": item.value})
+    for identity, item in before.items():
+        if identity not in after:
+            pointer = f"/{element}s/{item.position}"
+            yield Change("removed", element, item.id, pointer, {"old": item.value})
     moved = _moved(before, after)
-    for at, item in after.items():
-        place = f"/{element}s/{item.place}"
-        if at not in before:
-            yield Change("added", element, item.id, place, {"new": item.value})
+    for identity, item in after.items():
+        pointer = f"/{element}s/{item.position}"
+        if identity not in before:
+            yield Change("added", element, item.id, pointer, {"new": item.value})
             continue
-        former = before[at]
-        if at in moved:
-            places = {"old": former.place, "new": item.place}
-            yield Change("moved", element, item.id, place, places)
-        at_both = _At(f"/{element}s/{former.place}", place)
-        yield from _compare(element, item.id, former.value, item.value, at_both)
+        old_item = before[identity]
+        if identity in moved:
+            indices = {"old": old_item.position, "new": item.position}
+            yield Change("moved", element, item.id, pointer, indices)
+        pointers = _Pointers(f"/{element}s/{old_item.position}", pointer)
+        yield from _compare(element, item.id, old_item.value, item.value, pointers)
 
 
 def _moved(before: _Items, after: _Items) -> set[Hashable]:
-    """Return the keys of what stayed and comes at another turn: order counts for tasks."""
-    stayed = [at for at in after if at in before]
-    turns = sorted(stayed, key=lambda at: before[at].place)
-    return {at for at, former in zip(stayed, turns, strict=True) if at != former}
+    """Return the keys of elements in another order, which matters for tasks."""
+    kept = [key for key in after if key in before]
+    old_order = sorted(kept, key=lambda key: before[key].position)
+    return {key for key, old_key in zip(kept, old_order, strict=True) if key != old_key}
 
 
 def _by_key(key: Callable[[Json], str], items: Sequence[Json]) -> _Items:
-    """Return the items by key; of those with equal keys each has a number, too."""
-    found: dict[Hashable, _Placed] = {}
+    """Return the items by key and number, which tells items with equal keys apart."""
+    found: dict[Hashable, _Item] = {}
     seen: dict[str, int] = {}
     for index, item in enumerate(items):
         id = key(item)
         seen[id] = seen.get(id, 0) + 1
-        found[id, seen[id]] = _Placed(id, index, item)
+        found[id, seen[id]] = _Item(id, index, item)
     return found
 
 
-class _At(t.NamedTuple):
-    """Where something is in both documents."""
+class _Pointers(t.NamedTuple):
+    """The pointers to a value in both documents."""
 
     old: str
     new: str
 
-    def below(self, name: str) -> _At:
+    def below(self, name: str) -> _Pointers:
         token = escape(name)
-        return _At(f"{self.old}/{token}", f"{self.new}/{token}")
+        return _Pointers(f"{self.old}/{token}", f"{self.new}/{token}")
 
 
 def _compare(
-    element: Element, id: str | None, old: object, new: object, at: _At
+    element: Element, id: str | None, old: object, new: object, pointers: _Pointers
 ) -> Iterator[Change]:
-    """Yield what differs, member by member; lists are compared as a whole."""
+    """Yield the differences by member; lists are compared as a whole."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         if _canonical(old) != _canonical(new):
-            yield Change("changed", element, id, at.new, {"old": old, "new": new})
+            yield Change("changed", element, id, pointers.new, {"old": old, "new": new})
         return
     for name in (name for name in old if name not in new):
-        yield Change("removed", element, id, at.below(name).old, {"old": old[name]})
+        yield Change("removed", element, id, pointers.below(name).old, {"old": old[name]})
     for name, value in new.items():
-        place = at.below(name)
+        below = pointers.below(name)
         if name not in old:
-            yield Change("added", element, id, place.new, {"new": value})
+            yield Change("added", element, id, below.new, {"new": value})
         else:
-            yield from _compare(element, id, old[name], value, place)
+            yield from _compare(element, id, old[name], value, below)
 
 
 def _canonical(value: object) -> str:
-    # Python takes 1, 1.0 and True for equal.
+    # In Python 1, 1.0 and True are equal.
     return json.dumps(value, sort_keys=True)

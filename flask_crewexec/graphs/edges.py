@@ -1,4 +1,4 @@
-"""What edges mean: it follows from the types of their ends."""
+"""The meanings of edges, which follow from the types of their ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schema import NodeDraft
 
 Meaning = t.Literal["assign", "context", "tool", "llm", "manager"]
 
-# The first meaning is the one of an edge without a type, except "manager", which must be named.
+# An edge without a type has the first meaning, except for "manager", which must be written.
 _MEANINGS: t.Final[dict[tuple[str, str], tuple[Meaning, ...]]] = {
     ("agent", "task"): ("assign",),
     ("task", "task"): ("context",),
@@ -28,7 +28,7 @@ _MEANINGS: t.Final[dict[tuple[str, str], tuple[Meaning, ...]]] = {
 
 
 class ResolvedEdge(t.NamedTuple):
-    """An edge between two nodes that exist, and what it means."""
+    """An edge between two existing nodes, with its meaning."""
 
     pointer: str
     source: NodeDraft
@@ -38,50 +38,50 @@ class ResolvedEdge(t.NamedTuple):
 
 @dataclass(frozen=True)
 class LinkedDraft:
-    """A draft whose edges have meanings."""
+    """A draft with its resolved edges."""
 
     draft: Draft
-    links: tuple[ResolvedEdge, ...]
+    edges: tuple[ResolvedEdge, ...]
 
     def nodes(self, *types: str) -> list[NodeDraft]:
         """Return the nodes of these types in document order."""
         return [node for node in self.draft.nodes.values() if node.type in types]
 
     def into(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
-        """Return the links of this meaning that end at ``node``."""
+        """Return the edges of this meaning that end at ``node``."""
         return [
-            link for link in self.links if link.target.id == node.id and link.meaning == meaning
+            edge for edge in self.edges if edge.target.id == node.id and edge.meaning == meaning
         ]
 
     def out_of(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
-        """Return the links of this meaning that start at ``node``."""
+        """Return the edges of this meaning that start at ``node``."""
         return [
-            link for link in self.links if link.source.id == node.id and link.meaning == meaning
+            edge for edge in self.edges if edge.source.id == node.id and edge.meaning == meaning
         ]
 
     @property
-    def managing(self) -> list[ResolvedEdge]:
-        """The links from managers."""
-        return [link for link in self.links if link.meaning == "manager"]
+    def manager_edges(self) -> list[ResolvedEdge]:
+        """The edges from managers."""
+        return [edge for edge in self.edges if edge.meaning == "manager"]
 
 
 def resolve_edges(draft: Draft) -> tuple[LinkedDraft, list[Problem]]:
-    """Return the draft with its edges resolved, and what is wrong with single edges."""
+    """Return the draft with its edges resolved, and the problems of single edges."""
     problems: list[Problem] = []
-    links: dict[tuple[str, str, Meaning], ResolvedEdge] = {}
+    edges: dict[tuple[str, str, Meaning], ResolvedEdge] = {}
     for edge in draft.edges:
-        wrong = list(_find_end_problems(edge, draft))
-        problems += wrong
-        if wrong:
+        end_problems = list(_find_end_problems(edge, draft))
+        problems += end_problems
+        if end_problems:
             continue
-        link, type_problems = _read_link(edge, draft)
+        resolved, type_problems = _resolve_edge(edge, draft)
         problems += type_problems
-        key = (edge.source, edge.target, link.meaning)
-        first = links.setdefault(key, link)
-        if first is not link:
-            detail = f"This edge says the same as {first.pointer}. Remove one of them."
+        key = (edge.source, edge.target, resolved.meaning)
+        first = edges.setdefault(key, resolved)
+        if first is not resolved:
+            detail = f"This edge is a duplicate of {first.pointer}. Remove one of them."
             problems.append(Problem(edge.pointer, "duplicate-edge", detail))
-    return LinkedDraft(draft, tuple(links.values())), problems
+    return LinkedDraft(draft, tuple(edges.values())), problems
 
 
 def _find_end_problems(edge: EdgeDraft, draft: Draft) -> Iterator[Problem]:
@@ -93,7 +93,7 @@ def _find_end_problems(edge: EdgeDraft, draft: Draft) -> Iterator[Problem]:
     if missing:
         return
     if edge.source == edge.target:
-        detail = f"The edge leads from {quote(edge.source)} to itself. Remove it."
+        detail = f"The edge connects {quote(edge.source)} with itself. Remove it."
         yield Problem(edge.pointer, "self-loop", detail)
     elif _types(edge, draft) not in _MEANINGS:
         yield Problem(edge.pointer, "impossible-edge", _impossible(*_types(edge, draft)))
@@ -107,28 +107,29 @@ def _impossible(source: str, target: str) -> str:
     meanings = "; ".join(
         f"{start} to {end}: {' or '.join(names)}" for (start, end), names in _MEANINGS.items()
     )
-    return f"An edge from {source} to {target} means nothing. Possible are {meanings}."
+    return f"An edge from {source} to {target} has no meaning. Possible are {meanings}."
 
 
-def _read_link(edge: EdgeDraft, draft: Draft) -> tuple[ResolvedEdge, list[Problem]]:
-    """Return a link even if the type is wrong, so that its ends are not reported as lonely."""
+def _resolve_edge(edge: EdgeDraft, draft: Draft) -> tuple[ResolvedEdge, list[Problem]]:
+    """Resolve an edge even if its type is wrong, so that its ends are not reported as unused."""
     allowed = _MEANINGS[_types(edge, draft)]
     named = None if edge.type in reactflow.EDGE_TYPES else edge.type
     default = None if allowed[0] == "manager" else allowed[0]
     meaning = next((meaning for meaning in allowed if meaning == named), allowed[0])
-    link = ResolvedEdge(edge.pointer, draft.nodes[edge.source], draft.nodes[edge.target], meaning)
+    source, target = draft.nodes[edge.source], draft.nodes[edge.target]
+    resolved = ResolvedEdge(edge.pointer, source, target, meaning)
     if (named or default) == meaning:
-        return link, []
-    return link, [_type_problem(edge, named, allowed)]
+        return resolved, []
+    return resolved, [_type_problem(edge, named, allowed)]
 
 
 def _type_problem(edge: EdgeDraft, named: str | None, allowed: tuple[Meaning, ...]) -> Problem:
     if named is None:
-        detail = f"Between two agents an edge needs the type {listing(allowed)}."
+        detail = f"An edge between two agents needs the type {listing(allowed)}."
         return Problem(edge.pointer, "untyped-edge", detail)
     known = t.get_args(Meaning)
     if named not in known:
         detail = f"There is no edge type {quote(named)}. The types are {listing(known)}."
         return Problem(f"{edge.pointer}/type", "unknown-edge-type", detail)
-    detail = f"{quote(named)} does not fit these ends; between them say {listing(allowed)}."
+    detail = f"The edge type {quote(named)} does not fit these nodes. Use {listing(allowed)}."
     return Problem(f"{edge.pointer}/type", "wrong-edge-type", detail)

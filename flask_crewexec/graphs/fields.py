@@ -1,7 +1,7 @@
-"""Fields of JSON objects: what each may hold, and how an object is read.
+"""Fields of JSON objects, and how objects are read.
 
-Not Marshmallow's: its fields take ``1`` for true and ``"0.5"`` for a number, and report sentences
-without a code.
+Marshmallow is not used, because its fields accept ``1`` as true and ``"0.5"`` as a number, and its
+errors have no codes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 class Fault(t.NamedTuple):
-    """Why a field's value is refused."""
+    """Why the value of a field is invalid."""
 
     code: str
     demand: str
-    """The rest of a sentence which starts with the field's name."""
+    """The rest of a sentence that starts with the field's name."""
     below: str = ""
-    """JSON pointer from the field to the place in its value."""
+    """JSON pointer from the field into its value."""
 
 
 Check = Callable[[object], Fault | None]
@@ -51,9 +51,9 @@ def read_object(
     pointer: str,
     problems: list[Problem],
 ) -> dict[str, t.Any]:
-    """Return the fields of ``value`` that are right, with defaults for those left out.
+    """Return the valid fields of ``value``, with defaults for missing ones.
 
-    What is wrong is added to ``problems``, and missing from the answer.
+    Invalid fields are omitted, and reported in ``problems``.
     """
     if not isinstance(value, dict):
         detail = f"Expected an object here, not {kind_of(value)}."
@@ -65,15 +65,15 @@ def read_object(
         Problem(child(pointer, name), "unknown-field", _unknown(name, fields))
         for name in itertools.islice(unknown, MAX_PROBLEMS + 1)
     ]
-    right = {}
+    valid = {}
     for name, field in fields.items():
         fault = _find_fault(name, field, value)
         if fault:
             detail = f"{quote(name)} {fault.demand}"
             problems.append(Problem(child(pointer, name) + fault.below, fault.code, detail))
         else:
-            right[name] = value.get(name, field.default)
-    return right
+            valid[name] = value.get(name, field.default)
+    return valid
 
 
 def _unknown(name: str, fields: Collection[str]) -> str:
@@ -95,18 +95,18 @@ def text(limit: int, *, blank: bool = False) -> Check:
         if len(value) > limit:
             return Fault("too-long", f"has {len(value)} characters; at most {limit} are allowed.")
         if not blank and not value.strip():
-            return Fault("blank", "must not be blank. Write something.")
+            return Fault("blank", "must not be blank. Add a text.")
         return None
 
     return check
 
 
 def whole(low: int, high: int) -> Check:
-    """Accept a whole number from ``low`` to ``high``."""
+    """Accept an integer from ``low`` to ``high``."""
 
     def check(value: object) -> Fault | None:
         if not isinstance(value, int) or isinstance(value, bool):
-            return _wrong_type("a whole number", value)
+            return _wrong_type("an integer", value)
         return _out_of_range(value, low, high)
 
     return check
@@ -124,7 +124,7 @@ def number(low: int, high: int) -> Check:
 
 
 def choice(code: str, choices: Collection[str]) -> Check:
-    """Accept one of ``choices``; report others as ``code``."""
+    """Accept one of ``choices``; report other values as ``code``."""
 
     def check(value: object) -> Fault | None:
         if not isinstance(value, str):
@@ -150,7 +150,7 @@ def items(limit: int) -> Check:
 
 
 def members(code: str, limit: int) -> Check:
-    """Accept an object of at most ``limit`` members; report more of them as ``code``."""
+    """Accept an object of at most ``limit`` members; report more members as ``code``."""
 
     def check(value: object) -> Fault | None:
         if not isinstance(value, dict):
@@ -168,7 +168,7 @@ def flag(value: object) -> Fault | None:
 
 
 def anything(value: object) -> Fault | None:
-    """Accept everything."""
+    """Accept any value."""
     return None
 
 
@@ -177,7 +177,7 @@ def identifier(value: object) -> Fault | None:
     if not isinstance(value, str):
         return _wrong_type("text", value)
     if not _ID.fullmatch(value):
-        return Fault("invalid-id", "must be 1 to 100 letters, digits or any of _ . : -")
+        return Fault("invalid-id", "must have 1 to 100 characters: letters, digits, and _ . : -")
     return None
 
 
@@ -188,4 +188,4 @@ def _wrong_type(wanted: str, value: object) -> Fault:
 def _out_of_range(value: float, low: int, high: int) -> Fault | None:
     if low <= value <= high:
         return None
-    return Fault("out-of-range", f"must be from {low} to {high}.")
+    return Fault("out-of-range", f"must be between {low} and {high}.")

@@ -1,4 +1,4 @@
-"""A graph that has passed every check: resolved, immutable, ready for translation."""
+"""The validated graph: resolved, immutable, ready to build a crew from."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from .placeholders import find_placeholders
 Process = t.Literal["sequential", "hierarchical"]
 
 DEFAULT_MODEL = "default"
-"""The registered model of every agent that has no ``llm`` edge."""
-
+"""The registered model of agents without an ``llm`` edge."""
 
 MANAGER_MAX_ITER: t.Final = 25
 """``max_iter`` of CrewAI's own manager."""
@@ -26,7 +25,7 @@ MANAGER_MAX_ITER: t.Final = 25
 
 @dataclass(frozen=True)
 class LlmNode:
-    """A registered model and how to call it."""
+    """A registered model with its parameters."""
 
     id: str
     name: str
@@ -36,7 +35,7 @@ class LlmNode:
 
 @dataclass(frozen=True)
 class AgentNode:
-    """An agent, the model it thinks with and the tools it may use."""
+    """An agent with its model and tools."""
 
     id: str
     role: str
@@ -45,123 +44,123 @@ class AgentNode:
     allow_delegation: bool
     max_iter: int
     llm: LlmNode | None
-    """``None`` stands for the model named :data:`DEFAULT_MODEL`."""
+    """``None`` means the model named :data:`DEFAULT_MODEL`."""
     tools: tuple[str, ...]
     """Names of registered tools."""
     reasoning: bool = False
-    """Whether it makes a plan before each task."""
+    """Whether it plans before each task."""
     max_reasoning_attempts: int = 3
-    """How often it may better a plan, the first time included."""
+    """Maximum number of attempts to make a plan."""
     inject_date: bool = False
-    """Whether it is told the date."""
+    """Whether its prompts contain the current date."""
 
     TEXTS: t.ClassVar = ("role", "goal", "backstory")
-    """The fields in which inputs are filled in."""
+    """The fields with placeholders."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What they hold."""
+        """The texts of these fields."""
         return (self.role, self.goal, self.backstory)
 
     def filled(self, values: Mapping[str, str]) -> AgentNode:
-        """Return the agent with *values* in place of placeholders."""
+        """Return the agent with placeholders replaced by *values*."""
         return _filled(self, values)
 
 
 @dataclass(frozen=True)
 class Guardrail:
-    """What an answer must hold to: a registered function, or a rule that a model judges by."""
+    """A check of answers: a registered function, or a rule that a model judges."""
 
     name: str | None = None
     text: str | None = None
     rendered_rule: str | None = None
-    """The text with the inputs filled in."""
+    """The text with placeholders replaced."""
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Name of the guardrail in messages."""
         return self.name or self.text or ""
 
     def filled(self, values: Mapping[str, str]) -> Guardrail:
-        """Return the guardrail with *values* in place of placeholders."""
+        """Return the guardrail with placeholders replaced by *values*."""
         return self if self.text is None else replace(self, rendered_rule=fill(self.text, values))
 
 
 @dataclass(frozen=True)
 class TaskNode:
-    """One task of the crew."""
+    """A task of the crew."""
 
     id: str
     name: str
     description: str
     expected_output: str
     agent_id: str | None
-    """``None`` only in a hierarchical graph, where the manager chooses."""
+    """``None`` only in a hierarchical graph, where the manager chooses the agent."""
     context: tuple[str, ...]
-    """Ids of the tasks whose outputs this one reads, in execution order. Empty: it reads none."""
+    """Ids of the tasks whose outputs this one reads, in execution order."""
     tools: tuple[str, ...]
     """Names of registered tools."""
     condition: str | None = None
-    """Registered predicate that says, of the step before, whether the task is done or skipped."""
+    """Registered predicate that decides by the previous output whether the task runs."""
     is_async: bool = False
-    """Whether the tasks behind it need not wait, up to the next one that is not so, too."""
+    """Whether the following tasks, up to the next synchronous one, need not wait for this one."""
     markdown: bool = False
-    """Whether the answer is to be written in Markdown."""
+    """Whether to answer in Markdown."""
     output_schema: Mapping[str, t.Any] | None = field(default=None, hash=False)
     """JSON Schema of the object that the answer must be."""
     guardrails: tuple[Guardrail, ...] = ()
-    """All of them, in this order, must let an answer pass."""
+    """Checks that an answer must pass, in this order."""
     guardrail_max_retries: int = 3
-    """How often an answer that was refused is made anew."""
+    """Maximum number of further answers after a failed check."""
 
     @property
     def is_checked(self) -> bool:
-        """Whether answers may be refused."""
+        """Whether answers are checked."""
         return self.output_schema is not None or bool(self.guardrails)
 
     TEXTS: t.ClassVar = ("description", "expected_output")
-    """The fields in which inputs are filled in; so they are in the rules of guardrails."""
+    """The fields with placeholders; the rules of guardrails have some, too."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What they hold."""
+        """The texts of these fields."""
         rules = (guardrail.text for guardrail in self.guardrails if guardrail.text)
         return (self.description, self.expected_output, *rules)
 
     def filled(self, values: Mapping[str, str]) -> TaskNode:
-        """Return the task with *values* in place of placeholders."""
+        """Return the task with placeholders replaced by *values*."""
         guardrails = tuple(each.filled(values) for each in self.guardrails)
         return replace(_filled(self, values), guardrails=guardrails)
 
 
 class Reference(t.NamedTuple):
-    """A place in the document that needs something registered."""
+    """A place in the document that uses a registered name."""
 
     kind: t.Literal["tool", "model", "default-model", "guardrail", "predicate"]
     name: str
     pointer: str
     max_tokens: int | None = None
-    """How long the answers of a model may be, where the document says so."""
+    """Maximum number of tokens of an answer of the model, if the document sets one."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A crew: who works on what, in which order."""
+    """A crew: its agents, and its tasks in execution order."""
 
     name: str
     process: Process
     agents: tuple[AgentNode, ...]
-    """In document order, without the manager: CrewAI refuses a manager among its own agents."""
+    """In document order, without the manager, which CrewAI does not accept among the agents."""
     tasks: tuple[TaskNode, ...]
-    """In execution order: each after the tasks that it reads, else as in the document."""
+    """In execution order: each after the tasks that it reads, otherwise in document order."""
     manager: AgentNode | LlmNode | None
-    """Present in a hierarchical graph only. A model here means CrewAI's own manager agent."""
+    """Only in a hierarchical graph. A model means CrewAI's own manager agent with this model."""
     references: tuple[Reference, ...] = field(repr=False)
-    """Every name that the host has to know, and where the document uses it."""
+    """All uses of registered names in the document."""
     declared: tuple[Declaration, ...] = ()
-    """What the document says of its inputs; without any, all placeholders are inputs."""
+    """Declared inputs; if there are none, all placeholders are inputs."""
     planner: str | None = None
-    """Registered model that plans the whole crew before it begins, if any does."""
+    """Registered model that plans the crew before it starts, if planning is on."""
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -170,11 +169,11 @@ class Graph:
 
     @cached_property
     def placeholders(self) -> tuple[str, ...]:
-        """The names of the inputs that texts use, sorted."""
+        """The names of the placeholders in the texts, sorted."""
         return find_placeholders(self._texts)
 
     def filled(self, values: Mapping[str, str]) -> Graph:
-        """Return the graph with *values* in place of placeholders."""
+        """Return the graph with placeholders replaced by *values*."""
         manager = self.manager
         return replace(
             self,
@@ -184,20 +183,20 @@ class Graph:
         )
 
     def filled_length(self, values: Mapping[str, str]) -> int:
-        """Return how many characters the texts of :meth:`filled` would have."""
+        """Return the number of characters in the texts of :meth:`filled`."""
         return sum(filled_length(text, values) for text in self._texts)
 
     @property
     def _texts(self) -> list[str]:
-        workers: list[AgentNode | TaskNode] = [*self.agents, *self.tasks]
+        nodes: list[AgentNode | TaskNode] = [*self.agents, *self.tasks]
         if isinstance(self.manager, AgentNode):
-            workers.append(self.manager)
-        return [text for worker in workers for text in worker.texts]
+            nodes.append(self.manager)
+        return [text for node in nodes for text in node.texts]
 
 
-_Worker = t.TypeVar("_Worker", AgentNode, TaskNode)
+_Node = t.TypeVar("_Node", AgentNode, TaskNode)
 
 
-def _filled(worker: _Worker, values: Mapping[str, str]) -> _Worker:
-    texts: dict[str, t.Any] = {name: fill(getattr(worker, name), values) for name in worker.TEXTS}
-    return replace(worker, **texts)
+def _filled(node: _Node, values: Mapping[str, str]) -> _Node:
+    texts: dict[str, t.Any] = {name: fill(getattr(node, name), values) for name in node.TEXTS}
+    return replace(node, **texts)

@@ -1,4 +1,4 @@
-"""The member ``inputs`` of a document, read and checked."""
+"""Reads the member ``inputs`` of a document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .problem_messages import quote
 
 MAX_INPUTS: t.Final = 100
 MAX_DEFAULT: t.Final = 20_000
-"""Characters of a default as JSON."""
+"""Maximum length of a default as JSON, in characters."""
 _MAX_NAME: t.Final = 100
 _MAX_CHOICES: t.Final = 100
 _MAX_CHOICE: t.Final = 1000
@@ -35,7 +35,9 @@ _LARGEST: t.Final = 10**15
 def _default(value: object) -> Fault | None:
     length = len(json.dumps(value))
     if length > MAX_DEFAULT:
-        return Fault("too-long", f"has {length} characters as JSON; at most {MAX_DEFAULT}.")
+        return Fault(
+            "too-long", f"has {length} characters as JSON; at most {MAX_DEFAULT} are allowed."
+        )
     return None
 
 
@@ -71,9 +73,9 @@ _TYPES_WITH: t.Final[Mapping[str, Collection[str]]] = {
 def read_declarations(
     inputs: Mapping[str, object], problems: list[Problem]
 ) -> tuple[Declaration, ...]:
-    """Return the declared *inputs*, as far as they are right; add what is wrong to *problems*.
+    """Return the declared *inputs* with their valid fields; report invalid ones in *problems*.
 
-    They are sorted: the order of an object's members is not a part of what it says.
+    They are sorted, because the order of an object's members has no meaning.
     """
     return tuple(_read(name, value, problems) for name, value in sorted(inputs.items()))
 
@@ -82,16 +84,16 @@ def _read(name: str, value: object, problems: list[Problem]) -> Declaration:
     pointer = child("/inputs", name)
     problems += _find_name_problems(name, pointer)
     given = read_object(value, FIELDS, (), pointer, problems)
-    written = value if isinstance(value, dict) else {}
+    raw = value if isinstance(value, dict) else {}
     enum = given.get("enum")
     values = {
         **given,
         "enum": None if enum is None else tuple(enum),
-        "required": given.get("required") is not False and "default" not in written,
+        "required": given.get("required") is not False and "default" not in raw,
     }
     declaration = Declaration(name, **values)
     if len(given) == len(FIELDS):
-        problems += _find_contradictions(declaration, written, pointer)
+        problems += _find_contradictions(declaration, raw, pointer)
     return declaration
 
 
@@ -100,33 +102,33 @@ def _find_name_problems(name: str, pointer: str) -> Iterator[Problem]:
         detail = f"The name {quote(name)} is reserved by CrewAI. Choose another."
         yield Problem(pointer, "reserved-input", detail)
     elif len(name) > _MAX_NAME or not is_name(name):
-        detail = f"No placeholder can be called {quote(name)}. Choose another name."
+        detail = f"{quote(name)} is not a valid name of a placeholder. Choose another name."
         yield Problem(pointer, "invalid-input-name", detail)
 
 
 def _find_contradictions(
-    declaration: Declaration, written: Mapping[str, object], pointer: str
+    declaration: Declaration, raw: Mapping[str, object], pointer: str
 ) -> Iterator[Problem]:
-    yield from _find_misplaced(declaration, written, pointer)
-    if "default" in written and written.get("required") is True:
-        detail = 'An input with a "default" is never missing. Remove one of the two.'
+    yield from _find_misplaced(declaration, raw, pointer)
+    if "default" in raw and raw.get("required") is True:
+        detail = 'An input with a "default" cannot be required. Remove one of the two.'
         yield Problem(f"{pointer}/required", "required-with-default", detail)
     low, high = declaration.minimum, declaration.maximum
     if low is not None and high is not None and low > high:
         detail = f'"minimum" is {low}, which is more than "maximum", {high}. Swap them.'
         yield Problem(f"{pointer}/minimum", "empty-range", detail)
-    free = dataclasses.replace(declaration, enum=None)
+    without_enum = dataclasses.replace(declaration, enum=None)
     for index, item in enumerate(declaration.enum or ()):
-        yield from _check(free, item, f"{pointer}/enum/{index}", "This item")
-    if "default" in written:
+        yield from _check(without_enum, item, f"{pointer}/enum/{index}", "The item")
+    if "default" in raw:
         yield from _check(declaration, declaration.default, f"{pointer}/default", '"default"')
 
 
 def _find_misplaced(
-    declaration: Declaration, written: Mapping[str, object], pointer: str
+    declaration: Declaration, raw: Mapping[str, object], pointer: str
 ) -> Iterator[Problem]:
     for field, types in _TYPES_WITH.items():
-        if field in written and declaration.type not in types:
+        if field in raw and declaration.type not in types:
             detail = f"{quote(field)} needs the type {' or '.join(map(quote, types))}."
             yield Problem(f"{pointer}/{field}", "misplaced-field", detail)
 

@@ -1,4 +1,4 @@
-"""Where a graph's texts use its inputs."""
+"""Placeholders in the texts of a graph, checked against its declared inputs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .problem_messages import quote
 from .schema import Draft
 
 _SHORT = ("/role", "/text")
-"""Ends of places that events and messages tell."""
+"""Suffixes of pointers to texts that events and messages contain."""
 _TEXTS = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 
 
-def find_use_problems(draft: Draft) -> Iterator[Problem]:
+def find_placeholder_problems(draft: Draft) -> Iterator[Problem]:
     """Return a problem for each placeholder that the declared inputs do not allow.
 
-    A graph that declares none may use any.
+    A graph without declared inputs may use any placeholder.
     """
     types = {declaration.name: declaration.type for declaration in draft.inputs}
     found = (_find_problem(types, *use) for use in _uses(draft)) if types else ()
@@ -33,12 +33,12 @@ def find_use_problems(draft: Draft) -> Iterator[Problem]:
 def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Problem | None:
     if name not in types:
         detail = (
-            f"The input {quote(name)} is not declared. Declare it, or take one of {listing(types)}."
+            f"The input {quote(name)} is not declared. Declare it, or use one of {listing(types)}."
         )
         return Problem(pointer, "undeclared-input", detail)
     if types[name] == "file" and pointer.endswith(_SHORT):
         detail = (
-            f"The input {quote(name)} is a file, which is no part of a name or a rule. Move it."
+            f"The input {quote(name)} is a file, which roles and rules cannot contain. Move it."
         )
         return Problem(pointer, "misplaced-file", detail)
     return None

@@ -1,4 +1,4 @@
-"""What a graph says of its inputs, and whether a value fits."""
+"""Declared inputs, and the check of their values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .problem_messages import kind_of
 InputType = t.Literal["string", "number", "integer", "boolean", "array", "object", "file"]
 
 REFERENCE: t.Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-"""What follows the storage's name and a colon: neither a path nor a URL."""
+"""Pattern of the part after the storage's name and a colon: neither a path nor a URL."""
 _FILE: t.Final = re.compile(rf"[a-z][a-z0-9_]{{0,63}}:{REFERENCE}")
 
 _TITLES: t.Final[dict[InputType, str]] = {
     "string": "text",
     "number": "a number",
-    "integer": "a whole number",
+    "integer": "an integer",
     "boolean": "true or false",
     "array": "a list",
     "object": "an object",
@@ -30,14 +30,14 @@ _TITLES: t.Final[dict[InputType, str]] = {
 
 @dataclass(frozen=True)
 class Declaration:
-    """One input of a graph."""
+    """A declared input of a graph."""
 
     name: str
     type: InputType | None = None
-    """``None``: any value but null."""
+    """``None`` means any value except null."""
     description: str = ""
     default: t.Any = None
-    """``None``: there is none."""
+    """``None`` means no default."""
     required: bool = True
     enum: tuple[t.Any, ...] | None = None
     max_length: int | None = None
@@ -46,11 +46,11 @@ class Declaration:
 
     @property
     def hint(self) -> str:
-        """What is allowed, as a sentence."""
+        """A sentence that says which values are allowed."""
         if self.enum:
             return f"Allowed are {_listing(self.enum)}."
         if self.type is None:
-            return "Allowed is everything but null."
+            return "Any value except null is allowed."
         length = "" if self.max_length is None else f" of at most {self.max_length} characters"
         return f"Allowed is {_TITLES[self.type]}{length}{self._range}."
 
@@ -68,14 +68,14 @@ class Declaration:
 
 
 def find_fault(declaration: Declaration, value: object) -> Fault | None:
-    """Return why *value* is refused for the input; it agrees with :func:`.inputs_schema`."""
+    """Return why *value* is invalid for the input, consistent with :func:`.inputs_schema`."""
     if value is None:
         return Fault("null-input", "is null. Give it a value.")
     if declaration.type and not _is_of(declaration.type, value):
         wanted = _TITLES[declaration.type]
         return Fault("wrong-type", f"must be {wanted}, not {kind_of(value)}.")
     if declaration.type == "file" and not _FILE.fullmatch(str(value)):
-        return Fault("invalid-reference", f"must be {_TITLES['file']}: no path and no address.")
+        return Fault("invalid-reference", f"must be {_TITLES['file']}, not a path or URL.")
     if declaration.enum and value not in declaration.enum:
         return Fault("not-in-enum", f"must be one of {_listing(declaration.enum)}.")
     if isinstance(value, str):
@@ -103,10 +103,10 @@ def _is_of(type: InputType, value: object) -> bool:
 
 
 def _find_length_fault(declaration: Declaration, value: str) -> Fault | None:
-    most = declaration.max_length
-    if most is None or len(value) <= most:
+    limit = declaration.max_length
+    if limit is None or len(value) <= limit:
         return None
-    return Fault("too-long", f"has {len(value)} characters; at most {most} are allowed.")
+    return Fault("too-long", f"has {len(value)} characters; at most {limit} are allowed.")
 
 
 def _find_range_fault(declaration: Declaration, value: float) -> Fault | None:
@@ -118,7 +118,7 @@ def _find_range_fault(declaration: Declaration, value: float) -> Fault | None:
 
 
 def storage_of(reference: str) -> str:
-    """Return the storage that a *reference* of the right form names."""
+    """Return the name of the storage in a valid *reference*."""
     return reference.partition(":")[0]
 
 

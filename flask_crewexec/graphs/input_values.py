@@ -1,8 +1,7 @@
-"""The inputs of a run."""
+"""The inputs of an execution: their check, defaults and texts."""
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import typing as t
 from collections.abc import Collection
@@ -22,12 +21,13 @@ from .problem_messages import child
 from .problem_messages import kind_of
 from .problem_messages import listing
 from .problem_messages import quote
+from .problem_messages import suggestion
 
-# CrewAI takes this input for a chat history, as a JSON text, and fails on any other value.
+# CrewAI expects a chat history as JSON in this input, and fails with any other value.
 RESERVED = frozenset({"crew_chat_messages"})
 
 MAX_FILLED: t.Final = 4_000_000
-"""Characters of all texts together with their inputs: a text may repeat its placeholders."""
+"""Maximum length of all texts with replaced placeholders, in characters."""
 
 Json = dict[str, t.Any]
 
@@ -35,11 +35,11 @@ Json = dict[str, t.Any]
 def check_inputs(graph: Graph, inputs: object, storages: Collection[str] = ()) -> Json:
     """Check that ``inputs`` is a JSON object that fits the graph; return it with the defaults.
 
-    Where the graph declares inputs, each value fits its declaration, and there are no others.
-    Where it declares none, there is a value for each of its placeholders, and others are allowed.
+    If the graph declares inputs, each value must match its declaration, and no others are allowed.
+    Otherwise each placeholder needs a value, and others are allowed.
 
-    :param storages: names that references to files may begin with.
-    :raises InvalidInputs: with every problem; pointers start with ``/inputs``.
+    :param storages: names of storages that references to files may use.
+    :raises InvalidInputs: with all problems; pointers start with ``/inputs``.
     """
     problems = find_json_problems(inputs, "/inputs")
     if not isinstance(inputs, dict):
@@ -57,15 +57,15 @@ def check_inputs(graph: Graph, inputs: object, storages: Collection[str] = ()) -
 
 
 def check_length(graph: Graph, texts: Mapping[str, str]) -> None:
-    """Check that the graph's texts do not grow too long with *texts* in their placeholders.
+    """Check the length of the graph's texts with placeholders replaced by *texts*.
 
-    :raises InvalidInputs: if they do.
+    :raises InvalidInputs: if they are too long.
     """
     length = graph.filled_length(texts)
     if length > MAX_FILLED:
         detail = (
-            f"With its inputs the crew's texts have {length} characters; {MAX_FILLED} are allowed."
-            " Send shorter inputs, or use them less often."
+            f"The crew's texts have {length} characters with these inputs; at most {MAX_FILLED} are"
+            " allowed. Send shorter inputs, or use them less often."
         )
         raise InvalidInputs(detail, [Problem("/inputs", "too-large", detail)])
 
@@ -76,7 +76,7 @@ def defaults_of(graph: Graph) -> Json:
 
 
 def texts_of(graph: Graph, inputs: Mapping[str, object]) -> dict[str, str]:
-    """Return what stands in place of each placeholder; nothing for an optional one left out."""
+    """Return the text for each placeholder, which is empty for missing optional inputs."""
     return {name: as_text(inputs.get(name, "")) for name in graph.placeholders}
 
 
@@ -87,7 +87,7 @@ def _find_declared_problems(
     unknown = (name for name in inputs if name not in declared)
     for name in itertools.islice(unknown, MAX_PROBLEMS + 1):
         detail = f"The graph has no input {quote(name)}. Remove it."
-        hint = f"{_similar(name, declared)}The inputs are {listing(declared)}."
+        hint = f"{suggestion(name, declared)}The inputs are {listing(declared)}."
         yield Problem(child("/inputs", name), "unknown-input", detail, hint)
     values = {**defaults_of(graph), **inputs}
     for name, declaration in declared.items():
@@ -105,17 +105,12 @@ def _find_value_problems(
     if fault := find_fault(declaration, value):
         yield Problem(pointer, fault.code, f"{subject} {fault.demand}", declaration.hint)
     elif declaration.type == "file" and storage_of(str(value)) not in storages:
-        detail = f"{subject} names the storage {quote(storage_of(str(value)))}: there is none."
+        detail = f"There is no storage {quote(storage_of(str(value)))}. Use a registered one."
         yield Problem(pointer, "unknown-storage", detail, _storages(storages))
 
 
 def _storages(known: Collection[str]) -> str:
     return f"The storages are {listing(sorted(known))}."
-
-
-def _similar(wrong: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(wrong[:100], known, 1)
-    return f"Do you mean {quote(close[0])}? " if close else ""
 
 
 def _find_key_problems(inputs: Mapping[object, object]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The inputs of a graph as JSON Schema, for forms and editors."""
+"""The JSON Schema of a graph's inputs, for forms and editors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .input_values import RESERVED
 
 _NOT_NULL: t.Final = ["string", "number", "boolean", "array", "object"]
 _END: t.Final = r"(?![\s\S])"
-"""``$`` would allow a line break behind it in Python."""
+"""End of the text; in Python ``$`` also matches before a trailing line break."""
 
 Json = dict[str, t.Any]
 
 
 def inputs_schema(graph: Graph, storages: Collection[str] = ()) -> Json:
-    """Return a JSON Schema (2020-12) of the inputs that *graph* takes.
+    """Return the JSON Schema (2020-12) of the inputs of *graph*.
 
     It accepts what :func:`.check_inputs` accepts.
     """
@@ -44,7 +44,7 @@ def inputs_schema(graph: Graph, storages: Collection[str] = ()) -> Json:
 
 def _schema_of(declaration: Declaration, storages: Collection[str]) -> Json:
     type = "string" if declaration.type == "file" else declaration.type
-    said = {
+    keywords = {
         "description": declaration.description or None,
         "default": declaration.default,
         "enum": declaration.enum and [*declaration.enum],
@@ -53,7 +53,7 @@ def _schema_of(declaration: Declaration, storages: Collection[str]) -> Json:
         "maximum": declaration.maximum,
         "pattern": _pattern(storages) if declaration.type == "file" else None,
     }
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in keywords.items() if value is not None}
     return {"type": type or _NOT_NULL, **given}
 
 

@@ -1,4 +1,4 @@
-"""Answers of models that are to be JSON."""
+"""Parses answers of models that must be JSON."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .problem_messages import quote
 
 Json = dict[str, t.Any]
 
-_MAX_SENTENCE = 500
+_MAX_MESSAGE_CHARS = 500
 
 
 def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, str]:
-    """Return the object that *text* holds, if it is as *schema* wants it, else what is wrong."""
+    """Return the JSON object in *text* if it matches *schema*, otherwise None and the error."""
     value = next(_objects(text), None)
     if value is None:
         return None, "The answer is not a JSON object."
@@ -30,13 +30,13 @@ def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, st
         return None, "The answer is too long to be checked. Make it shorter."
     if error is None:
         return value, ""
-    return None, f"At {quote(error.json_path)}: {_sentence(error.message)}"
+    return None, f"At {quote(error.json_path)}: {_shortened(error.message)}"
 
 
 def _objects(text: str) -> Iterator[Json]:
-    """Yield the JSON objects that *text* may stand for: itself, or what it has put around it."""
-    begin, end = text.find("{"), text.rfind("}") + 1
-    for part in (text, text[begin:end]):
+    """Yield JSON objects in *text*: the whole text, or the part between its outer braces."""
+    start, end = text.find("{"), text.rfind("}") + 1
+    for part in (text, text[start:end]):
         try:
             value = json.loads(part)
         except (ValueError, RecursionError):
@@ -45,5 +45,7 @@ def _objects(text: str) -> Iterator[Json]:
             yield value
 
 
-def _sentence(message: str) -> str:
-    return message if len(message) <= _MAX_SENTENCE else message[: _MAX_SENTENCE - 1] + "…"
+def _shortened(message: str) -> str:
+    return (
+        message if len(message) <= _MAX_MESSAGE_CHARS else message[: _MAX_MESSAGE_CHARS - 1] + "…"
+    )

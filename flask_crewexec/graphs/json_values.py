@@ -1,4 +1,4 @@
-"""JSON values from strangers: what can be stored, and its fingerprint."""
+"""Untrusted JSON values: which can be stored, and their digest."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .problem_messages import kind_of
 
 _DEPTH = 100
 _FLOAT_BITS = 1023
-# PostgreSQL stores neither NUL nor half a surrogate pair; json.loads lets both through.
+# PostgreSQL stores neither NUL nor unpaired surrogates; json.loads accepts both.
 _BAD_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 _Place = tuple["_Place", object] | str
-"""A JSON pointer, or a place and the token below it: joined only where there is a problem."""
+"""A JSON pointer, or a place and a token below it, joined only if there is a problem."""
 _Issue = tuple[str, str]
 _BAD_TEXT_ISSUE = (
     "bad-text",
-    "This text contains a NUL or half of a surrogate pair, which cannot be stored. Remove it.",
+    "This text contains NUL or an unpaired surrogate, which cannot be stored. Remove it.",
 )
 
 
@@ -35,9 +35,9 @@ def digest(document: object) -> str:
 
 
 def find_json_problems(value: object, pointer: str = "") -> list[Problem]:
-    """Return what keeps ``value`` from being stored as JSON. Never raises, however odd it is.
+    """Return the reasons why ``value`` cannot be stored as JSON; accepts any Python object.
 
-    It stops when there are more problems than anybody is told.
+    It stops when there are more problems than are reported.
     """
     problems: list[Problem] = []
     pending: list[tuple[_Place, object, int]] = [(pointer, value, 0)]
@@ -78,7 +78,7 @@ def _find_issue(value: object) -> _Issue | None:
         case dict():
             return _find_key_issue(value)
         case _:
-            return "not-json", f"JSON has no way to write {kind_of(value)}. Send plain JSON."
+            return "not-json", f"JSON cannot represent {kind_of(value)}. Send plain JSON."
 
 
 def _number_issue(fits: bool) -> _Issue | None:

@@ -1,6 +1,6 @@
-"""JSON Schemas that graphs demand of answers: a part of the language that is safe to check with.
+"""JSON Schemas for answers: a subset of the language that is safe to validate with.
 
-No pattern can take for ever, nothing is fetched, and no definition unfolds without end.
+It has no patterns, which may be slow, no remote references, and no recursive definitions.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ _MANY = ("properties", "$defs")
 _LISTS = ("anyOf", "oneOf", "allOf")
 _ONE = ("items", "additionalProperties")
 KEYWORDS: t.Final = (*_ASSERTIONS, *_MANY, *_LISTS, *_ONE, "$ref", *_ANNOTATIONS)
-"""What a schema may say."""
+"""The keywords that are allowed."""
 
 _REFERENCE = re.compile(r"#/\$defs/([^/~%]+)")
 
 
-class _Wrong(Exception):
+class _Invalid(Exception):
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
 
 def output_schema(value: object) -> Fault | None:
-    """Accept a JSON Schema (2020-12) of an object that says no more than :data:`KEYWORDS`."""
+    """Accept a JSON Schema (2020-12) of an object that uses only :data:`KEYWORDS`."""
     if not isinstance(value, dict):
         return Fault("wrong-type", f"must be an object, not {kind_of(value)}.")
     if len(json.dumps(value)) > _MAX_CHARS:
-        return Fault("too-long", f"is longer than the {_MAX_CHARS} characters that are allowed.")
+        return Fault("too-long", f"is too long; at most {_MAX_CHARS} characters are allowed.")
     try:
         _Walk(value).schema(value, "", 0)
-    except _Wrong as wrong:
-        return wrong.fault
+    except _Invalid as error:
+        return error.fault
     if value.get("type") != "object":
-        return Fault("invalid-schema", 'must describe an object: say "type": "object".')
+        return Fault("invalid-schema", 'must describe an object: add "type": "object".')
     return None
 
 
@@ -103,7 +103,7 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
-# Not the metaschema: to check with it takes a hundred times as long.
+# The metaschema is not used: checking with it takes a hundred times as long.
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _VALUES: t.Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "type": (_is_type, f"one or several of {listing(_TYPES)}"),
@@ -115,16 +115,16 @@ _VALUES: t.Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")
     ),
     **dict.fromkeys(
-        ("minLength", "maxLength", "minItems", "maxItems"), (_is_count, "a whole number from 0")
+        ("minLength", "maxLength", "minItems", "maxItems"), (_is_count, "an integer of 0 or more")
     ),
     **dict.fromkeys(_MANY, (_is_object, "an object with schemas")),
     **dict.fromkeys(_LISTS, (_is_filled, "a list of at least one schema")),
 }
-"""What the value of a keyword must be."""
+"""The check of each keyword's value, and its description."""
 
 
 class _Walk:
-    """Visits the schemas in a schema as a check unfolds them, and their definitions."""
+    """Visits all schemas within a schema, following references as a validator does."""
 
     def __init__(self, root: Json) -> None:
         self._root = root
@@ -133,28 +133,30 @@ class _Walk:
     def schema(self, value: object, below: str, depth: int) -> None:
         self._count += 1
         if depth > _MAX_DEPTH:
-            demand = f"may nest {_MAX_DEPTH} schemas within each other, none of them in itself."
-            raise _Wrong(Fault("schema-too-deep", demand, below))
+            demand = f"may nest at most {_MAX_DEPTH} schemas, and none within itself."
+            raise _Invalid(Fault("schema-too-deep", demand, below))
         if self._count > _MAX_SCHEMAS:
-            demand = f"may hold {_MAX_SCHEMAS} schemas, each counted as often as it is used."
-            raise _Wrong(Fault("schema-too-large", demand, below))
+            demand = (
+                f"may contain at most {_MAX_SCHEMAS} schemas; each reference counts as one more."
+            )
+            raise _Invalid(Fault("schema-too-large", demand, below))
         if isinstance(value, dict):
             self._keywords(value, below)
             for member, where in self._members(value, below):
                 self.schema(member, where, depth + 1)
         elif not isinstance(value, bool):
-            demand = f"must hold schemas, which are objects, true or false, not {kind_of(value)}."
-            raise _Wrong(Fault("invalid-schema", demand, below))
+            demand = f"must contain schemas (objects, true or false), not {kind_of(value)}."
+            raise _Invalid(Fault("invalid-schema", demand, below))
 
     def _keywords(self, value: Json, below: str) -> None:
-        for name, said in value.items():
+        for name, member in value.items():
             if name not in KEYWORDS:
-                demand = f"cannot say {quote(name)}; it may say {listing(KEYWORDS)}."
-                raise _Wrong(Fault("unsupported-keyword", demand, child(below, name)))
+                demand = f"must not use {quote(name)}; allowed are {listing(KEYWORDS)}."
+                raise _Invalid(Fault("unsupported-keyword", demand, child(below, name)))
             fits, wanted = _VALUES.get(name, (None, ""))
-            if fits and not fits(said):
-                demand = f"is no JSON Schema: {quote(name)} must be {wanted}."
-                raise _Wrong(Fault("invalid-schema", demand, child(below, name)))
+            if fits and not fits(member):
+                demand = f"is not a valid JSON Schema: {quote(name)} must be {wanted}."
+                raise _Invalid(Fault("invalid-schema", demand, child(below, name)))
 
     def _members(self, value: Json, below: str) -> Iterator[tuple[object, str]]:
         for name in _MANY:
@@ -173,6 +175,6 @@ class _Walk:
         known = self._root.get("$defs")
         found = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
         if found is None or not isinstance(known, dict) or found[1] not in known:
-            demand = 'must refer to a definition of its own, such as "#/$defs/name".'
-            raise _Wrong(Fault("schema-reference", demand, below))
+            demand = 'must refer to one of its own definitions, such as "#/$defs/name".'
+            raise _Invalid(Fault("schema-reference", demand, below))
         return known[found[1]]

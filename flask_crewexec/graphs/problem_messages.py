@@ -1,39 +1,47 @@
-"""Words and pointers for problems."""
+"""Texts and JSON pointers of problems."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from collections.abc import Iterable
 
-_QUOTED_AT_MOST = 100
+_MAX_QUOTED_CHARS = 100
 
 
 def child(pointer: str, token: object) -> str:
-    """Return the JSON pointer to the member ``token`` of what ``pointer`` points to."""
+    """Return the JSON pointer to the member ``token`` of the value at ``pointer``."""
     return f"{pointer}/{escape(cut(str(token)))}"
 
 
 def escape(token: str) -> str:
-    """Return ``token`` as a part of a JSON pointer."""
+    """Return ``token`` as part of a JSON pointer."""
     return token.replace("~", "~0").replace("/", "~1")
 
 
 def quote(text: str) -> str:
-    """Return ``text`` in quotes, cut when a caller sent something endless."""
+    """Return ``text`` in quotes, truncated if it is long."""
     return f'"{cut(text)}"'
 
 
-def cut(text: str, limit: int = _QUOTED_AT_MOST) -> str:
-    """Return *text*, or its beginning with a sign that it was cut."""
+def cut(text: str, limit: int = _MAX_QUOTED_CHARS) -> str:
+    """Return *text*, truncated to *limit* characters and an ellipsis."""
     return text if len(text) <= limit else text[:limit] + "…"
 
 
 def listing(names: Iterable[str]) -> str:
-    """Return ``names`` for use in a sentence."""
+    """Return ``names`` as a list in a sentence."""
     return ", ".join(quote(name) for name in names) or "none"
 
 
+def suggestion(wrong: str, known: Collection[str]) -> str:
+    """Return the question whether the most similar of the *known* names was meant, if any."""
+    close = difflib.get_close_matches(wrong[:100], known, 1)
+    return f"Did you mean {quote(close[0])}? " if close else ""
+
+
 def kind_of(value: object) -> str:
-    """Return what JSON calls ``value``, with its article."""
+    """Return the JSON type of ``value``, with an article."""
     match value:
         case None:
             return "null"

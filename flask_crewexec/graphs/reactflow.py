@@ -1,4 +1,4 @@
-"""Fields that React Flow 11 and 12 write for their own use, and that mean nothing to a crew."""
+"""Fields of React Flow 11 and 12 that have no meaning for a crew."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ EDGE_FIELDS = _ELEMENT_FIELDS | {
     "updatable",
 }
 EDGE_TYPES = frozenset({"default", "straight", "step", "smoothstep", "simplebezier", "bezier"})
-"""How an edge is drawn. Such a type says nothing about what the edge means."""
+"""Types of edges that define only how React Flow draws them."""

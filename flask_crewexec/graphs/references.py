@@ -1,4 +1,4 @@
-"""Names that the host registers: tools, models, guardrails, predicates."""
+"""References of documents to registered names: tools, models, guardrails, predicates."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from .schema import Draft
 from .schema import NodeDraft
 
 
-def find_references(sketch: LinkedDraft) -> Iterator[Reference]:
-    """Yield every place in the document that needs something registered."""
-    for node in sketch.nodes("tool", "llm"):
+def find_references(linked: LinkedDraft) -> Iterator[Reference]:
+    """Yield all references of the document."""
+    for node in linked.nodes("tool", "llm"):
         if "name" in node.data:
             kind: t.Literal["tool", "model"] = "tool" if node.type == "tool" else "model"
-            asked = node.data.get("max_tokens")
-            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", asked)
-    for agent in sketch.nodes("agent"):
-        if not sketch.into(agent, "llm"):
+            max_tokens = node.data.get("max_tokens")
+            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", max_tokens)
+    for agent in linked.nodes("agent"):
+        if not linked.into(agent, "llm"):
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)
-    for task in sketch.nodes("task"):
+    for task in linked.nodes("task"):
         yield from _references_of(task)
-    if model := planning_model(sketch.draft):
-        if sketch.draft.planning_model:
+    if model := planning_model(linked.draft):
+        if linked.draft.planning_model:
             yield Reference("model", model, "/planning_model")
         else:
             yield Reference("default-model", model, "/planning")
 
 
 def planning_model(draft: Draft) -> str | None:
-    """Return the name of the model that plans the crew, if one does."""
+    """Return the name of the model that plans the crew, or None without planning."""
     return (draft.planning_model or DEFAULT_MODEL) if draft.planning else None
 
 
@@ -53,7 +53,7 @@ def _references_of(task: NodeDraft) -> Iterator[Reference]:
 
 
 def find_name_problems(references: Iterable[Reference], permissions: Permissions) -> list[Problem]:
-    """Return a problem for each reference to something that may not be used."""
+    """Return a problem for each reference to a name that may not be used."""
     registered: Mapping[str, Collection[str]] = {
         "tool": permissions.tools,
         "model": permissions.models,

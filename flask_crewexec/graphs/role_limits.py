@@ -1,4 +1,4 @@
-"""On which terms a user may use what is registered."""
+"""Limits of what a user may use, depending on roles and models."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .problem_messages import quote
 
 @dataclass(frozen=True)
 class RoleLimits:
-    """What is registered, but not for this user; and how much graphs may ask for."""
+    """Registered names that are denied to a user, and limits of models."""
 
     denied: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Names by kind: ``tool``, ``model``."""
+    """Denied names by kind: ``tool`` or ``model``."""
     max_tokens: Mapping[str, int] = field(default_factory=dict)
-    """By model: the most tokens of one answer."""
+    """Maximum number of tokens of one answer, by model."""
 
 
 def find_limit_problems(
     references: Iterable[Reference], role_limits: RoleLimits
 ) -> Iterator[Problem]:
-    """Yield a problem for each model of which the document asks more than it gives."""
+    """Yield a problem for each model with a ``max_tokens`` above the model's limit."""
     for reference in references:
-        name, asked = reference.name, reference.max_tokens
-        most = role_limits.max_tokens.get(name)
-        if asked is not None and most is not None and asked > most:
-            detail = f"{quote('max_tokens')} of the model {quote(name)} may be {most} at most."
+        name, max_tokens = reference.name, reference.max_tokens
+        limit = role_limits.max_tokens.get(name)
+        if max_tokens is not None and limit is not None and max_tokens > limit:
+            detail = f"{quote('max_tokens')} of the model {quote(name)} may be at most {limit}."
             pointer = f"{reference.pointer.removesuffix('/name')}/max_tokens"
             yield Problem(pointer, "above-model-limit", detail)

@@ -1,4 +1,4 @@
-"""The shape of a document: which fields there are and what each holds."""
+"""The shape of a document: its fields and their values."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _NODE = {
     "data": Field(f.anything, required=True),
 }
 _EDGE = {
-    # React Flow joins the ids of both ends and their handles into the edge's id.
+    # React Flow's ids of edges contain the ids of both nodes and their handles.
     "id": Field(f.text(1000)),
     "source": Field(f.identifier, required=True),
     "target": Field(f.identifier, required=True),
@@ -94,7 +94,7 @@ _EDGE = {
 
 @dataclass(frozen=True)
 class NodeDraft:
-    """A node whose id and type are right; its data has only the fields that are right."""
+    """A node with a valid id and type; its data has only the valid fields."""
 
     pointer: str
     id: str
@@ -103,13 +103,13 @@ class NodeDraft:
 
     @property
     def title(self) -> str:
-        """The node in a sentence."""
+        """The type and id of the node, for messages."""
         return f"{self.type} {quote(self.id)}"
 
 
 @dataclass(frozen=True)
 class EdgeDraft:
-    """An edge whose fields are right; its ends need not exist."""
+    """An edge with valid fields, whose nodes may not exist."""
 
     pointer: str
     source: str
@@ -119,7 +119,7 @@ class EdgeDraft:
 
 @dataclass(frozen=True)
 class Draft:
-    """A document whose nodes and edges can be told apart; their data may still be wrong."""
+    """A document with valid nodes and edges, whose data may still be invalid."""
 
     name: str
     process: Process
@@ -131,10 +131,9 @@ class Draft:
 
 
 def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
-    """Return what can be read, and every problem of shape.
+    """Return a draft of the document, and all problems of shape.
 
-    There is no draft when a broken part would make the checks of structure report parts that
-    are right.
+    There is no draft if an invalid node or edge would mislead the checks of structure.
     """
     problems = find_json_problems(document)
     if problems:
@@ -184,9 +183,7 @@ def _read_guardrails(
     for at, value in enumerate(values):
         fields = read_object(value, _GUARDRAIL, (), f"{pointer}/{at}", problems)
         if len(fields) == len(_GUARDRAIL) and (fields["name"] is None) == (fields["text"] is None):
-            detail = (
-                'A guardrail must have either a "name", of a registered one, or a "text", a rule.'
-            )
+            detail = 'A guardrail must have either the "name" of a registered one or a "text".'
             problems.append(Problem(f"{pointer}/{at}", "name-or-text", detail))
         read.append(fields)
     return read
@@ -205,13 +202,18 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
     for node in filter(None, nodes):
         other = first.setdefault(node.id, node.pointer)
         if other != node.pointer:
-            detail = f"The id {quote(node.id)} is already used by {other}. Give each node its own."
+            detail = (
+                f"The id {quote(node.id)} is already used by {other}. Give each node its own id."
+            )
             yield Problem(f"{node.pointer}/id", "duplicate-id", detail)
 
 
 def fields_of(part: str) -> Collection[str]:
-    """Return the fields of the ``document``, a ``node``, ``edge``, ``input`` or ``guardrail``, or
-    of the data of a node's type."""
+    """Return the names of the fields of a *part*.
+
+    :param part: ``document``, ``node``, ``edge``, ``input``, ``guardrail``, or a type of nodes for
+        the fields of its data.
+    """
     parts: Mapping[str, Collection[str]] = {
         "document": _DOCUMENT,
         "node": _NODE,

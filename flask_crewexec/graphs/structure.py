@@ -1,4 +1,4 @@
-"""Rules about the whole: who has which task, who manages, what is left over."""
+"""Rules about the structure of a graph: assignments, managers, unused nodes, cycles."""
 
 from __future__ import annotations
 
@@ -15,52 +15,54 @@ from .topological_order import execution_order
 from .topological_order import find_cycles
 
 
-def find_structure_problems(sketch: LinkedDraft) -> list[Problem]:
-    """Return what keeps the nodes and edges together from being a crew."""
-    rules = [*_RULES, *(_HIERARCHICAL if _is_hierarchical(sketch) else _SEQUENTIAL)]
-    return [problem for rule in rules for problem in rule(sketch)]
+def find_structure_problems(linked: LinkedDraft) -> list[Problem]:
+    """Return the problems of the structure."""
+    rules = [*_RULES, *(_HIERARCHICAL if _is_hierarchical(linked) else _SEQUENTIAL)]
+    return [problem for rule in rules for problem in rule(linked)]
 
 
-def dependencies(sketch: LinkedDraft) -> dict[str, list[str]]:
+def dependencies(linked: LinkedDraft) -> dict[str, list[str]]:
     """Return for each task, in document order, the tasks whose outputs it reads."""
     return {
-        task.id: [link.source.id for link in sketch.into(task, "context")]
-        for task in sketch.nodes("task")
+        task.id: [edge.source.id for edge in linked.into(task, "context")]
+        for task in linked.nodes("task")
     }
 
 
-def _is_hierarchical(sketch: LinkedDraft) -> bool:
-    return sketch.draft.process == "hierarchical"
+def _is_hierarchical(linked: LinkedDraft) -> bool:
+    return linked.draft.process == "hierarchical"
 
 
-def _has_agents_and_tasks(sketch: LinkedDraft) -> Iterator[Problem]:
+def _has_agents_and_tasks(linked: LinkedDraft) -> Iterator[Problem]:
     for kind in ("agent", "task"):
-        if not sketch.nodes(kind):
+        if not linked.nodes(kind):
             detail = f"The graph has no {kind}. Add at least one."
             yield Problem("/nodes", f"no-{kind}s", detail)
 
 
-def _roles_are_unique(sketch: LinkedDraft) -> Iterator[Problem]:
-    agents = [node for node in sketch.nodes("agent") if "role" in node.data]
+def _roles_are_unique(linked: LinkedDraft) -> Iterator[Problem]:
+    agents = [node for node in linked.nodes("agent") if "role" in node.data]
     for agent in _repeated(agents, lambda node: _fold(node.data["role"])):
-        detail = f"Another agent has the role {quote(agent.data['role'])}. Give each its own."
+        detail = (
+            f"Another agent has the role {quote(agent.data['role'])}. Give each agent its own role."
+        )
         yield Problem(f"{agent.pointer}/data/role", "duplicate-role", detail)
 
 
 def _fold(role: str) -> str:
-    # CrewAI compares roles like this when one agent delegates to another.
+    # CrewAI compares roles in this way when an agent delegates.
     return " ".join(role.split()).replace('"', "").casefold()
 
 
-def _task_names_are_unique(sketch: LinkedDraft) -> Iterator[Problem]:
-    for task in _repeated(sketch.nodes("task"), task_name):
+def _task_names_are_unique(linked: LinkedDraft) -> Iterator[Problem]:
+    for task in _repeated(linked.nodes("task"), task_name):
         where = f"{task.pointer}/data/name" if task.data.get("name") else f"{task.pointer}/id"
         detail = f"Another task is named {quote(task_name(task))}. Give each task its own name."
         yield Problem(where, "duplicate-task-name", detail)
 
 
 def task_name(task: NodeDraft) -> str:
-    """Return the name of a task, which is its node's id unless it has one."""
+    """Return the name of a task, which is by default the id of its node."""
     return task.data.get("name") or task.id
 
 
@@ -72,131 +74,141 @@ def _repeated(nodes: Iterable[NodeDraft], key: Callable[[NodeDraft], str]) -> It
         seen.add(key(node))
 
 
-def _one_agent_per_task(sketch: LinkedDraft) -> Iterator[Problem]:
-    for task in sketch.nodes("task"):
-        for link in sketch.into(task, "assign")[1:]:
+def _one_agent_per_task(linked: LinkedDraft) -> Iterator[Problem]:
+    for task in linked.nodes("task"):
+        for edge in linked.into(task, "assign")[1:]:
             detail = f"The {task.title} already has an agent. Keep one of these edges."
-            yield Problem(link.pointer, "task-with-two-agents", detail)
+            yield Problem(edge.pointer, "task-with-two-agents", detail)
 
 
-def _one_model_per_agent(sketch: LinkedDraft) -> Iterator[Problem]:
-    for agent in sketch.nodes("agent"):
-        for link in sketch.into(agent, "llm")[1:]:
+def _one_model_per_agent(linked: LinkedDraft) -> Iterator[Problem]:
+    for agent in linked.nodes("agent"):
+        for edge in linked.into(agent, "llm")[1:]:
             detail = f"The {agent.title} already has a model. Keep one of these edges."
-            yield Problem(link.pointer, "agent-with-two-models", detail)
+            yield Problem(edge.pointer, "agent-with-two-models", detail)
 
 
-def _tools_and_models_are_used(sketch: LinkedDraft) -> Iterator[Problem]:
-    ends = {end for edge in sketch.draft.edges for end in (edge.source, edge.target)}
-    for node in sketch.nodes("tool", "llm"):
+def _tools_and_models_are_used(linked: LinkedDraft) -> Iterator[Problem]:
+    ends = {end for edge in linked.draft.edges for end in (edge.source, edge.target)}
+    for node in linked.nodes("tool", "llm"):
         if node.id not in ends:
-            detail = f"The {node.title} is connected to nothing. Connect it or remove it."
+            detail = f"The {node.title} is not connected. Connect it or remove it."
             yield Problem(node.pointer, "unused-node", detail)
 
 
-def _tasks_have_no_cycle(sketch: LinkedDraft) -> Iterator[Problem]:
-    for cycle in find_cycles(dependencies(sketch)):
+def _tasks_have_no_cycle(linked: LinkedDraft) -> Iterator[Problem]:
+    for cycle in find_cycles(dependencies(linked)):
         path = " → ".join([*cycle, cycle[0]])
         detail = f"These tasks wait for each other: {path}. Remove one of the edges."
-        yield Problem(sketch.draft.nodes[cycle[0]].pointer, "cycle", detail)
+        yield Problem(linked.draft.nodes[cycle[0]].pointer, "cycle", detail)
 
 
-def _every_task_has_an_agent(sketch: LinkedDraft) -> Iterator[Problem]:
-    for task in sketch.nodes("task"):
-        if not sketch.into(task, "assign"):
-            detail = f"Nobody does the {task.title}. Draw an edge from an agent to it."
+def _every_task_has_an_agent(linked: LinkedDraft) -> Iterator[Problem]:
+    for task in linked.nodes("task"):
+        if not linked.into(task, "assign"):
+            detail = f"The {task.title} has no agent. Draw an edge from an agent to it."
             yield Problem(task.pointer, "task-without-agent", detail)
 
 
-def _every_agent_has_a_task(sketch: LinkedDraft) -> Iterator[Problem]:
-    for agent in sketch.nodes("agent"):
-        if not sketch.out_of(agent, "assign"):
-            detail = f"The {agent.title} has nothing to do. Give it a task or remove it."
+def _every_agent_has_a_task(linked: LinkedDraft) -> Iterator[Problem]:
+    for agent in linked.nodes("agent"):
+        if not linked.out_of(agent, "assign"):
+            detail = f"The {agent.title} has no task. Give it a task or remove it."
             yield Problem(agent.pointer, "unused-agent", detail)
 
 
-def _first_task_has_no_condition(sketch: LinkedDraft) -> Iterator[Problem]:
-    for task in _in_order(sketch)[:1]:
+def _first_task_has_no_condition(linked: LinkedDraft) -> Iterator[Problem]:
+    for task in _in_order(linked)[:1]:
         if task.data.get("condition"):
             detail = (
-                f"The {task.title} comes first: nothing is there to judge by. Remove its condition."
+                f"The {task.title} comes first, so its condition has nothing to check. Remove it."
             )
             yield Problem(f"{task.pointer}/data/condition", "first-task-conditional", detail)
 
 
-def _async_tasks_can_run(sketch: LinkedDraft) -> Iterator[Problem]:
-    for task in sketch.nodes("task"):
+def _async_tasks_can_run(linked: LinkedDraft) -> Iterator[Problem]:
+    for task in linked.nodes("task"):
         where = f"{task.pointer}/data/async"
         if not task.data.get("async"):
             continue
         if task.data.get("condition"):
             detail = f"The {task.title} cannot have a condition and be async. Keep one of the two."
             yield Problem(where, "async-condition", detail)
-        for link in sketch.into(task, "assign"):
-            if link.source.data.get("allow_delegation"):
-                detail = f"Who does the {task.title} may delegate, so it must not be async."
+        for edge in linked.into(task, "assign"):
+            if edge.source.data.get("allow_delegation"):
+                detail = (
+                    f"The agent of the {task.title} may delegate, so the task must not be async."
+                )
                 yield Problem(where, "async-delegation", detail)
-        if _is_hierarchical(sketch):
-            detail = f"The {task.title} must not be async: a manager does one after the other."
+        if _is_hierarchical(linked):
+            detail = (
+                f"The {task.title} must not be async, because a manager runs one task at a time."
+            )
             yield Problem(where, "async-managed", detail)
 
 
-def _async_tasks_are_independent(sketch: LinkedDraft) -> Iterator[Problem]:
-    beside: list[NodeDraft] = []
-    for task in _in_order(sketch):
+def _async_tasks_are_independent(linked: LinkedDraft) -> Iterator[Problem]:
+    running: list[NodeDraft] = []
+    for task in _in_order(linked):
         if not task.data.get("async"):
-            beside.clear()
+            running.clear()
             continue
-        for link in sketch.into(task, "context"):
-            if link.source in beside:
-                detail = f"The {task.title} runs beside the {link.source.title}. Remove this edge."
-                yield Problem(link.pointer, "async-reads-async", detail)
-        beside.append(task)
-    for task in beside[1:]:
-        detail = f"The {task.title} must wait: only one async task may stand at the end."
+        for edge in linked.into(task, "context"):
+            if edge.source in running:
+                detail = (
+                    f"The {task.title} runs at the same time as the {edge.source.title}."
+                    " Remove this edge."
+                )
+                yield Problem(edge.pointer, "async-reads-async", detail)
+        running.append(task)
+    for task in running[1:]:
+        detail = f"The {task.title} must not be async: only one async task may be last."
         yield Problem(f"{task.pointer}/data/async", "async-at-end", detail)
 
 
-def _in_order(sketch: LinkedDraft) -> list[NodeDraft]:
-    """Return the tasks as they run; none while they wait for each other."""
-    before = dependencies(sketch)
+def _in_order(linked: LinkedDraft) -> list[NodeDraft]:
+    """Return the tasks in execution order; none if there is a cycle."""
+    before = dependencies(linked)
     if find_cycles(before):
         return []
-    return [sketch.draft.nodes[id] for id in execution_order(before)]
+    return [linked.draft.nodes[id] for id in execution_order(before)]
 
 
-def _nobody_manages(sketch: LinkedDraft) -> Iterator[Problem]:
-    for link in sketch.managing:
-        detail = 'Only a graph with the process "hierarchical" has a manager. Change one of them.'
-        yield Problem(link.pointer, "manager-in-sequential", detail)
+def _no_manager(linked: LinkedDraft) -> Iterator[Problem]:
+    for edge in linked.manager_edges:
+        detail = (
+            'Only a graph with the process "hierarchical" has a manager. Change the process, or'
+            " remove the edge."
+        )
+        yield Problem(edge.pointer, "manager-in-sequential", detail)
 
 
-def _one_manager(sketch: LinkedDraft) -> Iterator[Problem]:
-    managing = sketch.managing
-    if not managing:
+def _one_manager(linked: LinkedDraft) -> Iterator[Problem]:
+    edges = linked.manager_edges
+    if not edges:
         detail = (
             'A hierarchical graph needs a manager. Draw edges of type "manager" from one agent '
-            "or one llm to the agents."
+            "or one llm to the other agents."
         )
         yield Problem("/process", "no-manager", detail)
-    for link in managing:
-        if link.source.id != managing[0].source.id:
-            detail = f"The {managing[0].source.title} is the manager already. There can be one."
-            yield Problem(f"{link.pointer}/source", "two-managers", detail)
+    for edge in edges:
+        if edge.source.id != edges[0].source.id:
+            detail = f"The {edges[0].source.title} is already the manager. There can be only one."
+            yield Problem(f"{edge.pointer}/source", "two-managers", detail)
 
 
-def _managers_only_manage(sketch: LinkedDraft) -> Iterator[Problem]:
-    for manager in _managing_agents(sketch.managing):
-        for link in sketch.into(manager, "tool"):
-            detail = f"The {manager.title} manages and cannot use tools. Remove this edge."
-            yield Problem(link.pointer, "manager-with-tools", detail)
-        for link in sketch.out_of(manager, "assign"):
-            detail = f"The {manager.title} manages and cannot have tasks. Remove this edge."
-            yield Problem(link.pointer, "manager-with-task", detail)
+def _managers_only_manage(linked: LinkedDraft) -> Iterator[Problem]:
+    for manager in _manager_agents(linked.manager_edges):
+        for edge in linked.into(manager, "tool"):
+            detail = f"The {manager.title} is the manager and cannot use tools. Remove this edge."
+            yield Problem(edge.pointer, "manager-with-tools", detail)
+        for edge in linked.out_of(manager, "assign"):
+            detail = f"The {manager.title} is the manager and cannot have tasks. Remove this edge."
+            yield Problem(edge.pointer, "manager-with-task", detail)
 
 
-def _managing_agents(managing: Iterable[ResolvedEdge]) -> list[NodeDraft]:
-    agents = {link.source.id: link.source for link in managing if link.source.type == "agent"}
+def _manager_agents(edges: Iterable[ResolvedEdge]) -> list[NodeDraft]:
+    agents = {edge.source.id: edge.source for edge in edges if edge.source.type == "agent"}
     return list(agents.values())
 
 
@@ -217,6 +229,6 @@ _RULES: tuple[Rule, ...] = (
 _SEQUENTIAL: tuple[Rule, ...] = (
     _every_task_has_an_agent,
     _every_agent_has_a_task,
-    _nobody_manages,
+    _no_manager,
 )
 _HIERARCHICAL: tuple[Rule, ...] = (_one_manager, _managers_only_manage)

@@ -1,4 +1,4 @@
-"""The order of tasks."""
+"""Execution order and cycles of tasks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from graphlib import CycleError
 from graphlib import TopologicalSorter
 
 Dependencies = Mapping[str, Sequence[str]]
-"""Task id -> ids of the tasks that come before it; the keys are in document order."""
+"""Task id -> ids of the tasks before it; the keys are in document order."""
 
 
 def find_cycles(dependencies: Dependencies) -> list[list[str]]:
-    """Return cycles that share no task, each from its first task in document order."""
+    """Return cycles that share no task, each beginning with its first task in document order."""
     cycles = []
     while cycle := _find_cycle(dependencies):
         cycles.append(cycle)
@@ -35,7 +35,7 @@ def _find_cycle(dependencies: Dependencies) -> list[str]:
 
 
 def execution_order(dependencies: Dependencies) -> list[str]:
-    """Return the task ids so that each follows those before it, else in document order."""
+    """Return the task ids in topological order, otherwise in document order."""
     position = {task: index for index, task in enumerate(dependencies)}
     sorter = TopologicalSorter(dependencies)
     sorter.prepare()

@@ -1,4 +1,4 @@
-"""From a document to a graph, or to everything that is wrong with it."""
+"""Checks documents, and turns valid ones into graphs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .builder import build_graph
 from .edges import LinkedDraft
 from .edges import resolve_edges
 from .graph import Graph
-from .input_references import find_use_problems
+from .input_references import find_placeholder_problems
 from .permissions import Permissions
 from .references import find_name_problems
 from .references import find_references
@@ -19,59 +19,63 @@ from .structure import find_structure_problems
 
 
 def parse(document: object) -> Graph:
-    """Return the graph that ``document`` describes, whatever tools and models there are.
+    """Return the graph that ``document`` describes, without checking names of tools and models.
 
-    :raises InvalidGraph: with every problem of shape and structure.
+    :raises InvalidGraph: with all problems of shape and structure.
     """
-    sketch, problems = _examine(document)
-    return _finish(sketch, problems)
+    linked, problems = _examine(document)
+    return _build_or_raise(linked, problems)
 
 
 def validate(document: object, permissions: Permissions) -> Graph:
-    """Return the graph that ``document`` describes, if all that it names may be used.
+    """Return the graph that ``document`` describes, if it may use all that it names.
 
-    :raises InvalidGraph: with every problem of shape, structure and names.
+    :raises InvalidGraph: with all problems of shape, structure and names.
     """
-    sketch, problems = _examine(document)
-    if sketch:
-        references = [*find_references(sketch)]
+    linked, problems = _examine(document)
+    if linked:
+        references = [*find_references(linked)]
         problems += find_name_problems(references, permissions)
         problems += find_limit_problems(references, permissions.role_limits)
-    return _finish(sketch, problems)
+    return _build_or_raise(linked, problems)
 
 
 def check_names(graph: Graph, permissions: Permissions) -> list[Problem]:
-    """Return a problem for each use of something that may not be used."""
+    """Return a problem for each name that the graph may not use."""
     return find_name_problems(graph.references, permissions)
 
 
 def check_use(graph: Graph, permissions: Permissions) -> None:
-    """Check of a parsed graph what :func:`validate` checks beyond its shape and structure.
+    """Check the names and limits of a parsed graph, as :func:`validate` does.
 
-    :raises InvalidGraph: with every problem of names.
+    :raises InvalidGraph: with all problems of names.
     """
     problems = check_names(graph, permissions)
     problems += find_limit_problems(graph.references, permissions.role_limits)
     if problems:
-        raise _refusal(problems)
+        raise _invalid_graph(problems)
 
 
 def _examine(document: object) -> tuple[LinkedDraft | None, list[Problem]]:
     draft, problems = read_draft(document)
     if draft is None:
         return None, problems
-    sketch, edge_problems = resolve_edges(draft)
-    problems += [*edge_problems, *find_structure_problems(sketch), *find_use_problems(draft)]
-    return sketch, problems
+    linked, edge_problems = resolve_edges(draft)
+    problems += [
+        *edge_problems,
+        *find_structure_problems(linked),
+        *find_placeholder_problems(draft),
+    ]
+    return linked, problems
 
 
-def _finish(sketch: LinkedDraft | None, problems: list[Problem]) -> Graph:
-    if problems or sketch is None:
-        raise _refusal(problems)
-    return build_graph(sketch)
+def _build_or_raise(linked: LinkedDraft | None, problems: list[Problem]) -> Graph:
+    if problems or linked is None:
+        raise _invalid_graph(problems)
+    return build_graph(linked)
 
 
-def _refusal(problems: list[Problem]) -> InvalidGraph:
+def _invalid_graph(problems: list[Problem]) -> InvalidGraph:
     return InvalidGraph(f"The graph has {_count(problems)}: {problems[0].detail}", problems)
 
 

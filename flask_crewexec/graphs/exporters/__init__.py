@@ -1,4 +1,4 @@
-"""Graphs for elsewhere: a graph document in, texts and notes out. Nothing imports CrewAI."""
+"""Exports of graph documents to other formats. Nothing here imports CrewAI."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from .crewai import export_crewai as export_crewai
 from .crewai import Exported as Exported
 
 FORMATS = ("crewai",)
-"""The formats that there are."""
+"""The supported formats."""

@@ -1,6 +1,6 @@
-"""CrewAI's ``crew.jsonc`` with ``agents/<name>.jsonc``.
+"""Exports graphs as CrewAI's ``crew.jsonc`` and ``agents/<name>.jsonc``.
 
-What comes back from an import says the same as the graph did; ids of nodes may differ.
+Importing the files gives an equivalent graph; ids of nodes may differ.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from ...errors import InvalidGraph
 from ...errors import Problem
-from .. import reactflow
 from ..graph import AgentNode
 from ..graph import DEFAULT_MODEL
 from ..graph import Graph
@@ -25,32 +24,33 @@ from ..graph import TaskNode
 from ..importers.import_result import Json
 from ..importers.import_result import Note
 from ..input_values import defaults_of
-from ..problem_messages import child
-from ..problem_messages import listing
 from ..problem_messages import quote
 from ..validation import parse
+from .crewai_notes import input_notes
+from .crewai_notes import layout_notes
+from .crewai_notes import name_notes
 
 _GUARDRAIL_MAX_RETRIES: t.Final = 3
-"""What CrewAI takes where a task says nothing."""
+"""CrewAI's default of a task's ``guardrail_max_retries``."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A graph as files."""
+    """The result of an export."""
 
     files: Mapping[str, str]
-    """Texts by name, such as ``agents/writer.jsonc``."""
+    """Texts by name of the file, such as ``agents/writer.jsonc``."""
     notes: tuple[Note, ...]
-    """Everything that the files cannot say, with pointers into the graph document."""
+    """Everything that is left out, with pointers into the graph document."""
 
 
 def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     """Return a valid graph document as the files of a CrewAI project.
 
-    :raises InvalidGraph: with every problem of the document.
+    :raises InvalidGraph: with all problems of the document.
     """
     graph = parse(document)
-    if problems := [*_find_code(graph.references)]:
+    if problems := [*_find_code_references(graph.references)]:
         raise InvalidGraph(problems[0].detail, problems)
     agents = [*graph.agents]
     if isinstance(graph.manager, AgentNode):
@@ -60,22 +60,22 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     files.update({f"agents/{names[agent.id]}.jsonc": _agent(agent) for agent in agents})
     texts = {name: _text(value) for name, value in files.items()}
     notes = (
-        *_layout_notes(document),
-        *_input_notes(document, graph),
-        *_name_notes(graph.references),
+        *layout_notes(document),
+        *input_notes(document, graph),
+        *name_notes(graph.references),
     )
     return Exported(texts, notes)
 
 
-def _find_code(references: Iterable[Reference]) -> Iterator[Problem]:
+def _find_code_references(references: Iterable[Reference]) -> Iterator[Problem]:
     for kind, name, pointer, _ in references:
         if kind == "tool" and ":" in name:
-            detail = f"CrewAI would take the tool {quote(name)} for code. Name a registered tool."
+            detail = f"CrewAI would run the tool {quote(name)} as code. Name a registered tool."
             yield Problem(pointer, "code-reference", detail)
 
 
 def _file_names(ids: Iterable[str]) -> dict[str, str]:
-    """Return a name for each id that differs from the others on every file system."""
+    """Return a name for each id, unique also if case is ignored."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for id in ids:
@@ -89,11 +89,11 @@ def _file_names(ids: Iterable[str]) -> dict[str, str]:
 
 
 def _crew(graph: Graph, names: Mapping[str, str]) -> Json:
-    titles = {task.id: task.name for task in graph.tasks}
+    task_names = {task.id: task.name for task in graph.tasks}
     return {
         "name": graph.name,
         "agents": [names[agent.id] for agent in graph.agents],
-        "tasks": [_task(task, names, titles) for task in graph.tasks],
+        "tasks": [_task(task, names, task_names) for task in graph.tasks],
         "process": graph.process,
         **_manager(graph.manager, names),
         **_planning(graph.planner),
@@ -120,30 +120,30 @@ def _manager(manager: AgentNode | LlmNode | None, names: Mapping[str, str]) -> J
     return {"manager_llm": _llm(manager)}
 
 
-def _task(task: TaskNode, names: Mapping[str, str], titles: Mapping[str, str]) -> Json:
+def _task(task: TaskNode, names: Mapping[str, str], task_names: Mapping[str, str]) -> Json:
     assigned = {} if task.agent_id is None else {"agent": names[task.agent_id]}
     return {
         "name": task.name,
         "description": task.description,
         "expected_output": task.expected_output,
         **assigned,
-        "context": [titles[id] for id in task.context],
+        "context": [task_names[id] for id in task.context],
         **_tools(task.tools),
         **_checks(task),
     }
 
 
 def _checks(task: TaskNode) -> Json:
-    """Return what else is said of a task, beyond what CrewAI takes anyway."""
-    said = {
+    """Return the further fields of a task that differ from CrewAI's defaults."""
+    fields = {
         "markdown": task.markdown,
         "async_execution": task.is_async,
         "output_json": task.output_schema,
         "guardrails": [each.text for each in task.guardrails if each.text is not None],
     }
     retries = task.guardrail_max_retries
-    more = {} if retries == _GUARDRAIL_MAX_RETRIES else {"guardrail_max_retries": retries}
-    return {**{name: value for name, value in said.items() if value}, **more}
+    limit = {} if retries == _GUARDRAIL_MAX_RETRIES else {"guardrail_max_retries": retries}
+    return {**{name: value for name, value in fields.items() if value}, **limit}
 
 
 def _agent(agent: AgentNode) -> Json:
@@ -178,48 +178,3 @@ def _llm(model: LlmNode) -> str | Json:
 
 def _text(value: Json) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _layout_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
-    if document.get("description"):
-        detail = "A crew of CrewAI has no description, so it is left out."
-        yield Note("", "/description", "not-carried", detail)
-    if any(reactflow.NODE_FIELDS & node.keys() for node in document["nodes"]):
-        detail = "Where nodes are and how they look is left out: CrewAI does not draw crews."
-        yield Note("", "/nodes", "not-carried", detail)
-
-
-def _input_notes(document: Mapping[str, t.Any], graph: Graph) -> Iterator[Note]:
-    inputs = document.get("inputs", {})
-    if inputs and not any("default" in said for said in inputs.values()):
-        detail = (
-            "CrewAI is told of defaults only, and there is none: its inputs are what texts use."
-        )
-        yield Note("", "/inputs", "not-carried", detail)
-    for name, said in inputs.items():
-        if "default" not in said and name not in graph.placeholders:
-            detail = f"No text uses {quote(name)}, and it has no default, so it is left out."
-            yield Note("", child("/inputs", name), "not-carried", detail)
-            continue
-        lost = [field for field in said if field != "default" and (field, said[field]) != _NEEDED]
-        if lost:
-            detail = f"Of {quote(name)} CrewAI knows only the default; it lacks {listing(lost)}."
-            yield Note("", child("/inputs", name), "not-carried", detail)
-
-
-_NEEDED: t.Final = ("required", True)
-
-
-def _name_notes(references: Iterable[Reference]) -> Iterator[Note]:
-    for kind, name, pointer, _ in references:
-        code = "not-carried" if kind in ("guardrail", "predicate") else "registered-name"
-        yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)))
-
-
-_NAME_NOTES: t.Final[Mapping[str, str]] = {
-    "tool": "CrewAI does not know the tool {}. Write one of its own before you run it there.",
-    "model": "CrewAI does not know the model {}. Write 'provider/model' before you run it there.",
-    "predicate": "CrewAI does not know the predicate {}, so the condition is left out.",
-    "guardrail": "CrewAI does not know the guardrail {}, so it is left out.",
-    "default-model": "No model is connected, so CrewAI takes its own default instead of {}.",
-}

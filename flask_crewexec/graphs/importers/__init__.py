@@ -1,4 +1,4 @@
-"""Graphs from elsewhere: texts in, a graph document and notes out. Nothing imports CrewAI."""
+"""Imports of crews in other formats as graph documents. Nothing here imports CrewAI."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..problem_messages import listing
 from ..problem_messages import quote
-from .crew_parts import Parts
-from .crewai_fields import fields_of
+from .crew_parts import CrewParts
 from .draft import Draft
 from .files import Files
 from .import_result import FILES
@@ -13,28 +12,31 @@ from .import_result import Json
 from .import_result import Options
 from .import_result import Place
 from .name_mapping import Names
+from .supported_fields import fields_of
 
 
 def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> None:
-    """Read the two files; what ``crew.py`` says about them comes as *options*."""
+    """Read the two files; *options* replace what ``crew.py`` defines."""
     agents, agents_place = _open("agents", files, draft)
     tasks, tasks_place = _open("tasks", files, draft)
     draft.top.update(name=options.name or "crew", process=options.process or "sequential")
     draft.origins["/nodes"] = tasks_place
     if agents is None or tasks is None:
         return
-    parts = Parts(draft, names)
-    if not (parts.fits(agents, agents_place) and parts.fits(tasks, tasks_place)):
+    parts = CrewParts(draft, names)
+    if not (
+        parts.has_valid_size(agents, agents_place) and parts.has_valid_size(tasks, tasks_place)
+    ):
         return
     for name, value in agents.items():
-        if (definition := parts.members(value, agents_place / name)) is not None:
+        if (definition := draft.members(value, agents_place / name)) is not None:
             fields = fields_of(_trimmed(definition), agents_place / name)
-            parts.agent(name, fields, agents_place / name)
+            parts.add_agent(name, fields, agents_place / name)
     _read_manager(options, parts, draft)
     for name in _ordered(tasks, options, draft):
-        if (definition := parts.members(tasks[name], tasks_place / name)) is not None:
+        if (definition := draft.members(tasks[name], tasks_place / name)) is not None:
             fields = fields_of({"name": name, **definition}, tasks_place / name)
-            parts.task(name, fields, tasks_place / name)
+            parts.add_task(name, fields, tasks_place / name)
     parts.check_edges(tasks_place)
 
 
@@ -51,13 +53,13 @@ def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
 
 
 def _trimmed(agent: Json) -> Json:
-    """Drop the line break with which a folded text ends: a role is one line."""
+    """Remove the line break at the end of a folded text: a role is one line."""
     role = agent.get("role")
     return {**agent, "role": role.strip()} if isinstance(role, str) else agent
 
 
 def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:
-    """Return the names of the tasks in the order that is asked for, else in the file's."""
+    """Return the names of the tasks in the order of the options, or of the file."""
     if not options.order:
         return [*tasks]
     for index, name in enumerate(options.order):
@@ -71,13 +73,13 @@ def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:
     return [name for name in options.order if name in tasks]
 
 
-def _read_manager(options: Options, parts: Parts, draft: Draft) -> None:
+def _read_manager(options: Options, parts: CrewParts, draft: Draft) -> None:
     if options.manager_agent is not None:
         place = Place("") / "manager_agent"
         if options.manager_agent in parts.agents:
-            parts.manage(options.manager_agent, place)
+            parts.add_manager(options.manager_agent, place)
         else:
-            detail = f"There is no such agent. Those are {listing(parts.agents)}."
+            detail = f"There is no such agent. Available: {listing(parts.agents)}."
             draft.refuse(place, "unknown-agent", detail, breaks=True)
     elif options.manager_llm is not None:
-        parts.manage(None, Place("") / "manager_llm", options.manager_llm)
+        parts.add_manager(None, Place("") / "manager_llm", options.manager_llm)

@@ -1,4 +1,4 @@
-"""CrewAI's ``crew.jsonc`` with ``agents/<name>.jsonc``, or with its agents inside."""
+"""CrewAI's ``crew.jsonc`` with agents in ``agents/<name>.jsonc`` or within it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import typing as t
 
 from ..problem_messages import kind_of
 from ..problem_messages import quote
-from .crew_parts import Parts
+from .crew_parts import CrewParts
 from .crewai_fields import CREW
-from .crewai_fields import Fields
-from .crewai_fields import fields_of
-from .crewai_fields import keep_carried
 from .draft import Draft
 from .files import Files
 from .import_result import FILES
@@ -19,10 +16,13 @@ from .import_result import Options
 from .import_result import Place
 from .inputs import declare_inputs
 from .name_mapping import Names
+from .supported_fields import Fields
+from .supported_fields import fields_of
+from .supported_fields import keep_supported
 
 
 def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> None:
-    """Read a project as ``crewai create crew`` makes it, or a ``CrewDefinition``."""
+    """Read a project of ``crewai create crew``, or a ``CrewDefinition``."""
     file = files.find("crew.jsonc", "crew.json")
     if file is None:
         detail = 'There is no file "crew.jsonc" or "crew.json". Add it.'
@@ -33,17 +33,19 @@ def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> N
         draft.broken = True
         return
     place = Place(file)
-    kept = keep_carried(fields_of(definition, place), CREW, draft)
-    _Crew(files, draft, names, place, kept).read(options)
+    kept = keep_supported(fields_of(definition, place), CREW, draft)
+    _CrewReader(files, draft, names, place, kept).read(options)
 
 
-class _Crew:
+class _CrewReader:
+    """Reads the parts of a crew, with its agents' files."""
+
     def __init__(
         self, files: Files, draft: Draft, names: Names, place: Place, fields: Fields
     ) -> None:
         self._files = files
         self._draft = draft
-        self._parts = Parts(draft, names)
+        self._parts = CrewParts(draft, names)
         self._place = place
         self._fields = fields
 
@@ -56,13 +58,13 @@ class _Crew:
         self._draft.origins[""] = self._place
         self._read_agents()
         self._read_manager()
-        self._parts.plan(self._fields)
+        self._parts.resources.add_planning(self._fields)
         self._read_tasks()
         self._read_inputs()
 
     def _read_inputs(self) -> None:
         inputs, place = self._fields.get("inputs", (None, self._place))
-        if inputs is not None and (defaults := self._parts.members(inputs, place)) is not None:
+        if inputs is not None and (defaults := self._draft.members(inputs, place)) is not None:
             declare_inputs(defaults, place, self._draft)
 
     def _read_agents(self) -> None:
@@ -75,12 +77,12 @@ class _Crew:
             detail = f"'agents' must be a list of names, not {kind_of(agents)}."
             self._draft.refuse(place, "wrong-type", detail, breaks=True)
             return
-        if self._parts.fits(entries, place):
+        if self._parts.has_valid_size(entries, place):
             for name, value, at in entries:
                 self._read_agent(name, value, at)
 
     def _entry(self, value: object, place: Place) -> tuple[object, object, Place]:
-        """Read a list's item: a name, or a definition with its name in one of two ways."""
+        """Return name and definition of a list's item: a name, or a definition with a name."""
         if not isinstance(value, dict):
             return value, None, place
         if "name" in value:
@@ -93,20 +95,20 @@ class _Crew:
 
     def _read_agent(self, name: object, value: object, place: Place) -> None:
         if not isinstance(name, str) or not name:
-            detail = "An agent needs a name. Write that of its file, or the field 'name'."
+            detail = "An agent needs a name. Add the name of its file, or the field 'name'."
             self._draft.refuse(place, "missing-name", detail, breaks=True)
             return
         if name in self._parts.agents:
-            detail = f"The agent {quote(name)} is listed already, so once is enough."
-            self._draft.note(place, "listed-twice", detail)
+            detail = f"The agent {quote(name)} is already listed, so the repetition is left out."
+            self._draft.add_note(place, "listed-twice", detail)
             return
         if value is None:
             found = self._open(name, place)
         else:
-            definition = self._parts.members(value, place)
+            definition = self._draft.members(value, place)
             found = None if definition is None else (definition, place)
         if found is not None:
-            self._parts.agent(name, self._with_settings(*found), found[1])
+            self._parts.add_agent(name, self._with_settings(*found), found[1])
 
     def _open(self, name: str, place: Place) -> tuple[Json, Place] | None:
         wanted = (f"agents/{name}.jsonc", f"agents/{name}.json")
@@ -122,7 +124,7 @@ class _Crew:
     def _with_settings(self, definition: Json, place: Place) -> Fields:
         fields = fields_of(definition, place)
         settings, at = fields.pop("settings", (None, place))
-        if settings is not None and (members := self._parts.members(settings, at)) is not None:
+        if settings is not None and (members := self._draft.members(settings, at)) is not None:
             fields.update(fields_of(members, at))
         return fields
 
@@ -130,7 +132,7 @@ class _Crew:
         agent, place = self._fields.get("manager_agent", (None, self._place))
         model, model_place = self._fields.get("manager_llm", (None, self._place))
         if isinstance(agent, dict) and "python" in agent:
-            detail = "A manager in code is refused. Name an agent's file instead."
+            detail = "A manager in code is refused. Name the file of an agent instead."
             self._draft.refuse(place, "code-reference", detail, breaks=True)
         elif self._draft.top["process"] == "sequential":
             self._note_managers(
@@ -139,29 +141,29 @@ class _Crew:
         elif agent is not None:
             self._add_manager(agent, place)
         elif model is not None:
-            self._parts.manage(None, model_place, model)
+            self._parts.add_manager(None, model_place, model)
 
     def _note_managers(self, managers: dict[str, tuple[t.Any, Place]]) -> None:
         for name, (value, place) in managers.items():
             if value is not None:
                 detail = f"The process is sequential, so {quote(name)} is left out."
-                self._draft.note(place, "not-carried", detail)
+                self._draft.add_note(place, "left-out", detail)
 
     def _add_manager(self, name: object, place: Place) -> None:
         if not isinstance(name, str) or name not in self._parts.agents:
             self._read_agent(name, None, place)
         if isinstance(name, str) and name in self._parts.agents:
-            self._parts.manage(name, place)
+            self._parts.add_manager(name, place)
 
     def _read_tasks(self) -> None:
         tasks, place = self._fields.get("tasks", (None, self._place / "tasks"))
         if not isinstance(tasks, list):
             detail = f"'tasks' must be a list of tasks, not {kind_of(tasks)}."
             self._draft.refuse(place, "wrong-type", detail, breaks=True)
-        elif self._parts.fits(tasks, place):
+        elif self._parts.has_valid_size(tasks, place):
             for index, value in enumerate(tasks):
-                definition = self._parts.members(value, place / index)
+                definition = self._draft.members(value, place / index)
                 if definition is not None:
                     fields = fields_of(definition, place / index)
-                    self._parts.task(f"task_{index + 1}", fields, place / index)
+                    self._parts.add_task(f"task_{index + 1}", fields, place / index)
             self._parts.check_edges(place)

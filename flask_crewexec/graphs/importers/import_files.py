@@ -1,4 +1,4 @@
-"""One call for every format."""
+"""Imports files of any format, and definitions of CrewAI."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .import_result import Options
 from .import_result import Place
 from .langflow import read_langflow
 from .name_mapping import Names
-from .reactflow import read_flow
+from .reactflow import read_reactflow
 
 _READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] = {
     "crewai": read_crewai,
     "crewai-yaml": read_classic,
-    "reactflow": read_flow,
+    "reactflow": read_reactflow,
     "crewai-studio": read_studio,
     "langflow": read_langflow,
 }
@@ -43,10 +43,10 @@ _DEFINITION: t.Final = "crew.jsonc"
 
 
 class Definition(t.Protocol):
-    """What is used of CrewAI's ``CrewDefinition``."""
+    """The methods used of CrewAI's ``CrewDefinition``."""
 
     def model_dump(self) -> dict[str, t.Any]:
-        """Return its members."""
+        """Return the members of the definition."""
 
 
 def import_files(
@@ -56,27 +56,27 @@ def import_files(
     names: Names = _SAME_NAMES,
     check: Callable[[object], Graph] = parse,
 ) -> Imported:
-    """Return the graph document that *files* stand for, and what could not be carried over.
+    """Return the graph document of *files*, and notes about what is left out.
 
-    Nothing is read from the disk, imported or asked for over the network.
+    Nothing is read from disk, imported or requested over the network.
 
     :param format: one of :data:`FORMATS`.
     :param files: the texts of the files by name, such as ``agents/writer.jsonc``.
-    :param check: raises :class:`InvalidGraph` for a document that cannot be used.
-    :raises InvalidGraph: with every problem, as pointers into ``{"files": {…}}``.
+    :param check: raises :class:`InvalidGraph` for an invalid document.
+    :raises InvalidGraph: with all problems; pointers lead into ``{"files": {…}}``.
     """
     if format not in _READERS:
-        detail = f"There is no format {quote(format)}. There are {listing(FORMATS)}."
-        raise _refusal([Problem("/format", "unknown-format", detail)])
-    if wrong := find_file_problems(files):
-        raise _refusal(wrong)
+        detail = f"There is no format {quote(format)}. Available: {listing(FORMATS)}."
+        raise _invalid_files([Problem("/format", "unknown-format", detail)])
+    if file_problems := find_file_problems(files):
+        raise _invalid_files(file_problems)
     draft = Draft({}, Place(""))
-    opened = Files(files, draft.problems)
-    _READERS[format](opened, options, names, draft)
-    _note_unread(opened, draft)
+    sources = Files(files, draft.problems)
+    _READERS[format](sources, options, names, draft)
+    _note_unread(sources, draft)
     problems = draft.problems + ([] if draft.broken else _find_problems(draft, check))
     if problems:
-        raise _refusal(problems)
+        raise _invalid_files(problems)
     return Imported(draft.document, tuple(draft.notes))
 
 
@@ -86,17 +86,17 @@ def import_definition(
     names: Names = _SAME_NAMES,
     check: Callable[[object], Graph] = parse,
 ) -> Imported:
-    """Return the graph document that a ``CrewDefinition`` of CrewAI, or its dump, stands for.
+    """Return the graph document of CrewAI's ``CrewDefinition``, or of its dump.
 
-    As at CrewAI, a member that is None is one that is not there.
+    As in CrewAI, members that are None are ignored.
 
-    :raises InvalidGraph: with every problem, as pointers that start with ``/files/crew.jsonc``.
+    :raises InvalidGraph: with all problems; pointers start with ``/files/crew.jsonc``.
     """
     dumped = definition if isinstance(definition, Mapping) else definition.model_dump()
-    given = {**dumped}
-    if wrong := find_json_problems(given, Place(_DEFINITION).full):
-        raise _refusal(wrong)
-    files = {_DEFINITION: json.dumps(_without_none(given))}
+    members = {**dumped}
+    if problems := find_json_problems(members, Place(_DEFINITION).full):
+        raise _invalid_files(problems)
+    files = {_DEFINITION: json.dumps(_without_none(members))}
     return import_files("crewai", files, options, names, check)
 
 
@@ -121,11 +121,13 @@ def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Probl
 
 def _note_unread(files: Files, draft: Draft) -> None:
     for name in files.unread():
-        draft.note(Place(name), "unused-file", "Nothing refers to this file, so it is left out.")
+        draft.add_note(
+            Place(name), "unused-file", "Nothing refers to this file, so it is left out."
+        )
 
 
-def _refusal(problems: list[Problem]) -> InvalidGraph:
+def _invalid_files(problems: list[Problem]) -> InvalidGraph:
     count = len(problems)
     more = f"more than {MAX_PROBLEMS} problems" if count > MAX_PROBLEMS else f"{count} problems"
-    words = "1 problem" if count == 1 else more
-    return InvalidGraph(f"The files have {words}: {problems[0].detail}", problems)
+    counted = "1 problem" if count == 1 else more
+    return InvalidGraph(f"The files have {counted}: {problems[0].detail}", problems)

@@ -1,4 +1,4 @@
-"""What an import takes besides files, and what it gives."""
+"""Options and results of imports, and places in files."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ Json = dict[str, t.Any]
 
 
 class Place(t.NamedTuple):
-    """Somewhere in the files that are imported."""
+    """A place in the imported files."""
 
     file: str
-    """The file's name; empty for an option beside the files."""
+    """Name of the file; empty for an option."""
     pointer: str = ""
-    """A JSON pointer into what the file says."""
+    """JSON pointer into the content of the file."""
 
     def __truediv__(self, token: object) -> Place:
         """Return the place of a member."""
         return self._replace(pointer=child(self.pointer, token))
 
     def below(self, rest: str) -> Place:
-        """Return the place that the pointer *rest* leads to from here."""
+        """Return the place at the pointer *rest* below this one."""
         return self._replace(pointer=self.pointer + rest)
 
     @property
     def full(self) -> str:
-        """The pointer into the request: ``/files/crew.jsonc/tasks/0``."""
+        """The pointer into the request, such as ``/files/crew.jsonc/tasks/0``."""
         return (child("/files", self.file) if self.file else "") + self.pointer
 
 
 FILES: t.Final = Place("", "/files")
-"""The files together."""
+"""All files."""
 
 
 class Note(t.NamedTuple):
-    """Something that is not in the graph, or after an export not in the files."""
+    """Something that an import or export leaves out."""
 
     file: str
-    """The file that it was in; empty for the graph document."""
+    """Name of the file; empty for the graph document."""
     pointer: str
-    """Where, as a JSON pointer."""
+    """JSON pointer to the place."""
     code: str
-    """What kind: a stable word in kebab-case."""
+    """Stable code in kebab-case."""
     detail: str
-    """What was left out and what is possible instead, as a sentence."""
+    """What is left out, why, and what to do instead, as a sentence."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What some formats cannot say themselves."""
+    """Values that some formats do not contain."""
 
     name: str | None = None
-    """The graph's name, if the files have none."""
+    """Name of the graph, if the files have none."""
     process: str | None = None
     """``"sequential"`` or ``"hierarchical"``, for the classic YAML files and React Flow."""
     order: tuple[str, ...] = ()
-    """The names of the tasks in the order of ``crew.py``, for the classic YAML files."""
+    """Names of the tasks in the order of ``crew.py``, for the classic YAML files."""
     manager_agent: str | None = None
-    """The agent that manages, for the classic YAML files."""
+    """Name of the manager agent, for the classic YAML files."""
     manager_llm: str | None = None
-    """The model on which CrewAI's own manager thinks, for the classic YAML files."""
+    """Model of CrewAI's own manager, for the classic YAML files."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph that came from somewhere else."""
+    """The result of an import."""
 
     document: Json
     """A valid graph document."""
     notes: tuple[Note, ...]
-    """Everything that could not be carried over."""
+    """Everything that is left out."""

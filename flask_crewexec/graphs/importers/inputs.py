@@ -1,4 +1,4 @@
-"""Defaults of inputs, as CrewAI writes them."""
+"""Inputs of CrewAI's crews, which are defaults."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TEXTS: t.Final = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 def declare_inputs(defaults: Mapping[str, object], place: Place, draft: Draft) -> None:
     """Declare inputs with *defaults*, and all others that the texts of *draft* use.
 
-    They have no types: CrewAI takes any value for any input.
+    They have no types, because CrewAI accepts any value for any input.
     """
     declared: dict[str, Json] = {}
     for name, value in defaults.items():
-        if reason := _why_not(name, value):
-            draft.note(place / name, "not-carried", reason)
+        if reason := _why_left_out(name, value):
+            draft.add_note(place / name, "left-out", reason)
             continue
         declared[name] = {"default": value}
         pointer = child("/inputs", name)
@@ -39,11 +39,11 @@ def declare_inputs(defaults: Mapping[str, object], place: Place, draft: Draft) -
         draft.origins["/inputs"] = place
 
 
-def _why_not(name: str, value: object) -> str | None:
+def _why_left_out(name: str, value: object) -> str | None:
     if name in RESERVED or not is_name(name):
-        return f"No text can name an input {quote(name)}, so it is left out."
+        return f"{quote(name)} is not a valid name of an input, so it is left out."
     if value is None:
-        return f"Null is no default, so {quote(name)} must be sent if a text uses it."
+        return f"Null is not a default, so {quote(name)} must be sent if a text uses it."
     return None
 
 

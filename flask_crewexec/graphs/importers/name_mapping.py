@@ -1,4 +1,4 @@
-"""From the names of tools and models in foreign files to those that the host registers."""
+"""Maps names of tools and models in foreign files to registered names."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from ..graph import DEFAULT_MODEL
 
 @dataclass(frozen=True)
 class Names:
-    """What names mean here. As it is made by default, every name means itself."""
+    """A mapping of foreign names to registered ones; by default all names remain as they are."""
 
     tools: Mapping[str, str] = field(default_factory=dict)
-    """Foreign names of tools to registered ones; goes before everything else."""
+    """Foreign to registered names of tools; takes precedence."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """Foreign names of models to registered ones; goes before everything else."""
+    """Foreign to registered names of models; takes precedence."""
     known_tools: Collection[str] = ()
+    """Registered tools."""
     known_models: Mapping[str, Collection[str]] | None = None
-    """Registered models and what else each is called; None if the registry is unknown."""
+    """Registered models with their other names; None if the registry is unknown."""
 
-    def tool(self, written: str) -> str:
-        """Return the registered name, or the name as it is written if there is none."""
-        if written in self.tools:
-            return self.tools[written]
-        snake = _snake_case(written)
-        return snake if written not in self.known_tools and snake in self.known_tools else written
+    def tool(self, foreign: str) -> str:
+        """Return the registered name, or the foreign one if there is none."""
+        if foreign in self.tools:
+            return self.tools[foreign]
+        snake = _snake_case(foreign)
+        return snake if foreign not in self.known_tools and snake in self.known_tools else foreign
 
-    def model(self, written: str) -> str | None:
-        """Return the registered name; None if the default model has to stand in."""
-        if written in self.models:
-            return self.models[written]
-        if self.known_models is None or written in self.known_models:
-            return written
+    def model(self, foreign: str) -> str | None:
+        """Return the registered name, or None if the default model replaces it."""
+        if foreign in self.models:
+            return self.models[foreign]
+        if self.known_models is None or foreign in self.known_models:
+            return foreign
         for name, others in self.known_models.items():
-            if written in others:
+            if foreign in others:
                 return name
-        return None if DEFAULT_MODEL in self.known_models else written
+        return None if DEFAULT_MODEL in self.known_models else foreign
 
 
 def _snake_case(name: str) -> str:

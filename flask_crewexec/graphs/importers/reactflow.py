@@ -1,4 +1,4 @@
-"""What React Flow's ``toObject()`` gives, or a graph document as it is."""
+"""The result of React Flow's ``toObject()``, or a graph document."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .import_result import Place
 from .name_mapping import Names
 
 
-def read_flow(files: Files, options: Options, names: Names, draft: Draft) -> None:
-    """Read the only file, whose nodes and edges are in our language already."""
+def read_reactflow(files: Files, options: Options, names: Names, draft: Draft) -> None:
+    """Read the file, whose nodes and edges are those of graph documents."""
     if len(files.texts) != 1:
-        detail = f"There are {len(files.texts)} files. Send one, with nodes and edges."
+        detail = f"There are {len(files.texts)} files. Send only one, with nodes and edges."
         draft.refuse(FILES, "one-file", detail, breaks=True)
         return
     (file,) = files.texts
     value = files.jsonc(file)
     draft.broken = value is None
     draft.origins[""] = Place(file)
-    given = {"version": 1, "name": options.name or "crew"}
+    top = {"version": 1, "name": options.name or "crew"}
     if options.process:
-        given["process"] = options.process
-    draft.whole = {**given, **(value or {})}
+        top["process"] = options.process
+    draft.complete = {**top, **(value or {})}

@@ -161,7 +161,7 @@ class TestTokens:
         (found,) = answer["problems"]
         assert found["pointer"] == "/nodes/2/data/max_tokens"
         assert found["code"] == "above-model-limit"
-        assert "100 at most" in found["detail"]
+        assert "at most 100" in found["detail"]
         assert 'A smaller "max_tokens"' in found["hint"]
 
     @pytest.mark.parametrize(("asked", "sent"), [(100, 100), (7, 7), (None, 100)])

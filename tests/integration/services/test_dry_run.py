@@ -148,7 +148,7 @@ class TestValidation:
         answer = api("POST", "/graphs/validate", json=bad).json
         assert [p["hint"] for p in answer["problems"]] == [
             'For instance "role": "Writer".',
-            f'Do you mean "count_words"? The tools are {", ".join(tools)}.',
+            f'Did you mean "count_words"? The tools are {", ".join(tools)}.',
         ]
         assert (answer["inputs_schema"], answer["order"], answer["model_calls"]) == (None, [], None)
 

@@ -72,7 +72,7 @@ class TestImporting:
         notes = answer.json["notes"]
         assert answer.json == {**stored, "notes": notes}
         assert [(note["file"], note["pointer"], note["code"]) for note in notes] == [
-            ("crew.jsonc", "/memory", "not-carried"),
+            ("crew.jsonc", "/memory", "left-out"),
             ("agents/writer.jsonc", "/llm", "model-replaced"),
         ]
         tools = [node for node in stored["document"]["nodes"] if node["type"] == "tool"]
@@ -89,7 +89,7 @@ class TestImporting:
         answer = send(api, models={"openai/gpt-4o": "streaming"}, tools={"CountWords": "say"})
         names = [node["data"].get("name") for node in answer.json["document"]["nodes"]]
         assert {"streaming", "say"} <= {*names}
-        assert [note["code"] for note in answer.json["notes"]] == ["not-carried"]
+        assert [note["code"] for note in answer.json["notes"]] == ["left-out"]
 
     def test_a_registered_model_is_found_by_what_its_provider_calls_it(self, api):
         files = {**FILES, "agents/writer.jsonc": WRITER.replace("gpt-4o", "gpt-4o-mini")}

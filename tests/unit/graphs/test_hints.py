@@ -36,7 +36,7 @@ class TestHints:
     def test_a_tool_with_a_slip(self):
         nodes = [agent("a"), task("x"), tool("t", "serch")]
         (hint,) = hints_of(document(nodes, "a x", "t a"))
-        assert hint == 'Do you mean "search"? The tools are "browse", "search".'
+        assert hint == 'Did you mean "search"? The tools are "browse", "search".'
 
     def test_a_model_that_is_not_there(self):
         nodes = [agent("a"), task("x"), llm("m", "gigantic")]
@@ -46,11 +46,11 @@ class TestHints:
     @pytest.mark.parametrize(
         ("place", "wrong", "expected"),
         [
-            (lambda d: d, "nam", 'Do you mean "name"?'),
-            (lambda d: d["nodes"][0], "typ", 'Do you mean "type"?'),
-            (lambda d: d["nodes"][0]["data"], "max_itr", 'Do you mean "max_iter"?'),
+            (lambda d: d, "nam", 'Did you mean "name"?'),
+            (lambda d: d["nodes"][0], "typ", 'Did you mean "type"?'),
+            (lambda d: d["nodes"][0]["data"], "max_itr", 'Did you mean "max_iter"?'),
             (lambda d: d["nodes"][1]["data"], "max_iter", '"description", "expected_output"'),
-            (lambda d: d["edges"][0], "sauce", 'Do you mean "source"?'),
+            (lambda d: d["edges"][0], "sauce", 'Did you mean "source"?'),
         ],
     )
     def test_an_unknown_field(self, place, wrong, expected):
@@ -62,7 +62,7 @@ class TestHints:
     def test_a_value_out_of_range(self):
         bad = sequential()
         bad["nodes"][0]["data"]["max_iter"] = 0
-        assert hints_of(bad) == ['For instance "max_iter": 20.']
+        assert hints_of(bad) == ['For example "max_iter": 20.']
 
     def test_every_example_is_right(self):
         def put(target):

@@ -144,11 +144,11 @@ class TestDeclaring:
         ("said", "hint"),
         [
             ({"type": "text"}, 'Allowed are "string", "number"'),
-            ({"typ": "string"}, 'Do you mean "type"?'),
+            ({"typ": "string"}, 'Did you mean "type"?'),
             ({"type": "string", "enum": ["é", "b"], "default": "c"}, 'Allowed are "é", "b".'),
-            ({"type": "integer", "maximum": 3, "default": 4}, "a whole number of 3 or less."),
-            ({"type": "string", "max_length": 0}, 'For instance "max_length": 200.'),
-            ("string", 'For instance "topic": {"type": "string"}.'),
+            ({"type": "integer", "maximum": 3, "default": 4}, "an integer of 3 or less."),
+            ({"type": "string", "max_length": 0}, 'For example "max_length": 200.'),
+            ("string", 'For example "topic": {"type": "string"}.'),
         ],
     )
     def test_hints(self, said, hint):
@@ -203,7 +203,7 @@ class TestChecking:
             (
                 "/inputs/tpoic",
                 "unknown-input",
-                'Do you mean "topic"? The inputs are "size", "topic".',
+                'Did you mean "topic"? The inputs are "size", "topic".',
             ),
             ("/inputs/size", "not-in-enum", "Allowed are 1."),
             ("/inputs/topic", "missing-input", "Allowed is text."),

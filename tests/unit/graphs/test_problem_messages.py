@@ -227,14 +227,14 @@ DECLARED_INPUTS = {
 }
 NO_CODES = {
     *("crewai-yaml", "crewai-studio", "default-model"),  # formats, and a kind of reference
-    *("code-left-out", "listed-twice", "model-replaced", "not-carried"),  # notes
+    *("code-left-out", "listed-twice", "model-replaced", "left-out"),  # notes
     *("registered-name", "too-many-notes", "unused-file"),
     *("unknown-", "no-", "-not-allowed"),
 }
 ADVICE = re.compile(
     r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Declare|Do|Draw|Expected"
-    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Take|The types are|There are"
-    r"|There can be|Those are|Write|between them say|needs the type|once is enough)\b"
+    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Use|The types are|There are"
+    r"|There can be only one|Write|needs the type)\b"
 )
 
 

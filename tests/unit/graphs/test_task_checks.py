@@ -66,12 +66,14 @@ class TestGuardrails:
     def test_unknown_names_are_found_and_near_ones_shown(self):
         bad = with_task(guardrails=[{"name": "no_url"}])
         told = hints(bad, ["no_urls"])
-        assert told == {"unknown-guardrail": 'Do you mean "no_urls"? The guardrails are "no_urls".'}
+        assert told == {
+            "unknown-guardrail": 'Did you mean "no_urls"? The guardrails are "no_urls".'
+        }
         assert validate(with_task(guardrails=[{"name": "a"}]), Permissions([], ["default"], ["a"]))
 
     def test_fields_of_a_guardrail_are_hinted(self):
         told = hints(with_task(guardrails=[{"txt": "x"}]))
-        assert told["unknown-field"].startswith('Do you mean "text"?')
+        assert told["unknown-field"].startswith('Did you mean "text"?')
 
     @pytest.mark.parametrize(
         ("data", "lower", "upper"),
@@ -111,7 +113,9 @@ class TestConditions:
 
     def test_unknown_names_are_found_and_near_ones_shown(self):
         told = hints(self.chain(condition="is_lon"), [], ["is_long"])
-        assert told == {"unknown-predicate": 'Do you mean "is_long"? The predicates are "is_long".'}
+        assert told == {
+            "unknown-predicate": 'Did you mean "is_long"? The predicates are "is_long".'
+        }
 
     def test_a_task_that_may_be_skipped_needs_no_call(self):
         assert estimate_calls(parse(self.chain(condition="c"))).lower == 1
@@ -179,7 +183,7 @@ class TestPlans:
 
     def test_its_model_must_be_registered(self):
         bad = {**with_task(), "planning": True, "planning_model": "defaul"}
-        assert hints(bad) == {"unknown-model": 'Do you mean "default"? The models are "default".'}
+        assert hints(bad) == {"unknown-model": 'Did you mean "default"? The models are "default".'}
 
     def test_without_a_default_model_one_must_be_named(self):
         with pytest.raises(InvalidGraph) as caught:

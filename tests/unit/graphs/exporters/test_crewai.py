@@ -128,16 +128,16 @@ class TestNotes:
     def test_of_what_is_registered_as_code(self):
         nodes = [agent("a"), task("t"), task("u", guardrails=[{"name": "g"}], condition="c")]
         notes = self.notes(document(nodes, "a t", "a u", "t u"))
-        assert [note for note in notes if note[1] == "not-carried"] == [
-            ("/nodes/2/data/condition", "not-carried"),
-            ("/nodes/2/data/guardrails/0/name", "not-carried"),
+        assert [note for note in notes if note[1] == "left-out"] == [
+            ("/nodes/2/data/condition", "left-out"),
+            ("/nodes/2/data/guardrails/0/name", "left-out"),
         ]
 
     def test_of_descriptions_and_drawings(self):
         drawn = sequential()
         drawn["nodes"][0]["position"] = {"x": 0, "y": 0}
         drawn["description"] = "What it is for"
-        assert self.notes(drawn)[:2] == [("/description", "not-carried"), ("/nodes", "not-carried")]
+        assert self.notes(drawn)[:2] == [("/description", "left-out"), ("/nodes", "left-out")]
 
     def test_of_what_inputs_are_besides_defaults(self):
         declared = {
@@ -147,15 +147,15 @@ class TestNotes:
             "d": {},
         }
         drawn = {**sequential(), "inputs": declared}
-        assert self.notes(drawn)[:2] == [("/inputs/a", "not-carried"), ("/inputs/b", "not-carried")]
+        assert self.notes(drawn)[:2] == [("/inputs/a", "left-out"), ("/inputs/b", "left-out")]
         del declared["a"], declared["c"]
-        assert self.notes(drawn)[:2] == [("/inputs", "not-carried"), ("/inputs/b", "not-carried")]
+        assert self.notes(drawn)[:2] == [("/inputs", "left-out"), ("/inputs/b", "left-out")]
 
     def test_of_inputs_that_only_tools_read(self):
         original = document([agent("a"), task("t", description="{y}")], "a t")
         original["inputs"] = {"quiet": {}, "y": {"default": 1}}
         found = [(note.pointer, note.code) for note in export_crewai(original).notes]
-        assert ("/inputs/quiet", "not-carried") in found
+        assert ("/inputs/quiet", "left-out") in found
 
 
 class TestRefusals:

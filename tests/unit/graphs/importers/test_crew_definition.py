@@ -44,7 +44,7 @@ def test_the_object_its_dump_and_its_file_are_the_same_crew(crew_definition):
 def test_what_is_left_out_is_listed(crew_definition):
     definition = crew_definition.model_validate(small(memory=True))
     (note,) = import_definition(definition).notes
-    assert note[:3] == ("crew.jsonc", "/memory", "not-carried")
+    assert note[:3] == ("crew.jsonc", "/memory", "left-out")
 
 
 def test_what_could_do_harm_is_refused(crew_definition):

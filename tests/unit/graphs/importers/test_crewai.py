@@ -204,7 +204,7 @@ class TestNotes:
         ["memory", "verbose", "planning_llm", "max_rpm", "stream", "no_such_field"],
     )
     def test_fields_of_the_crew(self, field):
-        assert self.notes(small(**{field: True})) == [(f"/{field}", "not-carried")]
+        assert self.notes(small(**{field: True})) == [(f"/{field}", "left-out")]
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -219,7 +219,7 @@ class TestNotes:
     )
     def test_fields_of_an_agent(self, field, value):
         place = f"/agents/ann/{field}"
-        assert self.notes(with_agent(**{field: value})) == [(place, "not-carried")]
+        assert self.notes(with_agent(**{field: value})) == [(place, "left-out")]
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -234,23 +234,23 @@ class TestNotes:
     )
     def test_fields_of_a_task(self, field, value):
         ((place, code),) = self.notes(with_task(**{field: value}))
-        assert (place.startswith(f"/tasks/0/{field}"), code) == (True, "not-carried")
+        assert (place.startswith(f"/tasks/0/{field}"), code) == (True, "left-out")
 
     def test_a_second_schema(self):
         crew = with_task(output_json={"type": "object"}, output_pydantic={**OBJECT})
-        assert self.notes(crew) == [("/tasks/0/output_pydantic", "not-carried")]
+        assert self.notes(crew) == [("/tasks/0/output_pydantic", "left-out")]
 
     def test_branches_of_agents_that_delegate_and_of_managers(self):
         crew = with_task(async_execution=True)
         crew["agents"]["ann"]["allow_delegation"] = True
-        assert self.notes(crew) == [("/tasks/0/async_execution", "not-carried")]
+        assert self.notes(crew) == [("/tasks/0/async_execution", "left-out")]
         crew = with_task(async_execution=True)
         crew |= {"process": "hierarchical", "manager_llm": "large"}
-        assert self.notes(crew) == [("/tasks/0/async_execution", "not-carried")]
+        assert self.notes(crew) == [("/tasks/0/async_execution", "left-out")]
 
     def test_how_a_model_plans(self):
         crew = small(planning=True, planning_llm={"model": "large", "temperature": 1})
-        assert self.notes(crew) == [("/planning_llm/temperature", "not-carried")]
+        assert self.notes(crew) == [("/planning_llm/temperature", "left-out")]
 
     def test_defaults_of_inputs(self):
         crew = with_task(description="About {topic} for {whom}")
@@ -268,13 +268,13 @@ class TestNotes:
     def test_inputs_that_no_text_can_name(self, name):
         found = imported(small(inputs={name: "x", "topic": "tea"}))
         assert [(note.pointer, note.code) for note in found.notes] == [
-            (f"/inputs/{name}", "not-carried")
+            (f"/inputs/{name}", "left-out")
         ]
         assert found.document["inputs"] == {"topic": {"default": "tea"}}
 
     def test_null_is_no_default(self):
         crew = with_task(description="About {topic}")
-        assert self.notes({**crew, "inputs": {"topic": None}}) == [("/inputs/topic", "not-carried")]
+        assert self.notes({**crew, "inputs": {"topic": None}}) == [("/inputs/topic", "left-out")]
 
     @pytest.mark.parametrize(
         ("inputs", "pointer", "code"),
@@ -294,7 +294,7 @@ class TestNotes:
         assert self.notes(silent) == []
 
     def test_a_manager_of_a_sequential_crew(self):
-        assert self.notes(small(manager_llm="large")) == [("/manager_llm", "not-carried")]
+        assert self.notes(small(manager_llm="large")) == [("/manager_llm", "left-out")]
 
     def test_files_that_nothing_refers_to(self):
         found = import_files("crewai", {**crewai(small()), "agents/bob.jsonc": "not even JSON"})

@@ -75,16 +75,16 @@ class TestCrews:
 class TestNotes:
     @pytest.mark.parametrize("field", ["memory", "planning_llm", "max_rpm", "cache"])
     def test_of_the_crew(self, field):
-        assert notes(changed(CHAIN, **{field: True})) == [(f"/{field}", "not-carried")]
+        assert notes(changed(CHAIN, **{field: True})) == [(f"/{field}", "left-out")]
 
     def test_of_tasks_and_managers(self):
         crew = changed(CHAIN, "tasks", 0, human_input=True)
-        assert notes(crew) == [("/tasks/0/human_input", "not-carried")]
-        assert notes(changed(CHAIN, manager_llm="x")) == [("/manager_llm", "not-carried")]
+        assert notes(crew) == [("/tasks/0/human_input", "left-out")]
+        assert notes(changed(CHAIN, manager_llm="x")) == [("/manager_llm", "left-out")]
 
     def test_of_settings_of_tools(self):
         crew = changed(TOOLS, "tools", 0, parameters={"website": "example.com", "other": None})
-        assert notes(crew) == [("/tools/0/parameters", "not-carried")]
+        assert notes(crew) == [("/tools/0/parameters", "left-out")]
 
 
 class TestProblems:

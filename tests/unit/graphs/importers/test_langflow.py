@@ -80,22 +80,22 @@ class TestNotes:
         assert notes(flow()) == [CODE]
 
     def test_of_components_beside_the_crew(self):
-        assert notes(flow("tools")) == [CODE, ("/data/nodes/5", "not-carried")]
+        assert notes(flow("tools")) == [CODE, ("/data/nodes/5", "left-out")]
 
     def test_of_fields_that_only_langflow_knows(self):
         changed = flow()
         form(changed, 3)["mood"] = {"value": "good"}
-        assert notes(changed) == [(f"{FORM.format(3)}/mood/value", "not-carried"), CODE]
+        assert notes(changed) == [(f"{FORM.format(3)}/mood/value", "left-out"), CODE]
 
     def test_of_variables_of_langflow(self):
         changed = flow()
         form(changed, 3)["backstory"] = {"value": "STORY", "load_from_db": True}
-        assert notes(changed) == [(f"{FORM.format(3)}/backstory", "not-carried"), CODE]
+        assert notes(changed) == [(f"{FORM.format(3)}/backstory", "left-out"), CODE]
 
     def test_of_settings_of_tools(self):
         changed = flow("tools")
         form(changed, 4)["engine"] = {"value": "x"}
-        assert (FORM.format(4), "not-carried") in notes(changed)
+        assert (FORM.format(4), "left-out") in notes(changed)
 
     def test_of_texts_that_other_components_fill_in(self):
         changed = flow("tools")
@@ -103,13 +103,13 @@ class TestNotes:
         edge = {"source": "ChatOutput-1", "target": "SequentialTaskComponent-1"}
         changed["data"]["edges"].append({**edge, "data": {"targetHandle": handle}})
         place = FORM.format(1) + "/task_description"
-        assert (place, "not-carried") in notes(changed)
+        assert (place, "left-out") in notes(changed)
 
     @pytest.mark.parametrize(("node", "field"), [(0, "memory"), (3, "memory"), (3, "verbose")])
     def test_of_fields(self, node, field):
         changed = flow()
         form(changed, node)[field]["value"] = True
-        assert notes(changed) == [(f"{FORM.format(node)}/{field}/value", "not-carried"), CODE]
+        assert notes(changed) == [(f"{FORM.format(node)}/{field}/value", "left-out"), CODE]
 
 
 class TestProblems:

@@ -1,0 +1,64 @@
+"""Notes about parts of a graph that CrewAI's files do not contain."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from .. import reactflow
+from ..graph import Graph
+from ..graph import Reference
+from ..importers.import_result import Note
+from ..problem_messages import child
+from ..problem_messages import listing
+from ..problem_messages import quote
+
+
+def layout_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
+    """Yield notes about the description and the layout."""
+    if document.get("description"):
+        detail = "CrewAI's crews have no description, so it is left out."
+        yield Note("", "/description", "left-out", detail)
+    if any(reactflow.NODE_FIELDS & node.keys() for node in document["nodes"]):
+        detail = "Positions and styles of nodes are left out, because CrewAI does not draw crews."
+        yield Note("", "/nodes", "left-out", detail)
+
+
+def input_notes(document: Mapping[str, t.Any], graph: Graph) -> Iterator[Note]:
+    """Yield notes about declared inputs."""
+    inputs = document.get("inputs", {})
+    if inputs and not any("default" in fields for fields in inputs.values()):
+        detail = "CrewAI only has defaults of inputs, and there are none, so 'inputs' is left out."
+        yield Note("", "/inputs", "left-out", detail)
+    for name, fields in inputs.items():
+        if "default" not in fields and name not in graph.placeholders:
+            detail = f"No text uses {quote(name)}, and it has no default, so it is left out."
+            yield Note("", child("/inputs", name), "left-out", detail)
+            continue
+        lost = [
+            field for field in fields if field != "default" and (field, fields[field]) != _REQUIRED
+        ]
+        if lost:
+            detail = f"CrewAI only has the default of {quote(name)}; {listing(lost)} is left out."
+            yield Note("", child("/inputs", name), "left-out", detail)
+
+
+_REQUIRED: t.Final = ("required", True)
+
+
+def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
+    """Yield notes about registered names."""
+    for kind, name, pointer, _ in references:
+        code = "left-out" if kind in ("guardrail", "predicate") else "registered-name"
+        yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)))
+
+
+_NAME_NOTES: t.Final[Mapping[str, str]] = {
+    "tool": "CrewAI does not know the tool {}. Use one of its own to run the crew there.",
+    "model": "CrewAI does not know the model {}. Write 'provider/model' to run the crew there.",
+    "predicate": "CrewAI does not know the predicate {}, so the condition is left out.",
+    "guardrail": "CrewAI does not know the guardrail {}, so it is left out.",
+    "default-model": "No model is connected, so CrewAI uses its own default instead of {}.",
+}
