@@ -1,4 +1,4 @@
-"""What a tool may ask about the execution that it serves."""
+"""The current execution, for tools and other functions of the host."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ExecutionContext:
 
     id: uuid.UUID
     user_id: str
-    """Owner of the execution; look only at what this user may see."""
+    """Owner of the execution; tools must access only what this user may see."""
     thread_id: str | None
     graph_id: uuid.UUID
     attempt: int
     request_id: str | None = None
-    """``X-Request-ID`` of the request that queued it, if one did."""
+    """``X-Request-ID`` of the request that submitted it, if it was a request."""
     inputs: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False, hash=False)
-    """Its inputs with the graph's defaults, while a worker runs it."""
+    """The inputs, with the graph's defaults; set while a worker runs the execution."""
 
     @classmethod
     def of(cls, execution: ExecutionMixin | sa.Row[t.Any]) -> t.Self:

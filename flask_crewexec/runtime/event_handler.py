@@ -58,10 +58,11 @@ class CrewEventHandler:
         self,
         settings: Settings,
         graph: Graph,
+        *,
         recorder: RunRecorder,
         control: RunControl,
         budget: Budget,
-        words: Callable[[], TokenStream],
+        new_token_stream: Callable[[], TokenStream],
         redact: Redactor,
     ) -> None:
         self._settings = settings
@@ -69,8 +70,8 @@ class CrewEventHandler:
         self._recorder = recorder
         self._control = control
         self._budget = budget
-        self._new_words = words
-        self._words: dict[int | None, TokenStream] = {}
+        self._new_token_stream = new_token_stream
+        self._token_streams: dict[int | None, TokenStream] = {}
         self.redact = redact
         self._positions: dict[str, int] = {}
         self._calls: dict[str, float] = {}
@@ -250,16 +251,16 @@ class CrewEventHandler:
             self._note_call("model_call_failed", event)
 
     def _on_token(self, source: object, event: t.Any) -> None:
-        words = self._words.setdefault(_current_step.get(), self._new_words())
-        words.feed(event.chunk, step=self.current_step, agent=_agent_of(event))
+        stream = self._token_streams.setdefault(_current_step.get(), self._new_token_stream())
+        stream.feed(event.chunk, step=self.current_step, agent=_agent_of(event))
 
     def _priced(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
         return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
 
     def _note_call(self, type: str, event: t.Any, **data: object) -> None:
-        if words := self._words.get(_current_step.get()):
-            words.flush(step=self.current_step, agent=_agent_of(event))
+        if stream := self._token_streams.get(_current_step.get()):
+            stream.flush(step=self.current_step, agent=_agent_of(event))
         began = self._calls.pop(event.call_id, None)
         seconds = None if began is None else round(time.monotonic() - began, 3)
         common = {

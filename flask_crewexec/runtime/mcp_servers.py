@@ -103,7 +103,7 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
             raise McpFailure(text)
         return text
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the calls that are under way, from another thread."""
         with self._lock:
             calls = tuple(self._calls)

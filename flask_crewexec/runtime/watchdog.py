@@ -1,7 +1,7 @@
-"""One thread per process looks after all of its runs.
+"""Watchdog thread: one per process and application, for all of its runs.
 
-It renews their leases, sees who was cancelled, has lost the claim or is out of time, cuts the
-model calls of those, and uses force where a run does not stop.
+It renews their leases, stops runs that are cancelled, overdue or have lost their lease, aborts
+their pending calls, and ends runs by force that do not stop.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from ..messaging import event_publisher
 from ..messaging.publishing import task_id
 from ..per_app import AppLocal
 from ..process import stuck_runs
-from ..statuses import ExecutionStatus
 from ..storage import event_log
 from ..storage import leases
 from ..storage.leases import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import read_cancel_flags
 from .cancellation import stop_reason
-from .error_mapping import to_failure
+from .outcome import outcome_of_hung_run
 from .stop_reasons import StopRun
 
 log = logging.getLogger(__name__)
@@ -41,53 +40,52 @@ RENEWALS_PER_LEASE = 3
 
 
 class MonitoredRun:
-    """A run as the watch sees it.
+    """A run as the watchdog sees it.
 
-    :param claim: what it runs under.
-    :param is_over: whether its time is.
-    :param stop: makes it stop at its next boundary.
-    :param cut: ends the model calls that are under way.
+    :param check_deadline: returns the reason to stop once the run's time is over.
+    :param stop: makes the run stop at its next boundary.
+    :param abort_calls: aborts its pending model and tool calls.
     """
 
     def __init__(
         self,
         lease: Lease,
         *,
-        is_over: Callable[[], StopRun | None],
+        check_deadline: Callable[[], StopRun | None],
         stop: Callable[[StopRun], None],
-        cut: Callable[[], None],
+        abort_calls: Callable[[], None],
     ) -> None:
         self.lease = lease
-        self.is_over = is_over
+        self.check_deadline = check_deadline
         self.reason: StopRun | None = None
         self._stop = stop
-        self._cut = cut
+        self._abort_calls = abort_calls
         self._thread = threading.current_thread()
         self._stopped_at = 0.0
         self._lock = threading.Lock()
-        self._working = True
+        self._running = True
 
     def stop(self, reason: StopRun) -> None:
-        """Stop it at its next boundary and cut what it waits for; the first reason counts."""
+        """Stop it at its next boundary and abort its pending calls; the first reason counts."""
         if self.reason is None:
             self.reason = reason
             self._stopped_at = time.monotonic()
         self._stop(self.reason)
-        self._cut()  # each time: it may just have begun a call
+        self._abort_calls()  # every time: a new call may have started
 
     def mark_finished(self) -> None:
-        """Say that the crew has ended, so that no force is needed any more."""
+        """Note that the crew has ended, so that it needs no forced stop."""
         with self._lock:
-            self._working = False
+            self._running = False
 
     def force_stop(self, grace: float, end: Callable[[Lease, StopRun], None]) -> None:
-        """End the run, and what it runs in, if it has not stopped within *grace* seconds."""
+        """End the run and its thread or process, if it has not stopped within *grace* seconds."""
         if self.reason is None or time.monotonic() < self._stopped_at + grace:
             return
         with self._lock:
-            if self._working:
+            if self._running:
                 end(self.lease, self.reason)
-                self._working = False
+                self._running = False
                 event_publisher.flush()
                 stuck_runs.handle_hung_run(
                     self._thread, task_id(self.lease.execution_id, self.lease.attempt)
@@ -95,7 +93,7 @@ class MonitoredRun:
 
 
 class Watchdog:
-    """The watch over the runs of one application in this process."""
+    """Monitors the runs of one application in this process."""
 
     def __init__(self, app: Flask) -> None:
         self._thread = BackgroundThread(app, self._keep_watch, name="crewexec-watchdog")
@@ -105,7 +103,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def monitor(self, run: MonitoredRun) -> Iterator[None]:
-        """Look after *run* meanwhile."""
+        """Monitor *run* within the context."""
         with self._changed:
             self._thread.ensure_running()
             self._runs.append(run)
@@ -145,16 +143,16 @@ class Watchdog:
         try:
             action(*arguments)
         except Exception:
-            # The database may be away for a moment. Runs ask it themselves at each boundary.
-            log.warning("Could not look after the runs of this process.", exc_info=True)
+            # The database may be unavailable. Runs query it themselves at each boundary.
+            log.warning("Could not monitor the runs of this process.", exc_info=True)
             return False
         return True
 
 
 def _poll(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
-    """Stop the runs that must not go on; those that ran out of time without asking anyone."""
+    """Stop the runs that must not go on: first the overdue ones, which needs no database."""
     for run in runs:
-        if reason := run.reason or run.is_over():
+        if reason := run.reason or run.check_deadline():
             run.stop(reason)
     flags = read_cancel_flags(app_state, [run.lease for run in runs])
     for run in runs:
@@ -170,21 +168,18 @@ def _renew(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
 
 
 def _end_for(app_state: AppState) -> Callable[[Lease, StopRun], None]:
-    """Return a function that ends an execution in the name of a run that does not."""
+    """Return a function that stores the outcome of a hung run."""
 
     def end(lease: Lease, reason: StopRun) -> None:
-        state = reason.state
-        if state is None:
-            return  # it is somebody else's, or the lease will tell
-        error = (
-            None
-            if state is ExecutionStatus.CANCELLED
-            else to_failure(reason).as_error(lease.execution_id)
-        )
+        outcome = outcome_of_hung_run(reason)
+        if outcome is None:
+            return
+        failure, models = outcome.failure, app_state.models
+        error = None if failure is None else failure.as_error(lease.execution_id)
         with contextlib.suppress(LeaseLost), app_state.database.write_transaction() as session:
-            leases.finish(session, app_state.models, lease, state, error=error)
-            entry = NewEvent(state, {"forced": True})
-            event_log.append(session, app_state.models, lease.execution_id, [entry])
+            leases.finish(session, models, lease, outcome.status, error=error)
+            event = NewEvent(outcome.status, {"forced": True})
+            event_log.append(session, models, lease.execution_id, [event])
 
     return end
 

@@ -28,9 +28,12 @@ from ..storage import event_log
 from ..storage import leases
 from ..storage import transitions
 from ..storage.failures import DEADLINE_EXCEEDED
-from ..storage.failures import WORKER_LOST
 from ..storage.leases import Lease
 from ..storage.new_event import NewEvent
+from .attempt_outcomes import after_worker_loss
+from .attempt_outcomes import AttemptCounters
+from .attempt_outcomes import AttemptOutcome
+from .attempt_outcomes import OutcomeKind
 from .delivery import republish
 from .fair_scheduler import release_all_users
 
@@ -64,46 +67,47 @@ def _take_over(app_state: AppState, row: t.Any) -> bool:
         lease = leases.take_over_expired(session, models, Lease(row.id, row.attempt, row.token))
         if lease is None:
             return False
-        state = _decide_recovery(session, app_state, lease)
-        entry = NewEvent("worker_lost", {"worker": row.worker, "then": state})
-        event_log.append(session, models, row.id, [entry])
-    log.warning("Worker %s has lost execution %s, now %s.", row.worker, row.id, state)
-    if state is ExecutionStatus.QUEUED:
+        outcome = _decide_recovery(session, app_state, lease)
+        _store_recovery(session, app_state, lease, outcome)
+        event = NewEvent("worker_lost", {"worker": row.worker, "then": outcome.status})
+        event_log.append(session, models, row.id, [event])
+    log.warning("Worker %s has lost execution %s, now %s.", row.worker, row.id, outcome.status)
+    if outcome.kind is OutcomeKind.WORKER_LOST:
         republish(app_state, row.id)
     return True
 
 
-def _decide_recovery(session: Session, app_state: AppState, lease: Lease) -> ExecutionStatus:
+def _decide_recovery(session: Session, app_state: AppState, lease: Lease) -> AttemptOutcome:
+    """Return what follows for an execution that was taken over."""
+    execution = app_state.models.execution
+    overdue = sa.func.coalesce(execution.deadline < database_clock.now(), sa.false())
+    row = session.execute(
+        sa.select(
+            execution.cancel_requested_at,
+            execution.retries,
+            execution.lost_attempts,
+            overdue.label("overdue"),
+        ).where(execution.id == lease.execution_id)
+    ).one()
+    return after_worker_loss(
+        AttemptCounters(row.retries, row.lost_attempts),
+        app_state.settings,
+        cancel_requested=row.cancel_requested_at is not None,
+        overdue=row.overdue,
+    )
+
+
+def _store_recovery(
+    session: Session, app_state: AppState, lease: Lease, outcome: AttemptOutcome
+) -> None:
     """End an execution that was taken over, or queue its next attempt."""
     models = app_state.models
-    execution = models.execution
-    overdue = sa.func.coalesce(execution.deadline < database_clock.now(), sa.false())
-    query = sa.select(execution.cancel_requested_at, overdue).where(
-        execution.id == lease.execution_id
-    )
-    cancel_requested_at, is_overdue = session.execute(query).one()
-    if cancel_requested_at is not None:
-        leases.finish(session, models, lease, ExecutionStatus.CANCELLED)
-        return ExecutionStatus.CANCELLED
-    if is_overdue:
-        leases.finish(
-            session,
-            models,
-            lease,
-            ExecutionStatus.TIMED_OUT,
-            error=DEADLINE_EXCEEDED.as_error(lease.execution_id),
-        )
-        return ExecutionStatus.TIMED_OUT
-    if leases.release_after_loss(session, models, lease, app_state.settings.max_worker_losses):
-        return ExecutionStatus.QUEUED
-    leases.finish(
-        session,
-        models,
-        lease,
-        ExecutionStatus.FAILED,
-        error=WORKER_LOST.as_error(lease.execution_id),
-    )
-    return ExecutionStatus.FAILED
+    if outcome.kind is OutcomeKind.WORKER_LOST:
+        leases.release_after_loss(session, models, lease)
+        return
+    failure = outcome.failure
+    end = {} if failure is None else {"error": failure.as_error(lease.execution_id)}
+    leases.finish(session, models, lease, outcome.status, **end)
 
 
 def _expire_overdue(app_state: AppState) -> int:

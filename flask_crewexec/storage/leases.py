@@ -276,20 +276,14 @@ def finish_step(
 
 def release(session: Session, models: Models, lease: Lease) -> bool:
     """Queue the next attempt at once, for another worker; False if it is to be cancelled."""
-    return _release(session, models, lease, sa.true(), **_queued(models.execution))
+    return _release(session, models, lease, **_queued(models.execution))
 
 
-def release_after_loss(session: Session, models: Models, lease: Lease, limit: int) -> bool:
-    """Queue the next attempt after this one ended with its worker.
-
-    A crew that ends every worker it meets must come to an end itself.
-
-    :return: False beyond the *limit*, or if it is to be cancelled.
-    """
+def release_after_loss(session: Session, models: Models, lease: Lease) -> bool:
+    """Queue the next attempt after this one's worker was lost; False if it is to be cancelled."""
     execution = models.execution
     lost = {"lost_attempts": execution.lost_attempts + 1}
-    may = execution.lost_attempts < limit
-    return _release(session, models, lease, may, **_queued(execution), **lost)
+    return _release(session, models, lease, **_queued(execution), **lost)
 
 
 def schedule_retry(
@@ -299,18 +293,13 @@ def schedule_retry(
     *,
     error: dict[str, t.Any],
     seconds: float,
-    limit: int,
 ) -> bool:
-    """Let the next attempt begin in some *seconds*.
-
-    :return: False beyond the *limit* of retries, or if it is to be cancelled.
-    """
+    """Let the next attempt begin in some *seconds*; False if it is to be cancelled."""
     execution = models.execution
     return _release(
         session,
         models,
         lease,
-        execution.retries < limit,
         **_LET_GO,
         status=ExecutionStatus.RETRYING,
         attempt=lease.attempt + 1,
@@ -320,13 +309,11 @@ def schedule_retry(
     )
 
 
-def _release(
-    session: Session, models: Models, lease: Lease, may: sa.ColumnElement[bool], **values: t.Any
-) -> bool:
+def _release(session: Session, models: Models, lease: Lease, **values: t.Any) -> bool:
     execution = models.execution
     wanted = execution.cancel_requested_at.is_(None)
     statement = (
-        sa.update(execution).where(lease_is_valid(execution, lease), wanted, may).values(**values)
+        sa.update(execution).where(lease_is_valid(execution, lease), wanted).values(**values)
     )
     if not update_one(session, statement):
         return False

@@ -1,6 +1,6 @@
 """Task modules in the serverless style: ``handle(event)`` takes and returns plain JSON.
 
-They keep no state and need no Celery, only an application context; the Celery task of each is a
+They keep no state and need an application context, but not Celery: the Celery task of each is a
 thin wrapper.
 """
 
@@ -21,13 +21,13 @@ HANDLERS: t.Final[dict[str, Handler]] = {
     "execution": execution.handle,
     "cleanup": cleanup.handle,
 }
-"""Handlers by the name that ``flask crewexec invoke`` takes."""
+"""The handlers, by the names that ``flask crewexec invoke`` takes."""
 
 
 def register_tasks(celery: Celery) -> None:
-    """Add our tasks to one Celery app.
+    """Register the tasks with a Celery app.
 
-    Celery binds a task's class to the app, so each app in a process needs classes of its own.
+    Celery binds a task class to its app, so each app in a process needs its own classes.
     """
     for task in (execution.ExecutionTask, cleanup.CleanupTask):
         celery.register_task(type(task.__name__, (task,), {})())

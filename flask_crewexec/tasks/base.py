@@ -6,7 +6,7 @@ from ..messaging.celery_app import FlaskTask
 
 
 class ExecutionMessageTask(FlaskTask):
-    """A task whose message may be lost or doubled, since the database knows what is to be done."""
+    """A task whose message may be lost or delivered twice: the database holds the state."""
 
     abstract = True
     Request = "flask_crewexec.worker.revocation:ExecutionRequest"

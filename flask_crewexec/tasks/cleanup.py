@@ -1,4 +1,4 @@
-"""Look after executions: bring them on after faults, and remove them in the end."""
+"""Maintenance of executions: recovery after faults, and removal of old ones."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from .base import ExecutionMessageTask
 log = logging.getLogger(__name__)
 
 PURGE_SECONDS: t.Final = 5.0
-"""How long one purge may keep a worker from reconciling."""
+"""The longest time that one purge may block a worker."""
 
 _schema: t.Final = CleanupEventSchema()
 
 
 def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Do one round of the work that *event* names. Running it twice at once does no harm.
+    """Do one round of the work that *event* names. Concurrent rounds are safe.
 
-    ``{"action": "reconcile"}`` takes over what dead workers left, starts due retries, ends what is
-    beyond its deadline, sends lost messages again, and releases held executions whose turn it is.
+    ``{"action": "reconcile"}`` recovers executions of lost workers, queues due retries, ends
+    overdue executions, publishes lost messages again, and releases held executions.
 
     ``{"action": "purge", "older_than_seconds"?: float, "keep"?: int}`` removes ended executions;
-    ``CREWEXEC_KEEP_FOR`` and ``CREWEXEC_KEEP_COUNT`` count where nothing is given.
+    the defaults are ``CREWEXEC_KEEP_FOR`` and ``CREWEXEC_KEEP_COUNT``.
 
-    :return: what was done: ``{"taken_over", "timed_out", "retried", "republished", "released"}``
-        or ``{"purged"}``, all of them numbers of executions.
-    :raises ValidationError: if the event has another form.
+    :return: numbers of executions: ``{"taken_over", "timed_out", "retried", "republished",
+        "released"}`` or ``{"purged"}``.
+    :raises ValidationError: if the event is invalid.
     """
-    order = _schema.load(event)
+    loaded = _schema.load(event)
     app_state = current_app_state()
-    if order["action"] == "reconcile":
-        done = dict(reconcile(app_state))
+    if loaded["action"] == "reconcile":
+        counts = dict(reconcile(app_state))
         counters.compact(app_state)
-        return done
-    until = retention_cutoff(app_state, order["older_than_seconds"], order["keep"])
+        return counts
+    until = retention_cutoff(app_state, loaded["older_than_seconds"], loaded["keep"])
     purged = purge(app_state, until, PURGE_SECONDS)
     log.info("Removed %s executions.", purged)
     return {"purged": purged}

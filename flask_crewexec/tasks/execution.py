@@ -32,62 +32,60 @@ _schema: t.Final = ExecutionEventSchema()
 
 
 def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Claim the attempt that *event* names, run it and store what came of it.
+    """Claim the attempt that *event* names, run it and store its outcome.
 
     :param event: ``{"execution_id": str, "attempt": int}``; without an attempt, the current one.
-    :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the final state, or
-        ``"retrying"`` or ``"queued"`` if another attempt follows, or ``"not-claimed"`` if
-        somebody else has the attempt or it is not queued (any more), or ``"taken-away"`` if this
-        worker was taken for dead and another one goes on.
-    :raises ValidationError: if the event has another form.
+    :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the terminal status;
+        ``"retrying"`` or ``"released"`` if another attempt follows; ``"not-claimed"`` if the
+        attempt is not queued or another worker has claimed it; or ``"lease-lost"`` if another
+        worker has taken the execution over.
+    :raises ValidationError: if the event is invalid.
     :raises NotFound: if no attempt is named and there is no such execution.
     """
-    from ..runtime.runner import run_attempt  # imports crewai, so in workers only
+    from ..runtime.runner import run_attempt  # it imports CrewAI, so only in workers
 
-    order = _schema.load(event)
+    loaded = _schema.load(event)
     app_state = current_app_state()
-    execution_id = order["execution_id"]
-    attempt = order["attempt"] or _current_attempt(app_state, execution_id)
+    execution_id = loaded["execution_id"]
+    attempt = loaded["attempt"] or _current_attempt(app_state, execution_id)
     outcome = "not-claimed"
-    if begun := _begin(app_state, execution_id, attempt):
-        owner_id = begun.context.user_id
+    if started := _start(app_state, execution_id, attempt):
+        owner_id = started.context.user_id
         release_next(app_state, owner_id)
         try:
-            with _told(begun) as tell:
-                outcome = str(run_attempt(app_state, begun) or "taken-away")
-                tell(outcome)
+            with _attempt_context(started) as set_outcome:
+                outcome = str(run_attempt(app_state, started))
+                set_outcome(outcome)
         finally:
             release_next(app_state, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
 @contextlib.contextmanager
-def _told(begun: StartedAttempt) -> Iterator[Callable[[str], None]]:
-    """Let logs and traces tell what they belong to; the function takes the outcome."""
-    token = execution_var.set(begun.context)
+def _attempt_context(started: StartedAttempt) -> Iterator[Callable[[str], None]]:
+    """Set the current execution for logs and traces; yield a function that takes the outcome."""
+    token = execution_var.set(started.context)
     try:
-        with tracing.trace_attempt(begun.context, begun.row.traceparent) as tell:
-            yield tell
+        with tracing.trace_attempt(started.context, started.row.traceparent) as set_outcome:
+            yield set_outcome
     finally:
         execution_var.reset(token)
 
 
-def _begin(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
+def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     owner_id = _limited_owner(app_state, execution_id)
-    most = None if owner_id is None else max_running_of(app_state, owner_id)
-    if begun := start_attempt(app_state, execution_id, attempt, worker=worker, most=most):
-        return begun
-    log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
-    if owner_id is not None:
-        release_next(
-            app_state, owner_id
-        )  # it may be held, and one that ran may have ended meanwhile
+    max_running = None if owner_id is None else max_running_of(app_state, owner_id)
+    if started := start_attempt(app_state, execution_id, attempt, worker=worker, most=max_running):
+        return started
+    log.info("Attempt %s of execution %s was not claimed.", attempt, execution_id)
+    if owner_id is not None:  # it may be on hold now, while a slot may have become free
+        release_next(app_state, owner_id)
     return None
 
 
 def _limited_owner(app_state: AppState, execution_id: uuid.UUID) -> str | None:
-    """Return whose execution it is, if what runs of one user is limited."""
+    """Return the execution's owner, if the number of running executions per user is limited."""
     if app_state.settings.max_running_per_user is None:
         return None
     owner_id = app_state.models.execution.owner_id

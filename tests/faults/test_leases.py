@@ -218,7 +218,7 @@ class TestFormerHolder:
             assert reconcile()["taken_over"] == 1
             assert run(id) == "completed"
             gate.set()
-        assert outcomes == ["taken-away"]
+        assert outcomes == ["lease-lost"]
         status = api.status(id)
         assert [step["output"] for step in status["steps"]] == ["LATTER", "BETA"]
         assert (status["status"], status["attempt"]) == ("completed", 2)

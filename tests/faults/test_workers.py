@@ -164,7 +164,7 @@ class TestHangingToolOfAThread:
         id = cancel_hanging(api, file)
         before = (api.status(id), history(api, id))
         file.touch()
-        wait_until(lambda: "was taken away" in worker.log_text(), what="the end of the run")
+        wait_until(lambda: "has lost the lease" in worker.log_text(), what="the end of the run")
         assert (api.status(id), history(api, id)) == before
         assert len(model.calls) == 1
 
@@ -185,7 +185,7 @@ class TestFrozenWorker:
         other.stop()
         gate.set()
         frozen.resume()
-        wait_until(lambda: "was taken away" in frozen.log_text(), what="the end of the old run")
+        wait_until(lambda: "has lost the lease" in frozen.log_text(), what="the end of the old run")
         wait_for(api, api.queue(documents.chain("next")), "completed")
         assert (api.status(id), history(api, id), len(model.calls) - 1) == before
 

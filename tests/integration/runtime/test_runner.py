@@ -449,7 +449,7 @@ class TestClaiming:
             model.wait_for_calls(1)
             steal(app)
             gate.set()
-        assert outcomes == ["taken-away"]
+        assert outcomes == ["lease-lost"]
         status = api.status(id)
         assert status["status"] == "running"
         assert [step["status"] for step in status["steps"]] == ["running", "pending"]

@@ -1,0 +1,111 @@
+"""Stores how an attempt ended, together with everything that its run has not written yet."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from ..app_state import AppState
+from ..models import Models
+from ..scheduling.attempt_outcomes import AttemptOutcome
+from ..scheduling.attempt_outcomes import OutcomeKind
+from ..scheduling.attempt_outcomes import without_next_attempt
+from ..scheduling.delivery import republish
+from ..statuses import ExecutionStatus
+from ..storage import leases
+from ..storage.leases import Lease
+from ..storage.new_event import NewEvent
+from .cancellation import check_cancelled
+from .recorder import RunRecorder
+from .stop_reasons import RunCancelled
+
+Error = dict[str, t.Any]
+
+
+class OutcomeWriter:
+    """Stores the outcome of one attempt.
+
+    :param interrupted_step: returns the name of the step that an error has interrupted.
+    """
+
+    def __init__(
+        self,
+        app_state: AppState,
+        lease: Lease,
+        recorder: RunRecorder,
+        interrupted_step: Callable[[], str | None],
+    ) -> None:
+        self._app_state = app_state
+        self._lease = lease
+        self._recorder = recorder
+        self._interrupted_step = interrupted_step
+
+    def complete(self, result: dict[str, t.Any]) -> OutcomeKind:
+        """Store the result of a completed attempt."""
+        self._recorder.end(ExecutionStatus.COMPLETED, result=result, error=None)
+        return OutcomeKind.COMPLETED
+
+    def store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
+        """Store an *outcome* other than a completed one; return what was stored in the end."""
+        error = self._describe(outcome, cause)
+        match outcome.kind:
+            case OutcomeKind.CANCELLED:
+                return self._finish(outcome.kind)
+            case OutcomeKind.RETRYING:
+                stored = self._schedule_retry(outcome, error)
+            case OutcomeKind.RELEASED:
+                stored = self._requeue(leases.release, NewEvent("released", {}))
+            case OutcomeKind.WORKER_LOST:
+                event = NewEvent("worker_lost", {"reason": type(cause).__name__})
+                stored = self._requeue(leases.release_after_loss, event)
+            case _:
+                return self._finish_or_cancel(outcome.kind, error)
+        if stored:
+            return outcome.kind
+        end = without_next_attempt(outcome)
+        return self._finish_or_cancel(end.kind, error or self._describe(end))
+
+    def _describe(
+        self, outcome: AttemptOutcome, cause: BaseException | None = None
+    ) -> Error | None:
+        """Return the error to be stored, and log it with its *cause*."""
+        if outcome.failure is None:
+            return None
+        step = self._interrupted_step()
+        return outcome.failure.as_error(self._lease.execution_id, step, cause=cause)
+
+    def _finish_or_cancel(self, kind: OutcomeKind, error: Error | None) -> OutcomeKind:
+        """End the execution; as cancelled, if its cancellation was requested before."""
+        if isinstance(check_cancelled(self._app_state, self._lease), RunCancelled):
+            return self._finish(OutcomeKind.CANCELLED)
+        return self._finish(kind, error=error)
+
+    def _finish(self, kind: OutcomeKind, **values: Error | None) -> OutcomeKind:
+        self._recorder.end(ExecutionStatus(kind), **values)
+        return kind
+
+    def _schedule_retry(self, outcome: AttemptOutcome, error: Error | None) -> bool:
+        """Let the next attempt start after a delay; False if the execution is to be cancelled."""
+        assert outcome.failure is not None
+        assert error is not None
+        models, lease, seconds = self._app_state.models, self._lease, outcome.retry_in
+        return self._recorder.flush_with_transition(
+            lambda session: leases.schedule_retry(
+                session, models, lease, error=error, seconds=seconds
+            ),
+            NewEvent("retrying", {"code": outcome.failure.code, "seconds": seconds}),
+        )
+
+    def _requeue(
+        self, transition: Callable[[Session, Models, Lease], bool], event: NewEvent
+    ) -> bool:
+        """Queue the next attempt for another worker; False if the execution is to be cancelled."""
+        models, lease = self._app_state.models, self._lease
+        if not self._recorder.flush_with_transition(
+            lambda session: transition(session, models, lease), event
+        ):
+            return False
+        republish(self._app_state, lease.execution_id)
+        return True
