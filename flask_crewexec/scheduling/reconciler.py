@@ -29,7 +29,7 @@ from ..storage import leases
 from ..storage import transitions
 from ..storage.failures import DEADLINE_EXCEEDED
 from ..storage.failures import WORKER_LOST
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .delivery import republish
 from .fair_scheduler import release_all_users

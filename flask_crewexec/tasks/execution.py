@@ -24,6 +24,7 @@ from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
 from ..storage.attempts import start_attempt
 from ..storage.attempts import StartedAttempt
+from ..storage.leases import LeaseRequest
 from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
@@ -75,8 +76,14 @@ def _told(begun: StartedAttempt) -> Iterator[Callable[[str], None]]:
 def _begin(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     owner_id = _limited_owner(app_state, execution_id)
-    most = None if owner_id is None else max_running_of(app_state, owner_id)
-    if begun := start_attempt(app_state, execution_id, attempt, worker=worker, most=most):
+    request = LeaseRequest(
+        execution_id,
+        attempt,
+        worker,
+        lease_seconds=app_state.settings.lease_seconds,
+        max_running=None if owner_id is None else max_running_of(app_state, owner_id),
+    )
+    if begun := start_attempt(app_state, request):
         return begun
     log.info("Attempt %s of execution %s is not ours to run.", attempt, execution_id)
     if owner_id is not None:
