@@ -100,11 +100,11 @@ def _do_nothing(*_: object, **__: object) -> None:
     """Stand in for what is left out."""
 
 
-def _insert_others(session: Session, *_: object, beside: t.Any = (), **__: object) -> None:
-    """Insert what would be inserted beside events."""
+def _insert_others(session: Session, *_: object, also_insert: t.Any = (), **__: object) -> None:
+    """Insert the rows of other tables that would be inserted together with events."""
     from flask_crewexec.storage import cte_writes
 
-    cte_writes.insert_many(session, dict(beside))
+    cte_writes.insert_many(session, dict(also_insert))
 
 
 @contextlib.contextmanager
@@ -114,8 +114,8 @@ def without_events() -> t.Iterator[None]:
     from flask_crewexec.storage import event_log
 
     with (
-        mock.patch.object(event_log, "insert", _insert_others),
-        mock.patch.object(RunRecorder, "note", _do_nothing),
+        mock.patch.object(event_log, "insert_numbered", _insert_others),
+        mock.patch.object(RunRecorder, "add_event", _do_nothing),
     ):
         yield
 
@@ -127,11 +127,11 @@ def without_records() -> t.Iterator[None]:
     from flask_crewexec.runtime.watchdog import Watchdog
     from flask_crewexec.storage import attempts
 
-    nothing: dict[str, t.Any] = dict.fromkeys(("use", "change_step", "write"), _do_nothing)
+    nothing: dict[str, t.Any] = dict.fromkeys(("add_usage", "change_step", "flush"), _do_nothing)
     with (
         without_events(),
         mock.patch.multiple(RunRecorder, **nothing),
         mock.patch.object(attempts, "_new_steps", return_value=[]),
-        mock.patch.object(Watchdog, "over", return_value=contextlib.nullcontext()),
+        mock.patch.object(Watchdog, "monitor", return_value=contextlib.nullcontext()),
     ):
         yield

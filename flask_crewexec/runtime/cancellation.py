@@ -13,7 +13,7 @@ from ..app_state import AppState
 from ..models import table_of
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from .database_retry import retry_while_unavailable
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import RunCancelled

@@ -15,7 +15,7 @@ from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
 from ..storage import leases
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import check_cancelled
 from .recorder import RunRecorder

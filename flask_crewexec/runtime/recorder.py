@@ -19,9 +19,10 @@ from ..storage import event_log
 from ..storage import leases
 from ..storage import write_batch
 from ..storage.counters import LastTransition
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from ..storage.write_batch import WriteBatch
+from ..storage.write_batch import WritePosition
 from .database_retry import retry_while_unavailable
 
 Values = dict[str, t.Any]
@@ -117,4 +118,5 @@ class RunRecorder:
         self._number += 1
 
     def _store(self, record: WriteBatch) -> None:
-        write_batch.write(self._app_state, self._lease, self._number, record, self._start)
+        position = WritePosition(self._lease, self._number, self._start)
+        write_batch.write(self._app_state, position, record)

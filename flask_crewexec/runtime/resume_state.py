@@ -16,7 +16,7 @@ from ..models import Usage
 from ..scheduling.quotas import remaining_tokens
 from ..statuses import STEP_DONE
 from ..storage.attempts import StartedAttempt
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from .budget import Budget
 
 CONDITION_MET: t.Final = "condition_met"

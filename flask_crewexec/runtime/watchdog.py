@@ -27,7 +27,7 @@ from ..per_app import AppLocal
 from ..process import stuck_runs
 from ..storage import event_log
 from ..storage import leases
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import read_cancel_flags
 from .cancellation import stop_reason

@@ -113,7 +113,7 @@ def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
         return 0
     given = _take_turns(app_state, owner_id, found.priority, room)
     for row in given:
-        publish_attempt(app_state, row.id, row.attempt, found.priority)
+        publish_attempt(app_state, row.execution_id, row.attempt, found.priority)
     return len(given)
 
 

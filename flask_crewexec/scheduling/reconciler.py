@@ -28,7 +28,7 @@ from ..storage import event_log
 from ..storage import leases
 from ..storage import transitions
 from ..storage.failures import DEADLINE_EXCEEDED
-from ..storage.leases import Lease
+from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .attempt_outcomes import after_worker_loss
 from .attempt_outcomes import AttemptCounters

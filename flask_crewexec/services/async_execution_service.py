@@ -31,8 +31,8 @@ from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.execution_queries import steps_of
 from ..storage.ownership import Requester
+from ..storage.transitions import Cancellation
 from .cancellation import cancel
-from .cancellation import Cancellation
 from .event_pages import read_event_page
 from .graph_report import execution_preview
 from .retries import retry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing as t
 import uuid
 
 from sqlalchemy.orm import Session
@@ -20,13 +19,7 @@ from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import Id
 from ..storage.new_event import NewEvent
 from ..storage.ownership import Requester
-
-
-class Cancellation(t.NamedTuple):
-    """Who cancels an execution, and why."""
-
-    by: str | None
-    reason: str | None
+from ..storage.transitions import Cancellation
 
 
 def cancel(
@@ -63,9 +56,9 @@ def _cancel_or_request(
     session: Session, models: Models, execution_id: uuid.UUID, cancellation: Cancellation
 ) -> NewEvent | None:
     """Return the event of the transition that was made; None if there is nothing to cancel."""
-    if transitions.cancel_pending(session, models, execution_id, *cancellation):
+    if transitions.cancel_pending(session, models, execution_id, cancellation):
         return NewEvent(ExecutionStatus.CANCELLED, cancellation._asdict())
-    if transitions.request_cancellation(session, models, execution_id, *cancellation):
+    if transitions.request_cancellation(session, models, execution_id, cancellation):
         return NewEvent("cancel_requested", cancellation._asdict())
     return None
 

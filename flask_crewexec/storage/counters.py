@@ -1,9 +1,9 @@
-"""Figures that only grow, kept in the database so that they survive every process.
+"""Monotonic counters and histograms, stored in the database so that they outlive processes.
 
-What happens to an execution is entered here in the transaction that makes it so: it counts once,
-whoever ran it and however often a worker was killed, and it counts on when the execution is tried
-again or removed. Entering inserts rows and changes none, so no transaction waits for another. Now
-and then :func:`fold` replaces many rows by their sums, in one transaction. Whoever adds all rows up
+A change of an execution is counted in the transaction that makes it, so it counts exactly once,
+however often workers are killed, and keeps counting after a retry or after the execution was
+purged. Counting only inserts rows, so transactions never wait for each other. From time to time
+:func:`compact` replaces many rows by their sums, in one transaction. A reader that adds up all rows
 with one statement sees either the rows or their sums.
 """
 
@@ -28,9 +28,7 @@ from ..models import Models
 from ..models import table_of
 from ..models import Usage
 from ..statuses import TERMINAL
-
-if t.TYPE_CHECKING:
-    from .new_event import NewEvent
+from .new_event import NewEvent
 
 ENDED: t.Final = "executions_ended"
 RETRIES: t.Final = "retries"
@@ -44,54 +42,54 @@ HISTOGRAM_BUCKETS: t.Final = {
     WAITING: (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0),
     RUN: (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0),
 }
-"""Upper bounds of the buckets of seconds; beyond the last one there is one more bucket."""
+"""Upper bounds of the buckets, in seconds. One more bucket has no upper bound."""
 
-FOLD_FROM: t.Final = 500
-"""How many rows there are before they are folded."""
-FOLD_BATCH: t.Final = 5_000
-"""How many rows one transaction folds."""
+COMPACT_FROM: t.Final = 500
+"""Number of rows from which they are compacted."""
+COMPACT_BATCH: t.Final = 5_000
+"""How many rows one transaction compacts."""
 
 _STARTED: t.Final = "started"
-_LEFT: t.Final = frozenset({*TERMINAL, "retrying", "released", "worker_lost"})
+_ATTEMPT_ENDED: t.Final = frozenset({*TERMINAL, "retrying", "released", "worker_lost"})
 """Events with which an attempt ends."""
 _QUEUED: t.Final = frozenset({"queued", "released", "worker_lost"})
-"""Events behind which an execution waits for a worker."""
-_COUNTED: t.Final = frozenset({_STARTED, *_LEFT})
+"""Events after which an execution waits for a worker."""
+_COUNTED: t.Final = frozenset({_STARTED, *_ATTEMPT_ENDED})
 
 
 class CounterDelta(t.NamedTuple):
-    """Something that happened some *times*."""
+    """An increment of a counter, or measurements of a histogram."""
 
     name: str
     label: str = ""
     bound: float | None = None
-    """Upper bound of the bucket, for what was measured."""
+    """Upper bound of the bucket of a histogram."""
     times: int = 1
     total: float = 0.0
-    """Sum of what was measured."""
-
-
-def record_usage(session: Session, models: Models, usage: Usage) -> None:
-    """Count model calls and tokens, together with the write that stores them."""
-    _insert(session, models, deltas_of_usage(usage))
-
-
-def deltas_of_usage(usage: Usage) -> list[CounterDelta]:
-    """Return what counts model calls and tokens."""
-    tallies = (
-        CounterDelta(MODEL_CALLS, times=usage.llm_calls),
-        CounterDelta(TOKENS, "prompt", times=usage.prompt_tokens),
-        CounterDelta(TOKENS, "completion", times=usage.completion_tokens),
-    )
-    return [tally for tally in tallies if tally.times]
+    """Sum of the measurements."""
 
 
 class LastTransition(t.NamedTuple):
-    """An execution's last change of state."""
+    """The last change of an execution's status."""
 
     type: str
     at: dt.datetime
     priority: int
+
+
+def record_usage(session: Session, models: Models, usage: Usage) -> None:
+    """Count model calls and tokens, in the transaction that stores them."""
+    _insert(session, models, deltas_of_usage(usage))
+
+
+def deltas_of_usage(usage: Usage) -> list[CounterDelta]:
+    """Return the increments for model calls and tokens."""
+    deltas = (
+        CounterDelta(MODEL_CALLS, times=usage.llm_calls),
+        CounterDelta(TOKENS, "prompt", times=usage.prompt_tokens),
+        CounterDelta(TOKENS, "completion", times=usage.completion_tokens),
+    )
+    return [delta for delta in deltas if delta.times]
 
 
 def deltas_of_history(
@@ -99,45 +97,44 @@ def deltas_of_history(
     models: Models,
     execution_id: uuid.UUID,
     first: int,
-    entries: Sequence[NewEvent],
-    past: LastTransition | None = None,
+    events: Sequence[NewEvent],
 ) -> list[CounterDelta]:
-    """Return what counts what *entries*, numbered from *first*, say about an execution's course.
+    """Return the increments for *events*; the last transition before them is read if needed.
 
-    :param past: what came before them, if it is known.
+    :param first: number of the first of the events.
     """
-    if _COUNTED.isdisjoint(entry.type for entry in entries):
+    if _COUNTED.isdisjoint(event.type for event in events):
         return []
-    return deltas_of_events(entries, past or _past(session, models, execution_id, first))
+    return deltas_of_events(events, _read_last_transition(session, models, execution_id, first))
 
 
 def deltas_of_events(
-    entries: Iterable[NewEvent], past: LastTransition | None
+    events: Iterable[NewEvent], last_transition: LastTransition | None
 ) -> list[CounterDelta]:
-    """Return what counts the changes of state among *entries*, of which *past* came before."""
-    tallies: list[CounterDelta] = []
-    for entry in entries:
-        if entry.type in _COUNTED:
-            tallies += _tallies(entry, past)
-        if past is not None and entry.type in _COUNTED | _QUEUED:
-            past = past._replace(type=entry.type, at=entry.at)
-    return tallies
+    """Return the increments for *events*, which follow *last_transition*."""
+    deltas: list[CounterDelta] = []
+    for event in events:
+        if event.type in _COUNTED:
+            deltas += _deltas_of_event(event, last_transition)
+        if last_transition is not None and event.type in _COUNTED | _QUEUED:
+            last_transition = last_transition._replace(type=event.type, at=event.at)
+    return deltas
 
 
-def _past(
+def _read_last_transition(
     session: Session, models: Models, execution_id: uuid.UUID, first: int
 ) -> LastTransition | None:
-    """Return the last change of state before the event with the number *first*."""
-    before = {"execution_id": execution_id, "first": first}
-    found = session.execute(_last_change(models), before).one_or_none()
-    if found is None:
+    """Return the last change of status before the event with the number *first*."""
+    parameters = {"execution_id": execution_id, "first": first}
+    row = session.execute(_last_transition_query(models), parameters).one_or_none()
+    if row is None:
         return None
-    return LastTransition(found.type, clock.as_utc(found.created_at), found.priority)
+    return LastTransition(row.type, clock.as_utc(row.created_at), row.priority)
 
 
 @functools.lru_cache(maxsize=8)
-def _last_change(models: Models) -> sa.Select[t.Any]:
-    # Kept, of tables and without IN: making it anew takes several times as long as running it.
+def _last_transition_query(models: Models) -> sa.Select[t.Any]:
+    # Cached, of tables and without IN: building it takes several times as long as running it.
     execution, event = table_of(models.execution), table_of(models.event)
     return (
         sa.select(event.c.type, event.c.created_at, execution.c.priority)
@@ -150,91 +147,101 @@ def _last_change(models: Models) -> sa.Select[t.Any]:
     )
 
 
-def _tallies(entry: NewEvent, past: LastTransition | None) -> Iterator[CounterDelta]:
-    if past is not None:
-        # Clocks of machines differ.
-        seconds = max(0.0, (entry.at - past.at).total_seconds())
-        if entry.type == _STARTED and past.type in _QUEUED:
-            yield _measured(WAITING, str(past.priority), seconds)
-        if entry.type in _LEFT and past.type == _STARTED:
-            yield _measured(RUN, entry.type, seconds)
-    if entry.type == "retrying":
+def _deltas_of_event(
+    event: NewEvent, last_transition: LastTransition | None
+) -> Iterator[CounterDelta]:
+    if last_transition is not None:
+        yield from _durations(event, last_transition)
+    if event.type == "retrying":
         yield CounterDelta(RETRIES)
-    if entry.type == "worker_lost":
+    if event.type == "worker_lost":
         yield CounterDelta(LOST_WORKERS)
-    ended = entry.data.get("then") if entry.type == "worker_lost" else entry.type
+    ended = event.data.get("then") if event.type == "worker_lost" else event.type
     if ended in TERMINAL:
         yield CounterDelta(ENDED, ended)
 
 
-def _measured(name: str, label: str, seconds: float) -> CounterDelta:
-    # A multiple of a power of two: sums of these are exact, so they never fall by adding up in
-    # another order.
+def _durations(event: NewEvent, last_transition: LastTransition) -> Iterator[CounterDelta]:
+    # Clocks of machines differ.
+    seconds = max(0.0, (event.at - last_transition.at).total_seconds())
+    if event.type == _STARTED and last_transition.type in _QUEUED:
+        yield _measurement(WAITING, str(last_transition.priority), seconds)
+    if event.type in _ATTEMPT_ENDED and last_transition.type == _STARTED:
+        yield _measurement(RUN, event.type, seconds)
+
+
+def _measurement(name: str, label: str, seconds: float) -> CounterDelta:
+    # Multiples of a power of two have exact sums, so adding them up in another order never makes
+    # a total fall.
     seconds = round(seconds * 1024) / 1024
     bounds = HISTOGRAM_BUCKETS[name]
-    place = bisect.bisect_left(bounds, seconds)
-    return CounterDelta(name, label, bounds[place] if place < len(bounds) else None, 1, seconds)
+    index = bisect.bisect_left(bounds, seconds)
+    return CounterDelta(name, label, bounds[index] if index < len(bounds) else None, 1, seconds)
 
 
-def _insert(session: Session, models: Models, tallies: Sequence[CounterDelta]) -> None:
-    if tallies:
-        session.execute(sa.insert(table_of(models.counter)), rows(tallies))
+def _insert(session: Session, models: Models, deltas: Sequence[CounterDelta]) -> None:
+    if deltas:
+        session.execute(sa.insert(table_of(models.counter)), as_rows(deltas))
 
 
-def rows(tallies: Iterable[CounterDelta]) -> list[dict[str, t.Any]]:
-    """Return the rows that keep *tallies*."""
-    return [{"id": uuid7(), **tally._asdict()} for tally in tallies]
+def as_rows(deltas: Iterable[CounterDelta]) -> list[dict[str, t.Any]]:
+    """Return the rows that store *deltas*."""
+    return [{"id": uuid7(), **delta._asdict()} for delta in deltas]
 
 
-def read_totals(session: Session, models: Models) -> list[CounterDelta]:
-    """Return the sums of everything that was counted."""
-    tally = models.counter
-    kind = (tally.name, tally.label, tally.bound)
-    sums = (sa.func.sum(tally.times).label("times"), sa.func.sum(tally.total).label("total"))
-    # One statement: between two, rows could be folded.
-    rows = session.execute(sa.select(*kind, *sums).group_by(*kind))
-    return [CounterDelta(r.name, r.label, r.bound, int(r.times), r.total) for r in rows]
+def read_totals(app_state: AppState) -> list[CounterDelta]:
+    """Return the totals of all counters and histograms."""
+    counter = app_state.models.counter
+    key = (counter.name, counter.label, counter.bound)
+    sums = (sa.func.sum(counter.times).label("times"), sa.func.sum(counter.total).label("total"))
+    # One statement, because rows could be compacted between two.
+    query = sa.select(*key, *sums).group_by(*key)
+    with app_state.database.read_session() as session:
+        return [
+            CounterDelta(row.name, row.label, row.bound, int(row.times), row.total)
+            for row in session.execute(query)
+        ]
 
 
 def compact(app_state: AppState) -> int:
-    """Replace rows by their sums, if there are many; return how many rows were folded.
+    """Replace rows by their sums, if there are many; return how many rows were replaced.
 
-    Any number of processes may do so at once.
+    Any number of processes may do so at the same time.
     """
-    folded = 0
+    compacted = 0
     while _are_many(app_state):
         with app_state.database.write_transaction() as session:
-            rows = _pop_batch(session, app_state.models)
-            _insert(session, app_state.models, _totals(rows))
-        folded += len(rows)
-        if len(rows) < FOLD_BATCH:
+            deltas = _pop_batch(session, app_state.models)
+            _insert(session, app_state.models, _totals(deltas))
+        compacted += len(deltas)
+        if len(deltas) < COMPACT_BATCH:
             break
-    return folded
+    return compacted
 
 
 def _are_many(app_state: AppState) -> bool:
-    some = sa.select(app_state.models.counter.id).limit(FOLD_FROM).subquery()
+    some = sa.select(app_state.models.counter.id).limit(COMPACT_FROM).subquery()
     with app_state.database.read_session() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(some)) == FOLD_FROM
+        return session.scalar(sa.select(sa.func.count()).select_from(some)) == COMPACT_FROM
 
 
 def _pop_batch(session: Session, models: Models) -> list[CounterDelta]:
-    """Remove rows and return them: exactly those that nobody else has removed."""
-    tally = models.counter
-    oldest = sa.select(tally.id).order_by(tally.id).limit(FOLD_BATCH)
+    """Delete rows and return those that no other process has deleted."""
+    counter = models.counter
+    oldest = sa.select(counter.id).order_by(counter.id).limit(COMPACT_BATCH)
     statement = (
-        sa.delete(tally)
-        .where(tally.id.in_(oldest.with_for_update(skip_locked=True)))
-        .returning(tally.name, tally.label, tally.bound, tally.times, tally.total)
+        sa.delete(counter)
+        .where(counter.id.in_(oldest.with_for_update(skip_locked=True)))
+        .returning(counter.name, counter.label, counter.bound, counter.times, counter.total)
     )
     rows = session.execute(statement, execution_options={"synchronize_session": False})
     return [CounterDelta._make(row) for row in rows]
 
 
-def _totals(tallies: Iterable[CounterDelta]) -> list[CounterDelta]:
+def _totals(deltas: Iterable[CounterDelta]) -> list[CounterDelta]:
     sums: dict[tuple[object, ...], CounterDelta] = {}
-    for tally in tallies:
-        before = sums.get(tally[:3], tally._replace(times=0, total=0.0))
-        times, total = before.times + tally.times, before.total + tally.total
-        sums[tally[:3]] = tally._replace(times=times, total=total)
+    for delta in deltas:
+        before = sums.get(delta[:3], delta._replace(times=0, total=0.0))
+        times, total = before.times + delta.times, before.total + delta.total
+        sums[delta[:3]] = delta._replace(times=times, total=total)
     return list(sums.values())

@@ -1,6 +1,6 @@
-"""Several changes as one statement: one round trip instead of many, and no need of a transaction.
+"""Several changes in one statement, which needs one round trip and no explicit transaction.
 
-It takes common table expressions that change data, which PostgreSQL has and SQLite has not.
+It uses data-modifying common table expressions, which PostgreSQL has and SQLite does not.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from ..database import LOCK_TIMEOUT_SECONDS
 from ..models import ExecutionMixin
 
 Rows = Sequence[Mapping[str, t.Any]]
-"""All with the same columns."""
+"""Rows that all have the same columns."""
 
 
 def supports_cte_writes(app_state: AppState) -> bool:
-    """Return whether a statement may change executions, and more.
+    """Return whether single statements may bypass the mapper to write executions.
 
-    A model of the host's own may have more to it than columns, such as values on update.
+    A host's own model may define more than columns, such as values that are set on update.
     """
-    ours = app_state.models.execution.__module__ == ExecutionMixin.__module__
-    return ours and _is_possible(app_state.database.engine)
+    is_default = app_state.models.execution.__module__ == ExecutionMixin.__module__
+    return is_default and _has_ctes(app_state.database.engine)
 
 
-def _is_possible(database: sa.Engine | sa.Connection) -> bool:
+def _has_ctes(database: sa.Engine | sa.Connection) -> bool:
     return database.dialect.name == "postgresql"
 
 
 def lock_timeout_guard() -> sa.ColumnElement[bool]:
-    """Return a condition that is true, and limits how long the statement may wait for a row."""
-    bound = sa.func.set_config("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s", True)
-    return sa.select(bound).scalar_subquery() != ""
+    """Return a condition that is true, and sets how long the statement waits for a locked row."""
+    timeout = sa.func.set_config("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s", True)
+    return sa.select(timeout).scalar_subquery() != ""
 
 
-def insert_many(session: Session, given: Mapping[sa.Table, Rows]) -> None:
-    """Insert rows into several tables, at once where that is possible."""
-    filled = {table: some for table, some in given.items() if some}
-    if len(filled) > 1 and _is_possible(session.get_bind()):
-        statement = _inserting(tuple((table, *some[0]) for table, some in filled.items()))
-        documents = {table.name: as_json_parameter(table, some) for table, some in filled.items()}
-        session.execute(statement, documents)
+def insert_many(session: Session, rows: Mapping[sa.Table, Rows]) -> None:
+    """Insert rows into several tables, on PostgreSQL with one statement."""
+    filled = {table: some for table, some in rows.items() if some}
+    if len(filled) > 1 and _has_ctes(session.get_bind()):
+        statement = _insert_statement(tuple((table, *some[0]) for table, some in filled.items()))
+        parameters = {table.name: as_json_parameter(table, some) for table, some in filled.items()}
+        session.execute(statement, parameters)
         return
     for table, some in filled.items():
         session.execute(sa.insert(table), some)
 
 
 @functools.lru_cache(maxsize=16)
-def _inserting(forms: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]:
-    """Return the statement for tables, each with the names of the columns that are given."""
+def _insert_statement(shapes: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]:
+    """Return the statement for some tables, each given with the names of its columns."""
     parts = []
-    for table, *names in forms:
+    for table, *names in shapes:
         source = json_rows(table, names, table.name)
         each = sa.select(*row_values(table, names, source))
         part = sa.insert(table).from_select(names, each, include_defaults=False)
@@ -67,49 +67,52 @@ def _inserting(forms: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]:
 
 
 def json_rows(table: sa.Table, names: Iterable[str], parameter: str) -> sa.TableValuedAlias:
-    """Return the rows of a *parameter*, however many they are, with their ``place`` from 1.
+    """Return any number of rows from one *parameter*, with a ``place`` that counts from 1.
 
-    :param names: of the table's columns that are given.
+    :param names: columns of the table that the rows have.
     """
-    columns = [sa.column("place", sa.Integer), *(_given(table.c[name]) for name in names)]
+    columns = [sa.column("place", sa.Integer), *(_source_column(table.c[name]) for name in names)]
     document = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
     each = sa.func.json_to_recordset(document).table_valued(*columns)
     return each.render_derived(with_types=True)
 
 
-def _given(column: sa.Column[t.Any]) -> sa.ColumnClause[t.Any]:
-    # PostgreSQL would refuse an escaped NUL in a document within the document.
-    return sa.column(column.name, sa.Text if _is_document(column) else column.type)
+def _source_column(column: sa.Column[t.Any]) -> sa.ColumnClause[t.Any]:
+    # JSON is nested as text, because PostgreSQL would reject an escaped NUL in nested JSON.
+    return sa.column(column.name, sa.Text if _is_json(column) else column.type)
 
 
 def row_values(
     table: sa.Table, names: Iterable[str], source: sa.TableValuedAlias
 ) -> list[sa.ColumnElement[t.Any]]:
-    """Return columns of :func:`rows` as the table keeps them."""
+    """Return the columns of :func:`json_rows` with the types of the table's columns."""
     return [
-        sa.cast(source.c[name], sa.JSON) if _is_document(table.c[name]) else source.c[name]
+        sa.cast(source.c[name], sa.JSON) if _is_json(table.c[name]) else source.c[name]
         for name in names
     ]
 
 
-def as_json_parameter(table: sa.Table, given: Rows) -> str:
-    """Return the parameter for :func:`rows`; documents, and what JSON has not, are text in it."""
-    names = _documents(table)
+def as_json_parameter(table: sa.Table, rows: Rows) -> str:
+    """Return the parameter for :func:`json_rows`.
+
+    Values of JSON columns, and those of types that JSON does not have, become strings in it.
+    """
+    names = _json_columns(table)
     placed = [
         {"place": place, **row, **{name: json.dumps(row[name]) for name in names if name in row}}
-        for place, row in enumerate(given, 1)
+        for place, row in enumerate(rows, 1)
     ]
     return _encode(placed)
 
 
-# Made once: json.dumps() would make one for each call.
+# Created once, because json.dumps() with a default would create an encoder for each call.
 _encode: t.Final = json.JSONEncoder(default=str).encode
 
 
 @functools.lru_cache(maxsize=16)
-def _documents(table: sa.Table) -> tuple[str, ...]:
-    return tuple(column.name for column in table.c if _is_document(column))
+def _json_columns(table: sa.Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.c if _is_json(column))
 
 
-def _is_document(column: sa.Column[t.Any]) -> bool:
+def _is_json(column: sa.Column[t.Any]) -> bool:
     return isinstance(column.type, sa.JSON)

@@ -1,7 +1,7 @@
-"""The database's own clock, on which all machines agree.
+"""SQL for the current time of the database server, whose clock is the same for all machines.
 
-Leases and due times are written and compared by it, in one statement each, so that it does not
-matter when the clock of a web server or a worker is wrong or is set.
+Leases and due times are written and compared by this clock, in one statement each, so clocks of
+web servers and workers that are wrong or are set do no harm.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class _DatabaseTime(FunctionElement[dt.datetime]):
 
 
 def now() -> sa.ColumnElement[dt.datetime]:
-    """Return the SQL for the moment at which the statement runs."""
+    """Return the SQL for the time at which the statement runs."""
     return seconds_from_now(0.0)
 
 
 def seconds_from_now(seconds: Seconds) -> sa.ColumnElement[dt.datetime]:
-    """Return the SQL for the moment *seconds* from now; NULL if they are NULL."""
+    """Return the SQL for the time *seconds* from now; NULL if *seconds* is NULL."""
     given = seconds if isinstance(seconds, sa.ColumnElement) else sa.literal(seconds, sa.Float)
     return _DatabaseTime(given)
 
@@ -41,7 +41,7 @@ class _DayOf(FunctionElement[str]):
 
 
 def utc_day(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
-    """Return the SQL for the day of a stored moment in UTC, as ``YYYY-MM-DD``."""
+    """Return the SQL for the day of a stored time in UTC, as ``YYYY-MM-DD``."""
     return _DayOf(moment)
 
 
@@ -61,7 +61,7 @@ def _postgresql(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any)
 
 @compiles(_DatabaseTime, "sqlite")
 def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> str:
-    """Text in SQLAlchemy's own form, with six digits behind the point."""
+    """Return text in the format in which SQLAlchemy stores it, with six decimal places."""
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
 

@@ -1,4 +1,4 @@
-"""The history of an execution: numbered from 1, without gaps, in the order of writing."""
+"""Append-only event log of an execution: numbered from 1, without gaps, in commit order."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def append(
     session: Session,
     models: Models,
     execution_id: uuid.UUID,
-    entries: Sequence[NewEvent],
-    past: LastTransition | None = None,
+    events: Sequence[NewEvent],
+    last_transition: LastTransition | None = None,
 ) -> None:
-    """Add *entries* to the history.
+    """Append *events* to the event log.
 
-    Raising the counter locks the execution's row until the transaction ends, so two writers
-    never take the same number.
+    Raising ``last_event`` locks the execution's row until the transaction ends, so two writers
+    never use the same number.
 
-    :param past: the last change of state before them, if it is known.
+    :param last_transition: the last change of status before them, if the caller knows it.
     """
-    counts = {"of_execution": execution_id, "count": len(entries)}
-    last = session.scalar(_counting(table_of(models.execution)), counts)
+    counts = {"of_execution": execution_id, "count": len(events)}
+    last = session.scalar(_raise_last_event(table_of(models.execution)), counts)
     if last is not None:
-        insert_numbered(session, models, execution_id, entries, last, past)
+        insert_numbered(session, models, execution_id, events, last, last_transition)
 
 
 @functools.lru_cache(maxsize=8)
-def _counting(execution: sa.Table) -> ReturningUpdate[t.Any]:
+def _raise_last_event(execution: sa.Table) -> ReturningUpdate[t.Any]:
     last, count = execution.c.last_event, sa.bindparam("count", type_=sa.Integer)
     statement = sa.update(execution).where(execution.c.id == sa.bindparam("of_execution"))
     return statement.values(last_event=last + count).returning(last)
@@ -55,25 +55,28 @@ def insert_numbered(
     session: Session,
     models: Models,
     execution_id: uuid.UUID,
-    entries: Sequence[NewEvent],
+    events: Sequence[NewEvent],
     last: int,
-    past: LastTransition | None = None,
-    beside: Mapping[sa.Table, Rows] | None = None,
+    last_transition: LastTransition | None = None,
+    also_insert: Mapping[sa.Table, Rows] | None = None,
 ) -> None:
-    """Insert *entries*, for which the counter was raised to *last* in this transaction.
+    """Insert *events*, for which this transaction has raised ``last_event`` to *last*.
 
-    :param past: the last change of state before them, if it is known.
-    :param beside: rows of other tables that are inserted with them.
+    :param last_transition: the last change of status before them, if the caller knows it.
+    :param also_insert: rows of other tables to insert with the same statement.
     """
     session.info.setdefault(CHANGED_EXECUTIONS, set()).add(execution_id)
-    first = last - len(entries) + 1
+    first = last - len(events) + 1
     numbered = [
         {"execution_id": execution_id, "seq": seq, **row}
-        for seq, row in enumerate(as_rows(entries), first)
+        for seq, row in enumerate(as_rows(events), first)
     ]
-    counted = counters.deltas_of_history(session, models, execution_id, first, entries, past)
-    ours = {table_of(models.event): numbered, table_of(models.counter): counters.rows(counted)}
-    cte_writes.insert_many(session, {**ours, **(beside or {})})
+    if last_transition is None:
+        deltas = counters.deltas_of_history(session, models, execution_id, first, events)
+    else:
+        deltas = counters.deltas_of_events(events, last_transition)
+    rows = {table_of(models.event): numbered, table_of(models.counter): counters.as_rows(deltas)}
+    cte_writes.insert_many(session, {**rows, **(also_insert or {})})
 
 
 def read_events(
@@ -95,6 +98,6 @@ def newest_events(
     return [*reversed(newest)]
 
 
-def as_rows(entries: Iterable[NewEvent]) -> list[dict[str, t.Any]]:
-    """Return the columns of *entries* that do not depend on where they are inserted."""
-    return [{"type": each.type, "data": each.data, "created_at": each.at} for each in entries]
+def as_rows(events: Iterable[NewEvent]) -> list[dict[str, t.Any]]:
+    """Return the columns of *events*, without the execution's id and their numbers."""
+    return [{"type": event.type, "data": event.data, "created_at": event.at} for event in events]

@@ -1,4 +1,4 @@
-"""Why an execution failed, as its owner may see it."""
+"""Failure reasons of executions, as their owners see them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ log = logging.getLogger(__name__)
 
 
 class FailureReason(t.NamedTuple):
-    """A reason, without anything that only the operator should see."""
+    """Why an execution failed, without anything that only the operator may see."""
 
     code: str
     message: str
     transient: bool = False
-    """Whether the cause can pass by itself."""
+    """Whether a later attempt may succeed."""
     retry_after: float = 0.0
-    """Seconds that a provider asked to wait."""
+    """Seconds that a provider asked to wait before the next attempt."""
 
     def as_error(
         self,
@@ -26,7 +26,10 @@ class FailureReason(t.NamedTuple):
         *,
         cause: BaseException | None = None,
     ) -> dict[str, t.Any]:
-        """Return what is stored, and log it with the *cause*; a correlation id joins the two."""
+        """Return the error to store, and log it with its *cause*.
+
+        A correlation id in both lets the operator find the log entry of a stored error.
+        """
         correlation_id = uuid.uuid4().hex
         log.error(
             "Execution %s: %s (correlation id %s).",
@@ -40,8 +43,8 @@ class FailureReason(t.NamedTuple):
 
 
 WORKER_LOST: t.Final = FailureReason(
-    "worker-lost", "The workers that ran it ended in the middle of it."
+    "worker-lost", "The workers that ran the execution ended before it did."
 )
 DEADLINE_EXCEEDED: t.Final = FailureReason(
-    "deadline-exceeded", "The execution took longer than it may."
+    "deadline-exceeded", "The execution exceeded its timeout."
 )

@@ -1,4 +1,4 @@
-"""Graphs that were parsed before: a version never changes, and parsing one takes a while."""
+"""LRU cache of parsed graph versions, which are immutable and expensive to parse."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from .. import graphs
 from ..per_app import AppLocal
 
 MAX_BYTES: t.Final = 10_000_000
-"""About how many bytes one process keeps of an application's graphs: those that were used last."""
-_LEAST: t.Final = 5_000
-"""What a graph takes beside its document."""
-_GROWTH: t.Final = 10
-"""How many times as much as its document as JSON a graph with large schemas takes."""
+"""Approximate size of the cache of one application in one process."""
+_BASE_BYTES: t.Final = 5_000
+"""Size of a parsed graph in addition to its document."""
+_BYTES_PER_CHARACTER: t.Final = 10
+"""Size of a parsed graph with large schemas per character of its document as JSON."""
 
 
 class Version(t.NamedTuple):
-    """What a document is found by."""
+    """Key of a graph's document."""
 
     graph_id: uuid.UUID
     number: int
 
 
 class GraphCache:
-    """The graphs of one application."""
+    """Parsed graphs of one application; the least recently used ones are removed first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[Version, tuple[graphs.Graph, int]] = OrderedDict()
+        self._graphs: OrderedDict[Version, tuple[graphs.Graph, int]] = OrderedDict()
         self._newest: dict[uuid.UUID, int] = {}
-        self._room = MAX_BYTES
+        self._free_bytes = MAX_BYTES
 
     def get(self, version: Version) -> graphs.Graph | None:
-        """Return the graph, if it is kept."""
+        """Return the graph, if it is cached."""
         with self._lock:
-            if version not in self._known:
+            if version not in self._graphs:
                 return None
-            self._known.move_to_end(version)
-            return self._known[version][0]
+            self._graphs.move_to_end(version)
+            return self._graphs[version][0]
 
     def newest_cached(self, graph_id: uuid.UUID) -> Version | None:
-        """Return the newest version that is kept; there may be a newer one by now."""
+        """Return the newest version in the cache; there may be a newer one in the database."""
         with self._lock:
             number = self._newest.get(graph_id)
         return None if number is None else Version(graph_id, number)
 
     def parse_and_store(self, version: Version, document: object) -> graphs.Graph:
-        """Return the graph that *document*, which is this version's, describes, and keep it.
+        """Parse the *document* of a version, and cache the graph.
 
-        :raises InvalidGraph: with every problem of shape and structure.
+        :raises InvalidGraph: with every problem of its shape and structure.
         """
         graph = graphs.parse(document)
-        size = _LEAST + _GROWTH * len(json.dumps(document))
+        size = _BASE_BYTES + _BYTES_PER_CHARACTER * len(json.dumps(document))
         with self._lock:
-            if version not in self._known:
-                self._known[version] = (graph, size)
+            if version not in self._graphs:
+                self._graphs[version] = (graph, size)
                 newest = self._newest.get(version.graph_id, 0)
                 self._newest[version.graph_id] = max(newest, version.number)
-                self._room -= size
-            while self._room < 0:
-                oldest, (_, size) = self._known.popitem(last=False)
+                self._free_bytes -= size
+            while self._free_bytes < 0:
+                oldest, (_, size) = self._graphs.popitem(last=False)
                 if self._newest.get(oldest.graph_id) == oldest.number:
                     del self._newest[oldest.graph_id]
-                self._room += size
+                self._free_bytes += size
         return graph
 
 

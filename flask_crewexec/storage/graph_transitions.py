@@ -1,4 +1,4 @@
-"""The changes of a graph: one conditional UPDATE each, that tells whether it found its row."""
+"""Changes of graphs: conditional UPDATEs that return whether they found their row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .transitions import update_one
 
 
 def advance(session: Session, graph: GraphMixin, name: str) -> bool:
-    """Give a graph in use its next version, unless it has changed since *graph* was read."""
+    """Raise the version of a graph; False if it is archived or has changed since it was read."""
     statement = _unchanged(graph).where(type(graph).deleted_at.is_(None))
     number = graph.latest_version + 1
     values = {"latest_version": number, "name": name, "updated_at": clock.now()}
@@ -19,13 +19,13 @@ def advance(session: Session, graph: GraphMixin, name: str) -> bool:
 
 
 def archive(session: Session, graph: GraphMixin) -> bool:
-    """Take a graph out of use, unless it is, or has changed since *graph* was read."""
+    """Archive a graph; False if it is archived already or has changed since it was read."""
     statement = _unchanged(graph).where(type(graph).deleted_at.is_(None))
     return update_one(session, statement.values(deleted_at=clock.now()))
 
 
 def restore(session: Session, graph: GraphMixin) -> bool:
-    """Take an archived graph into use again, unless it is."""
+    """Restore an archived graph; False if it is not archived or has changed since it was read."""
     statement = _unchanged(graph).where(type(graph).deleted_at.is_not(None))
     return update_one(session, statement.values(deleted_at=None))
 

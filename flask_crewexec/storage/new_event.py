@@ -1,4 +1,4 @@
-"""An event that is about to be appended to the event log."""
+"""Events before they are appended to the event log."""
 
 from __future__ import annotations
 

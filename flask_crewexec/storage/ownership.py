@@ -1,4 +1,4 @@
-"""Who sees what: the one place that narrows a query to its owner."""
+"""Access control of rows: the only place that restricts a query to a user's own rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..models import ExecutionMixin
 from ..models import GraphMixin
 
 Requester = Identity | None
-"""Who asks; None is the host's own code, which sees everything."""
+"""The user for whom a query runs; None is the host's own code, which sees everything."""
 
 Q = t.TypeVar("Q", bound=sa.Select[t.Any])
 
@@ -19,12 +19,12 @@ Q = t.TypeVar("Q", bound=sa.Select[t.Any])
 def owned_by(
     model: type[ExecutionMixin | GraphMixin], owner_id: str | sa.SQLColumnExpression[t.Any]
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a row is this user's."""
+    """Return the condition that a user owns a row."""
     return model.owner_id == owner_id
 
 
 def visible_to(query: Q, model: type[ExecutionMixin | GraphMixin], requester: Requester) -> Q:
-    """Narrow *query* over *model* to the rows that *asker* may see."""
+    """Restrict a *query* of *model* to the rows that *requester* may see."""
     if requester is None or requester.may_manage_others:
         return query
     return query.where(owned_by(model, requester.user_id))

@@ -1,4 +1,4 @@
-"""How much there is to do, of all users together."""
+"""Statistics of the executions of all users that have not ended."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..statuses import PRIORITIES
 
 
 def count_active(app_state: AppState) -> dict[str, int]:
-    """Return how many executions are in each state that is not final, where there are any."""
+    """Return the number of executions by active status, without those of which there are none."""
     execution = app_state.models.execution
     query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
     query = query.where(has_status(execution, *ACTIVE))
     with app_state.database.read_session() as session:
-        return {state: count for state, count in session.execute(query)}
+        return {status: count for status, count in session.execute(query)}
 
 
 def count_on_hold(app_state: AppState) -> dict[int, int]:
-    """Return how many executions wait for their user's turn, by priority from 1 to 10."""
+    """Return the number of executions on hold, by priority from 1 to 10."""
     execution = app_state.models.execution
     query = sa.select(execution.priority, sa.func.count()).group_by(execution.priority)
     on_hold = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(True))

@@ -1,4 +1,4 @@
-"""Keep the tables small: remove what ended long ago, or is more than is kept."""
+"""Retention policy: delete executions that ended long ago, or that exceed the number to keep."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from ..statuses import has_status
 from ..statuses import TERMINAL
 from .workers import delete_workers_unseen_since
 
-BULK: t.Final = {"synchronize_session": False}
+_BULK: t.Final = {"synchronize_session": False}
 MAX_GRAPHS: t.Final = 500
-"""How many graphs one purge removes."""
+"""How many graphs one purge deletes at most."""
 
 
 def retention_cutoff(
     app_state: AppState, age: dt.timedelta | None = None, count: int | None = None
 ) -> dt.datetime:
-    """Return the moment up to which ended executions go.
+    """Return the time at or before which executions must have ended to be purged.
 
-    :param age: keep what is younger; ``CREWEXEC_KEEP_FOR`` if None.
-    :param count: and no more than so many; ``CREWEXEC_KEEP_COUNT`` if None.
+    :param age: how long executions are kept; ``CREWEXEC_KEEP_FOR`` if None.
+    :param count: how many are kept at most; ``CREWEXEC_KEEP_COUNT`` if None.
     """
-    kept_for = app_state.settings.keep_for if age is None else age
-    kept = app_state.settings.keep_count if count is None else count
-    old = clock.now() - kept_for
-    if kept is None:
-        return old
+    keep_for = app_state.settings.keep_for if age is None else age
+    keep_count = app_state.settings.keep_count if count is None else count
+    oldest = clock.now() - keep_for
+    if keep_count is None:
+        return oldest
     execution = app_state.models.execution
     newest = sa.select(execution.finished_at).where(execution.finished_at.is_not(None))
-    query = newest.order_by(execution.finished_at.desc()).offset(kept).limit(1)
+    query = newest.order_by(execution.finished_at.desc()).offset(keep_count).limit(1)
     with app_state.database.read_session() as session:
         surplus = clock.as_utc(session.scalar(query))
-    return old if surplus is None else max(old, surplus)
+    return oldest if surplus is None else max(oldest, surplus)
 
 
 def count_purgeable(app_state: AppState, until: dt.datetime) -> dict[str, int]:
-    """Return how much :func:`purge` would remove."""
+    """Return how many rows :func:`purge` would delete."""
     models = app_state.models
     ids = sa.select(models.execution.id).where(_ended(models.execution, until))
     with app_state.database.read_session() as session:
         return {
             "executions": _count(session, ids),
-            "steps": _count(session, _parts(models.step, ids)),
-            "events": _count(session, _parts(models.event, ids)),
+            "steps": _count(session, _children(models.step, ids)),
+            "events": _count(session, _children(models.event, ids)),
         }
 
 
-def _parts(model: t.Any, ids: sa.Select[t.Any]) -> sa.Select[t.Any]:
+def _children(model: t.Any, ids: sa.Select[t.Any]) -> sa.Select[t.Any]:
     return sa.select(model.execution_id).where(model.execution_id.in_(ids))
 
 
@@ -71,12 +71,12 @@ def _ended(execution: type[ExecutionMixin], until: dt.datetime) -> sa.ColumnElem
 
 
 def purge(app_state: AppState, until: dt.datetime, seconds: float = math.inf) -> int:
-    """Remove, in small transactions, what ended until then; return how many executions.
+    """Delete executions that ended at or before *until*; return how many.
 
-    Archived graphs without executions go, too, once ``CREWEXEC_KEEP_FOR`` is over, and workers that
-    were not heard of since. Running it twice at once, or again, does no harm.
+    Archived graphs without executions are deleted after ``CREWEXEC_KEEP_FOR``, and so are rows of
+    dead workers. Each batch is a small transaction. Several purges may run at the same time.
 
-    :param seconds: begin nothing new after so long; the rest is for the next time.
+    :param seconds: start no other batch after this time; the next purge continues.
     """
     purged = 0
     deadline = time.monotonic() + seconds
@@ -90,34 +90,35 @@ def purge(app_state: AppState, until: dt.datetime, seconds: float = math.inf) ->
 def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
     models = app_state.models
     execution = models.execution
-    old = _ended(execution, until)
-    # In order, or PostgreSQL may pass again by all that was just removed.
-    batch = sa.select(execution.id).where(old).order_by(execution.finished_at)
+    ended = _ended(execution, until)
+    # Ordered, because PostgreSQL might otherwise scan the rows that were just deleted again.
+    batch = sa.select(execution.id).where(ended).order_by(execution.finished_at)
     batch = batch.limit(app_state.settings.purge_batch_size)
     with app_state.database.write_transaction() as session:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
-        # SQLite locks no rows, so what was tried again in between is left alone here. It would look
-        # for all that is old, and not for these rows, if it saw a bare column.
+        # SQLite locks no rows, so executions that were retried in the meantime are excluded here.
+        # With a bare column it would use the index of all that ended, and not that of the ids.
         unchanged = sa.func.coalesce(execution.finished_at, clock.now()) <= until
         session.execute(
-            sa.delete(execution).where(execution.id.in_(ids), unchanged), execution_options=BULK
+            sa.delete(execution).where(execution.id.in_(ids), unchanged), execution_options=_BULK
         )
         _delete_orphans(session, models, ids)
     return len(ids)
 
 
 def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) -> None:
-    """Delete what hung on deleted executions; SQLite cascades only where it is told to."""
+    """Delete rows of deleted executions; SQLite only cascades if foreign keys are switched on."""
     remaining = sa.select(models.execution.id).where(models.execution.id.in_(ids))
     for model in (models.event, models.step):
         gone = sa.and_(model.execution_id.in_(ids), model.execution_id.not_in(remaining))
-        session.execute(sa.delete(model).where(gone), execution_options=BULK)
+        session.execute(sa.delete(model).where(gone), execution_options=_BULK)
 
 
 def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
-    """Remove graphs that were archived and have no executions any more.
+    """Delete graphs that were archived and have no executions any more.
 
-    What may still be restored stays, however few executions are kept.
+    They are kept for ``CREWEXEC_KEEP_FOR``, so that they can be restored, however few executions
+    are kept.
     """
     until = min(until, clock.now() - app_state.settings.keep_for)
     graph, version, execution = (
@@ -130,15 +131,15 @@ def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
     with app_state.database.write_transaction() as session:
         batch = sa.select(graph.id).where(unused).limit(MAX_GRAPHS)
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
-        # SQLite locks no rows, so what was restored in between is left alone here.
-        session.execute(sa.delete(graph).where(graph.id.in_(ids), unused), execution_options=BULK)
+        # SQLite locks no rows, so graphs that were restored in the meantime are excluded here.
+        session.execute(sa.delete(graph).where(graph.id.in_(ids), unused), execution_options=_BULK)
         remaining = sa.select(graph.id).where(graph.id.in_(ids))
         gone = sa.and_(version.graph_id.in_(ids), version.graph_id.not_in(remaining))
-        session.execute(sa.delete(version).where(gone), execution_options=BULK)
+        session.execute(sa.delete(version).where(gone), execution_options=_BULK)
 
 
 def _purge_workers(app_state: AppState, until: dt.datetime) -> None:
-    """Remove the rows of workers that died without deleting them."""
+    """Delete the rows of workers that died without deleting them."""
     until = min(until, clock.now() - dt.timedelta(seconds=app_state.settings.stale_worker_after))
     with app_state.database.write_transaction() as session:
         delete_workers_unseen_since(session, app_state.models, until)

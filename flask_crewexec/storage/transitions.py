@@ -1,22 +1,23 @@
-"""The states of an execution, and each change of state that needs no worker.
+"""Status transitions of executions that need no lease. Those of workers are in :mod:`.leases`.
 
-Every change is one conditional UPDATE that says which state it expects; whoever changes no
-row has lost the race and must not go on. What a worker changes is in :mod:`.claims`.
+Each transition is one conditional UPDATE that names the status it expects. It returns False if it
+found no such row: another process was faster, and the caller must not go on.
 
 ::
 
-    queued ──claim──▶ running ──end──▶ completed, failed, cancelled, timed_out
-      ▲ ▲                │ │
-      │ └──release───────┘ └─release──▶ retrying
-      ├─────────────start (it is due)──────┘
-      └─requeue (a person asked)── failed, cancelled, timed_out
+    queued ──acquire──▶ running ──finish──▶ completed, failed, cancelled, timed_out
+      ▲ ▲ ▲                │ │
+      │ │ └──release───────┘ └──schedule_retry──▶ retrying
+      │ └──requeue_due_retry─────────────────────────┘
+      └──requeue (a user asked)── failed, cancelled, timed_out
 
-    queued, retrying, waiting_input ──cancel──▶ cancelled
-                                    ──time out─▶ timed_out
+    queued, retrying, waiting_input ──cancel_pending──▶ cancelled
+                                    ──expire_pending──▶ timed_out
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 from collections.abc import Mapping
@@ -36,26 +37,33 @@ from . import database_clock
 from .ownership import owned_by
 
 
+class Cancellation(t.NamedTuple):
+    """Who asks to cancel an execution, and why, as its owner will see it."""
+
+    by: str | None
+    reason: str | None
+
+
 def cancel_pending(
-    session: Session, models: Models, execution_id: uuid.UUID, by: str | None, reason: str | None
+    session: Session, models: Models, execution_id: uuid.UUID, cancellation: Cancellation
 ) -> bool:
-    """Cancel an execution that no worker holds; its message will find nothing to claim."""
+    """Cancel an execution that is not running; its message will find nothing to claim."""
     execution = models.execution
     statement = (
         sa.update(execution)
         .where(execution.id == execution_id, has_status(execution, *UNCLAIMED))
         .values(
             status=ExecutionStatus.CANCELLED,
-            available_at=None,  # no attempt follows, so nobody is told of one
+            available_at=None,  # no other attempt follows
             finished_at=clock.now(),
-            **_request(by, reason),
+            **_cancellation_values(cancellation),
         )
     )
     return update_one(session, statement)
 
 
 def request_cancellation(
-    session: Session, models: Models, execution_id: uuid.UUID, by: str | None, reason: str | None
+    session: Session, models: Models, execution_id: uuid.UUID, cancellation: Cancellation
 ) -> bool:
     """Ask the worker that runs the execution to stop; False if it was asked before."""
     execution = models.execution
@@ -66,19 +74,23 @@ def request_cancellation(
             has_status(execution, ExecutionStatus.RUNNING),
             execution.cancel_requested_at.is_(None),
         )
-        .values(**_request(by, reason))
+        .values(**_cancellation_values(cancellation))
     )
     return update_one(session, statement)
 
 
-def _request(by: str | None, reason: str | None) -> dict[str, t.Any]:
-    return {"cancel_requested_at": clock.now(), "cancelled_by": by, "cancel_reason": reason}
+def _cancellation_values(cancellation: Cancellation) -> dict[str, t.Any]:
+    return {
+        "cancel_requested_at": clock.now(),
+        "cancelled_by": cancellation.by,
+        "cancel_reason": cancellation.reason,
+    }
 
 
 def expire_pending(
     session: Session, models: Models, execution_id: uuid.UUID, error: dict[str, t.Any]
 ) -> bool:
-    """End an execution that no worker holds and whose deadline has passed."""
+    """End an execution that is not running and whose deadline has passed."""
     execution = models.execution
     statement = (
         sa.update(execution)
@@ -100,7 +112,7 @@ def expire_pending(
 def requeue_due_retry(
     session: Session, models: Models, execution_id: uuid.UUID, attempt: int
 ) -> bool:
-    """Queue a retrying execution that is due."""
+    """Queue a retrying execution that is due; the fair scheduler releases it."""
     execution = models.execution
     statement = (
         sa.update(execution)
@@ -127,9 +139,9 @@ def release_statement(
     priority: sa.BindParameter[int],
     *conditions: sa.ColumnElement[bool],
 ) -> ReturningUpdate[t.Any]:
-    """Return the statement of :func:`give_turns`, to be made once.
+    """Return the statement of :func:`release_held`, for callers to build once.
 
-    :param conditions: what must hold at that moment, too.
+    :param conditions: further conditions that must be true when the statement runs.
     """
     execution = models.execution
     on_hold = (
@@ -149,17 +161,29 @@ def release_statement(
     return statement.returning(*returned)
 
 
+class ReleasedAttempt(t.NamedTuple):
+    """An attempt for which a message is to be sent."""
+
+    execution_id: uuid.UUID
+    attempt: int
+
+
 def release_held(
     session: Session, statement: ReturningUpdate[t.Any], count: int, values: dict[str, t.Any]
-) -> list[t.Any]:
-    """Note for the first *count* held executions of a user that messages are under way.
+) -> list[ReleasedAttempt]:
+    """Release the first *count* executions of a user that are on hold, and mark them published.
 
-    :param statement: of :func:`turns_statement`, for which there are *values*.
-    :return: the rows, with ``id`` and ``attempt``, that nobody else has got at the same moment.
+    :param statement: a :func:`release_statement`, whose other parameters are *values*.
+    :return: the attempts, oldest first, without those that another process has released at the
+        same time.
     """
     options = {"synchronize_session": False}
     rows = session.execute(statement, {"count": count, **values}, execution_options=options)
-    return sorted(rows, key=lambda row: row.queued_at)
+    return [ReleasedAttempt(row.id, row.attempt) for row in sorted(rows, key=_queued_at)]
+
+
+def _queued_at(row: sa.Row[t.Any]) -> dt.datetime:
+    return t.cast(dt.datetime, row.queued_at)
 
 
 def mark_published(
@@ -169,7 +193,7 @@ def mark_published(
     attempt: int,
     *conditions: sa.ColumnElement[bool],
 ) -> bool:
-    """Note that a message for a queued attempt is under way, if the *conditions* hold too."""
+    """Store that a message is sent for a queued attempt, if the *conditions* are also true."""
     execution = models.execution
     statement = (
         sa.update(execution)
@@ -190,9 +214,9 @@ def requeue(
     former: ExecutionMixin,
     *,
     on_hold: bool,
-    **others: float | str | None,
+    **changes: float | str | None,
 ) -> bool:
-    """Queue another attempt of an ended execution; finished steps stay finished."""
+    """Queue another attempt of an execution that has ended; completed steps stay completed."""
     execution = models.execution
     statement = (
         sa.update(execution)
@@ -208,15 +232,15 @@ def requeue(
             queued_at=clock.now(),
             published_at=None if on_hold else database_clock.now(),
             on_hold=on_hold,
-            **dict.fromkeys(_ENDING),
-            **dict.fromkeys(_COUNTERS, 0),
-            **others,
+            **dict.fromkeys(_END_COLUMNS),
+            **dict.fromkeys(_RETRY_COUNTERS, 0),
+            **changes,
         )
     )
     return update_one(session, statement)
 
 
-_ENDING: t.Final = (
+_END_COLUMNS: t.Final = (
     "finished_at",
     "error",
     "deadline",
@@ -224,32 +248,32 @@ _ENDING: t.Final = (
     "cancelled_by",
     "cancel_reason",
 )
-_COUNTERS: t.Final = ("retries", "lost_attempts")
-_ORIGIN: t.Final = ("request_id", "traceparent")
-_LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tokens")
+_RETRY_COUNTERS: t.Final = ("retries", "lost_attempts")
+_REQUEST_CONTEXT: t.Final = ("request_id", "traceparent")
+_RUN_LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tokens")
 
 
 def delete_unpublished(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
-    """Forget an execution whose message could not be sent.
+    """Delete a new execution whose message could not be sent.
 
-    :return: False if it arrived after all, or if an order with the same key may have been
-        answered with it since.
+    :return: False if the message arrived after all, or if another submission with the same
+        idempotency key may have been answered with this execution.
     """
     execution, event = models.execution, models.event
-    unshared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
-    # The condition is checked by the first statement, which also locks the row.
-    doomed = (
+    not_shared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
+    # The first statement checks the conditions and also locks the row.
+    is_unpublished = (
         execution.id == execution_id,
         execution.attempt == 1,
         has_status(execution, ExecutionStatus.QUEUED),
-        execution.on_hold.is_(False),  # else a worker has read its message
-        unshared,
+        execution.on_hold.is_(False),  # otherwise a worker has received its message
+        not_shared,
     )
-    touch = sa.update(execution).where(*doomed).values(token=None)
-    if not update_one(session, touch):
+    lock = sa.update(execution).where(*is_unpublished).values(token=None)
+    if not update_one(session, lock):
         return False
     session.execute(sa.delete(event).where(event.execution_id == execution_id))
-    return update_one(session, sa.delete(execution).where(*doomed))
+    return update_one(session, sa.delete(execution).where(*is_unpublished))
 
 
 def revert_requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
@@ -260,10 +284,10 @@ def revert_requeue(session: Session, models: Models, former: ExecutionMixin) -> 
         "attempt",
         "queued_at",
         "published_at",
-        *_ENDING,
-        *_COUNTERS,
-        *_ORIGIN,
-        *_LIMITS,
+        *_END_COLUMNS,
+        *_RETRY_COUNTERS,
+        *_REQUEST_CONTEXT,
+        *_RUN_LIMITS,
     )
     statement = (
         sa.update(execution)
@@ -282,7 +306,7 @@ def update_one(
     statement: sa.Update | sa.Delete,
     parameters: Mapping[str, t.Any] | None = None,
 ) -> bool:
-    """Execute *statement* and return whether it found its row."""
+    """Execute *statement* and return whether it changed one row (compare and set)."""
     options = {"synchronize_session": False}
     result = session.execute(statement, parameters, execution_options=options)
     return t.cast("sa.CursorResult[t.Any]", result).rowcount == 1

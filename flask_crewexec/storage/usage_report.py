@@ -1,4 +1,4 @@
-"""What users have used, by day."""
+"""Usage report by user and day, and the tokens that a user has used since a given time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class DailyUsage(t.NamedTuple):
     """What one user has used on one day."""
 
     day: str
+    """In UTC, as ``YYYY-MM-DD``."""
     user_id: str
     executions: int
     usage: Usage
@@ -40,31 +41,28 @@ def daily_usage(
 ) -> list[DailyUsage]:
     """Return totals by user and by the day (UTC) on which executions were queued, newest first.
 
-    Executions that were removed do not count any more.
+    Executions that were purged are not counted.
 
     :param since: first day; thirty days ago if None.
     :param until: last day; today if None.
     """
     execution = app_state.models.execution
     day = database_clock.utc_day(execution.created_at)
-    first = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
+    first_day = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
     query = sa.select(
         day.label("day"),
         execution.owner_id.label("user_id"),
         sa.func.count().label("executions"),
-        *(
-            sa.func.sum(getattr(execution, name)).label(name)
-            for name in ("llm_calls", "prompt_tokens", "completion_tokens", "cost_nanos")
-        ),
-    ).where(*_since(execution, _begin(first)))
+        *(sa.func.sum(getattr(execution, name)).label(name) for name in Usage._fields),
+    ).where(*_since(execution, _start_of(first_day)))
     if until is not None:
-        query = query.where(*_before(execution, _begin(until + dt.timedelta(days=1))))
+        query = query.where(*_before(execution, _start_of(until + dt.timedelta(days=1))))
     if user_id is not None:
         query = query.where(owned_by(execution, user_id))
     query = visible_to(query, execution, requester).group_by(day, execution.owner_id)
     query = query.order_by(day.desc(), execution.owner_id).limit(limit)
     with app_state.database.read_session() as session:
-        return [_daily_usage(**row) for row in session.execute(query).mappings()]
+        return [_daily_usage(*row) for row in session.execute(query)]
 
 
 def tokens_since_sql(
@@ -75,9 +73,9 @@ def tokens_since_sql(
 ) -> sa.ColumnElement[int]:
     """Return the SQL for the tokens of a user's executions that were queued since *moment*.
 
-    What was queued before and tried again since counts, too, with everything that it has used.
+    Executions that were queued earlier and retried since then count with all their tokens.
 
-    :param first_id: the :func:`first_id` of the moment.
+    :param first_id: the :func:`lowest_uuid7_at` that time.
     """
     execution = app_state.models.execution
     tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
@@ -88,16 +86,16 @@ def tokens_since_sql(
 
 
 def lowest_uuid7_at(moment: dt.datetime) -> uuid.UUID:
-    """Return the least id that an execution of *moment* may have: ids begin with their time."""
+    """Return the lowest id of an execution created at *moment*: ids start with their time."""
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 CLOCK_SKEW: t.Final = dt.timedelta(minutes=5)
-"""How far the moments in an id and in its row may be apart."""
+"""How much the time in an id may differ from the time in its row."""
 
 
 def _since(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.ColumnElement[bool]]:
-    """Return the condition that a row is not older; its first half has an index."""
+    """Return the conditions that a row is not older; only the first one has an index."""
     return [execution.id >= lowest_uuid7_at(moment - CLOCK_SKEW), execution.created_at >= moment]
 
 
@@ -105,10 +103,10 @@ def _before(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.Col
     return [execution.id < lowest_uuid7_at(moment + CLOCK_SKEW), execution.created_at < moment]
 
 
-def _daily_usage(day: str, user_id: str, executions: int, **used: int) -> DailyUsage:
-    usage = Usage(**{name: int(value) for name, value in used.items()})
-    return DailyUsage(day, user_id, executions, usage)
+def _daily_usage(day: str, user_id: str, executions: int, *totals: int) -> DailyUsage:
+    # PostgreSQL returns sums as decimals.
+    return DailyUsage(day, user_id, executions, Usage(*map(int, totals)))
 
 
-def _begin(day: dt.date) -> dt.datetime:
+def _start_of(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)

@@ -1,4 +1,8 @@
-"""What a run writes at once: its row, its steps, its history, and figures that only grow."""
+"""Write the pending changes of a run (row, steps, events, counters) in one transaction.
+
+On PostgreSQL this is a single statement with data-modifying CTEs, elsewhere several statements.
+Both change the same rows in the same way.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,11 @@ from ..models import Usage
 from . import counters
 from . import cte_writes
 from . import event_log
-from . import leases
+from . import fencing
 from . import update_statements
 from .counters import CounterDelta
 from .counters import LastTransition
-from .leases import Lease
+from .fencing import Lease
 from .new_event import NewEvent
 
 Values = dict[str, t.Any]
@@ -31,151 +35,174 @@ Values = dict[str, t.Any]
 
 @dataclasses.dataclass
 class WriteBatch:
-    """What goes into one transaction."""
+    """Changes that are committed together."""
 
     execution: Values = dataclasses.field(default_factory=dict)
+    """New values of columns of the execution."""
     steps: defaultdict[int, Values] = dataclasses.field(default_factory=lambda: defaultdict(dict))
-    """Changes of steps, by position."""
+    """New values of columns of steps, by position."""
     events: list[NewEvent] = dataclasses.field(default_factory=list)
     usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
-    """What is added to the steps at these positions, and to the execution."""
+    """Added to the steps at these positions, and to the execution."""
     change: Callable[[Session], None] | None = None
-    """What else belongs to it; comes last."""
+    """A further change, which runs last."""
 
     def add_usage(self, position: int | None, usage: Usage) -> None:
-        """Count *usage* for the execution and for the step at *position*."""
+        """Add *usage* to the execution and to the step at *position*."""
         self.usage[position] = self.usage.get(position, Usage()).plus(usage)
         if position is not None:
-            self.steps[position]  # a step that is used changes, too
+            self.steps[position]  # creates the entry, so that the step is updated
 
     @property
     def total(self) -> Usage:
-        """What is added to the execution."""
+        """The usage that is added to the execution."""
         return functools.reduce(Usage.plus, self.usage.values(), Usage())
 
 
-def write(
-    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
-) -> None:
-    """Write *record* as the claim's write *number*, counted from 0, unless that was made before.
+class WritePosition(t.NamedTuple):
+    """Which write of a run this is."""
 
-    :param start: the attempt's beginning.
-    :raises ClaimLost: if the claim does not hold any more.
+    lease: Lease
+    number: int
+    """Counted from 0 since the lease was acquired."""
+    start: LastTransition
+    """The start of the attempt."""
+
+
+def write(app_state: AppState, position: WritePosition, batch: WriteBatch) -> None:
+    """Write *batch*, unless this write was committed before.
+
+    :raises LeaseLost: if the lease is not valid any more.
     """
-    if record.change is None and cte_writes.supports_cte_writes(app_state):
-        _write_with_ctes(app_state, lease, number, record, start)
+    if batch.change is None and cte_writes.supports_cte_writes(app_state):
+        _write_with_ctes(app_state, position, batch)
     else:
-        _write_with_orm(app_state, lease, number, record, start)
+        _write_with_orm(app_state, position, batch)
 
 
-def _write_with_orm(
-    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
-) -> None:
-    models, entries, total = app_state.models, record.events, record.total
+def _write_with_orm(app_state: AppState, position: WritePosition, batch: WriteBatch) -> None:
+    models, total = app_state.models, batch.total
     with app_state.database.write_transaction() as session:
-        last = leases.fenced_update_once(
-            session, models, lease, number, events=len(entries), usage=total, **record.execution
+        last = fencing.fenced_update_once(
+            session,
+            models,
+            position.lease,
+            position.number,
+            new_events=len(batch.events),
+            usage=total,
+            **batch.execution,
         )
         if last is None:
             return
-        if entries:
-            event_log.insert_numbered(session, models, lease.execution_id, entries, last, start)
-        for position, values in record.steps.items():
-            statement = _step_in_turn(table_of(models.step), tuple(values))
-            row = {"of_execution": lease.execution_id}
-            session.execute(statement, row | _of_step("step", position, record))
+        execution_id = position.lease.execution_id
+        if batch.events:
+            event_log.insert_numbered(
+                session, models, execution_id, batch.events, last, position.start
+            )
+        for index, values in batch.steps.items():
+            statement = _step_statement(table_of(models.step), tuple(values))
+            parameters = {"of_execution": execution_id, **_step_parameters("step", index, batch)}
+            session.execute(statement, parameters)
         counters.record_usage(session, models, total)
-        if record.change is not None:
-            record.change(session)
+        if batch.change is not None:
+            batch.change(session)
 
 
 @functools.lru_cache(maxsize=update_statements.STATEMENT_CACHE_SIZE)
-def _step_in_turn(step: sa.Table, names: tuple[str, ...]) -> sa.Update:
-    return _step(step, names, "step", sa.bindparam("of_execution", type_=sa.Uuid))
+def _step_statement(step: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    return _update_step(step, names, "step", sa.bindparam("of_execution", type_=sa.Uuid))
 
 
-def _step(
+def _update_step(
     step: sa.Table, names: Sequence[str], prefix: str, execution_id: sa.ColumnElement[t.Any]
 ) -> sa.Update:
-    row = (step.c.execution_id == execution_id, step.c.position == sa.bindparam(f"{prefix}_at"))
-    new = update_statements.set_clauses(step, names, prefix) | update_statements.increment_clauses(
-        step, prefix
-    )
-    return sa.update(step).where(*row).values(new)
+    key = (step.c.execution_id == execution_id, step.c.position == sa.bindparam(f"{prefix}_at"))
+    new = update_statements.set_clauses(step, names, prefix)
+    added = update_statements.increment_clauses(step, prefix)
+    return sa.update(step).where(*key).values({**new, **added})
 
 
-def _of_step(prefix: str, position: int, record: WriteBatch) -> Values:
-    """Return the parameters of :func:`_step`."""
-    usage = record.usage.get(position, Usage())
-    new = {**record.steps[position], **usage._asdict()}
+def _step_parameters(prefix: str, position: int, batch: WriteBatch) -> Values:
+    """Return the parameters of :func:`_update_step`."""
+    usage = batch.usage.get(position, Usage())
+    new = {**batch.steps[position], **usage._asdict()}
     return {f"{prefix}_at": position, **update_statements.bind_values(new, prefix)}
 
 
 class _StatementShape(t.NamedTuple):
-    """What a statement depends on."""
+    """What the SQL of the single statement depends on."""
 
     execution: tuple[str, ...]
-    """Columns that it sets."""
+    """Columns of the execution that it sets."""
     steps: tuple[tuple[str, ...], ...]
-    """Likewise of each step."""
+    """For each step, the columns that it sets."""
     has_events: bool
-    has_tallies: bool
+    has_counters: bool
 
 
-def _write_with_ctes(
-    app_state: AppState, lease: Lease, number: int, record: WriteBatch, start: LastTransition
-) -> None:
-    models, total = app_state.models, record.total
-    counted = [*counters.deltas_of_usage(total), *counters.deltas_of_events(record.events, start)]
-    shown = {**leases.fencing_parameters(lease), "write_number": number}
-    parameters = {**shown, **_of_changes(record, total), **_of_inserts(models, record, counted)}
+def _write_with_ctes(app_state: AppState, position: WritePosition, batch: WriteBatch) -> None:
+    models, lease = app_state.models, position.lease
+    deltas = [
+        *counters.deltas_of_usage(batch.total),
+        *counters.deltas_of_events(batch.events, position.start),
+    ]
+    parameters = {
+        **fencing.fencing_parameters(lease),
+        "write_number": position.number,
+        **_update_parameters(batch),
+        **_insert_parameters(models, batch, deltas),
+    }
     with app_state.database.autocommit_connection() as connection:
-        statement = _at_once(models, _form_of(record, counted))
+        statement = _single_statement(models, _shape_of(batch, deltas))
         if connection.execute(statement, parameters).one_or_none() is None:
-            leases.verify_write(connection, models, lease, number)
+            fencing.verify_write(connection, models, lease, position.number)
             return
-    if record.events:
+    if batch.events:
         app_state.database.on_events_committed([lease.execution_id])
 
 
-def _form_of(record: WriteBatch, counted: Sequence[CounterDelta]) -> _StatementShape:
-    steps = tuple(tuple(values) for values in record.steps.values())
-    return _StatementShape(tuple(record.execution), steps, bool(record.events), bool(counted))
+def _shape_of(batch: WriteBatch, deltas: Sequence[CounterDelta]) -> _StatementShape:
+    steps = tuple(tuple(values) for values in batch.steps.values())
+    return _StatementShape(tuple(batch.execution), steps, bool(batch.events), bool(deltas))
 
 
-def _of_changes(record: WriteBatch, total: Usage) -> Values:
-    """Return the parameters for what changes the execution and its steps."""
-    values = update_statements.bind_values({**record.execution, **total._asdict()})
-    for index, position in enumerate(record.steps):
-        values |= _of_step(f"step{index}", position, record)
-    return {**values, "new_events": len(record.events)}
+def _update_parameters(batch: WriteBatch) -> Values:
+    """Return the parameters of the UPDATEs of the execution and its steps."""
+    values = update_statements.bind_values({**batch.execution, **batch.total._asdict()})
+    for index, position in enumerate(batch.steps):
+        values |= _step_parameters(f"step{index}", position, batch)
+    return {**values, "new_events": len(batch.events)}
 
 
-def _of_inserts(models: Models, record: WriteBatch, counted: Sequence[CounterDelta]) -> Values:
-    """Return the parameters for what is inserted."""
+def _insert_parameters(models: Models, batch: WriteBatch, deltas: Sequence[CounterDelta]) -> Values:
+    """Return the parameters of the INSERTs of events and counters."""
     rows = {
-        "event": (table_of(models.event), event_log.as_rows(record.events)),
-        "tally": (table_of(models.counter), counters.rows(counted)),
+        "event": (table_of(models.event), event_log.as_rows(batch.events)),
+        "counter": (table_of(models.counter), counters.as_rows(deltas)),
     }
-    return {name: cte_writes.as_json_parameter(*given) for name, given in rows.items() if given[1]}
+    return {
+        name: cte_writes.as_json_parameter(table, given)
+        for name, (table, given) in rows.items()
+        if given
+    }
 
 
 @functools.lru_cache(maxsize=update_statements.STATEMENT_CACHE_SIZE)
-def _at_once(models: Models, form: _StatementShape) -> sa.Select[t.Any]:
-    """Return the statement: all else happens only if the first change finds its row."""
+def _single_statement(models: Models, shape: _StatementShape) -> sa.Select[t.Any]:
+    """Return the statement. Its other parts do nothing unless the first UPDATE finds its row."""
     execution = table_of(models.execution)
-    change = leases.fenced_update_statement(execution, form.execution).where(
+    update = fencing.fenced_update_statement(execution, shape.execution).where(
         cte_writes.lock_timeout_guard()
     )
-    row = change.returning(execution.c.id, execution.c.last_event).cte("changed")
+    row = update.returning(execution.c.id, execution.c.last_event).cte("changed")
     rest: list[sa.Update | sa.Insert] = [
-        _step(table_of(models.step), names, f"step{index}", row.c.id)
-        for index, names in enumerate(form.steps)
+        _update_step(table_of(models.step), names, f"step{index}", row.c.id)
+        for index, names in enumerate(shape.steps)
     ]
-    if form.has_events:
+    if shape.has_events:
         rest.append(_insert_events(table_of(models.event), row))
-    if form.has_tallies:
-        rest.append(_insert_tallies(table_of(models.counter), row))
+    if shape.has_counters:
+        rest.append(_insert_counters(table_of(models.counter), row))
     parts = [part.cte(f"part{index}") for index, part in enumerate(rest)]
     return sa.select(row.c.last_event).add_cte(*parts)
 
@@ -188,11 +215,11 @@ def _insert_events(event: sa.Table, row: sa.CTE) -> sa.Insert:
     return _insert(event, ["execution_id", "seq", *names], each.join_from(row, given, sa.true()))
 
 
-def _insert_tallies(tally: sa.Table, row: sa.CTE) -> sa.Insert:
+def _insert_counters(counter: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("id", *CounterDelta._fields)
-    given = cte_writes.json_rows(tally, names, "tally")
-    each = sa.select(*cte_writes.row_values(tally, names, given))
-    return _insert(tally, names, each.join_from(row, given, sa.true()))
+    given = cte_writes.json_rows(counter, names, "counter")
+    each = sa.select(*cte_writes.row_values(counter, names, given))
+    return _insert(counter, names, each.join_from(row, given, sa.true()))
 
 
 def _insert(table: sa.Table, names: Sequence[str], rows: sa.Select[t.Any]) -> sa.Insert:

@@ -24,6 +24,7 @@ from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
 from ..storage.attempts import start_attempt
 from ..storage.attempts import StartedAttempt
+from ..storage.leases import LeaseRequest
 from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
@@ -75,8 +76,14 @@ def _attempt_context(started: StartedAttempt) -> Iterator[Callable[[str], None]]
 def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     owner_id = _limited_owner(app_state, execution_id)
-    max_running = None if owner_id is None else max_running_of(app_state, owner_id)
-    if started := start_attempt(app_state, execution_id, attempt, worker=worker, most=max_running):
+    request = LeaseRequest(
+        execution_id,
+        attempt,
+        worker,
+        lease_seconds=app_state.settings.lease_seconds,
+        max_running=None if owner_id is None else max_running_of(app_state, owner_id),
+    )
+    if started := start_attempt(app_state, request):
         return started
     log.info("Attempt %s of execution %s was not claimed.", attempt, execution_id)
     if owner_id is not None:  # it may be on hold now, while a slot may have become free

@@ -132,8 +132,7 @@ class _DatabaseState:
 
 
 def _read(app_state: AppState) -> _DatabaseState:
-    with app_state.database.read_session() as session:
-        totals = counters.read_totals(session, app_state.models)
+    totals = counters.read_totals(app_state)
     active, on_hold = count_active(app_state), count_on_hold(app_state)
     return _DatabaseState(totals, active, on_hold, live_workers(app_state))
 

@@ -19,6 +19,7 @@ from flask_crewexec.messaging.queues import EXECUTION_QUEUE
 from flask_crewexec.scheduling.fair_scheduler import release_next
 from flask_crewexec.scheduling.fair_scheduler import release_next_or_raise
 from flask_crewexec.storage import leases
+from flask_crewexec.storage.leases import LeaseRequest
 from support.api_client import Api
 from support.graphs import documents
 from support.in_process import change
@@ -302,13 +303,8 @@ class TestRunningAtOnce:
         def claim(number: int) -> bool:
             app_state = current_app_state()
             with app_state.database.write_transaction() as session:
-                key = uuid.UUID(ids[number])
-                return (
-                    leases.acquire(
-                        session, app_state.models, key, 1, worker="w", lease_seconds=60.0, most=1
-                    )
-                    is not None
-                )
+                request = LeaseRequest(uuid.UUID(ids[number]), 1, "w", 60.0, max_running=1)
+                return leases.acquire(session, app_state.models, request) is not None
 
         assert sorted(at_once(app, claim)) == [False] * (CROWD - 1) + [True]
         assert sum(column(id, "on_hold") for id in ids) == CROWD - 1

@@ -13,8 +13,10 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import LeaseLost
 from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.storage import database_clock
+from flask_crewexec.storage import fencing
 from flask_crewexec.storage import leases
-from flask_crewexec.storage.leases import Lease
+from flask_crewexec.storage.fencing import Lease
+from flask_crewexec.storage.leases import LeaseRequest
 from flask_crewexec.tasks import cleanup
 from support.graphs import documents
 from support.in_process import ask
@@ -32,16 +34,10 @@ def take(id, lease_seconds=100.0):
     app_state = current_app_state()
     with app_state.database.write_transaction() as session:
         attempt = column(id, "attempt")
-        taken = leases.acquire(
-            session,
-            app_state.models,
-            uuid.UUID(id),
-            attempt,
-            worker="gone",
-            lease_seconds=lease_seconds,
-        )
-    assert taken is not None
-    return taken.lease
+        request = LeaseRequest(uuid.UUID(id), attempt, "gone", lease_seconds)
+        claimed = leases.acquire(session, app_state.models, request)
+    assert claimed is not None
+    return claimed.lease
 
 
 def expire(id):
@@ -58,7 +54,7 @@ def lose(id):
 def write(lease, **values):
     app_state = current_app_state()
     with app_state.database.write_transaction() as session:
-        leases.fenced_update(session, app_state.models, lease, **values)
+        fencing.fenced_update(session, app_state.models, lease, **values)
 
 
 def renew(lease):

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from flask_crewexec import graphs
 from support.graphs import documents
+from support.stored_events import INVENTED
 
 USER = "ada"
 """Has three of seven executions, of three graphs."""
@@ -164,8 +165,8 @@ class _Sql:
         columns = {
             "execution_id": "execution.id",
             "seq": "i",
-            "type": "CASE WHEN i = 1 THEN 'queued' WHEN i = 2 THEN 'started' ELSE 'said' END",
-            "data": self._json('{"step": "a", "text": "something"}'),
+            "type": f"CASE i WHEN 1 THEN 'queued' WHEN 2 THEN 'started' ELSE '{INVENTED}' END",
+            "data": self._json('{"attempt": 1}'),
             "created_at": "execution.created_at",
         }
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"

@@ -17,6 +17,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.cli.monitor_snapshot import read_snapshot
 from flask_crewexec.dashboard import create_dashboard
 from flask_crewexec.storage import leases
+from flask_crewexec.storage.fencing import Lease
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import ScriptedModel
 from support import bulk_data
@@ -164,7 +165,7 @@ class Journey:
     def _renew(self) -> None:
         row, app_state = self.find(status="running"), current_app_state()
         with app_state.database.write_transaction() as session:
-            held = leases.Lease(row.id, row.attempt, row.token)
+            held = Lease(row.id, row.attempt, row.token)
             leases.renew(session, app_state.models, [held], 30.0)
 
     def clean_up(self) -> None:

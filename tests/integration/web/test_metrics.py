@@ -20,6 +20,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.storage import counters
 from flask_crewexec.storage import leases
 from flask_crewexec.storage.counters import CounterDelta
+from flask_crewexec.storage.leases import LeaseRequest
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.web.metrics import CrewExecCollector
 from flask_crewexec.web.stream_metrics import counted_stream
@@ -80,10 +81,8 @@ def lose(id):
     app_state = current_app_state()
     with app_state.database.write_transaction() as session:
         execution = session.get(app_state.models.execution, uuid.UUID(id))
-        attempt = (uuid.UUID(id), execution.attempt)
-        assert leases.acquire(
-            session, app_state.models, *attempt, worker="gone", lease_seconds=30.0
-        )
+        request = LeaseRequest(uuid.UUID(id), execution.attempt, "gone", lease_seconds=30.0)
+        assert leases.acquire(session, app_state.models, request)
     change(id, lease_expires_at=past())
     return cleanup.handle({"action": "reconcile"})
 
@@ -309,7 +308,7 @@ class TestNothingFalls:
             another.extensions["sqlalchemy"].engine.dispose()
 
     def test_when_many_fold_at_once(self, app, scrape):
-        enter(3 * counters.FOLD_FROM)
+        enter(3 * counters.COMPACT_FROM)
         before, falls, threads = scrape(), [], []
 
         def fold():
@@ -323,7 +322,7 @@ class TestNothingFalls:
             falls += scrape().has_fallen_behind(before)
         assert not falls
         assert scrape().growing == before.growing
-        assert rows() < counters.FOLD_FROM
+        assert rows() < counters.COMPACT_FROM
 
     def test_few_rows_are_left_alone(self, app):
         enter(10)
@@ -331,11 +330,11 @@ class TestNothingFalls:
         assert rows() == 10
 
     def test_many_rows_take_several_transactions(self, app, scrape, monkeypatch):
-        monkeypatch.setattr(counters, "FOLD_BATCH", counters.FOLD_FROM)
-        enter(3 * counters.FOLD_FROM)
+        monkeypatch.setattr(counters, "COMPACT_BATCH", counters.COMPACT_FROM)
+        enter(3 * counters.COMPACT_FROM)
         before = scrape()
         cleanup.handle({"action": "reconcile"})
-        assert rows() < counters.FOLD_FROM
+        assert rows() < counters.COMPACT_FROM
         assert scrape().growing == before.growing
 
 
