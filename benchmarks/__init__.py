@@ -1,7 +1,7 @@
 """Programs that measure the extension, or try to break it.
 
-``python -m benchmarks`` measures every figure beside its reference. The services of the tests
-are used, so the packages of the tests must be installed.
+``python -m benchmarks`` measures every figure together with its reference. The servers of the
+tests are used, so the requirements of the tests must be installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure every figure beside its reference, and write a table, JSON and pictures."""
+"""Measure every figure together with its reference, and write a table, JSON and charts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODULES = ("startup", "queueing", "reading", "latency", "running", "events", "de
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it from the command line; 1 if something could not be measured."""
+    """Run the command line; return 1 if a benchmark failed."""
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.ERROR)
     given.output.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="more rounds, and larger ones")
+    parser.add_argument("--full", action="store_true", help="run more and larger rounds")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="DIR")
     parser.add_argument(
         "--only", nargs="+", choices=MODULES, metavar="NAME", help=", ".join(MODULES)
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measure_all(names: Sequence[str], *, full: bool) -> tuple[list[Figure], dict[str, str]]:
-    """Return the figures, and the traceback of each module that could not measure its own."""
+    """Return the figures, and the tracebacks of the modules that failed."""
     figures: list[Figure] = []
     failures: dict[str, str] = {}
     for name in names:
@@ -59,7 +59,7 @@ def measure_all(names: Sequence[str], *, full: bool) -> tuple[list[Figure], dict
         print(f"{name} …", flush=True)
         try:
             figures += _measure(name, full)
-        except Exception:  # noqa: BLE001 - it must not hide the figures of the others
+        except Exception:  # noqa: BLE001  # the other modules must still run
             failures[name] = traceback.format_exc()
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     return figures, failures
@@ -73,6 +73,6 @@ def _measure(name: str, full: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    # Servers have process groups of their own, so nobody else would stop them.
+    # Servers have process groups of their own, so only this process stops them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

@@ -1,10 +1,10 @@
-"""Queue many executions, break everything around them, and check that nothing was lost or repeated.
+"""Queue many executions, inject faults, and check that nothing was lost or repeated.
 
 Run it from a clone with the test dependencies::
 
     python -m benchmarks.chaos --executions 200 --seed 1
 
-The seed decides which fault follows which; when each of them strikes depends on the machine.
+The seed decides the order of the faults; their timing depends on the machine.
 """
 
 from __future__ import annotations
@@ -52,35 +52,35 @@ TESTS = Path(__file__).parents[1] / "tests"
 STEPS = 3
 FINAL = frozenset({"completed", "failed", "cancelled", "timed_out"})
 STEP = re.compile(r"Do (run\d+_step\d+)\b")
-"""Finds in a prompt which step of which execution asks."""
+"""Finds the step in a prompt."""
 QUEUES = "crew_execution*"
-"""The lists of Redis that hold the messages, one for each priority."""
+"""Pattern of the Redis lists with the messages, one for each priority."""
 SETTINGS: dict[str, object] = {
     **{f"CREWEXEC_{name}": value for name, value in FAST.items()},
     "CREWEXEC_MAX_WORKER_LOSSES": 1000,
 }
-"""No execution is given up because of its workers."""
+"""With so many permitted losses, no execution fails because of its workers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How much is run, and for how long."""
+    """Size and duration of the run."""
 
     executions: int = 200
     seconds: float = 600.0
-    """After so long the executions must have ended."""
+    """Time limit for all executions."""
     seed: int = 1
     pools: tuple[tuple[str, int], ...] = (("prefork", 2), ("prefork", 2), ("threads", 4))
-    """A worker for each: its pool and its concurrency."""
+    """Pool and concurrency of each worker."""
     model_delay: float = 0.3
-    """Seconds that the model takes for an answer."""
+    """Seconds until the model answers."""
     pauses: tuple[float, float] = (0.2, 2.0)
-    """Between how many seconds and how many lie between two faults."""
+    """Shortest and longest pause between two faults, in seconds."""
 
 
 @dataclasses.dataclass
 class Report:
-    """What was done, and what must not have happened."""
+    """What was done, and the violations that were found."""
 
     executions: int = 0
     completed: int = 0
@@ -103,8 +103,8 @@ class Report:
         return "\n".join([*lines, *(f"VIOLATED: {line}" for line in violations)])
 
 
-class Stage(t.NamedTuple):
-    """All the parts, running."""
+class System(t.NamedTuple):
+    """The running application, servers and workers."""
 
     app: Flask
     redis: RedisProcess
@@ -116,59 +116,61 @@ class Stage(t.NamedTuple):
         return t.cast(Models, self.app.extensions["crewexec"].models)
 
     def rows(self, query: sa.Executable) -> list[t.Any]:
-        """Return what the database answers."""
+        """Return the rows of a query."""
         with self.app.app_context(), self.app.extensions["sqlalchemy"].engine.connect() as link:
             return list(link.execute(query))
 
     def all_ended(self) -> bool:
-        """Whether every execution is in a final state."""
+        """Return whether all executions have a final status."""
         execution = self.models.execution
         return not self.rows(sa.select(execution.id).where(execution.status.not_in(FINAL)).limit(1))
 
 
 def run_chaos(options: Options, folder: Path) -> Report:
-    """Run the executions among faults, and return what happened.
+    """Run the executions while faults are injected, and return a report.
 
-    :param folder: where servers and workers write their logs.
+    :param folder: folder for the logs of servers and workers.
     """
     report = Report(options.executions)
-    with set_stage(options, folder) as stage:
-        began = time.monotonic()
-        queue_all(stage.app, options)
-        deadline = began + options.seconds
-        with reconciling(stage.app, report), Saboteur(stage, options, report) as saboteur:
-            saboteur.go_on(lambda: stage.all_ended() or time.monotonic() > deadline)
-        report.seconds = time.monotonic() - began
-        Audit(stage, report).run()
+    with start_system(options, folder) as system:
+        start = time.monotonic()
+        queue_all(system.app, options)
+        deadline = start + options.seconds
+        with reconciling(system.app, report), FaultInjector(system, options, report) as faults:
+            faults.inject_until(lambda: system.all_ended() or time.monotonic() > deadline)
+        report.seconds = time.monotonic() - start
+        Audit(system, report).run()
     return report
 
 
 @contextlib.contextmanager
-def set_stage(options: Options, folder: Path) -> Iterator[Stage]:
-    """Start the servers, the model and the workers; stop them in the end."""
+def start_system(options: Options, folder: Path) -> Iterator[System]:
+    """Start the servers, the model and the workers, and stop them at the end."""
     with contextlib.ExitStack() as stack:
         database_url = stack.enter_context(postgres_server()).fresh_database_url()
         redis = stack.enter_context(RedisProcess(folder / "redis", chosen_redis()))
         model = stack.enter_context(ScriptedModel(host.KEY)).on(delay=options.model_delay)
-        places = {
+        environment = {
             "DATABASE_URL": database_url,
             "CELERY_BROKER_URL": redis.url,
             "CELERY_RESULT_BACKEND": redis.url,
             "MODEL_URL": model.base_url,
         }
-        app = stack.enter_context(running_app(places))
+        app = stack.enter_context(running_app(environment))
         workers = [
-            stack.enter_context(make_worker(f"worker{number}", pool, concurrency, places, folder))
+            stack.enter_context(
+                make_worker(f"worker{number}", pool, concurrency, environment, folder)
+            )
             for number, (pool, concurrency) in enumerate(options.pools)
         ]
-        yield Stage(app, redis, model, workers)
+        yield System(app, redis, model, workers)
 
 
 @contextlib.contextmanager
-def running_app(places: dict[str, str]) -> Iterator[Flask]:
-    """Make the host and its tables."""
-    database = {"SQLALCHEMY_DATABASE_URI": places["DATABASE_URL"]}
-    app = host.create_app({**SETTINGS, **places, **database})
+def running_app(environment: dict[str, str]) -> Iterator[Flask]:
+    """Create the host and its tables."""
+    database = {"SQLALCHEMY_DATABASE_URI": environment["DATABASE_URL"]}
+    app = host.create_app({**SETTINGS, **environment, **database})
     db = app.extensions["sqlalchemy"]
     with app.app_context():
         db.create_all()
@@ -180,16 +182,16 @@ def running_app(places: dict[str, str]) -> Iterator[Flask]:
 
 
 def make_worker(
-    name: str, pool: str, concurrency: int, places: dict[str, str], folder: Path
+    name: str, pool: str, concurrency: int, environment: dict[str, str], folder: Path
 ) -> WorkerProcess:
     settings = {f"HOST_{key}": json.dumps(value) for key, value in SETTINGS.items()}
-    variables = {**settings, **places, "PYTHONPATH": str(TESTS)}
+    variables = {**settings, **environment, "PYTHONPATH": str(TESTS)}
     options: dict[str, t.Any] = {"pool": pool, "concurrency": concurrency}
     return WorkerProcess(folder, variables, name=name, app="support.host_app.worker", **options)
 
 
 def queue_all(app: Flask, options: Options) -> None:
-    """Queue the executions, with all priorities."""
+    """Queue the executions with all priorities."""
     api = Api(app.test_client(), "ada")
     for number in range(options.executions):
         api.queue(documents.chain(*_steps_of(number)), priority=number % 10 + 1)
@@ -201,22 +203,22 @@ def _steps_of(number: int) -> list[str]:
 
 @contextlib.contextmanager
 def reconciling(app: Flask, report: Report, interval: float = 0.2) -> Iterator[None]:
-    """Reconcile all along, as beat and a worker would."""
-    over = threading.Event()
+    """Reconcile continuously, as beat and a worker would."""
+    stopped = threading.Event()
 
     def reconcile() -> None:
         with app.app_context():
-            while not over.wait(interval):
-                done = cleanup.handle({"action": "reconcile"})
-                report.taken_over += done["taken_over"]
-                report.republished += done["republished"]
+            while not stopped.wait(interval):
+                counts = cleanup.handle({"action": "reconcile"})
+                report.taken_over += counts["taken_over"]
+                report.republished += counts["republished"]
 
     thread = threading.Thread(target=_reporting(reconcile, report), name="reconciler")
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         thread.join()
 
 
@@ -224,24 +226,24 @@ def _reporting(action: Callable[[], None], report: Report) -> Callable[[], None]
     def act() -> None:
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - told by the report, not by a thread
+        except Exception as error:  # noqa: BLE001  # the report shows it
             report.violations.append(f"{action.__qualname__} raised {error!r}")
 
     return act
 
 
-class Saboteur:
-    """Breaks one thing after the other."""
+class FaultInjector:
+    """Injects one fault after the other."""
 
-    def __init__(self, stage: Stage, options: Options, report: Report) -> None:
-        self._stage = stage
+    def __init__(self, system: System, options: Options, report: Report) -> None:
+        self._system = system
         self._report = report
         self._pauses = options.pauses
         self._random = random.Random(options.seed)
         self._orphans: list[psutil.Process] = []
         self._restarts: dict[WorkerProcess, threading.Thread] = {}
         self._never = threading.Event()
-        # Messages first: while the workers are at their first executions, many wait.
+        # Messages first: while the workers run their first executions, most are in the queue.
         self._faults = (
             self._double_messages,
             self._drop_messages,
@@ -258,12 +260,12 @@ class Saboteur:
             restart.join()
         _kill(self._orphans)
 
-    def go_on(self, over: Callable[[], bool]) -> None:
-        """Do each fault once, then any, until it is over."""
+    def inject_until(self, has_ended: Callable[[], bool]) -> None:
+        """Inject each fault once, then random ones until *has_ended*."""
         for fault in self._faults:
             fault()
             self._pause()
-        while not over():
+        while not has_ended():
             self._random.choice(self._faults)()
             self._pause()
 
@@ -271,9 +273,9 @@ class Saboteur:
         self._never.wait(self._random.uniform(*self._pauses))
 
     def _kill_worker(self) -> None:
-        """Kill a worker's main process; its children die with it, or go on as orphans."""
+        """Kill a worker's main process; its children are killed too, or continue as orphans."""
         running = self._running_workers()
-        if len(running) < len(self._stage.workers):  # else nobody would be left to work
+        if len(running) < len(self._system.workers):  # otherwise all workers could be down
             return
         worker = self._random.choice(running)
         children = worker.children()
@@ -288,45 +290,45 @@ class Saboteur:
         restart.start()
 
     def _running_workers(self) -> list[WorkerProcess]:
-        """Return the workers that are not being started again at the moment."""
+        """Return the workers that are not restarting."""
         restarting = {worker for worker, start in self._restarts.items() if start.is_alive()}
-        return [worker for worker in self._stage.workers if worker not in restarting]
+        return [worker for worker in self._system.workers if worker not in restarting]
 
     def _kill_child(self) -> None:
-        """Kill a process of a pool; the pool replaces it."""
+        """Kill a process of a pool, which the pool replaces."""
         children = [child for worker in self._running_workers() for child in worker.children()]
         if children:
             _kill([self._random.choice(children)])
             self._report.children_killed += 1
 
     def _bounce_broker(self) -> None:
-        """Let the broker end and come back with nothing."""
-        self._stage.redis.kill()
+        """Kill the broker, and start it again without data."""
+        self._system.redis.kill()
         self._pause()
-        self._stage.redis.start()
+        self._system.redis.start()
         self._report.broker_bounces += 1
 
     def _double_messages(self) -> None:
-        with self._stage.redis.client() as client:
+        with self._system.redis.client() as client:
             for key, message in self._some_messages():
                 client.lpush(key, message)
                 self._report.messages_doubled += 1
 
     def _drop_messages(self) -> None:
-        with self._stage.redis.client() as client:
+        with self._system.redis.client() as client:
             for key, message in self._some_messages():
                 self._report.messages_dropped += t.cast(int, client.lrem(key, 1, message))
 
     def _some_messages(self) -> list[tuple[str, str]]:
-        """Choose at least one and at most half of what waits, with the names of the lists."""
-        with self._stage.redis.client() as client:
+        """Choose from one to half of the queued messages, with the names of their lists."""
+        with self._system.redis.client() as client:
             waiting = [
                 (key, message)
                 for key in sorted(client.scan_iter(QUEUES))
                 for message in client.lrange(key, 0, -1)
             ]
-        most = min(len(waiting), 1 + len(waiting) // 2)
-        return self._random.sample(waiting, self._random.randint(min(1, most), most))
+        limit = min(len(waiting), 1 + len(waiting) // 2)
+        return self._random.sample(waiting, self._random.randint(min(1, limit), limit))
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:
@@ -336,13 +338,13 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 
 
 class Audit:
-    """Compares what the database says with what the model was asked."""
+    """Compares the database with the calls that the model received."""
 
-    def __init__(self, stage: Stage, report: Report) -> None:
-        self._stage = stage
+    def __init__(self, system: System, report: Report) -> None:
+        self._system = system
         self._report = report
         self._calls: dict[str, list[Call]] = {}
-        for call in stage.model.calls:
+        for call in system.model.calls:
             self._calls.setdefault(_step_of(call), []).append(call)
 
     def run(self) -> None:
@@ -358,41 +360,41 @@ class Audit:
         self._report.violations.append(what)
 
     def _check_executions(self) -> None:
-        """Every execution is completed, and paid for at least every call that the model saw."""
-        execution = self._stage.models.execution
-        rows = self._stage.rows(sa.select(execution.id, execution.status, execution.llm_calls))
-        asked = self._calls_by_execution()
+        """Check that all executions completed and counted at least the calls of the model."""
+        execution = self._system.models.execution
+        rows = self._system.rows(sa.select(execution.id, execution.status, execution.llm_calls))
+        received = self._calls_by_execution()
         if len(rows) != self._report.executions:
             self._violated(f"{len(rows)} executions are in the database")
         for id, status, llm_calls in rows:
             if status != "completed":
                 self._violated(f"Execution {id} is '{status}'")
-            elif llm_calls < max(STEPS, asked[id]):
-                self._violated(f"Execution {id} counts {llm_calls} calls of {asked[id]}")
+            elif llm_calls < max(STEPS, received[id]):
+                self._violated(f"Execution {id} counts {llm_calls} calls of {received[id]}")
         self._report.completed = sum(row.status == "completed" for row in rows)
 
     def _calls_by_execution(self) -> Counter[uuid.UUID]:
-        step = self._stage.models.step
-        asked: Counter[uuid.UUID] = Counter()
-        for id, node in self._stage.rows(sa.select(step.execution_id, step.node_id)):
-            asked[id] += len(self._calls.get(node, ()))
-        return asked
+        step = self._system.models.step
+        received: Counter[uuid.UUID] = Counter()
+        for id, node in self._system.rows(sa.select(step.execution_id, step.node_id)):
+            received[id] += len(self._calls.get(node, ()))
+        return received
 
     def _check_steps(self) -> None:
-        """No step was asked again after it was completed."""
-        step = self._stage.models.step
+        """Check that no step called the model after it had completed."""
+        step = self._system.models.step
         wall_clock = time.time() - time.monotonic()
-        for node, finished_at in self._stage.rows(sa.select(step.node_id, step.finished_at)):
+        for node, finished_at in self._system.rows(sa.select(step.node_id, step.finished_at)):
             for call in self._calls.get(node, ()):
                 arrived_at = dt.datetime.fromtimestamp(wall_clock + call.arrived_at, dt.UTC)
                 if finished_at is not None and arrived_at > finished_at:
-                    self._violated(f"{node}, done at {finished_at}, was asked at {arrived_at}")
+                    self._violated(f"{node}, completed at {finished_at}, called at {arrived_at}")
 
     def _check_events(self) -> None:
-        """Every step was completed once."""
-        event = self._stage.models.event
+        """Check that each step completed once."""
+        event = self._system.models.event
         query = sa.select(event.data).where(event.type == "step_completed")
-        completions = Counter(row.data["step"] for row in self._stage.rows(query))
+        completions = Counter(row.data["step"] for row in self._system.rows(query))
         for number in range(self._report.executions):
             for step in _steps_of(number):
                 if completions[step] != 1:
@@ -405,13 +407,13 @@ def _step_of(call: Call) -> str:
 
 
 def main() -> int:
-    """Run it from the command line; 1 if something was violated."""
+    """Run the command line; return 1 if there was a violation."""
     defaults = Options()
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.chaos")
     parser.add_argument("--executions", type=int, default=defaults.executions)
     parser.add_argument("--seconds", type=float, default=defaults.seconds, help="time limit")
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--logs", type=Path, help="folder that keeps the logs")
+    parser.add_argument("--logs", type=Path, help="folder for the logs")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="crewexec-chaos-") as temporary:

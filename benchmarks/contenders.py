@@ -1,4 +1,4 @@
-"""Ours and the plain service, each with its servers, behind the same few calls."""
+"""Ours and the plain service, each with its servers, behind the same interface."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ QUIET = {
     "OTEL_SDK_DISABLED": "true",
     "PYTHON_DOTENV_DISABLED": "1",
 }
-"""Lets CrewAI work without the network and without questions, whoever calls it."""
+"""Environment in which CrewAI needs no network and asks no questions."""
 POOL = {"pool_size": 5, "max_overflow": 0}
-"""Connections of each process to the database: threads that wait for one of few get more done."""
+"""Database connections of each process: few of them give the highest throughput."""
 USER = "ada"
 Pool = tuple[str, int]
-"""The pool of a worker, and its concurrency."""
+"""Pool and concurrency of a worker."""
 POLL_SECONDS = 0.1
-"""Between two looks at what is finished: seldom, since it takes time from what is measured."""
+"""Interval of the queries for finished executions: long, since they take CPU time."""
 
 
 class ModelProcess(ServerProcess):
@@ -63,7 +63,7 @@ class ModelProcess(ServerProcess):
 
     @property
     def url(self) -> str:
-        """What clients take for OpenAI's address."""
+        """Base URL of the model for clients of OpenAI."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def is_ready(self) -> bool:
@@ -74,11 +74,11 @@ class ModelProcess(ServerProcess):
         return True
 
     def reset(self, latency: float = 0.0) -> None:
-        """Forget all calls, and answer after so many seconds from now on."""
+        """Reset the counters, and answer after *latency* seconds from now on."""
         self._control(json.dumps({"latency": latency}).encode())
 
     def calls(self) -> Json:
-        """Return how many calls there were, how many at once, and the first of each crew."""
+        """Return the number of calls, of concurrent calls, and the time of each crew's first."""
         return self._control()
 
     def _control(self, body: bytes | None = None) -> Json:
@@ -88,14 +88,14 @@ class ModelProcess(ServerProcess):
 
 
 class Contender(abc.ABC):
-    """A service that runs crews: a web server, workers, a broker and a database of its own."""
+    """A service that runs crews, with a web server, workers, a broker and a database."""
 
     name: t.ClassVar[str]
     prefix = ""
     web_app: t.ClassVar[str]
     worker_app: t.ClassVar[str]
     executions: t.ClassVar[str]
-    """The table."""
+    """Name of the table."""
 
     def __init__(self, folder: Path, database_url: str, broker_url: str, model_url: str) -> None:
         self.folder = folder
@@ -115,16 +115,16 @@ class Contender(abc.ABC):
 
     @abc.abstractmethod
     def create_tables(self) -> None:
-        """Create all tables in the service's database, which is empty."""
+        """Create all tables in the empty database of the service."""
 
     @abc.abstractmethod
     def graph_of(self, tasks: int) -> Json:
-        """Return what is sent to store a crew of so many agents with a task each."""
+        """Return the request body that stores a crew with one agent for each task."""
 
     def web(self, *options: str, app: str | None = None) -> Gunicorn:
         """Return a web server that is not started yet, with further options of gunicorn.
 
-        :param app: another one than the service's own.
+        :param app: WSGI application; by default that of the service.
         """
         return _AnyGunicorn(self.folder, self.environment, *options, app=app or self.web_app)
 
@@ -145,9 +145,9 @@ class Contender(abc.ABC):
         return Client(f"{web.url}{self.prefix}", self.graph_of)
 
     def finished(self) -> Finished:
-        """Return how many executions have ended well, and when the last one did.
+        """Return the number of completed executions, and when the last one ended.
 
-        :raises RuntimeError: if one has ended in another way.
+        :raises RuntimeError: if an execution has ended without completing.
         """
         count = sa.text(
             f"SELECT status, count(*), extract(epoch FROM max(finished_at)) FROM {self.executions}"
@@ -157,13 +157,13 @@ class Contender(abc.ABC):
             rows = {status: (number, last) for status, number, last in connection.execute(count)}
         number, last = rows.pop("completed", (0, 0.0))
         if rows:
-            raise RuntimeError(f"{self.name}: executions have ended as {', '.join(rows)}")
+            raise RuntimeError(f"{self.name}: executions ended as {', '.join(rows)}")
         return Finished(number, float(last))
 
     def wait_for(self, number: int, *, seconds: float = 300.0) -> float:
-        """Wait until so many executions are completed; return when the last one ended.
+        """Wait until *number* executions are completed; return when the last one ended.
 
-        :raises TimeoutError: if they are not in so many seconds.
+        :raises TimeoutError: after *seconds*.
         """
         deadline = time.monotonic() + seconds
         while (finished := self.finished()).number < number:
@@ -187,11 +187,11 @@ class Contender(abc.ABC):
 class Finished(t.NamedTuple):
     number: int
     last: float
-    """Seconds since 1970."""
+    """Seconds since the epoch."""
 
 
 class Client:
-    """Sends orders over HTTP, as one user."""
+    """Sends requests of one user over HTTP."""
 
     def __init__(self, url: str, graph_of: t.Callable[[int], Json]) -> None:
         self._http = httpx.Client(base_url=url, headers={"X-User": USER}, timeout=30)
@@ -204,11 +204,11 @@ class Client:
         self._http.close()
 
     def graph(self, tasks: int) -> str:
-        """Store a crew of so many tasks and return the graph's id."""
+        """Store a crew with *tasks* tasks and return the graph's id."""
         return self._post("/graphs", self._graph_of(tasks))
 
     def queue(self, graph: str) -> str:
-        """Queue a crew and return the mark by which the model knows it."""
+        """Queue a crew and return the mark by which the model recognises it."""
         topic = mark()
         self._post("/executions", {"graph_id": graph, "inputs": {"topic": topic}})
         return topic
@@ -237,7 +237,7 @@ class Ours(Contender):
         return document(tasks)
 
     def workers(self, pools: Sequence[Pool]) -> Sequence[ServerProcess]:
-        """Start workers that are alike by one command, as an operator would."""
+        """Return one command that starts all workers, as an operator would use it."""
         ((pool, concurrency),) = set(pools)
         options = (f"--pool={pool}", f"--concurrency={concurrency}", "--pin")
         return [WorkerProcesses(self.folder, self.environment, *options, count=len(pools))]
@@ -252,7 +252,7 @@ class Plain(Contender):
     executions = "execution"
 
     def create_tables(self) -> None:
-        # Not in this process: Celery has one default app, and it is the host's.
+        # Not in this process, where Celery's default app is that of the host.
         command = [sys.executable, "-m", "flask", "--app", "benchmarks.reference.web"]
         environment = {**os.environ, **self.environment}
         subprocess.run(
@@ -264,7 +264,7 @@ class Plain(Contender):
 
 
 class _AnyGunicorn(Gunicorn):
-    """Ready as soon as it gives any answer."""
+    """A web server that is ready as soon as it responds."""
 
     def is_ready(self) -> bool:
         try:
@@ -276,7 +276,7 @@ class _AnyGunicorn(Gunicorn):
 
 @contextlib.contextmanager
 def ours_in_process(environment: Mapping[str, str]) -> Iterator[t.Any]:
-    """Return the host in this process, within its application context."""
+    """Create the host in this process, and enter its application context."""
     places = {name: environment[name] for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")}
     app = host.create_app(
         {
@@ -291,7 +291,7 @@ def ours_in_process(environment: Mapping[str, str]) -> Iterator[t.Any]:
 
 
 class Ring(t.NamedTuple):
-    """Both services with their servers, and the model that both ask."""
+    """Both services with their servers, and the model that both use."""
 
     ours: Ours
     plain: Plain
@@ -300,7 +300,7 @@ class Ring(t.NamedTuple):
 
 @contextlib.contextmanager
 def ring(folder: Path) -> Iterator[Ring]:
-    """Start brokers, databases (with fsync) and the model, but no worker and no web server."""
+    """Start brokers, databases (with fsync) and the model, but no workers and web servers."""
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(postgres_server(fsync=True))
         model = stack.enter_context(ModelProcess(folder))

@@ -1,7 +1,7 @@
 """Hundreds of crews that wait for their models at once: time, CPU and memory of the workers.
 
-All crews wait in the queue before the workers begin. Each has two tasks, and each call of the
-model takes a second, so two seconds are the least.
+All crews are queued before the workers start. Each has two tasks, and each model call takes a
+second, so the makespan is at least two seconds.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ MANY = 1000
 TASKS = 2
 LATENCY = 1.0
 OURS: Sequence[Pool] = [("threads", 100), ("threads", 100)]
-"""A worker for each."""
+"""One worker for each pool."""
 PLAIN: Sequence[Pool] = [("threads", 64)]
 PLAIN_TWICE: Sequence[Pool] = [("threads", 100), ("threads", 100)]
 PLAIN_PREFORK: Sequence[Pool] = [("prefork", 2)]
 
 
 class Run(t.NamedTuple):
-    """What it took to run some crews."""
+    """Time, CPU and memory of a run of many crews."""
 
     makespan: float
-    """Seconds from the workers' start to the end of the last crew."""
+    """Seconds from the start of the workers to the end of the last crew."""
     cpu_per_crew: float
-    """Seconds, over all processes of the workers."""
+    """CPU seconds of all processes of the workers."""
     peak_mb: float
     growth_per_call: float
-    """Megabytes for each call of the model that was under way at the same time."""
+    """Megabytes for each concurrent model call."""
     most_in_flight: int
 
 
 class Crowd:
-    """Workers that are kept from working while crews are queued."""
+    """Workers that are suspended while crews are queued."""
 
     def __init__(
         self,
@@ -70,16 +70,16 @@ class Crowd:
         self._graph = client.graph(TASKS)
 
     def warm_up(self) -> None:
-        """Run some crews, so that everything is imported and compiled."""
+        """Run some crews, so that all modules are imported and compiled."""
         self._run(20, 0.0)
 
     def run(self, number: int) -> Run:
-        """Run so many crews and check that the model was called as often as they need."""
+        """Run *number* crews and check the number of model calls."""
         with Footprint(self._workers) as footprint:
             makespan = self._run(number, LATENCY)
         calls = self._model.calls()
         if calls["calls"] != number * TASKS:
-            raise RuntimeError(f"{number} crews have made {calls['calls']} calls")
+            raise RuntimeError(f"{number} crews made {calls['calls']} calls")
         growth = (footprint.peak_mb - footprint.start_mb) / calls["most_in_flight"]
         cpu = footprint.cpu_seconds / number
         return Run(makespan, cpu, footprint.peak_mb, growth, calls["most_in_flight"])
@@ -90,8 +90,8 @@ class Crowd:
         with frozen(self._workers):
             for _ in range(number):
                 self._client.queue(self._graph)
-            began = time.time()
-        return self._contender.wait_for(before + number, seconds=600) - began
+            start = time.time()
+        return self._contender.wait_for(before + number, seconds=600) - start
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def crowd(contender: Contender, model: ModelProcess, pools: Sequence[Pool]) -> I
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return makespan, CPU and memory for 200 crews; in the full profile also for 1,000."""
+    """Measure makespan, CPU and memory for 200 crews; in the full profile also for 1,000."""
     rounds = profile.pick(2, 3)
     with ring(profile.folder) as services:
         idle = _idle(services.ours)
@@ -122,10 +122,10 @@ def measure(profile: Profile) -> list[Figure]:
 
 
 def _idle(contender: Contender) -> Figure:
-    """Compare workers that are started by one command with some that are started one by one."""
+    """Compare workers that are started by one command with workers that are started separately."""
     together, apart = contender.workers(OURS), Contender.workers(contender, OURS)
     ours, reference = ([_memory(workers)] for workers in (together, apart))
-    return Figure(f"{len(OURS)} idle workers, memory", "MB PSS", ours, reference, "one by one")
+    return Figure(f"{len(OURS)} idle workers, memory", "MB PSS", ours, reference, "separately")
 
 
 def _memory(workers: Sequence[ServerProcess]) -> float:
@@ -145,7 +145,7 @@ def _against(pools: Sequence[Pool], services: Ring, ours: Crowd, rounds: int) ->
 
 
 def _against_coroutines(profile: Profile, services: Ring, ours: Crowd, rounds: int) -> Figure:
-    """Compare with crews that share two event loops, and have no service around them."""
+    """Compare with crews in two event loops without a service."""
     with contextlib.ExitStack() as stack:
         loops = [
             stack.enter_context(
@@ -161,11 +161,11 @@ def _against_coroutines(profile: Profile, services: Ring, ours: Crowd, rounds: i
             return max([loop.seconds() for loop in loops])
 
         run(20, 0.0)
-        of_ours, theirs = alternate(
+        our_times, their_times = alternate(
             rounds, lambda: ours.run(CREWS).makespan, lambda: run(CREWS, LATENCY)
         )
     name = "coroutines without a service, 2 processes"
-    return Figure(f"{CREWS} crews, makespan", "s", of_ours, theirs, name)
+    return Figure(f"{CREWS} crews, makespan", "s", our_times, their_times, name)
 
 
 def _figures(ours: Sequence[Run], plain: Sequence[Run], name: str) -> list[Figure]:

@@ -1,6 +1,6 @@
-"""What the records of a run cost: its CPU time with them, as a ratio to that without.
+"""CPU time of a run with its records, as a ratio to that without them.
 
-The process that measures also runs the crews, one after the other and without queueing them.
+The measuring process also runs the crews, one after the other and without a worker.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WARM_UP = 5
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return the CPU time of a run without its history, and without all that it keeps."""
+    """Return the CPU time of a run without its events, and without any of its records."""
     with (
         ring(profile.folder) as services,
         ours_in_process(services.ours.environment) as app,
@@ -41,7 +41,7 @@ def measure(profile: Profile) -> list[Figure]:
         run = _runner(app)
         for _ in range(WARM_UP):
             run()
-        gc.freeze()  # what is imported by now need not be looked through again and again
+        gc.freeze()  # imported modules need not be collected again and again
         rounds, runs = profile.pick(5, 9), profile.pick(8, 20)
         return [
             _compare(run, rounds, runs, without_events, "events", 1.05),
@@ -58,15 +58,15 @@ def _runner(app: Flask) -> Callable[[], float]:
     graph = api.graph(document(TASKS))
 
     def run() -> float:
-        order = {"graph_id": graph, "inputs": {"topic": mark()}}
-        id = api("POST", "/executions", json=order).json["id"]
-        gc.collect()  # or the garbage of one run would be the work of another
-        began = time.process_time()
+        submission = {"graph_id": graph, "inputs": {"topic": mark()}}
+        id = api("POST", "/executions", json=submission).json["id"]
+        gc.collect()  # so that no run collects the garbage of another
+        start = time.process_time()
         outcome = execution.handle({"execution_id": id})["outcome"]
-        event_publisher.flush()  # what is said about a run belongs to it
-        seconds = time.process_time() - began
+        event_publisher.flush()  # the notifications of a run are part of it
+        seconds = time.process_time() - start
         if outcome != "completed":
-            raise RuntimeError(f"A run has ended as {outcome}")
+            raise RuntimeError(f"A run ended as {outcome}")
         return seconds * 1000
 
     return run
@@ -80,7 +80,7 @@ def _compare(
     what: str,
     limit: float,
 ) -> Figure:
-    """Let single runs take turns; a round is the median of its runs."""
+    """Alternate single runs; a round is the median of its runs."""
 
     def run_without() -> float:
         with without():
@@ -97,11 +97,11 @@ def _compare(
 
 
 def _do_nothing(*_: object, **__: object) -> None:
-    """Stand in for what is left out."""
+    """Replace what is left out."""
 
 
 def _insert_others(session: Session, *_: object, also_insert: t.Any = (), **__: object) -> None:
-    """Insert the rows of other tables that would be inserted together with events."""
+    """Insert only the rows that are inserted together with events."""
     from flask_crewexec.storage import cte_writes
 
     cte_writes.insert_many(session, dict(also_insert))
@@ -109,7 +109,7 @@ def _insert_others(session: Session, *_: object, also_insert: t.Any = (), **__: 
 
 @contextlib.contextmanager
 def without_events() -> t.Iterator[None]:
-    """Return a context in which nobody writes, counts or announces events."""
+    """Return a context without writing, counting or publishing events."""
     from flask_crewexec.runtime.recorder import RunRecorder
     from flask_crewexec.storage import event_log
 
@@ -122,12 +122,13 @@ def without_events() -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def without_records() -> t.Iterator[None]:
-    """Return a context in which a run is claimed and ended, and writes nothing in between."""
+    """Return a context in which a run is started and finished, and writes nothing in between."""
     from flask_crewexec.runtime.recorder import RunRecorder
     from flask_crewexec.runtime.watchdog import Watchdog
     from flask_crewexec.storage import attempts
 
-    nothing: dict[str, t.Any] = dict.fromkeys(("add_usage", "change_step", "flush"), _do_nothing)
+    methods = ("add_usage", "change_step", "flush")
+    nothing: dict[str, t.Any] = dict.fromkeys(methods, _do_nothing)
     with (
         without_events(),
         mock.patch.multiple(RunRecorder, **nothing),

@@ -1,4 +1,4 @@
-"""What a benchmark measures: ours and a reference, in turns, and what their ratio should be."""
+"""Results of benchmarks: ours and a reference, measured alternately, and their target ratio."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Profile:
 
     full: bool
     folder: Path
-    """Empty, for logs and data; it goes away in the end."""
+    """Empty folder for logs and data, which is removed at the end."""
 
     def pick(self, quick: T, full: T) -> T:
-        """Return what belongs to this profile."""
+        """Return the value for this profile."""
         return full if self.full else quick
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should reach."""
+    """Target of a figure."""
 
     limit: float
     better: t.Literal["higher", "lower"]
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured, in several rounds."""
+    """A quantity that was measured in several rounds."""
 
     name: str
     unit: str
@@ -55,7 +55,7 @@ class Figure:
     reference_name: str
     target: Target | None = None
     note: str = ""
-    """What a reader must know to judge it."""
+    """What readers must know to interpret it."""
 
     @property
     def our_median(self) -> float:
@@ -80,15 +80,15 @@ class Figure:
 def alternate(
     rounds: int, ours: Callable[[], T], reference: Callable[[], T]
 ) -> tuple[list[T], list[T]]:
-    """Do both in turns and return what each returned.
+    """Run both alternately and return their results.
 
-    Neither is always the one behind the other, so a machine whose speed drifts does not matter.
+    Each round swaps the order, so that a drift of the machine's speed affects both equally.
     """
-    of_ours: list[T] = []
-    of_reference: list[T] = []
-    turns = [(ours, of_ours), (reference, of_reference)]
+    our_results: list[T] = []
+    reference_results: list[T] = []
+    measures = [(ours, our_results), (reference, reference_results)]
     for _ in range(rounds):
-        for measure, results in turns:
+        for measure, results in measures:
             results.append(measure())
-        turns.reverse()
-    return of_ours, of_reference
+        measures.reverse()
+    return our_results, reference_results

@@ -1,4 +1,4 @@
-"""Servers and the processes that they fork: what they use, and how they are kept from working."""
+"""CPU and memory of servers with their child processes, and ways to suspend them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from support.servers.processes import ServerProcess
 from support.servers.processes import wait_until
 
 INTERVAL = 0.5
-"""Seconds between two looks at the memory."""
+"""Seconds between two samples of the memory."""
 
 
 def family(server: ServerProcess) -> list[psutil.Process]:
-    """Return a server's own process and all that descend from it."""
+    """Return a server's process and its descendants."""
     return [psutil.Process(server.pid), *server.children()]
 
 
 @contextlib.contextmanager
 def frozen(servers: Sequence[ServerProcess]) -> Iterator[None]:
-    """Let servers do nothing meanwhile, even those whose children have groups of their own."""
+    """Suspend servers with all their descendants within the block."""
     processes = list(itertools.chain.from_iterable(map(family, servers)))
     for process in processes:
         process.suspend()
@@ -44,7 +44,7 @@ def frozen(servers: Sequence[ServerProcess]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def on_all_cores(server: ServerProcess) -> Iterator[None]:
-    """Let a server, whose children may stay on a core each, use all cores meanwhile."""
+    """Let a server whose children are pinned use all CPUs within the block."""
     processes = family(server)
     before = {
         thread.id: os.sched_getaffinity(thread.id)
@@ -59,21 +59,21 @@ def on_all_cores(server: ServerProcess) -> Iterator[None]:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for thread in process.threads():
-                    cores = before.get(thread.id, before[process.pid])  # it may be a new one
-                    with contextlib.suppress(ProcessLookupError):  # it may have ended
+                    cores = before.get(thread.id, before[process.pid])  # the thread may be new
+                    with contextlib.suppress(ProcessLookupError):  # the thread may have ended
                         os.sched_setaffinity(thread.id, cores)
 
 
 class Footprint:
-    """Watches servers and the processes that they fork until the end of the ``with``.
+    """Measures servers and their descendants until the end of the ``with`` block.
 
-    Memory is the proportional set size (PSS): what processes share is counted once in all.
+    Memory is the proportional set size (PSS), which counts shared memory once.
     """
 
     def __init__(self, servers: Sequence[ServerProcess]) -> None:
         self._servers = servers
-        self._over = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="footprint", daemon=True)
+        self._stopped = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, name="footprint", daemon=True)
         self.start_mb = 0.0
         self.peak_mb = 0.0
         self.cpu_seconds = 0.0
@@ -81,19 +81,19 @@ class Footprint:
     def __enter__(self) -> t.Self:
         self._cpu_before = _cpu_seconds(self._processes())
         self.start_mb = self.peak_mb = _megabytes(self._processes())
-        self._watcher.start()
+        self._sampler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._watcher.join()
+        self._stopped.set()
+        self._sampler.join()
         self.cpu_seconds = _cpu_seconds(self._processes()) - self._cpu_before
 
     def _processes(self) -> Iterator[psutil.Process]:
         return itertools.chain.from_iterable(map(family, self._servers))
 
-    def _watch(self) -> None:
-        while not self._over.wait(INTERVAL):
+    def _sample(self) -> None:
+        while not self._stopped.wait(INTERVAL):
             self.peak_mb = max(self.peak_mb, _megabytes(self._processes()))
 
 
@@ -106,7 +106,7 @@ def _megabytes(processes: Iterable[psutil.Process]) -> float:
 
 
 def _cpu_seconds(processes: Iterable[psutil.Process]) -> float:
-    """Return what they have used so far; of children that have ended, what they had used, too."""
+    """Return the CPU time so far, including that of children that have ended."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Where, when and with which versions something was measured."""
+"""Machine, date and versions of a measurement."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, t.Any]:
-    """Return what a figure depends on besides the code."""
+    """Return what figures depend on."""
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -50,7 +50,7 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str | None:
-    """Return the commit of the code, with ``+`` if files have changed since."""
+    """Return the commit of the code, with ``+`` if there are uncommitted changes."""
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         folder = Path(__file__).parent

@@ -1,12 +1,12 @@
-"""A model that answers everything at once, or after a set time, for thousands of callers.
+"""A stub model that answers thousands of callers, immediately or after a set time.
 
-It speaks OpenAI's chat completions and costs little, so that what is measured is its client::
+It implements OpenAI's chat completions with little CPU, so that its client is measured::
 
     python -m benchmarks.model 8080
 
-``POST /control`` with ``{"latency": seconds}`` sets how long an answer takes and forgets all
-calls; ``GET /control`` tells them. A call belongs to the crew whose mark (``crew-`` and a
-hexadecimal number) is found in it.
+``POST /control`` with ``{"latency": seconds}`` sets the latency and resets the counters;
+``GET /control`` returns them. A call belongs to the crew whose mark (``crew-`` and a hexadecimal
+number) it contains.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ TEXT = "I now can give a great answer\nFinal Answer: It is done."
 
 
 class StubModel:
-    """Answers calls and counts them."""
+    """Answers and counts calls."""
 
     def __init__(self) -> None:
         self._in_flight = 0
-        self._forget(0.0)
+        self._reset(0.0)
 
-    def _forget(self, latency: float) -> None:
+    def _reset(self, latency: float) -> None:
         self._latency = latency
         self._calls = 0
         self._most_in_flight = 0
         self._first_calls: dict[str, float] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection's requests, until the client leaves."""
+        """Answer the requests of a connection until the client closes it."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -50,7 +50,7 @@ class StubModel:
         if path != b"/control":
             return await self._complete(body)
         if method == b"POST":
-            self._forget(json.loads(body)["latency"])
+            self._reset(json.loads(body)["latency"])
         return {
             "calls": self._calls,
             "in_flight": self._in_flight,
@@ -59,7 +59,7 @@ class StubModel:
         }
 
     async def _complete(self, body: bytes) -> t.Any:
-        self._note(body)
+        self._count(body)
         try:
             if self._latency:
                 await asyncio.sleep(self._latency)
@@ -67,7 +67,7 @@ class StubModel:
             self._in_flight -= 1
         return _completion(self._calls)
 
-    def _note(self, body: bytes) -> None:
+    def _count(self, body: bytes) -> None:
         self._calls += 1
         self._in_flight += 1
         self._most_in_flight = max(self._most_in_flight, self._in_flight)

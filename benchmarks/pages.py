@@ -1,4 +1,4 @@
-"""The host of the tests with the dashboard, for a web server."""
+"""WSGI application: the host of the tests with the dashboard."""
 
 from __future__ import annotations
 

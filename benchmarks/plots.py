@@ -1,4 +1,4 @@
-"""Pictures of figures: throughput and latency, ours beside the reference."""
+"""Charts of throughput and latency, ours and the reference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DURATIONS = frozenset({"s", "ms", "µs"})
 
 
 def draw(figures: Sequence[Figure], folder: Path) -> None:
-    """Write ``throughput.png`` and ``latency.png``, each if there is something to show."""
+    """Write ``throughput.png`` and ``latency.png``, unless they would be empty."""
     throughput = [figure for figure in figures if figure.unit.endswith("/s")]
     latency = [figure for figure in figures if figure.unit in DURATIONS]
     for name, chosen in (("throughput", throughput), ("latency", latency)):

@@ -1,7 +1,7 @@
-"""How many orders a second two web processes take: by HTTP, with PostgreSQL and fsync.
+"""Submissions per second of two web processes, over HTTP, with PostgreSQL and fsync.
 
-No worker runs, but a row says that one has free places. So every order sends its message at once,
-as the plain service does, where ours would otherwise keep a user's others in the database.
+No worker runs, but a row says that one has free slots. So every submission publishes its message,
+as in the plain service; otherwise ours would hold most of a user's executions in the database.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ from .reference.floor import CREATE
 
 WEB_PROCESSES = 2
 CLIENTS = 8
-"""How many orders are under way at once."""
+"""Number of concurrent requests."""
 USERS = 200
 PLAIN = Target(3.0, "higher")
 FLOOR = Target(0.6, "higher")
 
-Order = tuple[str, bytes]
-"""A user and the body of a request."""
+Submission = tuple[str, bytes]
+"""User and body of a request."""
 
 
 class Web(t.NamedTuple):
-    """A web server that takes orders at one path."""
+    """A web server that accepts submissions at one path."""
 
     name: str
     port: int
     path: str
-    orders: Sequence[Order]
+    submissions: Sequence[Submission]
 
-    def orders_per_second(self, number: int) -> float:
-        """Send so many orders and return how many were taken in a second."""
-        orders = itertools.islice(itertools.cycle(self.orders), number)
+    def submissions_per_second(self, number: int) -> float:
+        """Send *number* submissions and return how many were accepted per second."""
+        submissions = itertools.islice(itertools.cycle(self.submissions), number)
         with ThreadPoolExecutor(CLIENTS) as pool:
-            began = time.perf_counter()
-            for _ in pool.map(self._send, orders):
+            start = time.perf_counter()
+            for _ in pool.map(self._send, submissions):
                 pass
-            return number / (time.perf_counter() - began)
+            return number / (time.perf_counter() - start)
 
-    def _send(self, order: Order) -> None:
-        """Send one order with as little work as possible: the client shares the processors."""
-        user, body = order
+    def _send(self, submission: Submission) -> None:
+        """Send a submission with little CPU time, since the client shares the CPUs."""
+        user, body = submission
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nX-User: {user}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -76,33 +76,33 @@ class Web(t.NamedTuple):
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return ours against the plain service, against the floor, and against an empty view."""
+    """Compare ours with the plain service, with the floor, and with an empty view."""
     with contextlib.ExitStack() as stack:
         ours, plain, _ = stack.enter_context(ring(profile.folder))
-        promise_places(ours)
+        register_worker(ours)
         webs = [stack.enter_context(served(ours)), stack.enter_context(served(plain))]
-        webs += stack.enter_context(floors(plain, webs[1].orders))
+        webs += stack.enter_context(floors(plain, webs[1].submissions))
         number = profile.pick(600, 2_000)
         for web in webs:
-            web.orders_per_second(number)
+            web.submissions_per_second(number)
         for contender in (ours, plain):
             analyze(contender)
-        measures = [functools.partial(web.orders_per_second, number) for web in webs]
-        rates = take_turns(profile.pick(5, 11), measures)
+        measures = [functools.partial(web.submissions_per_second, number) for web in webs]
+        rates = run_alternately(profile.pick(5, 11), measures)
     targets = (PLAIN, FLOOR, None)
     return [
-        Figure("orders queued", "orders/s", rates[0], reference, web.name, target)
+        Figure("submissions", "submissions/s", rates[0], reference, web.name, target)
         for web, reference, target in zip(webs[1:], rates[1:], targets, strict=True)
     ]
 
 
-def take_turns(rounds: int, measures: Sequence[Callable[[], float]]) -> list[list[float]]:
-    """Return what each measure returned in each round; each begins as many rounds as the others."""
+def run_alternately(rounds: int, measures: Sequence[Callable[[], float]]) -> list[list[float]]:
+    """Return the results of each measure in each round; each round starts with another measure."""
     results: list[list[float]] = [[] for _ in measures]
-    for turn in range(rounds):
-        for place in range(len(measures)):
-            chosen = (turn + place) % len(measures)
-            results[chosen].append(measures[chosen]())
+    for number in range(rounds):
+        for position in range(len(measures)):
+            index = (number + position) % len(measures)
+            results[index].append(measures[index]())
     return results
 
 
@@ -112,19 +112,20 @@ def served(contender: Contender) -> Iterator[Web]:
     with contender.web(f"--workers={WEB_PROCESSES}") as server:
         url = httpx.URL(server.url)
         with httpx.Client(base_url=f"{server.url}{contender.prefix}", timeout=30) as http:
-            orders = [_order(http, f"user-{n}", contender) for n in range(USERS)]
-        yield Web(contender.name, t.cast(int, url.port), f"{contender.prefix}/executions", orders)
+            submissions = [_submission(http, f"user-{n}", contender) for n in range(USERS)]
+        path = f"{contender.prefix}/executions"
+        yield Web(contender.name, t.cast(int, url.port), path, submissions)
 
 
-def _order(http: httpx.Client, user: str, contender: Contender) -> Order:
+def _submission(http: httpx.Client, user: str, contender: Contender) -> Submission:
     graph = http.post("/graphs", json=contender.graph_of(1), headers={"X-User": user})
-    order = {"graph_id": graph.raise_for_status().json()["id"], "inputs": {"topic": "rivers"}}
-    return user, json.dumps(order).encode()
+    body = {"graph_id": graph.raise_for_status().json()["id"], "inputs": {"topic": "rivers"}}
+    return user, json.dumps(body).encode()
 
 
 @contextlib.contextmanager
-def floors(plain: Contender, orders: Sequence[Order]) -> Iterator[list[Web]]:
-    """Start the web server of the least that can be done, beside the plain service's data."""
+def floors(plain: Contender, submissions: Sequence[Submission]) -> Iterator[list[Web]]:
+    """Start the web server of the floor, in the database of the plain service."""
     with plain.engine.connect() as connection:
         connection.exec_driver_sql(CREATE)
     url = sa.make_url(plain.database_url).set(drivername="postgresql")
@@ -133,23 +134,23 @@ def floors(plain: Contender, orders: Sequence[Order]) -> Iterator[list[Web]]:
     with plain.web(f"--workers={WEB_PROCESSES}", app=app) as server:
         port = t.cast(int, httpx.URL(server.url).port)
         yield [
-            Web("INSERT, COMMIT, LPUSH by hand", port, "/executions", orders),
-            Web("an empty view", port, "/empty/executions", orders),
+            Web("INSERT, COMMIT, LPUSH", port, "/executions", submissions),
+            Web("an empty view", port, "/empty/executions", submissions),
         ]
 
 
 def analyze(contender: Contender) -> None:
-    """Let the database learn what its tables hold, as it does by itself after a minute."""
+    """Update the database's statistics, as autovacuum does after a minute."""
     with contender.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
 
 
-def promise_places(ours: Ours) -> None:
-    """Let the database say that a worker is alive that could run everything at once."""
+def register_worker(ours: Ours) -> None:
+    """Insert the row of a worker that could run all executions at once."""
     with ours_in_process(ours.environment) as app:
         app_state = app.extensions["crewexec"]
         worker = app_state.models.worker(
-            name="promise",
+            name="placeholder",
             pid=1,
             queues=["crew_execution"],
             pool="threads",

@@ -1,6 +1,6 @@
-"""How long reading takes with a thousand executions, and with a million.
+"""Time of reads with a thousand executions, and with a million.
 
-Ours is read at both sizes over HTTP, in turns, and beside it the plain service, which lists with
+Ours is read at both sizes over HTTP, alternately with the plain service, which lists with
 OFFSET and COUNT. Everything is filled by the database itself before the web servers start.
 """
 
@@ -39,7 +39,7 @@ EVERY = 150.0
 """Seconds from one execution to the next, so that an equal number ended today at both sizes."""
 PAGE = 50
 CHOSEN = 200
-"""How many executions are looked at one by one."""
+"""Number of executions that are read by id."""
 NO_MODEL = "http://127.0.0.1:9/v1"
 NOTE = (
     "Filled with one execution every 150 s of 201 users, 400 of them unfinished, a tenth of them"
@@ -47,7 +47,7 @@ NOTE = (
 )
 
 Paths = Mapping[str, list[str]]
-"""What to get, by what it is; each path in turn, so that no answer is always in some cache."""
+"""Paths by name; they are read in rotation, so that no response is always cached."""
 
 
 class _OursWithPages(Ours):
@@ -55,7 +55,7 @@ class _OursWithPages(Ours):
 
 
 class Reader:
-    """Reads from one service with so many executions."""
+    """Reads from a service that has *executions* executions."""
 
     def __init__(self, service: str, url: str, executions: int, paths: Paths) -> None:
         self.service = service
@@ -75,14 +75,14 @@ class Reader:
 
     def milliseconds(self, name: str) -> float:
         """Return the time of one request."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         self.get(name)
-        return (time.perf_counter() - began) * 1000
+        return (time.perf_counter() - start) * 1000
 
     def get(self, name: str) -> httpx.Response:
-        """Get the next one of its kind.
+        """Read the next path of that name.
 
-        :raises RuntimeError: if it is refused.
+        :raises RuntimeError: if the response is an error.
         """
         answer = self._http.get(next(self._paths[name]))
         if answer.status_code != httpx.codes.OK:
@@ -97,14 +97,14 @@ def reader(
     """Fill a service, start its web server, and read everything once."""
     contender.create_tables()
     engine = sa.create_engine(contender.database_url)
-    began = time.monotonic()
+    start = time.monotonic()
     with engine.connect() as connection:
         paths = fill(connection, executions)
         size = connection.exec_driver_sql(
             "SELECT pg_database_size(current_database())"
         ).scalar_one()
-    took = time.monotonic() - began
-    print(f"{contender.name}: {executions:,} executions, {size >> 20} MiB, in {took:.0f} s")
+    seconds = time.monotonic() - start
+    print(f"{contender.name}: {executions:,} executions, {size >> 20} MiB, in {seconds:.0f} s")
     engine.dispose()
     with contender.web() as web, Reader(contender.name, web.url, executions, paths) as reader:
         for name in reader.names * 20:
@@ -113,13 +113,13 @@ def reader(
 
 
 def fill_ours(connection: sa.Connection, executions: int) -> Paths:
-    """Fill our tables; a tenth of the executions get their steps and events."""
+    """Fill our tables; a tenth of the executions have steps and events."""
     with _without_indexes(connection):
         bulk_data.fill(connection, executions, every=EVERY, detailed=executions // 10)
     mine = "FROM crewexec_execution AS execution WHERE owner_id = :user"
     mine_ids = _ids(connection, f"SELECT id {mine} ORDER BY random() LIMIT {CHOSEN}")
-    told = "AND EXISTS (SELECT 1 FROM crewexec_event WHERE execution_id = execution.id)"
-    told_ids = _ids(connection, f"SELECT id {mine} {told} ORDER BY random() LIMIT {CHOSEN}")
+    detailed = "AND EXISTS (SELECT 1 FROM crewexec_event WHERE execution_id = execution.id)"
+    detailed_ids = _ids(connection, f"SELECT id {mine} {detailed} ORDER BY random() LIMIT {CHOSEN}")
     queued = _ids(connection, f"SELECT id {mine} AND status = 'queued' LIMIT {CHOSEN}")
     middle = f"(SELECT count(*) / 2 {mine})"
     (before,) = _ids(connection, f"SELECT id {mine} ORDER BY id DESC OFFSET {middle} LIMIT 1")
@@ -130,14 +130,14 @@ def fill_ours(connection: sa.Connection, executions: int) -> Paths:
         "list, first page": [lists],
         "list, middle page": [f"{lists}?before={before}"],
         "list by status": [f"{lists}?status=completed"],
-        "events": [f"{lists}/{id}/events" for id in told_ids],
+        "events": [f"{lists}/{id}/events" for id in detailed_ids],
         "dashboard, list": [pages],
-        "dashboard, execution": [f"{pages}/{id}" for id in told_ids],
+        "dashboard, execution": [f"{pages}/{id}" for id in detailed_ids],
     }
 
 
 def fill_plain(connection: sa.Connection, executions: int) -> Paths:
-    """Fill the tables of the plain service with as many, as large, and as evenly mixed."""
+    """Fill the tables of the plain service with rows of the same number, size and mix."""
     graph = "INSERT INTO graph (id, owner_id, definition) VALUES (gen_random_uuid(), :user, '{}')"
     connection.execute(sa.text(graph), {"user": USER})
     rows = sa.text(_PLAIN)
@@ -170,7 +170,7 @@ FROM graph, generate_series(0, :count - 1) AS i,
 
 @contextlib.contextmanager
 def _without_indexes(connection: sa.Connection) -> Iterator[None]:
-    """Make them afterwards: that takes half as long."""
+    """Drop the indexes within the block and create them afterwards, in half the time."""
     ours = "FROM pg_indexes WHERE tablename LIKE 'crewexec%' AND indexname ~ '^[iu]x_'"
     found = connection.execute(sa.text(f"SELECT indexname, indexdef {ours}")).all()
     for name, _ in found:
@@ -201,7 +201,7 @@ def readers(folder: Path, sizes: Sequence[int]) -> Iterator[dict[tuple[str, int]
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return our times with many executions and with few, then those of the plain service."""
+    """Measure our times with many and few executions, then those of the plain service."""
     many = profile.pick(100_000, 1_000_000)
     with readers(profile.folder, (FEW, many)) as found:
         growth = [
@@ -210,16 +210,16 @@ def measure(profile: Profile) -> list[Figure]:
             if size == many
             for name in reader.names
         ]
-        beside = [
+        compared = [
             _compare(profile, name, found[Ours.name, size], found[Plain.name, size])
             for size in (FEW, many)
             for name in found[Plain.name, size].names
         ]
-    return [*growth, *beside]
+    return [*growth, *compared]
 
 
 def _compare(profile: Profile, name: str, reader: Reader, other: Reader) -> Figure:
-    # One request is a round: what disturbs the machine for longer then hits both alike.
+    # A round is a single request, so that longer disturbances affect both equally.
     rounds = profile.pick(100, 300)
     times = alternate(rounds, lambda: reader.milliseconds(name), lambda: other.milliseconds(name))
     is_ours = reader.service == Ours.name
@@ -227,6 +227,6 @@ def _compare(profile: Profile, name: str, reader: Reader, other: Reader) -> Figu
         title = f"{name}, {reader.executions:,} executions"
         return Figure(title, "ms", *times, f"{other.service}, OFFSET and COUNT")
     title = f"{name}, {reader.executions:,} executions{'' if is_ours else ', plain service'}"
-    beside = f"{other.executions:,} executions"
+    reference = f"{other.executions:,} executions"
     note = NOTE if name == "status by id" else ""
-    return Figure(title, "ms", *times, beside, TARGET if is_ours else None, note)
+    return Figure(title, "ms", *times, reference, TARGET if is_ours else None, note)

@@ -1,4 +1,4 @@
-"""Figures as a table, as JSON and as pictures."""
+"""Write figures as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = ("figure", "ours", "reference", "ratio", "target", "reached")
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return one line for each figure, and below them the notes."""
+    """Return one line for each figure, followed by the notes."""
     rows = [HEAD, *map(_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -48,7 +48,7 @@ def write_json(
     profile: str,
     failures: Mapping[str, str],
 ) -> None:
-    """Write everything that is known, all rounds included."""
+    """Write all results, including those of each round."""
     content = {
         "machine": machine,
         "profile": profile,
@@ -60,5 +60,5 @@ def write_json(
 
 def _as_json(figure: Figure) -> dict[str, t.Any]:
     medians = {"our_median": figure.our_median, "reference_median": figure.reference_median}
-    judged = {"ratio": figure.ratio, "reached": figure.reached}
-    return {**dataclasses.asdict(figure), **medians, **judged}
+    verdict = {"ratio": figure.ratio, "reached": figure.reached}
+    return {**dataclasses.asdict(figure), **medians, **verdict}

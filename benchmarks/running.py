@@ -1,7 +1,7 @@
-"""How many crews a second one worker process runs, and how many without any service.
+"""Crews per second of one worker process, and of crews without a service.
 
-All crews wait in the queue before the worker begins, and the model answers at once. Our process and
-the one without a service have a core each, which suits both.
+All crews are queued before the worker starts, and the model answers immediately. Our process and
+the one without a service have one CPU each, which is fastest for both.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from .footprint import on_all_cores
 
 TARGET = Target(3.0, "higher")
 SIZES = (1, 5)
-"""Tasks of a crew."""
+"""Numbers of tasks of a crew."""
 PLAIN = "plain service, prefork -c 1"
 UNPINNED = "the same without --pin"
 THREADS = 8
-"""While one crew waits for the database to have stored something, others go on."""
+"""Other crews continue while one waits for the database."""
 
 
 Rate = Callable[[int, int], float]
-"""Runs so many crews of so many tasks and returns how many a second."""
+"""Takes numbers of crews and tasks; returns crews per second."""
 
 
 class Direct:
     """Crews without a service, in a process of their own.
 
-    :param module: of ``benchmarks.reference``, which runs them.
-    :param cores: to run on; any if there are none.
+    :param module: module of ``benchmarks.reference`` that runs them.
+    :param cores: CPUs to run on; by default all.
     """
 
     def __init__(
@@ -74,23 +74,23 @@ class Direct:
         self._child.communicate()
 
     def crews_per_second(self, number: int, tasks: int) -> float:
-        """Run so many crews."""
+        """Run *number* crews."""
         self.begin(number, tasks)
         return number / self.seconds()
 
     def begin(self, number: int, tasks: int) -> None:
-        """Let so many crews run."""
+        """Start *number* crews."""
         print(number, tasks, file=self._child.stdin, flush=True)
 
     def seconds(self) -> float:
-        """Wait for them and return how long they took."""
+        """Wait for the crews and return their duration."""
         if self._child.stdout is None:
             raise RuntimeError("The crews have no pipe")
         return float(self._child.stdout.readline())
 
 
 class Runner:
-    """One worker that is kept from working while crews are queued."""
+    """One worker that is suspended while crews are queued."""
 
     def __init__(self, contender: Contender, client: Client, worker: ServerProcess) -> None:
         self._contender = contender
@@ -99,7 +99,7 @@ class Runner:
         self._graph = functools.cache(client.graph)
 
     def crews_per_second(self, number: int, tasks: int) -> float:
-        """Queue so many crews, then let the worker run them."""
+        """Queue *number* crews, then let the worker run them."""
         before = self._contender.finished().number
         with frozen([self._worker]):
             for _ in range(number):
@@ -108,7 +108,7 @@ class Runner:
         return number / (self._contender.wait_for(before + number) - began)
 
     def crews_per_second_unpinned(self, number: int, tasks: int) -> float:
-        """Do so on all cores."""
+        """Do the same on all CPUs."""
         with on_all_cores(self._worker):
             return self.crews_per_second(number, tasks)
 
@@ -126,7 +126,7 @@ def runner(contender: Contender, pool: str, concurrency: int) -> Iterator[Runner
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return crews per second, with one task and with five."""
+    """Measure crews per second, with one task and with five."""
     storage = str(profile.folder / "direct")
     with (
         ring(profile.folder) as (ours, plain, model),

@@ -54,7 +54,7 @@ print(times.user + times.system, process.memory_info().rss / 1e6)
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Return seconds and megabytes of a web process, and seconds until a worker is ready."""
+    """Measure time and memory of a web process, and the time until a worker is ready."""
     rounds = profile.pick(7, 21)
     started = alternate(rounds, functools.partial(_start, _BARE + _EXTENDED), lambda: _start(_BARE))
     (cpu, bare_cpu), (memory, bare_memory) = (
@@ -82,7 +82,7 @@ def _start(program: str) -> tuple[float, float]:
 
 
 def _added(name: str, unit: str, ours: list[float], bare: list[float], limit: float) -> Figure:
-    """Return a figure whose target is so much more than the reference."""
+    """Return a figure whose target is the reference plus *limit*."""
     base = statistics.median(bare)
     target = Target(round(1 + limit / base, 3), "lower")
     added = statistics.median(ours) - base
@@ -95,20 +95,20 @@ def _worker(profile: Profile) -> Figure:
         for warm_up in (_import_crewai, functools.partial(_ready, ours)):
             warm_up()
         rounds = alternate(profile.pick(3, 9), functools.partial(_ready, ours), _import_crewai)
-    note = "Ready means that it takes messages, with CrewAI imported before its pool was forked."
+    note = "Ready means that it consumes messages; CrewAI is imported before the pool is forked."
     return Figure("start of a worker", "s", *rounds, "python -c 'import crewai'", None, note)
 
 
 def _ready(ours: Contender) -> float:
     """Return the seconds until a worker is ready."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     with ours.worker(pool="prefork", concurrency=1):
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
 
 def _import_crewai() -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     command = [sys.executable, "-c", "import crewai"]
     environment = {**os.environ, **QUIET}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
-    return time.perf_counter() - began
+    return time.perf_counter() - start

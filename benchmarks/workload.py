@@ -1,4 +1,4 @@
-"""The crews that are run: the same for ours and for the references."""
+"""The crews that are run, the same for ours and for the references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, t.Any]
 
 
 def definition(tasks: int) -> Json:
-    """Return what the plain service calls a graph: so many agents, with a task each."""
+    """Return the plain service's definition of a crew with one agent for each task."""
     numbers = range(1, tasks + 1)
     return {
         "agents": {f"agent{number}": _agent(number) for number in numbers},
@@ -22,18 +22,18 @@ def definition(tasks: int) -> Json:
 
 
 def document(tasks: int) -> Json:
-    """Return the same crew as one of our graphs."""
+    """Return the same crew as a graph document."""
     numbers = range(1, tasks + 1)
     agents = [{"id": f"agent{n}", "type": "agent", "data": _agent(n)} for n in numbers]
-    todo = [{"id": f"task{n}", "type": "task", "data": _task(n)} for n in numbers]
+    nodes = [{"id": f"task{n}", "type": "task", "data": _task(n)} for n in numbers]
     edges = [{"source": f"agent{n}", "target": f"task{n}"} for n in numbers]
     order = [{"source": f"task{a}", "target": f"task{b}"} for a, b in itertools.pairwise(numbers)]
     name = f"crew of {tasks}"
-    return {"version": 1, "name": name, "nodes": agents + todo, "edges": edges + order}
+    return {"version": 1, "name": name, "nodes": agents + nodes, "edges": edges + order}
 
 
 def mark() -> str:
-    """Return a topic by which the model recognises the calls of one crew."""
+    """Return a topic by which the model recognises the calls of a crew."""
     return f"crew-{uuid.uuid4().hex}"
 
 

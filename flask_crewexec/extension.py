@@ -1,10 +1,11 @@
-"""The extension: wires the rooms together for one or more applications."""
+"""The Flask extension: sets up applications with everything that they need."""
 
 from __future__ import annotations
 
 import typing as t
 
 import sqlalchemy as sa
+from celery import Celery
 from flask import Flask
 
 from .app_state import AppState
@@ -31,21 +32,35 @@ class CrewExec(RegistrationMixin):
 
     ::
 
+        from flask import Flask
+        from flask_crewexec import CrewExec
+        from flask_sqlalchemy import SQLAlchemy
+
+        db = SQLAlchemy()
         crewexec = CrewExec(db=db)
+        crewexec.llm("default", model="gpt-4o-mini", api_key=read_api_key)
+
+
+        @crewexec.identity_loader
+        def load_user():
+            return current_user.id
 
 
         def create_app():
             app = Flask(__name__)
+            app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://localhost/myapp"
+            app.config["CELERY_BROKER_URL"] = "redis://localhost:6379/0"
+            app.config["CELERY_RESULT_BACKEND"] = "redis://localhost:6379/0"
             db.init_app(app)
             crewexec.init_app(app)
             return app
 
     :param app: call :meth:`init_app` on this application.
-    :param db: your Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. Without one, the
-        application's is used, or a Flask-SQLAlchemy of our own if it has none.
-    :param metadata: the metadata of your models, where ``db`` does not know it
+    :param db: your Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. By default that of the
+        application, or a new Flask-SQLAlchemy object if it has none.
+    :param metadata: metadata of your models, if ``db`` does not have it
         (Flask-SQLAlchemy-Lite).
-    :param bind_key: keep our tables in this one of several databases.
+    :param bind_key: bind key of the database for our tables, if there are several.
     :param execution_model: your subclass of :class:`~flask_crewexec.ExecutionMixin`.
     :param graph_model: your subclass of :class:`~flask_crewexec.GraphMixin`.
     """
@@ -71,23 +86,32 @@ class CrewExec(RegistrationMixin):
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Set *app* up: settings, tables, queue, routes and commands.
+        """Set up settings, tables, queues, routes and commands of *app*.
 
-        :raises ConfigError: for a setting that is unknown or cannot be used.
+        :raises ConfigError: if a setting is unknown or its value cannot be used.
         :raises RuntimeError: if the application is set up in a way that cannot work.
         """
         if "crewexec" in app.extensions:
             raise RuntimeError(
-                "This application has a 'CrewExec' already; call 'init_app' once per application."
+                "This application already has a 'CrewExec'. Call 'init_app' once per application,"
+                " and not in addition to 'CrewExec(app)'."
             )
         settings = Settings.from_config(app.config)
-        database = self._database_of(app)
+        db = self._database_of(app)
         celery = bind_celery(app, settings)
-        app.extensions["crewexec"] = AppState(
+        app.extensions["crewexec"] = self._new_app_state(settings, db, celery)
+        register_tasks(celery)
+        connect_signals(celery)
+        install_log_handlers()
+        app.register_blueprint(create_blueprint(settings))
+        app.cli.add_command(command_group())
+
+    def _new_app_state(self, settings: Settings, db: DatabaseExtension, celery: Celery) -> AppState:
+        return AppState(
             settings=settings,
-            models=self._declare_models(database),
+            models=self._declare_models(db),
             database=Database(
-                extension=database,
+                extension=db,
                 bind_key=self._bind_key,
                 idle_timeout=settings.lease_seconds,
                 on_events_committed=notify_new_events,
@@ -97,15 +121,10 @@ class CrewExec(RegistrationMixin):
             identity_loaders=self._identity_loaders,
             secret_providers=self._secret_providers,
         )
-        register_tasks(celery)
-        connect_signals(celery)
-        install_log_handlers()
-        app.register_blueprint(create_blueprint(settings))
-        app.cli.add_command(command_group())
 
     @property
     def app_state(self) -> AppState:
-        """What we know of the current application.
+        """The state of the current application.
 
         :raises RuntimeError: outside of an application context, or if the application belongs to
             another 'CrewExec'.
@@ -113,32 +132,32 @@ class CrewExec(RegistrationMixin):
         app_state = current_app_state()
         if app_state.registry is not self._registry:
             raise RuntimeError(
-                "This 'CrewExec' does not know the current application: make only one, and call"
-                " 'init_app(app)' on it."
+                "The current application was set up by another 'CrewExec'. Create only one, in a"
+                " module that the application factory imports, and call 'init_app(app)' on it."
             )
         return app_state
 
     @property
     def models(self) -> Models:
-        """The mapped classes: ``models.execution``, ``models.graph`` and so on.
+        """The mapped classes, such as ``models.execution`` and ``models.graph``.
 
         :raises RuntimeError: outside of an application context, if no ``db`` was passed.
         """
         return self._models or self.app_state.models
 
     def _database_of(self, app: Flask) -> DatabaseExtension:
-        """Return the database of *app*: the one that we were made with, the app's, or a new one."""
+        """Return our ``db``, that of *app*, or a new one."""
         existing = t.cast("DatabaseExtension | None", app.extensions.get("sqlalchemy"))
         if self._db is None and existing is None:
-            database = _new_database()
-            database.init_app(app)
-            return database
+            db = _new_database()
+            db.init_app(app)
+            return db
         if self._db is None or existing is None:
             return t.cast(DatabaseExtension, self._db or existing)
         if existing is not self._db:
             raise RuntimeError(
-                "This application's database is not the one that 'CrewExec' was made with. Pass"
-                " the same 'db' to both, or none to 'CrewExec'."
+                "This application was set up with another 'db' than 'CrewExec'. Call 'init_app'"
+                " on the 'db' that you pass to 'CrewExec(db=db)', or pass none."
             )
         return existing
 
@@ -148,7 +167,7 @@ class CrewExec(RegistrationMixin):
 
 
 def _new_database() -> DatabaseExtension:
-    from flask_sqlalchemy import SQLAlchemy  # not needed by hosts that use something else
+    from flask_sqlalchemy import SQLAlchemy  # hosts that use another extension need not have it
 
     return SQLAlchemy()
 
@@ -157,7 +176,7 @@ def _metadata_of(db: DatabaseExtension, bind_key: str | None) -> sa.MetaData:
     model: t.Any = getattr(db, "Model", None)
     if model is None:
         raise RuntimeError(
-            f"'{type(db).__module__.partition('.')[0]}' does not know your models' metadata."
+            f"'{type(db).__module__.partition('.')[0]}' does not have the metadata of your models."
             " Pass it: 'CrewExec(db=db, metadata=Base.metadata)'."
         )
     if bind_key is not None:

@@ -1,4 +1,4 @@
-"""Who asks: what a host's identity loader returns."""
+"""Identities of users, as a host's identity loader returns them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_USER_ID: t.Final = 255
 
 
 def normalize_user_id(user_id: object) -> str:
-    """Return a user's id as we store it.
+    """Return a user's id as it is stored.
 
-    :raises TypeError: if it is no text, number or UUID: anything else could stand for nobody.
-    :raises ValueError: if it is empty or too long.
+    :raises TypeError: if it is not a text, a whole number or a UUID.
+    :raises ValueError: if it is empty, too long or not printable.
     """
     if isinstance(user_id, bool) or not isinstance(user_id, str | int | uuid.UUID):
         raise TypeError(f"A user id is text, a whole number or a UUID, not {user_id!r}.")
@@ -28,7 +28,8 @@ def normalize_user_id(user_id: object) -> str:
 def normalize_roles(roles: Collection[str]) -> frozenset[str]:
     """Return *roles* as a set.
 
-    :raises TypeError: if they are no collection of texts: one text would be taken for letters.
+    :raises TypeError: if they are not a collection of texts; a single text would be read as
+        letters.
     """
     if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
         raise TypeError(f"Roles are a collection of texts, such as {{'editor'}}, not {roles!r}.")
@@ -36,20 +37,20 @@ def normalize_roles(roles: Collection[str]) -> frozenset[str]:
 
 
 def optional_roles(roles: Collection[str] | None) -> frozenset[str] | None:
-    """Return the *roles* that something is for; None is for everybody."""
+    """Return *roles* as a set; None means that there is no restriction."""
     return None if roles is None else normalize_roles(roles)
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """The user behind a request."""
+    """The user of a request."""
 
     user_id: str
-    """Anything that names a user; numbers and UUIDs become text."""
+    """Id of the user; numbers and UUIDs are converted to text."""
     may_manage_others: bool = False
-    """Whether this user sees and cancels everybody's executions."""
+    """Whether this user may see and change the executions and graphs of all users."""
     roles: Collection[str] = frozenset()
-    """What this user is, for tools and models that are for some roles only."""
+    """Roles of the user, for tools and models that are restricted to some roles."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "user_id", normalize_user_id(self.user_id))
@@ -57,7 +58,7 @@ class Identity:
 
 
 ANONYMOUS: t.Final = Identity("anonymous")
-"""Everybody, where the host has switched anonymous use on."""
+"""The user of all requests without an identity, if anonymous use is enabled."""
 
 
 LoaderResult = Identity | str | int | uuid.UUID | None
@@ -65,9 +66,9 @@ IdentityLoader = Callable[[], LoaderResult]
 
 
 def as_identity(loaded: LoaderResult) -> Identity | None:
-    """Return what a loader returned as an identity; a bare user id means an ordinary user.
+    """Return the result of a loader as an identity; a user id means an ordinary user.
 
-    :raises TypeError: if the loader returned something that names nobody for sure.
+    :raises TypeError: if the result is not an identity or a user id.
     """
     if loaded is None or isinstance(loaded, Identity):
         return loaded

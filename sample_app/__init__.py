@@ -1,4 +1,4 @@
-"""A small notes application whose users run crews: how a host uses Flask-CrewExec."""
+"""A small notes application whose users run crews, as an example of a host application."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .pages import pages
 
 
 def create_app(config: Mapping[str, t.Any] | None = None) -> Flask:
-    """Return the application; *config* wins over the environment."""
+    """Return the application; *config* takes precedence over the environment."""
     app = Flask(__name__)
     app.config.update(settings.from_environment())
     app.config.update(config or {})
     db.init_app(app)
     crewexec.init_app(app)
     prepare_engine(app)
-    app.before_request(reject_cross_site)  # who has signed in is known by a cookie
+    app.before_request(reject_cross_site)  # users are signed in by a cookie
     app.register_blueprint(pages)
     app.register_blueprint(crews)
     app.register_blueprint(create_dashboard())

@@ -1,4 +1,4 @@
-"""What ``celery -A sample_app.celery_app worker --queues=crew_execution,cleanup`` runs."""
+"""Celery app for ``celery -A sample_app.celery_app worker --queues=crew_execution,cleanup``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers must hold to, and when a task is done: checks that graphs may name."""
+"""Guardrails and predicates that graphs may name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .tools import NOTHING_FOUND
 
 @crewexec.guardrail("within_length")
 def within_length(answer: str) -> bool | str:
-    """Refuses answers with more words than the input 'words' allows, if there is one."""
-    most, words = current_execution.inputs.get("words"), len(answer.split())
-    if most is None or words <= most:
+    """Reject answers with more words than the input 'words' allows, if there is one."""
+    limit, words = current_execution.inputs.get("words"), len(answer.split())
+    if limit is None or words <= limit:
         return True
-    return f"The answer has {words} words; at most {most} are allowed."
+    return f"The answer has {words} words; at most {limit} are allowed."
 
 
 @crewexec.predicate("notes_found")
 def notes_found(text: str, json: dict[str, t.Any] | None) -> bool:
-    """Asks whether the step before has found a note."""
+    """Return whether the previous step has found a note."""
     return bool(text) and NOTHING_FOUND not in text

@@ -14,47 +14,50 @@ from .seeding import seed
 
 
 def default_home() -> Path:
-    """Return the demo's folder among the user's caches."""
+    """Return the demo's folder in the user's cache folder."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "flask-crewexec-demo"
 
 
 def add_commands(app: Flask) -> None:
-    """Give *app* the commands of this module."""
+    """Add the commands of this module to *app*."""
     app.cli.add_command(seed_command)
     app.cli.add_command(demo_command)
 
 
 @click.command("seed")
 @click.option("--name", default="demo", show_default=True, help="Name of the user.")
-@click.option("--admin", is_flag=True, help="Let the user manage everybody's crews.")
+@click.option("--admin", is_flag=True, help="Let the user manage the crews of all users.")
 @with_appcontext
 def seed_command(name: str, admin: bool) -> None:
-    """Make the tables, a user, notes and graphs.
+    """Create the tables, a user, notes and graphs.
 
-    For a user who exists, only the token is new; the old one stops working.
+    A user who exists receives a new token, and the old one stops working.
     """
     seeded = seed(name, admin=admin)
-    click.echo(f"token of '{name}', shown only now: {seeded.token}")
+    click.echo(f"token of '{name}', shown only once: {seeded.token}")
     for graph, graph_id in seeded.graphs.items():
         click.echo(f"graph '{graph}': {graph_id}")
 
 
 @click.command("demo")
-@click.option(
-    "--topic", default="honey bees", show_default=True, help="What the crew writes about."
-)
-@click.option("--serve", is_flag=True, help="Keep everything running and show what to try.")
+@click.option("--topic", default="honey bees", show_default=True, help="Topic of the crew.")
+@click.option("--serve", is_flag=True, help="Keep everything running and print commands to try.")
 @click.option("--scripted", is_flag=True, help="Use fixed answers instead of a real model.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the web server.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the web server; by default any free one.",
+)
 @click.option(
     "--home",
     type=click.Path(path_type=Path),
-    help="Where to keep data and logs, if not among your caches.",
+    help="Folder for data and logs; by default in the user's cache folder.",
 )
 def demo_command(topic: str, serve: bool, scripted: bool, port: int, home: Path | None) -> None:
     """Run a crew from end to end: broker, model, worker and web server, all on this machine."""
-    from .demo.run import Options  # no other process needs it
+    from .demo.run import Options  # other commands do not need it
     from .demo.run import run
 
     sys.exit(run(Options(topic, serve, scripted, port, home or default_home())))

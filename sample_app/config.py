@@ -1,4 +1,4 @@
-"""Configuration from the environment, to which a ``.env`` file may add.
+"""Configuration from the environment and a ``.env`` file.
 
 ``CELERY_BROKER_URL`` and ``CELERY_RESULT_BACKEND`` are missing here: the extension reads them.
 """
@@ -27,14 +27,14 @@ def from_environment() -> dict[str, t.Any]:
     url = os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL
     return {
         "SQLALCHEMY_DATABASE_URI": with_driver(url),
-        # A key that nobody knows is safe; set one where several web processes share sessions.
+        # A random key is safe; set one if several web processes share sessions.
         "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_hex(32),
         "SESSION_COOKIE_SAMESITE": "Lax",
     }
 
 
 def with_driver(url: str) -> str:
-    """Return a database URL as SQLAlchemy needs it: with psycopg 3 for PostgreSQL."""
+    """Return a database URL with the driver psycopg for PostgreSQL."""
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
@@ -44,15 +44,15 @@ def model_name() -> str:
 
 
 def model_base_url() -> str | None:
-    """Return where the language model is; None means at OpenAI."""
+    """Return the base URL of the language model; None means OpenAI."""
     return os.environ.get("OPENAI_BASE_URL") or None
 
 
 def model_api_key() -> str:
-    """Return the key of the language model; servers of your own often need none."""
+    """Return the API key of the language model; local servers often need none."""
     return os.environ.get("OPENAI_API_KEY", "")
 
 
 def has_model() -> bool:
-    """Whether the user has configured a language model."""
+    """Return whether a language model is configured."""
     return bool(model_api_key() or model_base_url())

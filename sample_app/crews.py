@@ -1,4 +1,4 @@
-"""Pages to sign in and to queue crews; the dashboard shows what becomes of them."""
+"""Pages to sign in and to queue crews; the dashboard shows the executions."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ Json = dict[str, t.Any]
 
 
 class Form(t.NamedTuple):
-    """What a user fills in to queue a graph."""
+    """The form to queue a graph."""
 
     graph_id: str
     name: str
     description: str
     fields: list[Field]
     problems: list[Json]
-    """Why it cannot run any more, if that is so: the host may offer something else by now."""
+    """Why the graph can no longer run, for instance because a tool was removed."""
 
 
 @crews.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> ResponseReturnValue:
-    """Ask for an API token, and remember whose it is in the session."""
+    """Ask for an API token, and store its user in the session."""
     if request.method == "GET":
         return render_template("sign_in.html", problem=None)
     user = owner_of(request.form.get("token", "").strip())
     if user is None:
-        return render_template("sign_in.html", problem="Nobody has this token."), 401
+        return render_template("sign_in.html", problem="This token is not valid."), 401
     session.clear()
     session["user_id"] = user.id
     return redirect(url_for(".list_crews"), 303)
@@ -57,21 +57,21 @@ def sign_in() -> ResponseReturnValue:
 
 @crews.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Forget who has signed in."""
+    """Sign the user out."""
     session.clear()
     return redirect(url_for(".sign_in"), 303)
 
 
 @crews.get("/crews")
 def list_crews() -> ResponseReturnValue:
-    """List the user's graphs with a form to queue each."""
+    """List the user's graphs, each with a form to queue it."""
     user = current_user()
     return redirect(url_for(".sign_in")) if user is None else _page(user)
 
 
 @crews.post("/crews/<graph_id>")
 def queue_crew(graph_id: str) -> ResponseReturnValue:
-    """Queue a graph with the inputs of the form, and lead to the execution's page."""
+    """Queue a graph with the inputs of the form, and redirect to the execution's page."""
     user = current_user()
     if user is None:
         return redirect(url_for(".sign_in"), 303)
@@ -95,18 +95,18 @@ def _form(graph_id: str, user: User, given: Mapping[str, str]) -> Form:
     return Form(graph_id, document["name"], document.get("description", ""), fields, problems)
 
 
-class _Read(t.NamedTuple):
+class _GraphForm(t.NamedTuple):
     document: Json
     schema: Json
     problems: list[Json]
 
 
-def _read_graph(graph_id: str, user: User) -> _Read:
-    """Return a graph of the user, the JSON Schema of its inputs, and what is wrong with it."""
+def _read_graph(graph_id: str, user: User) -> _GraphForm:
+    """Return a graph of the user, the JSON Schema of its inputs, and its problems."""
     service = GraphService()
     document = service.get(graph_id, _owner(user)).version.document
     report = service.report(document)
-    return _Read(document, report["inputs_schema"] or NO_INPUTS, report["problems"])
+    return _GraphForm(document, report["inputs_schema"] or NO_INPUTS, report["problems"])
 
 
 def _owner(user: User) -> Identity:

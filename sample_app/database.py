@@ -1,4 +1,4 @@
-"""What this application needs of its database beyond the models."""
+"""Configuration of the database engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .extensions import db
 
 
 def prepare_engine(app: Flask) -> None:
-    """Let the web and worker processes share one SQLite file, if it is one."""
+    """Let web and worker processes share a SQLite file."""
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
@@ -21,5 +21,5 @@ def prepare_engine(app: Flask) -> None:
 def _share_file(connection: t.Any, record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")  # readers do not wait for a writer
-    cursor.execute("PRAGMA busy_timeout = 10000")  # a writer waits for another one
+    cursor.execute("PRAGMA busy_timeout = 10000")  # writers wait for each other
     cursor.close()

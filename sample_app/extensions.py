@@ -1,4 +1,4 @@
-"""The extensions, made once and bound to each application by its factory."""
+"""The extensions, created once and initialized for each application by its factory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask_crewexec import CrewExec
 
 
 class Base(DeclarativeBase):
-    """What the application's models have in common."""
+    """Base class of the application's models."""
 
 
 db = SQLAlchemy(model_class=Base)

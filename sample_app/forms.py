@@ -1,4 +1,4 @@
-"""Forms for the inputs of graphs, made from the JSON Schema that validation tells."""
+"""Forms for the inputs of graphs, from the JSON Schema in their validation report."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _ATTRIBUTES: t.Final = {"maxLength": "maxlength", "minimum": "min", "maximum": "
 
 
 class Field(t.NamedTuple):
-    """One input as a user fills it in."""
+    """A field of the form."""
 
     name: str
     type: str
-    """Of JSON Schema; empty where any value is taken."""
+    """Type in JSON Schema; empty if any value is allowed."""
     description: str
     value: str
-    """What stands there before the user changes it."""
+    """Initial value."""
     required: bool
     options: tuple[str, ...]
-    """The only values, if they are listed."""
+    """Permitted values, if they are listed."""
     attributes: dict[str, t.Any]
-    """Limits, as HTML calls them."""
+    """Limits as attributes of HTML."""
 
 
 def fields_of(schema: Json, given: Mapping[str, str]) -> list[Field]:
-    """Return the fields for the inputs of a graph, with what was *given* in place of defaults."""
+    """Return the fields for the inputs of a graph; *given* values replace the defaults."""
     required = schema["required"]
     return [
         _field(name, about, name in required, given.get(name))
@@ -39,9 +39,9 @@ def fields_of(schema: Json, given: Mapping[str, str]) -> list[Field]:
 
 
 def read_inputs(schema: Json, form: Mapping[str, str]) -> Json:
-    """Return the inputs that a form stands for; what was left empty is left out.
+    """Return the inputs from a form, without empty fields.
 
-    What cannot be read stays text, which the graph's own check then refuses.
+    Values that cannot be parsed stay text, which the graph's validation then rejects.
     """
     about = schema["properties"]
     return {name: _read(about.get(name, {}), text) for name, text in form.items() if text}

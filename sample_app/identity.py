@@ -1,4 +1,4 @@
-"""Who makes a request: the owner of the API token that it carries, or who signed in with one."""
+"""Users of requests, identified by an API token or a session."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def new_token() -> str:
 
 
 def hash_token(token: str) -> str:
-    """Return what is stored of a token. It is random, so a fast hash without salt is enough."""
+    """Return the hash of a token. It is random, so a fast hash without salt is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def owner_of(token: str) -> User | None:
-    """Return the user to whom a token belongs, if there is one."""
+    """Return the user of a token, if there is one."""
     return db.session.scalar(sa.select(User).where(User.token_hash == hash_token(token)))
 
 
 def current_user() -> User | None:
-    """Return the owner of the request's ``Authorization: Bearer …``, or who has signed in."""
+    """Return the user of the bearer token, or the user who is signed in."""
     given = request.authorization
     if given is None:
         return db.session.get(User, session["user_id"]) if "user_id" in session else None
@@ -41,6 +41,6 @@ def current_user() -> User | None:
 
 @crewexec.identity_loader
 def load_identity() -> Identity | None:
-    """Tell Flask-CrewExec who makes the request."""
+    """Return the identity of the request's user to Flask-CrewExec."""
     user = current_user()
     return None if user is None else Identity(str(user.id), may_manage_others=user.is_admin)

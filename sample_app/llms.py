@@ -1,7 +1,6 @@
-"""The language model that crews may use.
+"""The language model that crews use.
 
-A name is registered once for the whole process, so the model comes from the environment, which is
-the same for every application in it.
+It is registered once for all applications of the process, so it is configured by the environment.
 """
 
 from __future__ import annotations
@@ -13,5 +12,5 @@ crewexec.llm(
     "default",
     model=config.model_name(),
     base_url=config.model_base_url(),
-    api_key=config.model_api_key,  # the function: the key is asked for when a run begins
+    api_key=config.model_api_key,  # a function, which is called when a run starts
 )

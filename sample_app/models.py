@@ -13,8 +13,8 @@ from .extensions import db
 MAX_TITLE = 200
 
 
-class User(db.Model):  # type: ignore[name-defined, misc]  # made at run time
-    """Somebody who signs in with an API token."""
+class User(db.Model):  # type: ignore[name-defined, misc]  # created at run time
+    """A user, who signs in with an API token."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(80), unique=True)
@@ -32,4 +32,4 @@ class Note(db.Model):  # type: ignore[name-defined, misc]
     title: Mapped[str] = mapped_column(sa.String(MAX_TITLE))
     text: Mapped[str] = mapped_column(sa.Text)
     execution_id: Mapped[uuid.UUID | None]
-    """The execution whose agent wrote the note; None if the user did."""
+    """Execution whose agent wrote the note; None if the user wrote it."""

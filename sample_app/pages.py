@@ -19,7 +19,7 @@ pages = Blueprint("pages", __name__)
 
 @pages.get("/")
 def index() -> dict[str, str]:
-    """Say where everything is."""
+    """List the addresses of the application."""
     api = current_app.config["CREWEXEC_URL_PREFIX"]
     return {
         "notes": "/notes",
@@ -32,7 +32,7 @@ def index() -> dict[str, str]:
 
 @pages.get("/notes")
 def list_notes() -> dict[str, t.Any]:
-    """List the notes of the user who asks."""
+    """List the notes of the user."""
     user = current_user() or abort(401)
     notes = db.session.scalars(sa.select(Note).filter_by(user_id=user.id).order_by(Note.id))
     return {"notes": [{"title": note.title, "text": note.text} for note in notes]}

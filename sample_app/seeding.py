@@ -1,4 +1,4 @@
-"""Something to begin with: tables, a user, notes and graphs."""
+"""Example data: tables, a user, notes and graphs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ NOTES: t.Final = {
 
 
 class Seeded(t.NamedTuple):
-    """What a user needs to run crews."""
+    """The data that a user needs to run crews."""
 
     token: str
     graphs: dict[str, str]
-    """Ids of the user's graphs, by the names of their files."""
+    """Ids of the user's graphs by the names of their files."""
 
 
 def seed(name: str, *, admin: bool = False) -> Seeded:
-    """Make the tables and the user's data, as far as they are missing, and a new token."""
-    # Fine for a sample; an application that lives on uses migrations.
+    """Create missing tables and data of the user, and a new token."""
+    # Sufficient for an example; real applications use migrations.
     db.create_all()
     token = new_token()
     user = _user(name)
@@ -58,7 +58,7 @@ def _user(name: str) -> User:
 
 
 def _store_graph(path: Path, user_id: int) -> str:
-    """Give the user the graph of this file; a file that has changed becomes a new version."""
+    """Store the graph of a file for the user, as a new version if the file has changed."""
     document = json.loads(path.read_text(encoding="utf-8"))
     service = GraphService()
     owner = Identity(str(user_id))

@@ -1,4 +1,4 @@
-"""What agents may do with the notes of the user for whom they work."""
+"""Tools with which agents search and save the notes of their user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def search_notes(query: str) -> str:
 @crewexec.tool("save_note")
 def save_note(title: str, text: str) -> str:
     """Save a note for the user. Saving the same title again replaces the text."""
-    # A step that is tried again calls its tools again: what it saved before is updated.
+    # A retried step calls its tools again, so a note that it has saved before is updated.
     key = {
         "user_id": _user_id(),
         "execution_id": current_execution.id,

@@ -1,1 +1,1 @@
-"""What operators see in a terminal: ``celery … monitor`` and ``flask crewexec status …``."""
+"""Commands for operators: ``flask crewexec …`` and ``celery … monitor``."""

@@ -1,4 +1,4 @@
-"""``flask crewexec …``."""
+"""The commands ``flask crewexec …``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
 
 
 def command_group() -> AppGroup:
-    """Return a new ``crewexec`` group; every application has its own."""
-    group = AppGroup("crewexec", help="Run crews and look after them.")
+    """Return a new ``crewexec`` group; each application needs its own."""
+    group = AppGroup("crewexec", help="Run and manage crews.")
     for command in (worker, beat, invoke, prune, graphs, *executions.COMMANDS):
         group.add_command(command)
     return group
@@ -46,14 +46,14 @@ _commands = AppGroup("crewexec")
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Run N workers, which share memory.",
+    help="Run N worker processes that share memory.",
 )
-@click.option("--pin", is_flag=True, help="Keep each on a core of its own; for '--pool threads'.")
+@click.option("--pin", is_flag=True, help="Pin each process to a CPU; for '--pool threads'.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]...")
 @click.pass_context
 def worker(context: click.Context, options: Sequence[str], processes: int, pin: bool) -> None:
     """Run a worker; takes every option of 'celery worker'."""
-    # Here, since web processes load this module, too, and these take them half a second.
+    # Imported here, since web processes load this module too and these imports take half a second.
     from celery.bin.celery import celery as celery_command
 
     from ..worker.multi_process import prefork_workers
@@ -79,25 +79,30 @@ def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
 @click.argument("task", type=click.Choice(sorted(HANDLERS)))
 @click.argument("event")
 def invoke(task: str, event: str) -> None:
-    """Run one task module here and now, without Celery.
+    """Run a task module in this process, without Celery.
 
-    EVENT is the JSON that the task takes, such as '{"execution_id": "…"}'.
+    EVENT is the task's event as JSON, such as '{"execution_id": "…"}'.
     """
     try:
-        answer = HANDLERS[task](_parse(event))
+        result = HANDLERS[task](_parse(event))
     except (CrewExecError, ValidationError) as error:
-        raise click.ClickException(f"The event is not one for '{task}': {error}") from error
-    click.echo(json.dumps(answer))
+        raise click.ClickException(f"The event does not fit '{task}': {error}") from error
+    click.echo(json.dumps(result))
 
 
 @_commands.command("prune")
-@click.option("--days", type=click.FloatRange(min=0), help="Keep what ended since; also 0.5.")
-@click.option("--keep", type=click.IntRange(min=0), help="Keep no more than so many.")
-@click.option("--dry-run", is_flag=True, help="Only say how much would go.")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Keep executions that ended in the last N days; also 0.5.",
+)
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep at most N executions.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
 def prune(days: float | None, keep: int | None, dry_run: bool) -> None:
     """Remove ended executions with their steps, outputs and events.
 
-    CREWEXEC_KEEP_FOR and CREWEXEC_KEEP_COUNT count where no option is given.
+    The defaults of the options are CREWEXEC_KEEP_FOR and CREWEXEC_KEEP_COUNT.
     """
     app_state = current_app_state()
     age = None if days is None else dt.timedelta(days=days)
@@ -113,7 +118,7 @@ def _parse(event: str) -> dict[str, t.Any]:
     try:
         parsed = json.loads(event)
     except ValueError as error:
-        raise ValidationError(f"it is no JSON: {error}") from error
+        raise ValidationError(f"it is not valid JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise ValidationError("it must be a JSON object")
     return parsed

@@ -1,4 +1,4 @@
-"""What cannot be reached, in one line."""
+"""Messages for errors of the database, in one line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..storage.database_errors import missing_table
 from .escaping import one_line
 
 
-def database_trouble(error: sa.exc.SQLAlchemyError) -> str:
-    """Say what is wrong, else what the driver says, without the statement and its values."""
+def database_message(error: sa.exc.SQLAlchemyError) -> str:
+    """Return what is wrong, or the driver's message without the statement and its values."""
     if table := missing_table(error):
         return (
             f"The database has no table '{one_line(table)}'. Run your migrations, or call"

@@ -1,4 +1,4 @@
-"""``flask crewexec status``, ``list``, ``tail``, ``cancel`` and ``retry``, for the operator."""
+"""The commands ``flask crewexec status``, ``list``, ``tail``, ``cancel`` and ``retry``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
-from .error_messages import database_trouble
+from .error_messages import database_message
 from .escaping import one_line
 from .formatting import event_line
 from .formatting import list_lines
@@ -28,7 +28,7 @@ _service: t.Final = AsyncExecutionService()
 
 
 class _Command(click.Command):
-    """A command that ends with one sentence when it cannot do what it was asked to."""
+    """A command that ends with one sentence if it fails."""
 
     def invoke(self, ctx: click.Context) -> t.Any:
         try:
@@ -36,7 +36,7 @@ class _Command(click.Command):
         except CrewExecError as error:
             raise click.ClickException(one_line(error.detail)) from error
         except sa.exc.SQLAlchemyError as error:
-            raise click.ClickException(database_trouble(error)) from error
+            raise click.ClickException(database_message(error)) from error
 
 
 _commands = AppGroup("executions")
@@ -50,12 +50,14 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 def status(id: str, as_json: bool) -> None:
     """Show an execution with its steps and result."""
     found = _service.get_task_status(id)
-    click.echo(_dumped(found) if as_json else "\n".join(status_lines(found)))
+    click.echo(_as_json_text(found) if as_json else "\n".join(status_lines(found)))
 
 
 @_commands.command("list", cls=_Command)
 @click.option(
-    "--status", type=click.Choice([*map(str, ExecutionStatus)]), help="Only those in this state."
+    "--status",
+    type=click.Choice([*map(str, ExecutionStatus)]),
+    help="Only those with this status.",
 )
 @click.option("--user", help="Only those of the user with this id.")
 @click.option("--limit", type=click.IntRange(1, MAX_PAGE), default=20, show_default=True)
@@ -66,7 +68,7 @@ def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> No
     if user is not None:
         filters["owner_id"] = load(OwnerSchema(), {"user_id": user})["user_id"]
     found = _service.list_executions(limit=limit, **filters)
-    click.echo(_dumped(found) if as_json else "\n".join(list_lines(found)))
+    click.echo(_as_json_text(found) if as_json else "\n".join(list_lines(found)))
 
 
 @_commands.command("tail", cls=_Command)
@@ -75,13 +77,13 @@ def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> No
     "--after",
     type=click.IntRange(0, MAX_INTEGER),
     default=0,
-    help="Only events behind the one with this number.",
+    help="Only events after the one with this number.",
 )
 @click.pass_context
 def tail(ctx: click.Context, id: str, after: int) -> None:
-    """Print what happens in an execution until it has ended.
+    """Print the events of an execution until it has ended.
 
-    The exit code is 0 if it has completed, else 1.
+    The exit code is 0 if it has completed, otherwise 1.
     """
     for event in event_stream.tail(id, after=after):
         click.echo(event_line(event))
@@ -91,29 +93,29 @@ def tail(ctx: click.Context, id: str, after: int) -> None:
 
 @_commands.command("cancel", cls=_Command)
 @_id
-@click.option("--reason", help="Why, as its owner will see it.")
+@click.option("--reason", help="Reason, which the owner will see.")
 def cancel(id: str, reason: str | None) -> None:
-    """Stop an execution: at once, or before its next model or tool call."""
-    done = _service.cancel_task(id, reason=reason)
-    state = _service.get_task_status(id)["status"]
-    if not done:
-        raise WrongState(f"The execution is '{state}' already; there is nothing to cancel.")
+    """Cancel an execution: at once, or before its next model or tool call."""
+    is_cancelled = _service.cancel_task(id, reason=reason)
+    status = _service.get_task_status(id)["status"]
+    if not is_cancelled:
+        raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
     click.echo(
-        "It will stop before its next call."
-        if state == ExecutionStatus.RUNNING
-        else f"It is {state}."
+        "The execution will stop before its next call."
+        if status == ExecutionStatus.RUNNING
+        else f"The execution is {status}."
     )
 
 
 @_commands.command("retry", cls=_Command)
 @_id
 def retry(id: str) -> None:
-    """Try an ended execution again, behind its finished steps."""
-    click.echo("It is queued again as attempt {attempt}.".format_map(_service.retry(id)))
+    """Retry an ended execution after its completed steps."""
+    click.echo("The execution is queued as attempt {attempt}.".format_map(_service.retry(id)))
 
 
 COMMANDS: t.Final = (status, list_, tail, cancel, retry)
 
 
-def _dumped(found: object) -> str:
+def _as_json_text(found: object) -> str:
     return json.dumps(found, indent=2)

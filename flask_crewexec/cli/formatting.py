@@ -1,4 +1,4 @@
-"""Executions and events as lines of text."""
+"""Format executions and events as lines of text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import typing as t
 from collections.abc import Iterator
 
-from .escaping import harmless
+from .escaping import escape
 from .escaping import one_line
 
 Json = dict[str, t.Any]
@@ -17,7 +17,7 @@ _UNITS: t.Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def span(seconds: float) -> str:
-    """Return how long that is, in the largest unit that fits: ``"12 s"``, ``"3 min"``."""
+    """Return a duration in the largest unit that fits: ``"12 s"``, ``"3 min"``."""
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -25,14 +25,14 @@ def span(seconds: float) -> str:
 
 
 def event_line(event: Json) -> str:
-    """Return an event on one line: number, time, type, and what it tells."""
-    told = "  ".join(f"{key}={_value(value)}" for key, value in event["data"].items())
+    """Return an event on one line: number, time, type and data."""
+    data = "  ".join(f"{key}={_value(value)}" for key, value in event["data"].items())
     head = f"{event['seq']:>4}  {_moment(event['created_at'])}  {event['type']:<20}"
-    return f"{head}  {one_line(told)}".rstrip()
+    return f"{head}  {one_line(data)}".rstrip()
 
 
 def list_lines(executions: list[Json]) -> Iterator[str]:
-    """Yield a heading and one line for each execution."""
+    """Yield a header and one line for each execution."""
     yield _ROW.format(
         id="ID", status="STATUS", priority="PRIORITY", steps="STEPS", created="CREATED", user="USER"
     )
@@ -48,7 +48,7 @@ def list_lines(executions: list[Json]) -> Iterator[str]:
 
 
 def status_lines(execution: Json) -> Iterator[str]:
-    """Yield what an operator wants to know of one execution, with its result."""
+    """Yield the details of an execution, with its steps and result."""
     for label, text in _facts(execution):
         if text:
             yield f"{label:<10} {one_line(text)}"
@@ -57,7 +57,7 @@ def status_lines(execution: Json) -> Iterator[str]:
         yield f"{'Step':<10} {step['position'] + 1}. {step['status']}: {name}, by {agent or '?'}"
     if execution["result"]:
         yield "Result"
-        yield from (_INDENT + line for line in harmless(execution["result"]["raw"]).splitlines())
+        yield from (_INDENT + line for line in escape(execution["result"]["raw"]).splitlines())
 
 
 def _facts(execution: Json) -> Iterator[tuple[str, str]]:
@@ -87,12 +87,12 @@ def _progress(progress: Json) -> str:
 
 def _cancellation(cancellation: Json) -> str:
     by, reason = cancellation["by"], cancellation["reason"]
-    asked = f"asked at {_moment(cancellation['requested_at'])}"
-    return asked + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
+    requested = f"requested at {_moment(cancellation['requested_at'])}"
+    return requested + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
 
 
 def _moment(iso: str) -> str:
-    """Return a moment in UTC, as the schemas write it, to the second."""
+    """Return a moment in UTC from a schema's text, to the second."""
     return iso[:19].replace("T", " ") + "Z"
 
 

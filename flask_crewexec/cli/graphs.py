@@ -1,4 +1,4 @@
-"""``flask crewexec graphs import`` and ``export``, for the operator."""
+"""The commands ``flask crewexec graphs import`` and ``export``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..graphs.exporters import export_crewai
 from ..graphs.importers import FORMATS
 from ..graphs.importers import Note
 from ..services.graph_service import GraphService
-from .error_messages import database_trouble
+from .error_messages import database_message
 from .escaping import one_line
 
 _MAX_BYTES: t.Final = 4_000_000
@@ -30,62 +30,66 @@ _PATTERNS: t.Final = {
         for end in ("yaml", "yml")
     ),
 }
-"""Files of a project that have something to say; other formats are one file."""
+"""Files that are read from the folder of a project; other formats are one file."""
 _service: t.Final = GraphService()
 
 
 class _Command(click.Command):
-    """A command that ends with every problem, one a line."""
+    """A command that prints every problem on a line of its own if it fails."""
 
     def invoke(self, ctx: click.Context) -> t.Any:
         try:
             return super().invoke(ctx)
         except CrewExecError as error:
-            raise click.ClickException("\n".join(_told(error))) from error
+            raise click.ClickException("\n".join(_lines(error))) from error
         except sa.exc.SQLAlchemyError as error:
-            raise click.ClickException(database_trouble(error)) from error
+            raise click.ClickException(database_message(error)) from error
 
 
-def _told(error: CrewExecError) -> Iterator[str]:
+def _lines(error: CrewExecError) -> Iterator[str]:
     yield one_line(error.detail)
     if len(error.problems) > 1:
         yield from (f"{one_line(p.pointer)}: {one_line(p.detail)}" for p in error.problems)
     elif error.problems:
-        yield f"It is at {one_line(error.problems[0].pointer)}."
+        yield f"At {one_line(error.problems[0].pointer)}."
 
 
 def _mapped(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Read each ``FOREIGN=REGISTERED``."""
+    """Parse options of the form ``FOREIGN=REGISTERED``."""
     parts = [value.rpartition("=") for value in values]
     if not all(foreign and registered for foreign, _, registered in parts):
-        raise click.BadParameter("Write the name in the files, '=', and the registered name.")
+        raise click.BadParameter("Use the form NAME-IN-THE-FILES=REGISTERED-NAME.")
     return {foreign: registered for foreign, _, registered in parts}
 
 
-graphs = AppGroup("graphs", help="Bring graphs in and out.")
+graphs = AppGroup("graphs", help="Import and export graphs.")
 
 
 @graphs.command("import", cls=_Command)
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--format", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
-@click.option("--user", required=True, help="The id of the user to whom the graph will belong.")
-@click.option("--name", help="The graph's name, if the files do not say it.")
+@click.option("--user", required=True, help="User id of the graph's owner.")
+@click.option("--name", help="Name of the graph, if the files have none.")
 @click.option("--process", type=click.Choice(["sequential", "hierarchical"]))
-@click.option("--order", multiple=True, help="A task of classic YAML; once for each, in order.")
-@click.option("--manager-agent", help="The agent of classic YAML that manages.")
-@click.option("--manager-llm", help="The model on which the manager of classic YAML thinks.")
+@click.option("--order", multiple=True, help="A task of classic YAML; repeat it, in order.")
+@click.option("--manager-agent", help="Manager agent, for classic YAML.")
+@click.option("--manager-llm", help="Model of the manager, for classic YAML.")
 @click.option(
-    "--tool", "tools", multiple=True, callback=_mapped, help="What a tool is called here."
+    "--tool",
+    "tools",
+    multiple=True,
+    callback=_mapped,
+    help="Registered name of a tool: NAME-IN-THE-FILES=REGISTERED-NAME.",
 )
 @click.option("--model", "models", multiple=True, callback=_mapped, help="The same for a model.")
-@click.option("--dry-run", is_flag=True, help="Print the graph, and store nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the graph without storing it.")
 def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any) -> None:
-    """Store the graph that the files at PATH stand for.
+    """Store the graph that the files at PATH describe.
 
-    PATH is a file, or the folder of a project. What a graph cannot say goes to the error output.
+    PATH is a file, or the folder of a project. What a graph cannot express is listed on stderr.
     """
     imported = _service.import_files(format, _read(path, format), **options)
-    _tell(imported.notes)
+    _print_notes(imported.notes)
     if dry_run:
         click.echo(json.dumps(imported.document, indent=2))
         return
@@ -96,51 +100,51 @@ def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any)
 @graphs.command("export", cls=_Command)
 @click.argument("graph_id")
 @click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--version", type=int, help="Another version than the newest.")
+@click.option("--version", type=int, help="Version to export, by default the newest.")
 def export(graph_id: str, folder: Path, version: int | None) -> None:
-    """Write a graph as the files of a CrewAI project; none may be there yet."""
+    """Write a graph as the files of a CrewAI project; existing files are not overwritten."""
     stored = _service.get(graph_id, version=version)
     exported = export_crewai(stored.version.document)
     _write(folder, dict(exported.files))
-    _tell(exported.notes)
+    _print_notes(exported.notes)
 
 
 def _read(path: Path, format: str) -> dict[str, str]:
     if format not in _PATTERNS:
         if path.is_dir():
-            raise click.ClickException("This format is one file; name it.")
+            raise click.ClickException("This format is a single file: pass its path.")
         return {path.name: _text(path)}
     root = path if path.is_dir() else path.parent
     found = [file for pattern in _PATTERNS[format] for file in sorted(root.glob(pattern))]
     if not found:
-        wanted = ", ".join(_PATTERNS[format])
-        raise click.ClickException(f"There is none of these files in '{root}': {wanted}.")
+        expected = ", ".join(_PATTERNS[format])
+        raise click.ClickException(f"'{root}' has none of these files: {expected}.")
     return {file.relative_to(root).as_posix(): _text(file) for file in found}
 
 
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise click.ClickException(f"'{path}' has more than {_MAX_BYTES} bytes.")
+            raise click.ClickException(f"'{path}' is larger than {_MAX_BYTES} bytes.")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise click.ClickException(f"'{path}' cannot be read: {error}.") from error
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
-    there = [name for name in files if (folder / name).exists()]
-    if there:
-        raise click.ClickException(f"There is a file '{folder / there[0]}' already.")
+    existing = [name for name in files if (folder / name).exists()]
+    if existing:
+        raise click.ClickException(f"The file '{folder / existing[0]}' exists already.")
     try:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
             click.echo(folder / name)
     except OSError as error:
-        raise click.ClickException(f"It cannot be written: {error}.") from error
+        raise click.ClickException(f"The files cannot be written: {error}.") from error
 
 
-def _tell(notes: Iterable[Note]) -> None:
+def _print_notes(notes: Iterable[Note]) -> None:
     for note in notes:
         place = one_line(f"{note.file}{note.pointer}")
         click.echo(f"{place}: {one_line(note.detail)}", err=True)

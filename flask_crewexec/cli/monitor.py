@@ -1,7 +1,7 @@
-"""``celery -A myapp.celery_app monitor``.
+"""The command ``celery -A myapp.celery_app monitor``.
 
-Celery's command line finds it by its entry point and imports this module whatever the command
-is, so what draws the page is only imported to draw it.
+Celery finds it by its entry point and imports this module for every command, so the modules that
+draw the page are imported only when they are needed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from flask import Flask
     type=click.FloatRange(0.1, 3600.0),
     default=2.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Seconds between two updates.",
 )
-@click.option("--once", is_flag=True, help="Print the page once, as if this were no terminal.")
+@click.option("--once", is_flag=True, help="Print the page once and exit.")
 @click.pass_context
 @handle_preload_options  # type: ignore[untyped-decorator]  # Celery ships no types
 def monitor(ctx: click.Context, interval: float, once: bool, **preload_options: object) -> None:
-    """Watch queues, workers and crews; for Flask-CrewExec.
+    """Watch the queues, workers and executions of Flask-CrewExec.
 
-    Ctrl-C ends it. Printed once, the exit code is 0 if database and broker have answered, else 1.
+    Ctrl-C ends it. With '--once' the exit code is 0 if database and broker answered, otherwise 1.
     """
     from .live_view import is_live
     from .live_view import new_console
@@ -41,7 +41,7 @@ def monitor(ctx: click.Context, interval: float, once: bool, **preload_options: 
     console = new_console(no_color=ctx.obj.no_color)
     if once or not is_live(console):
         ctx.exit(0 if show_once(app, console) else 1)
-    # Told to end, leave the terminal as it was.
+    # Restore the terminal also when terminated.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         show_live(app, console, interval)
@@ -51,8 +51,8 @@ def _flask_app(celery: t.Any) -> Flask:
     app = getattr(celery, "flask_app", None)
     if not isinstance(app, Flask) or "crewexec" not in app.extensions:
         raise click.ClickException(
-            f"The Celery app '{celery.main or 'default'}' belongs to no Flask application with"
-            " 'CrewExec'. Name the module that holds the right one:"
+            f"The Celery app '{celery.main or 'default'}' does not belong to a Flask application"
+            " with 'CrewExec'. Pass the module of the right one:"
             " 'celery -A myapp.celery_app monitor'."
         )
     return app

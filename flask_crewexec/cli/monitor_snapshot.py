@@ -1,4 +1,4 @@
-"""What the database says about the work of all users, at a glance."""
+"""What the monitor shows from the database."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ..storage.queue_stats import count_on_hold
 from ..storage.workers import known_workers
 
 MAX_ROWS: t.Final = 50
-"""More fits on no screen."""
+"""Longest list that is read; more does not fit on a screen."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QueueSnapshot:
-    """One look at the tables; no more than ``MAX_ROWS`` of each."""
+    """Workers and executions of all users; at most ``MAX_ROWS`` in each list."""
 
     counts: Mapping[str, int]
-    """How many executions are in each state that is not final; none where there are none."""
+    """Number of executions by status, for statuses that are not final."""
     on_hold: Mapping[int, int]
-    """How many queued executions wait for their user's turn, by priority."""
+    """Number of executions on hold by priority."""
     workers: Sequence[WorkerMixin]
-    """Also those that were not heard of for long; the latest first."""
+    """Alive or not, those with the latest heartbeat first."""
     running: Sequence[ExecutionMixin]
-    """The longest running first, without their inputs and results."""
+    """Longest running first, without their inputs and results."""
     ended: Sequence[ExecutionMixin]
-    """The latest first, without their inputs and results."""
+    """Latest first, without their inputs and results."""
 
 
 def read_snapshot(app_state: AppState) -> QueueSnapshot:
-    """Read it in short transactions."""
+    """Read the tables in short transactions."""
     return QueueSnapshot(
         counts=count_active(app_state),
         on_hold=count_on_hold(app_state),

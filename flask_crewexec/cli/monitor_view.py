@@ -1,7 +1,7 @@
-"""The monitor's page: queues, workers, running executions and recent ends.
+"""Render the monitor's page: queues, workers, running and recently ended executions.
 
-Names come from users and models, so every cell is a ``Text`` without control characters: rich
-would read markup in a plain string.
+Names come from users and models, so every cell is an escaped ``Text``: rich would interpret markup
+in a plain string.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .polling import SourceError
 Depths = Mapping[str, Mapping[int, int]]
 
 _FIXED_LINES: t.Final = 16
-"""What the page takes without the rows of its last three tables."""
+"""Lines of the page without the rows of its last three tables."""
 _COLOURS: t.Final = {
     ExecutionStatus.COMPLETED: "green",
     ExecutionStatus.FAILED: "red",
@@ -43,62 +43,68 @@ _COLOURS: t.Final = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MonitorFrame:
-    """What was seen at one moment."""
+    """The data of one update."""
 
     at: dt.datetime
     stale_after: float
-    """Seconds after which a silent worker counts as gone."""
+    """Seconds after which a worker without a heartbeat counts as lost."""
     depths: Depths | SourceError
-    work: QueueSnapshot | SourceError
+    snapshot: QueueSnapshot | SourceError
 
     @property
     def complete(self) -> bool:
-        """Whether everybody has answered."""
-        return not isinstance(self.depths, SourceError) and not isinstance(self.work, SourceError)
+        """Whether database and broker have answered."""
+        return not any(isinstance(each, SourceError) for each in (self.depths, self.snapshot))
 
 
-def page(look: MonitorFrame, height: int | None = None) -> RenderableType:
+def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
     """Return the page; with a *height* in lines, as many rows as fit."""
-    parts: list[RenderableType] = [_heading(look), Text()]
-    if isinstance(look.depths, SourceError):
-        parts.append(_trouble(look.depths))
+    parts: list[RenderableType] = [_heading(frame), Text()]
+    if isinstance(frame.depths, SourceError):
+        parts.append(_error(frame.depths))
     else:
-        on_hold = {} if isinstance(look.work, SourceError) else {"on_hold": look.work.on_hold}
-        parts.append(_queues({**look.depths, **on_hold}))
-    if isinstance(look.work, SourceError):
-        parts += [Text(), _trouble(look.work)]
+        parts.append(_queues({**frame.depths, **_on_hold(frame)}))
+    if isinstance(frame.snapshot, SourceError):
+        parts += [Text(), _error(frame.snapshot)]
     else:
-        for table in _tables(look.work, look, height):
+        for table in _tables(frame.snapshot, frame, height):
             parts += [Text(), table]
     return Group(*parts)
 
 
-def _tables(work: QueueSnapshot, look: MonitorFrame, height: int | None) -> list[RenderableType]:
-    workers, running, ended = _shares(work, height)
+def _on_hold(frame: MonitorFrame) -> Depths:
+    return {} if isinstance(frame.snapshot, SourceError) else {"on_hold": frame.snapshot.on_hold}
+
+
+def _tables(
+    snapshot: QueueSnapshot, frame: MonitorFrame, height: int | None
+) -> list[RenderableType]:
+    workers, running, ended = _shares(snapshot, height)
+    count = snapshot.counts.get(ExecutionStatus.RUNNING, 0)
     return [
-        _workers(work.workers[:workers], look),
-        _running(work.running[:running], look.at, work.counts.get(ExecutionStatus.RUNNING, 0)),
-        _ended(work.ended[:ended], look.at),
+        _workers(snapshot.workers[:workers], frame),
+        _running(snapshot.running[:running], frame.at, count),
+        _ended(snapshot.ended[:ended], frame.at),
     ]
 
 
-def _shares(work: QueueSnapshot, height: int | None) -> tuple[int, int, int]:
-    """Return how many rows each table gets; what one does not need goes to the next."""
+def _shares(snapshot: QueueSnapshot, height: int | None) -> tuple[int, int, int]:
+    """Return the number of rows of each table; rows that one does not need go to the next."""
     left = MAX_ROWS * 3 if height is None else max(3, height - _FIXED_LINES)
-    workers = min(len(work.workers), left // 3)
-    running = min(len(work.running), (left - workers) // 2)
+    workers = min(len(snapshot.workers), left // 3)
+    running = min(len(snapshot.running), (left - workers) // 2)
     return workers, running, left - workers - running
 
 
-def _heading(look: MonitorFrame) -> Text:
-    parts = [f"{look.at:%Y-%m-%d %H:%M:%S}Z"]
-    if not isinstance(look.work, SourceError):
-        parts += [f"{number} {state}" for state, number in sorted(look.work.counts.items())]
+def _heading(frame: MonitorFrame) -> Text:
+    parts = [f"{frame.at:%Y-%m-%d %H:%M:%S}Z"]
+    if not isinstance(frame.snapshot, SourceError):
+        parts += [f"{number} {state}" for state, number in sorted(frame.snapshot.counts.items())]
     return Text("   ".join(parts), "bold", overflow="ellipsis", no_wrap=True)
 
 
-def _trouble(trouble: SourceError) -> Text:
-    return Text(one_line(trouble), "bold red")
+def _error(error: SourceError) -> Text:
+    return Text(one_line(error), "bold red")
 
 
 def _queues(depths: Depths) -> Table:
@@ -110,17 +116,17 @@ def _queues(depths: Depths) -> Table:
     return table
 
 
-def _workers(workers: t.Sequence[WorkerMixin], look: MonitorFrame) -> Table:
+def _workers(workers: t.Sequence[WorkerMixin], frame: MonitorFrame) -> Table:
     columns = ("pool", _right("size"), _elastic("queues"), _right("heartbeat"))
     table = _table("Workers", _elastic("name"), *columns)
     for worker in workers:
-        age = _age(worker.seen_at, look.at)
+        age = _age(worker.seen_at, frame.at)
         table.add_row(
             _text(worker.name),
             _text(worker.pool),
             _number(worker.concurrency),
             _text(", ".join(worker.queues)),
-            _text(f"{span(age)} ago", "bold red" if age > look.stale_after else "green"),
+            _text(f"{span(age)} ago", "bold red" if age > frame.stale_after else "green"),
         )
     return table
 
@@ -145,7 +151,7 @@ def _running(executions: t.Sequence[ExecutionMixin], at: dt.datetime, total: int
 
 def _ended(executions: t.Sequence[ExecutionMixin], at: dt.datetime) -> Table:
     columns = ("status", _right("ended"), _right("tokens"), _elastic("error"))
-    table = _table("Ended last", "id", _elastic("user"), *columns)
+    table = _table("Recently ended", "id", _elastic("user"), *columns)
     for execution in executions:
         error = execution.error or {}
         table.add_row(
@@ -181,7 +187,7 @@ def _right(heading: str) -> Column:
 
 
 def _elastic(heading: str) -> Column:
-    """Return a column that gives way when the terminal is narrow."""
+    """Return a column that shrinks in a narrow terminal."""
     return Column(heading, max_width=40)
 
 
@@ -194,6 +200,6 @@ def _number(number: int) -> Text:
 
 
 def _age(moment: dt.datetime | None, at: dt.datetime) -> float:
-    """Return seconds since *moment*, which may be from the clock of another machine."""
+    """Return the seconds since *moment*, which may be from another machine's clock."""
     since = clock.as_utc(moment)
     return 0.0 if since is None else max(0.0, (at - since).total_seconds())

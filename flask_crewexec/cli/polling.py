@@ -1,4 +1,4 @@
-"""Something that is asked again and again, and may not answer."""
+"""Poll a database or a broker that may not answer."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import sqlalchemy as sa
 from ..bounded_call import has_ended
 from ..bounded_call import start_call
 from ..errors import BrokerUnavailable
-from .error_messages import database_trouble
+from .error_messages import database_message
 
 T = t.TypeVar("T")
 
 
 class SourceError(str):
-    """Why there is no answer, in one line."""
+    """Reason why there is no answer, in one line."""
 
 
 class PolledSource(t.Generic[T]):
-    """A database or a broker, asked in a thread of its own.
+    """A database or a broker that is polled in a thread of its own.
 
-    Drivers may block for minutes when a server is frozen; who looks at a screen does not. The
-    thread ends with the process.
+    Drivers may block for minutes when a server hangs, and the page must not. The thread ends with
+    the process.
 
+    :param name: name of the source, as the beginning of a sentence.
     :param ask: returns the answer.
-    :param name: what is asked, as the beginning of a sentence.
     """
 
     def __init__(self, name: str, ask: Callable[[], T]) -> None:
         self._name = name
         self._ask = ask
-        self._question: Future[T] | None = None
+        self._pending: Future[T] | None = None
 
     def poll(self, seconds: float) -> T | SourceError:
-        """Ask, and wait for so long; what comes later is the next call's answer."""
-        question = self._question = self._question or start_call(self._ask, name="crewexec-poll")
-        if not has_ended(question, seconds):
+        """Return the answer, or an error after *seconds*; a late answer is for the next call."""
+        call = self._pending = self._pending or start_call(self._ask, name="crewexec-poll")
+        if not has_ended(call, seconds):
             return SourceError(f"{self._name} has not answered yet.")
-        self._question = None
+        self._pending = None
         try:
-            return question.result()
+            return call.result()
         except BrokerUnavailable as error:
             return SourceError(error.detail)
         except sa.exc.SQLAlchemyError as error:
-            return SourceError(database_trouble(error))
+            return SourceError(database_message(error))

@@ -29,7 +29,7 @@ from ..models import ExecutionMixin
 from ..observability import tracing
 from ..observability.request_id import current_request_id
 from ..schemas import load
-from ..schemas import OrderSchema
+from ..schemas import SubmissionSchema
 from ..statuses import ExecutionStatus
 from ..statuses import PRIORITIES
 from ..storage import database_clock
@@ -57,7 +57,7 @@ _ASK_AGAIN: t.Final = "The first order with this key is being queued. Ask again 
 
 
 # Made once: making one takes longer than using it.
-_FORM: t.Final = OrderSchema()
+_FORM: t.Final = SubmissionSchema()
 
 Json = dict[str, t.Any]
 

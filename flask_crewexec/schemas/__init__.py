@@ -1,7 +1,7 @@
-"""What comes in and goes out, as marshmallow schemas.
+"""Requests, responses and task events as marshmallow schemas; catalogues of codes and events.
 
-Requests refuse fields that they do not know. Answers are described by the same schemas that
-make them, so the OpenAPI document cannot drift from the routes.
+Requests with unknown fields are rejected. The schemas that dump the responses also describe them
+in the OpenAPI document, so that it always fits the routes.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ from .submissions import IdempotencyHeaderSchema as IdempotencyHeaderSchema
 from .submissions import IdempotencyKeySchema as IdempotencyKeySchema
 from .submissions import LimitsSchema as LimitsSchema
 from .submissions import MAX_TIMEOUT as MAX_TIMEOUT
-from .submissions import OrderSchema as OrderSchema
 from .submissions import OwnerSchema as OwnerSchema
 from .submissions import QueueRequestSchema as QueueRequestSchema
+from .submissions import SubmissionSchema as SubmissionSchema
 from .submissions import ThreadSchema as ThreadSchema
 from .task_events import CleanupEventSchema as CleanupEventSchema
 from .task_events import ExecutionEventSchema as ExecutionEventSchema
@@ -80,8 +80,8 @@ from .usage import UsageQuerySchema as UsageQuerySchema
 from .usage import UsageReportSchema as UsageReportSchema
 from .usage import UsageSchema as UsageSchema
 from .validation import from_messages as from_messages
+from .validation import invalid_request as invalid_request
 from .validation import load as load
-from .validation import refusal as refusal
 from .versions import ChangeSchema as ChangeSchema
 from .versions import DifferenceSchema as DifferenceSchema
 from .versions import DiffQuerySchema as DiffQuerySchema

@@ -1,4 +1,4 @@
-"""Executions, their steps and their history."""
+"""Executions, their steps and their events."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .pages import PageQuerySchema
 from .usage import UsageSchema
 
 MAX_WAIT_SECONDS = 30.0
-"""How long a request may wait for something to happen; it holds a web thread meanwhile."""
+"""How long a request may wait for an event; it occupies a thread of the web server."""
 
 
 class ExecutionQuerySchema(PageQuerySchema):
-    """Which executions."""
+    """Filters of the list of executions."""
 
     status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
     graph_id = fields.UUID()
@@ -28,14 +28,14 @@ class ExecutionQuerySchema(PageQuerySchema):
 
 
 class EventQuerySchema(ma.Schema):
-    """Which events."""
+    """Range of a list of events."""
 
     after = fields.Integer(load_default=0, validate=validate.Range(0, MAX_INTEGER))
     limit = fields.Integer(load_default=MAX_PAGE, validate=validate.Range(1, MAX_PAGE))
 
 
 class EventWaitSchema(EventQuerySchema):
-    """Which events, and how long to wait for them."""
+    """Range of a list of events, and how long to wait for one."""
 
     wait = fields.Float(
         load_default=0.0,
@@ -45,7 +45,7 @@ class EventWaitSchema(EventQuerySchema):
 
 
 class StepSchema(RowSchema):
-    """One task of the crew."""
+    """A step of an execution: one task of the crew."""
 
     position = fields.Integer()
     node_id = fields.String()
@@ -62,7 +62,7 @@ class StepSchema(RowSchema):
 
 
 class ProgressSchema(RowSchema):
-    """How far an execution is."""
+    """Progress of an execution."""
 
     fraction = fields.Float()
     finished_steps = fields.Integer()
@@ -72,12 +72,12 @@ class ProgressSchema(RowSchema):
     elapsed_seconds = fields.Float(allow_none=True)
     queue_position = fields.Integer(
         allow_none=True,
-        metadata={"description": "From 1 to 1000, of a queued execution that is shown alone"},
+        metadata={"description": "From 1 to 1000, for a single queued execution"},
     )
 
 
 class ResultSchema(ma.Schema):
-    """What the crew's last task answered."""
+    """Answer of the crew's last task."""
 
     raw = fields.String()
     json = fields.Raw(allow_none=True)
@@ -93,7 +93,7 @@ class ErrorSchema(ma.Schema):
 
 
 class CancellationSchema(RowSchema):
-    """Who asked to cancel, when and why."""
+    """Who requested the cancellation, when and why."""
 
     requested_at = Moment(attribute="cancel_requested_at")
     by = fields.String(attribute="cancelled_by", allow_none=True)
@@ -101,7 +101,7 @@ class CancellationSchema(RowSchema):
 
 
 class ExecutionLimitsSchema(RowSchema):
-    """What an execution may cost; null is no limit."""
+    """Limits of an execution; null means no limit."""
 
     timeout = fields.Float(allow_none=True)
     max_llm_calls = fields.Integer(allow_none=True)
@@ -109,7 +109,7 @@ class ExecutionLimitsSchema(RowSchema):
 
 
 class ExecutionSchema(RowSchema):
-    """An execution, without what may be large."""
+    """An execution without its inputs, steps and result, which may be large."""
 
     id = fields.UUID()
     graph_id = fields.UUID()
@@ -122,8 +122,8 @@ class ExecutionSchema(RowSchema):
     status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
     priority = fields.Integer()
     attempt = fields.Integer()
-    retries = fields.Integer(metadata={"description": "Attempts made by themselves after errors"})
-    lost_attempts = fields.Integer(metadata={"description": "Attempts that lost their worker"})
+    retries = fields.Integer(metadata={"description": "Automatic retries after transient errors"})
+    lost_attempts = fields.Integer(metadata={"description": "Attempts whose worker was lost"})
     limits = fields.Nested(ExecutionLimitsSchema)
     progress = fields.Nested(ProgressSchema)
     error = fields.Nested(ErrorSchema, allow_none=True)
@@ -153,7 +153,7 @@ class ExecutionPageSchema(ma.Schema):
 
 
 class EventSchema(RowSchema):
-    """One line of an execution's history."""
+    """An event in an execution's history."""
 
     seq = fields.Integer()
     type = fields.String()
@@ -169,18 +169,18 @@ class EventPageSchema(ma.Schema):
 
 
 class PreferHeaderSchema(ma.Schema):
-    """How long the caller would wait (RFC 7240)."""
+    """How long the client will wait (RFC 7240)."""
 
     prefer = fields.String(
         data_key="Prefer",
-        metadata={"description": "'wait=N': answer at the end, or after N seconds, 30 at most"},
+        metadata={"description": "'wait=N': respond at the end or after N seconds, at most 30"},
     )
 
 
 class LastEventIdHeaderSchema(ma.Schema):
-    """Where a stream goes on."""
+    """Where a stream continues."""
 
     last_event_id = fields.String(
         data_key="Last-Event-ID",
-        metadata={"description": "For a stream: the id of the last event that was received"},
+        metadata={"description": "For a stream: id of the last event that the client has received"},
     )

@@ -1,4 +1,4 @@
-"""Values of fields: text that every database stores, moments, users."""
+"""Fields for text that every database can store, moments, and user ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_INTEGER = 2**31 - 1
 
 
 class Moment(fields.DateTime):
-    """A moment in UTC, as ISO 8601 with its offset, whatever the database made of it."""
+    """A moment in UTC as ISO 8601 with its offset, also where the database stores none."""
 
     def _serialize(
         self, value: dt.datetime | None, attr: str | None, obj: t.Any, **kwargs: t.Any
@@ -27,7 +27,7 @@ class Moment(fields.DateTime):
 
 
 class RowSchema(ma.Schema):
-    """Dumps objects: marshmallow would look for keys first, in vain and for every field."""
+    """Dumps objects by attribute, without looking for keys first as marshmallow does."""
 
     def get_attribute(self, obj: t.Any, attr: str, default: t.Any) -> t.Any:
         return getattr(obj, attr, default)
@@ -35,25 +35,23 @@ class RowSchema(ma.Schema):
 
 _LINE: t.Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 _LINES: t.Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
-"""What the checks of :class:`Text` allow, for OpenAPI."""
+"""Patterns for OpenAPI of what :class:`Text` accepts."""
 
 
 class Text(fields.String):
-    """Text that every database stores: no control characters, no half of a surrogate pair."""
+    """Text that every database can store: no control characters, no lone surrogates."""
 
     def __init__(self, low: int, high: int, *, lines: bool = False, **options: t.Any) -> None:
-        """Take from *low* to *high* characters; *lines* allows line breaks and tabs."""
+        """Accept from *low* to *high* characters; *lines* allows line breaks and tabs."""
         check = _check_lines if lines else _check_line
-        said = {"pattern": _LINES if lines else _LINE, **options.pop("metadata", {})}
-        super().__init__(validate=[validate.Length(low, high), check], metadata=said, **options)
+        metadata = {"pattern": _LINES if lines else _LINE, **options.pop("metadata", {})}
+        super().__init__(validate=[validate.Length(low, high), check], metadata=metadata, **options)
 
 
-# Not validate.Regexp: it would write Python's syntax into the OpenAPI document.
+# Not validate.Regexp, which would put Python's syntax into the OpenAPI document.
 def _check_line(text: str) -> None:
     if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):
-        raise ma.ValidationError(
-            "Contains a control character or half of a surrogate pair. Remove it."
-        )
+        raise ma.ValidationError("Contains a control character or a lone surrogate. Remove it.")
 
 
 def _check_lines(text: str) -> None:
@@ -61,7 +59,7 @@ def _check_lines(text: str) -> None:
 
 
 class UserId(Text):
-    """Whatever names a user for the host."""
+    """The host's id of a user."""
 
     def __init__(self) -> None:
         super().__init__(1, 255, required=True)

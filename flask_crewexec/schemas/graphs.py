@@ -1,4 +1,4 @@
-"""Graph documents, and what is known of them."""
+"""Graphs, their documents and their validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .problems import HintedProblemSchema
 
 
 class GraphRequestSchema(ma.Schema):
-    """A graph document. The graph room checks it in full; this is the outline for OpenAPI."""
+    """Outline of a graph document for OpenAPI; ``graphs.validate`` checks the whole."""
 
     example: t.ClassVar[t.Any] = {
         "version": 1,
@@ -53,15 +53,15 @@ class GraphRequestSchema(ma.Schema):
 
 
 class GraphQuerySchema(PageQuerySchema):
-    """Which graphs."""
+    """Filters of the list of graphs."""
 
     archived = fields.Boolean(
-        load_default=False, metadata={"description": "Those that are out of use instead"}
+        load_default=False, metadata={"description": "Archived graphs instead of the others"}
     )
 
 
 class CopySchema(ma.Schema):
-    """What is copied of a graph, and how the copy is called."""
+    """Version of a graph to copy, and name of the copy."""
 
     name = Text(1, 200, load_default=None, allow_none=True)
     version = fields.Integer(
@@ -69,7 +69,7 @@ class CopySchema(ma.Schema):
         allow_none=True,
         strict=True,
         validate=validate.Range(1, MAX_INTEGER),
-        metadata={"description": "The newest if not given"},
+        metadata={"description": "By default the newest"},
     )
 
 
@@ -101,7 +101,7 @@ class GraphPageSchema(ma.Schema):
 
 
 class ModelCallsSchema(ma.Schema):
-    """How many model calls one attempt may make."""
+    """Estimated number of model calls of one attempt."""
 
     lower = fields.Integer()
     upper = fields.Integer()
@@ -111,7 +111,7 @@ _ORDER_DESCRIPTION: t.Final = {"description": "Ids of the tasks, in the order of
 
 
 class ValidationSchema(ma.Schema):
-    """What is wrong with a graph document, or what it needs."""
+    """Problems of a graph document, or what it needs and how it would run."""
 
     valid = fields.Boolean()
     problems = fields.List(fields.Nested(HintedProblemSchema))

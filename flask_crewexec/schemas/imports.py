@@ -1,4 +1,4 @@
-"""Graphs from and for elsewhere."""
+"""Import and export of graphs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .versions import VersionQuerySchema
 
 
 class ExportQuerySchema(VersionQuerySchema):
-    """As what a graph is exported, and which version of it."""
+    """Format and version of an export."""
 
     format = fields.String(load_default="crewai", validate=validate.OneOf(EXPORT_FORMATS))
 
 
 class ImportQuerySchema(ma.Schema):
-    """How to import."""
+    """Options of an import."""
 
     dry_run = fields.Boolean(
-        load_default=False, metadata={"description": "Answer with the document, but store nothing"}
+        load_default=False, metadata={"description": "Return the document without storing it"}
     )
 
 
 class ImportSchema(ma.Schema):
-    """Files of a crew that was made elsewhere."""
+    """Files of a crew from another tool."""
 
     example: t.ClassVar[t.Any] = {
         "format": "crewai-yaml",
@@ -42,19 +42,19 @@ class ImportSchema(ma.Schema):
     }
 
     format = fields.String(required=True, validate=validate.OneOf(FORMATS))
-    files = fields.Dict(required=True, metadata={"description": "The texts of the files, by name"})
-    name = Text(1, 200, metadata={"description": "For files that do not name the crew"})
+    files = fields.Dict(required=True, metadata={"description": "Contents of the files by name"})
+    name = Text(1, 200, metadata={"description": "Name of the graph, if the files have none"})
     process = fields.String(
         validate=validate.OneOf(["sequential", "hierarchical"]),
-        metadata={"description": "For formats that do not say it"},
+        metadata={"description": "For formats that do not specify it"},
     )
     order = fields.List(
         fields.String(),
         validate=validate.Length(max=200),
-        metadata={"description": "The tasks of 'crewai-yaml' in their order in 'crew.py'"},
+        metadata={"description": "Tasks of 'crewai-yaml' in the order of 'crew.py'"},
     )
-    manager_agent = fields.String(metadata={"description": "Who manages, for 'crewai-yaml'"})
-    manager_llm = fields.String(metadata={"description": "Its manager's model, for 'crewai-yaml'"})
+    manager_agent = fields.String(metadata={"description": "Manager agent, for 'crewai-yaml'"})
+    manager_llm = fields.String(metadata={"description": "Model of the manager, for 'crewai-yaml'"})
     tools = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
@@ -68,7 +68,7 @@ class ImportSchema(ma.Schema):
 
 
 class NoteSchema(ma.Schema):
-    """Something in the files that is not in the graph."""
+    """Something that could not be carried over."""
 
     file = fields.String()
     pointer = fields.String(metadata={"description": "JSON pointer into the file"})
@@ -77,7 +77,7 @@ class NoteSchema(ma.Schema):
 
 
 class ImportedGraphSchema(GraphDocumentSchema):
-    """A graph that was imported."""
+    """An imported graph."""
 
     notes = fields.List(fields.Nested(NoteSchema))
 
@@ -90,15 +90,15 @@ class ImportPreviewSchema(ma.Schema):
 
 
 class ExportSchema(ma.Schema):
-    """A graph as files; 'POST /graphs/import' takes 'format' and 'files' back."""
+    """A graph as files; 'POST /graphs/import' accepts 'format' and 'files'."""
 
     format = fields.String(validate=validate.OneOf(EXPORT_FORMATS))
     files = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "The texts of the files, by name"},
+        metadata={"description": "Contents of the files by name"},
     )
     notes = fields.List(
         fields.Nested(NoteSchema),
-        metadata={"description": "What the files cannot say, with pointers into the document"},
+        metadata={"description": "What the files cannot express, with pointers into the document"},
     )

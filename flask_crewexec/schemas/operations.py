@@ -1,4 +1,4 @@
-"""Queues, workers and health, for those who run the service."""
+"""Queues, workers and health, for operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .fields import Moment
 
 
 class QueuesSchema(ma.Schema):
-    """How much waits, and who works."""
+    """Lengths of the queues, and live workers."""
 
     queues = fields.Dict(
         keys=fields.String(),
@@ -19,13 +19,13 @@ class QueuesSchema(ma.Schema):
     on_hold = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
-        metadata={"description": "Executions that wait for their user's turn, by priority"},
+        metadata={"description": "Executions that the scheduler holds, by priority"},
     )
     workers = fields.List(fields.Nested("WorkerSchema"))
 
 
 class WorkerSchema(ma.Schema):
-    """A worker as it last said of itself."""
+    """A worker as of its last heartbeat."""
 
     name = fields.String()
     queues = fields.List(fields.String())
@@ -36,7 +36,7 @@ class WorkerSchema(ma.Schema):
 
 
 class HealthSchema(ma.Schema):
-    """Whether the service can do its work."""
+    """Result of a health check."""
 
     status = fields.String()
     checks = fields.Dict(keys=fields.String(), values=fields.String())

@@ -1,4 +1,4 @@
-"""Pages of lists."""
+"""Pagination of lists."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MAX_PAGE = 200
 
 
 class PageQuerySchema(ma.Schema):
-    """Which page of a list."""
+    """Range of a list."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
     before = fields.UUID(
-        load_default=None, metadata={"description": "'next' of the page before, for older items"}
+        load_default=None, metadata={"description": "'next' of the previous page, for older items"}
     )

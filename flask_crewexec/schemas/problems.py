@@ -1,4 +1,4 @@
-"""What is wrong, as clients are told it."""
+"""Problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from marshmallow import fields
 
 
 class ProblemItemSchema(ma.Schema):
-    """One thing that is wrong with the request."""
+    """One problem of the request."""
 
-    pointer = fields.String(metadata={"description": "JSON pointer to the place"})
+    pointer = fields.String(metadata={"description": "JSON pointer to the value"})
     code = fields.String(metadata={"description": "Stable kind of problem"})
     detail = fields.String(metadata={"description": "What is wrong and what to do"})
     hint = fields.String(metadata={"description": "What is allowed instead, if it helps"})
 
 
 class ProblemSchema(ma.Schema):
-    """An error as RFC 9457 describes it."""
+    """A problem document (RFC 9457)."""
 
     type = fields.String()
     title = fields.String()
@@ -24,11 +24,11 @@ class ProblemSchema(ma.Schema):
     code = fields.String(metadata={"description": "Stable kind of error"})
     detail = fields.String()
     instance = fields.String()
-    correlation_id = fields.String(metadata={"description": "Quote it to the operator"})
+    correlation_id = fields.String(metadata={"description": "Id of the error in the server's log"})
     errors = fields.List(fields.Nested(ProblemItemSchema))
 
 
 class HintedProblemSchema(ProblemItemSchema):
-    """One thing that is wrong with a graph document."""
+    """One problem of a graph document."""
 
     hint = fields.String(metadata={"description": "What is allowed instead"})

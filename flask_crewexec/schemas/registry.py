@@ -1,4 +1,4 @@
-"""What graphs may name."""
+"""Tools, models, functions and storages that graphs may name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class RegisteredToolSchema(ma.Schema):
     name = fields.String()
     description = fields.String()
     arguments = fields.Dict(
-        allow_none=True, metadata={"description": "JSON Schema; null if it cannot be told"}
+        allow_none=True, metadata={"description": "JSON Schema; null if it is not known"}
     )
     timeout = fields.Float(
         allow_none=True, metadata={"description": "Seconds that one call may take"}
     )
-    max_output_chars = fields.Integer(metadata={"description": "What is longer is cut"})
+    max_output_chars = fields.Integer(metadata={"description": "Longer outputs are truncated"})
 
 
 class RegisteredModelSchema(ma.Schema):
@@ -25,14 +25,14 @@ class RegisteredModelSchema(ma.Schema):
 
     name = fields.String()
     max_tokens = fields.Integer(
-        allow_none=True, metadata={"description": "The most that graphs may ask for"}
+        allow_none=True, metadata={"description": "Maximum that graphs may request"}
     )
 
 
 class RegisteredStorageSchema(ma.Schema):
-    """Where inputs of the type ``file`` may come from."""
+    """A storage for inputs of the type ``file``."""
 
-    name = fields.String(metadata={"description": "What references begin with, before a colon"})
+    name = fields.String(metadata={"description": "Prefix of references, before the colon"})
 
 
 class RegisteredFunctionSchema(ma.Schema):

@@ -1,4 +1,4 @@
-"""What somebody wants to be run, or not to be run any more."""
+"""Requests to queue, retry and cancel executions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_TIMEOUT = 366 * 86_400
 
 
 class LimitsSchema(ma.Schema):
-    """What one execution may cost; the settings say what is allowed."""
+    """Limits of one execution, within those of the settings."""
 
     timeout = fields.Float(
         load_default=None,
         allow_none=True,
         validate=validate.Range(0, MAX_TIMEOUT, min_inclusive=False),
-        metadata={"description": "Seconds from its first start on"},
+        metadata={"description": "Seconds from the first start"},
     )
     max_llm_calls = fields.Integer(
         load_default=None, allow_none=True, strict=True, validate=validate.Range(1, MAX_INTEGER)
@@ -34,45 +34,45 @@ class LimitsSchema(ma.Schema):
         allow_none=True,
         strict=True,
         validate=validate.Range(1, MAX_INTEGER),
-        metadata={"description": "No further call is made once they are spent"},
+        metadata={"description": "No further calls are made once they are used"},
     )
 
 
 class ThreadSchema(ma.Schema):
-    """What groups executions."""
+    """Id that groups executions."""
 
     thread_id = Text(
         1,
         255,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Anything that groups executions, such as a conversation"},
+        metadata={"description": "Groups executions, for instance those of a conversation"},
     )
 
 
 class IdempotencyKeySchema(ma.Schema):
-    """What makes an order that is sent twice one order."""
+    """Key that makes repeated submissions one."""
 
     idempotency_key = Text(1, 255, load_default=None, allow_none=True)
 
 
 class IdempotencyHeaderSchema(ma.Schema):
-    """The same as a header."""
+    """The idempotency key as a header."""
 
     idempotency_key = Text(
         1,
         255,
         data_key="Idempotency-Key",
         load_default=None,
-        metadata={"description": "The same order with the same key is queued once"},
+        metadata={"description": "The same submission with the same key is queued once"},
     )
 
 
 class QueueRequestSchema(LimitsSchema, ThreadSchema):
-    """An order to run a graph."""
+    """A submission: the graph to run, its inputs, priority and limits."""
 
     graph_id = fields.UUID(required=True)
-    inputs = fields.Dict(load_default=dict, metadata={"description": "Values for placeholders"})
+    inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
         load_default=5,
         strict=True,
@@ -82,41 +82,41 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
 
 
 class CancelRequestSchema(ma.Schema):
-    """Why an execution is cancelled."""
+    """Reason of a cancellation."""
 
     reason = Text(0, 500, lines=True, load_default=None, allow_none=True)
 
 
 class CancelSchema(CancelRequestSchema):
-    """Who cancels an execution, and why."""
+    """User who cancels, and the reason."""
 
     by = Text(0, 255, load_default=None, allow_none=True)
 
 
 class OwnerSchema(ma.Schema):
-    """Whose something is."""
+    """Owner of a graph or execution."""
 
     user_id = UserId()
 
 
-class OrderSchema(OwnerSchema, ThreadSchema, IdempotencyKeySchema, LimitsSchema):
-    """What an order says beside its graph, inputs and priority."""
+class SubmissionSchema(OwnerSchema, ThreadSchema, IdempotencyKeySchema, LimitsSchema):
+    """A submission without its graph, inputs and priority."""
 
 
 class DryRunQuerySchema(ma.Schema):
-    """Whether an order is placed or only checked."""
+    """Whether a submission is only checked."""
 
     dry_run = fields.Boolean(
-        load_default=False, metadata={"description": "Check everything, but queue nothing"}
+        load_default=False, metadata={"description": "Check the submission without queueing it"}
     )
 
 
 class DryRunSchema(ma.Schema):
-    """What an order would queue."""
+    """What a submission would queue."""
 
     execution_id = fields.UUID(
         allow_none=True,
-        metadata={"description": "The one that the same order with this key has queued already"},
+        metadata={"description": "Execution that the same submission with this key has queued"},
     )
     graph_id = fields.UUID()
     graph_version = fields.Integer()

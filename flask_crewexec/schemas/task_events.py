@@ -1,4 +1,4 @@
-"""Events that start a task module."""
+"""Events that the task modules receive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .fields import MAX_INTEGER
 
 
 class ExecutionEventSchema(ma.Schema):
-    """What wakes a worker up."""
+    """Event of the execution task."""
 
     execution_id = fields.UUID(required=True)
     attempt = fields.Integer(
@@ -21,7 +21,7 @@ class ExecutionEventSchema(ma.Schema):
 
 
 class CleanupEventSchema(ma.Schema):
-    """What the cleanup task is asked to do."""
+    """Event of the cleanup task."""
 
     action = fields.String(required=True, validate=validate.OneOf(["purge", "reconcile"]))
     older_than_seconds = fields.TimeDelta(

@@ -1,4 +1,4 @@
-"""What was used, by user and day."""
+"""Usage by user and day."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UsageSchema(ma.Schema):
     prompt_tokens = fields.Integer()
     completion_tokens = fields.Integer()
     total_tokens = fields.Integer()
-    cost = fields.Float(metadata={"description": "By 'CREWEXEC_PRICES'; 0 without prices"})
+    cost = fields.Float(metadata={"description": "From 'CREWEXEC_PRICES'; 0 without prices"})
 
 
 _DAYS: t.Final = validate.Range(dt.date(2000, 1, 1), dt.date(2999, 12, 31))
@@ -27,29 +27,29 @@ _DAYS_PATTERN: t.Final = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"
 
 
 class UsageQuerySchema(ma.Schema):
-    """Whose usage, and of which days."""
+    """Filters of the usage report."""
 
     since = fields.Date(
         validate=_DAYS,
         metadata={
-            "description": "First day; thirty days ago if not given",
+            "description": "First day; by default thirty days ago",
             "pattern": _DAYS_PATTERN,
         },
     )
     until = fields.Date(
         validate=_DAYS,
-        metadata={"description": "Last day; today if not given", "pattern": _DAYS_PATTERN},
+        metadata={"description": "Last day; by default today", "pattern": _DAYS_PATTERN},
     )
     user_id = Text(1, 255)
     limit = fields.Integer(
         load_default=1000,
         validate=validate.Range(1, 10_000),
-        metadata={"description": "Rows at most; the oldest days are left out"},
+        metadata={"description": "Maximum number of rows; the oldest days are left out"},
     )
 
 
 class DayUsageSchema(UsageSchema):
-    """What one user has used on one day (UTC)."""
+    """Usage of one user on one day (UTC)."""
 
     day = fields.String()
     user_id = fields.String()
@@ -57,6 +57,6 @@ class DayUsageSchema(UsageSchema):
 
 
 class UsageReportSchema(ma.Schema):
-    """What users have used, newest day first."""
+    """Usage by user and day, newest day first."""
 
     usage = fields.List(fields.Nested(DayUsageSchema))

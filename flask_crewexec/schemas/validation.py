@@ -1,4 +1,4 @@
-"""From what came in to checked values, or to a refusal with every problem."""
+"""Load values with a schema, or raise an error with every problem."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ..graphs.problem_messages import child
 
 
 def load(schema: ma.Schema, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return *values* as *schema* reads them.
+    """Return *values* as loaded by *schema*.
 
-    :raises InvalidRequest: with everything that *schema* refuses.
+    :raises InvalidRequest: with every problem.
     """
     try:
         return t.cast("dict[str, t.Any]", schema.load(values))
     except ma.ValidationError as error:
-        raise refusal(error.messages) from error
+        raise invalid_request(error.messages) from error
 
 
-def refusal(messages: object) -> InvalidRequest:
-    """Return the error that marshmallow's *messages* stand for."""
+def invalid_request(messages: object) -> InvalidRequest:
+    """Return the error for *messages* of marshmallow."""
     problems = [*from_messages(messages)]
     place = problems[0].pointer.removeprefix("/") or "The request"
     return InvalidRequest(f"{place}: {problems[0].detail}", problems)
 
 
 def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
-    """Flatten marshmallow's nested messages to problems with JSON pointers."""
+    """Convert nested messages of marshmallow to problems with JSON pointers."""
     if isinstance(messages, dict):
         for key, value in messages.items():
             yield from from_messages(value, pointer if key == "_schema" else child(pointer, key))

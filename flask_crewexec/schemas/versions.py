@@ -1,4 +1,4 @@
-"""Versions of a graph, and what changed between them."""
+"""Versions of graphs and their differences."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .pages import MAX_PAGE
 
 
 class VersionQuerySchema(ma.Schema):
-    """Which version of a graph."""
+    """Version of a graph."""
 
-    version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
+    version = fields.Integer(load_default=None, validate=validate.Range(1, MAX_INTEGER))
 
 
 class VersionPageQuerySchema(ma.Schema):
-    """Which versions of a graph."""
+    """Range of the list of versions."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
     before = fields.Integer(
         load_default=None,
         allow_none=True,
         validate=validate.Range(1, MAX_INTEGER),
-        metadata={"description": "'next' of the page before, for older versions"},
+        metadata={"description": "'next' of the previous page, for older versions"},
     )
 
 
 class DiffQuerySchema(ma.Schema):
-    """Which versions of a graph are compared."""
+    """Versions of a graph to compare."""
 
     older = fields.Integer(data_key="from", required=True, validate=validate.Range(1, MAX_INTEGER))
     newer = fields.Integer(
@@ -38,12 +38,12 @@ class DiffQuerySchema(ma.Schema):
         load_default=None,
         allow_none=True,
         validate=validate.Range(1, MAX_INTEGER),
-        metadata={"description": "The newest if not given"},
+        metadata={"description": "By default the newest"},
     )
 
 
 class IfMatchHeaderSchema(ma.Schema):
-    """What the caller believes to change."""
+    """Version of the graph that the client has read."""
 
     if_match = fields.String(
         data_key="If-Match",
@@ -69,23 +69,23 @@ class GraphVersionPageSchema(ma.Schema):
 
 
 class ChangeSchema(ma.Schema):
-    """One thing that differs between two versions."""
+    """A difference between two versions."""
 
     kind = fields.String(metadata={"enum": ["added", "removed", "changed", "moved"]})
     element = fields.String(metadata={"enum": ["document", "node", "edge"]})
     id = fields.String(
         allow_none=True,
-        metadata={"description": "A node's id, or an edge's ends; null for the document"},
+        metadata={"description": "Id of a node, or ends of an edge; null for the document"},
     )
     pointer = fields.String(
         metadata={"description": "JSON pointer into the newer document; if removed, the older"}
     )
-    old = fields.Raw(metadata={"description": "Missing if added; if moved, the place in the list"})
+    old = fields.Raw(metadata={"description": "Missing if added; if moved, the old position"})
     new = fields.Raw(metadata={"description": "Missing if removed"})
 
 
 class DifferenceSchema(ma.Schema):
-    """What changed from one version to another."""
+    """Changes from one version to another."""
 
     older = fields.Integer(data_key="from")
     newer = fields.Integer(data_key="to")

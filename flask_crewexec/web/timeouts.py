@@ -1,7 +1,7 @@
-"""Calls that may hang, such as one to a database that accepts and never answers.
+"""Calls with a timeout, for instance to a database that accepts connections and never answers.
 
-No driver has a time-out for all of it: connecting, a server that is frozen, a file that is
-locked, a name that is not resolved. So each call has a thread, and whoever asks waits for so long.
+No driver has a timeout that covers everything: resolving the name, connecting, a hanging server, a
+locked file. So each call has a thread, and the caller waits for a limited time.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from ..bounded_call import has_ended
 from ..bounded_call import start_call
 from ..per_app import AppLocal
 
-MOST_AT_ONCE: t.Final = 4
-"""How many calls of one kind may be under way, so that those that hang do not pile up."""
+MAX_CONCURRENT: t.Final = 4
+"""Number of concurrent calls of one kind, so that hanging calls do not pile up."""
 
 R = t.TypeVar("R")
 
 
 class CallTimedOut(Exception):
-    """The call did not end in time, or earlier ones still hang."""
+    """The call did not end in time, or too many earlier calls hang."""
 
 
 class TimeBoundCall:
-    """Makes calls of one kind, in the current application context, and waits for them briefly."""
+    """Makes calls of one kind with a timeout, in the context of the current application."""
 
     def __init__(self) -> None:
-        self._slots = AppLocal(lambda app: threading.Semaphore(MOST_AT_ONCE))
+        self._slots = AppLocal(lambda app: threading.Semaphore(MAX_CONCURRENT))
 
     def __call__(self, action: Callable[[], R], seconds: float) -> R:
         """Return what *action* returns, or raise what it raises.
 
-        :raises CallTimedOut: after *seconds*; the call itself may go on.
+        :raises CallTimedOut: after *seconds*; the call itself may continue.
         """
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         slots = self._slots.current()

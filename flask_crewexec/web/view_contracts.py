@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from webargs import flaskparser
 
 from ..schemas import GraphRequestSchema
+from ..schemas import invalid_request
 from ..schemas import MAX_WAIT_SECONDS
-from ..schemas import refusal
 from .problems import MalformedJson
 from .problems import UnsupportedMediaType
 
@@ -48,7 +48,7 @@ class Parser(flaskparser.FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
         (messages,) = t.cast("dict[str, t.Any]", error.messages).values()  # of one location
-        raise refusal(messages) from error
+        raise invalid_request(messages) from error
 
 
 def read_json(req: Request) -> t.Any:

@@ -1,1 +1,1 @@
-"""``flask --app sample_app demo``: the whole system on one machine, from start to end."""
+"""The command ``flask --app sample_app demo``: the whole system on one machine."""

@@ -1,4 +1,4 @@
-"""The processes that the demo starts and takes down again."""
+"""Child processes of the demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from .errors import ChildFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds the package 'sample_app'."""
+"""Folder of the package 'sample_app'."""
 
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -27,12 +27,12 @@ _LOG_LINES = 15
 
 
 class Child:
-    """A Python module as a process that lives as long as the ``with`` block.
+    """A Python module that runs in a process until the end of the ``with`` block.
 
-    :param name: what it is, for the user.
-    :param module: the module and its arguments. Secrets belong into the environment.
-    :param environment: its environment, in full.
-    :param log: the file that takes what it prints.
+    :param name: name of the process, for the user.
+    :param module: the module and its arguments; pass secrets in the environment.
+    :param environment: the complete environment.
+    :param log: file for the output.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal reaches only us, so that we choose the order.
+                # Ctrl-C reaches only this process, which stops the children in order.
                 start_new_session=True,
             )
         return self
@@ -70,25 +70,25 @@ class Child:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        # What did not listen, and what it may have started. macOS refuses for an empty group.
+        # Kill what has not ended, and its children. macOS raises for an empty group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         with process:
             pass  # closes the pipe and waits
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that the process is running.
 
-        :raises ChildFailed: if it does not.
+        :raises ChildFailed: if it has ended.
         """
         status = None if self._process is None else self._process.poll()
         if status is not None:
-            raise self._failed(f"ended by itself, {describe_status(status)}")
+            raise self._failed(f"ended unexpectedly, {describe_status(status)}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until *ready* says so.
+        """Wait until *ready* returns True.
 
-        :raises ChildFailed: if the process ends before, or it takes too long.
+        :raises ChildFailed: if the process ends before, or after *seconds*.
         """
         deadline = time.monotonic() + seconds
         while not ready():
@@ -104,7 +104,7 @@ class Child:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses just now."""
+    """Return an unused port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

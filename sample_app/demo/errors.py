@@ -1,14 +1,14 @@
-"""How the demo can fail."""
+"""Errors of the demo."""
 
 from __future__ import annotations
 
 
 class DemoFailed(Exception):
-    """A stage did not work; the text says which, why and where to look."""
+    """A stage failed; the message says which, why and where to look."""
 
 
 class ChildFailed(DemoFailed):
-    """A process of the demo ended by itself or did not become ready."""
+    """A process of the demo ended unexpectedly or did not become ready."""
 
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(f"{reason}\n{details}")
@@ -16,4 +16,4 @@ class ChildFailed(DemoFailed):
 
 
 class ModelUnavailable(Exception):
-    """This machine cannot run the local model, for the reason in the text."""
+    """This machine cannot run the local model; the message says why."""

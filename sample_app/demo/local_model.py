@@ -1,7 +1,7 @@
-"""The local model's server, a process of its own: ``python -m sample_app.demo.local_model``.
+"""Server of the local model, in a process of its own: ``python -m sample_app.demo.local_model``.
 
-It takes the model's file and a port as arguments and its key from the environment, speaks OpenAI's
-protocol on the loopback interface, and ends when its standard input does.
+It takes the model's file and a port as arguments and its key from the environment, provides
+OpenAI's API on the loopback interface, and ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ CONTEXT_TOKENS = 2048
 
 
 def main() -> None:
-    """Serve until nobody holds the other end of the standard input any more."""
-    import xllamacpp  # not needed by whoever only looks for the names above
+    """Serve until the standard input is closed."""
+    import xllamacpp  # not needed to import the names above
 
     weights, port = sys.argv[1:]
     params = xllamacpp.CommonParams()

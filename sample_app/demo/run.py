@@ -1,4 +1,4 @@
-"""The stages of the demo, each bounded in time."""
+"""The stages of the demo, each with a time limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = dict[str, t.Any]
 
 WEB_SECONDS = 60.0
 WORKER_SECONDS = 180.0
-"""The first import of CrewAI compiles thousands of files."""
+"""Long, since the first import of CrewAI compiles thousands of files."""
 CREW_SECONDS = 600.0
 _POLL_SECONDS = 0.3
 
@@ -45,18 +45,18 @@ _WEB = "flask --app sample_app run --host 127.0.0.1 --port"
 
 
 class Options(t.NamedTuple):
-    """What the user wants."""
+    """Options of the command."""
 
     topic: str
     serve: bool
     scripted: bool
     port: int
-    """0 stands for any free one."""
+    """0 for any free port."""
     home: Path
 
 
 def run(options: Options) -> int:
-    """Return the exit code: 0 only if the crew completed its work."""
+    """Run the demo and return the exit code: 0 only if the crew completed."""
     terminal = Terminal()
     with signals_stop(), contextlib.ExitStack() as stack:
         demo = _Demo(options, terminal, stack)
@@ -73,7 +73,7 @@ def run(options: Options) -> int:
 
 
 class _Demo:
-    """One run; what it starts is on the stack, to be stopped in reverse order."""
+    """One run of the demo; the stack stops its processes in reverse order."""
 
     def __init__(self, options: Options, terminal: Terminal, stack: contextlib.ExitStack) -> None:
         self.completed = False
@@ -92,7 +92,7 @@ class _Demo:
         environment = _environment(broker_url, database_url, model)
         client = self._start_processes(environment, seeded.token)
         execution_id = self._queue(client, seeded.graphs["fact_page"])
-        self._judge(self._follow(client, execution_id), model)
+        self._report(self._follow(client, execution_id), model)
         if self._options.serve:
             self._serve(client.url, seeded, execution_id)
 
@@ -109,7 +109,7 @@ class _Demo:
         return choose_model(self._terminal, self._home, self._stack, scripted=scripted)
 
     def _sqlite_url(self) -> str:
-        """Return a file of its own for these tables: an earlier one may lack columns."""
+        """Return a file for the current columns, which the file of another version may lack."""
         columns = sorted(str(c) for table in db.metadata.tables.values() for c in table.columns)
         digest = hashlib.sha256(" ".join(columns).encode()).hexdigest()[:8]
         return f"sqlite:///{self._home / f'demo-{digest}.sqlite'}"
@@ -125,7 +125,7 @@ class _Demo:
         return seeded
 
     def _start_processes(self, environment: dict[str, str], token: str) -> Client:
-        began_at = time.monotonic()
+        start = time.monotonic()
         port = self._options.port or free_port()
         worker = self._start("worker", _WORKER, environment)
         web = self._start("web server", f"{_WEB} {port}", environment)
@@ -134,7 +134,7 @@ class _Demo:
         self._terminal.say("Web", client.url)
         self._terminal.say("Worker", "starting; CrewAI takes a while to load the first time")
         worker.wait_until(client.is_ready, WORKER_SECONDS)
-        self._terminal.say("Worker", f"ready after {time.monotonic() - began_at:.0f} s")
+        self._terminal.say("Worker", f"ready after {time.monotonic() - start:.0f} s")
         return client
 
     def _start(self, name: str, command: str, environment: dict[str, str]) -> Child:
@@ -150,12 +150,12 @@ class _Demo:
         return execution_id
 
     def _follow(self, client: Client, execution_id: str) -> Json:
-        """Show what happens until the execution has ended or failed for now, and return it."""
+        """Print the events until the execution has ended or waits for a retry, and return it."""
         deadline = time.monotonic() + CREW_SECONDS
         seen = 0
         try:
             while True:
-                # Asked for first: when it has ended, the events that follow are all there are.
+                # Read first: if it has ended, the events that follow are complete.
                 execution = client.execution(execution_id)
                 while events := client.events(execution_id, seen):
                     for event in events:
@@ -173,9 +173,9 @@ class _Demo:
         for child in self._children:
             child.check()
         if time.monotonic() > deadline:
-            raise DemoFailed(f"The crew was not done after {CREW_SECONDS:g} seconds.")
+            raise DemoFailed(f"The crew did not end within {CREW_SECONDS:g} seconds.")
 
-    def _judge(self, execution: Json, model: Model) -> None:
+    def _report(self, execution: Json, model: Model) -> None:
         if execution["status"] != "completed":
             why = (execution["error"] or {}).get("message", "")
             log = self._home / "worker.log"
@@ -192,9 +192,9 @@ class _Demo:
 
 
 def _environment(broker_url: str, database_url: str, model: Model) -> dict[str, str]:
-    """Return what worker and web server get; secrets travel here, where nobody else can look."""
+    """Return the environment of worker and web server, which also carries the secrets."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("FLASK_")}
-    # A proxy has no business between processes of one machine.
+    # Processes of one machine must not use a proxy.
     direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
     return {
         **inherited,
@@ -202,7 +202,7 @@ def _environment(broker_url: str, database_url: str, model: Model) -> dict[str, 
         "CELERY_BROKER_URL": broker_url,
         "CELERY_RESULT_BACKEND": broker_url,
         "DATABASE_URL": database_url,
-        "FLASK_SKIP_DOTENV": "1",  # all of it is here already
+        "FLASK_SKIP_DOTENV": "1",  # the environment is complete
         "NO_PROXY": direct,
         "no_proxy": direct,
     }

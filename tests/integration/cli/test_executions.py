@@ -136,7 +136,7 @@ class TestCancelAndRetry:
     def test_cancels_what_waits(self, command, api):
         id = api.queue(documents.chain("a"))
         result = command("cancel", id, "--reason", "too dear")
-        assert (result.exit_code, result.stdout) == (0, "It is cancelled.\n")
+        assert (result.exit_code, result.stdout) == (0, "The execution is cancelled.\n")
         status = api.status(id)
         assert status["status"] == "cancelled"
         assert status["cancellation"]["reason"] == "too dear"
@@ -147,7 +147,7 @@ class TestCancelAndRetry:
         id = api.queue(documents.chain("a"))
         with running(app, id) as outcomes:
             model.wait_for_calls(1)
-            assert command("cancel", id).stdout == "It will stop before its next call.\n"
+            assert command("cancel", id).stdout == "The execution will stop before its next call.\n"
         gate.set()
         assert outcomes == ["cancelled"]
 
@@ -155,7 +155,7 @@ class TestCancelAndRetry:
         id = api.queue(documents.chain("a"))
         command("cancel", id)
         result = command("retry", id)
-        assert (result.exit_code, result.stdout) == (0, "It is queued again as attempt 2.\n")
+        assert (result.exit_code, result.stdout) == (0, "The execution is queued as attempt 2.\n")
         assert run(id) == "completed"
 
     @pytest.mark.parametrize("action", ["cancel", "retry"])

@@ -180,7 +180,7 @@ class TestLive:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_draws_anew_until_it_is_told_to_end(self, api, live, number):
         with live() as terminal:
-            terminal.wait_for("Running (0)", "Ended last")
+            terminal.wait_for("Running (0)", "Recently ended")
             id = api.queue(documents.chain("a"))
             terminal.wait_for("1 queued")
             change(id, status="running", total_steps=2, finished_steps=1)
@@ -199,7 +199,7 @@ class TestLive:
             id = api.queue(documents.chain("a"))
             api("POST", f"/executions/{id}/cancel")
         with live(size=(24, 80)) as terminal:
-            terminal.wait_for("Ended last", id)
+            terminal.wait_for("Recently ended", id)
             lines = terminal.page().splitlines()
         assert len(lines) <= 24
         assert sum("cancelled" in line for line in lines) == 8
@@ -210,7 +210,7 @@ class TestLive:
             wait_until(lambda: terminal.printed() and terminal.child.poll() is not None)
             assert terminal.child.wait() == 0
             printed = terminal.printed()
-        assert "Ended last" in printed
+        assert "Recently ended" in printed
         assert "\x1b[?1049h" not in printed
 
 

@@ -97,7 +97,7 @@ def test_a_crew_runs_from_end_to_end(start_demo: StartDemo) -> None:
     assert demo.end(180) == 0, demo.text()
     text = demo.text()
     assert "scripted model: fixed answers, not a real model" in text
-    assert "Writer begins 'Importance'" in text
+    assert "Writer starts 'Importance'" in text
     assert "No model wrote it." in text
     assert re.search(r"Usage +3 model calls, \d+ tokens", text)
     assert demo.left_behind() == []
@@ -197,6 +197,6 @@ def test_a_process_that_ends_early_shows_its_last_words(start_demo: StartDemo) -
         taken.listen()
         demo = start_demo("--scripted", "--port", str(taken.getsockname()[1]))
         assert demo.end() == 1
-    assert "The web server ended by itself" in demo.text()
+    assert "The web server ended unexpectedly" in demo.text()
     assert "in use" in demo.text()
     assert demo.left_behind() == []

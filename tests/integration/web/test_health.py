@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.web.timeouts import MOST_AT_ONCE
+from flask_crewexec.web.timeouts import MAX_CONCURRENT
 from support.servers.postgres import postgres_server
 from support.servers.processes import wait_until
 
@@ -121,9 +121,9 @@ class TestFrozenDatabase:
     def test_does_not_gather_calls_that_hang(self, client, postgres):
         ready(client)
         with frozen(postgres):
-            for _ in range(MOST_AT_ONCE + 2):
+            for _ in range(MAX_CONCURRENT + 2):
                 assert ready(client)[1]["database"] == "no answer"
-            assert len(bounded_calls()) == MOST_AT_ONCE
+            assert len(bounded_calls()) == MAX_CONCURRENT
         assert ready(client)[1]["database"] == "ok"
 
     def test_leaves_the_process_alive(self, client, postgres):

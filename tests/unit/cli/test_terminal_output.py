@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.text import Text
 
-from flask_crewexec.cli.escaping import harmless
+from flask_crewexec.cli.escaping import escape
 from flask_crewexec.cli.escaping import one_line
 from flask_crewexec.cli.formatting import span
 from flask_crewexec.cli.monitor_snapshot import QueueSnapshot
@@ -32,22 +32,22 @@ MODELS = define_models(sa.MetaData())
 class TestHarmless:
     @pytest.mark.parametrize("number", [*range(9), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
     def test_control_characters_are_shown(self, number):
-        for clean in (harmless, one_line):
+        for clean in (escape, one_line):
             shown = clean(f"a{chr(number)}b")
             assert shown.isprintable()
             assert shown in ("a b", f"a\\x{number:02x}b", "a\\rb")
 
     @pytest.mark.parametrize("character", ["\u061c", "\u200f", "\u202e", "\u2066", "\ud83d"])
     def test_characters_that_turn_lines_around_or_are_halves(self, character):
-        assert harmless(character) == f"\\u{ord(character):04x}"
+        assert escape(character) == f"\\u{ord(character):04x}"
 
     def test_other_text_is_left_alone(self):
         text = "Zażółć 漢字 👩\u200d🚀\tand\nmore"
-        assert harmless(text) == text
+        assert escape(text) == text
         assert one_line(text) == "Zażółć 漢字 👩\u200d🚀 and more"
 
     def test_windows_lines(self):
-        assert harmless("a\r\nb\rc") == "a\nb\\rc"
+        assert escape("a\r\nb\rc") == "a\nb\\rc"
 
     @pytest.mark.parametrize("line_break", "\n\r\x0b\x0c\x1c\x85\u2028\u2029")
     def test_one_line_is_one_line(self, line_break):
@@ -127,9 +127,9 @@ def worker(name, seen_at):
 
 def look(**parts):
     held = dict.fromkeys(range(1, 11), 0)
-    work = {"counts": {}, "on_hold": held, "workers": [], "running": [], "ended": [], **parts}
+    parts = {"counts": {}, "on_hold": held, "workers": [], "running": [], "ended": [], **parts}
     return MonitorFrame(
-        at=NOW, stale_after=60.0, depths=SourceError("away"), work=QueueSnapshot(**work)
+        at=NOW, stale_after=60.0, depths=SourceError("away"), snapshot=QueueSnapshot(**parts)
     )
 
 
@@ -165,7 +165,7 @@ class TestPage:
         ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
         depths = {queue: dict.fromkeys(range(1, 11), 0) for queue in ("a", "b")}
         full = look(workers=workers, running=running, ended=ended)
-        full = MonitorFrame(at=NOW, stale_after=60.0, depths=depths, work=full.work)
+        full = MonitorFrame(at=NOW, stale_after=60.0, depths=depths, snapshot=full.snapshot)
         assert len(printed(page(full, height)).splitlines()) == height
 
     def test_ids_and_numbers_stay_whole_on_a_narrow_terminal(self):

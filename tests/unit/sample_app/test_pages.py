@@ -54,7 +54,7 @@ def test_a_wrong_token_signs_nobody_in(app: Flask, ada: Seeded) -> None:
     client = app.test_client()
     answer = client.post("/sign-in", data={"token": "wrong"})
     assert answer.status_code == 401
-    assert "Nobody has this token." in answer.text
+    assert "This token is not valid." in answer.text
     assert client.get("/notes").status_code == 401
 
 
