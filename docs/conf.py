@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from pallets_sphinx_themes import get_version
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "Flask-CrewExec"
 copyright = "The Flask-CrewExec authors"
 author = "The Flask-CrewExec authors"
 release, version = get_version("Flask-CrewExec")
 
-extensions = ["pallets_sphinx_themes", "sphinx_copybutton"]
+extensions = [
+    "pallets_sphinx_themes",
+    "sphinx_copybutton",
+    # These write the reference from the code.
+    "routes_reference",
+    "settings_reference",
+]
 exclude_patterns = ["_build"]
 default_role = "code"
 highlight_language = "python"
