@@ -58,6 +58,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
 _GUARDRAIL = {"name": Field(_NAME), "text": Field(f.text(2000))}
 
 
+@f.accepts("the number 1")
 def _version(value: object) -> f.Fault | None:
     if type(value) is int and value == 1:
         return None
@@ -209,10 +210,10 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
             yield Problem(f"{node.pointer}/id", "duplicate-id", detail)
 
 
-def fields_of(part: str) -> Collection[str]:
+def fields_of(part: str) -> Mapping[str, Field]:
     """Return the fields of the ``document``, a ``node``, ``edge``, ``input`` or ``guardrail``, or
     of the data of a node's type."""
-    parts: Mapping[str, Collection[str]] = {
+    parts: Mapping[str, Mapping[str, Field]] = {
         "document": _DOCUMENT,
         "node": _NODE,
         "edge": _EDGE,
@@ -220,4 +221,4 @@ def fields_of(part: str) -> Collection[str]:
         "guardrail": _GUARDRAIL,
         **_DATA,
     }
-    return parts.get(part, ())
+    return parts.get(part, {})
