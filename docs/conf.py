@@ -16,8 +16,14 @@ release, version = get_version("Flask-CrewExec")
 
 extensions = [
     "pallets_sphinx_themes",
+    "sphinx.ext.autodoc",
+    "sphinx_click",
     "sphinx_copybutton",
     # These write the reference from the code.
+    "errors_reference",
+    "events_reference",
+    "graph_reference",
+    "metrics_reference",
     "routes_reference",
     "settings_reference",
 ]

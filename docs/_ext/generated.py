@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import typing as t
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 Lines = Iterator[str]
+
+_QUOTED: t.Final = re.compile(r"(?<!\w)'([^\s'`]+)'(?!\w)")
 
 
 class GeneratedDirective(SphinxDirective):
@@ -35,14 +38,15 @@ def literal(text: object) -> str:
 
 
 def phrase(text: str) -> str:
-    """Return a sentence of the code, in which quotes stand for what reStructuredText marks."""
-    return " ".join(text.split()).replace("*", r"\*").replace("|", r"\|")
+    """Return a sentence of the code, where names are in single quotes or in backquotes."""
+    escaped = " ".join(text.split()).replace("*", r"\*").replace("|", r"\|")
+    return _QUOTED.sub(r"``\1``", escaped)
 
 
 def entry(kind: str, name: str, body: Iterable[str], **options: str) -> Lines:
     """Yield the description of one object, which other pages can refer to."""
     yield f".. {kind}:: {name}"
-    yield from (f"    :{option}: {value}" for option, value in options.items())
+    yield from (f"    :{option.replace('_', '-')}: {value}" for option, value in options.items())
     yield ""
     yield from indented(body)
     yield ""
@@ -53,17 +57,13 @@ def indented(lines: Iterable[str]) -> Lines:
     yield from (textwrap.indent(line, "    ") for line in lines)
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]], widths: str = "auto") -> Lines:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Lines:
     """Yield a table with a header, or nothing without rows."""
     filled = [list(row) for row in rows]
     if not filled:
         return
-    yield from (".. list-table::", "    :header-rows: 1", f"    :widths: {widths}", "")
-    for row in [list(header), *filled]:
-        yield from (f"    {mark} - {cell}" for mark, cell in zip("*" + " " * len(row), row))
+    yield from (".. list-table::", "    :header-rows: 1", "    :width: 100%", "")
+    for first, *others in [list(header), *filled]:
+        yield f"    * - {first}"
+        yield from (f"      - {cell}" for cell in others)
     yield ""
-
-
-def section(title: str, mark: t.Literal["-", "~"] = "-") -> Lines:
-    """Yield a heading."""
-    yield from ("", title, mark * len(title), "")

@@ -46,20 +46,20 @@ def _describe(operation: dict[str, t.Any]) -> Lines:
     yield from (f"{phrase(operation['summary'])}.", "")
     yield from _parameters(operation["parameters"])
     if body := operation.get("requestBody"):
-        optional = "" if body["required"] else ", optional"
-        yield from (f"Body{optional}: {_content(body['content'])}.", "")
-    for status, response in operation["responses"].items():
+        yield f":Body: {_content(body['content'])}" + ("" if body["required"] else ", optional")
+    yield from (":Responses:", "    ")
+    for status, response in sorted(operation["responses"].items()):
         if status != "default":
             content = _content(response.get("content", {}))
-            description = response["description"]
-            yield f"* {literal(status)} {description}" + (f": {content}" if content else "")
-    yield ""
+            yield f"    | {status} {response['description']}" + (f": {content}" if content else "")
 
 
 def _parameters(parameters: list[dict[str, t.Any]]) -> Lines:
+    """Yield a table of what is not in the path."""
     rows = (
         (literal(each["name"]), each["in"], type_of(each["schema"]), _meaning(each))
         for each in parameters
+        if each["in"] != "path"
     )
     yield from table(("Parameter", "In", "Type", "Meaning"), rows)
 
@@ -69,11 +69,10 @@ def _meaning(parameter: dict[str, t.Any]) -> str:
 
 
 def _content(content: dict[str, t.Any]) -> str:
-    named = (
-        f"{type_of(each['schema'])} as {literal(media)}" if each.get("schema") else literal(media)
+    return " or ".join(
+        type_of(each["schema"]) if each.get("schema") else literal(media)
         for media, each in content.items()
     )
-    return " or ".join(named)
 
 
 class SchemasDirective(GeneratedDirective):

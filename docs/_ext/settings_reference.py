@@ -43,7 +43,8 @@ class SettingsDirective(GeneratedDirective):
 
 def _describe(field: dataclasses.Field[t.Any], text: str) -> Lines:
     key = PREFIX + field.name.upper()
-    yield from entry("confval", key, [text], type=_type(field), default=_default(field))
+    options = {"type": _type(field), "default": _default(field), "no_contents_entry": ""}
+    yield from entry("confval", key, [text], **options)
 
 
 def _docstrings() -> dict[str, str]:
