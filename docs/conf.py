@@ -16,10 +16,10 @@ release, version = get_version("Flask-CrewExec")
 
 extensions = [
     "pallets_sphinx_themes",
-    "sphinx.ext.autodoc",
-    "sphinx_click",
     "sphinx_copybutton",
     # These write the reference from the code.
+    "api_reference",
+    "commands_reference",
     "errors_reference",
     "events_reference",
     "graph_reference",
@@ -29,6 +29,14 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "code"
+
+autodoc_default_options = {"members": True, "no-value": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
 highlight_language = "python"
 
 # Copy commands without their prompt and without the output below them.

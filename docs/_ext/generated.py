@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 Lines = Iterator[str]
 
-_QUOTED: t.Final = re.compile(r"(?<!\w)'([^\s'`]+)'(?!\w)")
+_QUOTED: t.Final = re.compile(r"(?<!\w)'([^'`]+)'(?!\w)")
 
 
 class GeneratedDirective(SphinxDirective):

@@ -1,0 +1,35 @@
+"""Leave out of autodoc's descriptions what tells readers nothing."""
+
+from __future__ import annotations
+
+import typing as t
+
+from sphinx.application import Sphinx
+
+from flask_crewexec import ExecutionContext
+
+
+def _shorten_signature(
+    app: Sphinx, what: str, name: str, obj: object, *_: object
+) -> tuple[str, str] | None:
+    """Leave out the arguments of what only the package makes, and those that errors inherit."""
+    inherits = isinstance(obj, type) and "__init__" not in vars(obj)
+    if obj is ExecutionContext or (what == "exception" and inherits):
+        return "", ""
+    return None
+
+
+def _clean_docstring(
+    app: Sphinx, what: str, name: str, obj: object, options: t.Any, lines: list[str]
+) -> None:
+    """Leave out what Python says of the fields of named tuples."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Let autodoc call the functions."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-signature", _shorten_signature)
+    app.connect("autodoc-process-docstring", _clean_docstring)
+    return {"parallel_read_safe": True}
