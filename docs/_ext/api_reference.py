@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from sphinx.application import Sphinx
-
-from flask_crewexec import ExecutionContext
 
 
 def _shorten_signature(
     app: Sphinx, what: str, name: str, obj: object, *_: object
 ) -> tuple[str, str] | None:
-    """Leave out the arguments of what only the package makes, and those that errors inherit."""
-    inherits = isinstance(obj, type) and "__init__" not in vars(obj)
-    if obj is ExecutionContext or (what == "exception" and inherits):
+    """Leave out arguments that a class inherits, and fields whose defaults cannot be shown."""
+    if isinstance(obj, type) and ("__init__" not in vars(obj) or _has_factory(obj)):
         return "", ""
     return None
+
+
+def _has_factory(cls: type) -> bool:
+    if not dataclasses.is_dataclass(cls):
+        return False
+    fields = dataclasses.fields(cls)
+    return any(field.default_factory is not dataclasses.MISSING for field in fields)
 
 
 def _clean_docstring(
