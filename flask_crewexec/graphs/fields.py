@@ -33,7 +33,21 @@ class Fault(t.NamedTuple):
     """JSON pointer from the field into its value."""
 
 
-Check = Callable[[object], Fault | None]
+class Check(t.NamedTuple):
+    """Finds out whether a value may stand in a field."""
+
+    find_fault: Callable[[object], Fault | None]
+    accepted: str
+    """Which values are accepted."""
+
+    def __call__(self, value: object) -> Fault | None:
+        """Return why *value* is refused, or None."""
+        return self.find_fault(value)
+
+
+def accepts(values: str) -> Callable[[Callable[[object], Fault | None]], Check]:
+    """Make a function a check of which the reference says that it accepts *values*."""
+    return lambda find_fault: Check(find_fault, values)
 
 
 class Field(t.NamedTuple):
@@ -89,6 +103,7 @@ def _find_fault(name: str, field: Field, value: Mapping[str, object]) -> Fault |
 def text(limit: int, *, blank: bool = False) -> Check:
     """Accept text of at most ``limit`` characters."""
 
+    @accepts(f"text of at most {limit:,} characters" + ("" if blank else ", not blank"))
     def check(value: object) -> Fault | None:
         if not isinstance(value, str):
             return _wrong_type("text", value)
@@ -104,6 +119,7 @@ def text(limit: int, *, blank: bool = False) -> Check:
 def whole(low: int, high: int) -> Check:
     """Accept an integer from ``low`` to ``high``."""
 
+    @accepts(f"whole number from {low:,} to {high:,}")
     def check(value: object) -> Fault | None:
         if not isinstance(value, int) or isinstance(value, bool):
             return _wrong_type("an integer", value)
@@ -115,6 +131,7 @@ def whole(low: int, high: int) -> Check:
 def number(low: int, high: int) -> Check:
     """Accept a number from ``low`` to ``high``."""
 
+    @accepts(f"number from {low:,} to {high:,}")
     def check(value: object) -> Fault | None:
         if not isinstance(value, int | float) or isinstance(value, bool):
             return _wrong_type("a number", value)
@@ -126,6 +143,7 @@ def number(low: int, high: int) -> Check:
 def choice(code: str, choices: Collection[str]) -> Check:
     """Accept one of ``choices``; report other values as ``code``."""
 
+    @accepts(f"one of {listing(choices)}")
     def check(value: object) -> Fault | None:
         if not isinstance(value, str):
             return _wrong_type("text", value)
@@ -139,6 +157,7 @@ def choice(code: str, choices: Collection[str]) -> Check:
 def items(limit: int) -> Check:
     """Accept a list of at most ``limit`` items."""
 
+    @accepts(f"list of at most {limit:,} items")
     def check(value: object) -> Fault | None:
         if not isinstance(value, list):
             return _wrong_type("a list", value)
@@ -152,6 +171,7 @@ def items(limit: int) -> Check:
 def members(code: str, limit: int) -> Check:
     """Accept an object of at most ``limit`` members; report more members as ``code``."""
 
+    @accepts(f"object of at most {limit:,} members")
     def check(value: object) -> Fault | None:
         if not isinstance(value, dict):
             return _wrong_type("an object", value)
@@ -162,16 +182,19 @@ def members(code: str, limit: int) -> Check:
     return check
 
 
+@accepts("true or false")
 def flag(value: object) -> Fault | None:
     """Accept true and false."""
     return None if isinstance(value, bool) else _wrong_type("true or false", value)
 
 
+@accepts("anything")
 def anything(value: object) -> Fault | None:
     """Accept any value."""
     return None
 
 
+@accepts("1 to 100 letters, digits or any of _ . : -")
 def identifier(value: object) -> Fault | None:
     """Accept the id of a node."""
     if not isinstance(value, str):

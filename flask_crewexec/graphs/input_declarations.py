@@ -32,6 +32,7 @@ _MAX_CHOICE: t.Final = 1000
 _LARGEST: t.Final = 10**15
 
 
+@f.accepts(f"any value of at most {MAX_DEFAULT:,} characters as JSON")
 def _default(value: object) -> Fault | None:
     length = len(json.dumps(value))
     if length > MAX_DEFAULT:
@@ -41,6 +42,7 @@ def _default(value: object) -> Fault | None:
     return None
 
 
+@f.accepts(f"list of 1 to {_MAX_CHOICES} values; texts of at most {_MAX_CHOICE:,} characters")
 def _choices(value: object) -> Fault | None:
     if not isinstance(value, list):
         return Fault("wrong-type", f"must be a list, not {kind_of(value)}.")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from .fields import accepts
 from .fields import Fault
 from .problem_messages import child
 from .problem_messages import kind_of
@@ -53,6 +54,7 @@ class _Invalid(Exception):
         self.fault = fault
 
 
+@accepts(f"JSON Schema of an object, of at most {_MAX_CHARS:,} characters")
 def output_schema(value: object) -> Fault | None:
     """Accept a JSON Schema (2020-12) of an object that uses only :data:`KEYWORDS`."""
     if not isinstance(value, dict):

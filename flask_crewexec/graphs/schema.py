@@ -58,6 +58,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
 _GUARDRAIL = {"name": Field(_NAME), "text": Field(f.text(2000))}
 
 
+@f.accepts("the number 1")
 def _version(value: object) -> f.Fault | None:
     if type(value) is int and value == 1:
         return None
@@ -208,13 +209,13 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
             yield Problem(f"{node.pointer}/id", "duplicate-id", detail)
 
 
-def fields_of(part: str) -> Collection[str]:
-    """Return the names of the fields of a *part*.
+def fields_of(part: str) -> Mapping[str, Field]:
+    """Return the fields of a *part*, by name.
 
     :param part: ``document``, ``node``, ``edge``, ``input``, ``guardrail``, or a type of nodes for
         the fields of its data.
     """
-    parts: Mapping[str, Collection[str]] = {
+    parts: Mapping[str, Mapping[str, Field]] = {
         "document": _DOCUMENT,
         "node": _NODE,
         "edge": _EDGE,
@@ -222,4 +223,4 @@ def fields_of(part: str) -> Collection[str]:
         "guardrail": _GUARDRAIL,
         **_DATA,
     }
-    return parts.get(part, ())
+    return parts.get(part, {})

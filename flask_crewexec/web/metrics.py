@@ -12,7 +12,7 @@ Needs prometheus-client (the extra ``metrics``). To export these metrics with yo
 
     REGISTRY.register(CrewExecCollector(app))
 
-Labels are statuses, priorities and names of queues, never users.
+:mod:`flask_crewexec.web.metric_families` lists all metrics.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ from ..storage.counters import CounterDelta
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.workers import live_workers
+from . import metric_families as families
+from .metric_families import MetricFamily
 from .stream_metrics import open_streams
 from .timeouts import CallTimedOut
 from .timeouts import TimeBoundCall
@@ -138,61 +140,48 @@ def _read(app_state: AppState) -> _DatabaseState:
 
 
 def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
-    yield _gauge(
-        "executions",
-        "Executions that have not ended, by status.",
-        "status",
-        {status: rows.active.get(status, 0) for status in sorted(ACTIVE)},
-    )
-    text = "Queued executions on hold, which the scheduler has not released yet."
-    yield _gauge("executions_on_hold", text, "priority", rows.on_hold)
+    active = {status: rows.active.get(status, 0) for status in sorted(ACTIVE)}
+    yield _gauge(families.EXECUTIONS, active)
+    yield _gauge(families.EXECUTIONS_ON_HOLD, rows.on_hold)
     yield from _workers(rows.workers)
     yield from _counters(rows)
-    for name, documentation, label in (
-        (counters.WAITING, "Seconds that attempts have waited for a worker.", "priority"),
-        (counters.RUN, "Seconds that attempts have run, by outcome.", "outcome"),
-    ):
-        yield _histogram(name, documentation, label, rows.measured(name))
+    yield _histogram(families.WAITING_SECONDS, counters.WAITING, rows)
+    yield _histogram(families.RUN_SECONDS, counters.RUN, rows)
 
 
 def _counters(rows: _DatabaseState) -> Iterator[Metric]:
     ended = {status: 0 for status in sorted(TERMINAL)} | rows.counts(counters.ENDED)
-    yield _counter(counters.ENDED, "Executions that have ended, by status.", ended, "status")
+    yield _counter(families.EXECUTIONS_ENDED, ended)
     tokens = {"prompt": 0, "completion": 0} | rows.counts(counters.TOKENS)
-    yield _counter(counters.TOKENS, "Prompt and completion tokens of models.", tokens, "kind")
-    for name, documentation in (
-        (counters.RETRIES, "Attempts that are retried automatically after an error."),
-        (counters.LOST_WORKERS, "Attempts that ended because their worker was lost."),
-        (counters.MODEL_CALLS, "Model calls."),
+    yield _counter(families.TOKENS, tokens)
+    for family, name in (
+        (families.RETRIES, counters.RETRIES),
+        (families.LOST_WORKERS, counters.LOST_WORKERS),
+        (families.MODEL_CALLS, counters.MODEL_CALLS),
     ):
-        yield _counter(name, documentation, {"": 0} | rows.counts(name))
+        yield _counter(family, {"": 0} | rows.counts(name))
 
 
-def _counter(
-    name: str, documentation: str, values: dict[str, int], label: str | None = None
-) -> Metric:
-    labels = [] if label is None else [label]
-    family = CounterMetricFamily(f"crewexec_{name}", documentation, labels=labels)
+def _counter(family: MetricFamily, values: dict[str, int]) -> Metric:
+    metric = CounterMetricFamily(family.name, family.meaning, labels=family.labels)
     for value, count in values.items():
-        family.add_metric([value] if labels else [], count)
-    return family
+        metric.add_metric([value] if family.labels else [], count)
+    return metric
 
 
-def _gauge(name: str, documentation: str, label: str, values: Mapping[t.Any, int]) -> Metric:
-    family = GaugeMetricFamily(f"crewexec_{name}", documentation, labels=[label])
+def _gauge(family: MetricFamily, values: Mapping[t.Any, int]) -> Metric:
+    metric = GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
     for value, count in values.items():
-        family.add_metric([str(value)], count)
-    return family
+        metric.add_metric([str(value)], count)
+    return metric
 
 
-def _histogram(
-    name: str, documentation: str, label: str, measured: dict[str, list[CounterDelta]]
-) -> Metric:
-    family = HistogramMetricFamily(f"crewexec_{name}", documentation, labels=[label])
-    for value, found in sorted(measured.items()):
+def _histogram(family: MetricFamily, name: str, rows: _DatabaseState) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
+    for value, found in sorted(rows.measured(name).items()):
         total = sum(bucket.total for bucket in found)
-        family.add_metric([value], _buckets(counters.HISTOGRAM_BUCKETS[name], found), total)
-    return family
+        metric.add_metric([value], _buckets(counters.HISTOGRAM_BUCKETS[name], found), total)
+    return metric
 
 
 def _buckets(bounds: Sequence[float], found: list[CounterDelta]) -> list[tuple[str, float]]:
@@ -214,20 +203,18 @@ def _workers(workers: Sequence[WorkerMixin]) -> Iterator[Metric]:
         for queue in worker.queues:
             alive[queue] += 1
             slots[queue] += worker.concurrency
-    yield _gauge("workers", "Workers with a recent heartbeat, by queue.", "queue", alive)
-    slots_text = "Tasks that these workers can run at once, by queue."
-    yield _gauge("worker_slots", slots_text, "queue", slots)
+    yield _gauge(families.WORKERS, alive)
+    yield _gauge(families.WORKER_SLOTS, slots)
 
 
 def _queues(depths: dict[str, dict[int, int]]) -> Metric:
-    family = GaugeMetricFamily(
-        "crewexec_queue_messages", "Messages in the queue.", labels=["queue", "priority"]
-    )
+    family = families.QUEUE_MESSAGES
+    metric = GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
     for queue, by_priority in depths.items():
         for priority, count in by_priority.items():
-            family.add_metric([queue, str(priority)], count)
-    return family
+            metric.add_metric([queue, str(priority)], count)
+    return metric
 
 
 def _up(**parts: bool) -> Metric:
-    return _gauge("up", "Whether a part of the service answers.", "part", parts)
+    return _gauge(families.UP, parts)

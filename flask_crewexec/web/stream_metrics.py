@@ -13,12 +13,11 @@ import os
 import typing as t
 from collections.abc import Iterator
 
+from .metric_families import OPEN_STREAMS
+
 if t.TYPE_CHECKING:
     from prometheus_client import Gauge
     from prometheus_client import Metric
-
-NAME: t.Final = "crewexec_open_streams"
-HELP: t.Final = "Open event streams."
 
 
 @contextlib.contextmanager
@@ -46,7 +45,7 @@ def open_streams() -> Iterator[Metric]:
     # The folder also has the host's own metrics, which the host exports itself.
     collector: t.Any = MultiProcessCollector
     metrics = collector(CollectorRegistry()).collect()
-    return (metric for metric in metrics if metric.name == NAME)
+    return (metric for metric in metrics if metric.name == OPEN_STREAMS.name)
 
 
 @functools.cache
@@ -55,4 +54,5 @@ def _gauge() -> Gauge | None:
         from prometheus_client import Gauge
     except ModuleNotFoundError:
         return None
-    return Gauge(NAME, HELP, registry=None, multiprocess_mode="livesum")
+    name, meaning = OPEN_STREAMS.name, OPEN_STREAMS.meaning
+    return Gauge(name, meaning, registry=None, multiprocess_mode="livesum")
