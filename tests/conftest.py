@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import typing as t
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_crewexec.testing import ScriptedModel
+from support import databases
 from support.api_client import Api
 from support.host_app import host
 from support.in_process import close_connections
@@ -34,6 +34,18 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" in metafunc.fixturenames:
+        databases.parametrize(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs no server, so that environments can choose it."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "unit"):
+            item.add_marker("unit")
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +76,9 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/host.sqlite"
 
 
-@pytest.fixture(params=os.environ.get("CREWEXEC_TEST_DATABASES", "sqlite postgresql").split())
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each kind."""
+    """An empty database of the kinds that the test's markers ask for."""
     if request.param == "sqlite":
         return t.cast(str, request.getfixturevalue("sqlite_url"))
     return t.cast(PostgresProcess, request.getfixturevalue("postgres")).fresh_database_url()

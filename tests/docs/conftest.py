@@ -26,12 +26,6 @@ MODEL: t.Final = "model_of_the_tests"
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """An empty database of one kind: the examples do not depend on it."""
-    return sqlite_url
-
-
-@pytest.fixture
 def readme_graph() -> dict[str, t.Any]:
     """The graph that the README shows."""
     (graph,) = (each for each in examples_of(ROOT / "README.rst") if each.language == "json")

@@ -26,7 +26,7 @@ from support.doc_examples import examples_of
 from support.doc_examples import name_of
 from support.doc_examples import PAGES
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.sqlite_enough
 
 EXECUTION_ID = "01a222e2-c2e0-770c-9d30-190d6af1193f"
 VARIABLES = {"$GRAPH_ID": EXECUTION_ID, "$EXECUTION_ID": EXECUTION_ID, "$TOKEN": "token"}

@@ -19,7 +19,7 @@ from support.doc_examples import examples_of
 from support.in_process import run
 from support.paths import ROOT
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.sqlite_enough
 
 Json = dict[str, t.Any]
 

@@ -15,7 +15,7 @@ from support.paths import ROOT
 
 FOLDERS = ("benchmarks", "constraints", "docs", "flask_crewexec", "sample_app", "tests")
 LAYERS = [path.name for path in (ROOT / "flask_crewexec").iterdir() if path.is_dir()]
-ENVIRONMENT = {"CREWEXEC_TEST_DATABASES", "CREWEXEC_TEST_REDIS"}
+ENVIRONMENT = {"CREWEXEC_TEST_REDIS"}
 """What the tests read, and not the application."""
 
 

@@ -19,8 +19,6 @@ from support.doc_examples import PAGES
 from support.doc_examples import write_files
 from support.paths import ROOT
 
-pytestmark = pytest.mark.integration
-
 APPLICATION = ROOT / "docs/howto/install.rst"
 
 

@@ -19,8 +19,6 @@ from support.paths import ROOT
 from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
 
-pytestmark = pytest.mark.integration
-
 PORT = "127.0.0.1:5000"
 
 

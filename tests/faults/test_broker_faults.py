@@ -26,10 +26,7 @@ from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 

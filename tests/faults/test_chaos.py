@@ -7,7 +7,7 @@ import pytest
 from benchmarks.chaos import Options
 from benchmarks.chaos import run_chaos
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SHORT = Options(
     executions=20,

@@ -19,8 +19,6 @@ from support.in_process import running
 from support.servers.postgres import postgres_server
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 ONE_RUN = [
     "queued",
     "started",
@@ -62,7 +60,7 @@ def wait_for_second_try(caplog):
 
 
 @pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
 class TestPostgres:
     def test_a_run_waits_for_a_server_that_restarts(self, app, api, model, gate, postgres, caplog):
         id = api.queue(documents.chain("a", "b"))
@@ -235,7 +233,7 @@ def room(app):
 
 
 @pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestFull:
     def test_a_run_waits_for_room(self, app, api, model, room, caplog):
         gate = threading.Event()

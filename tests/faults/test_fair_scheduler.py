@@ -27,15 +27,6 @@ from support.in_process import column
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
-both_pools = pytest.mark.parametrize(
-    ("database_url", "pool"),
-    [("postgresql", "prefork"), ("sqlite", "threads")],
-    indirect=["database_url"],
-)
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 MANY = 500
 CROWD = 8
 
@@ -112,7 +103,7 @@ def at_once(app: Flask, work: Callable[[int], object]) -> list[object]:
 
 
 @pytest.mark.timeout(400)
-@both_pools
+@pytest.mark.each_pool
 class TestManyOfOneUser:
     def test_another_user_is_next_or_next_but_one_and_everything_runs_once(
         self, start_worker, api, stranger, model, settle, gate, messages, pool
@@ -268,7 +259,7 @@ class TestHolding:
         assert messages() == 4
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 class TestPlaceInTheQueue:
     def test_users_take_turns(self, api, stranger):
         mine = queue(api, 3)
@@ -280,7 +271,7 @@ class TestPlaceInTheQueue:
 
 @pytest.mark.settings(MAX_RUNNING_PER_USER=1)
 class TestRunningAtOnce:
-    @both_pools
+    @pytest.mark.each_pool
     def test_what_is_beyond_the_limit_waits_until_one_ends(
         self, start_worker, api, stranger, model, gate, pool
     ):

@@ -16,8 +16,6 @@ from support.graphs import documents
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = pytest.mark.integration
-
 KEY = "order-1"
 CROWD = 8
 
@@ -86,7 +84,6 @@ def at_once(app, work: Callable[[Api], object]) -> list[object]:
         return list(pool.map(one, range(CROWD)))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 class TestCrowd:
     def test_many_requests_with_one_key_at_one_moment_place_one_order(
         self, app, api, graph, stored, messages
@@ -113,7 +110,7 @@ class TestCrowd:
         assert order(api, graph).status_code == 202
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestKey:
     def test_the_same_order_again_gives_the_first_execution(self, api, graph, stored, messages):
         first, second = order(api, graph), order(api, graph)

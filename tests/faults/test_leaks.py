@@ -19,10 +19,7 @@ from support.in_process import end_of_watch
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 KINDS = (crewai.Agent, crewai.Crew, crewai.Task, MonitoredRun)
 

@@ -26,8 +26,6 @@ from support.in_process import run
 from support.in_process import running
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 
 def take(id, lease_seconds=100.0):
     """Claim the current attempt for a worker that does nothing."""

@@ -14,8 +14,6 @@ from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture(autouse=True)
 def answers(model):

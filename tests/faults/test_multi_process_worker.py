@@ -24,10 +24,7 @@ from support.paths import TESTS
 from support.servers.celery_nodes import WorkerProcesses
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 

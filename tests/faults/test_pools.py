@@ -14,14 +14,7 @@ from support.api_client import Api
 from support.graphs import documents
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize(
-        ("database_url", "pool"),
-        [("postgresql", "prefork"), ("sqlite", "threads")],
-        indirect=["database_url"],
-    ),
-]
+pytestmark = pytest.mark.each_pool
 
 TIMEOUT = 12
 """Seconds; longer than a busy machine takes to the first call, and than a lease."""

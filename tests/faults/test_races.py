@@ -25,9 +25,6 @@ from support.in_process import change
 from support.in_process import running
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 UNWATCHED = pytest.mark.settings(POLL_INTERVAL=100.0, LEASE_SECONDS=1000.0)
 """The watch thread sees nothing within the time of a test."""
 
@@ -57,7 +54,7 @@ class TestCancelDuringTheLastCall:
         assert api.status(id)["next_attempt_at"] is None
 
 
-@on_postgresql
+@pytest.mark.postgresql
 class TestLockedRows:
     def test_a_cancel_waits_for_the_worker_that_hands_the_execution_back(self, app, api):
         id = api.queue(documents.chain("a"))

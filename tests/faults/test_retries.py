@@ -19,8 +19,6 @@ from support.in_process import change
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 PASSING = [
     pytest.param(Rule(status=500, times=1), "model-unavailable", "default", id="500"),
     pytest.param(Rule(status=503, times=1), "model-unavailable", "default", id="503"),

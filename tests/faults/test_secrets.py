@@ -15,10 +15,7 @@ from flask_crewexec.testing import ScriptedModel
 from support.graphs import documents
 from support.host_app import host
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 
 @pytest.fixture

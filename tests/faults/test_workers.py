@@ -19,15 +19,7 @@ from support.graphs import documents
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
-both_pools = pytest.mark.parametrize(
-    ("database_url", "pool"),
-    [("postgresql", "prefork"), ("sqlite", "threads")],
-    indirect=["database_url"],
-)
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.python
 
 
 @pytest.fixture
@@ -52,7 +44,7 @@ def wait_for(api: Api, id: str, state: str) -> dict[str, t.Any]:
     return api.status(id)
 
 
-@both_pools
+@pytest.mark.each_pool
 class TestKilledWorker:
     def test_another_worker_continues_behind_the_finished_steps(
         self, start_worker, api, model, settle, gate, pool
@@ -71,7 +63,7 @@ class TestKilledWorker:
         assert (status["attempt"], status["lost_attempts"]) == (2, 1)
 
 
-@both_pools
+@pytest.mark.each_pool
 class TestHangingModel:
     def test_a_cancel_cuts_the_call_and_keeps_finished_outputs(
         self, start_worker, api, model, gate, pool
@@ -111,7 +103,7 @@ def cancel_hanging(api: Api, file: Path) -> str:
     return id
 
 
-@both_pools
+@pytest.mark.each_pool
 class TestHangingTool:
     def test_after_a_cancel_the_worker_runs_another_crew_in_its_only_place(
         self, start_worker, api, model, file, pool
@@ -132,7 +124,7 @@ class TestHangingTool:
         assert not file.exists()
 
 
-@on_postgresql
+@pytest.mark.postgresql
 class TestHangingToolOfAProcess:
     def test_its_process_is_killed(self, start_worker, api, file):
         worker = start_worker(pool="prefork")
@@ -157,7 +149,7 @@ class TestHangingToolOfAProcess:
             )
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 class TestHangingToolOfAThread:
     def test_nothing_is_written_or_asked_when_it_returns_late(self, start_worker, api, model, file):
         worker = start_worker(pool="threads")
@@ -169,7 +161,7 @@ class TestHangingToolOfAThread:
         assert len(model.calls) == 1
 
 
-@both_pools
+@pytest.mark.each_pool
 class TestFrozenWorker:
     def test_it_writes_nothing_when_it_comes_back_after_its_lease(
         self, start_worker, api, model, settle, gate, pool
@@ -190,7 +182,7 @@ class TestFrozenWorker:
         assert (api.status(id), history(api, id), len(model.calls) - 1) == before
 
 
-@both_pools
+@pytest.mark.each_pool
 @pytest.mark.settings(DRAIN_TIMEOUT=0.001)
 class TestStoppedWorker:
     def test_a_run_is_handed_back_behind_its_step(
@@ -212,7 +204,7 @@ class TestStoppedWorker:
         assert len(model.calls_matching("Do a")) == len(model.calls_matching("Do b")) == 1
 
 
-@on_postgresql
+@pytest.mark.postgresql
 class TestKilledProcess:
     def test_a_pool_process_that_is_killed_costs_no_more_than_its_step(
         self, start_worker, api, model, settle, gate
@@ -255,7 +247,7 @@ class TestKilledProcess:
 class TestRevokedTask:
     """``celery control revoke``, which Celery's operators know."""
 
-    @both_pools
+    @pytest.mark.each_pool
     def test_a_waiting_execution_never_starts(self, start_worker, api, app, model, gate, pool):
         model.on("Do first", "FIRST", hold=gate)
         worker = start_worker(pool=pool)
@@ -268,7 +260,7 @@ class TestRevokedTask:
         wait_for(api, first, "completed")
         assert len(model.calls) == 1
 
-    @on_postgresql
+    @pytest.mark.postgresql
     def test_a_running_one_is_terminated_and_not_taken_over(
         self, start_worker, api, app, model, settle, gate
     ):

@@ -40,8 +40,6 @@ from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 from support.servers.redis_servers import RedisServer
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture(scope="module")
 def server() -> RedisServer:
@@ -85,6 +83,7 @@ def ended(pid: int) -> bool:
         return True
 
 
+@pytest.mark.redis
 class TestRedis:
     def test_has_the_version_that_was_chosen(self, redis_process, server):
         with redis_process.client() as client:
@@ -294,6 +293,7 @@ class TestPostgres:
         assert not server.data.exists()
 
 
+@pytest.mark.redis
 class TestCeleryNodes:
     @pytest.fixture
     def celery_broker(self, redis_process: RedisProcess) -> Iterator[RedisTestBroker]:

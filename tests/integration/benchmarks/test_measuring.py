@@ -35,8 +35,6 @@ from benchmarks.workload import document
 from support.servers.processes import ServerProcess
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 THREE_TIMES = Figure(
     "orders", "orders/s", [590.0, 600.0, 9000.0], [200.0], "by hand", Target(3.0, "higher")
 )

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from benchmarks import reading
-
-pytestmark = pytest.mark.integration
 
 
 def test_all_that_is_read_is_there(tmp_path: Path) -> None:

@@ -25,8 +25,6 @@ from support.paths import ROOT
 from support.paths import TESTS
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 CLEAR_SCREEN = "\x1b[2J"
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
@@ -207,7 +205,7 @@ class TestTail:
         assert len(lines) == 3
         assert lines[1].endswith('output=a\\x1b[2J 99 forged nested=["\\x9b2J"]')
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_prints_events_as_they_come(self, app, environment, api, model, tmp_path):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)

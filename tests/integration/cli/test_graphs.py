@@ -9,10 +9,7 @@ import pytest
 
 from support.graphs import documents
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 AGENT = {"role": "Writer", "goal": "Write", "backstory": "", "llm": "openai/o9", "cache": False}
 TASK = {"description": "Tell about {topic}", "expected_output": "Text", "agent": "writer"}

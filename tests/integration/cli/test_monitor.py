@@ -28,10 +28,6 @@ from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 from support.servers.terminal import TerminalProcess
 
-pytestmark = pytest.mark.integration
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
 CELERY = [sys.executable, "-m", "celery"]
 MONITOR = [*CELERY, "-A", "support.host_app.worker", "monitor"]
 
@@ -86,7 +82,7 @@ def row(page, word):
     return line.split()
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 @pytest.mark.settings(BROKER_TIMEOUT=10.0)  # there is no second look
 class TestOnce:
     def test_shows_what_waits_works_runs_and_has_ended(self, app, api, model, start_worker, run):
@@ -175,7 +171,7 @@ def silent_worker():
         session.add(app_state.models.worker(name="gone@host", started_at=seen, seen_at=seen, **row))
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 class TestLive:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_draws_anew_until_it_is_told_to_end(self, api, live, number):
@@ -214,7 +210,7 @@ class TestLive:
         assert "\x1b[?1049h" not in printed
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 class TestBrokerAway:
     @pytest.fixture
     def redis_process(self, tmp_path):
@@ -232,7 +228,7 @@ class TestBrokerAway:
             assert terminal.end(signal.SIGINT) == 0
 
 
-@on_postgresql
+@pytest.mark.postgresql
 class TestDatabaseAway:
     @pytest.fixture
     def postgres(self):

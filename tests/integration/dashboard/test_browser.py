@@ -33,7 +33,7 @@ from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.browser
 
 HOSTILE = (
     "<script>document.title = 'taken'; window.taken = 1</script>"

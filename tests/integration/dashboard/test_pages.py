@@ -30,8 +30,6 @@ from support.in_process import run
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 
-pytestmark = pytest.mark.integration
-
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(1)'>"
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 OURS = {"Sec-Fetch-Site": "same-origin"}

@@ -7,8 +7,6 @@ import pytest
 from support.graphs.crewai_projects import create_project
 from support.graphs.crewai_projects import created_by_crewai
 
-pytestmark = pytest.mark.integration
-
 WAIT = 30
 
 
@@ -23,7 +21,7 @@ def texts(call):
     return "\n".join(str(message["content"]) for message in call.body["messages"])
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
 def test_a_project_over_the_command_line(app, api, model, start_worker, tmp_path):
     project = create_project(tmp_path)
     command = ["crewexec", "graphs", "import", project, "--user", api.user]
@@ -45,7 +43,7 @@ def test_a_project_over_the_command_line(app, api, model, start_worker, tmp_path
     assert "You are an experienced researcher" in texts(call)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 def test_classic_files_over_http(api, model, start_worker, tmp_path):
     files = created_by_crewai(tmp_path, "--classic")
     body = {"format": "crewai-yaml", "files": files, "name": "Reports"}

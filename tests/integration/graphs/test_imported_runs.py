@@ -12,8 +12,7 @@ from support.graphs.crew_fixtures import options_of
 from support.in_process import run
 
 pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+    pytest.mark.sqlite_enough,
     pytest.mark.parametrize("format", FORMATS),
 ]
 

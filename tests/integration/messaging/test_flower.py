@@ -18,10 +18,7 @@ from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 
 class Flower(ServerProcess):

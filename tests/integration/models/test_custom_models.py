@@ -21,8 +21,6 @@ from support.in_process import close_connections
 from support.in_process import end_of_watch
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
-
 WORDS = ("event", "events", "lease", "now", "number", "tally")
 
 

@@ -14,7 +14,7 @@ from support.graphs import documents
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 SAY = Rule(tool=("say", {"text": "good day"}), after_tool=False, times=1)
 
@@ -36,7 +36,7 @@ def line_with(worker, text):
     return next(line for line in worker.log_text().splitlines() if text in line)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestWorkersLog:
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_each_line_of_a_run_says_whose_it_is(self, start_worker, api, said, pool):
@@ -72,7 +72,7 @@ class TestWorkersLog:
         assert line_with(worker, "A tool says").endswith("good day")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 def test_runs_in_this_process_do_not_mix(api, app, model, caplog):
     caplog.handler.addFilter(ContextFilter())
     caplog.set_level(logging.INFO)

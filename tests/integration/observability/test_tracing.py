@@ -26,10 +26,7 @@ from support.paths import TESTS
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 class Spans:

@@ -26,10 +26,7 @@ from support.paths import TESTS
 from support.servers.processes import free_port
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 SERVER = str(TESTS / "support/mcp_server.py")
 TOKEN = "own-token-of-ada-for-files"

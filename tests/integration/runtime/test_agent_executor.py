@@ -21,10 +21,7 @@ from support.in_process import run
 from support.in_process import running
 from support.paths import ROOT
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 IMPORT_CREWAI_FIRST = """

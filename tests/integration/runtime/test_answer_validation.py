@@ -13,7 +13,7 @@ from support.host_app import host
 from support.in_process import run
 from support.in_process import running
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 SCHEMA = {
     "type": "object",

@@ -13,7 +13,7 @@ from support.in_process import run
 from support.in_process import running
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 
 def document(**agent):

@@ -8,7 +8,7 @@ from flask_crewexec.registry.specs import PredicateSpec
 from support.graphs import documents
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 
 def document(*, after=(), **data):

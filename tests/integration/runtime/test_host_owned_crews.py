@@ -15,10 +15,7 @@ from flask_crewexec.testing import Rule
 from support.graphs import documents
 from support.in_process import run
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 @dataclasses.dataclass

@@ -20,10 +20,7 @@ from support.in_process import change
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 def declaring(inputs, description="Tell about {topic}", *, tools=(), **data):

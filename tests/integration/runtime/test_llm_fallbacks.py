@@ -13,10 +13,7 @@ from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 GRAPH = documents.chain("a", model="first")
 PRICES = {"second-model": {"input": 1_000_000.0, "output": 0.0}}

@@ -10,7 +10,7 @@ from flask_crewexec import clock
 from support.graphs import documents
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 CREW = "the work of a crew"
 TASK = "you write a short plan"

@@ -20,7 +20,7 @@ from flask_crewexec.testing import Rule
 from support.graphs import documents
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 
 def run(id, **event):
@@ -252,7 +252,7 @@ def _returns(text):
 
 @pytest.mark.settings(MAX_RETRIES=0)
 class TestFailing:
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_a_locked_database_is_waited_for(self, app, api, model, caplog):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)

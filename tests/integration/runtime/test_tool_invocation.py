@@ -16,10 +16,7 @@ from support.in_process import column
 from support.in_process import run
 from support.servers.processes import wait_until
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ from support.graphs import documents
 from support.paths import ROOT
 from support.paths import TESTS
 
-pytestmark = pytest.mark.integration
-
 RUN_ONE = """
 import sys
 from flask_crewexec.tasks import execution
@@ -40,7 +38,7 @@ with create_app().app_context():
 """
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 def test_the_first_crew_imports_next_to_nothing(api, environment):
     id = api.queue(documents.chain("a"))
     ended = subprocess.run(
@@ -90,7 +88,7 @@ def test_no_hook_of_the_host_is_asked():
     assert asked == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 def test_a_worker_starts_also_if_it_fails(start_worker, environment, tmp_path):
     certificates = tmp_path / "broken.pem"
     certificates.write_text("not a certificate")

@@ -24,8 +24,6 @@ from support.paths import ROOT
 from support.servers.postgres import PostgresProcess
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
-
 MARK = "SAMPLE_APP_TEST_MARK"
 DEMO = [sys.executable, "-m", "flask", "--app", "sample_app", "demo"]
 OF_THE_USER = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "MODEL_NAME", "DATABASE_URL"}

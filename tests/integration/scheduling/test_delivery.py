@@ -17,10 +17,7 @@ from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.redis]
 
 PATIENCE = 5.0
 """Far more than the second that is promised, far less than clients' defaults of 20 s."""

@@ -15,8 +15,6 @@ from support.graphs import documents
 from support.in_process import change
 from support.in_process import copy_of
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def line(api):

@@ -21,10 +21,6 @@ from support.servers.broker_faults import stall
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = pytest.mark.integration
-
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def graph(api):
@@ -167,7 +163,7 @@ class TestTokens:
         problem(order(api, graph), 429, "token-quota-exceeded")
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 class TestPlans:
     """A function of the host says what each user may have."""
 
@@ -192,8 +188,9 @@ class TestPlans:
         problem(order(users("ada"), graph), 500, "invalid-configuration")
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 @pytest.mark.settings(REQUESTS_PER_MINUTE=3)
+@pytest.mark.redis
 class TestRequests:
     def test_one_too_many_is_refused_and_told_when_to_go_on(self, api, stranger):
         assert [api("GET", "/graphs").status_code for _ in range(3)] == [200] * 3
@@ -214,7 +211,7 @@ class TestRequests:
             assert admin("GET", "/metrics").status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite_enough
 @pytest.mark.settings(REQUESTS_PER_MINUTE=1)
 class TestRequestsWithoutBroker:
     @pytest.fixture

@@ -24,11 +24,6 @@ from support.api_client import problem
 from support.graphs import documents
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
-
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
 
 def order(api, graph, **more):
     return api("POST", "/executions", json={"graph_id": graph, **more})
@@ -49,7 +44,7 @@ def heard(signal):
         signal.disconnect(listen)
 
 
-@SQLITE
+@pytest.mark.sqlite_enough
 class TestMessages:
     @pytest.fixture
     def sent(self, app, redis_process):
@@ -161,7 +156,7 @@ def _with_header(task, *args, **options):
     return super(type(task), task).apply_async(*args, headers={"tenant": "south"}, **options)
 
 
-@POSTGRESQL
+@pytest.mark.postgresql
 class TestStatements:
     @pytest.fixture
     def statements(self, app):
@@ -306,7 +301,7 @@ def promise_places(app):
         session.add(row)
 
 
-@POSTGRESQL
+@pytest.mark.postgresql
 def test_the_database_keeps_its_plans(app, api):
     """To plan a statement takes longer than to run it."""
     promise_places(app)

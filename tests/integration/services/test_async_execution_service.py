@@ -19,7 +19,7 @@ from flask_crewexec.schemas import ExecutionEventSchema
 from flask_crewexec.storage import transitions
 from support.graphs import documents
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 UNSTORABLE = ["a\x00b", "a\nb", "\ud800", "x" * 256]
 NOBODY = [None, "", True, 1.5, *UNSTORABLE]

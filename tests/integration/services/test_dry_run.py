@@ -11,10 +11,7 @@ from support.api_client import problem
 from support.graphs import documents
 from support.in_process import run
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 TOPIC = {"topic": "tea"}
 
 

@@ -30,7 +30,7 @@ from support.servers.redis_servers import chosen_redis
 from support.sse_client import parse
 from support.sse_client import ServerEvent
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 EVENT_STREAM = {"Accept": "text/event-stream"}
 

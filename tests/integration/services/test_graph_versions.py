@@ -17,8 +17,6 @@ from flask_crewexec.tasks import cleanup
 from support.api_client import problem
 from support.graphs import documents
 
-pytestmark = pytest.mark.integration
-
 NOBODYS = uuid.UUID(int=7 << 76 | 2 << 62)
 RENAMED = {**documents.ONE_TASK, "name": "renamed"}
 LONGER = documents.chain("a", "b")
@@ -199,7 +197,7 @@ class TestArchive:
         cleanup.handle({"action": "purge", "older_than_seconds": 0, "keep": 0})
         assert api("POST", f"/graphs/{graph}/restore").status_code == 200
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_stays_if_it_is_restored_while_it_is_about_to_go(self, app, api, graph):
         """PostgreSQL has locked the row by then."""
 
@@ -321,7 +319,7 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestOwners:
     @pytest.mark.parametrize(("method", "path"), ROUTES)
     def test_a_strangers_graph_does_not_exist(self, api, stranger, graph, method, path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from flask_crewexec.storage.fencing import Lease
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import ScriptedModel
 from support import bulk_data
+from support import databases
 from support.api_client import Api
 from support.explain_statements import Rehearsal
 from support.explain_statements import Rehearsed
@@ -30,9 +30,6 @@ from support.in_process import end_of_watch
 from support.in_process import run
 from support.servers.redis_process import RedisProcess
 
-pytestmark = pytest.mark.integration
-
-DATABASES = os.environ.get("CREWEXEC_TEST_DATABASES", "sqlite postgresql").split()
 EXECUTIONS = 30_000
 DETAILED = 3_000
 """How many have steps and events."""
@@ -56,7 +53,7 @@ GROWING = {
 """What may take longer the more there is, by a part of the label or the statement, and why."""
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=databases.BOTH)
 def app(
     request: pytest.FixtureRequest,
     redis_process: RedisProcess,

@@ -14,8 +14,6 @@ from support.graphs import documents
 from support.in_process import change
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
-
 DAY = dt.timedelta(days=1)
 FINAL = ["completed", "failed", "cancelled", "timed_out"]
 LIVE = ["queued", "running", "retrying"]

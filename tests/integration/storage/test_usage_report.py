@@ -13,8 +13,6 @@ from support.graphs import documents
 from support.in_process import copy_of
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
-
 PRICES = {"gpt-4o-mini": {"input": 0.15, "output": 0.6}}
 
 

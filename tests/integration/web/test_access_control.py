@@ -10,10 +10,7 @@ import pytest
 from support.api_client import problem
 from support.graphs import documents
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 UNKNOWN = "01a20000-0000-7000-8000-000000000000"
 PARAMETER = re.compile(r"{(\w+)}")

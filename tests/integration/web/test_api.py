@@ -19,7 +19,7 @@ from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 TOPIC = {"topic": "tea"}
 NOBODYS = uuid.UUID(int=7 << 76 | 2 << 62)
@@ -501,7 +501,7 @@ class TestTroubleOfTheHost:
     @pytest.mark.parametrize(
         "url", ["sqlite:////nowhere/host.sqlite", "postgresql+psycopg://127.0.0.1:1/host"]
     )
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_no_database(self, another, url):
         client = another(SQLALCHEMY_DATABASE_URI=url).test_client()
         answer = client.get("/crewexec/executions", headers={"X-User": "ada"})
@@ -515,7 +515,7 @@ class TestTroubleOfTheHost:
             answer = small.test_client().get("/crewexec/executions", headers={"X-User": "ada"})
         problem(answer, 503, "database-unavailable")
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_a_locked_file(self, app, another):
         hasty = another(SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 0.1}})
         with app.extensions["sqlalchemy"].engine.connect() as connection:
@@ -523,7 +523,7 @@ class TestTroubleOfTheHost:
             answer = hasty.test_client().get("/crewexec/executions", headers={"X-User": "ada"})
         problem(answer, 503, "database-unavailable")
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_a_smaller_limit_of_the_host_stays(self, another):
         client = another(MAX_CONTENT_LENGTH=100).test_client()
         body = {"graph_id": "x" * 100}

@@ -11,10 +11,7 @@ import pytest
 from support.api_client import problem
 from support.graphs import documents
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 CHAIN = documents.chain("a", "b", tools=("say",), model="streaming")
 

@@ -19,10 +19,7 @@ from support.host_app import host
 from support.paths import TESTS
 from support.servers.gunicorn import Gunicorn
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 CONFIG = """
 [parameters]

@@ -16,7 +16,7 @@ from flask_crewexec.web.timeouts import MAX_CONCURRENT
 from support.servers.postgres import postgres_server
 from support.servers.processes import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.settings(HEALTH_TIMEOUT=20.0)]
+pytestmark = pytest.mark.settings(HEALTH_TIMEOUT=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ class TestWorkers:
         heartbeat("crew_execution", "cleanup", age=61)
         assert ready(client)[0] == 503
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_nobody_asks_them(self, app, client, heartbeat, redis_process):
         """Celery's remote control would cost each check a second."""
         heartbeat("crew_execution", "cleanup")
@@ -107,7 +107,7 @@ class TestWorkers:
 
 
 @pytest.mark.settings(HEALTH_TIMEOUT=1.0)
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
 class TestFrozenDatabase:
     def test_is_told_without_waiting_for_it(self, client, heartbeat, postgres):
         heartbeat("crew_execution", "cleanup")
@@ -138,7 +138,7 @@ class TestFrozenDatabase:
 
 class TestOtherTroubles:
     @pytest.mark.settings(HEALTH_TIMEOUT=0.5)
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_a_locked_file(self, app, client):
         with app.extensions["sqlalchemy"].engine.connect() as connection:
             connection.exec_driver_sql("BEGIN EXCLUSIVE")
@@ -149,7 +149,7 @@ class TestOtherTroubles:
         current_app_state().models.worker.__table__.drop(current_app_state().database.engine)
         assert ready(client)[1]["database"] == "no tables"
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.sqlite_enough
     def test_a_frozen_broker(self, client, redis_process):
         redis_process.suspend()
         status, checks = ready(client)

@@ -6,7 +6,7 @@ import pytest
 
 from support.in_process import run
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.libraries
 
 WRITER = """{
   // What `crewai create crew` writes has comments
@@ -62,7 +62,7 @@ class TestRunning:
         assert status["steps"][0]["agent"] == "tea Expert"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestImporting:
     def test_answers_with_the_stored_graph_and_what_is_left_out(self, api):
         answer = send(api)

@@ -31,10 +31,9 @@ from support.in_process import run
 from support.in_process import running
 from support.servers.processes import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.settings(HEALTH_TIMEOUT=20.0)]
+pytestmark = [pytest.mark.settings(HEALTH_TIMEOUT=20.0), pytest.mark.libraries]
 
 TOKEN = "correct horse battery staple"
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 class Figures:
@@ -87,7 +86,7 @@ def lose(id):
     return cleanup.handle({"action": "reconcile"})
 
 
-@SQLITE
+@pytest.mark.sqlite_enough
 class TestWhoReads:
     def test_nobody_and_users_do_not(self, client, api):
         assert client.get("/crewexec/metrics").status_code == 401
@@ -126,7 +125,7 @@ class TestWhoReads:
         assert "[metrics]" in answer.json["detail"]
 
 
-@SQLITE
+@pytest.mark.sqlite_enough
 class TestFormat:
     def test_openmetrics_for_those_who_ask_for_it(self, api, admin, model):
         run(api.queue(documents.chain("a")))
@@ -359,7 +358,7 @@ def rows():
         return session.scalar(sa.select(sa.func.count()).select_from(tally))
 
 
-@SQLITE
+@pytest.mark.sqlite_enough
 class TestTrouble:
     @pytest.mark.settings(HEALTH_TIMEOUT=0.5)
     def test_a_database_that_does_not_answer(self, app, scrape):
@@ -397,7 +396,7 @@ print([(s.name, s.labels, s.value) for metric in open_streams() for s in metric.
 
 
 class TestOpenStreams:
-    @SQLITE
+    @pytest.mark.sqlite_enough
     def test_are_counted_while_they_are_open(self, scrape):
         with counted_stream(), counted_stream():
             assert scrape()("open_streams") == 2

@@ -9,10 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from support.graphs import documents
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 @pytest.fixture

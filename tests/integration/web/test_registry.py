@@ -18,10 +18,7 @@ from support.host_app import host
 from support.in_process import run
 from support.paths import TESTS
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite_enough
 
 
 NOT_JSON = object()

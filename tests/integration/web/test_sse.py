@@ -24,9 +24,6 @@ from support.servers.redis_servers import chosen_redis
 from support.sse_client import parse
 from support.sse_client import ServerEvent
 
-pytestmark = pytest.mark.integration
-
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 HEADERS = {"X-User": "ada", "Accept": "text/event-stream"}
 THREADS = ("--worker-class=gthread", "--threads=4")
 OPTIONS = {"timeout": 60, "trust_env": False}
@@ -59,7 +56,7 @@ def stored_numbers(api, id: str) -> list[int]:
     return [event["seq"] for event in api("GET", f"/executions/{id}/events").json["events"]]
 
 
-@on_postgresql
+@pytest.mark.postgresql
 @pytest.mark.settings(MAX_STREAMS_PER_USER=1000)
 class TestManyStreams:
     EXECUTIONS = 50
@@ -139,7 +136,7 @@ def in_context(action: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-@on_postgresql
+@pytest.mark.postgresql
 @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.1, MAX_STREAMS=3)
 class TestClientsThatGoAway:
     def test_they_give_back_their_places_and_never_held_a_connection(self, start_server, api):

@@ -12,7 +12,7 @@ from flask_crewexec.app_state import current_app_state
 from support.graphs import documents
 from support.servers.processes import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.libraries, pytest.mark.redis]
 
 WAIT = 30
 
@@ -48,11 +48,7 @@ class TestSetup:
         assert api("GET", "/health/ready").status_code == 503
 
 
-@pytest.mark.parametrize(
-    ("database_url", "pool"),
-    [("postgresql", "prefork"), ("sqlite", "threads")],
-    indirect=["database_url"],
-)
+@pytest.mark.each_pool
 class TestPools:
     def test_the_most_urgent_runs_first(self, start_worker, api, model, pool):
         gate = threading.Event()
@@ -95,7 +91,7 @@ class TestPools:
         assert len(model.calls) == 24
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_enough
 class TestSeparateQueues:
     def test_a_worker_for_cleanup_alone_needs_no_crewai(self, start_worker, app):
         worker = start_worker(queues=("cleanup",))
