@@ -1,4 +1,4 @@
-"""``flask crewexec worker --processes N``: processes that are started, die and end together."""
+"""``flask crewexec worker --processes N``: starting, restarting and stopping the workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NewWorkers = Callable[..., WorkerProcesses]
 def new_workers(
     app: object, environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Callable[..., WorkerProcesses]]:
-    """A function that makes workers, still to be started, which are stopped in the end."""
+    """Return a function that creates workers, which are stopped after the test."""
     made: list[WorkerProcesses] = []
 
     def new(*options: str, pool: str = "threads", **more: t.Any) -> WorkerProcesses:
@@ -67,28 +67,26 @@ def gate() -> Iterator[threading.Event]:
 
 
 def pids() -> dict[str, int]:
-    """Return the processes of the workers that the database knows, by their names."""
+    """Return the process ids of the workers in the database, by name."""
     app_state = current_app_state()
     with app_state.database.read_session() as session:
         return {worker.name: worker.pid for worker in session.query(app_state.models.worker)}
 
 
 def pids_of(workers: WorkerProcesses) -> dict[str, int]:
-    """Return the processes of *workers* once all have sent a sign of life."""
-    wait_until(lambda: set(pids()) == set(workers.names), what="signs of life")
+    """Return the process ids of *workers* once all have sent a heartbeat."""
+    wait_until(lambda: set(pids()) == set(workers.names), what="the heartbeats")
     return pids()
 
 
 def one_at_work(workers: WorkerProcesses, id: str) -> psutil.Process:
-    """Return the worker that runs an execution, perhaps in a process of its pool."""
+    """Return the worker that runs an execution, possibly in a child process of its pool."""
     process = psutil.Process(int(column(id, "worker").rpartition(":")[2]))
     return process if process.ppid() == workers.pid else psutil.Process(process.ppid())
 
 
 class TestStarting:
-    def test_each_is_a_worker_of_its_own_and_they_share_the_work_and_the_memory(
-        self, start_workers, api, model, gate
-    ):
+    def test_workers_share_the_executions_and_the_memory(self, start_workers, api, model, gate):
         model.on("Do", "DONE", hold=gate)
         workers = start_workers()
         found = [psutil.Process(pid) for pid in pids_of(workers).values()]
@@ -102,7 +100,7 @@ class TestStarting:
             assert process.memory_full_info().uss < process.memory_info().rss / 2
 
     @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is only one core")
-    def test_pinned_ones_have_a_core_each(self, start_workers, api):
+    def test_pinned_workers_have_one_cpu_each(self, start_workers, api):
         workers = start_workers("--pin")
         found = [psutil.Process(pid) for pid in pids_of(workers).values()]
         cores = {tuple(process.cpu_affinity()) for process in found}
@@ -110,12 +108,12 @@ class TestStarting:
         assert len(psutil.Process(workers.pid).cpu_affinity()) > 1
         assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
 
-    def test_crewai_is_not_loaded_where_no_crews_run(self, start_workers):
+    def test_workers_without_executions_do_not_load_crewai(self, start_workers):
         workers = start_workers("--queues=cleanup")
         for process in (workers, *workers.children()):
             assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
 
-    def test_each_has_files_of_its_own_and_one_has_beat(self, start_workers, tmp_path):
+    def test_each_worker_has_its_own_files_and_only_one_runs_beat(self, start_workers, tmp_path):
         files = [f"--pidfile={tmp_path}/%n.pid", f"--statedb={tmp_path}/%n.state"]
         workers = start_workers(
             *(*files, "--queues=cleanup", "--beat", f"--schedule={tmp_path}/schedule"),
@@ -130,7 +128,7 @@ class TestStarting:
         assert workers.ended() == 0
         assert not list(tmp_path.glob("*.pid"))
 
-    def test_if_none_can_start_the_command_ends_with_an_error(self, new_workers, tmp_path):
+    def test_the_command_fails_if_no_worker_can_start(self, new_workers, tmp_path):
         workers = new_workers("--queues=cleanup", f"--pidfile={tmp_path}/missing/%n.pid")
         with pytest.raises(RuntimeError, match="ended with status 1"):
             workers.start()
@@ -140,7 +138,7 @@ class TestStarting:
 
 class TestEnding:
     @both_pools
-    def test_a_signal_lets_all_finish_what_they_run(
+    def test_after_sigterm_all_workers_finish_their_runs(
         self, start_workers, api, model, gate, pool, settings
     ):
         model.on("Do", "DONE", hold=gate)
@@ -172,7 +170,9 @@ class TestEnding:
         assert workers.ended() == 1
 
     @both_pools
-    def test_nothing_is_left_when_the_parent_is_killed(self, start_workers, api, model, gate, pool):
+    def test_the_workers_exit_after_the_parent_was_killed(
+        self, start_workers, api, model, gate, pool
+    ):
         model.on("Do", "DONE", hold=gate)
         workers = start_workers(pool=pool)
         family = workers.children()
@@ -187,7 +187,7 @@ class TestEnding:
         )
         assert api.status(id)["status"] == "completed"
 
-    def test_a_hangup_starts_the_command_again(self, start_workers):
+    def test_sighup_restarts_the_command(self, start_workers):
         workers = start_workers("--queues=cleanup")
         before = pids_of(workers)
         workers.kill(signal.SIGHUP)
@@ -201,7 +201,7 @@ class TestEnding:
 
 class TestReplacing:
     @both_pools
-    def test_another_one_is_started_and_the_execution_goes_on(
+    def test_a_killed_worker_is_replaced_and_its_execution_continues(
         self, start_workers, api, model, settle, gate, pool
     ):
         model.on("Do b", "LATE", hold=gate, times=1).on("Do a", "ALPHA").on("Do b", "BETA")
@@ -232,7 +232,7 @@ class TestReplacing:
         assert workers.running
 
     @pytest.mark.settings(DRAIN_TIMEOUT=0.001)
-    def test_one_that_is_told_to_end_hands_back_its_own_run_only(
+    def test_a_worker_that_drains_releases_only_its_own_run(
         self, start_workers, api, model, settle
     ):
         gates = {name: threading.Event() for name in "ab"}
@@ -255,7 +255,7 @@ class TestReplacing:
 
 
 class TestForking:
-    """Where the operating system refuses to fork."""
+    """The operating system refuses to fork."""
 
     def supervise(self, reaction: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -267,7 +267,7 @@ class TestForking:
             check=False,
         )
 
-    def test_it_is_tried_again(self, database_url):
+    def test_it_is_retried(self, database_url):
         ended = self.supervise("space")
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout == "forked; blocked are\n"
@@ -275,12 +275,12 @@ class TestForking:
         assert line.startswith("Worker 1 did not start (")
         assert line.endswith("starting another one in 1 s.")
 
-    def test_a_signal_ends_it_meanwhile(self, database_url):
+    def test_a_signal_stops_the_retries(self, database_url):
         ended = self.supervise("stop")
         assert ended.returncode == 0, ended.stderr
         assert ended.stderr.count("starting another one") == 1
 
-    def test_it_is_given_up(self, database_url):
+    def test_the_supervisor_gives_up_in_the_end(self, database_url):
         ended = self.supervise("wait")
         assert ended.returncode == 1
         assert "No worker can be started." in ended.stderr

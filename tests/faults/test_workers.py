@@ -46,7 +46,7 @@ def wait_for(api: Api, id: str, state: str) -> dict[str, t.Any]:
 
 @pytest.mark.each_pool
 class TestKilledWorker:
-    def test_another_worker_continues_behind_the_finished_steps(
+    def test_another_worker_continues_after_the_completed_steps(
         self, start_worker, api, model, settle, gate, pool
     ):
         model.on("Do b", "BETA", hold=gate, times=1)
@@ -134,24 +134,29 @@ class TestHangingToolOfAProcess:
         assert worker.running
 
     @pytest.mark.settings(CANCEL_GRACE_SECONDS=2.0)
-    def test_who_listens_is_told_before(self, start_worker, api, file, redis_process):
+    def test_subscribers_are_notified_before_the_process_is_killed(
+        self, start_worker, api, file, redis_process
+    ):
         start_worker(pool="prefork")
         id = api.queue(documents.chain("hang", tools=("wait_for_file",)))
-        with redis_process.client() as redis, redis.pubsub(ignore_subscribe_messages=True) as news:
-            news.subscribe(f"{CHANNEL_PREFIX}{id}")
+        with (
+            redis_process.client() as redis,
+            redis.pubsub(ignore_subscribe_messages=True) as pubsub,
+        ):
+            pubsub.subscribe(f"{CHANNEL_PREFIX}{id}")
             wait_until(Path(f"{file}.waiting").exists, what="the tool to hang")
-            while news.get_message(timeout=1.0):
+            while pubsub.get_message(timeout=1.0):
                 pass
             api("POST", f"/executions/{id}/cancel")
             wait_until(
-                lambda: news.get_message(timeout=1.0) and api.status(id)["status"] == "cancelled",
-                what="news of the end",
+                lambda: pubsub.get_message(timeout=1.0) and api.status(id)["status"] == "cancelled",
+                what="the notification of the end",
             )
 
 
 @pytest.mark.sqlite_enough
 class TestHangingToolOfAThread:
-    def test_nothing_is_written_or_asked_when_it_returns_late(self, start_worker, api, model, file):
+    def test_a_late_return_writes_nothing_and_calls_no_model(self, start_worker, api, model, file):
         worker = start_worker(pool="threads")
         id = cancel_hanging(api, file)
         before = (api.status(id), history(api, id))
@@ -185,7 +190,7 @@ class TestFrozenWorker:
 @pytest.mark.each_pool
 @pytest.mark.settings(DRAIN_TIMEOUT=0.001)
 class TestStoppedWorker:
-    def test_a_run_is_handed_back_behind_its_step(
+    def test_a_run_is_released_after_its_current_step(
         self, start_worker, api, model, settle, gate, pool
     ):
         model.on("Do a", "ALPHA", hold=gate)

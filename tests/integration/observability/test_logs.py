@@ -1,4 +1,4 @@
-"""What workers write into their logs, and the request that it began with."""
+"""The context in the logs of workers, and the request id of an execution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAY = Rule(tool=("say", {"text": "good day"}), after_tool=False, times=1)
 
 @pytest.fixture
 def said(api, model):
-    """Queue a crew whose tool writes into the log; return its id."""
+    """Return the id of an execution whose tool writes to the log."""
     model.add(SAY)
     document = documents.chain("a", tools=("say",))
     graph_id = api.graph(document)
@@ -39,7 +39,7 @@ def line_with(worker, text):
 @pytest.mark.sqlite_enough
 class TestWorkersLog:
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
-    def test_each_line_of_a_run_says_whose_it_is(self, start_worker, api, said, pool):
+    def test_each_line_of_a_run_has_its_context(self, start_worker, api, said, pool):
         worker = start_worker(pool=pool)
         assert api.status(said, wait=30)["status"] == "completed"
         context = f"[execution_id={said} attempt=1 user_id=ada request_id=web-7]"

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
 
 class Spans:
-    """What was exported."""
+    """The exported spans."""
 
     def __init__(self, exporter):
         self._exporter = exporter
@@ -89,7 +89,7 @@ class TestOneTrace:
         ]
         assert positions == [0, 1]
 
-    def test_a_model_call_tells_its_tokens(self, api, model, spans):
+    def test_a_model_call_records_its_tokens(self, api, model, spans):
         id = queue_in_request(api, documents.chain("a"))
         run(id)
         told = spans.one("chat gpt-4o-mini").attributes
@@ -124,7 +124,7 @@ class TestOneTrace:
         outcomes = [span.attributes["crewexec.outcome"] for span in (first, second)]
         assert outcomes == ["retrying", "completed"]
 
-    def test_another_one_begins_when_somebody_tries_again(self, api, model, spans):
+    def test_a_requested_retry_starts_another_trace(self, api, model, spans):
         model.on("Do a", status=400, times=1, reply="no")
         id = queue_in_request(api, documents.chain("a"))
         run(id)
@@ -138,7 +138,7 @@ class TestOneTrace:
 
 
 class TestTrouble:
-    def test_a_failed_call_is_marked_and_its_message_kept_back(self, api, model, spans):
+    def test_a_failed_call_is_marked_without_its_message(self, api, model, spans):
         model.on("Do a", status=400, reply="the secret word")
         run(queue_in_request(api, documents.chain("a")))
         for name in ("chat gpt-4o-mini", "crewexec step", "crewexec attempt"):
@@ -153,7 +153,7 @@ class TestTrouble:
         assert tool.attributes["error.type"] == "RuntimeError"
         assert not tool.events
 
-    def test_an_order_that_is_refused_is_marked(self, api, spans):
+    def test_a_rejected_submission_is_marked(self, api, spans):
         answer = api("POST", "/executions", json={"graph_id": str(uuid.uuid4())})
         assert answer.status_code == 404
         assert spans.one("crewexec queue").attributes["error.type"] == "NotFound"

@@ -1,4 +1,4 @@
-"""Lines of a log and what they belong to."""
+"""Log records and their context."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TestContextFilter:
         id = execution.id
         assert found.crewexec == f" [execution_id={id} attempt=2 user_id=ada request_id=r-1]"
 
-    def test_adds_nothing_where_nothing_is_known(self):
+    def test_adds_nothing_without_a_context(self):
         found = record()
         assert (found.execution_id, found.attempt, found.user_id, found.request_id) == (None,) * 4
         assert found.crewexec == ""
@@ -62,7 +62,7 @@ class TestContextFilter:
         with Flask(__name__).test_request_context(headers={"X-Request-ID": "r-2"}):
             assert record().crewexec == " [request_id=r-2]"
 
-    def test_keeps_what_a_caller_said(self, execution):
+    def test_keeps_the_extra_of_the_caller(self, execution):
         assert record(user_id="of the host").user_id == "of the host"
 
     def test_a_user_cannot_pretend_to_be_another(self, execution):
@@ -71,7 +71,7 @@ class TestContextFilter:
 
 
 class TestJsonFormatter:
-    def test_one_object_with_the_context_and_what_was_extra(self, execution):
+    def test_writes_one_object_with_context_and_extra(self, execution):
         line = as_json(record("hello %s", args=("you",), colour="red"))
         assert line["message"] == "hello you"
         assert (line["level"], line["logger"], line["colour"]) == ("INFO", "x", "red")
@@ -79,7 +79,7 @@ class TestJsonFormatter:
         assert (line["user_id"], line["request_id"]) == ("ada", "r-1")
         assert line["time"].endswith("+00:00")
 
-    def test_leaves_out_what_is_not_known(self):
+    def test_omits_unknown_fields(self):
         assert as_json(record()).keys().isdisjoint({"execution_id", "attempt", "crewexec"})
 
     def test_a_traceback_is_a_part_of_the_line(self):
@@ -94,7 +94,7 @@ class TestJsonFormatter:
         assert line["message"] == "a\nb"
         assert line["thing"] == str(uuid.UUID(int=1))
 
-    def test_an_extra_replaces_nothing_of_ours(self):
+    def test_an_extra_does_not_replace_our_fields(self):
         assert as_json(record(level="mine"))["level"] == "INFO"
 
 
@@ -109,7 +109,7 @@ class TestRequestId:
         assert self.id_of(**{"X-Request-ID": "x" * 100}) == "x" * 100
 
     @pytest.mark.parametrize("given", ["", " ", "x" * 101, "a\tb", "caf\u00e9", "a\x1b[31mb"])
-    def test_a_new_one_instead_of_one_that_cannot_be_used(self, given):
+    def test_an_unacceptable_one_is_replaced(self, given):
         new = self.id_of(**{"X-Request-ID": given})
         assert len(new) == 32
         assert new.isalnum()

@@ -1,10 +1,9 @@
-"""Secrets that are kept out of texts."""
+"""Removing secrets from texts."""
 
 from __future__ import annotations
 
 import gc
 import json
-import time
 
 import pytest
 from flask import Flask
@@ -14,7 +13,6 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.observability.redaction import redact_process_logs
 from flask_crewexec.observability.redaction import Redactor
 from flask_crewexec.observability.redaction import run_redactor
-from flask_crewexec.runtime.token_stream import TokenStream
 
 KEY = 'sk-"top"/secret&key'
 
@@ -30,7 +28,7 @@ class TestRedactor:
     def test_the_longest_goes_first(self):
         assert Redactor(["secret-1", "secret-1-2"])("secret-1-2") == "[secret]"
 
-    def test_short_ones_would_be_in_ordinary_words(self):
+    def test_short_secrets_are_ignored(self):
         assert Redactor(["pass", ""])("passport") == "passport"
 
     def test_plain_json_stays_json(self):
@@ -38,7 +36,7 @@ class TestRedactor:
         redacted = Redactor(["12345678"]).value(value)
         assert redacted == {"[secret]": [12345678, "[secret]", None, 1.5, True]}
 
-    def test_what_it_learns_later_is_replaced_from_then_on(self):
+    def test_secrets_added_later_are_replaced_from_then_on(self):
         redact = Redactor(["first-secret"])
         assert redact("second-secret") == "second-secret"
         redact.add(["second-secret"])
@@ -46,7 +44,7 @@ class TestRedactor:
         assert redact.partial_match_length("second-") == 7
 
 
-def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
+def test_logs_are_redacted_as_long_as_a_redactor_is_referenced():
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     CrewExec(app)
@@ -58,37 +56,3 @@ def test_logs_know_the_secrets_of_runs_while_there_is_anything_left_of_them():
     del one
     gc.collect()
     assert redact_process_logs("secret-of-one, secret-of-other") == "secret-of-one, [secret]"
-
-
-class TestWords:
-    @pytest.fixture
-    def sent(self):
-        return []
-
-    @pytest.fixture
-    def words(self, sent, monkeypatch):
-        monkeypatch.setattr("flask_crewexec.runtime.token_stream.PAUSE_SECONDS", 0.0)
-        return TokenStream(sent.append, Redactor([KEY]))
-
-    def test_a_secret_in_pieces_is_found(self, words, sent):
-        for letter in f"It is {KEY}, as you know.":
-            words.feed(letter)
-        words.flush()
-        assert "".join(each["text"] for each in sent) == "It is [secret], as you know."
-
-    def test_what_is_no_secret_comes_at_once(self, words, sent):
-        words.feed("Hello", step="a")
-        assert sent == [{"step": "a", "text": "Hello"}]
-
-    def test_what_only_begins_like_one_comes_in_the_end(self, words, sent):
-        words.feed("It is sk-")
-        words.flush()
-        assert [each["text"] for each in sent] == ["It is ", "sk-"]
-
-    def test_many_words_are_one_message(self, sent):
-        words = TokenStream(sent.append, Redactor([]))
-        words.feed("a")
-        began = time.monotonic()
-        while time.monotonic() < began + 0.01:
-            words.feed("b")
-        assert len(sent) == 1
