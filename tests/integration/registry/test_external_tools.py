@@ -394,7 +394,7 @@ class TestRegisteringServers:
         ids=["neither", "both", "text", "env", "headers"],
     )
     def test_what_cannot_be(self, crewexec, how):
-        with pytest.raises(ValueError, match="Tool server 'files'"):
+        with pytest.raises(ValueError, match="MCP server 'files'"):
             crewexec.add_mcp_server("files", tools={"a": "A."}, **how)
 
     def test_two_tools_with_one_name(self, crewexec):

@@ -83,7 +83,7 @@ class TestRefusing:
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")
         assert [(p["pointer"], p["code"], p["hint"]) for p in told["errors"]] == [
             ("/inputs/x", "unknown-input", 'The inputs are "count", "topic".'),
-            ("/inputs/count", "out-of-range", "Allowed is a whole number of 3 or less."),
+            ("/inputs/count", "out-of-range", "Allowed is an integer of 3 or less."),
             ("/inputs/topic", "wrong-type", "Allowed is text."),
         ]
 

@@ -144,7 +144,7 @@ class TestValidation:
         tools = [f'"{name}"' for name in sorted(current_app_state().registry.tools)]
         answer = api("POST", "/graphs/validate", json=bad).json
         assert [p["hint"] for p in answer["problems"]] == [
-            'For instance "role": "Writer".',
+            'For example "role": "Writer".',
             f'Did you mean "count_words"? The tools are {", ".join(tools)}.',
         ]
         assert (answer["inputs_schema"], answer["order"], answer["model_calls"]) == (None, [], None)

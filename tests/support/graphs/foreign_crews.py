@@ -99,9 +99,10 @@ def _manager(node: AgentNode | LlmNode | None) -> object:
 
 
 def _agent(node: AgentNode) -> Json:
-    said = (node.role, node.goal, node.backstory, node.allow_delegation, node.max_iter)
-    said += (node.reasoning, node.max_reasoning_attempts, node.inject_date)
-    return {"said": said, "llm": _llm(node.llm), "tools": sorted(node.tools)}
+    texts = (node.role, node.goal, node.backstory)
+    options = (node.allow_delegation, node.max_iter, node.inject_date)
+    reasoning = (node.reasoning, node.max_reasoning_attempts)
+    return {"fields": (*texts, *options, *reasoning), "llm": _llm(node.llm), "tools": sorted(node.tools)}
 
 
 def _llm(node: LlmNode | None) -> object:
@@ -113,7 +114,7 @@ def _tasks(graph: Graph) -> list[Json]:
     names = {task.id: task.name for task in graph.tasks}
     return [
         {
-            "said": (task.name, task.description, task.expected_output),
+            "fields": (task.name, task.description, task.expected_output),
             "agent": roles.get(task.agent_id or ""),
             "context": [names[id] for id in task.context],
             "tools": sorted(task.tools),

@@ -48,7 +48,7 @@ def declarations(draw: st.DrawFn) -> Json:
 @st.composite
 def _needed(draw: st.DrawFn, made: Json, type: str | None) -> Json:
     defaults = _defaults(made, type)
-    if defaults and draw(st.booleans()):
+    if len(defaults) > 0 and draw(st.booleans()):
         return {**made, "default": draw(st.sampled_from(defaults))}
     return {**made, **draw(st.fixed_dictionaries({}, optional={"required": st.booleans()}))}
 
@@ -56,7 +56,7 @@ def _needed(draw: st.DrawFn, made: Json, type: str | None) -> Json:
 def _defaults(made: Json, type: str | None) -> list[t.Any]:
     """Some values that fit."""
     if "enum" in made:
-        return made["enum"]
+        return [*made["enum"]]
     simple: dict[str | None, list[t.Any]] = {
         None: [0, "", [None]],
         "string": [""],
@@ -72,8 +72,8 @@ def _defaults(made: Json, type: str | None) -> list[t.Any]:
 
 def _is_within(made: Json, item: t.Any) -> bool:
     if isinstance(item, str):
-        return len(item) <= made.get("max_length", 10)
-    return made.get("minimum", item) <= item <= made.get("maximum", item)
+        return len(item) <= int(made.get("max_length", 10))
+    return bool(made.get("minimum", item) <= item <= made.get("maximum", item))
 
 
 _RANGE = {"minimum": _numbers.filter(lambda n: abs(n) <= 10**15)}

@@ -284,7 +284,7 @@ def test_of_documents(code):
     assert ADVICE.search(problem.detail) or code == "too-many-problems", problem.detail
     hint = find_hint(problem, bad, permissions)
     assert hint
-    assert "See what the documentation" not in hint
+    assert "See the documentation" not in hint
 
 
 @pytest.mark.parametrize("code", IMPORTS)

@@ -36,9 +36,9 @@ class TestCrews:
         found = import_files("crewai", created_by_crewai(tmp_path))
         said = meaning(found.document)
         (agent,) = said["agents"]
-        assert agent["said"][0] == "Senior Researcher"
+        assert agent["fields"][0] == "Senior Researcher"
         assert agent["llm"] == ("openai/gpt-4o", None, None)
-        assert [task["said"][0] for task in said["tasks"]] == ["research_task"]
+        assert [task["fields"][0] for task in said["tasks"]] == ["research_task"]
         places = {(note.file, note.pointer) for note in found.notes}
         assert places == {("crew.jsonc", "/memory"), ("crew.jsonc", "/verbose")}
 
