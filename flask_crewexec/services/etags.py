@@ -1,4 +1,4 @@
-"""Optimistic locking of graphs: entity tags and ``If-Match`` (RFC 9110)."""
+"""Optimistic locking of graphs by entity tags and ``If-Match`` (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..models import GraphVersionMixin
 
 
 def etag(graph: GraphMixin, version: GraphVersionMixin) -> str:
-    """Return the strong entity tag, in quotes, of *graph* as shown with *version*.
+    """Return the strong entity tag, in quotes, of *graph* together with *version*.
 
-    The graph's name and newest version are shown with older versions, too.
+    It depends on the newest version too, since the graph is shown with its current name.
     """
     return quote_etag(f"{version.digest}-{version.number}-{graph.latest_version}")
 
 
 def require_match(if_match: str | None, graph: GraphMixin, version: GraphVersionMixin) -> None:
-    """Check what a caller believes to know; without *if_match* everything is right.
+    """Check the precondition of a caller; without *if_match* there is none.
 
     :param if_match: entity tags as in the header: ``"…"``, several, or ``*``.
     :raises PreconditionFailed: if none of them is the current one.
@@ -27,6 +27,6 @@ def require_match(if_match: str | None, graph: GraphMixin, version: GraphVersion
     current = etag(graph, version)
     if if_match is not None and not parse_etags(if_match).contains(current.strip('"')):
         raise PreconditionFailed(
-            f"The graph is at version {graph.latest_version}, and its 'ETag' is {current}, not"
-            " what 'If-Match' says. Read it again, then decide."
+            f"The graph is at version {graph.latest_version}, and its 'ETag' is {current}, which"
+            " 'If-Match' does not contain. Read the graph again, then decide."
         )

@@ -1,4 +1,4 @@
-"""All that can be told of a graph document before it is stored."""
+"""Validation report of a graph document, and preview of its execution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, t.Any]
 def validation_report(
     app_state: AppState, document: object, roles: Collection[str] | None = None
 ) -> Json:
-    """Return what is wrong with *document*, or what it needs and how it would run."""
+    """Return the problems of *document*, or what it needs and how it would run."""
     allowed = app_state.registry.permissions_for(roles)
     try:
         graph = graphs.validate(document, allowed)
@@ -34,7 +34,7 @@ def validation_report(
 
 
 def execution_preview(graph: graphs.Graph, max_llm_calls: int | None) -> Json:
-    """Return in which order the tasks run, and with how many model calls."""
+    """Return the order of the tasks, and the estimated number of model calls."""
     calls = graphs.estimate_calls(graph).within(max_llm_calls)
     return {"order": [task.id for task in graph.tasks], "model_calls": calls._asdict()}
 

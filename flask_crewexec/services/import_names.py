@@ -1,4 +1,4 @@
-"""The names that an import may map to: those that the registry offers to a user."""
+"""Registered names of tools and models to which an import may map."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def registered_names(
     models: Mapping[str, str],
     roles: Collection[str] | None = None,
 ) -> Names:
-    """Return what *registry* has for a user with *roles*, behind what the caller maps.
+    """Return the caller's mappings, and the names that a user with *roles* may use.
 
-    Without any roles at all it is everything.
+    With None for *roles*, these are all names.
     """
     allowed = registry.permissions_for(roles)
     known = {
@@ -28,7 +28,7 @@ def registered_names(
 
 
 def _other_names(spec: ModelSpec) -> frozenset[str]:
-    # A callable is the host's secret until a run asks for it.
+    # A function is called only when a run needs the model.
     if not isinstance(spec.model, str):
         return frozenset()
     return frozenset({spec.model, f"{spec.provider}/{spec.model}"})

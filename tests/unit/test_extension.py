@@ -110,7 +110,7 @@ class TestDatabases:
     def test_another_database_than_the_applications_is_refused(self):
         app = new_app()
         SQLAlchemy(app)
-        with pytest.raises(RuntimeError, match="the same 'db'"):
+        with pytest.raises(RuntimeError, match="another 'db' than 'CrewExec'"):
             CrewExec(app, db=SQLAlchemy())
 
 
@@ -263,7 +263,7 @@ class TestMisuse:
     def test_an_application_of_another_instance(self):
         app = new_app()
         CrewExec(app)
-        with app.app_context(), pytest.raises(RuntimeError, match="make only one"):
+        with app.app_context(), pytest.raises(RuntimeError, match="Create only one"):
             _ = CrewExec().app_state
 
 

@@ -79,7 +79,7 @@ class TestInvoke:
     def test_bad_events_get_a_sentence_and_no_traceback(self, flask, task, event):
         ended = flask("crewexec", "invoke", task, event)
         assert ended.returncode == 1
-        assert ended.stderr.startswith("Error: The event is not one for")
+        assert ended.stderr.startswith("Error: The event does not fit")
         assert "Traceback" not in ended.stderr
 
 

@@ -148,7 +148,7 @@ class TestOnce:
     def test_an_app_that_is_not_ours(self, run):
         shown = run(*CELERY, "monitor")
         assert shown.returncode == 1
-        assert "belongs to no Flask application with 'CrewExec'" in shown.stderr
+        assert "does not belong to a Flask application with 'CrewExec'" in shown.stderr
         assert "Traceback" not in shown.stderr
 
     def test_an_app_with_options_of_its_own(self, app, run, tmp_path):
