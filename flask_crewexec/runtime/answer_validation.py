@@ -1,4 +1,4 @@
-"""What an answer must pass before its step is finished."""
+"""Validation of the answer of one step: its output schema, then its guardrails."""
 
 from __future__ import annotations
 
@@ -21,30 +21,27 @@ from .crewai_shims.step_guardrail import with_json
 from .stop_reasons import StopRun
 
 MAX_NAME: t.Final = 100
-"""As much of a rule as names it."""
+"""Longest name of a guardrail; a rule in words is its own name."""
 MAX_REASON: t.Final = 1000
-"""Longest reason for a refusal that is told to anybody."""
-
-Note = Callable[..., None]
-"""Takes the type of an event and its data."""
+"""Longest reason that is recorded and sent to the model."""
 
 
 class GuardrailFailed(StopRun):
-    """The last answer of a step that it may give was refused, too."""
+    """The step's last permitted answer was refused as well."""
 
     state = ExecutionStatus.FAILED
     code = "guardrail-failed"
 
 
 class AnswerValidator(StepGuardrail):
-    """All checks of one step, which CrewAI asks as if they were one guardrail.
+    """All checks of one step, combined into one guardrail.
 
-    Asked for several, it would not ask the first one again about an answer that was made anew
-    for the second one.
+    With several guardrails, CrewAI would not repeat the first one for an answer that was written
+    again because of the second one.
 
-    :param guardrails: by what they are called.
-    :param max_chars: longest answer that is kept whole; only such an answer can be JSON.
-    :param note: adds an event to the history.
+    :param guardrails: pairs of a name and a function.
+    :param max_chars: maximum length of a stored answer; longer ones cannot be read as JSON.
+    :param add_event: takes the type of an event and its data.
     """
 
     def __init__(
@@ -53,56 +50,57 @@ class AnswerValidator(StepGuardrail):
         guardrails: Sequence[tuple[str, GuardrailFunction]],
         *,
         max_chars: int,
-        note: Note,
+        add_event: Callable[..., None],
         redact: Redactor,
     ) -> None:
         super().__init__()
         self._task = task
         self._guardrails = guardrails
         self._max_chars = max_chars
-        self._note = functools.partial(note, step=task.name)
+        self._add_event = functools.partial(add_event, step=task.name)
         self._redact = redact
         self._refusals = 0
 
     def check(self, output: TaskOutput) -> tuple[bool, t.Any]:
         """Return the accepted answer with its JSON, or what is wrong with it."""
-        output, wrong = self._read(output)
-        if wrong:
-            return False, self._refused("output_schema", wrong)
+        output, problem = self._read_json(output)
+        if problem:
+            return False, self._refuse("output_schema", problem)
         for name, guardrail in self._guardrails:
             if reason := _interpret(name, guardrail(output.raw)):
-                return False, self._refused(name, reason)
-            self._note("guardrail_passed", guardrail=self._shown(name, MAX_NAME))
+                return False, self._refuse(name, reason)
+            self._add_event("guardrail_passed", guardrail=self._shorten(name, MAX_NAME))
         return True, output
 
-    def _read(self, output: TaskOutput) -> tuple[TaskOutput, str]:
-        """Return the answer with its JSON, or what is wrong with that."""
+    def _read_json(self, output: TaskOutput) -> tuple[TaskOutput, str]:
+        """Return the answer with its JSON, and what is wrong with that, if anything is."""
         if self._task.output_schema is None:
             return output, ""
         if len(output.raw) > self._max_chars:
             return output, f"The answer has more than {self._max_chars} characters."
-        value, wrong = read_answer(self._task.output_schema, replace_surrogates(output.raw))
+        value, problem = read_answer(self._task.output_schema, replace_surrogates(output.raw))
         if value is None:
-            return output, wrong
+            return output, problem
         return with_json(output, json.dumps(value, ensure_ascii=False), value), ""
 
-    def _refused(self, check: str, reason: str) -> str:
-        check, reason = self._shown(check, MAX_NAME), self._shown(reason, MAX_REASON)
+    def _refuse(self, name: str, reason: str) -> str:
+        """Record the refusal of an answer, and return what the model is to correct."""
+        name, reason = self._shorten(name, MAX_NAME), self._shorten(reason, MAX_REASON)
         self._refusals += 1
-        self._note("guardrail_failed", guardrail=check, reason=reason)
+        self._add_event("guardrail_failed", guardrail=name, reason=reason)
         if self._refusals > self._task.guardrail_max_retries:
-            raise GuardrailFailed(f"The answer was refused by '{check}': {reason}")
-        read = self.context()
-        return f"{reason}\n\n### What you have to work with:\n{read}" if read else reason
+            raise GuardrailFailed(f"The answer was refused by '{name}': {reason}")
+        context = self.context()
+        return f"{reason}\n\n### What you have to work with:\n{context}" if context else reason
 
-    def _shown(self, text: str, limit: int) -> str:
+    def _shorten(self, text: str, limit: int) -> str:
         return truncate(self._redact(replace_surrogates(text)), limit)
 
 
-def _interpret(name: str, said: object) -> str | None:
-    """Return what a guardrail has found to be wrong."""
-    if said is True:
+def _interpret(name: str, verdict: object) -> str | None:
+    """Return why a guardrail refuses an answer; None if it accepts it."""
+    if verdict is True:
         return None
-    if isinstance(said, str) and said.strip():
-        return said
-    raise TypeError(f"Guardrail '{name}' must return True or a sentence, not {said!r}.")
+    if isinstance(verdict, str) and verdict.strip():
+        return verdict
+    raise TypeError(f"Guardrail '{name}' must return True or a sentence, not {verdict!r}.")

@@ -1,4 +1,4 @@
-"""What an execution may still use: time, model calls, tokens."""
+"""The budget of an execution: time, model calls and tokens."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .stop_reasons import StopRun
 
 
 class Budget:
-    """Limits of one execution, over all its attempts.
+    """The limits of one execution, over all its attempts.
 
-    :param used: what earlier attempts have used.
-    :param seconds_left: until its deadline.
+    :param used: usage of earlier attempts.
+    :param seconds_left: seconds until the deadline.
     """
 
     def __init__(
@@ -29,35 +29,35 @@ class Budget:
     ) -> None:
         self._used = used
         self._lock = threading.Lock()
-        # Monotonic: setting the clock must not end a run, nor let it go on.
-        self._ends = None if seconds_left is None else time.monotonic() + seconds_left
+        # Monotonic: setting the clock must neither end a run nor prolong it.
+        self._deadline = None if seconds_left is None else time.monotonic() + seconds_left
         self._max_llm_calls = max_llm_calls
         self._max_tokens = max_tokens
 
     def add_usage(self, usage: Usage) -> None:
-        """Count what was used."""
+        """Add *usage* to that of the execution."""
         with self._lock:
             self._used = self._used.plus(usage)
 
     def reserve_call(self) -> StopRun | None:
-        """Count a model call that is about to be made, or say why there may be no further one."""
+        """Count a model call before it is made, or return why there may be no further one."""
         with self._lock:
-            reason = self._is_spent()
+            reason = self._check_limits()
             if reason is None:
                 self._used = self._used.plus(Usage(llm_calls=1))
             return reason
 
     def check_deadline(self) -> StopRun | None:
-        """Say so if the time is over."""
-        if self._ends is None or time.monotonic() < self._ends:
+        """Return a reason to stop once the deadline has passed."""
+        if self._deadline is None or time.monotonic() < self._deadline:
             return None
         return RunTimedOut(DEADLINE_EXCEEDED.message)
 
-    def _is_spent(self) -> StopRun | None:
+    def _check_limits(self) -> StopRun | None:
         calls, tokens = self._max_llm_calls, self._max_tokens
         if calls is not None and self._used.llm_calls >= calls:
-            return BudgetSpent(f"All {calls} model calls that it may make are made.")
+            return BudgetSpent(f"It has made {calls} model calls, which is its limit.")
         if tokens is not None and self._used.total_tokens >= tokens:
-            spent = self._used.total_tokens
-            return BudgetSpent(f"It has used {spent} tokens of the {tokens} that it may use.")
+            used = self._used.total_tokens
+            return BudgetSpent(f"It has used {used} tokens; its limit is {tokens}.")
         return None

@@ -1,4 +1,4 @@
-"""What the database says about runs: whether they may go on."""
+"""Whether runs may continue: looks up cancellations and lost leases in the database."""
 
 from __future__ import annotations
 
@@ -20,47 +20,49 @@ from .stop_reasons import RunCancelled
 from .stop_reasons import StopRun
 
 CancelFlags = dict[uuid.UUID, bool]
-"""By the token of each claim that holds: whether its execution is to be cancelled."""
+"""Whether cancellation was requested, by the fencing token of each valid lease."""
 
 
-def read_cancel_flags(app_state: AppState, claims: Sequence[Lease]) -> CancelFlags:
-    """Read the orders for some runs with one query."""
+def read_cancel_flags(app_state: AppState, leases: Sequence[Lease]) -> CancelFlags:
+    """Read the flags of several runs with one query."""
     execution = app_state.models.execution
     query = sa.select(execution.token, execution.cancel_requested_at.is_not(None)).where(
-        execution.id.in_([lease.execution_id for lease in claims]),
+        execution.id.in_([lease.execution_id for lease in leases]),
         has_status(execution, ExecutionStatus.RUNNING),
     )
     with app_state.database.read_session() as session:
-        return {token: asked for token, asked in session.execute(query) if token is not None}
+        return {
+            token: requested for token, requested in session.execute(query) if token is not None
+        }
 
 
-def _read_order(app_state: AppState, lease: Lease) -> CancelFlags:
+def _read_cancel_flag(app_state: AppState, lease: Lease) -> CancelFlags:
     query = _query(table_of(app_state.models.execution))
     with app_state.database.autocommit_connection() as connection:
         rows = connection.execute(query, {"of_execution": lease.execution_id})
-        return {token: asked for token, asked in rows}
+        return {token: requested for token, requested in rows}
 
 
 @functools.lru_cache(maxsize=8)
 def _query(execution: sa.Table) -> sa.Select[t.Any]:
-    # Made once, since every run asks again and again.
+    # Cached, since every run executes it at each of its boundaries.
     c = execution.c
     query = sa.select(c.token, c.cancel_requested_at.is_not(None))
     return query.where(c.id == sa.bindparam("of_execution"), has_status(c, ExecutionStatus.RUNNING))
 
 
 def stop_reason(flags: CancelFlags, lease: Lease) -> StopRun | None:
-    """Return why the run of *claim* may not go on, if it may not."""
+    """Return why the run that holds *lease* must stop, if it must."""
     if lease.token not in flags:
-        return LeaseLostStop("Another worker holds the execution.")
+        return LeaseLostStop("Another worker has taken the execution over.")
     if flags[lease.token]:
-        return RunCancelled("Somebody asked to cancel the execution.")
+        return RunCancelled("Cancellation of the execution was requested.")
     return None
 
 
 def check_cancelled(app_state: AppState, lease: Lease) -> StopRun | None:
-    """Ask for one run; wait while the database is away, since it may have been taken over."""
+    """Return why one run must stop, if it must; wait while the database is unavailable."""
     flags = retry_while_unavailable(
-        lambda: _read_order(app_state, lease), app_state.settings.database_retry_seconds
+        lambda: _read_cancel_flag(app_state, lease), app_state.settings.database_retry_seconds
     )
     return stop_reason(flags, lease)

@@ -1,4 +1,4 @@
-"""A graph -> CrewAI's objects."""
+"""Graph -> crew: builds CrewAI's objects."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ def build_crew(
     graph: Graph,
     app_state: AppState,
     run_context: RunContext,
-    progress: CrewEventHandler,
+    event_handler: CrewEventHandler,
     resume: ResumeState,
 ) -> crewai.Crew:
     """Return a crew that runs *graph*; its tasks are in the order of ``graph.tasks``.
 
-    :raises MissingKey: if a model or tool needs a key that nobody has.
-    :raises ToolUnavailable: if a tool cannot be made here.
+    :raises SecretMissing: if a model or tool needs a secret that neither user nor host has.
+    :raises ToolUnavailable: if this worker cannot create a tool.
     """
-    return _CrewBuilder(graph, app_state, run_context, progress, resume.decided_steps).crew()
+    return _CrewBuilder(graph, app_state, run_context, event_handler, resume.decided_steps).crew()
 
 
 def _default_manager(model: LlmNode) -> AgentNode:
-    """Return the manager that CrewAI would make for a model, but within our limits."""
+    """Return the manager that CrewAI would create for a model, but within our limits."""
     texts = default_manager_texts()
     limits = {"allow_delegation": True, "max_iter": MANAGER_MAX_ITER}
     return AgentNode(id=model.id, llm=model, tools=(), **texts, **limits)  # type: ignore[arg-type]
 
 
 def _responsible_agent(task: TaskNode, graph: Graph) -> AgentNode | LlmNode:
-    """Return who answers for *task*: its agent, or the manager."""
+    """Return who is responsible for *task*: its agent or the manager."""
     return graph.manager or next(agent for agent in graph.agents if agent.id == task.agent_id)
 
 
@@ -66,15 +66,15 @@ class _CrewBuilder:
         graph: Graph,
         app_state: AppState,
         run_context: RunContext,
-        progress: CrewEventHandler,
-        chosen: Collection[str],
+        event_handler: CrewEventHandler,
+        decided_steps: Collection[str],
     ) -> None:
         self._graph = graph
         self._nodes = {node.id: node for node in graph.agents}
         self._app_state = app_state
         self._run_context = run_context
-        self._events = progress
-        self._chosen = chosen
+        self._event_handler = event_handler
+        self._decided_steps = decided_steps
 
     def crew(self) -> crewai.Crew:
         graph = self._graph
@@ -108,8 +108,8 @@ class _CrewBuilder:
             max_iter=node.max_iter,
             executor_class=SingleThreadExecutor,
             inject_date=node.inject_date,
-            max_retry_limit=0,  # a failed call is tried again by us, behind the finished steps
-            respect_context_window=False,  # else every call asks OpenAI for a token count first
+            max_retry_limit=0,  # our retries resume after the completed steps
+            respect_context_window=False,  # else a token count is requested before every call
             use_better_compaction=False,
         )
 
@@ -119,48 +119,54 @@ class _CrewBuilder:
         agents: dict[str, crewai.Agent],
         tasks: dict[str, crewai.Task],
     ) -> crewai.Task:
-        doer = _responsible_agent(node, self._graph)
-        model = doer.llm if isinstance(doer, AgentNode) else doer
-        checks = self._checks(node, model)
+        responsible = _responsible_agent(node, self._graph)
+        model = responsible.llm if isinstance(responsible, AgentNode) else responsible
+        validator = self._validator(node, model)
         step = (Step if node.condition is None else ConditionalStep)(
             name=node.name,
             description=node.description,
             expected_output=node.expected_output,
-            agent=self._doer(node, agents),
+            agent=self._agent_of(node, agents),
             context=[tasks[id] for id in node.context],
             tools=self._tools(node.tools),
             async_execution=node.is_async,
             markdown=node.markdown,
-            guardrail=checks,
+            guardrail=validator,
             guardrail_max_retries=node.guardrail_max_retries,
         )
         step.set_output_schema(node.output_schema)
-        if isinstance(doer, AgentNode) and doer.reasoning:
-            step.set_planner(Reasoning(doer, self._llm(model)))
-        if isinstance(step, ConditionalStep) and node.name not in self._chosen:
-            spec = self._app_state.registry.predicates[node.condition or ""]
-            tell = functools.partial(self._events.record_condition, self._graph.tasks.index(node))
-            step.set_condition(with_run_context(spec.function, self._run_context), tell)
-        if checks is not None:
-            checks.context = lambda: step.prompt_context
+        if isinstance(responsible, AgentNode) and responsible.reasoning:
+            step.set_planner(Reasoning(responsible, self._llm(model)))
+        if isinstance(step, ConditionalStep) and node.name not in self._decided_steps:
+            self._set_condition(step, node)
+        if validator is not None:
+            validator.context = lambda: step.prompt_context
         return step
 
-    def _doer(self, node: TaskNode, agents: dict[str, crewai.Agent]) -> crewai.Agent | None:
+    def _set_condition(self, step: ConditionalStep, node: TaskNode) -> None:
+        spec = self._app_state.registry.predicates[node.condition or ""]
+        position = self._graph.tasks.index(node)
+        step.set_condition(
+            with_run_context(spec.function, self._run_context),
+            functools.partial(self._event_handler.record_condition, position),
+        )
+
+    def _agent_of(self, node: TaskNode, agents: dict[str, crewai.Agent]) -> crewai.Agent | None:
         if node.agent_id is None:
             return None
-        if node.is_async:  # an agent can do one task at a time
+        if node.is_async:  # an agent object can do only one task at a time
             return self._agent(self._nodes[node.agent_id])
         return agents[node.agent_id]
 
-    def _checks(self, node: TaskNode, judge: LlmNode | None) -> AnswerValidator | None:
+    def _validator(self, node: TaskNode, judge: LlmNode | None) -> AnswerValidator | None:
         if not node.is_checked:
             return None
         return AnswerValidator(
             node,
             [(each.label, self._guardrail(each, judge)) for each in node.guardrails],
             max_chars=self._app_state.settings.max_output_chars,
-            note=self._events.note,
-            redact=self._events.redact,
+            add_event=self._event_handler.add_event,
+            redact=self._run_context.redact,
         )
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
@@ -179,5 +185,5 @@ class _CrewBuilder:
 
     def _tools(self, names: tuple[str, ...]) -> list[BaseTool]:
         registered = self._app_state.registry.tools
-        most = self._app_state.settings.max_tool_output_chars
-        return [build_tool(registered[name], self._run_context, most) for name in names]
+        max_chars = self._app_state.settings.max_tool_output_chars
+        return [build_tool(registered[name], self._run_context, max_chars) for name in names]

@@ -1,4 +1,4 @@
-"""Wait for a database that is away, locked or full."""
+"""Retry while the database is unavailable, locked or out of disk space."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = t.TypeVar("T")
 
 
 def retry_while_unavailable(action: Callable[[], T], seconds: float) -> T:
-    """Return what *action* returns; while the database is away, try again for some *seconds*.
+    """Return the result of *action*; retry it for some *seconds* while the database is unavailable.
 
-    What a run has done is paid for, so it is worth some patience.
+    The work of a run is paid for, so it is worth waiting until it can be stored.
     """
     deadline = time.monotonic() + seconds
     for pause in itertools.chain((0.05, 0.2, 0.5), itertools.repeat(1.0)):
@@ -27,6 +27,6 @@ def retry_while_unavailable(action: Callable[[], T], seconds: float) -> T:
         except TRANSIENT_ERRORS:
             if time.monotonic() + pause > deadline:
                 raise
-            log.warning("The database is away; trying again.")
+            log.warning("The database is unavailable; retrying.")
             time.sleep(pause)
     raise AssertionError("unreachable")

@@ -1,4 +1,4 @@
-"""Exceptions of a run -> what its owner may know, and whether trying again may help."""
+"""Exception -> failure reason: what the owner may know, and whether a retry may help."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
 from .stop_reasons import TruncatedAnswerStop
 
-LONGEST_WAIT: t.Final = 3600.0
-"""Seconds of a provider's ``Retry-After`` that are respected."""
+MAX_RETRY_AFTER: t.Final = 3600.0
+"""The longest ``Retry-After`` of a provider that is respected, in seconds."""
 
 _RATE_LIMITED: t.Final = FailureReason(
-    "model-rate-limited", "The model's provider limits the rate of calls.", transient=True
+    "model-rate-limited", "The model's provider has limited the rate of calls.", transient=True
 )
 _NO_QUOTA: t.Final = FailureReason(
     "model-quota-exhausted", "The account at the model's provider has no quota left."
@@ -53,7 +53,7 @@ _REFUSED: t.Final = FailureReason(
     "model-refused-request", "The model's provider refused the request."
 )
 _STORAGE: t.Final = FailureReason(
-    StorageFailedStop.code, "The database did not take what the run did.", transient=True
+    StorageFailedStop.code, "The database could not store the progress of the run.", transient=True
 )
 _OTHER: t.Final = FailureReason("crew-failed", "The crew ended with an error.")
 
@@ -67,17 +67,17 @@ _BY_STATUS: t.Final = {
 
 
 def to_failure(error: BaseException) -> FailureReason:
-    """Return what may be said about *error*, judged by the causes that led to it."""
+    """Return the failure reason of *error*, found in the chain of its causes."""
     for cause in _causes(error):
-        if failure := _from_run_error(cause) or _of_model(cause):
+        if failure := _from_run_error(cause) or _from_model_error(cause):
             return failure
     return _OTHER
 
 
 class AllModelsFailed(Exception):
-    """A model and all that stand in for it have failed.
+    """A model and all of its fallbacks have failed.
 
-    :param failures: of each of them, in order; the first one counts.
+    :param failures: of each model, in order; the first one is reported.
     """
 
     def __init__(self, failures: Sequence[FailureReason]) -> None:
@@ -87,11 +87,11 @@ class AllModelsFailed(Exception):
 
 
 def model_failure(error: BaseException) -> FailureReason | None:
-    """Return what may be said about *error* if it is a model's, or of the way to it."""
+    """Return the failure reason of *error* if a model, or the connection to it, has failed."""
     for cause in _causes(error):
         if _from_run_error(cause):
             return None
-        if failure := _of_model(cause):
+        if failure := _from_model_error(cause):
             return failure
     return None
 
@@ -111,7 +111,7 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
     return None
 
 
-def _of_model(cause: BaseException) -> FailureReason | None:
+def _from_model_error(cause: BaseException) -> FailureReason | None:
     if isinstance(cause, AllModelsFailed):
         return cause.failure
     status = getattr(cause, "status_code", None)
@@ -133,13 +133,13 @@ def _from_status(cause: BaseException, status: int) -> FailureReason:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds of a ``Retry-After``, which may be a number or a date (RFC 9110)."""
+    """Return the seconds of a ``Retry-After`` header: a number or a date (RFC 9110)."""
     value = headers.get("retry-after", "")
     try:
         seconds = float(value)
     except ValueError:
         seconds = _seconds_until(value)
-    return min(seconds, LONGEST_WAIT) if seconds > 0 else 0.0
+    return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else 0.0
 
 
 def _seconds_until(date: str) -> float:

@@ -1,7 +1,7 @@
-"""CrewAI's events -> steps, usage and history.
+"""Event sink of one run: CrewAI's events -> steps, usage and history.
 
-CrewAI calls the sink synchronously, in the order of what happens, so a finished step is committed
-before the next one starts.
+CrewAI calls it synchronously and in order, so a completed step is committed before the next one
+starts.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from .token_stream import TokenStream
 log = logging.getLogger(__name__)
 
 _current_step: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
-"""Position of the step that the current thread is in: several may run beside each other."""
+"""Position of the step that runs in the current context; several steps may run in parallel."""
 
-_UNKEPT: t.Final = {"messages", "summary", "tool_failures"}
-MAX_AGENT: t.Final = 200
-"""Longest role that is kept; inputs may make it longer."""
+_NOT_STORED: t.Final = {"messages", "summary", "tool_failures"}
+MAX_ROLE: t.Final = 200
+"""Maximum length of a stored role; inputs may make roles longer."""
 
 
 class CrewEventHandler:
@@ -72,28 +72,31 @@ class CrewEventHandler:
         self._budget = budget
         self._new_token_stream = new_token_stream
         self._token_streams: dict[int | None, TokenStream] = {}
-        self.redact = redact
+        self._redact = redact
         self._positions: dict[str, int] = {}
-        self._calls: dict[str, float] = {}
+        self._call_starts: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._finished = 0
+        self._finished_steps = 0
         self._running: dict[int, str | None] = {}
         self._failed: int | None = None
-        self._cut_off: set[int | None] = set()
+        self._truncated: set[int | None] = set()
 
     def bind_tasks(self, crew: crewai.Crew, finished: int) -> None:
-        """Learn which of CrewAI's tasks is which step, and how many were finished before."""
+        """Map CrewAI's tasks to steps.
+
+        :param finished: number of steps that earlier attempts have finished.
+        """
         self._positions = {str(task.id): position for position, task in enumerate(crew.tasks)}
-        self._finished = finished
+        self._finished_steps = finished
 
     @property
     def current_step(self) -> str | None:
-        """Name of the step that whoever asks belongs to."""
+        """Name of the step that runs in the current context."""
         return self._name(_current_step.get())
 
     @property
     def interrupted_step(self) -> str | None:
-        """Name of the step that has failed, or was begun last and has not ended."""
+        """Name of the step that has failed, or else of the last one that is still running."""
         return self._name(
             next(reversed(self._running), None) if self._failed is None else self._failed
         )
@@ -102,7 +105,7 @@ class CrewEventHandler:
         return None if position is None else self._graph.tasks[position].name
 
     def __call__(self, source: object, event: t.Any) -> None:
-        """Take an event; what goes wrong stops the run, since CrewAI would only log it."""
+        """Handle an event; errors stop the run, since CrewAI would only log them."""
         handle = self._HANDLERS.get(event.type)
         if handle is None:
             return
@@ -117,39 +120,38 @@ class CrewEventHandler:
         except LeaseLost as error:
             self._control.stop(LeaseLostStop(str(error)))
         except Exception:
-            log.exception("The progress of a run could not be stored; the run stops.")
-            self._control.stop(StorageFailedStop("What the run did could not be stored."))
+            log.exception("Could not store the progress of a run; the run stops.")
+            self._control.stop(StorageFailedStop("The progress of the run could not be stored."))
 
     def call_allowed(self, context: t.Any) -> None:
-        """Count a model call that the guards allow.
+        """Count a model call that the run control allows.
 
-        Now: it is paid for even if we do not see its end. An agent's work asks before the call is
-        said to have started, which writes; all else asks afterwards.
+        It is counted before it is made, since it is paid for even if its end is never seen.
         """
         self.count_call()
-        if context.executor is None:
+        if context.executor is None:  # with one, the start of the call follows, which is written
             with self._recording():
                 self._recorder.flush()
         self._control.raise_if_stopped()
 
     def count_call(self) -> None:
-        """Count a model call that is about to be made."""
+        """Count a model call before it is made."""
         with self._recording():
             self._recorder.add_usage(_current_step.get(), Usage(llm_calls=1))
 
-    def note(self, type: str, **data: object) -> None:
+    def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
         with self._lock:
             self._recorder.add_event(type, **data)
 
     def _step_started(self, source: object, event: t.Any) -> None:
-        """Take note of a step; it is written with the first thing that it does."""
+        """Record the start of a step; it is written together with its first call."""
         position = self._positions.get(event.task_id)
         if position is None or self._control.stopped is not None:
-            return  # what an agent delegated counts for the step around it
+            return  # delegated work belongs to the step around it
         _current_step.set(position)
         assigned = event.task.agent
-        step, agent = self.current_step, assigned and truncate(assigned.role, MAX_AGENT)
+        step, agent = self.current_step, assigned and truncate(assigned.role, MAX_ROLE)
         self._running[position] = agent
         self._recorder.add_event("step_started", step=step, agent=agent)
         self._recorder.change_step(
@@ -165,18 +167,18 @@ class CrewEventHandler:
 
     def _step_completed(self, source: object, event: t.Any) -> None:
         position, stopped = self._positions.get(event.task_id), self._control.stopped
-        if position is None or position in self._cut_off:
+        if position is None or position in self._truncated:
             return
         if stopped is not None and not stopped.finish_running_steps:
             return
-        agent = truncate(event.output.agent, MAX_AGENT)
+        agent = truncate(event.output.agent, MAX_ROLE)
         self._recorder.add_event("step_completed", step=self.current_step, agent=agent)
         self._running.pop(position, None)
         output = {"output": self._storable(event.output, position), "agent": agent}
         self._recorder.change_step(
             position,
             {"status": ExecutionStatus.COMPLETED, "finished_at": clock.now(), **output},
-            self._one_more_finished(),
+            self._count_finished_step(),
         )
         self._recorder.flush()
         _current_step.set(None)
@@ -185,49 +187,50 @@ class CrewEventHandler:
         if self._failed is None:
             self._failed = self._positions.get(event.task_id)
 
-    def _one_more_finished(self) -> Values:
-        self._finished += 1
+    def _count_finished_step(self) -> Values:
+        """Count a finished step and return the columns of the execution that change."""
+        self._finished_steps += 1
         other = next(reversed(self._running), None)
         return {
-            "finished_steps": self._finished,
+            "finished_steps": self._finished_steps,
             "current_step": self._name(other),
             "current_agent": None if other is None else self._running[other],
         }
 
     def record_plans(self, plans: dict[str, str]) -> dict[str, str]:
-        """Store the crew's plans, by the names of its steps, and return as much as is kept."""
+        """Store the crew's plans, by the names of its steps, and return them as they are stored."""
         limit = self._settings.max_event_chars
-        kept = {
-            name: truncate(self.redact(replace_surrogates(plan)), limit)
+        stored = {
+            name: truncate(self._redact(replace_surrogates(plan)), limit)
             for name, plan in plans.items()
         }
         with self._recording():
-            self._recorder.add_event(CREW_PLANNED, plans=kept)
+            self._recorder.add_event(CREW_PLANNED, plans=stored)
             self._recorder.flush()
         self._control.raise_if_stopped()
-        return kept
+        return stored
 
     def record_condition(self, position: int, skipped: TaskOutput | None) -> None:
-        """Store what a step's condition has decided, before anything follows from it.
+        """Store the decision of a step's condition before the crew continues.
 
-        :param skipped: the output of a step that is not done.
+        :param skipped: the output of the step if it is skipped.
         """
         self._control.raise_if_stopped()
         task = self._graph.tasks[position]
-        told = {"step": task.name, "condition": task.condition}
+        data = {"step": task.name, "condition": task.condition}
         with self._recording():
             if skipped is None:
-                self._recorder.add_event(CONDITION_MET, **told)
+                self._recorder.add_event(CONDITION_MET, **data)
             else:
-                self._recorder.add_event("step_skipped", **told)
+                self._recorder.add_event("step_skipped", **data)
                 values = {"output": self._storable(skipped, position), "finished_at": clock.now()}
-                changed = {"status": StepStatus.SKIPPED, **values}
-                self._recorder.change_step(position, changed, self._one_more_finished())
+                changes = {"status": StepStatus.SKIPPED, **values}
+                self._recorder.change_step(position, changes, self._count_finished_step())
             self._recorder.flush()
         self._control.raise_if_stopped()
 
     def _call_started(self, source: object, event: t.Any) -> None:
-        self._calls[event.call_id] = time.monotonic()
+        self._call_starts[event.call_id] = time.monotonic()
         self._recorder.add_event(
             "model_call_started",
             model=event.model,
@@ -237,32 +240,32 @@ class CrewEventHandler:
         self._recorder.flush()
 
     def _call_completed(self, source: object, event: t.Any) -> None:
-        usage = self._priced(event.model, usage_of(event.usage or {}))
+        usage = self._with_cost(event.model, usage_of(event.usage or {}))
         self._recorder.add_usage(_current_step.get(), usage)
         self._budget.add_usage(usage)
-        priced = {"cost": usage.cost} if event.model in self._settings.prices else {}
-        self._note_call("model_call_completed", event, tokens=usage.total_tokens, **priced)
+        cost = {"cost": usage.cost} if event.model in self._settings.prices else {}
+        self._end_call("model_call_completed", event, tokens=usage.total_tokens, **cost)
         if is_truncated(source, event):
-            self._cut_off.add(_current_step.get())  # what stopped the run before may let steps end
+            self._truncated.add(_current_step.get())  # the first stop may let steps complete
             self._control.stop(TruncatedAnswerStop("The model's answer was cut off."))
 
     def _call_failed(self, source: object, event: t.Any) -> None:
-        if event.call_id in self._calls:  # CrewAI reports some failures twice
-            self._note_call("model_call_failed", event)
+        if event.call_id in self._call_starts:  # CrewAI reports some failures twice
+            self._end_call("model_call_failed", event)
 
     def _on_token(self, source: object, event: t.Any) -> None:
         stream = self._token_streams.setdefault(_current_step.get(), self._new_token_stream())
         stream.feed(event.chunk, step=self.current_step, agent=_agent_of(event))
 
-    def _priced(self, model: str, usage: Usage) -> Usage:
+    def _with_cost(self, model: str, usage: Usage) -> Usage:
         tokens = (usage.prompt_tokens, usage.completion_tokens)
         return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
 
-    def _note_call(self, type: str, event: t.Any, **data: object) -> None:
+    def _end_call(self, type: str, event: t.Any, **data: object) -> None:
         if stream := self._token_streams.get(_current_step.get()):
             stream.flush(step=self.current_step, agent=_agent_of(event))
-        began = self._calls.pop(event.call_id, None)
-        seconds = None if began is None else round(time.monotonic() - began, 3)
+        started_at = self._call_starts.pop(event.call_id, None)
+        seconds = None if started_at is None else round(time.monotonic() - started_at, 3)
         common = {
             "model": event.model,
             "agent": _agent_of(event),
@@ -272,32 +275,32 @@ class CrewEventHandler:
         self._recorder.add_event(type, **common, **data)
 
     def _tool_started(self, source: object, event: t.Any) -> None:
-        self._recorder.add_event("tool_started", **self._of_tool(event))
+        self._recorder.add_event("tool_started", **self._tool_data(event))
         self._recorder.flush()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
-        output = truncate(self.redact(str(event.output)), self._settings.max_event_chars)
-        self._recorder.add_event("tool_finished", **self._of_tool(event), output=output)
+        output = truncate(self._redact(str(event.output)), self._settings.max_event_chars)
+        self._recorder.add_event("tool_finished", **self._tool_data(event), output=output)
 
     def _tool_failed(self, source: object, event: t.Any) -> None:
-        self._recorder.add_event("tool_failed", **self._of_tool(event))
+        self._recorder.add_event("tool_failed", **self._tool_data(event))
 
-    def _of_tool(self, event: t.Any) -> Values:
+    def _tool_data(self, event: t.Any) -> Values:
         return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
 
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
-        """What a later attempt needs to continue behind the step.
+        """Return the part of an output that a later attempt needs to resume after the step.
 
-        The task's texts are those of the graph: files that were filled in are kept nowhere. Nor is
-        what tools were called with when they failed.
+        The task's texts are those of the graph, so that contents of input files are not stored;
+        nor are the arguments of failed tool calls.
         """
         task = self._graph.tasks[position]
         raw = truncate(replace_surrogates(output.raw), self._settings.max_output_chars)
         texts = {"description": task.description, "expected_output": task.expected_output}
-        agent = truncate(output.agent, MAX_AGENT)
+        agent = truncate(output.agent, MAX_ROLE)
         cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
-        dumped = json.loads(cleaned.model_dump_json(exclude=_UNKEPT))
-        stored: dict[str, t.Any] = self.redact.value(dumped)
+        dumped = json.loads(cleaned.model_dump_json(exclude=_NOT_STORED))
+        stored: dict[str, t.Any] = self._redact.value(dumped)
         return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, object, t.Any], None]]] = {
@@ -315,13 +318,13 @@ class CrewEventHandler:
 
 
 def _agent_of(event: t.Any) -> str | None:
-    """Return the role of whoever did something, as long as it is kept."""
+    """Return the agent's role, at its stored length."""
     role: str | None = event.agent_role
-    return role and truncate(role, MAX_AGENT)
+    return role and truncate(role, MAX_ROLE)
 
 
 def usage_of(reported: dict[str, t.Any]) -> Usage:
-    """Read a provider's figures: OpenAI's names, or Anthropic's."""
+    """Return the usage that a provider has reported, in OpenAI's or Anthropic's terms."""
     return Usage(
         prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,
         completion_tokens=reported.get("completion_tokens") or reported.get("output_tokens") or 0,

@@ -1,4 +1,4 @@
-"""Functions that the host registered, called for an execution."""
+"""Callbacks of the host, called in an application context on behalf of an execution."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ R = t.TypeVar("R")
 
 
 def with_run_context(function: Callable[P, R], run_context: RunContext) -> Callable[P, R]:
-    """Give the function an application context of its own, ``current_execution`` and keys.
+    """Let the function run in its own application context, with ``current_execution`` and secrets.
 
-    CrewAI may call it from a thread that inherited none of them.
+    CrewAI may call it from a thread that has inherited none of them.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
@@ -36,12 +36,10 @@ def with_run_context(function: Callable[P, R], run_context: RunContext) -> Calla
 
 @contextlib.contextmanager
 def _set(run_context: RunContext) -> Iterator[None]:
-    execution, ring = (
-        execution_var.set(run_context.execution),
-        current_secrets.set(run_context.secrets),
-    )
+    execution = execution_var.set(run_context.execution)
+    secrets = current_secrets.set(run_context.secrets)
     try:
         yield
     finally:
-        current_secrets.reset(ring)
+        current_secrets.reset(secrets)
         execution_var.reset(execution)

@@ -1,4 +1,4 @@
-"""Files that inputs name: opened by the host's functions, read here, kept nowhere."""
+"""Files that inputs refer to: opened by the host's storage functions and never stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .host_callbacks import with_run_context
 from .run_context import RunContext
 
 TRANSIENT: t.Final = (StorageUnavailable, TimeoutError, ConnectionError, *TRANSIENT_ERRORS)
-"""What a storage raises while it cannot open any file."""
+"""Errors of a storage that is unavailable."""
 NOT_FOUND: t.Final = (FileNotFoundError, PermissionError, LookupError)
 
 
@@ -33,12 +33,12 @@ class InputFileError(Exception):
 def read_file(name: str, reference: str, app_state: AppState, run_context: RunContext) -> str:
     """Return the text that the input *name* refers to.
 
-    :raises FileUnreadable: if there is none, or it is too large or no text.
+    :raises InputFileError: if it cannot be read, is too large or is not text.
     """
     storage, _, key = reference.partition(":")
     function = app_state.registry.storages.get(storage)
     if function is None:
-        raise _failed(name, "unknown-storage", "names a storage that this worker does not know.")
+        raise _error(name, "unknown-storage", "is in a storage that this worker does not know.")
     limit = app_state.settings.max_file_bytes
     with _map_storage_errors(name):
         content = with_run_context(_read, run_context)(
@@ -47,43 +47,43 @@ def read_file(name: str, reference: str, app_state: AppState, run_context: RunCo
         if content is None:
             raise FileNotFoundError
         if len(content) > limit:
-            raise _failed(name, "file-too-large", f"has more than {limit} bytes.")
+            raise _error(name, "file-too-large", f"has more than {limit} bytes.")
         return content.decode("utf-8-sig").replace("\0", "")
 
 
 def _read(function: StorageFunction, key: str, user_id: str, limit: int) -> bytes | None:
-    """Return what the host gives, and hardly more of it than is allowed."""
+    """Return the content; if it is too large, hardly more than *limit* bytes of it."""
     content = function(key, user_id)
     return None if content is None else _bytes_of(content, limit + 1)
 
 
-def _bytes_of(content: Content, most: int) -> bytes:
+def _bytes_of(content: Content, size: int) -> bytes:
     if not isinstance(content, bytes | str):
         with content:
-            content = content.read(most)
-    return content if isinstance(content, bytes) else replace_surrogates(content[:most]).encode()
+            content = content.read(size)
+    return content if isinstance(content, bytes) else replace_surrogates(content[:size]).encode()
 
 
 @contextlib.contextmanager
 def _map_storage_errors(name: str) -> Iterator[None]:
-    """Say of the host's exceptions no more than what they mean."""
+    """Map exceptions of the host to failures that quote nothing of them."""
     try:
         yield
     except TRANSIENT as error:
-        demand = "cannot be read at the moment."
-        raise _failed(name, StorageUnavailable.code, demand, transient=True) from error
+        problem = "cannot be read at the moment."
+        raise _error(name, StorageUnavailable.code, problem, transient=True) from error
     except NOT_FOUND as error:
-        demand = "does not exist, or not for this user."
-        raise _failed(name, "file-not-found", demand) from error
+        problem = "does not exist, or this user may not read it."
+        raise _error(name, "file-not-found", problem) from error
     except UnicodeDecodeError as error:
-        raise _failed(name, "file-not-text", "is no text in UTF-8.") from error
+        raise _error(name, "file-not-text", "is not UTF-8 text.") from error
     except InputFileError:
         raise
-    except Exception as error:  # whatever a storage raises may quote the file
-        raise _failed(name, "file-storage-failed", "could not be read.") from error
+    except Exception as error:  # its message may quote the file
+        raise _error(name, "file-storage-failed", "could not be read.") from error
 
 
-def _failed(name: str, code: str, demand: str, *, transient: bool = False) -> InputFileError:
+def _error(name: str, code: str, problem: str, *, transient: bool = False) -> InputFileError:
     return InputFileError(
-        FailureReason(code, f"The file of the input {quote(name)} {demand}", transient)
+        FailureReason(code, f"The file of the input {quote(name)} {problem}", transient)
     )

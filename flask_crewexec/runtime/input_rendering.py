@@ -1,4 +1,4 @@
-"""Inputs and files in place of a graph's placeholders."""
+"""Rendering of a graph's texts with the inputs of an execution."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .run_context import RunContext
 
 
 def render_inputs(graph: Graph, app_state: AppState, run_context: RunContext) -> Graph:
-    """Return *graph* with the execution's inputs, and the files that they name, in its texts.
+    """Return *graph* with its placeholders replaced by inputs and contents of input files.
 
-    :raises InvalidInputs: if the texts would become too long.
-    :raises FileUnreadable: if a file cannot be read.
+    :raises InvalidInputs: if the texts become too long.
+    :raises InputFileError: if a file cannot be read.
     """
     texts = texts_of(graph, run_context.execution.inputs)
     for declaration in graph.declared:

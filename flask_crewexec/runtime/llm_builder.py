@@ -1,4 +1,4 @@
-"""Models that the host registered -> CrewAI's LLM objects."""
+"""Model spec -> LLM: builds CrewAI's LLM objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 import httpcore  # noqa: F401  # as openai.resources
 import httpx
-import openai.resources  # noqa: F401  # else every process imports it with its first call
+import openai.resources  # noqa: F401  # else each process imports it with its first call
 
 from ..graphs import LlmNode
 from ..registry.secrets import SecretResolver
@@ -25,35 +25,35 @@ OPENAI_URL: t.Final = "https://api.openai.com/v1"
 
 @functools.cache
 def _ssl_context() -> ssl.SSLContext:
-    """One TLS context per process: reading the certificates takes 25 ms."""
+    """Return the TLS context of this process: reading the certificates takes 25 ms."""
     return httpx.create_ssl_context()
 
 
 class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
-    """The HTTP connections to models that belong to one run, closed with it."""
+    """The HTTP connections of one run to its models, closed at its end."""
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
         self.aborted = False
-        """Whether calls end because they must, and not for a fault of the model."""
+        """Whether calls fail because they were aborted, and not because of the model."""
         self.client = httpx.Client(verify=_ssl_context(), event_hooks={"request": [self._trace]})
 
     def __exit__(self, *args: object) -> None:
         self.client.close()
 
     def abort(self) -> None:
-        """End the calls that are under way, from another thread."""
+        """Abort pending calls, from another thread."""
         self.aborted = True
         for each in tuple(self._sockets):
             with contextlib.suppress(OSError):  # it is closed already
-                # Not TLS's own method: it would leave a moment in which others send plain text.
+                # Not SSLSocket.shutdown: after it, the other thread could send plain text.
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def _trace(self, request: httpx.Request) -> None:
         # https://www.python-httpx.org/advanced/extensions/#trace
-        request.extensions["trace"] = self._note_socket
+        request.extensions["trace"] = self._add_socket
 
-    def _note_socket(self, event: str, info: dict[str, t.Any]) -> None:
+    def _add_socket(self, event: str, info: dict[str, t.Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._sockets.append(info["return_value"].get_extra_info("socket"))
 
@@ -61,25 +61,25 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
 def build_llm(
     spec: ModelSpec,
     node: LlmNode | None,
-    keys: SecretResolver,
+    secrets: SecretResolver,
     connections: ModelConnections,
     default_timeout: float,
 ) -> BaseLLM:
-    """Return a new LLM object; agents never share one, or usage would be counted twice.
+    """Return a new LLM object; agents never share one, since usage would be counted twice.
 
-    :param node: what the graph chose for this use of the model, if it has a node for it.
-    :param default_timeout: seconds that one call may take if the host gave the model no limit.
-    :raises MissingKey: if it needs a key that nobody has.
+    :param node: the graph's node for this use of the model, if it has one.
+    :param default_timeout: timeout of a call, if the host has not set one for the model.
+    :raises SecretMissing: if it needs a secret that neither user nor host has.
     """
     options = {
         **spec.options,
         **_node_options(spec, node),
         "timeout": spec.timeout or default_timeout,
-        "max_retries": 0,  # the SDK's own retries would multiply with ours
+        "max_retries": 0,  # the SDK's retries would multiply ours
     }
     base_url = None if spec.base_url is None else resolve(spec.base_url)
-    # Without any, a key from the environment would be sent to base_url.
-    api_key = "none" if spec.api_key is None else keys.resolve(spec.api_key) or "none"
+    # Without a key, the one in the environment would be sent to base_url.
+    api_key = "none" if spec.api_key is None else secrets.resolve(spec.api_key) or "none"
     if spec.provider == "openai":
         return SyncOpenAICompletion(
             model=resolve(spec.model),
@@ -94,9 +94,9 @@ def build_llm(
 
 
 def _node_options(spec: ModelSpec, node: LlmNode | None) -> dict[str, float | int]:
-    asked = [spec.max_tokens, None if node is None else node.max_tokens]
-    chosen = {
+    limits = [spec.max_tokens, None if node is None else node.max_tokens]
+    options = {
         "temperature": None if node is None else node.temperature,
-        "max_tokens": min((each for each in asked if each is not None), default=None),
+        "max_tokens": min((limit for limit in limits if limit is not None), default=None),
     }
-    return {key: value for key, value in chosen.items() if value is not None}
+    return {key: value for key, value in options.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A model and those that are asked in its place while it cannot answer."""
+"""Fallback chain of models: when one cannot answer, the next one is asked."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ def build_llm_with_fallbacks(
     run_context: RunContext,
     default_timeout: float,
 ) -> BaseLLM:
-    """Return an LLM object for the first model, which asks the others in its place.
+    """Return an LLM object for the first model, with the others as its fallbacks.
 
-    :raises MissingKey: if the first one needs a key that nobody has; others are left out then.
+    Fallbacks whose secret is missing are left out.
+
+    :raises SecretMissing: if the first model needs a secret that neither user nor host has.
     """
 
     def build(spec: ModelSpec) -> BaseLLM:
@@ -46,14 +48,14 @@ def build_llm_with_fallbacks(
         try:
             llms.append(build(spec))
         except SecretMissing as error:
-            log.info("Model '%s' cannot stand in for '%s': %s", spec.name, first.name, error)
+            log.info("Model '%s' is no fallback for '%s': %s", spec.name, first.name, error)
     return llms[0] if len(llms) == 1 else FallbackLLM.for_run(llms, run_context)
 
 
 class FallbackLLM(DelegatingLLM):
-    """Hands each call to the first of several models that answers.
+    """Passes each call to the first of several models that answers.
 
-    Each of them reports its own calls, so what is recorded and counted names the right model.
+    Each model emits the events of its own calls, so that they are recorded with the right model.
     """
 
     _run_context: RunContext = PrivateAttr()
@@ -66,9 +68,9 @@ class FallbackLLM(DelegatingLLM):
         return fallback
 
     def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Return the answer of the first model that gives one.
+        """Return the first answer of a model.
 
-        :raises ModelsFailed: if none does, and the first one's failure may pass.
+        :raises AllModelsFailed: if no model answers and the first failure is transient.
         """
         failures: list[FailureReason] = []
         for llm in self._llms:
@@ -77,14 +79,14 @@ class FallbackLLM(DelegatingLLM):
                 self._run_context.before_call()
             try:
                 return self._delegate(llm, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001  # it is judged and raised again
+            except Exception as error:  # noqa: BLE001  # it is classified
                 failures.append(self._failure(error, first=not failures))
                 last = error
                 log.warning("Model '%s': %s", llm.model, failures[-1].code)
         raise AllModelsFailed(failures) from last
 
     def _failure(self, error: Exception, *, first: bool) -> FailureReason:
-        """Return why a model did not answer; raise what no other one can help against."""
+        """Return why a model did not answer; raise *error* if another model cannot help."""
         failure = None if self._run_context.connections.aborted else model_failure(error)
         if failure is None or (first and not failure.transient):
             raise error

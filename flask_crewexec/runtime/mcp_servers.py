@@ -1,4 +1,4 @@
-"""Servers of the Model Context Protocol, opened for one run and closed with it."""
+"""Servers of the Model Context Protocol (MCP), opened for one run and closed at its end."""
 
 from __future__ import annotations
 
@@ -39,21 +39,19 @@ Streams = tuple[t.Any, t.Any]
 
 log = logging.getLogger(__name__)
 
-MAX_COMPLAINT: t.Final = 4_000
-"""Characters of a server's last words that are logged if it cannot be opened."""
-
-
+MAX_OUTPUT: t.Final = 4_000
+"""Characters of a server's error output that are logged if it cannot be opened."""
 CLOSE_SECONDS: t.Final = 10.0
-"""How long a server may take to end; then it is killed, or left alone."""
+"""How long a server may take to shut down before it is killed or abandoned."""
 _SECRET_NAME: t.Final = re.compile(r"auth|key|token|secret|passw", re.IGNORECASE)
 
 
 class McpFailure(Exception):
-    """A call failed; the model reads the message."""
+    """A tool call has failed; the model is told the message."""
 
 
 class McpServers(contextlib.AbstractContextManager["McpServers"]):
-    """The servers of one run; each is opened when its first tool is made."""
+    """The servers of one run; each is opened when its first tool is created."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -63,19 +61,19 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
         self._lock = threading.Lock()
 
     def __exit__(self, *exc_info: object) -> None:
-        # Whatever a server does, the run has ended.
+        # The run has ended, so errors of a server do not matter any more.
         with contextlib.suppress(Exception, BaseExceptionGroup):
             self._stack.close()
 
-    def schema(self, spec: McpToolSpec, keys: SecretResolver) -> Json:
-        """Return the JSON Schema of a tool's arguments, as its server tells it.
+    def schema(self, spec: McpToolSpec, secrets: SecretResolver) -> Json:
+        """Return the JSON Schema of a tool's arguments, as its server reports it.
 
-        :param keys: what the server is opened with, unless it is open.
+        :param secrets: secrets with which the server is opened, unless it is open.
         :raises ToolServerUnavailable: if the server cannot be opened.
         :raises ToolUnavailable: if it has no such tool.
-        :raises MissingKey: if it needs a key that nobody has.
+        :raises SecretMissing: if it needs a secret that neither user nor host has.
         """
-        schemas = self._opened(spec.server, keys).schemas
+        schemas = self._open_once(spec.server, secrets).schemas
         if spec.remote_name not in schemas:
             raise ToolUnavailable(
                 f"The tool server '{spec.server.name}' has no tool '{spec.remote_name}'."
@@ -83,13 +81,13 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
         return schemas[spec.remote_name]
 
     def call(self, spec: McpToolSpec, arguments: Mapping[str, object]) -> str:
-        """Call a tool and return what it says.
+        """Call a tool and return its answer as text.
 
         :raises McpFailure: if it fails, takes too long or cannot be reached.
         """
         session = self._open[spec.server.name].session
         try:
-            answer = self._wait(_called, session, spec, dict(arguments))
+            answer = self._wait(_call_tool, session, spec, dict(arguments))
         except TimeoutError as error:
             raise McpFailure(
                 f"The tool '{spec.name}' took longer than {spec.timeout:g} seconds and was given"
@@ -97,14 +95,14 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
             ) from error
         except Exception as error:
             log.warning("A call of tool '%s' failed.", spec.name, exc_info=True)
-            raise McpFailure(f"The tool '{spec.name}' could not be used: {error}") from error
+            raise McpFailure(f"The tool '{spec.name}' failed: {error}") from error
         text = _text(answer)
         if answer.isError:
             raise McpFailure(text)
         return text
 
     def abort(self) -> None:
-        """End the calls that are under way, from another thread."""
+        """Cancel pending calls, from another thread."""
         with self._lock:
             calls = tuple(self._calls)
         for call in calls:
@@ -121,68 +119,68 @@ class McpServers(contextlib.AbstractContextManager["McpServers"]):
             with self._lock:
                 self._calls.discard(call)
 
-    def _opened(self, spec: McpServerSpec, keys: SecretResolver) -> _Server:
+    def _open_once(self, spec: McpServerSpec, secrets: SecretResolver) -> _Server:
         if spec.name not in self._open:
-            self._open[spec.name] = self._start(spec, _values(spec, keys))
+            self._open[spec.name] = self._start(spec, _resolve_settings(spec, secrets))
         return self._open[spec.name]
 
-    def _start(self, spec: McpServerSpec, values: _Values) -> _Server:
+    def _start(self, spec: McpServerSpec, settings: _ServerSettings) -> _Server:
         if self._portal is None:
             portal = start_blocking_portal(name="crewexec-mcp")
             self._portal = self._stack.enter_context(portal)
         file = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # the stack closes it
-        complaints = self._stack.enter_context(file)
-        opening = _opened(spec, values, complaints)
+        error_output = self._stack.enter_context(file)
+        opening = _open_server(spec, settings, error_output)
         try:
             return self._stack.enter_context(self._portal.wrap_async_context_manager(opening))
         except (Exception, BaseExceptionGroup) as error:
-            complaints.seek(0)
-            said = complaints.read()[-MAX_COMPLAINT:]
-            log.warning("Tool server '%s' cannot be opened: %s", spec.name, said or "no output")
+            error_output.seek(0)
+            output = error_output.read()[-MAX_OUTPUT:]
+            log.warning("Tool server '%s' cannot be opened: %s", spec.name, output or "no output")
             raise ToolServerUnavailable(
                 f"The tool server '{spec.name}' cannot be opened."
             ) from error
 
 
-class _Values(t.NamedTuple):
-    """What a server is opened with, for one user."""
+class _ServerSettings(t.NamedTuple):
+    """Settings of a server with the secrets of one user."""
 
     url: str | None
     headers: dict[str, str]
     env: dict[str, str]
 
 
-def _values(spec: McpServerSpec, keys: SecretResolver) -> _Values:
-    def all_of(settings: Mapping[str, SecretValue]) -> dict[str, str]:
+def _resolve_settings(spec: McpServerSpec, secrets: SecretResolver) -> _ServerSettings:
+    def resolve_all(values: Mapping[str, SecretValue]) -> dict[str, str]:
         return {
-            name: keys.resolve(setting, secret=bool(_SECRET_NAME.search(name)))
-            for name, setting in settings.items()
+            name: secrets.resolve(value, secret=bool(_SECRET_NAME.search(name)))
+            for name, value in values.items()
         }
 
-    url = None if spec.url is None else keys.resolve(spec.url)
-    return _Values(url, all_of(spec.headers), all_of(spec.env))
+    url = None if spec.url is None else secrets.resolve(spec.url)
+    return _ServerSettings(url, resolve_all(spec.headers), resolve_all(spec.env))
 
 
 class _Server(t.NamedTuple):
-    """A server that is open."""
+    """An open server."""
 
     session: ClientSession
     schemas: dict[str, Json]
-    """The arguments of its tools."""
+    """JSON Schemas of its tools' arguments, by name."""
 
 
 @contextlib.asynccontextmanager
-async def _opened(
-    spec: McpServerSpec, values: _Values, complaints: t.TextIO
+async def _open_server(
+    spec: McpServerSpec, settings: _ServerSettings, error_output: t.TextIO
 ) -> AsyncIterator[_Server]:
-    # Not fail_after: what is entered within a scope must be left within it.
+    # Not fail_after: contexts that are entered within a scope must be left within it.
     with anyio.move_on_after(spec.connect_timeout) as scope:
         async with (
-            _connected(spec, values, complaints) as streams,
+            _connect(spec, settings, error_output) as streams,
             ClientSession(*streams) as session,
         ):
             await session.initialize()
-            server = _Server(session, await _schemas(session))
+            server = _Server(session, await _list_schemas(session))
             scope.deadline = math.inf
             try:
                 yield server
@@ -193,45 +191,45 @@ async def _opened(
 
 
 @contextlib.asynccontextmanager
-async def _connected(
-    spec: McpServerSpec, values: _Values, complaints: t.TextIO
+async def _connect(
+    spec: McpServerSpec, settings: _ServerSettings, error_output: t.TextIO
 ) -> AsyncIterator[Streams]:
-    if values.url is None:
+    if settings.url is None:
         program, *arguments = spec.command
-        parameters = StdioServerParameters(command=program, args=arguments, env=values.env)
-        async with stdio_client(parameters, complaints) as streams:
+        parameters = StdioServerParameters(command=program, args=arguments, env=settings.env)
+        async with stdio_client(parameters, error_output) as streams:
             yield streams
         return
-    timeout = httpx.Timeout(spec.connect_timeout, read=None)  # each call has its own
+    timeout = httpx.Timeout(spec.connect_timeout, read=None)  # each call has its own timeout
     async with (
-        httpx.AsyncClient(headers=values.headers, timeout=timeout) as client,
-        streamable_http_client(values.url, http_client=client) as (reads, writes, _),
+        httpx.AsyncClient(headers=settings.headers, timeout=timeout) as client,
+        streamable_http_client(settings.url, http_client=client) as (reads, writes, _),
     ):
         yield reads, writes
 
 
-async def _called(session: ClientSession, spec: McpToolSpec, arguments: Json) -> CallToolResult:
+async def _call_tool(session: ClientSession, spec: McpToolSpec, arguments: Json) -> CallToolResult:
     with anyio.fail_after(spec.timeout):
         return await session.call_tool(spec.remote_name, arguments)
 
 
-async def _schemas(session: ClientSession) -> dict[str, Json]:
-    found: dict[str, Json] = {}
+async def _list_schemas(session: ClientSession) -> dict[str, Json]:
+    schemas: dict[str, Json] = {}
     cursor: str | None = None
     while True:
         page = await session.list_tools(cursor)
-        found |= {tool.name: tool.inputSchema for tool in page.tools}
+        schemas |= {tool.name: tool.inputSchema for tool in page.tools}
         cursor = page.nextCursor
         if cursor is None:
-            return found
+            return schemas
 
 
 def _text(answer: CallToolResult) -> str:
-    return "\n".join(map(_block, answer.content))
+    return "\n".join(map(_block_text, answer.content))
 
 
-def _block(block: ContentBlock) -> str:
-    """Return the text of a part of an answer; models are told of others that they are there."""
+def _block_text(block: ContentBlock) -> str:
+    """Return the text of a content block; of other blocks only their type."""
     match block:
         case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
             return text

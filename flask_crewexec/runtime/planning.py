@@ -1,7 +1,7 @@
-"""Plans that models make before they begin: of the whole crew, or of one task.
+"""Plans that models make in advance: for the whole crew, or for one task.
 
-Not by CrewAI: what it makes of plans takes calls without a limit, goes on where a model's provider
-reports an error, and takes a model of its own where it is told none.
+CrewAI's own planning is not used: it makes an unlimited number of calls, ignores errors of the
+model's provider, and uses a default model where none is given.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .crewai_shims.public_api import BaseLLM
 _READY: t.Final = "READY"
 _CREW: t.Final = (
     "You plan the work of a crew. For each task write a short plan, step by step, of how its agent"
-    " does it best with the tools there are. Reply with nothing but JSON: an object with the name"
+    " does it best with the available tools. Reply with nothing but JSON: an object with the name"
     " of each task and its plan as text."
 )
 _TASK: t.Final = (
-    "You are {role}. {backstory}\nYour goal is: {goal}\nBefore you begin with a task, you write a"
-    " short plan, step by step, of how you will do it. Do not do the task yet. If you have all that"
-    f" you need for the plan, write {_READY} as its last line."
+    "You are {role}. {backstory}\nYour goal is: {goal}\nBefore you start a task, you write a short"
+    " plan, step by step, of how you will do it. Do not do the task yet. If you have everything you"
+    f" need for the plan, write {_READY} as its last line."
 )
-_AGAIN: t.Final = f"Better the plan where it is weak. Write all of it, and {_READY} at its end."
+_IMPROVE: t.Final = f"Improve the plan where it is weak. Write all of it, and {_READY} at its end."
 _PLANS: t.Final = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def plan_crew(graph: Graph, llm: BaseLLM) -> dict[str, str]:
     """Return a plan for each task, by its name, with one call.
 
-    What cannot be told apart is the plan for all.
+    An answer that is not divided into tasks becomes the plan of each of them.
     """
-    tasks = json.dumps([*_tasks(graph)], ensure_ascii=False, indent=1)
+    tasks = json.dumps([*_describe_tasks(graph)], ensure_ascii=False, indent=1)
     answer = _ask(llm, _CREW, tasks)
     plans, _ = read_answer(_PLANS, answer)
     if plans is None:
@@ -43,7 +43,7 @@ def plan_crew(graph: Graph, llm: BaseLLM) -> dict[str, str]:
     return {task.name: plans[task.name] for task in graph.tasks if task.name in plans}
 
 
-def _tasks(graph: Graph) -> Iterable[dict[str, t.Any]]:
+def _describe_tasks(graph: Graph) -> Iterable[dict[str, t.Any]]:
     agents = {agent.id: agent for agent in graph.agents}
     for task in graph.tasks:
         agent = agents.get(task.agent_id or "")
@@ -57,20 +57,22 @@ def _tasks(graph: Graph) -> Iterable[dict[str, t.Any]]:
 
 
 class Reasoning:
-    """Lets an agent plan a task, until it is ready or has tried often enough."""
+    """Lets an agent plan a task, until the plan is ready or its attempts are used up."""
 
     def __init__(self, agent: AgentNode, llm: BaseLLM) -> None:
         self._attempts = agent.max_reasoning_attempts
         self._llm = llm
 
     def __call__(self, agent: t.Any, task: str) -> str:
-        """Return a plan for *task*, as it is told to CrewAI's *agent*."""
-        told = _TASK.format(role=agent.role, goal=agent.goal, backstory=agent.backstory)
-        plan = _ask(self._llm, told, task)
+        """Return a plan for the prompt *task* of CrewAI's *agent*."""
+        instructions = _TASK.format(role=agent.role, goal=agent.goal, backstory=agent.backstory)
+        plan = _ask(self._llm, instructions, task)
         for _ in range(self._attempts - 1):
             if _is_ready(plan):
                 break
-            plan = _ask(self._llm, told, f"{task}\n\n# Your plan so far\n{plan}\n\n{_AGAIN}")
+            plan = _ask(
+                self._llm, instructions, f"{task}\n\n# Your plan so far\n{plan}\n\n{_IMPROVE}"
+            )
         return plan.rstrip().removesuffix(_READY).rstrip()
 
 

@@ -1,7 +1,7 @@
-"""What one run has to write down: steps, usage and history, under the run's claim.
+"""Write-behind recorder of one run: its steps, usage and events, fenced by its lease.
 
-Events and usage are collected and written together, with the next change of a step or before the
-run waits for a model or a tool, so that watching it costs little and shows what it waits for.
+Events and usage are collected and written together: with the next change of a step, or before the
+run waits for a model or a tool. So observers always see what the run is waiting for.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Values = dict[str, t.Any]
 
 
 class _TransitionRefused(Exception):
-    """The transition was not possible; rolls the transaction back."""
+    """The transition was refused; rolls the transaction back."""
 
 
 class RunRecorder:
-    """The unwritten part of one run's records.
+    """Collects and writes the changes of one run.
 
     Every write raises :class:`~flask_crewexec.errors.LeaseLost`, and changes nothing, once the
-    claim does not hold any more.
+    lease is not valid any more.
     """
 
     def __init__(self, app_state: AppState, lease: Lease, start: LastTransition) -> None:
         self._app_state = app_state
         self._lease = lease
-        self._number = 0
+        self._write_number = 0
         self._start = start
         self._unwritten: list[WriteBatch] = []
         self._collected = WriteBatch()
@@ -52,7 +52,7 @@ class RunRecorder:
         self._collected.events.append(NewEvent(type, data))
 
     def add_usage(self, position: int | None, usage: Usage) -> None:
-        """Count *usage* for the execution and for the step at *position*."""
+        """Add *usage* to the execution and to the step at *position*."""
         self._collected.add_usage(position, usage)
 
     def change_step(self, position: int, step: Values, execution: Values) -> None:
@@ -61,23 +61,23 @@ class RunRecorder:
         self._collected.execution.update(execution)
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected changes."""
         self._commit(None)
 
     def end(self, state: ExecutionStatus, **values: t.Any) -> None:
-        """Write the rest, together with the end in a final *state*."""
+        """Write the collected changes, together with the end in a terminal *state*."""
         now, models, lease = clock.now(), self._app_state.models, self._lease
         self.add_event(state)
         self._collected.execution.update(leases.finished_values(state, now, **values))
-        if state is ExecutionStatus.COMPLETED:  # no step is under way
+        if state is ExecutionStatus.COMPLETED:  # no step is running
             self._commit(None)
         else:
             self._commit(lambda session: leases.finish_step(session, models, lease, state, now))
 
     def flush_with_transition(
-        self, transition: Callable[[Session], bool | None], *entries: NewEvent
+        self, transition: Callable[[Session], bool | None], *events: NewEvent
     ) -> bool:
-        """Write the rest, and *entries*, together with the last *transition*.
+        """Write the collected changes, a *transition* and its *events* in one transaction.
 
         :return: False, with nothing written, if the transition is refused.
         """
@@ -85,8 +85,8 @@ class RunRecorder:
         def change(session: Session) -> None:
             if transition(session) is False:
                 raise _TransitionRefused
-            if entries:
-                event_log.append(session, self._app_state.models, self._lease.execution_id, entries)
+            if events:
+                event_log.append(session, self._app_state.models, self._lease.execution_id, events)
 
         try:
             self._commit(change)
@@ -95,9 +95,10 @@ class RunRecorder:
         return True
 
     def _commit(self, change: Callable[[Session], None] | None) -> None:
-        """Write in one transaction, once, even if the connection is lost during the commit.
+        """Write in one transaction, exactly once even if the connection is lost during the commit.
 
-        What could not be written before comes first, as the same write: it may have arrived.
+        A batch that could not be written before comes first, with the same number: its commit may
+        have succeeded.
         """
         self._collected.change = change
         self._unwritten.append(self._collected)
@@ -105,18 +106,18 @@ class RunRecorder:
         while self._unwritten:
             self._write_with_retry(self._unwritten[0])
 
-    def _write_with_retry(self, record: WriteBatch) -> None:
+    def _write_with_retry(self, batch: WriteBatch) -> None:
         try:
             retry_while_unavailable(
-                lambda: self._store(record), self._app_state.settings.database_retry_seconds
+                lambda: self._store(batch), self._app_state.settings.database_retry_seconds
             )
         except _TransitionRefused:
-            self._unwritten.remove(record)
-            self._collected = record
+            self._unwritten.remove(batch)
+            self._collected = batch
             raise
-        self._unwritten.remove(record)
-        self._number += 1
+        self._unwritten.remove(batch)
+        self._write_number += 1
 
-    def _store(self, record: WriteBatch) -> None:
-        position = WritePosition(self._lease, self._number, self._start)
-        write_batch.write(self._app_state, position, record)
+    def _store(self, batch: WriteBatch) -> None:
+        position = WritePosition(self._lease, self._write_number, self._start)
+        write_batch.write(self._app_state, position, batch)

@@ -1,4 +1,4 @@
-"""What an attempt starts from, as the database has it."""
+"""The state from which an attempt resumes, read from the database."""
 
 from __future__ import annotations
 
@@ -20,73 +20,76 @@ from ..storage.fencing import Lease
 from .budget import Budget
 
 CONDITION_MET: t.Final = "condition_met"
-"""Type of the event that tells that a step is not skipped."""
+"""Type of the event that records that a conditional step is done."""
 CREW_PLANNED: t.Final = "crew_planned"
-"""Type of the event that holds the crew's plans."""
+"""Type of the event that contains the crew's plans."""
 
 
 class ResumeState(t.NamedTuple):
-    """What an attempt starts from."""
+    """The state from which an attempt resumes."""
 
     context: ExecutionContext
     graph: Graph
     finished: dict[int, dict[str, t.Any]]
-    """By position: outputs of the steps that earlier attempts have finished, or skipped."""
+    """Outputs of the steps that earlier attempts have completed or skipped, by position."""
     decided_steps: frozenset[str]
-    """Names of the steps whose condition was met before, so that it is not asked again."""
+    """Names of the steps whose condition was met in an earlier attempt; it is not repeated."""
     plans: dict[str, str] | None
-    """What a model has planned for each step, by its name, if it has."""
+    """The plan of each step, by its name, if the crew was planned."""
     budget: Budget
 
 
-def load_resume_state(app_state: AppState, begun: StartedAttempt) -> ResumeState:
-    """Read what the attempt starts from.
+def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeState:
+    """Read the state from which the attempt resumes.
 
     :raises InvalidGraph: if the graph's document is not valid any more.
     """
-    row = begun.row
-    if isinstance(begun.graph, Exception):
-        raise begun.graph
-    finished, chosen, plans = _done_before(app_state, begun.lease)
+    row = started.row
+    if isinstance(started.graph, Exception):
+        raise started.graph
+    finished, decided_steps, plans = _earlier_progress(app_state, started.lease)
     return ResumeState(
-        context=dataclasses.replace(begun.context, inputs=row.inputs),
-        graph=begun.graph,
+        context=dataclasses.replace(started.context, inputs=row.inputs),
+        graph=started.graph,
         finished=finished,
-        decided_steps=chosen,
+        decided_steps=decided_steps,
         plans=plans,
         budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
     )
 
 
-def _done_before(
+def _earlier_progress(
     app_state: AppState, lease: Lease
 ) -> tuple[dict[int, dict[str, t.Any]], frozenset[str], dict[str, str] | None]:
-    """Return what earlier attempts have finished, chosen and planned."""
+    """Return outputs, decided steps and plans of earlier attempts."""
     if lease.attempt == 1:
         return {}, frozenset(), None
     with app_state.database.read_session() as session:
         finished = _finished_outputs(session, app_state, lease)
-        chosen = frozenset(
-            data["step"] for data in _events_of_type(session, app_state, lease, CONDITION_MET)
-        )
+        met = _events_of_type(session, app_state, lease, CONDITION_MET)
         planned = _events_of_type(session, app_state, lease, CREW_PLANNED)
-    return finished, chosen, planned[-1]["plans"] if planned else None
+    decided_steps = frozenset(data["step"] for data in met)
+    return finished, decided_steps, planned[-1]["plans"] if planned else None
 
 
 def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
-    """Return what the attempt may use.
+    """Return the budget of the attempt.
 
-    :param tokens_left: of the user's day.
+    :param tokens_left: number of tokens that the user may still use today.
     """
-    deadline, used = execution.deadline, Usage(*(getattr(execution, n) for n in Usage._fields))
-    caps = [execution.max_tokens, None if tokens_left is None else used.total_tokens + tokens_left]
+    deadline = execution.deadline
+    used = Usage(*(getattr(execution, name) for name in Usage._fields))
+    limits = [
+        execution.max_tokens,
+        None if tokens_left is None else used.total_tokens + tokens_left,
+    ]
     return Budget(
         used=used,
         seconds_left=None
         if deadline is None
         else (deadline - execution.database_time).total_seconds(),
         max_llm_calls=execution.max_llm_calls,
-        max_tokens=min((cap for cap in caps if cap is not None), default=None),
+        max_tokens=min((limit for limit in limits if limit is not None), default=None),
     )
 
 
@@ -103,7 +106,7 @@ def _finished_outputs(
 def _events_of_type(
     session: Session, app_state: AppState, lease: Lease, type: str
 ) -> Sequence[dict[str, t.Any]]:
-    """Return what earlier events of a type have told."""
+    """Return the data of earlier events of a *type*, in order."""
     event = app_state.models.event
     query = sa.select(event.data).where(
         event.execution_id == lease.execution_id, event.type == type

@@ -1,4 +1,4 @@
-"""What the models and tools of one run are made with."""
+"""Run-scoped dependencies: secrets, redaction, HTTP connections and MCP servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .stop_reasons import StopRun
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What the models and tools of one run are made with."""
+    """What models, tools and callbacks of one run share."""
 
     execution: ExecutionContext
     secrets: SecretResolver
@@ -23,6 +23,6 @@ class RunContext:
     connections: ModelConnections
     servers: McpServers
     before_call: Callable[[], None]
-    """Raises if the run may make no further model call."""
+    """Raises the reason why the run may make no further model call, if there is one."""
     stop: Callable[[StopRun], None]
-    """Lets the run stop at its next boundary."""
+    """Makes the run stop at its next boundary."""

@@ -1,4 +1,4 @@
-"""CrewAI's events -> spans of steps and model calls; tools have theirs where they are called."""
+"""Event sink: CrewAI's events -> spans of steps and model calls; tool calls trace themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .event_handler import usage_of
 
 
 def trace_crew(execution_id: uuid.UUID, crew: crewai.Crew) -> None:
-    """Trace what *crew* does in the current context, if its attempt is traced."""
+    """Trace *crew* in the current context, if its attempt is traced."""
     if trace := spans_of(execution_id):
         add_stream_sink(_Sink(trace, crew))
 
@@ -30,7 +30,7 @@ class _Sink:
 
     def _step_started(self, event: t.Any) -> None:
         position = self._positions.get(event.task_id)
-        if position is not None:  # what an agent delegated belongs to the step around it
+        if position is not None:  # delegated work belongs to the step around it
             self._trace.start_step(event.task_id, position=position)
 
     def _step_completed(self, event: t.Any) -> None:

@@ -1,4 +1,4 @@
-"""Why a run stops before its end."""
+"""Reasons for which a run stops early."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .crewai_shims.public_api import HookAborted
 
 
 class StopRun(HookAborted):
-    """The run must not go on; CrewAI hands this exception through, unlike any other."""
+    """The run must not continue. CrewAI lets this exception pass, unlike any other."""
 
     state: t.ClassVar[ExecutionStatus | None] = None
-    """The final state that follows from it alone, if one does."""
+    """The terminal status that follows from the reason alone, if one does."""
     code: t.ClassVar[str] = "run-stopped"
     finish_running_steps: t.ClassVar[bool] = False
-    """Whether a step that runs beside the one that was stopped, and ends, counts as finished."""
+    """Whether other steps that run in parallel may still complete."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, source="flask_crewexec")
 
 
 class RunCancelled(StopRun):
-    """Somebody asked to cancel the execution."""
+    """Cancellation of the execution was requested."""
 
     state = ExecutionStatus.CANCELLED
 
 
 class RunTimedOut(StopRun):
-    """The execution has taken as long as it may."""
+    """The deadline of the execution has passed."""
 
     state = ExecutionStatus.TIMED_OUT
     code = DEADLINE_EXCEEDED.code
 
 
 class BudgetSpent(StopRun):
-    """The execution has made as many calls, or used as many tokens, as it may."""
+    """The execution has used all of its model calls or tokens."""
 
     state = ExecutionStatus.FAILED
     code = "budget-exhausted"
@@ -45,29 +45,29 @@ class BudgetSpent(StopRun):
 
 
 class LeaseLostStop(StopRun):
-    """The claim of this worker does not hold any more; nothing may be written."""
+    """This worker has lost its lease; nothing may be written any more."""
 
 
 class DrainStop(StopRun):
-    """The worker is about to end; another one goes on behind the finished steps."""
+    """The worker is shutting down; another one resumes after the completed steps."""
 
     finish_running_steps = True
 
 
 class StorageFailedStop(StopRun):
-    """What the run did could not be stored, so it must not do more."""
+    """The progress of the run could not be stored, so it must not continue."""
 
     code = "storage-unavailable"
 
 
 class TruncatedAnswerStop(StopRun):
-    """A model's answer ended before its end; CrewAI would take it for the whole."""
+    """A model's answer was cut off; CrewAI would treat it as complete."""
 
     code = "model-cut-off"
 
 
 class MissingSecretStop(StopRun):
-    """A tool needs a key that neither the user nor the host has."""
+    """A tool needs a secret that neither the user nor the host has."""
 
     state = ExecutionStatus.FAILED
     code = SecretMissing.code

@@ -1,4 +1,4 @@
-"""What a streaming model says, word by word, for those who watch; nobody keeps it."""
+"""Token streaming: publishes the tokens of a streaming model, throttled; they are not stored."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 from ..observability.redaction import Redactor
 
-PAUSE_SECONDS: t.Final = 0.05
-"""Between two messages: words come faster than anybody reads."""
+MIN_INTERVAL: t.Final = 0.05
+"""Seconds between two messages."""
 
 
 class TokenStream:
-    """Collects words and sends a few at a time.
+    """Collects tokens and sends several at a time.
 
-    What may be the beginning of a secret waits for what follows.
+    Text that may be the start of a secret is held back until more text follows.
 
-    :param send: takes a message.
+    :param send: publishes a message.
     """
 
     def __init__(self, send: Callable[[dict[str, t.Any]], None], redact: Redactor) -> None:
@@ -27,15 +27,15 @@ class TokenStream:
         self._sent_at = 0.0
 
     def feed(self, text: str, **source: object) -> None:
-        """Take the next words, and what is to be told of their *source*."""
+        """Add text; *source* describes its origin in the message."""
         self._text = self._redact(self._text + text)
-        if time.monotonic() >= self._sent_at + PAUSE_SECONDS:
+        if time.monotonic() >= self._sent_at + MIN_INTERVAL:
             self._send_first(
                 len(self._text) - self._redact.partial_match_length(self._text), source
             )
 
     def flush(self, **source: object) -> None:
-        """Send what waits."""
+        """Send the remaining text."""
         self._send_first(len(self._text), source)
 
     def _send_first(self, count: int, source: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Tools that the host registered -> CrewAI's tool objects."""
+"""Tool spec -> tool: builds CrewAI's tool objects."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .tool_invocation import wrap_tool
 if t.TYPE_CHECKING:
     import pydantic
 
-_FOREIGN_REFERENCE: t.Final = re.compile(r'"\$ref": "(?!#)')
+_EXTERNAL_REFERENCE: t.Final = re.compile(r'"\$ref": "(?!#)')
 
 
-def build_tool(spec: ToolSpec, run_context: RunContext, most_chars: int) -> BaseTool:
-    """Return a new tool object that serves one execution.
+def build_tool(spec: ToolSpec, run_context: RunContext, max_chars: int) -> BaseTool:
+    """Return a new tool object for one execution.
 
-    :param most_chars: of its output, if the host gave the tool no limit.
-    :raises ToolUnavailable: if it cannot be made here.
+    :param max_chars: maximum length of its output, if the host has not set one for the tool.
+    :raises ToolUnavailable: if this worker cannot create it.
     """
     function, arguments = _function_and_schema(spec, run_context)
     return tool_of_function(
-        wrap_tool(spec, function, run_context, most_chars),
+        wrap_tool(spec, function, run_context, max_chars),
         name=spec.name,
         description=spec.description,
         arguments=arguments,
@@ -52,18 +52,18 @@ def _function_and_schema(
             return _from_crewai(spec, run_context)
         case McpToolSpec():
             return _from_mcp(spec, run_context)
-    raise AssertionError(f"nobody can make {spec.name}")
+    raise AssertionError(f"Unknown kind of tool: {spec.name}")
 
 
 def _from_crewai(
     spec: CrewAIToolSpec, run_context: RunContext
 ) -> tuple[Function, type[pydantic.BaseModel]]:
-    made = _instantiate(spec, run_context)
+    tool = _instantiate(spec, run_context)
 
     def run(**arguments: object) -> str:
-        return made.format_output_for_agent(made.run(**arguments))
+        return tool.format_output_for_agent(tool.run(**arguments))
 
-    return run, made.args_schema
+    return run, tool.args_schema
 
 
 def _instantiate(spec: CrewAIToolSpec, run_context: RunContext) -> BaseTool:
@@ -73,25 +73,25 @@ def _instantiate(spec: CrewAIToolSpec, run_context: RunContext) -> BaseTool:
         for key, value in spec.options.items()
     }
     try:
-        made = getattr(importlib.import_module(module), name)(**options)
+        tool = getattr(importlib.import_module(module), name)(**options)
     except Exception as error:
         raise ToolUnavailable(f"This worker cannot load the tool '{spec.name}'.") from error
-    if not isinstance(made, BaseTool):
-        raise ToolUnavailable(f"The tool '{spec.name}' is none of CrewAI's.")
-    return made
+    if not isinstance(tool, BaseTool):
+        raise ToolUnavailable(f"The tool '{spec.name}' is not a CrewAI tool.")
+    return tool
 
 
 def _from_mcp(
     spec: McpToolSpec, run_context: RunContext
 ) -> tuple[Function, type[pydantic.BaseModel]]:
     schema = run_context.servers.schema(spec, run_context.secrets)
-    if _FOREIGN_REFERENCE.search(json.dumps(schema)):  # it would be fetched
-        raise ToolUnavailable(f"The arguments of the tool '{spec.name}' are described elsewhere.")
+    if _EXTERNAL_REFERENCE.search(json.dumps(schema)):  # it would be fetched
+        raise ToolUnavailable(f"The schema of the tool '{spec.name}' has external references.")
     required = schema.get("required", ())
 
     def call(**arguments: object) -> str:
-        # CrewAI fills in None for what the model has left out.
-        given = {k: v for k, v in arguments.items() if v is not None or k in required}
-        return run_context.servers.call(spec, given)
+        # CrewAI passes None for optional arguments that the model has omitted.
+        present = {k: v for k, v in arguments.items() if v is not None or k in required}
+        return run_context.servers.call(spec, present)
 
     return call, model_of_schema(schema, f"{spec.name}_arguments")

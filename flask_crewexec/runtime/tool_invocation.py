@@ -1,4 +1,4 @@
-"""One call of a tool: in its context, within its time, with an output of limited length."""
+"""Invocation of a tool: context, timeout, truncation and redaction."""
 
 from __future__ import annotations
 
@@ -28,47 +28,48 @@ Function = Callable[..., object]
 log = logging.getLogger(__name__)
 
 MAX_ABANDONED_CALLS: t.Final = 10
-"""Calls of one tool that may go on in this process after they were given up."""
+"""How many abandoned calls of one tool may still run in this process."""
 
 
 class ToolOutputTooLong(Exception):
-    """A call failed with more words than the model may read; it reads these."""
+    """A call has failed with a message that was truncated; the model is told the message."""
 
 
 class ToolTimeout(Exception):
-    """A call took too long; the model reads the message."""
+    """A call took too long; the model is told the message."""
 
 
 def wrap_tool(
-    spec: ToolSpec, function: Function, run_context: RunContext, most_chars: int
+    spec: ToolSpec, function: Function, run_context: RunContext, max_chars: int
 ) -> Function:
-    """Give *function* its context, time and length."""
-    work = with_run_context(function, run_context)
-    limit = spec.max_output_chars or most_chars
+    """Return *function* with its context, timeout and maximum length of output."""
+    call_in_context = with_run_context(function, run_context)
+    limit = spec.max_output_chars or max_chars
 
     @functools.wraps(function)
     def call(**arguments: object) -> object:
         try:
             with tracing.trace_tool(run_context.execution.id, spec.name):
-                if spec.timeout is None or isinstance(spec, McpToolSpec):  # which keeps it itself
-                    result = work(**arguments)
+                if spec.timeout is None or isinstance(spec, McpToolSpec):  # it has its own timeout
+                    result = call_in_context(**arguments)
                 else:
-                    result = _call_with_timeout(spec, functools.partial(work, **arguments))
+                    bound = functools.partial(call_in_context, **arguments)
+                    result = _call_with_timeout(spec, bound)
                 return _truncate(result, limit, run_context.redact)
         except SecretMissing as error:
             run_context.stop(MissingSecretStop(error.detail))
             raise
         except Exception as error:
-            said = str(error)
-            if len(said) <= limit:
+            message = str(error)
+            if len(message) <= limit:
                 raise
-            raise ToolOutputTooLong(_truncate(said, limit, run_context.redact)) from error
+            raise ToolOutputTooLong(_truncate(message, limit, run_context.redact)) from error
 
     return call
 
 
 def _truncate(result: object, limit: int, redact: Redactor) -> object:
-    """Return *result*, as text and cut if it is too long; no half of a secret is left."""
+    """Return *result*; if it is too long, truncate its text, but never within a secret."""
     text = replace_surrogates(result) if isinstance(result, str) else str(result)
     if len(text) > limit:
         kept = text[: limit - redact.partial_match_length(text[:limit])]
@@ -103,11 +104,11 @@ def _abandon(name: str, call: Future[object]) -> None:
     """Count a call that still runs, until it ends."""
     with _lock:
         _abandoned[name] += 1
-    log.warning("Tool '%s' takes too long; the run goes on without it.", name)
+    log.warning("A call of tool '%s' has timed out; the run continues without it.", name)
     call.add_done_callback(lambda _: _count_end(name))
 
 
 def _count_end(name: str) -> None:
     with _lock:
         _abandoned[name] -= 1
-    log.warning("Tool '%s' has ended, but nobody waits for it any more.", name)
+    log.warning("An abandoned call of tool '%s' has ended.", name)

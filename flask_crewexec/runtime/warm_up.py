@@ -1,6 +1,6 @@
-"""A crew that runs before all others, so that what the first one makes is made.
+"""Warm-up: runs a crew when a worker starts, to fill all caches.
 
-Processes that are forked later share it, and the first crew of each takes no longer than the next.
+Processes that are forked later share them, so their first crews take no longer than later ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ANSWER: t.Final = {
 
 
 def warm_up() -> None:
-    """Run it; nothing leaves the process, no thread stays, and nobody is told."""
+    """Run the warm-up crew, without network access, remaining threads, log lines or hooks."""
     with ModelConnections():  # reads the certificates
         pass
     with _muted_logging(), crewai_event_bus.scoped_handlers(), without_global_hooks():

@@ -96,7 +96,7 @@ class Watchdog:
     """Monitors the runs of one application in this process."""
 
     def __init__(self, app: Flask) -> None:
-        self._thread = BackgroundThread(app, self._keep_watch, name="crewexec-watchdog")
+        self._thread = BackgroundThread(app, self._run, name="crewexec-watchdog")
         self._changed = self._thread.changed
         self._runs: list[MonitoredRun] = []
         self._renewed = 0.0
@@ -114,7 +114,7 @@ class Watchdog:
                 self._runs.remove(run)
                 self._changed.notify()
 
-    def _keep_watch(self) -> None:
+    def _run(self) -> None:
         app_state = current_app_state()
         settings = app_state.settings
         self._renewed = time.monotonic()
@@ -125,13 +125,13 @@ class Watchdog:
                 self._attempt(run.force_stop, settings.cancel_grace_seconds, _end_for(app_state))
 
     def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
-        began = time.monotonic()
-        due = began >= self._renewed + app_state.settings.lease_seconds / RENEWALS_PER_LEASE
+        now = time.monotonic()
+        due = now >= self._renewed + app_state.settings.lease_seconds / RENEWALS_PER_LEASE
         if due and self._attempt(_renew, app_state, runs):
-            self._renewed = began
+            self._renewed = now
 
     def _next(self, pause: float) -> Sequence[MonitoredRun]:
-        """Return the runs to look at after a *pause*; without any, the thread ends."""
+        """Return the runs to check after a *pause*; if there are none, the thread ends."""
         with self._changed:
             if self._runs:
                 self._changed.wait_for(lambda: not self._runs, timeout=pause)

@@ -56,7 +56,7 @@ def ran_once(api, model, id):
 
 
 def wait_for_second_try(caplog):
-    wait_until(lambda: "trying again" in caplog.text, what="the second try")
+    wait_until(lambda: "unavailable; retrying" in caplog.text, what="a retry")
 
 
 @pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
@@ -93,7 +93,7 @@ class TestPostgres:
         model.wait_for_calls(2)
         postgres.stop()
         gate.set()
-        wait_until(lambda: "trying again" in worker.log_text(), what="the second try")
+        wait_until(lambda: "unavailable; retrying" in worker.log_text(), what="a retry")
         postgres.start()
         forget_connections()
         wait_until(lambda: api.status(id)["status"] == "completed", what="the end of the run")

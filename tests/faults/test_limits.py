@@ -100,7 +100,7 @@ class TestTokens:
         assert outputs(status) == ["ALPHA", None]
         assert len(model.calls) == 1
         assert used(status) == (1, status["steps"][0]["usage"]["total_tokens"])
-        assert f"{used(status)[1]} tokens of the 1" in status["error"]["message"]
+        assert f"{used(status)[1]} tokens; its limit is 1" in status["error"]["message"]
 
     @pytest.mark.settings(MAX_TOKENS=1)
     def test_the_limit_of_the_settings(self, api, model):

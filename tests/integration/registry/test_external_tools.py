@@ -99,7 +99,7 @@ class TestCrewaiClasses:
             ("support.external_tools:NoSuchTool", "cannot load"),
             ("support.external_tools:Fragile", "cannot load"),
             ("support.external_tools:Words", "cannot load"),
-            ("collections:OrderedDict", "none of CrewAI's"),
+            ("collections:OrderedDict", "not a CrewAI tool"),
         ],
     )
     def test_what_the_worker_cannot_load_fails_the_run(
@@ -240,7 +240,7 @@ class TestMcpServers:
         calling(model, ("files_die", {}), ("files_count", {}))
         id = api.queue(documents.chain("a", tools=("files_die", "files_count")))
         assert run(id) == "completed"
-        assert "'files_die' could not be used" in told(model, 1)
+        assert "'files_die' failed" in told(model, 1)
         assert "'files_count' " in told(model, 2)
 
     def test_the_model_is_told_of_a_tool_that_takes_too_long(self, crewexec, api, model):
@@ -273,7 +273,7 @@ class TestMcpServers:
         learnt = []
         keys = SecretResolver((), "ada", learnt.extend)
         spec = current_app_state().registry.tools["files_count"]
-        assert mcp_servers._values(spec.server, keys).url == url
+        assert mcp_servers._resolve_settings(spec.server, keys).url == url
         assert learnt == [url]
 
     def test_a_description_elsewhere_is_not_fetched(self, crewexec, api):

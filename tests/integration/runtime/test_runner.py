@@ -263,7 +263,7 @@ class TestFailing:
                 connection.execute(sa.text("BEGIN IMMEDIATE"))
                 gate.set()
                 model.wait_for_calls(1, outcome="answered")
-                wait_until(lambda: "trying again" in caplog.text, what="the second try")
+                wait_until(lambda: "unavailable; retrying" in caplog.text, what="a retry")
                 connection.rollback()
         assert outcomes == ["completed"]
         assert len(model.calls) == 2

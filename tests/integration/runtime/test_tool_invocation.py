@@ -62,7 +62,7 @@ class TestTime:
         assert "'hang' took longer than 0.2 seconds" in told(model)
         assert "tool_failed" in api.event_types(id)
         gate.set()
-        wait_until(lambda: "nobody waits for it any more" in caplog.text)
+        wait_until(lambda: "An abandoned call of tool" in caplog.text)
         assert "never said" not in api("GET", f"/executions/{id}/events").text
 
     def test_a_late_result_does_not_reach_the_next_run(self, crewexec, api, model, gate):
