@@ -80,7 +80,7 @@ def _value(option: click.Option) -> str:
             return _name(option.type)
 
 
-def _name(kind: click.ParamType) -> str:
+def _name(kind: click.ParamType[t.Any]) -> str:
     return kind.name.removesuffix(" range").replace("float", "number")
 
 

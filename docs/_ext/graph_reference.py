@@ -44,7 +44,8 @@ class GraphFieldsDirective(GeneratedDirective):
 
 def _meanings(content: str) -> dict[str, str]:
     joined = re.sub(r"\n +", " ", content)
-    return dict(found.groups() for line in joined.splitlines() if (found := _MEANING.match(line)))
+    found = map(_MEANING.match, joined.splitlines())
+    return {each[1]: each[2] for each in found if each}
 
 
 def _accepted(field: Field) -> str:
