@@ -18,8 +18,8 @@ INVENTED: t.Final = "noted"
 def check_stored_events(app: Flask) -> None:
     """Assert that each stored event is of a known type and has its fields."""
     with contextlib.suppress(sa.exc.OperationalError):  # the test has stopped the database
-        for type, data in _stored_events(app):
-            _check(type, data)
+        for row in _stored_events(app):
+            _check(*row)
 
 
 def _stored_events(app: Flask) -> Sequence[sa.Row[tuple[str, dict[str, t.Any]]]]:
