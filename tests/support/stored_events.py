@@ -19,7 +19,7 @@ def check_stored_events(app: Flask) -> None:
     """Assert that each stored event is of a known type and has its fields."""
     with contextlib.suppress(sa.exc.OperationalError):  # the test has stopped the database
         for row in _stored_events(app):
-            _check(*row)
+            _check(row.type, row.data)
 
 
 def _stored_events(app: Flask) -> Sequence[sa.Row[tuple[str, dict[str, t.Any]]]]:
