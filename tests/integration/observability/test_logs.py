@@ -61,7 +61,7 @@ class TestWorkersLog:
         assert api.status(said, wait=30)["status"] == "completed"
         line = json.loads(line_with(worker, "A tool says"))
         assert line["message"] == "A tool says: good day"
-        assert (line["logger"], line["level"]) == ("host", "WARNING")
+        assert (line["logger"], line["level"]) == ("support.host_app.host", "WARNING")
         assert (line["execution_id"], line["attempt"], line["user_id"]) == (said, 1, "ada")
         assert line["request_id"] == "web-7"
 
