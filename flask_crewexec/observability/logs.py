@@ -40,7 +40,7 @@ _STANDARD: t.Final = frozenset(
 class ContextFilter(logging.Filter):
     """Adds the execution, attempt, user and request to every record; rejects none.
 
-    The attributes are those of :data:`FIELDS` and ``crewexec``, which combines those that are
+    The attributes are those of :data:`.FIELDS` and ``crewexec``, which combines those that are
     known in one string with a leading blank, or is empty.
     """
 
