@@ -102,11 +102,8 @@ def _agent(node: AgentNode) -> Json:
     texts = (node.role, node.goal, node.backstory)
     options = (node.allow_delegation, node.max_iter, node.inject_date)
     reasoning = (node.reasoning, node.max_reasoning_attempts)
-    return {
-        "fields": (*texts, *options, *reasoning),
-        "llm": _llm(node.llm),
-        "tools": sorted(node.tools),
-    }
+    fields = (*texts, *options, *reasoning)
+    return {"fields": fields, "llm": _llm(node.llm), "tools": sorted(node.tools)}
 
 
 def _llm(node: LlmNode | None) -> object:
