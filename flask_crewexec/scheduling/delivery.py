@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import typing as t
 import uuid
 from collections.abc import Callable
 
@@ -19,20 +18,20 @@ from ..storage import transitions
 
 log = logging.getLogger(__name__)
 
-_WAITS: t.Final = "The broker is away; execution %s waits in the database."
-
 
 def require_broker(app_state: AppState) -> None:
-    """Refuse what would need no message yet, as if it needed one: whoever asks is to know at once.
+    """Require a reachable broker even for executions that are only held.
 
-    :raises BrokerUnavailable: if the broker is away, unless the settings accept that.
+    Callers learn of an outage immediately, as they do when a message is sent.
+
+    :raises BrokerUnavailable: if it is unavailable, unless the settings accept that.
     """
     if not app_state.settings.accept_without_broker:
         check_broker(app_state)
 
 
-def _publish_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:
-    """Send the message; if that fails, forget the execution, unless it arrived after all."""
+def publish_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:
+    """Publish a new execution; if that fails, delete it, unless the message arrived after all."""
     _publish_or_compensate(
         app_state,
         execution,
@@ -45,7 +44,10 @@ def _publish_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:
 
 
 def publish_or_revert(app_state: AppState, former: ExecutionMixin) -> None:
-    """Send the message; if that fails, undo the requeueing, unless it arrived after all."""
+    """Publish a retry; if that fails, revert it, unless the message arrived after all.
+
+    :param former: the execution as it was before the retry.
+    """
     _publish_or_compensate(
         app_state,
         former,
@@ -57,13 +59,13 @@ def publish_or_revert(app_state: AppState, former: ExecutionMixin) -> None:
 def _publish_or_compensate(
     app_state: AppState, execution: ExecutionMixin, attempt: int, undo: Callable[[Session], bool]
 ) -> None:
-    """Send the message; where the settings say so, leave what cannot be sent to the reconciler."""
+    """Publish the message, or leave it to the reconciler if the settings say so."""
     try:
         publish_attempt(app_state, execution.id, attempt, execution.priority)
-    except Exception as error:  # raised, unless the message arrived after all
-        away = isinstance(error, BrokerUnavailable)
-        if away and app_state.settings.accept_without_broker:
-            log.warning(_WAITS, execution.id)
+    except Exception as error:  # raised again, unless the message arrived after all
+        is_unavailable = isinstance(error, BrokerUnavailable)
+        if is_unavailable and app_state.settings.accept_without_broker:
+            _log_unavailable(execution.id)
             return
         with app_state.database.write_transaction() as session:
             undone = undo(session)
@@ -74,24 +76,29 @@ def _publish_or_compensate(
 def republish(
     app_state: AppState, execution_id: uuid.UUID, *conditions: sa.ColumnElement[bool]
 ) -> bool:
-    """Send a message for a queued execution; False if none waits or the broker is away.
+    """Send another message for a queued execution.
 
-    The *conditions* are checked by the statement that notes the message, so of several callers
-    who ask for an old message only one sends a new one.
+    The statement that records the message checks the *conditions*, so only one of several
+    concurrent callers sends it. If the broker is unavailable, the reconciler sends it later.
 
-    Whoever calls it has lost nothing in that case: the reconciler sends it later.
+    :return: False if no message is needed or the broker is unavailable.
     """
     models = app_state.models
     with app_state.database.write_transaction() as session:
         execution = session.get(models.execution, execution_id)
-        waits = execution is not None and transitions.mark_published(
+        if execution is None or not transitions.mark_published(
             session, models, execution_id, execution.attempt, *conditions
-        )
-    if execution is None or not waits:
-        return False
+        ):
+            return False
     try:
         publish_attempt(app_state, execution_id, execution.attempt, execution.priority)
     except BrokerUnavailable:
-        log.warning(_WAITS, execution_id)
+        _log_unavailable(execution_id)
         return False
     return True
+
+
+def _log_unavailable(execution_id: uuid.UUID) -> None:
+    log.warning(
+        "The broker is unavailable; execution %s stays queued in the database.", execution_id
+    )

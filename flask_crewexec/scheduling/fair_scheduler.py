@@ -1,13 +1,15 @@
-"""Whose turn it is: a few messages of each user wait in the broker, the rest waits in the database.
+"""Fair scheduling between users: each user has only a few messages in the broker.
 
-Redis knows no users, so a thousand messages of one would be a thousand before anybody else's.
-Hence of each user and priority no more messages wait than workers have places free, and at least
-one. Every other execution is *held*: ``queued`` in the database, without a message. Whenever one
-is claimed or ends, its user's next one gets its turn. Whoever makes room, or fills it, commits
-first and looks then, so of two at the same moment at least one sees the other; the reconciler
-looks after what a dead process has left.
+Redis does not know users, so a thousand messages of one user would all be delivered before the
+next user's message. Therefore no more messages of a user wait at each priority than workers have
+free slots, but always at least one. All further executions are on hold: ``queued`` in the
+database, without a message. When an execution is claimed or ends, the next one of its user is
+released. Processes commit a change first and then look for executions to release, so of two
+concurrent processes at least one sees the change of the other. The reconciler cleans up after
+crashed processes.
 
-Where the host limits what runs at once, what is beyond it is held, too.
+If the host limits how many executions of a user run at once, those beyond the limit are on hold,
+too.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import typing as t
 
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from .. import clock
 from ..app_state import AppState
@@ -31,6 +34,7 @@ from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..storage import transitions
 from ..storage.ownership import owned_by
+from ..storage.transitions import ReleasedAttempt
 from ..storage.workers import worker_slots
 
 log = logging.getLogger(__name__)
@@ -40,141 +44,188 @@ Values = dict[str, t.Any]
 
 _USER: t.Final = sa.bindparam("for_user", type_=sa.String)
 _PRIORITY: t.Final = sa.bindparam("at_priority", type_=sa.Integer)
-_HEARD_SINCE: t.Final = sa.bindparam("heard_since", type_=sa.DateTime(timezone=True))
+_SEEN_SINCE: t.Final = sa.bindparam("seen_since", type_=sa.DateTime(timezone=True))
+
+
+class SlotCounts(t.NamedTuple):
+    """How many messages of a user wait at a priority, and how many more may be sent."""
+
+    published: int
+    """Messages that wait."""
+    free_slots: int
+    """How many more executions the workers could run; may be negative."""
+    busy: int | None
+    """Executions of the user that run, or have a message that is at least as urgent; None if the
+    host has set no limit of running executions."""
+
+    @classmethod
+    def from_row(cls, row: sa.RowMapping) -> t.Self:
+        """Read the :func:`_slot_columns` of a row."""
+        return cls(row["published"], row["free_slots"], row.get("busy"))
+
+
+class SchedulerState(t.NamedTuple):
+    """What decides whether a message may be sent for an execution that is about to be queued."""
+
+    has_held_ahead: bool
+    """Whether an execution of the user that is at least as urgent is on hold."""
+    slots: SlotCounts
+
+    @classmethod
+    def from_row(cls, row: sa.RowMapping) -> t.Self:
+        """Read the :func:`scheduler_columns` of a row."""
+        return cls(row["has_held_ahead"], SlotCounts.from_row(row))
 
 
 class _Statements:
-    """What is asked for each execution, made once: that takes longer than to ask."""
+    """Statements that run for each execution; building them takes longer than running them."""
 
     def __init__(self, app: Flask) -> None:
         app_state = app.extensions["crewexec"]
         self.most_urgent = _most_urgent(app_state)
-        waiting, free, *_ = _figures(app_state, _PRIORITY)
-        has_room = sa.or_(waiting.element < 1, waiting.element < free.element)
-        self.give = transitions.release_statement(app_state.models, _USER, _PRIORITY, has_room)
+        published, free_slots, *_ = _slot_columns(app_state, _PRIORITY)
+        has_slot = sa.or_(published.element < 1, published.element < free_slots.element)
+        self.release = transitions.release_statement(app_state.models, _USER, _PRIORITY, has_slot)
 
 
 _statements: t.Final = AppLocal(_Statements)
 
 
 def scheduler_columns(app_state: AppState) -> Columns:
-    """Return what is to be read for :func:`has_turn`, to be part of one SELECT."""
+    """Return the columns of a :class:`SchedulerState`, as part of one SELECT."""
     execution = app_state.models.execution
     ahead = sa.exists().where(_queued(execution, on_hold=True), execution.priority <= _PRIORITY)
-    return [ahead.label("ahead"), *_figures(app_state, _PRIORITY)]
+    return [ahead.label("has_held_ahead"), *_slot_columns(app_state, _PRIORITY)]
 
 
 def scheduler_parameters(app_state: AppState, owner_id: str, priority: int) -> Values:
-    """Return the values for the :func:`place_columns`."""
-    return {**_heard_since(app_state), _USER.key: owner_id, _PRIORITY.key: priority}
+    """Return the parameters of the :func:`scheduler_columns`."""
+    return {**_seen_since(app_state), _USER.key: owner_id, _PRIORITY.key: priority}
 
 
-def may_publish(app_state: AppState, owner_id: str, found: t.Any) -> bool:
+def may_publish(app_state: AppState, owner_id: str, state: SchedulerState) -> bool:
     """Return whether a message may be sent for an execution that is about to be queued.
 
-    Several orders at the same moment may all have their turn: each is one message too many.
-
-    :param found: a row with the :func:`place_columns`.
+    Concurrent submissions may each send one message too many.
     """
-    return not found.ahead and _free_slots_of_user(app_state, owner_id, found) > 0
+    if state.has_held_ahead:
+        return False
+    return _free_slots_of_user(app_state, owner_id, state.slots) > 0
 
 
-def may_publish_sql(found: t.Any) -> sa.ColumnElement[bool]:
-    """Return PostgreSQL's SQL for :func:`has_turn`, for users without a limit of what runs.
+def may_publish_sql(
+    columns: ReadOnlyColumnCollection[str, t.Any],
+) -> sa.ColumnElement[bool]:
+    """Return :func:`may_publish` as SQL for PostgreSQL, for hosts without a limit per user.
 
-    :param found: the :func:`place_columns`; each is asked for once.
+    :param columns: the :func:`scheduler_columns` of a subquery; each is evaluated once.
     """
-    return sa.and_(sa.not_(found.ahead), found.waiting < sa.func.greatest(1, found.free))
+    may_have = sa.func.greatest(1, columns.free_slots)
+    return sa.and_(sa.not_(columns.has_held_ahead), columns.published < may_have)
 
 
 def release_next(app_state: AppState, owner_id: str) -> None:
-    """Send messages for those of the user's executions whose turn it is, if the broker is there.
+    """Release the next executions of a user, and log what prevents it.
 
-    What led here is committed and holds, so nothing is raised; the reconciler will do the rest.
+    The change that led here is committed, so nothing is raised; the reconciler does the rest.
     """
     try:
         release_next_or_raise(app_state, owner_id)
     except BrokerUnavailable:
-        log.warning("The broker is away; executions of '%s' wait in the database.", owner_id)
+        log.warning("The broker is unavailable; executions of '%s' stay queued.", owner_id)
     except Exception:
-        log.warning("Could not give '%s' a turn; the reconciler will.", owner_id, exc_info=True)
+        log.warning(
+            "Could not release executions of '%s'; the reconciler tries again.",
+            owner_id,
+            exc_info=True,
+        )
 
 
 def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
-    """Do the same; return how many messages were sent.
+    """Release the next executions of a user; return how many messages were sent.
 
-    :raises BrokerUnavailable: if the broker took not all of them; it gets them later.
+    :raises BrokerUnavailable: if the broker did not accept all of them; they are sent later.
     """
-    values = {**_heard_since(app_state), _USER.key: owner_id}
+    parameters = {**_seen_since(app_state), _USER.key: owner_id}
     with app_state.database.autocommit_connection() as connection:
-        found = connection.execute(_statements.current().most_urgent, values).one_or_none()
-    room = 0 if found is None else _free_slots_of_user(app_state, owner_id, found)
-    if found is None or room <= 0:
+        query = _statements.current().most_urgent
+        row = connection.execute(query, parameters).mappings().one_or_none()
+    if row is None:
         return 0
-    given = _take_turns(app_state, owner_id, found.priority, room)
-    for row in given:
-        publish_attempt(app_state, row.execution_id, row.attempt, found.priority)
-    return len(given)
+    priority = row["priority"]
+    free = _free_slots_of_user(app_state, owner_id, SlotCounts.from_row(row))
+    if free <= 0:
+        return 0
+    released = _release(app_state, owner_id, priority, free)
+    for each in released:
+        publish_attempt(app_state, each.execution_id, each.attempt, priority)
+    return len(released)
 
 
-def _take_turns(app_state: AppState, owner_id: str, priority: int, room: int) -> list[t.Any]:
-    """Note that messages are under way, unless somebody else has just filled the room."""
-    values = scheduler_parameters(app_state, owner_id, priority)
-    count = min(room, app_state.settings.reconcile_batch_size)
+def _release(
+    app_state: AppState, owner_id: str, priority: int, free_slots: int
+) -> list[ReleasedAttempt]:
+    """Mark held executions as published, unless another process has just used the free slots."""
+    parameters = scheduler_parameters(app_state, owner_id, priority)
+    count = min(free_slots, app_state.settings.reconcile_batch_size)
     with app_state.database.write_transaction() as session:
-        return transitions.release_held(session, _statements.current().give, count, values)
+        statement = _statements.current().release
+        return transitions.release_held(session, statement, count, parameters)
 
 
 def release_all_users(app_state: AppState) -> int:
     """Release executions of users with free slots: at most ``CREWEXEC_RECONCILE_BATCH_SIZE``."""
     sent = 0
     with app_state.database.read_session() as session:
-        owners = session.scalars(_users_with_free_slots(app_state), _heard_since(app_state)).all()
-    for owner_id in dict.fromkeys(owners):
+        query = _users_with_free_slots(app_state)
+        owner_ids = session.scalars(query, _seen_since(app_state)).all()
+    for owner_id in dict.fromkeys(owner_ids):
         try:
             sent += release_next_or_raise(app_state, owner_id)
         except BrokerUnavailable:
-            log.warning("The broker is away; held executions wait in the database.")
+            log.warning("The broker is unavailable; executions stay on hold.")
             break
         except Exception:
-            log.exception("Could not give '%s' a turn; the next round tries again.", owner_id)
+            log.exception("Could not release executions of '%s'; the next round retries.", owner_id)
     return sent
 
 
 def max_running_of(app_state: AppState, owner_id: str) -> int | None:
-    """Return how many executions of a user run at once; None is no limit."""
+    """Return how many executions of a user may run at once; None if there is no limit."""
     limit = app_state.settings.max_running_per_user
     return resolve_limit("CREWEXEC_MAX_RUNNING_PER_USER", limit, owner_id)
 
 
-def _free_slots_of_user(app_state: AppState, owner_id: str, found: t.Any) -> int:
-    """Return how many messages may be sent."""
-    room: int = max(1, found.free) - found.waiting
-    most = max_running_of(app_state, owner_id)
-    return room if most is None else min(room, most - found.busy)
+def _free_slots_of_user(app_state: AppState, owner_id: str, slots: SlotCounts) -> int:
+    """Return how many more messages may be sent for the user."""
+    free = max(1, slots.free_slots) - slots.published
+    max_running = max_running_of(app_state, owner_id)
+    if max_running is None or slots.busy is None:
+        return free
+    return min(free, max_running - slots.busy)
 
 
 def _most_urgent(app_state: AppState) -> sa.Select[t.Any]:
-    """Return the query for the priority of the user's next held execution, with the figures."""
+    """Return the query for the priority of the user's next held execution, and its slots."""
     execution = app_state.models.execution
-    columns: list[t.Any] = [execution.priority, *_figures(app_state, execution.priority)]
+    columns: list[t.Any] = [execution.priority, *_slot_columns(app_state, execution.priority)]
     query = sa.select(*columns).where(_queued(execution, on_hold=True))
     return query.order_by(execution.priority).limit(1)
 
 
-def _figures(app_state: AppState, priority: sa.SQLColumnExpression[int]) -> Columns:
-    """Return how many messages wait, how many places are free, and how busy the user is."""
+def _slot_columns(app_state: AppState, priority: sa.SQLColumnExpression[int]) -> Columns:
+    """Return the columns of :class:`SlotCounts` for the user and a *priority*."""
     other = sa.orm.aliased(app_state.models.execution)
-    sent = _queued(other, on_hold=False)
-    figures = [
-        _count(other, sent, other.priority == priority).label("waiting"),
-        _free_worker_slots(app_state).label("free"),
+    published = _queued(other, on_hold=False)
+    columns = [
+        _count(other, published, other.priority == priority).label("published"),
+        _free_worker_slots(app_state).label("free_slots"),
     ]
     if app_state.settings.max_running_per_user is not None:
         running = sa.and_(owned_by(other, _USER), has_status(other, ExecutionStatus.RUNNING))
-        busy = sa.or_(running, sa.and_(sent, other.priority <= priority))
-        figures.append(_count(other, busy).label("busy"))
-    return figures
+        busy = sa.or_(running, sa.and_(published, other.priority <= priority))
+        columns.append(_count(other, busy).label("busy"))
+    return columns
 
 
 def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
@@ -183,36 +234,37 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
 
 
 def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
-    """Return the SQL for how many executions more the workers could run; it may be negative."""
+    """Return the SQL for how many more executions the workers could run; may be negative."""
     other = sa.orm.aliased(app_state.models.execution)
     running = _count(other, has_status(other, ExecutionStatus.RUNNING))
-    return worker_slots(app_state.models, EXECUTION_QUEUE, _HEARD_SINCE) - running
+    return worker_slots(app_state.models, EXECUTION_QUEUE, _SEEN_SINCE) - running
 
 
-def _heard_since(app_state: AppState) -> Values:
-    """Return since when a worker must have been heard of to count.
+def _seen_since(app_state: AppState) -> Values:
+    """Return the time since which a worker must have been seen for its slots to count.
 
-    One that is silent for longer has lost its executions, too.
+    A worker that was not seen for longer has lost its leases, too.
     """
-    return {_HEARD_SINCE.key: clock.now() - dt.timedelta(seconds=app_state.settings.lease_seconds)}
+    return {_SEEN_SINCE.key: clock.now() - dt.timedelta(seconds=app_state.settings.lease_seconds)}
 
 
 def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
-    """Return the query for users of whom something is held, but fewer messages wait than may.
+    """Return the query for users with executions on hold and fewer messages than allowed.
 
-    In no order, so that those who have room but may not use it do not always come first.
+    They come in random order, so that users who have free slots but may not use them because of
+    another limit do not always come first.
     """
     execution = app_state.models.execution
     on_hold = sa.func.sum(sa.case((execution.on_hold.is_(True), 1), else_=0))
-    waiting = sa.func.count() - on_hold
-    has_room = sa.or_(waiting < 1, waiting < _free_worker_slots(app_state))
+    published = sa.func.count() - on_hold
+    has_slot = sa.or_(published < 1, published < _free_worker_slots(app_state))
     query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
-    query = query.group_by(execution.owner_id, execution.priority).having(on_hold > 0, has_room)
+    query = query.group_by(execution.owner_id, execution.priority).having(on_hold > 0, has_slot)
     return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch_size)
 
 
 def _queued(execution: type[ExecutionMixin], *, on_hold: bool) -> sa.ColumnElement[bool]:
-    """Return the condition for the user's executions that wait."""
+    """Return the condition for queued executions of the user, on hold or not."""
     return sa.and_(
         owned_by(execution, _USER),
         has_status(execution, ExecutionStatus.QUEUED),

@@ -1,7 +1,7 @@
-"""How many queued executions will start before one of them: users take turns.
+"""Queue position: how many queued executions the fair scheduler starts before one of them.
 
-Of each user and priority the first ones come first, then the second ones, and so on; of those with
-the same turn, the oldest.
+At each priority users take turns: the first execution of each user comes first, then the second
+one of each, and so on. Within the same round the oldest comes first.
 """
 
 from __future__ import annotations
@@ -17,58 +17,59 @@ from ..statuses import has_status
 from ..storage.ownership import owned_by
 
 MAX_POSITION: t.Final = 1_000
-"""Nobody counts further: counting takes longer the more wait, and says less."""
+"""Counting stops here, because it takes longer the more executions wait, and tells less."""
 
 
 def queue_position(session: Session, execution: ExecutionMixin) -> int | None:
-    """Return the place of an execution, from 1.
+    """Return the position of an execution, from 1.
 
-    :return: None if it is not queued, or if it is behind ``FARTHEST`` others.
+    :return: None if it is not queued, or if :data:`MAX_POSITION` others or more come before it.
     """
     if execution.status != ExecutionStatus.QUEUED:
         return None
-    turns, urgent = session.execute(sa.select(_own(execution), _urgent(execution))).one()
-    ahead = session.scalars(_count_ahead(execution, turns, urgent)).one()
+    query = sa.select(_count_own(execution), _count_urgent(execution))
+    rounds, urgent = session.execute(query).one()
+    ahead = session.scalars(_count_ahead(execution, rounds, urgent)).one()
     return ahead + 1 if ahead < MAX_POSITION else None
 
 
-def _own(execution: ExecutionMixin) -> sa.ColumnElement[int]:
-    """Return the SQL for how many turns its user has before."""
+def _count_own(execution: ExecutionMixin) -> sa.ColumnElement[int]:
+    """Return the SQL for how many executions of its user come first: one in each round."""
     model = type(execution)
     mine = owned_by(model, execution.owner_id)
     return _count(model, MAX_POSITION, mine, *_like(execution), _is_older(execution))
 
 
-def _urgent(execution: ExecutionMixin) -> sa.ColumnElement[int]:
-    """Return the SQL for how many are more urgent."""
+def _count_urgent(execution: ExecutionMixin) -> sa.ColumnElement[int]:
+    """Return the SQL for how many executions are more urgent."""
     model = type(execution)
     return _count(model, MAX_POSITION, *_queued(model), model.priority < execution.priority)
 
 
-def _count_ahead(execution: ExecutionMixin, turns: int, urgent: int) -> sa.Select[int]:
-    """Return the query that adds up, user by user, what is ahead of it, until that is enough.
+def _count_ahead(execution: ExecutionMixin, rounds: int, urgent: int) -> sa.Select[int]:
+    """Return the query that counts, user by user, the executions that come first.
 
-    Grouping would read all that wait; this jumps from each user to the next one, and reads no more
-    of each than is ahead.
+    Grouping would read all queued executions. This recursive query jumps from one user to the next
+    in the index, reads only the executions of each that come first, and stops at the maximum.
 
-    :param turns: how many its user has before.
-    :param urgent: how many are more urgent.
+    :param rounds: how many executions of its user come first.
+    :param urgent: how many executions are more urgent.
     """
     model = type(execution)
     owners = sa.select(sa.func.min(model.owner_id)).where(has_status(model, ExecutionStatus.QUEUED))
     ahead = sa.literal(urgent, sa.BigInteger).label("ahead")
     walk = sa.select(owners.scalar_subquery().label("owner_id"), ahead).cte("walk", recursive=True)
-    following = owners.where(model.owner_id > walk.c.owner_id).scalar_subquery()
+    next_owner = owners.where(model.owner_id > walk.c.owner_id).scalar_subquery()
     alike = (owned_by(model, walk.c.owner_id), *_like(execution))
-    with_same_turn = _count(model, turns + 1, *alike, _is_older(execution)) > turns
-    more = _count(model, turns, *alike) + sa.case((with_same_turn, 1), else_=0)
-    step = sa.select(following, walk.c.ahead + more)
+    in_same_round = _count(model, rounds + 1, *alike, _is_older(execution)) > rounds
+    more = _count(model, rounds, *alike) + sa.case((in_same_round, 1), else_=0)
+    step = sa.select(next_owner, walk.c.ahead + more)
     step = step.where(walk.c.owner_id.is_not(None), walk.c.ahead < MAX_POSITION)
     return sa.select(sa.func.max(walk.union_all(step).c.ahead))
 
 
 def _queued(model: type[ExecutionMixin]) -> list[sa.ColumnElement[bool]]:
-    # Held or not: indexes have that in front of the priority.
+    # Both values, because `on_hold` precedes the priority in the indexes.
     return [has_status(model, ExecutionStatus.QUEUED), model.on_hold.in_((False, True))]
 
 
@@ -84,8 +85,8 @@ def _is_older(execution: ExecutionMixin) -> sa.ColumnElement[bool]:
 
 
 def _count(
-    model: type[ExecutionMixin], most: int, *conditions: sa.ColumnElement[bool]
+    model: type[ExecutionMixin], limit: int, *conditions: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[int]:
-    """Return the SQL for how many there are, but for no more than *most*."""
-    some = sa.select(model.id).where(*conditions).limit(most).correlate_except(model).subquery()
+    """Return the SQL that counts rows up to a *limit*."""
+    some = sa.select(model.id).where(*conditions).limit(limit).correlate_except(model).subquery()
     return sa.select(sa.func.count()).select_from(some).scalar_subquery()

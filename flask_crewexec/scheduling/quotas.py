@@ -1,4 +1,4 @@
-"""What a user may still queue: so many executions that wait, and so many tokens a day."""
+"""Quotas of each user: how many executions may wait, and how many tokens they may use per day."""
 
 from __future__ import annotations
 
@@ -20,16 +20,29 @@ from ..storage.usage_report import lowest_uuid7_at
 from ..storage.usage_report import tokens_since_sql
 
 QUEUED_RETRY_SECONDS: t.Final = 10
-"""After which something that waits may have been taken."""
-
+"""``Retry-After`` of a full queue quota: some executions may have started by then."""
 
 _USER: t.Final = sa.bindparam("for_user", type_=sa.String)
 _MIDNIGHT: t.Final = sa.bindparam("midnight", type_=sa.DateTime(timezone=True))
 _FIRST_ID: t.Final = sa.bindparam("first_id", type_=sa.Uuid)
 
 
+class QuotaUsage(t.NamedTuple):
+    """How much of the quotas a user has used."""
+
+    queued: int | None
+    """Executions that wait; None if the host has set no limit."""
+    tokens: int | None
+    """Tokens used today; None if the host has set no limit."""
+
+    @classmethod
+    def from_row(cls, row: sa.RowMapping) -> t.Self:
+        """Read the :func:`quota_columns` of a row."""
+        return cls(row.get("queued"), row.get("tokens"))
+
+
 def quota_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
-    """Return what is to be read for :func:`check_quotas`, to be part of one SELECT."""
+    """Return the columns of a :class:`QuotaUsage`, as part of one SELECT."""
     settings, execution = app_state.settings, app_state.models.execution
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
@@ -42,48 +55,54 @@ def quota_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
 
 
 def quota_parameters(owner_id: str) -> dict[str, t.Any]:
-    """Return the values for the :func:`quota_columns`."""
+    """Return the parameters of the :func:`quota_columns`."""
     midnight = _midnight()
-    ids = {_MIDNIGHT.key: midnight, _FIRST_ID.key: lowest_uuid7_at(midnight)}
-    return {**ids, _USER.key: owner_id}
+    return {
+        _MIDNIGHT.key: midnight,
+        _FIRST_ID.key: lowest_uuid7_at(midnight),
+        _USER.key: owner_id,
+    }
 
 
-def enforce_quotas(app_state: AppState, owner_id: str, found: t.Any) -> None:
-    """Check that the user may queue one execution more.
+def enforce_quotas(app_state: AppState, owner_id: str, used: QuotaUsage) -> None:
+    """Check that the user may queue one more execution.
 
-    Orders at the same moment do not see each other, so as many may pass too many.
+    Concurrent submissions do not see each other, so each of them may exceed a quota by one.
 
-    :param found: a row with the :func:`quota_columns`.
-    :raises TooManyQueued: if as many executions wait as may.
-    :raises TokensSpent: if no token is left.
+    :raises QueueQuotaExceeded: if as many executions wait as are allowed.
+    :raises TokenQuotaExceeded: if all tokens of the day are used.
     """
-    settings = app_state.settings
-    most = resolve_limit("CREWEXEC_MAX_QUEUED_PER_USER", settings.max_queued_per_user, owner_id)
-    if most is not None and found.queued >= most:
+    limit = app_state.settings.max_queued_per_user
+    max_queued = resolve_limit("CREWEXEC_MAX_QUEUED_PER_USER", limit, owner_id)
+    if max_queued is not None and used.queued is not None and used.queued >= max_queued:
         raise QueueQuotaExceeded(
-            f"{found.queued} of your executions wait, and {most} may. Queue more when some have"
-            " started, or cancel some.",
+            f"{used.queued} of your executions are waiting, and {max_queued} are allowed. Cancel"
+            " some, or submit again when some have started.",
             QUEUED_RETRY_SECONDS,
         )
-    budget = resolve_limit("CREWEXEC_MAX_TOKENS_PER_DAY", settings.max_tokens_per_day, owner_id)
-    if budget is not None and found.tokens >= budget:
+    budget = _token_budget(app_state, owner_id)
+    if budget is not None and used.tokens is not None and used.tokens >= budget:
         raise TokenQuotaExceeded(
-            f"Your executions have used {found.tokens} tokens today, and {budget} are allowed on"
-            " a day. The next one begins at midnight UTC.",
+            f"Your executions have used {used.tokens} tokens today, and {budget} are allowed per"
+            " day. Submit again after midnight UTC.",
             _seconds_to_midnight(),
         )
 
 
 def remaining_tokens(app_state: AppState, owner_id: str) -> int | None:
-    """Return how many tokens the user may still use today; None is no limit."""
-    limit = app_state.settings.max_tokens_per_day
-    budget = resolve_limit("CREWEXEC_MAX_TOKENS_PER_DAY", limit, owner_id)
+    """Return how many tokens the user may still use today; None if there is no limit."""
+    budget = _token_budget(app_state, owner_id)
     if budget is None:
         return None
     query = sa.select(tokens_since_sql(app_state, _USER, _MIDNIGHT, _FIRST_ID))
     with app_state.database.read_session() as session:
         used = session.scalars(query, quota_parameters(owner_id)).one()
     return max(0, budget - int(used))
+
+
+def _token_budget(app_state: AppState, owner_id: str) -> int | None:
+    limit = app_state.settings.max_tokens_per_day
+    return resolve_limit("CREWEXEC_MAX_TOKENS_PER_DAY", limit, owner_id)
 
 
 def _midnight() -> dt.datetime:

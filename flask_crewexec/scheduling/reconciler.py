@@ -1,7 +1,7 @@
-"""Bring rows and queue together again after messages, workers or web servers were lost.
+"""Reconciler: repairs what lost messages, dead workers and dead web servers have left.
 
-Each change is one transaction that checks what it relies on, so any number of reconcilers may
-run at once, and one that ends in the middle leaves nothing half done.
+Each change is one transaction that checks its own preconditions, so any number of reconcilers may
+run at the same time, and one that is killed leaves nothing half done.
 """
 
 from __future__ import annotations
@@ -40,8 +40,21 @@ from .fair_scheduler import release_all_users
 log = logging.getLogger(__name__)
 
 
+class _Candidate(t.NamedTuple):
+    """An execution that may need a change."""
+
+    id: uuid.UUID
+    attempt: int
+    token: uuid.UUID
+    """Of the current or last lease; meaningless for executions that are not running."""
+    worker: str | None
+
+
 def reconcile(app_state: AppState) -> dict[str, int]:
-    """Do one round, bounded by ``CREWEXEC_RECONCILE_BATCH_SIZE``, and return what was done."""
+    """Do one round of at most ``CREWEXEC_RECONCILE_BATCH_SIZE`` changes of each kind.
+
+    :return: how many changes of each kind were made.
+    """
     return {
         "taken_over": _recover_lost(app_state),
         "timed_out": _expire_overdue(app_state),
@@ -52,16 +65,16 @@ def reconcile(app_state: AppState) -> dict[str, int]:
 
 
 def _recover_lost(app_state: AppState) -> int:
-    """End or hand on what dead workers have left."""
+    """End executions of dead workers, or queue their next attempts."""
     with app_state.database.write_transaction() as session:
         leases.cap_leases(session, app_state.models, app_state.settings.lease_seconds)
     execution = app_state.models.execution
     query = sa.select(execution).where(leases.is_expired(execution))
     lost = _fetch_batch(app_state, query.order_by(execution.lease_expires_at))
-    return _for_each(lost, lambda row: _take_over(app_state, row))
+    return _for_each(app_state, lost, _take_over)
 
 
-def _take_over(app_state: AppState, row: t.Any) -> bool:
+def _take_over(app_state: AppState, row: _Candidate) -> bool:
     models = app_state.models
     with app_state.database.write_transaction() as session:
         lease = leases.take_over_expired(session, models, Lease(row.id, row.attempt, row.token))
@@ -71,7 +84,7 @@ def _take_over(app_state: AppState, row: t.Any) -> bool:
         _store_recovery(session, app_state, lease, outcome)
         event = NewEvent("worker_lost", {"worker": row.worker, "then": outcome.status})
         event_log.append(session, models, row.id, [event])
-    log.warning("Worker %s has lost execution %s, now %s.", row.worker, row.id, outcome.status)
+    log.warning("Worker %s lost execution %s, which is %s now.", row.worker, row.id, outcome.status)
     if outcome.kind is OutcomeKind.WORKER_LOST:
         republish(app_state, row.id)
     return True
@@ -111,88 +124,91 @@ def _store_recovery(
 
 
 def _expire_overdue(app_state: AppState) -> int:
-    """End what waits for a worker or a retry beyond its deadline."""
+    """Time out executions that wait for a worker or a retry beyond their deadline."""
     execution = app_state.models.execution
-    # In the words of the index; what a worker holds is the only other thing that has not ended.
+    # The condition of the partial index. Running executions are stopped by their workers.
     overdue = sa.and_(
         execution.finished_at.is_(None),
         sa.not_(has_status(execution, ExecutionStatus.RUNNING)),
         execution.deadline < database_clock.now(),
     )
     rows = _fetch_batch(app_state, sa.select(execution).where(overdue).order_by(execution.deadline))
-    return _for_each(rows, lambda row: _time_out(app_state, row.id))
+    return _for_each(app_state, rows, _time_out)
 
 
-def _time_out(app_state: AppState, execution_id: uuid.UUID) -> bool:
+def _time_out(app_state: AppState, row: _Candidate) -> bool:
     models = app_state.models
     with app_state.database.write_transaction() as session:
-        error = DEADLINE_EXCEEDED.as_error(execution_id)
-        if not transitions.expire_pending(session, models, execution_id, error):
+        error = DEADLINE_EXCEEDED.as_error(row.id)
+        if not transitions.expire_pending(session, models, row.id, error):
             return False
-        event_log.append(session, models, execution_id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])
+        event_log.append(session, models, row.id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])
     return True
 
 
 def _requeue_due_retries(app_state: AppState) -> int:
-    """Queue what was to be tried again by now; each waits for its user's turn."""
+    """Queue retries that are due, on hold, so that the fair scheduler releases them."""
     execution = app_state.models.execution
     due = sa.and_(
         has_status(execution, ExecutionStatus.RETRYING),
         execution.available_at <= database_clock.now(),
     )
     rows = _fetch_batch(app_state, sa.select(execution).where(due).order_by(execution.available_at))
-    return _for_each(rows, lambda row: _start_retry(app_state, row))
+    return _for_each(app_state, rows, _requeue_retry)
 
 
-def _start_retry(app_state: AppState, row: t.Any) -> bool:
+def _requeue_retry(app_state: AppState, row: _Candidate) -> bool:
     models = app_state.models
     with app_state.database.write_transaction() as session:
         if not transitions.requeue_due_retry(session, models, row.id, row.attempt):
             return False
-        entry = NewEvent("queued", {"attempt": row.attempt})
-        event_log.append(session, models, row.id, [entry])
+        event = NewEvent("queued", {"attempt": row.attempt})
+        event_log.append(session, models, row.id, [event])
     return True
 
 
 def _republish_lost(app_state: AppState) -> int:
-    """Send messages for queued executions again, as far as fewer messages wait than they are.
+    """Send messages of queued executions again, as many as the broker has too few.
 
-    While a queue is long its messages are old but not lost, and doubling them would only make
-    it longer. Those whose last message is the oldest come first, so in the end each gets one.
-    Messages of cancelled executions may hide that one is missing; it is overtaken then.
+    Messages in a long queue are old but not lost, and duplicates would only make it longer.
+    Executions with the oldest message come first, so that each gets one in the end. Messages of
+    cancelled executions may hide that one is missing; the execution is then overtaken by others.
     """
-    waiting = _waiting(app_state)
-    if not waiting:
+    expected = _expected_messages(app_state)
+    if not expected:
         return 0
     try:
         depths = queue_depths(app_state)[EXECUTION_QUEUE]
     except BrokerUnavailable:
-        log.warning("The broker is away; queued executions wait in the database.")
+        log.warning("The broker is unavailable; executions stay queued in the database.")
         return 0
     execution = app_state.models.execution
-    # Another reconciler may have read the same rows; whoever comes second finds them renewed.
-    unheard = _sent_before(
-        execution, database_clock.seconds_from_now(-app_state.settings.republish_after)
-    )
+    # Another reconciler may have read the same rows; the second one finds that they have changed.
+    is_old = _sent_before(execution, _republish_before(app_state))
     sent = 0
-    for priority, count in waiting.items():
+    for priority, count in expected.items():
         missing = count - depths[priority]
         left = app_state.settings.reconcile_batch_size - sent
         overtaken = () if missing > 0 else (_overtaken(execution, priority),)
         ids = _unacknowledged(app_state, priority, max(0, min(max(missing, 1), left)), *overtaken)
-        sent += sum(republish(app_state, id, unheard) for id in ids)
+        sent += sum(republish(app_state, id, is_old) for id in ids)
     return sent
 
 
-def _waiting(app_state: AppState) -> dict[int, int]:
-    """Return how many messages should wait, by priority, if one was sent long ago."""
+def _republish_before(app_state: AppState) -> sa.ColumnElement[dt.datetime]:
+    """Return the SQL for the time before which a message may be lost."""
+    return database_clock.seconds_from_now(-app_state.settings.republish_after)
+
+
+def _expected_messages(app_state: AppState) -> dict[int, int]:
+    """Return how many messages should wait, by priority; empty if none was sent long ago."""
     execution = app_state.models.execution
     queued = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(False))
-    long_ago = database_clock.seconds_from_now(-app_state.settings.republish_after)
-    waited = sa.select(sa.exists().where(queued, _sent_before(execution, long_ago)))
+    is_old = _sent_before(execution, _republish_before(app_state))
+    any_old = sa.select(sa.exists().where(queued, is_old))
     counts = sa.select(execution.priority, sa.func.count()).where(queued)
     with app_state.database.read_session() as session:
-        if not session.scalar(waited):
+        if not session.scalar(any_old):
             return {}
         rows = session.execute(counts.group_by(execution.priority).order_by(execution.priority))
         return {priority: count for priority, count in rows}
@@ -201,15 +217,15 @@ def _waiting(app_state: AppState) -> dict[int, int]:
 def _unacknowledged(
     app_state: AppState, priority: int, limit: int, *conditions: sa.ColumnElement[bool]
 ) -> Sequence[uuid.UUID]:
+    """Return queued executions for which a message was sent long ago, or none."""
     execution = app_state.models.execution
-    long_ago = database_clock.seconds_from_now(-app_state.settings.republish_after)
     query = (
         sa.select(execution.id)
         .where(
             has_status(execution, ExecutionStatus.QUEUED),
             execution.on_hold.is_(False),
             execution.priority == priority,
-            _sent_before(execution, long_ago),
+            _sent_before(execution, _republish_before(app_state)),
             *conditions,
         )
         .order_by(execution.published_at.asc().nulls_first())
@@ -220,16 +236,16 @@ def _unacknowledged(
 
 
 def _overtaken(execution: type[ExecutionMixin], priority: int) -> sa.ColumnElement[bool]:
-    """Return the condition that a later message of the same priority has been taken before.
+    """Return the condition that a later message of the same priority was claimed first.
 
-    What was sent twice only looks as if it was later, so it is good for one message at a time.
+    A message that was sent twice only seems to be later, so callers republish one at a time.
     """
     other = sa.orm.aliased(execution)
-    taken = sa.select(sa.func.max(other.published_at)).where(
+    claimed = sa.select(sa.func.max(other.published_at)).where(
         has_status(other, ExecutionStatus.RUNNING), other.priority == priority
     )
-    late = execution.published_at < taken.scalar_subquery()
-    return sa.or_(execution.published_at.is_(None), late)
+    is_earlier = execution.published_at < claimed.scalar_subquery()
+    return sa.or_(execution.published_at.is_(None), is_earlier)
 
 
 def _sent_before(
@@ -238,22 +254,25 @@ def _sent_before(
     return sa.or_(execution.published_at.is_(None), execution.published_at < moment)
 
 
-def _for_each(rows: Sequence[t.Any], action: Callable[[t.Any], bool]) -> int:
-    """Return for how many *rows* the action was done; one that fails holds up no other."""
+def _for_each(
+    app_state: AppState,
+    rows: Sequence[_Candidate],
+    action: Callable[[AppState, _Candidate], bool],
+) -> int:
+    """Return for how many *rows* the action was done; one that fails does not stop the others."""
     done = 0
     for row in rows:
         try:
-            done += action(row)
+            done += action(app_state, row)
         except Exception:
-            log.exception("Could not look after execution %s; the next round tries again.", row.id)
+            log.exception("Could not reconcile execution %s; the next round retries.", row.id)
     return done
 
 
-def _fetch_batch(app_state: AppState, query: sa.Select[t.Any]) -> Sequence[t.Any]:
-    """Return the first rows of *query*, without what may be large."""
+def _fetch_batch(app_state: AppState, query: sa.Select[t.Any]) -> Sequence[_Candidate]:
+    """Return the first rows of a *query* of executions."""
     execution = app_state.models.execution
     columns = (execution.id, execution.attempt, execution.token, execution.worker)
+    limited = query.with_only_columns(*columns).limit(app_state.settings.reconcile_batch_size)
     with app_state.database.read_session() as session:
-        return session.execute(
-            query.with_only_columns(*columns).limit(app_state.settings.reconcile_batch_size)
-        ).all()
+        return [_Candidate._make(row) for row in session.execute(limited)]

@@ -10,33 +10,31 @@ from ..errors import Problem
 from ..schemas import LimitsSchema
 from ..schemas import load
 
-Json = dict[str, t.Any]
 Limits = dict[str, float | int | None]
+"""``timeout``, ``max_llm_calls`` and ``max_tokens``, or some of them."""
 
-_LIMITS: t.Final = LimitsSchema()
+_SCHEMA: t.Final = LimitsSchema()
 
 
 def validate_limits(app_state: AppState, given: Limits) -> Limits:
-    """Return *given* as limits that are within those of the settings.
+    """Return those of the *given* limits that are set.
 
-    :raises InvalidRequest: if one is no limit, or above what the settings allow.
+    :raises InvalidRequest: if one is invalid, or greater than the settings allow.
     """
-    return _enforce_maximum(default_limits(app_state), load(_LIMITS, given))
+    return _enforce_maximum(default_limits(app_state), load(_SCHEMA, given))
 
 
-def _enforce_maximum(most: Limits, limits: Limits) -> Limits:
-    problems = [
-        Problem(f"/{name}", "above-limit", f"{name} may be {most[name]} at most, not {value}.")
-        for name, value in limits.items()
-        if value is not None and most[name] is not None and value > most[name]  # type: ignore[operator]
-    ]
-    if problems:
-        raise InvalidRequest(problems[0].detail, problems)
-    return {name: value for name, value in limits.items() if value is not None}
+def effective_limits(app_state: AppState, limits: Limits) -> Limits:
+    """Return the valid *limits* of a submission, with the defaults of those that are not set.
+
+    :raises InvalidRequest: if one is greater than the settings allow.
+    """
+    maximum = default_limits(app_state)
+    return {**maximum, **_enforce_maximum(maximum, limits)}
 
 
 def default_limits(app_state: AppState) -> Limits:
-    """Return the limits of an execution that brings none of its own."""
+    """Return the limits of an execution that sets none itself."""
     settings = app_state.settings
     return {
         "timeout": settings.max_runtime,
@@ -45,6 +43,12 @@ def default_limits(app_state: AppState) -> Limits:
     }
 
 
-def _effective_limits(app_state: AppState, form: Json) -> Limits:
-    most = default_limits(app_state)
-    return {**most, **_enforce_maximum(most, {name: form[name] for name in most})}
+def _enforce_maximum(maximum: Limits, limits: Limits) -> Limits:
+    problems = [
+        Problem(f"/{name}", "above-limit", f"{name} may be {maximum[name]} at most, not {value}.")
+        for name, value in limits.items()
+        if value is not None and maximum[name] is not None and value > maximum[name]  # type: ignore[operator]
+    ]
+    if problems:
+        raise InvalidRequest(problems[0].detail, problems)
+    return {name: value for name, value in limits.items() if value is not None}

@@ -16,8 +16,8 @@ from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..scheduling.queue_position import queue_position
 from ..scheduling.submission import preview
-from ..scheduling.submission import Submission
 from ..scheduling.submission import submit
+from ..scheduling.submission_checks import Submission
 from ..schemas import DryRunSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionSchema

@@ -8,15 +8,16 @@ from ..app_state import AppState
 from ..errors import WrongState
 from ..models import ExecutionMixin
 from ..observability import tracing
+from ..scheduling.admission import Admission
 from ..scheduling.admission import admit
-from ..scheduling.admission import read_admission_row
+from ..scheduling.admission import read_admission_state
 from ..scheduling.delivery import publish_or_revert
 from ..scheduling.delivery import require_broker
 from ..scheduling.fair_scheduler import release_next
 from ..scheduling.run_limits import Limits
 from ..scheduling.run_limits import validate_limits
-from ..scheduling.submission import recheck
 from ..scheduling.submission import request_context
+from ..scheduling.submission_checks import recheck
 from ..statuses import RETRYABLE
 from ..storage import event_log
 from ..storage import transitions
@@ -35,11 +36,11 @@ def retry(app_state: AppState, execution_id: Id, requester: Requester, limits: L
     changed = validate_limits(app_state, limits)
     with app_state.database.read_session() as session:
         former = find_execution(session, app_state.models, execution_id, requester)
-        row = read_admission_row(session, app_state, former.owner_id, former.priority)
+        state = read_admission_state(session, app_state, former.owner_id, former.priority)
         _check_retryable(former)
         own = requester is not None and requester.user_id == former.owner_id
-        recheck(app_state, session, former, requester.roles if requester and own else None)
-    on_hold = admit(app_state, former.owner_id, row)
+        recheck(session, app_state, former, requester.roles if requester and own else None)
+    on_hold = admit(app_state, former.owner_id, state) is Admission.HOLD
     if on_hold:
         require_broker(app_state)
     with app_state.database.write_transaction() as session:

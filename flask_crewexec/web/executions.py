@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import WrongState
 from ..identity import Identity
-from ..scheduling.submission import Submission
+from ..scheduling.submission_checks import Submission
 from ..schemas import CancelRequestSchema
 from ..schemas import DryRunQuerySchema
 from ..schemas import DryRunSchema

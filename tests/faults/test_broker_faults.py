@@ -203,9 +203,9 @@ DIES_BEFORE_PUBLISHING = """
 import json, os, signal, sys
 from support.host_app import host
 from support.api_client import Api
-from flask_crewexec.scheduling import submission
+from flask_crewexec.scheduling import delivery
 
-submission.publish_attempt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+delivery.publish_attempt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 order = json.loads(sys.argv[1])
 Api(host.create_app().test_client(), host.ADMIN)("POST", "/executions", json=order)
 """

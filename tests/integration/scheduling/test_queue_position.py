@@ -30,7 +30,7 @@ def line(api):
         change(
             copy_of(template, moment),
             **values,
-            held=chance.random() < 0.5,
+            on_hold=chance.random() < 0.5,
             queued_at=rounded,
         )
     change(template, status="cancelled", finished_at=clock.now())

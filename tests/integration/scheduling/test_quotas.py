@@ -48,7 +48,7 @@ class TestQueued:
         ids = [order(api, graph).json["id"] for _ in range(2)]
         answer = order(api, graph)
         told = problem(answer, 429, "queue-quota-exceeded")
-        assert "2 of your executions wait, and 2 may" in told["detail"]
+        assert "2 of your executions are waiting, and 2 are allowed" in told["detail"]
         assert int(answer.headers["Retry-After"]) > 0
         assert len(api("GET", "/executions").json["executions"]) == 2
         run(ids[0])
@@ -224,7 +224,7 @@ class TestRequestsWithoutBroker:
     def test_nobody_is_refused_and_counting_goes_on_afterwards(
         self, api, redis_process, fault, monkeypatch
     ):
-        monkeypatch.setattr(rate_limit, "SILENCE", 0.0)
+        monkeypatch.setattr(rate_limit, "BACKOFF_SECONDS", 0.0)
         assert api("GET", "/graphs").status_code == 200
         fault(redis_process)
         assert [api("GET", "/graphs").status_code for _ in range(3)] == [200] * 3

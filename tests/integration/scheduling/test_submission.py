@@ -191,8 +191,8 @@ class TestStatements:
         graph = api.graph(documents.chain("a"))
         ids = [order(api, graph).json["id"] for _ in range(3)]
         execution = app.extensions["crewexec"].models.execution
-        with app.extensions["crewexec"].session() as session:
-            rows = session.execute(sa.select(execution.id, execution.held)).all()
+        with app.extensions["crewexec"].database.read_session() as session:
+            rows = session.execute(sa.select(execution.id, execution.on_hold)).all()
         assert {str(id): held for id, held in rows} == dict(
             zip(ids, [False, True, True], strict=True)
         )
@@ -210,11 +210,11 @@ class TestStatements:
         assert answer["limits"] == limits
         assert (answer["request_id"], answer["thread_id"]) == ("request-1", "t")
         execution = app.extensions["crewexec"].models.execution
-        with app.extensions["crewexec"].session() as session:
+        with app.extensions["crewexec"].database.read_session() as session:
             row = session.scalars(sa.select(execution)).one()
         assert (row.idempotency_key, row.attempt, row.writes) == ("order-1", 1, 0)
         assert row.published_at is not None
-        assert not row.held
+        assert not row.on_hold
         assert api.event_types(answer["id"]) == ["queued"]
 
     def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
@@ -260,7 +260,9 @@ class TestKeptGraphs:
 
 
 def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
-    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
+    each = graph_cache._BASE_BYTES + graph_cache._BYTES_PER_CHARACTER * len(
+        json.dumps(documents.chain("a"))
+    )
     monkeypatch.setattr(graph_cache, "MAX_BYTES", 2 * each)
     cache = GraphCache()
     versions = [Version(uuid.uuid4(), 1) for _ in range(3)]
@@ -272,7 +274,9 @@ def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
 
 
 def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
-    each = graph_cache._LEAST + graph_cache._GROWTH * len(json.dumps(documents.chain("a")))
+    each = graph_cache._BASE_BYTES + graph_cache._BYTES_PER_CHARACTER * len(
+        json.dumps(documents.chain("a"))
+    )
     monkeypatch.setattr(graph_cache, "MAX_BYTES", each)
     cache = GraphCache()
     id = uuid.uuid4()

@@ -1,0 +1,135 @@
+"""Checks of a submission against the settings, the registry and its graph."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import uuid
+from collections.abc import Collection
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from .. import graphs
+from ..app_state import AppState
+from ..errors import InvalidGraph
+from ..errors import InvalidInputs
+from ..errors import InvalidPriority
+from ..errors import Problem
+from ..models import ExecutionMixin
+from ..schemas import load
+from ..schemas import SubmissionSchema
+from ..statuses import PRIORITIES
+from .run_limits import Limits
+
+Json = dict[str, t.Any]
+
+# Created once, because creating a schema takes longer than using it.
+_SCHEMA: t.Final = SubmissionSchema()
+
+
+class Submission(t.NamedTuple):
+    """A request to run a graph."""
+
+    graph_id: uuid.UUID | str
+    thread_id: uuid.UUID | str | None
+    user_id: object
+    inputs: Mapping[str, t.Any]
+    priority: int
+    limits: Limits
+    """``timeout``, ``max_llm_calls`` and ``max_tokens``, as far as they were given."""
+    idempotency_key: str | None
+    """A submission that is repeated with the same key is queued once."""
+    roles: Collection[str] = ()
+    """Roles of the user. They are not part of the submission's content."""
+
+    def fingerprint(self) -> str:
+        """Return a digest that tells it from other submissions with the same key."""
+        ids = [str(self.graph_id), self.thread_id and str(self.thread_id)]
+        limits = {name: value for name, value in self.limits.items() if value is not None}
+        return graphs.digest([*ids, self.inputs, self.priority, limits])
+
+
+class ValidSubmission(t.NamedTuple):
+    """A submission whose form is valid."""
+
+    submission: Submission
+    owner_id: str
+    thread_id: str | None
+    limits: Limits
+
+
+def validate_request(app_state: AppState, submission: Submission) -> ValidSubmission:
+    """Check everything that needs no query.
+
+    :raises InvalidPriority: if the priority is out of range.
+    :raises InvalidInputs: if the inputs are no JSON or too large.
+    :raises InvalidRequest: if another value cannot be stored.
+    """
+    _check_priority(submission.priority)
+    _check_size(app_state, submission.inputs)
+    thread_id = submission.thread_id
+    form = {
+        "user_id": submission.user_id,
+        "thread_id": None if thread_id is None else str(thread_id),
+        "idempotency_key": submission.idempotency_key,
+        **submission.limits,
+    }
+    loaded = load(_SCHEMA, form)
+    owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
+    del loaded["idempotency_key"]
+    return ValidSubmission(submission, owner_id, thread_id, loaded)
+
+
+def check_graph_use(app_state: AppState, graph: graphs.Graph, submission: Submission) -> Json:
+    """Check that the user may run the graph; return the inputs, with the graph's defaults.
+
+    :raises InvalidGraph: with each tool and model that is not registered, or not allowed.
+    :raises InvalidInputs: if the inputs do not fit the graph or are too large.
+    """
+    registry = app_state.registry
+    graphs.check_use(graph, registry.permissions_for(submission.roles))
+    inputs = graphs.check_inputs(graph, submission.inputs, registry.storages)
+    _check_size(app_state, inputs)
+    return inputs
+
+
+def recheck(
+    session: Session,
+    app_state: AppState,
+    execution: ExecutionMixin,
+    roles: Collection[str] | None,
+) -> None:
+    """Check that everything that an execution uses is still registered.
+
+    :param roles: of its owner; None if another user, who may use everything, makes the request.
+    :raises InvalidGraph: with each tool and model that is not registered any more, or that the
+        roles do not allow.
+    :raises InvalidInputs: with each input that is not valid any more.
+    """
+    registry = app_state.registry
+    key = (execution.graph_id, execution.graph_version)
+    graph = graphs.parse(session.get_one(app_state.models.graph_version, key).document)
+    if problems := graphs.check_names(graph, registry.permissions_for(roles)):
+        raise InvalidGraph(problems[0].detail, problems)
+    graphs.check_inputs(graph, execution.inputs, registry.storages)
+
+
+def _check_priority(priority: object) -> None:
+    if type(priority) is not int or priority not in PRIORITIES:
+        detail = f"A priority is an integer from 1 (most urgent) to 10, not {priority!r}."
+        raise InvalidPriority(detail, [Problem("/priority", "invalid-priority", detail)])
+
+
+def _check_size(app_state: AppState, inputs: Mapping[str, t.Any]) -> None:
+    try:
+        size = len(json.dumps(inputs, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        detail = "Inputs must be plain JSON: text, finite numbers, booleans, lists and objects."
+        raise InvalidInputs(detail, [Problem("/inputs", "not-json", detail)]) from error
+    if size > app_state.settings.max_inputs_bytes:
+        detail = (
+            f"Inputs may have at most {app_state.settings.max_inputs_bytes} bytes as JSON, not"
+            f" {size}."
+        )
+        raise InvalidInputs(detail, [Problem("/inputs", "too-large", detail)])
