@@ -502,7 +502,7 @@ class TestSafety:
         monkeypatch.setattr(AsyncExecutionService, "list_executions", fail)
         said = is_problem(pages.get("/executions"), 500, "internal-error")
         assert "sesame" not in said
-        number = said.partition("Tell the operator this number: ")[2].split()[0]
+        number = said.partition("Correlation id for the operator: ")[2].split()[0]
         assert number in caplog.text
 
     def test_the_hosts_own_errors_stay_its_own(self, app: Flask, client: FlaskClient) -> None:
@@ -528,11 +528,11 @@ class TestQueues:
         page = admins.read("/queues")
         depths = text_of(section(page, "depths"))
         assert "crew_execution 0 0 1 0 0 0 0 0 0 1 2" in depths
-        assert "held 0 0 1 0 0 0 0 0 0 0 1" in depths
+        assert "on hold 0 0 1 0 0 0 0 0 0 0 1" in depths
         assert "3 queued 0 running" in text_of(section(page, "now"))
 
     def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:
-        assert "No worker is known" in admins.read("/queues")
+        assert "There are no workers" in admins.read("/queues")
         with current_app_state().database.write_transaction() as session:
             add_worker(session, "here@vm", 5)
             add_worker(session, "gone@vm", 600)
@@ -570,7 +570,7 @@ class TestQueues:
         finally:
             redis_process.resume()
         assert "did not answer" in section(page, "depths")
-        assert "No worker is known" in page
+        assert "There are no workers" in page
 
 
 def add_worker(session: Session, name: str, silent: float) -> None:
