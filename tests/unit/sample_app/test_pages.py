@@ -178,7 +178,7 @@ def test_a_refused_form_says_why_and_keeps_what_was_filled_in(
     assert answer.status_code == 422
     assert "The input &#34;count&#34; must be an integer, not text." in answer.text
     assert "The input &#34;tags&#34; must be a list" in answer.text
-    assert "Allowed is a whole number from 1 to 10." in answer.text
+    assert "Allowed is an integer from 1 to 10." in answer.text
     assert 'value="kept"' in element(answer.text, typed, "text")
 
 

@@ -13,11 +13,10 @@ from flask_crewexec.schemas import STREAM_EVENT_TYPES
 from flask_crewexec.statuses import TERMINAL
 
 _PACKAGE: t.Final = Path(flask_crewexec.__file__).parent
-_EMITTERS: t.Final = frozenset({"NewEvent", "add_event", "_add_event", "_note_call", "_note"})
+_EMITTERS: t.Final = frozenset({"NewEvent", "add_event", "_add_event", "_end_call"})
 """Functions whose first argument is the type of an event."""
 _COMMON: t.Final = {
-    "_note_call": {"model", "agent", "step", "seconds"},
-    "_note": {"step"},
+    "_end_call": {"model", "agent", "step", "seconds"},
     "_add_event": {"step"},
 }
 """Fields that some of them add."""
@@ -62,7 +61,7 @@ def _fields(call: ast.Call) -> tuple[frozenset[str], bool]:
     if isinstance(given, ast.Dict):
         names |= {key.value if isinstance(key, ast.Constant) else None for key in given.keys}
     found = {name for name in names if isinstance(name, str)} | _COMMON.get(_name(call.func), set())
-    return frozenset(found), None in names or _name(call.func) == "_note_call"
+    return frozenset(found), None in names or _name(call.func) == "_end_call"
 
 
 def test_lists_each_type_of_the_package_and_no_other() -> None:
