@@ -29,7 +29,7 @@ MAX_REASON: t.Final = 1000
 class GuardrailFailed(StopRun):
     """The step's last permitted answer was refused as well."""
 
-    state = ExecutionStatus.FAILED
+    status = ExecutionStatus.FAILED
     code = "guardrail-failed"
 
 

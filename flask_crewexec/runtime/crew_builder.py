@@ -163,7 +163,7 @@ class _CrewBuilder:
             return None
         return AnswerValidator(
             node,
-            [(each.label, self._guardrail(each, judge)) for each in node.guardrails],
+            [(guardrail.label, self._guardrail(guardrail, judge)) for guardrail in node.guardrails],
             max_chars=self._app_state.settings.max_output_chars,
             add_event=self._event_handler.add_event,
             redact=self._run_context.redact,

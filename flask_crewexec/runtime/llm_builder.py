@@ -44,10 +44,10 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
     def abort(self) -> None:
         """Abort pending calls, from another thread."""
         self.aborted = True
-        for each in tuple(self._sockets):
+        for connection in tuple(self._sockets):
             with contextlib.suppress(OSError):  # it is closed already
                 # Not SSLSocket.shutdown: after it, the other thread could send plain text.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _trace(self, request: httpx.Request) -> None:
         # https://www.python-httpx.org/advanced/extensions/#trace

@@ -42,5 +42,5 @@ def outcome_of_hung_run(reason: StopRun) -> AttemptOutcome | None:
 
 def _terminal_kind(error: Exception) -> OutcomeKind | None:
     """Return the end that follows from a reason to stop alone, if one does."""
-    status = error.state if isinstance(error, StopRun) else None
+    status = error.status if isinstance(error, StopRun) else None
     return None if status is None else OutcomeKind(status)

@@ -44,7 +44,7 @@ class OutcomeWriter:
 
     def complete(self, result: dict[str, t.Any]) -> OutcomeKind:
         """Store the result of a completed attempt."""
-        self._recorder.end(ExecutionStatus.COMPLETED, result=result, error=None)
+        self._recorder.finish(ExecutionStatus.COMPLETED, result=result, error=None)
         return OutcomeKind.COMPLETED
 
     def store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
@@ -83,7 +83,7 @@ class OutcomeWriter:
         return self._finish(kind, error=error)
 
     def _finish(self, kind: OutcomeKind, **values: Error | None) -> OutcomeKind:
-        self._recorder.end(ExecutionStatus(kind), **values)
+        self._recorder.finish(ExecutionStatus(kind), **values)
         return kind
 
     def _schedule_retry(self, outcome: AttemptOutcome, error: Error | None) -> bool:

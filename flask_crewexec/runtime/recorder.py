@@ -64,15 +64,15 @@ class RunRecorder:
         """Write the collected changes."""
         self._commit(None)
 
-    def end(self, state: ExecutionStatus, **values: t.Any) -> None:
-        """Write the collected changes, together with the end in a terminal *state*."""
+    def finish(self, status: ExecutionStatus, **values: t.Any) -> None:
+        """Write the collected changes, together with the execution's terminal *status*."""
         now, models, lease = clock.now(), self._app_state.models, self._lease
-        self.add_event(state)
-        self._collected.execution.update(leases.finished_values(state, now, **values))
-        if state is ExecutionStatus.COMPLETED:  # no step is running
+        self.add_event(status)
+        self._collected.execution.update(leases.finished_values(status, now, **values))
+        if status is ExecutionStatus.COMPLETED:  # no step is running
             self._commit(None)
         else:
-            self._commit(lambda session: leases.finish_step(session, models, lease, state, now))
+            self._commit(lambda session: leases.finish_step(session, models, lease, status, now))
 
     def flush_with_transition(
         self, transition: Callable[[Session], bool | None], *events: NewEvent

@@ -13,7 +13,7 @@ from .crewai_shims.public_api import HookAborted
 class StopRun(HookAborted):
     """The run must not continue. CrewAI lets this exception pass, unlike any other."""
 
-    state: t.ClassVar[ExecutionStatus | None] = None
+    status: t.ClassVar[ExecutionStatus | None] = None
     """The terminal status that follows from the reason alone, if one does."""
     code: t.ClassVar[str] = "run-stopped"
     finish_running_steps: t.ClassVar[bool] = False
@@ -26,20 +26,20 @@ class StopRun(HookAborted):
 class RunCancelled(StopRun):
     """Cancellation of the execution was requested."""
 
-    state = ExecutionStatus.CANCELLED
+    status = ExecutionStatus.CANCELLED
 
 
 class RunTimedOut(StopRun):
     """The deadline of the execution has passed."""
 
-    state = ExecutionStatus.TIMED_OUT
+    status = ExecutionStatus.TIMED_OUT
     code = DEADLINE_EXCEEDED.code
 
 
 class BudgetSpent(StopRun):
     """The execution has used all of its model calls or tokens."""
 
-    state = ExecutionStatus.FAILED
+    status = ExecutionStatus.FAILED
     code = "budget-exhausted"
     finish_running_steps = True
 
@@ -69,5 +69,5 @@ class TruncatedAnswerStop(StopRun):
 class MissingSecretStop(StopRun):
     """A tool needs a secret that neither the user nor the host has."""
 
-    state = ExecutionStatus.FAILED
+    status = ExecutionStatus.FAILED
     code = SecretMissing.code

@@ -118,19 +118,19 @@ class Watchdog:
         app_state = current_app_state()
         settings = app_state.settings
         self._renewed = time.monotonic()
-        while runs := self._next(settings.poll_interval):
-            self._attempt(_poll, app_state, runs)
+        while runs := self._wait_for_runs(settings.poll_interval):
+            self._try(_poll, app_state, runs)
             self._renew_in_time(app_state, runs)
             for run in runs:
-                self._attempt(run.force_stop, settings.cancel_grace_seconds, _end_for(app_state))
+                self._try(run.force_stop, settings.cancel_grace_seconds, _end_for(app_state))
 
     def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
         now = time.monotonic()
         due = now >= self._renewed + app_state.settings.lease_seconds / RENEWALS_PER_LEASE
-        if due and self._attempt(_renew, app_state, runs):
+        if due and self._try(_renew, app_state, runs):
             self._renewed = now
 
-    def _next(self, pause: float) -> Sequence[MonitoredRun]:
+    def _wait_for_runs(self, pause: float) -> Sequence[MonitoredRun]:
         """Return the runs to check after a *pause*; if there are none, the thread ends."""
         with self._changed:
             if self._runs:
@@ -139,7 +139,7 @@ class Watchdog:
                 self._thread.mark_ending()
             return tuple(self._runs)
 
-    def _attempt(self, action: Callable[..., None], *arguments: object) -> bool:
+    def _try(self, action: Callable[..., None], *arguments: object) -> bool:
         try:
             action(*arguments)
         except Exception:
@@ -150,7 +150,7 @@ class Watchdog:
 
 
 def _poll(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
-    """Stop the runs that must not go on: first the overdue ones, which needs no database."""
+    """Stop the runs that must not go on: overdue ones first, without the database."""
     for run in runs:
         if reason := run.reason or run.check_deadline():
             run.stop(reason)

@@ -150,12 +150,12 @@ def hang_up(postgres):
 
 @pytest.fixture
 def lost_answers(monkeypatch):
-    """The commits of the ledger happen, and each first answer is lost."""
+    """Each first commit of a write succeeds, but its answer is lost."""
 
     def store(self, *arguments):
         real(self, *arguments)
-        if (self._claim.token, self._number) not in lost:
-            lost.append((self._claim.token, self._number))
+        if (self._lease.token, self._write_number) not in lost:
+            lost.append((self._lease.token, self._write_number))
             raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []
@@ -195,13 +195,13 @@ class TestLostAnswers:
 
 @pytest.fixture
 def lost_answers_for_long(monkeypatch):
-    """The database is away for longer than a run waits, just after it has taken a write."""
+    """The database becomes unavailable, for longer than a run waits, right after a commit."""
 
-    def store(self, record):
-        real(self, record)
-        if self._number != 1 or lost:  # the end of the first step
+    def store(self, batch):
+        real(self, batch)
+        if self._write_number != 1 or lost:  # the end of the first step
             return
-        lost.append(record)
+        lost.append(batch)
         raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
 
     lost: list[object] = []

@@ -221,13 +221,13 @@ class TestFormerHolder:
 
 
 def leave(lease: Lease, how: str) -> bool:
-    """Try one of the ways to let go of an execution; False if it is refused."""
+    """Try one of the transitions that end an attempt; return False if it is refused."""
     app_state = current_app_state()
-    retry = {"error": {}, "seconds": 1.0, "limit": 9}
+    retry = {"error": {}, "seconds": 1.0}
     arguments = {
         "finish": ((ExecutionStatus.COMPLETED,), {}),
         "release": ((), {}),
-        "release_after_loss": ((9,), {}),
+        "release_after_loss": ((), {}),
         "schedule_retry": ((), retry),
     }
     args, options = arguments[how]

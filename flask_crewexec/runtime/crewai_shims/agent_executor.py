@@ -45,14 +45,14 @@ class SingleThreadExecutor(AgentExecutor):
         if listeners is None:
             return super()._find_triggered_methods(trigger_method, router_only)
         triggered: list[t.Any] = []
-        for each in listeners.get(str(trigger_method), ()):
-            fires_once = each.has_alternatives and not each.is_router
-            if each.is_router == router_only and not (
-                fires_once and each.name in self._fired_or_listeners
+        for listener in listeners.get(str(trigger_method), ()):
+            fires_once = listener.has_alternatives and not listener.is_router
+            if listener.is_router == router_only and not (
+                fires_once and listener.name in self._fired_or_listeners
             ):
-                triggered.append(each.name)
+                triggered.append(listener.name)
                 if fires_once:
-                    self._fired_or_listeners.add(each.name)
+                    self._fired_or_listeners.add(listener.name)
         return triggered
 
     def _should_defer_trace_finalization(self) -> bool:
@@ -84,7 +84,7 @@ def _events_of(condition: t.Any) -> Sequence[str] | None:
     if condition is None or isinstance(condition, str):
         return [] if condition is None else [condition]
     alternatives = condition.get("or", [None])
-    return alternatives if all(isinstance(each, str) for each in alternatives) else None
+    return alternatives if all(isinstance(event, str) for event in alternatives) else None
 
 
 class InlineExecutorLoop(asyncio.SelectorEventLoop):

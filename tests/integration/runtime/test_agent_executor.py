@@ -1,4 +1,4 @@
-"""What differs from CrewAI's own executor, and what must not."""
+"""The agent executor, compared with CrewAI's own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def triggers() -> list[str]:
     return sorted({*methods, *known, "something else"})
 
 
-def test_the_same_follows_from_everything(database_url):
+def test_every_event_triggers_the_same_methods_as_in_crewai(database_url):
     for trigger in triggers():
         for routers in (True, False):
             ours, theirs = SingleThreadExecutor(), AgentExecutor()
@@ -53,12 +53,12 @@ def test_the_same_follows_from_everything(database_url):
             assert ours._fired_or_listeners == theirs._fired_or_listeners
 
 
-def test_it_begins_with_the_same_state(database_url):
+def test_its_initial_state_is_that_of_crewai(database_url):
     ours, theirs = SingleThreadExecutor().state, AgentExecutor().state
     assert ours.model_dump(exclude={"id"}) == theirs.model_dump(exclude={"id"})
 
 
-def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
+def test_a_crew_that_waits_for_its_model_occupies_one_thread(app, api, model):
     gate = threading.Event()
     model.on("Do a", hold=gate)
     ids = [api.queue(documents.chain("a")) for _ in range(3)]
@@ -75,7 +75,7 @@ def test_a_crew_that_waits_for_its_model_takes_one_thread(app, api, model):
     assert len(of_crews) - len(of_model) == 3, names
 
 
-def test_no_step_waits_for_what_listeners_do(app, api, model):
+def test_steps_do_not_wait_for_event_listeners(app, api, model):
     """They may be told of other runs, and CrewAI's own executor waits for 30 s."""
     gate = threading.Event()
     id = api.queue(documents.chain("a", "b"))
@@ -102,7 +102,7 @@ def test_the_host_may_listen_to_crewais_events(api, model):
     assert heard == ["Writer"]
 
 
-def test_crewai_traces_nothing_also_where_the_host_has_imported_it_before(
+def test_crewai_traces_nothing_even_if_the_host_has_imported_it_before(
     database_url, tmp_path: Path
 ):
     """It then knows the user, but finds a stranger in the folder that we give it."""

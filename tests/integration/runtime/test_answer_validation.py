@@ -1,4 +1,4 @@
-"""Steps whose answers must have a form, run by the real engine."""
+"""Output schemas and guardrails of steps, with the real engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_guardrail(app, name):
 
 
 class TestMarkdown:
-    def test_the_model_is_asked_for_it(self, api, model):
+    def test_the_model_is_asked_for_markdown(self, api, model):
         document = documents.with_data(documents.chain("a", "b"), "a", markdown=True)
         assert run(api.queue(document)) == "completed"
         asked, plain = (model.calls_matching(f"Do {id}")[0].prompt for id in "ab")
@@ -47,7 +47,7 @@ class TestOutputSchema:
     def document(self, **data):
         return documents.with_data(documents.chain("a", "b"), "a", output_schema=SCHEMA, **data)
 
-    def test_the_model_is_told_and_the_object_is_kept(self, api, model):
+    def test_the_schema_is_in_the_prompt_and_the_object_is_stored(self, api, model):
         model.on("Do b", "done").on("Do a", 'Here: ```json\n{"title": "Tea"}\n```')
         id = api.queue(self.document())
         assert run(id) == "completed"
@@ -58,13 +58,13 @@ class TestOutputSchema:
         assert '{"title": "Tea"}' in model.calls_matching("Do b")[0].prompt
         assert len(model.calls) == 2
 
-    def test_of_the_last_task_it_is_in_the_result(self, api, model):
+    def test_the_object_of_the_last_task_is_in_the_result(self, api, model):
         model.on("Do a", '{"title": "Tea", "pages": 2}')
         id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"title": "Tea", "pages": 2}
 
-    def test_it_is_known_after_a_retry(self, api, model):
+    def test_the_object_is_available_after_a_retry(self, api, model):
         model.on("Do b", status=400, times=1).on("Do b", "done")
         model.on("Do a", '{"title": "Tea"}')
         id = api.queue(self.document())
@@ -86,7 +86,7 @@ class TestOutputSchema:
             ('{"title": "\\u0000"}', "NUL"),
         ],
     )
-    def test_another_answer_is_refused_and_made_anew(self, api, model, answer, reason):
+    def test_an_invalid_answer_is_refused_and_requested_again(self, api, model, answer, reason):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do a", answer)
         id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
         assert run(id) == "completed"
@@ -97,7 +97,7 @@ class TestOutputSchema:
         assert len(model.calls) == api.status(id)["usage"]["llm_calls"] == 2
         assert event["reason"] in model.calls[1].prompt
 
-    def test_what_is_made_anew_knows_what_the_step_has_read(self, api, model):
+    def test_the_repeated_request_contains_the_context_of_the_step(self, api, model):
         model.on("Previous attempt", '{"title": "Tea"}').on("Do b", "no")
         model.on("Do a", "ALPHA")
         document = documents.with_data(documents.chain("a", "b"), "b", output_schema=SCHEMA)
@@ -105,7 +105,7 @@ class TestOutputSchema:
         assert "ALPHA" in model.calls_matching("Previous attempt")[0].prompt
 
     @pytest.mark.settings(MAX_OUTPUT_CHARS=30)
-    def test_one_that_could_not_be_kept_whole_is_refused(self, api, model):
+    def test_an_answer_too_long_to_be_stored_is_refused(self, api, model):
         model.on("Previous attempt", '{"title": "Tea"}')
         model.on("Do a", '{"title": "' + "x" * 30 + '"}')
         id = api.queue(documents.with_data(documents.chain("a"), "a", output_schema=SCHEMA))
@@ -114,7 +114,7 @@ class TestOutputSchema:
         (event,) = api.events_of(id, "guardrail_failed")
         assert event["reason"] == "The answer has more than 30 characters."
 
-    def test_too_many_wrong_answers_end_the_execution_for_good(self, api, model):
+    def test_too_many_invalid_answers_fail_the_execution_without_a_retry(self, api, model):
         model.on("Do a", "no")
         id = api.queue(self.document(guardrail_max_retries=2))
         assert run(id) == "failed"
@@ -127,7 +127,7 @@ class TestGuardrailFunctions:
     def document(self, *guardrails, **data):
         return documents.with_data(documents.chain("a"), "a", guardrails=list(guardrails), **data)
 
-    def test_a_refused_answer_is_made_anew(self, api, model):
+    def test_a_refused_answer_is_requested_again(self, api, model):
         model.on("ada wants no links", "Tea.").on("Do a", "See http://tea")
         id = api.queue(self.document({"name": "no_urls"}))
         assert run(id) == "completed"
@@ -137,7 +137,7 @@ class TestGuardrailFunctions:
         assert api.events_of(id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
         assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
 
-    def test_the_last_refusal_ends_the_execution_for_good(self, api, model):
+    def test_the_last_refusal_fails_the_execution_without_a_retry(self, api, model):
         model.on("Do a", "See http://tea")
         id = api.queue(self.document({"name": "no_urls"}, guardrail_max_retries=1))
         assert run(id) == "failed"
@@ -146,7 +146,7 @@ class TestGuardrailFunctions:
         assert "ada wants no links." in status["error"]["message"]
         assert (status["retries"], len(model.calls)) == (0, 2)
 
-    def test_what_a_refusal_says_is_redacted(self, app, api, model):
+    def test_the_reason_of_a_refusal_is_redacted(self, app, api, model):
         @add_guardrail(app, "leaky")
         def leaky(answer):
             return f"The key is {host.KEY}" + "x" * 5000
@@ -159,7 +159,7 @@ class TestGuardrailFunctions:
         assert len(event["reason"]) == 1000
         assert host.KEY not in api("GET", f"/executions/{id}").text
 
-    def test_it_may_ask_for_a_key_which_is_kept_secret(self, app, api, model):
+    def test_a_guardrail_may_read_a_secret_which_is_redacted(self, app, api, model):
         @add_guardrail(app, "signed")
         def signed(answer):
             key = app.extensions["crewexec_host"].secret("shout")
@@ -171,13 +171,13 @@ class TestGuardrailFunctions:
         (event,) = api.events_of(id, "guardrail_failed")
         assert event["reason"] == "Not signed with [secret]."
 
-    def test_one_that_says_nothing_useful_is_an_error(self, api, model):
+    def test_an_invalid_verdict_is_an_error(self, api, model):
         id = api.queue(self.document({"name": "broken"}))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "crew-failed"
         assert len(model.calls) == 1
 
-    def test_it_sees_the_json_of_an_answer(self, app, api, model):
+    def test_a_guardrail_receives_the_json_of_an_answer(self, app, api, model):
         seen = []
         add_guardrail(app, "look")(lambda answer: not seen.append(answer))
         model.on("Do a", 'So: {"title": "Tea"}')
@@ -207,7 +207,7 @@ class TestRules:
         assert status["usage"]["llm_calls"] == status["steps"][0]["usage"]["llm_calls"] == 2
         assert status["usage"]["total_tokens"] == status["steps"][0]["usage"]["total_tokens"] > 0
 
-    def test_its_feedback_is_told(self, api, model):
+    def test_the_feedback_of_the_judge_is_sent_to_the_model(self, api, model):
         model.on("# Rule", '{"valid": false, "feedback": "It is coffee."}', times=1)
         model.on("# Rule", "valid: TRUE").on("It is coffee", "Tea").on("Do a", "Coffee")
         id = api.queue(self.document("About tea"))
@@ -216,7 +216,7 @@ class TestRules:
         assert [e["reason"] for e in api.events_of(id, "guardrail_failed")] == ["It is coffee."]
         assert len(model.calls) == 4
 
-    def test_all_are_asked_again_about_an_answer_made_anew(self, api, model):
+    def test_all_guardrails_check_a_repeated_answer(self, api, model):
         model.on("# Rule\nSecond", '{"valid": false, "feedback": "No."}', times=1)
         model.on("# Rule", '{"valid": true}').on("Do a", "x")
         id = api.queue(self.document("First", "Second"))
@@ -224,13 +224,13 @@ class TestRules:
         assert len(model.calls_matching("# Rule\nFirst")) == 2
 
     @pytest.mark.parametrize("verdict", ["", "I do not know", '{"valid": "yes"}'])
-    def test_a_verdict_that_says_nothing_is_a_refusal(self, api, model, verdict):
+    def test_an_unreadable_verdict_is_a_refusal(self, api, model, verdict):
         model.on("# Rule", verdict).on("Do a", "x")
         id = api.queue(self.document("First", guardrail_max_retries=0))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "guardrail-failed"
 
-    def test_an_error_of_the_judges_model_is_no_refusal(self, api, model):
+    def test_an_error_of_the_judges_model_is_not_a_refusal(self, api, model):
         model.on("# Rule", status=500).on("Do a", "x")
         id = api.queue(self.document("First"))
         assert run(id) == "retrying"

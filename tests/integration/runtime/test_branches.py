@@ -1,4 +1,4 @@
-"""Steps that run beside each other, by the real engine."""
+"""Steps that run in parallel, with the real engine."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def statuses(api, id):
     return {name: step["status"] for name, step in steps(api, id).items()}
 
 
-class TestBeside:
-    def test_both_are_under_way_at_once_and_the_next_waits(self, app, api, model):
+class TestParallelSteps:
+    def test_both_run_at_once_and_the_next_step_waits(self, app, api, model):
         release = threading.Event()
         model.on("Do end", "END")
         model.on("Do a", "ALPHA", hold=release).on("Do b", "BETA", hold=release)
@@ -52,7 +52,7 @@ class TestBeside:
         assert status["progress"]["finished_steps"] == 3
         assert status["result"]["raw"] == "END"
 
-    def test_progress_tells_of_the_one_that_is_left(self, app, api, model):
+    def test_the_status_names_the_branch_that_still_runs(self, app, api, model):
         release = threading.Event()
         model.on("Do end", "END").on("Do a", "ALPHA", hold=release)
         id = api.queue(document())
@@ -87,7 +87,7 @@ class TestBeside:
         told = [call.body["messages"][0]["content"] for call in model.calls]
         assert len([text for text in told if "Speak of tea" in text]) == 3
 
-    def test_a_branch_answers_guardrails(self, api, model):
+    def test_a_branch_is_checked_by_its_guardrails(self, api, model):
         model.on("Do end", "END")
         model.on("wants no links", "fine").on("Do a", "http://x").on("Do b", "y")
         id = api.queue(documents.with_data(document(), "a", guardrails=[{"name": "no_urls"}]))
@@ -97,7 +97,7 @@ class TestBeside:
 
 
 class TestEnding:
-    def test_what_finished_beside_a_failure_is_not_done_again(self, app, api, model):
+    def test_a_step_that_completed_in_parallel_to_a_failure_is_not_repeated(self, app, api, model):
         release = threading.Event()
         model.on("Do end", "END")
         model.on("Do a", status=400, times=1).on("Do a", "ALPHA")
@@ -118,7 +118,7 @@ class TestEnding:
         progress = api.status(id)["progress"]
         assert (progress["finished_steps"], progress["fraction"]) == (3, 1)
 
-    def test_cancelling_ends_all_branches(self, app, api, model):
+    def test_cancellation_ends_all_branches(self, app, api, model):
         release = threading.Event()
         model.on("Do", "late", hold=release)
         id = api.queue(document())
@@ -139,7 +139,7 @@ class TestEnding:
         assert status["error"]["code"] == "budget-exhausted"
         assert status["usage"]["llm_calls"] == len(model.calls) == calls
 
-    def test_what_was_paid_for_when_the_budget_ended_is_kept(self, app, api, model):
+    def test_steps_that_complete_when_the_budget_is_used_up_are_stored(self, app, api, model):
         release = threading.Event()
         model.on("Do end", "END")
         model.on("Do", "done", hold=release)
@@ -156,7 +156,7 @@ class TestEnding:
         assert run(id) == "completed"
         assert len(model.calls) == 3
 
-    def test_branches_that_lost_their_claim_write_nothing(self, app, api, model):
+    def test_branches_without_a_valid_lease_write_nothing(self, app, api, model):
         release = threading.Event()
         model.on("Do", "late", hold=release)
         id = api.queue(document())

@@ -1,4 +1,4 @@
-"""Steps that are skipped unless a condition is met, run by the real engine."""
+"""Conditional steps, with the real engine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Asked(list):
 
 
 class TestSkipping:
-    def test_a_condition_that_is_met(self, api, model):
+    def test_a_step_is_done_if_its_condition_is_met(self, api, model):
         model.on("Do b", "done").on("Do a", "a long answer")
         id = api.queue(document())
         assert run(id) == "completed"
@@ -45,7 +45,7 @@ class TestSkipping:
         assert api.events_of(id, "condition_met") == [{"step": "b", "condition": "is_long"}]
         assert api.status(id)["result"]["raw"] == "done"
 
-    def test_one_that_is_not(self, api, model):
+    def test_a_step_is_skipped_if_its_condition_is_not_met(self, api, model):
         model.on("Do a", "short")
         id = api.queue(document())
         assert run(id) == "completed"
@@ -59,14 +59,14 @@ class TestSkipping:
         assert status["steps"][1]["finished_at"]
         assert len(model.calls) == 1
 
-    def test_steps_behind_go_on(self, api, model):
+    def test_later_steps_continue_after_a_skipped_one(self, api, model):
         model.on("Do c", "END").on("Do a", "short")
         id = api.queue(document(after=["c"]))
         assert run(id) == "completed"
         assert statuses(api, id) == ["completed", "skipped", "completed"]
         assert api.status(id)["progress"]["finished_steps"] == 3
 
-    def test_the_predicate_sees_text_and_json(self, api, model, asked):
+    def test_the_predicate_receives_text_and_json(self, api, model, asked):
         model.on("Do a", 'So: {"n": 1}')
         chain = documents.with_data(
             documents.chain("a", "b"), "a", output_schema={"type": "object"}
@@ -74,14 +74,14 @@ class TestSkipping:
         assert run(api.queue(documents.with_data(chain, "b", condition="ask"))) == "completed"
         assert asked == [('{"n": 1}', {"n": 1})]
 
-    def test_it_must_say_yes_or_no(self, api, model, asked):
+    def test_the_predicate_must_return_a_bool(self, api, model, asked):
         asked.answer = "perhaps"
         id = api.queue(documents.with_data(documents.chain("a", "b"), "b", condition="ask"))
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "crew-failed"
         assert len(model.calls) == 1
 
-    def test_a_predicate_that_is_gone(self, app, api, model):
+    def test_a_predicate_that_is_not_registered_any_more(self, app, api, model):
         id = api.queue(document())
         del app.extensions["crewexec"].registry.predicates["is_long"]
         assert run(id) == "failed"
@@ -89,9 +89,9 @@ class TestSkipping:
         assert model.calls == ()
 
 
-class TestDecidedBefore:
+class TestEarlierDecisions:
     @pytest.mark.parametrize("met", [True, False])
-    def test_nothing_is_asked_again(self, api, model, asked, met):
+    def test_a_decision_is_not_repeated(self, api, model, asked, met):
         asked.answer = met
         failing = "Do b" if met else "Do c"
         model.on(failing, status=400, times=1)

@@ -1,4 +1,4 @@
-"""Crews of the host's own, in a process that runs ours."""
+"""Crews that the host runs itself, in the process of a worker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def told_of_note() -> str:
     return "".join(reader.told)
 
 
-def test_they_get_their_files_also_within_a_tool(app, api, model):
+def test_they_receive_their_files_even_within_a_tool(app, api, model):
     told = [told_of_note()]
 
     @app.extensions["crewexec_host"].tool("read_note")
@@ -62,7 +62,7 @@ def test_they_get_their_files_also_within_a_tool(app, api, model):
     assert ["memo-7.txt" in each for each in told] == [True, True]
 
 
-def test_ours_take_no_event_loop_to_ask_for_files(api, monkeypatch):
+def test_executions_start_no_event_loop_to_query_files(api, monkeypatch):
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("An event loop was made")
 

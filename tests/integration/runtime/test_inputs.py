@@ -1,4 +1,4 @@
-"""Inputs and files on their way to the model."""
+"""Inputs and input files, from the submission to the model."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ SIZED = {
 class TestDefaults:
     DOCUMENT = declaring(SIZED, "Tell about {topic}: {size}.{notes}")
 
-    def test_are_stored_with_the_execution_and_reach_the_model(self, api, model):
+    def test_defaults_are_stored_with_the_execution_and_reach_the_model(self, api, model):
         id = api.queue(self.DOCUMENT, inputs={"topic": "tea"})
         assert api.status(id)["inputs"] == {"topic": "tea", "size": "short"}
         assert run(id) == "completed"
         assert "Tell about tea: short.\n" in sent(model)
 
-    def test_of_a_newer_version_change_nothing(self, api, model):
+    def test_defaults_of_a_newer_version_do_not_change_an_execution(self, api, model):
         graph = api.graph(self.DOCUMENT)
         order = {"graph_id": graph, "inputs": {"topic": "tea"}}
         id = api("POST", "/executions", json=order).json["id"]
@@ -61,14 +61,14 @@ class TestDefaults:
         assert run(id) == "completed"
         assert "Tell about tea: short.\n" in sent(model)
 
-    def test_the_same_order_stays_the_same(self, api):
+    def test_defaults_do_not_change_the_fingerprint_of_a_submission(self, api):
         order = {"graph_id": api.graph(self.DOCUMENT), "inputs": {"topic": "tea"}}
         key = {"Idempotency-Key": "k"}
         first = api("POST", "/executions", json=order, headers=key).json["id"]
         assert api("POST", "/executions", json=order, headers=key).json["id"] == first
 
     @pytest.mark.settings(MAX_INPUTS_BYTES=30)
-    def test_count_for_the_size(self, api):
+    def test_defaults_count_towards_the_size_limit(self, api):
         order = {"graph_id": api.graph(self.DOCUMENT), "inputs": {"topic": "tea and"}}
         told = problem(api("POST", "/executions", json=order), 422, "invalid-inputs")
         assert told["errors"][0]["code"] == "too-large"
@@ -78,7 +78,7 @@ class TestRefusing:
     DOCUMENT = declaring({"topic": {"type": "string"}, "count": {"type": "integer", "maximum": 3}})
 
     @pytest.mark.parametrize("query", ["", "?dry_run=true"])
-    def test_tells_every_problem_with_a_hint(self, api, query):
+    def test_every_problem_is_reported_with_a_hint(self, api, query):
         order = {"graph_id": api.graph(self.DOCUMENT), "inputs": {"topic": 1, "count": 4, "x": 1}}
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")
         assert [(p["pointer"], p["code"], p["hint"]) for p in told["errors"]] == [
@@ -101,7 +101,7 @@ class TestRefusing:
 
 
 class TestPlaceholders:
-    def test_only_names_are_filled_in_and_only_once(self, api, model):
+    def test_only_declared_names_are_replaced_and_only_once(self, api, model):
         odd = "{b} {role} {goal} {backstory} {input} {tools} {tool_names} {a} {a.__class__} {0}"
         texts = {"goal": "Goal <{a}>", "backstory": "Story <{a}>"}
         description = "Do <{a}> {b} {a.__class__} {a[0]} {a!r} {a:>9} {0} {}"
@@ -114,7 +114,7 @@ class TestPlaceholders:
             assert f"<{odd}> BEE {{a.__class__}} {{a[0]}} {{a!r}} {{a:>9}} {{0}} {{}}" in found
             assert found.count("Goal <") == found.count("Story <") == found.count("Do <") == 1
 
-    def test_what_a_model_said_calls_up_nothing(self, api, model):
+    def test_placeholders_in_a_models_answer_are_not_replaced(self, api, model):
         model.on("Do a", "{tools} {input} {role}")
         assert run(api.queue(documents.chain("a", "b"))) == "completed"
         assert "{tools} {input} {role}" in sent(model, at=1)
@@ -195,7 +195,7 @@ class TestFiles:
         assert CANARY not in str(error)
         return error["code"]
 
-    def test_their_text_reaches_the_model_and_is_kept_nowhere(
+    def test_their_text_reaches_the_model_and_is_not_stored(
         self, api, model, uploads, redis_process
     ):
         model.on("Read", "read it")
@@ -213,7 +213,7 @@ class TestFiles:
         assert any("Read: <{report}>" in text for text in everything)
         assert not any("canary" in text for text in everything)
 
-    def test_a_step_that_was_done_is_not_done_again(self, api, model, uploads):
+    def test_a_completed_step_is_not_repeated(self, api, model, uploads):
         nodes = [
             documents.agent("w"),
             documents.task("a", "Read {report}"),
@@ -240,14 +240,14 @@ class TestFiles:
             ("{report} {tools}", "{report} {tools}"),
         ],
     )
-    def test_what_a_storage_may_return(self, api, model, uploads, content, shown):
+    def test_a_storage_may_return_text_bytes_or_a_file(self, api, model, uploads, content, shown):
         uploads["ada", "report-3"] = content
         assert run(self.queue(api)) == "completed"
         assert f"Read: <{shown}>" in sent(model)
 
     @pytest.mark.settings(MAX_FILE_BYTES=10)
     @pytest.mark.parametrize("make", [io.BytesIO, lambda content: io.StringIO(content.decode())])
-    def test_an_open_file_is_read_as_far_as_it_may_and_closed(self, api, uploads, make):
+    def test_an_open_file_is_read_up_to_the_limit_and_closed(self, api, uploads, make):
         uploads["ada", "report-3"] = file = make(b"x" * 1000)
         at = []
         close = file.close
@@ -279,7 +279,7 @@ class TestFiles:
             (17, "file-storage-failed"),
         ],
     )
-    def test_what_fails_for_good(self, api, model, uploads, content, code):
+    def test_permanent_errors_are_not_retried(self, api, model, uploads, content, code):
         uploads["ada", "report-3"] = content
         id = self.queue(api)
         assert run(id) == "failed"
@@ -289,7 +289,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         "error", [StorageUnavailable(CANARY), TimeoutError(CANARY), ConnectionResetError(CANARY)]
     )
-    def test_what_may_pass_is_tried_again(self, api, model, uploads, error):
+    def test_transient_errors_are_retried(self, api, model, uploads, error):
         uploads["ada", "report-3"] = error
         id = self.queue(api)
         assert run(id) == "retrying"
@@ -305,7 +305,7 @@ class TestFiles:
         assert self.failure(stranger, id) == "file-not-found"
         assert not model.calls
 
-    def test_a_storage_knows_for_which_execution_it_works(self, api, model, registry):
+    def test_a_storage_function_sees_the_current_execution(self, api, model, registry):
         seen = []
 
         def open(reference, user_id):
@@ -329,13 +329,13 @@ class TestFiles:
         ],
     )
     @pytest.mark.parametrize("query", ["", "?dry_run=true"])
-    def test_references_of_a_wrong_form(self, api, uploads, reference, code, query):
+    def test_invalid_references_are_refused(self, api, uploads, reference, code, query):
         order = {"graph_id": api.graph(ONE_FILE), "inputs": {"report": reference}}
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")
         assert [(p["pointer"], p["code"]) for p in told["errors"]] == [("/inputs/report", code)]
         assert told["errors"][0]["hint"]
 
-    def test_texts_that_files_would_make_endless(self, api, model, uploads):
+    def test_texts_that_files_make_too_long(self, api, model, uploads):
         uploads["ada", "report-3"] = "x" * 2000
         document = declaring({"report": {"type": "file"}}, "{report}" * 2100)
         id = self.queue(api, document)
@@ -344,7 +344,7 @@ class TestFiles:
         assert "4000000 are allowed" in api.status(id)["error"]["message"]
         assert not model.calls
 
-    def test_a_storage_may_ask_for_a_key_and_knows_for_whom(self, app, api, model, registry):
+    def test_a_storage_may_read_a_secret_of_the_user(self, app, api, model, registry):
         def open(reference, user_id):
             assert current_execution.user_id == user_id
             return str(len(app.extensions["crewexec_host"].secret("shout")))
@@ -358,12 +358,12 @@ class TestFiles:
         document = declaring({"report": {"type": "file"}}, "Do it")
         assert run(self.queue(api, document)) == "completed"
 
-    def test_an_optional_file_that_is_left_out(self, api, model, uploads):
+    def test_an_optional_file_may_be_omitted(self, api, model, uploads):
         document = declaring({"report": {"type": "file", "required": False}}, "Read: <{report}>")
         assert run(api.queue(document)) == "completed"
         assert "Read: <>" in sent(model)
 
-    def test_a_storage_that_this_worker_lacks(self, api, model, uploads, registry):
+    def test_a_storage_that_is_not_registered_in_the_worker(self, api, model, uploads, registry):
         id = self.queue(api)
         storage = registry.storages.pop("uploads")
         assert run(id) == "failed"

@@ -1,4 +1,4 @@
-"""Models that are asked in the place of another one."""
+"""Fallback models, with the real engine."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_next_model_answers_within_the_same_step(api, model, offer, status):
     assert api.status(id)["attempt"] == 1
 
 
-def test_a_model_that_cannot_be_reached(api, model, crewexec, offer):
+def test_a_fallback_answers_for_an_unreachable_model(api, model, crewexec, offer):
     offer("second")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -76,7 +76,7 @@ def test_a_model_that_cannot_be_reached(api, model, crewexec, offer):
     assert asked(model) == ["second"]
 
 
-def test_a_model_that_is_silent(api, model, crewexec, offer):
+def test_a_fallback_answers_for_a_model_that_times_out(api, model, crewexec, offer):
     offer("second")
     url, key = model.base_url, model.key
     crewexec.llm(
@@ -88,7 +88,7 @@ def test_a_model_that_is_silent(api, model, crewexec, offer):
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_what_does_not_pass_is_the_first_ones_failure(api, model, offer, status):
+def test_a_permanent_failure_is_not_passed_to_fallbacks(api, model, offer, status):
     offer("first", "second")
     model.add(Rule(model="first-model", status=status))
     id = api.queue(GRAPH)
@@ -96,7 +96,7 @@ def test_what_does_not_pass_is_the_first_ones_failure(api, model, offer, status)
     assert asked(model) == ["first"]
 
 
-def test_when_all_fail_the_first_one_decides_with_the_longest_wait(api, model, offer):
+def test_if_all_fail_the_first_failure_counts_with_the_longest_retry_after(api, model, offer):
     offer("first", "second", "third")
     model.add(
         Rule(model="first-model", status=429, headers={"retry-after": "70"}),
@@ -111,7 +111,7 @@ def test_when_all_fail_the_first_one_decides_with_the_longest_wait(api, model, o
     assert retrying == {"code": "model-rate-limited", "seconds": 500.0}
 
 
-def test_tools_and_later_calls_begin_with_the_first_again(api, model, offer):
+def test_tools_and_later_calls_start_with_the_first_model_again(api, model, offer):
     offer("first", "second")
     model.add(
         Rule(model="first-model", status=500, times=1),
@@ -125,7 +125,7 @@ def test_tools_and_later_calls_begin_with_the_first_again(api, model, offer):
 
 
 @pytest.mark.parametrize(("most", "outcome"), [(1, "failed"), (2, "completed")])
-def test_every_try_counts_for_the_budget(api, model, offer, most, outcome):
+def test_every_call_counts_towards_the_budget(api, model, offer, most, outcome):
     offer("first", "second")
     model.add(Rule(model="first-model", status=500))
     id = api.queue(GRAPH, max_llm_calls=most)
@@ -135,7 +135,7 @@ def test_every_try_counts_for_the_budget(api, model, offer, most, outcome):
         assert api.status(id)["error"]["code"] == "budget-exhausted"
 
 
-def test_nobody_is_asked_after_a_cancel(app, api, model, offer):
+def test_no_fallback_is_called_after_a_cancellation(app, api, model, offer):
     offer("first", "second")
     model.add(Rule(model="first-model", delay=60))
     id = api.queue(GRAPH)
@@ -147,7 +147,7 @@ def test_nobody_is_asked_after_a_cancel(app, api, model, offer):
     assert column(id, "llm_calls") == 1
 
 
-def test_a_stream_that_breaks_is_asked_for_elsewhere(api, model, offer):
+def test_a_fallback_answers_for_a_broken_stream(api, model, offer):
     offer("first", "second", stream=True)
     model.add(Rule(model="first-model", reply="one two three", cut_after=2), Rule(reply="whole"))
     id = api.queue(GRAPH)
@@ -156,7 +156,7 @@ def test_a_stream_that_breaks_is_asked_for_elsewhere(api, model, offer):
     assert asked(model) == ["first", "second"]
 
 
-def test_a_fallback_without_a_key_is_left_out(api, model, crewexec, offer):
+def test_a_fallback_without_a_secret_is_left_out(api, model, crewexec, offer):
     url = model.base_url
     crewexec.llm("second", "second-model", base_url=url, api_key=Secret("nobody-has-it"))
     crewexec.llm("third", "third-model", base_url=url, api_key=model.key)
@@ -179,7 +179,7 @@ def test_each_model_keeps_its_own_limit(api, model, crewexec):
     assert [call.body["max_tokens"] for call in model.calls] == [100, 50]
 
 
-def test_keys_that_cannot_be_asked_for_now(api, app, model, crewexec):
+def test_an_unavailable_secret_provider_is_a_transient_failure(api, app, model, crewexec):
     def vault(name, user):
         raise ConnectionError("the vault is away")
 
@@ -202,7 +202,7 @@ def judge(model):
     model.on("# Rule", '{"valid": true}').on("Do t", "Done.")
 
 
-def test_calls_without_an_agent_count_once_for_each_model_that_is_asked(api, model, offer, judge):
+def test_calls_without_an_agent_count_once_per_model(api, model, offer, judge):
     offer("first", "second")
     id = api.queue(JUDGED)
     assert run(id) == "completed"

@@ -1,4 +1,4 @@
-"""Plans of crews and of agents, made by the real engine."""
+"""Plans of crews and of agents, with the real engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TestReasoning:
     def document(self, **data):
         return documents.with_data(documents.chain("a", "b"), "writer", reasoning=True, **data)
 
-    def test_the_plan_is_followed(self, api, model, asked):
+    def test_the_plan_is_part_of_the_prompt(self, api, model, asked):
         model.on("# Plan", "done")
         model.on("Do b", "Say B.\nREADY").on("Do a", "Say A.\nREADY")
         id = api.queue(self.document(goal="Speak of {topic}"), inputs={"topic": "tea"})
@@ -45,14 +45,14 @@ class TestReasoning:
         assert [step["usage"]["llm_calls"] for step in steps] == [2, 2]
         assert len(model.calls) == 4
 
-    def test_it_tries_as_often_as_it_may(self, api, model, asked):
+    def test_the_number_of_reasoning_attempts_is_limited(self, api, model, asked):
         model.on("# Plan\nNot", "done").on("Do a", "Not yet.")
         document = self.document(max_reasoning_attempts=2)
         assert run(api.queue(document)) == "completed"
         assert len(asked(TASK)) == 4
         assert "# Your plan so far" in asked(TASK)[1].prompt
 
-    def test_an_error_of_the_model_is_one(self, api, model):
+    def test_an_error_of_the_model_fails_the_attempt(self, api, model):
         model.on(status=500, times=1)
         id = api.queue(self.document())
         assert run(id) == "retrying"
@@ -86,7 +86,7 @@ class TestPlanning:
         edges = ["writer a", "writer b", "a b"]
         return {**documents.crew(nodes, edges), "planning": True, **top}
 
-    def test_each_task_follows_its_plan(self, api, model, asked):
+    def test_each_prompt_contains_the_plan_of_its_task(self, api, model, asked):
         model.on('"task": "a"', f"Well: {self.PLANS}").on("Do", "done")
         id = api.queue(self.document(), inputs={"topic": "tea"})
         assert run(id) == "completed"
@@ -98,7 +98,7 @@ class TestPlanning:
         assert api.status(id)["usage"]["llm_calls"] == len(model.calls) == 3
         assert api.events_of(id, "crew_planned") == [{"plans": json.loads(self.PLANS)}]
 
-    def test_what_cannot_be_told_apart_is_for_all(self, api, model):
+    def test_an_undivided_plan_is_used_for_all_tasks(self, api, model):
         model.on('"task": "a"', "Just do it.").on("Do", "done")
         assert run(api.queue(self.document(), inputs={"topic": "tea"})) == "completed"
         assert ["Just do it." in call.prompt for call in model.calls[1:]] == [True, True]
@@ -108,7 +108,7 @@ class TestPlanning:
         assert run(api.queue(document, inputs={"topic": "tea"})) == "completed"
         assert [call.body.get("stream") for call in model.calls] == [True, None, None]
 
-    def test_a_plan_is_not_paid_for_twice(self, api, model, asked):
+    def test_a_plan_is_not_made_twice(self, api, model, asked):
         model.on('"task": "a"', self.PLANS)
         model.on("Do b", status=400, times=1).on("Do", "done")
         id = api.queue(self.document(), inputs={"topic": "tea"})
@@ -119,14 +119,14 @@ class TestPlanning:
         assert "Say B." in model.calls[-1].prompt
         assert len(model.calls) == 4
 
-    def test_an_error_of_the_planner_is_one(self, api, model):
+    def test_an_error_of_the_planner_fails_the_attempt(self, api, model):
         model.on(status=500)
         id = api.queue(self.document(), inputs={"topic": "tea"})
         assert run(id) == "retrying"
         assert len(model.calls) == 1
 
 
-def test_the_date_is_told(api, model):
+def test_the_date_is_part_of_the_prompt(api, model):
     document = documents.with_data(documents.chain("a"), "writer", inject_date=True)
     assert run(api.queue(document)) == "completed"
     assert f"{clock.now():%Y-%m-}" in str(model.calls[0].body["messages"])

@@ -51,7 +51,7 @@ def notes(app):
 
 
 class TestCompleting:
-    def test_the_result_is_what_the_model_said(self, api, model):
+    def test_the_result_is_the_answer_of_the_model(self, api, model):
         model.on("Tell about tea", "Tea is a plant.")
         id = api.queue(documents.ONE_TASK, inputs={"topic": "tea"})
         assert run(id) == "completed"
@@ -114,7 +114,7 @@ class TestCompleting:
         assert run(id) == "completed"
         assert "Say {x.__class__} and hello" in model.calls[0].prompt
 
-    def test_the_history_tells_what_happened(self, api):
+    def test_the_events_record_the_run_in_order(self, api):
         id = api.queue(documents.chain("a"))
         run(id)
         assert api.event_types(id) == [
@@ -135,14 +135,14 @@ class TestCompleting:
         assert model.calls[0].body["stream"] is True
         assert api.status(id)["usage"]["total_tokens"] > 0
 
-    def test_a_graphs_own_choices_reach_the_model(self, api, model):
+    def test_options_of_a_graph_reach_the_model(self, api, model):
         document = documents.chain("a", model="default")
         document["nodes"][-1]["data"] |= {"temperature": 0.25, "max_tokens": 77}
         run(api.queue(document))
         assert model.calls[0].body["temperature"] == 0.25
         assert model.calls[0].body["max_tokens"] == 77
 
-    def test_long_outputs_are_cut(self, app, api, model):
+    def test_long_outputs_are_truncated(self, app, api, model):
         limit = current_app_state().settings.max_output_chars
         model.on("Do a", "x" * (limit + 5))
         id = api.queue(documents.chain("a"))
@@ -152,7 +152,7 @@ class TestCompleting:
 
 
 class TestTools:
-    def test_a_tool_works_with_the_hosts_data_for_the_right_user(self, app, api, model):
+    def test_a_tool_uses_the_hosts_data_of_the_right_user(self, app, api, model):
         model.add(Rule(tool=("write_note", {"text": "buy tea"}), after_tool=False, times=1))
         model.on(after_tool=True, reply="noted")
         id = api.queue(documents.chain("a", tools=("write_note",)))
@@ -162,14 +162,14 @@ class TestTools:
         types = api.event_types(id)
         assert types.index("tool_started") < types.index("tool_finished")
 
-    def test_the_model_learns_arguments_and_defaults(self, api, model):
+    def test_arguments_and_defaults_of_a_tool_reach_the_model(self, api, model):
         run(api.queue(documents.chain("a", tools=("count_words",))))
         (tool,) = model.calls[0].body["tools"]
         assert tool["function"]["name"] == "count_words"
         assert "Count the words" in tool["function"]["description"]
         assert set(tool["function"]["parameters"]["properties"]) == {"text", "at_least"}
 
-    def test_a_broken_tool_is_the_models_problem(self, api, model):
+    def test_the_error_of_a_tool_is_sent_to_the_model(self, api, model):
         model.add(Rule(tool=("break_down", {}), after_tool=False, times=1))
         model.on(after_tool=True, reply="it broke")
         id = api.queue(documents.chain("a", tools=("break_down",)))
@@ -184,7 +184,7 @@ class TestHierarchical:
         edges = ["boss worker manager"]
         return documents.crew(nodes, edges, process="hierarchical")
 
-    def test_an_agent_manages(self, api, model):
+    def test_an_agent_as_manager(self, api, model):
         model.on("Do the thing", "managed")
         document = self.hierarchical(documents.agent("boss", goal="Lead {what}"))
         id = api.queue(document, inputs={"what": "the thing"})
@@ -202,7 +202,7 @@ class TestHierarchical:
         assert step["usage"]["llm_calls"] == len(model.calls) == 3
         assert len(model.calls_matching("dig")) == 1
 
-    def test_a_model_manages(self, api, model):
+    def test_a_model_as_manager(self, api, model):
         model.on("Do it", "managed")
         boss = documents.named("boss", "llm", "default")
         id = api.queue(self.hierarchical(boss), inputs={"what": "it"})
@@ -225,13 +225,13 @@ class TestOddTexts:
         assert len(api.status(id)["steps"][0]["agent"]) == 200
 
     @pytest.mark.parametrize("text", ["half \ud800 a character", "nul \x00 character"])
-    def test_texts_that_a_database_may_not_like(self, api, model, text):
+    def test_texts_that_a_database_may_refuse(self, api, model, text):
         model.on("Do a", text)
         id = api.queue(documents.chain("a", "b"))
         assert run(id) == "completed"
         assert api.status(id)["steps"][0]["output"].startswith(text[:4])
 
-    def test_events_that_a_database_may_not_like(self, app, api, model):
+    def test_events_that_a_database_may_refuse(self, app, api, model):
         text = 'nul \x00, "quotes", \\u0000, {braces}, %s and é'
         app.extensions["crewexec_host"].tool("read_file")(_returns(text))
         model.add(Rule(tool=("read_file", {}), after_tool=False, times=1))
@@ -253,7 +253,7 @@ def _returns(text):
 @pytest.mark.settings(MAX_RETRIES=0)
 class TestFailing:
     @pytest.mark.sqlite_enough
-    def test_a_locked_database_is_waited_for(self, app, api, model, caplog):
+    def test_a_run_waits_for_a_locked_database(self, app, api, model, caplog):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
         id = api.queue(documents.chain("a", "b"))
@@ -301,7 +301,7 @@ class TestFailing:
         assert record.exc_info
         assert "internal detail" in caplog.text
 
-    def test_an_answer_that_was_cut_off_is_no_success(self, api, model):
+    def test_a_truncated_answer_is_a_failure(self, api, model):
         model.on("Do a", "this is not the whole answer", truncate_after=2)
         id = api.queue(documents.chain("a", "b", model="streaming"))
         assert run(id) == "failed"
@@ -309,7 +309,7 @@ class TestFailing:
         assert status["error"]["code"] == "model-cut-off"
         assert [step["status"] for step in status["steps"]] == ["failed", "pending"]
 
-    def test_a_name_that_the_worker_does_not_know(self, app, api):
+    def test_a_name_that_is_not_registered_in_the_worker(self, app, api):
         id = api.queue(documents.chain("a", tools=("count_words",)))
         del current_app_state().registry.tools["count_words"]
         assert run(id) == "failed"
@@ -331,9 +331,9 @@ class TestFailing:
         assert not model.calls
 
 
-class TestContinuing:
+class TestResuming:
     @pytest.mark.settings(MAX_RETRIES=0)
-    def test_a_retry_pays_for_no_finished_step_again(self, api, model):
+    def test_a_retry_does_not_repeat_completed_steps(self, api, model):
         model.on("Do b", status=500, times=1)
         model.on("Do a", "ALPHA").on("Do b", "BETA").on("Do c", "GAMMA")
         id = api.queue(documents.chain("a", "b", "c"))
@@ -350,7 +350,7 @@ class TestContinuing:
         assert "ALPHA" in model.calls_matching("Do b")[1].prompt
         assert status["usage"]["llm_calls"] == len(model.calls) == 4
 
-    def test_all_steps_finished_but_not_the_execution(self, app, api, model):
+    def test_an_execution_whose_steps_are_all_completed_can_resume(self, app, api, model):
         model.on("Do a", "ALPHA").on("Do b", "BETA")
         id = api.queue(documents.chain("a", "b"))
         run(id)
@@ -416,7 +416,7 @@ class TestCancelling:
 
 
 class TestClaiming:
-    def test_a_doubled_message_runs_once(self, api, model):
+    def test_a_duplicate_message_runs_once(self, api, model):
         id = api.queue(documents.chain("a"))
         assert run(id, attempt=1) == "completed"
         assert run(id, attempt=1) == "not-claimed"
@@ -430,7 +430,7 @@ class TestClaiming:
         assert run(id, attempt=2) == "completed"
         assert len(model.calls) == 1
 
-    def test_of_many_workers_one_gets_the_attempt(self, app, api, model):
+    def test_only_one_of_many_workers_claims_the_attempt(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", hold=gate)
         id = api.queue(documents.chain("a"))
@@ -441,7 +441,7 @@ class TestClaiming:
         assert sorted(itertools.chain(*outcomes)) == ["completed"] + 3 * ["not-claimed"]
         assert len(model.calls) == 1
 
-    def test_who_lost_the_claim_writes_nothing_and_calls_nobody(self, app, api, model):
+    def test_a_run_without_a_valid_lease_writes_nothing_and_makes_no_call(self, app, api, model):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
         id = api.queue(documents.chain("a", "b"))

@@ -1,4 +1,4 @@
-"""What a tool may take, return and be asked."""
+"""Limits of tool calls: time, length of the output and arguments."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def told(model, call=1):
 
 
 class TestTime:
-    def test_a_tool_that_takes_too_long_is_given_up(self, crewexec, api, model, gate, caplog):
+    def test_a_call_that_takes_too_long_is_abandoned(self, crewexec, api, model, gate, caplog):
         @crewexec.tool("hang", timeout=0.2)
         def hang() -> str:
             """Hang."""
@@ -88,7 +88,7 @@ class TestTime:
         assert told(model, 3) == "second said"
         assert [(text, str(id)) for text, id in ended] == [("first", first), ("second", second)]
 
-    def test_it_works_in_the_same_context_as_others(self, crewexec, app, api, model):
+    def test_a_call_with_a_timeout_has_the_same_context_as_others(self, crewexec, app, api, model):
         @crewexec.tool("ask", timeout=20)
         def ask() -> str:
             """Ask who is there."""
@@ -100,7 +100,7 @@ class TestTime:
         assert run(api.queue(documents.chain("a", tools=("ask",)))) == "completed"
         assert told(model) == f"{app.name} ada"
 
-    def test_an_error_within_the_time_is_the_tools_own(self, crewexec, api, model):
+    def test_an_error_before_the_timeout_is_passed_on(self, crewexec, api, model):
         @crewexec.tool("ask", timeout=20)
         def ask() -> str:
             """Ask somebody slow."""
@@ -110,7 +110,7 @@ class TestTime:
         assert run(api.queue(documents.chain("a", tools=("ask",)))) == "completed"
         assert "the other side is slow" in told(model)
 
-    def test_a_tool_that_hangs_again_and_again_is_not_called_any_more(
+    def test_a_tool_with_too_many_hanging_calls_is_not_called_any_more(
         self, crewexec, api, model, gate, monkeypatch
     ):
         monkeypatch.setattr(tool_invocation, "MAX_ABANDONED_CALLS", 1)
@@ -160,7 +160,7 @@ class TestLength:
             (None, "0123456789abc", "0123456789ab… [cut: 12 of 13 characters]"),
         ],
     )
-    def test_what_is_too_long_is_cut(self, crewexec, api, model, limit, result, seen):
+    def test_a_long_output_is_truncated(self, crewexec, api, model, limit, result, seen):
         @crewexec.tool("read", description="Read.", max_output_chars=limit)
         def read() -> object:
             return result
@@ -169,7 +169,7 @@ class TestLength:
         assert run(api.queue(documents.chain("a", tools=("read",)))) == "completed"
         assert told(model) == seen
 
-    def test_so_is_what_an_error_says(self, crewexec, api, model):
+    def test_a_long_error_message_is_truncated(self, crewexec, api, model):
         @crewexec.tool("read", max_output_chars=20)
         def read() -> str:
             """Read."""
@@ -180,7 +180,7 @@ class TestLength:
         assert told(model).endswith("xxx… [cut: 20 of 100000 characters]")
         assert len(told(model)) < 100
 
-    def test_no_half_of_a_secret_is_left(self, crewexec, api, model):
+    def test_truncation_leaves_no_part_of_a_secret(self, crewexec, api, model):
         @crewexec.tool("read", max_output_chars=20)
         def read() -> str:
             """Read."""
@@ -217,7 +217,7 @@ class TestBounds:
             ({}, "Field required"),
         ],
     )
-    def test_what_is_out_of_bounds_does_not_reach_the_tool(
+    def test_arguments_out_of_bounds_do_not_reach_the_tool(
         self, api, model, calls, arguments, complaint
     ):
         calling(model, "find", **arguments)
@@ -225,13 +225,13 @@ class TestBounds:
         assert calls == []
         assert complaint in told(model)
 
-    def test_what_is_within_them_does(self, api, model, calls):
+    def test_arguments_within_bounds_reach_the_tool(self, api, model, calls):
         calling(model, "find", limit=10, word="12345")
         assert run(api.queue(documents.chain("a", tools=("find",)))) == "completed"
         assert calls == [(10, "12345")]
         assert told(model) == "found"
 
-    def test_models_and_users_know_them(self, api, model, calls):
+    def test_models_and_users_see_the_bounds(self, api, model, calls):
         calling(model, "find", limit=1)
         run(api.queue(documents.chain("a", tools=("find",))))
         (sent,) = model.calls[0].body["tools"]
@@ -241,7 +241,7 @@ class TestBounds:
             assert schema["properties"]["word"]["maxLength"] == 5
 
 
-def test_a_missing_key_of_a_tool_ends_the_run(stranger, model):
+def test_a_missing_secret_of_a_tool_ends_the_run(stranger, model):
     calling(model, "tell_key")
     id = stranger.queue(documents.chain("a", tools=("tell_key",)))
     assert run(id) == "failed"

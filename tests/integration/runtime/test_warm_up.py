@@ -1,4 +1,4 @@
-"""What a worker makes before its first crew."""
+"""The crew that a worker runs when it starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ with create_app().app_context():
 
 
 @pytest.mark.sqlite_enough
-def test_the_first_crew_imports_next_to_nothing(api, environment):
+def test_the_first_crew_imports_hardly_anything(api, environment):
     id = api.queue(documents.chain("a"))
     ended = subprocess.run(
         [sys.executable, "-c", RUN_ONE, id],
@@ -54,7 +54,7 @@ def test_the_first_crew_imports_next_to_nothing(api, environment):
     assert not [name for name in late if name.partition(".")[0] in ("crewai", "openai", "pydantic")]
 
 
-def test_nobody_is_told_and_nothing_stays(monkeypatch, caplog, capfd):
+def test_it_emits_nothing_and_leaves_no_thread(monkeypatch, caplog, capfd):
     def refuse(*_):
         raise AssertionError("The network was used")
 
@@ -69,7 +69,7 @@ def test_nobody_is_told_and_nothing_stays(monkeypatch, caplog, capfd):
     assert (heard, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
 
 
-def test_no_hook_of_the_host_is_asked():
+def test_hooks_of_the_host_are_not_called():
     asked = []
 
     def refuse(context):
@@ -89,7 +89,7 @@ def test_no_hook_of_the_host_is_asked():
 
 
 @pytest.mark.sqlite_enough
-def test_a_worker_starts_also_if_it_fails(start_worker, environment, tmp_path):
+def test_a_worker_starts_even_if_it_fails(start_worker, environment, tmp_path):
     certificates = tmp_path / "broken.pem"
     certificates.write_text("not a certificate")
     environment["SSL_CERT_FILE"] = str(certificates)

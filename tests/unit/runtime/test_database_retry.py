@@ -1,4 +1,4 @@
-"""Waiting for a database that cannot answer."""
+"""Retries while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_crewexec.runtime.database_retry import retry_while_unavailable
 
 @pytest.fixture
 def engine() -> Iterator[sa.Engine]:
-    """Of one connection, for which nobody waits long."""
+    """An engine with one connection and a short timeout."""
     engine = sa.create_engine(
         "sqlite://", poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05
     )
@@ -21,7 +21,7 @@ def engine() -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def test_a_connection_that_others_have_is_waited_for(engine):
+def test_it_waits_for_a_free_connection(engine):
     held = engine.connect()
     tries = []
 
@@ -36,6 +36,6 @@ def test_a_connection_that_others_have_is_waited_for(engine):
     assert tries == [False, False]
 
 
-def test_but_not_for_ever(engine):
+def test_it_gives_up_after_the_given_time(engine):
     with engine.connect(), pytest.raises(NoConnection):
         retry_while_unavailable(engine.connect, 0.0)
