@@ -21,6 +21,7 @@ from support.in_process import end_of_watch
 from support.paths import TESTS
 from support.servers.celery_nodes import StartWorker
 from support.servers.celery_nodes import WorkerProcess
+from support.servers.forked_processes import ForkServer
 from support.servers.postgres import postgres_server
 from support.servers.postgres import PostgresProcess
 from support.servers.redis_process import RedisProcess
@@ -148,17 +149,26 @@ def admin(client: FlaskClient) -> Api:
     return Api(client, host.ADMIN)
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Forks workers and commands from a process that has imported what they need."""
+    server = ForkServer()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def start_worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[StartWorker]:
+def start_worker(
+    app: Flask, environment: dict[str, str], tmp_path: Path, fork_server: ForkServer
+) -> Iterator[StartWorker]:
     """A function that starts a worker of the host and waits until it is ready."""
     workers: list[WorkerProcess] = []
 
     def start(**options: t.Any) -> WorkerProcess:
         name = f"worker{len(workers)}"
         variables = {**environment, "PYTHONPATH": str(TESTS)}
-        worker = WorkerProcess(
-            tmp_path, variables, name=name, app="support.host_app.worker", **options
-        )
+        given: dict[str, t.Any] = {"app": "support.host_app.worker", "fork_server": fork_server}
+        worker = WorkerProcess(tmp_path, variables, name=name, **(given | options))
         workers.append(worker)
         worker.start()
         return worker

@@ -22,6 +22,7 @@ from support.in_process import column
 from support.paths import ROOT
 from support.paths import TESTS
 from support.servers.celery_nodes import WorkerProcesses
+from support.servers.forked_processes import ForkServer
 from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.sqlite_enough
@@ -33,7 +34,7 @@ NewWorkers = Callable[..., WorkerProcesses]
 
 @pytest.fixture
 def new_workers(
-    app: object, environment: dict[str, str], tmp_path: Path
+    app: object, environment: dict[str, str], tmp_path: Path, fork_server: ForkServer
 ) -> Iterator[Callable[..., WorkerProcesses]]:
     """Return a function that creates workers, which are stopped after the test."""
     made: list[WorkerProcesses] = []
@@ -41,7 +42,8 @@ def new_workers(
     def new(*options: str, pool: str = "threads", **more: t.Any) -> WorkerProcesses:
         variables = {**environment, "PYTHONPATH": str(TESTS)}
         options = (f"--pool={pool}", "--concurrency=1", *options)
-        made.append(WorkerProcesses(tmp_path, variables, *options, **more))
+        given: dict[str, t.Any] = {"fork_server": fork_server}
+        made.append(WorkerProcesses(tmp_path, variables, *options, **(given | more)))
         return made[-1]
 
     yield new
@@ -109,7 +111,7 @@ class TestStarting:
         assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
 
     def test_workers_without_executions_do_not_load_crewai(self, start_workers):
-        workers = start_workers("--queues=cleanup")
+        workers = start_workers("--queues=cleanup", fork_server=None)
         for process in (workers, *workers.children()):
             assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
 
@@ -188,7 +190,7 @@ class TestEnding:
         assert api.status(id)["status"] == "completed"
 
     def test_sighup_restarts_the_command(self, start_workers):
-        workers = start_workers("--queues=cleanup")
+        workers = start_workers("--queues=cleanup", fork_server=None)
         before = pids_of(workers)
         workers.kill(signal.SIGHUP)
         wait_until(

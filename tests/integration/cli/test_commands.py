@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -25,20 +24,12 @@ def variables(environment):
 
 
 @pytest.fixture
-def flask(app, variables):
+def flask(app, variables, fork_server):
     """Run a ``flask`` command of the host and return how it ended."""
 
     def run(*arguments):
         command = [sys.executable, "-m", "flask", "--app", "support.host_app.host", *arguments]
-        return subprocess.run(
-            command,
-            env=variables,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return fork_server.run(command, environment=variables, timeout=120)
 
     return run
 
@@ -147,7 +138,7 @@ class TestWorkerAndBeat:
     @pytest.mark.settings(RECONCILE_INTERVAL=0.2, RETRY_DELAY=0.2)
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_one_worker_with_beat_inside_is_enough(
-        self, app, api, model, variables, tmp_path, pool
+        self, app, api, model, variables, tmp_path, fork_server, pool
     ):
         """A retry is started by the reconciler, which only beat wakes up."""
         model.on("Do a", status=500, times=1)
@@ -159,24 +150,17 @@ class TestWorkerAndBeat:
             ready=" ready.",
             log=tmp_path / "worker.log",
             environment=variables,
+            fork_server=fork_server,
         )
         with worker:
             status = api.status(api.queue(documents.chain("a")), wait=30)
         assert (status["status"], status["retries"]) == ("completed", 1)
 
     @pytest.mark.parametrize("what", ["active", "registered"])
-    def test_celery_inspects(self, start_worker, variables, what):
+    def test_celery_inspects(self, start_worker, variables, fork_server, what):
         start_worker(pool="threads")
         command = [sys.executable, "-m", "celery", "-A", "support.host_app.worker", "inspect", what]
-        ended = subprocess.run(
-            command,
-            env=variables,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ended = fork_server.run(command, environment=variables)
         assert ended.returncode == 0, ended.stderr
         assert "1 node online" in ended.stdout
         assert what == "active" or "crewexec.execution" in ended.stdout

@@ -7,7 +7,6 @@ import datetime as dt
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 
@@ -48,19 +47,11 @@ def variables(environment):
 
 
 @pytest.fixture
-def run(variables):
+def run(variables, fork_server):
     """Run a command without a terminal and return how it ended."""
 
     def run(*command, **changed):
-        return subprocess.run(
-            command,
-            env={**variables, **changed},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return fork_server.run(command, environment={**variables, **changed}, timeout=120)
 
     return run
 

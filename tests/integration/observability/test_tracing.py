@@ -192,7 +192,7 @@ class TestOff:
 
 @pytest.mark.settings(REPUBLISH_AFTER=0.1)
 def test_a_worker_that_is_traced_after_its_fork(
-    api, environment, model, spans, tmp_path, redis_process
+    api, environment, model, spans, tmp_path, redis_process, fork_server
 ):
     """The first message is lost, too."""
     exported = tmp_path / "spans.jsonl"
@@ -202,7 +202,8 @@ def test_a_worker_that_is_traced_after_its_fork(
     with redis_process.client() as redis:
         assert redis.delete("crew_execution:4") == 1
     wait_until(lambda: cleanup.handle({"action": "reconcile"})["republished"], what="a new message")
-    with WorkerProcess(tmp_path, variables, app="support.host_app.traced_worker"):
+    traced = {"app": "support.host_app.traced_worker", "fork_server": fork_server}
+    with WorkerProcess(tmp_path, variables, **traced):
         assert api.status(id, wait=30)["status"] == "completed"
         wait_until(
             lambda: exported.exists() and "crewexec attempt" in exported.read_text(),

@@ -94,7 +94,7 @@ class TestPools:
 @pytest.mark.sqlite_enough
 class TestSeparateQueues:
     def test_a_worker_for_cleanup_alone_needs_no_crewai(self, start_worker, app):
-        worker = start_worker(queues=("cleanup",))
+        worker = start_worker(queues=("cleanup",), fork_server=None)
         maps = Path(f"/proc/{worker.pid}/maps").read_text()
         assert "pydantic_core" not in maps
 

@@ -21,6 +21,7 @@ from pytest_celery import CeleryWorkerContainer
 from pytest_celery import RedisContainer
 
 from support.paths import ROOT
+from support.servers.forked_processes import ForkServer
 from support.servers.processes import ServerProcess
 from support.servers.redis_process import RedisProcess
 
@@ -48,6 +49,7 @@ class WorkerProcess(ServerProcess):
         options: Sequence[str] = (),
         app: str = "sample_app.celery_app",
         cwd: Path = ROOT,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.name = name
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel=INFO"]
@@ -58,6 +60,7 @@ class WorkerProcess(ServerProcess):
             log=folder / f"{name}.log",
             cwd=cwd,
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            fork_server=fork_server,
         )
 
     @property
@@ -81,7 +84,12 @@ class WorkerProcesses(ServerProcess):
     stop_seconds = 20.0
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], *options: str, count: int = 2
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *options: str,
+        count: int = 2,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.names = [f"crews.{number}@{socket.gethostname()}" for number in range(1, count + 1)]
         command = [
@@ -99,6 +107,7 @@ class WorkerProcesses(ServerProcess):
             log=folder / "workers.log",
             cwd=ROOT,
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            fork_server=fork_server,
         )
 
     def is_ready(self) -> bool:

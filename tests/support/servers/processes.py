@@ -19,11 +19,26 @@ from pathlib import Path
 
 import psutil
 
+from support.servers.forked_processes import ForkServer
+
 _POLL_SECONDS = 0.02
 
 
 class StartFailed(RuntimeError):
     """A server ended early or did not become ready; the message holds its log."""
+
+
+class Child(t.Protocol):
+    """What is asked of a started process, be it forked or `subprocess.Popen`."""
+
+    pid: int
+    returncode: t.Any
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class ServerProcess(abc.ABC):
@@ -33,6 +48,8 @@ class ServerProcess(abc.ABC):
     :param log: the file that collects what the server prints, over all of its starts.
     :param environment: replaces the environment of the tests.
     :param user: who runs the server, if not the user who runs the tests.
+    :param fork_server: forks the server from a process that has loaded what it needs; without it,
+        a new interpreter is started.
     """
 
     stop_signal = signal.SIGTERM
@@ -47,14 +64,16 @@ class ServerProcess(abc.ABC):
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.command = list(command)
         self.log = log
         self._cwd = cwd
         self._environment = environment
         self._user = user
+        self._fork_server = fork_server
         self._log_offset = 0
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @abc.abstractmethod
     def is_ready(self) -> bool:
@@ -137,14 +156,21 @@ class ServerProcess(abc.ABC):
     def resume(self) -> None:
         self._signal_group(signal.SIGCONT)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Child:
         if self._child is None:
             raise RuntimeError(f"{self.command[0]} has not been started")
         return self._child
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> Child:
         with self.log.open("ab") as log:
             self._log_offset = log.tell()
+            if self._fork_server is not None:
+                return self._fork_server.start(
+                    self.command,
+                    folder=self._cwd or Path.cwd(),
+                    environment=self._environment or os.environ,
+                    output=log,
+                )
             return subprocess.Popen(
                 self.command,
                 cwd=self._cwd,
