@@ -7,8 +7,8 @@ import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..storage.hourly_stats import Hour
 from .formatting import duration
-from .queries import Hour
 
 WIDTH: t.Final = 640
 HEIGHT: t.Final = 170

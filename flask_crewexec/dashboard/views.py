@@ -27,6 +27,7 @@ from ..services.graph_service import GraphService
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage.graph_queries import graph_names
+from ..storage.hourly_stats import read_hours
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..web.authentication import current_identity
@@ -38,7 +39,6 @@ from .graph_layout import draw
 from .graph_layout import manager_of
 from .queries import ExecutionView
 from .queries import read_execution
-from .queries import read_hours
 from .queries import read_workers
 from .templating import render
 from .timeline import make_rows

@@ -72,6 +72,14 @@ def read_status(app_state: AppState, execution_id: Id, requester: Requester) -> 
         return session.scalar(query)
 
 
+def read_owner_id(app_state: AppState, execution_id: uuid.UUID) -> str | None:
+    """Return the id of an execution's owner; None if there is no such execution."""
+    execution = app_state.models.execution
+    query = sa.select(execution.owner_id).where(execution.id == execution_id)
+    with app_state.database.read_session() as session:
+        return session.scalar(query)
+
+
 def list_executions(
     app_state: AppState,
     requester: Requester,

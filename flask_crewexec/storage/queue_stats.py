@@ -12,7 +12,7 @@ from ..statuses import PRIORITIES
 
 
 def count_active(app_state: AppState) -> dict[str, int]:
-    """Return the number of executions by active status, without those of which there are none."""
+    """Return the number of executions by active status, without statuses that none has."""
     execution = app_state.models.execution
     query = sa.select(execution.status, sa.func.count()).group_by(execution.status)
     query = query.where(has_status(execution, *ACTIVE))

@@ -11,11 +11,8 @@ import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 
-import sqlalchemy as sa
-
 from ..app_state import AppState
 from ..app_state import current_app_state
-from ..errors import NotFound
 from ..execution_context import execution_var
 from ..messaging.queues import EXECUTION_TASK
 from ..observability import tracing
@@ -24,6 +21,8 @@ from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
 from ..storage.attempts import start_attempt
 from ..storage.attempts import StartedAttempt
+from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import read_owner_id
 from ..storage.leases import LeaseRequest
 from .base import ExecutionMessageTask
 
@@ -95,19 +94,12 @@ def _limited_owner(app_state: AppState, execution_id: uuid.UUID) -> str | None:
     """Return the execution's owner, if the number of running executions per user is limited."""
     if app_state.settings.max_running_per_user is None:
         return None
-    owner_id = app_state.models.execution.owner_id
-    with app_state.database.read_session() as session:
-        return session.scalar(
-            sa.select(owner_id).where(app_state.models.execution.id == execution_id)
-        )
+    return read_owner_id(app_state, execution_id)
 
 
 def _current_attempt(app_state: AppState, execution_id: uuid.UUID) -> int:
     with app_state.database.read_session() as session:
-        execution = session.get(app_state.models.execution, execution_id)
-    if execution is None:
-        raise NotFound(f"There is no execution '{execution_id}'.")
-    return execution.attempt
+        return find_execution(session, app_state.models, execution_id, requester=None).attempt
 
 
 class ExecutionTask(ExecutionMessageTask):

@@ -10,9 +10,9 @@ import pytest
 from flask_crewexec.dashboard import charts
 from flask_crewexec.dashboard import event_descriptions
 from flask_crewexec.dashboard import formatting
-from flask_crewexec.dashboard.queries import Hour
 from flask_crewexec.dashboard.timeline import find_spans
 from flask_crewexec.models import EventMixin
+from flask_crewexec.storage.hourly_stats import Hour
 
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
