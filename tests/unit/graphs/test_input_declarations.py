@@ -5,7 +5,6 @@ from __future__ import annotations
 import jsonschema
 import pytest
 from hypothesis import given
-from hypothesis import HealthCheck
 from hypothesis import settings
 
 from flask_crewexec.errors import InvalidGraph
@@ -232,11 +231,7 @@ class TestChecking:
         found = refusals({"a": {}}, given)
         assert sorted(found) == [("/inputs/", "unknown-input"), ("/inputs/a~1b", "unknown-input")]
 
-    @settings(
-        deadline=None,
-        max_examples=500,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    @settings(max_examples=5 * settings.default.max_examples)
     @given(declared_inputs())
     def test_the_schema_accepts_the_same(self, made):
         inputs, given = made
