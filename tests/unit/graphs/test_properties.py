@@ -42,9 +42,13 @@ from support.graphs.strategies import python_values
 from support.graphs.strategies import TOOLS
 from support.graphs.strategies import valid_documents
 
-many = settings(max_examples=4 * settings.default.max_examples)
+many = settings(max_examples=4 * settings().max_examples)
 
 
+AGENT_FIELDS = (
+    *("role", "goal", "backstory", "allow_delegation", "max_iter", "reasoning"),
+    *("max_reasoning_attempts", "inject_date"),
+)
 PERMISSIONS = Permissions(TOOLS, MODELS, GUARDRAILS, PREDICATES)
 
 
@@ -141,9 +145,7 @@ def written(graph: Graph) -> dict[str, t.Any]:
         if not isinstance(node, AgentNode):
             nodes.append(_model(node))
             continue
-        fields = ("role", "goal", "backstory", "allow_delegation", "max_iter", "reasoning")
-        fields += ("max_reasoning_attempts", "inject_date")
-        nodes.append(agent(node.id, **{name: getattr(node, name) for name in fields}))
+        nodes.append(agent(node.id, **{name: getattr(node, name) for name in AGENT_FIELDS}))
         if node.llm:
             nodes.append(_model(node.llm))
             edges.append(f"{node.llm.id} {node.id}")
@@ -207,7 +209,8 @@ class TestValidDocuments:
         graph = parse(document)
         ids = {node["id"] for node in document["nodes"] if node["type"] in ("agent", "task")}
         manager = {graph.manager.id} if isinstance(graph.manager, AgentNode) else set()
-        assert {node.id for node in (*graph.agents, *graph.tasks)} | manager == ids
+        named: tuple[t.Any, ...] = (*graph.agents, *graph.tasks)
+        assert {node.id for node in named} | manager == ids
 
     @given(valid_documents())
     def test_tasks_follow_what_they_read(self, document):
