@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from flask_crewexec.testing import ScriptedModel
 from support import databases
@@ -35,6 +37,16 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# The machine may be slow, and a graph takes many draws.
+hypothesis_settings.register_profile(
+    "all",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+hypothesis_settings.register_profile("few", hypothesis_settings.get_profile("all"), max_examples=10)
+hypothesis_settings.load_profile("all")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

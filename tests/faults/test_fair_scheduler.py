@@ -89,11 +89,11 @@ def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -
         )
 
 
-def at_once(app: Flask, work: Callable[[int], object]) -> list[object]:
+def at_once(app: Flask, work: Callable[[int], int]) -> list[int]:
     """Let a crowd do the work at one moment."""
     start = threading.Barrier(CROWD)
 
-    def one(number: int) -> object:
+    def one(number: int) -> int:
         with app.app_context():
             start.wait()
             return work(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import typing as t
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,11 +73,11 @@ def order(api, graph, key=KEY, **more):
     return api("POST", "/executions", json={"graph_id": graph, **more}, headers=headers)
 
 
-def at_once(app, work: Callable[[Api], object]) -> list[object]:
+def at_once(app, work: Callable[[Api], t.Any]) -> list[t.Any]:
     """Let a crowd do the work at one moment, each as a web server's thread would."""
     start = threading.Barrier(CROWD)
 
-    def one(_: int) -> object:
+    def one(_: int) -> t.Any:
         start.wait()
         return work(Api(app.test_client(), "ada"))
 

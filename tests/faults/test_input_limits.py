@@ -89,7 +89,8 @@ class TestSizes:
     def test_of_names_that_orders_bring(self, api, field, most):
         graph_id = api.graph(documents.chain("a"))
         for length, status in ((most, 202), (most + 1, 422)):
-            body, headers = {"graph_id": graph_id}, {}
+            body = {"graph_id": graph_id}
+            headers: dict[str, str] = {}
             (headers if field[0].isupper() else body)[field] = "x" * length
             assert api("POST", "/executions", json=body, headers=headers).status_code == status
 

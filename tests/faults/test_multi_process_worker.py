@@ -10,6 +10,7 @@ import threading
 import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -163,10 +164,14 @@ class TestEnding:
         workers = start_workers()
         api.queue(documents.chain("a"))
         model.wait_for_calls(1)
+
+        def seen_twice(text):
+            return workers.log_text().count(text) == 2
+
         for last in ("Ctrl+C again will initiate", "Ctrl+C again will terminate"):
             assert last not in workers.log_text()
             os.killpg(workers.pid, signal.SIGINT)  # as a terminal does
-            wait_until(lambda last=last: workers.log_text().count(last) == 2, what="the signal")
+            wait_until(partial(seen_twice, last), what="the signal")
         assert workers.running
         gate.set()
         assert workers.ended() == 1

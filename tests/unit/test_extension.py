@@ -6,6 +6,7 @@ import gc
 import logging
 import subprocess
 import sys
+import typing as t
 import weakref
 
 import pytest
@@ -52,7 +53,8 @@ def assert_usable(app):
     """Create the tables and use them through the extension."""
     with app.app_context():
         app_state = current_app_state()
-        app_state.models.graph.metadata.create_all(app_state.database.engine)
+        model: t.Any = app_state.models.graph
+        model.metadata.create_all(app_state.database.engine)
         assert set(sa.inspect(app_state.database.engine).get_table_names()) >= TABLES
         assert GraphService().list() == []
         app_state.database.engine.dispose()
@@ -121,13 +123,13 @@ class TestHostsModels:
 
         db = SQLAlchemy(model_class=Base)
 
-        class Project(db.Model):
+        class Project(db.Model):  # type: ignore[name-defined]
             id: Mapped[int] = mapped_column(primary_key=True)
 
-        class Execution(ExecutionMixin, db.Model):
+        class Execution(ExecutionMixin, db.Model):  # type: ignore[name-defined]
             project_id: Mapped[int | None] = mapped_column(sa.ForeignKey("project.id"))
 
-        class Graph(GraphMixin, db.Model):
+        class Graph(GraphMixin, db.Model):  # type: ignore[name-defined]
             shared: Mapped[bool] = mapped_column(default=False)
 
         app = new_app()
@@ -355,7 +357,14 @@ assert not loaded, loaded
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
-HEAVY = ("crewai", "httpx", "jsonschema", "limits", "opentelemetry", "prometheus_client")
+HEAVY: tuple[str, ...] = (
+    "crewai",
+    "httpx",
+    "jsonschema",
+    "limits",
+    "opentelemetry",
+    "prometheus_client",
+)
 HEAVY += ("pydantic", "rich", "tornado", "kombu.transport.redis", "redis.asyncio")
 
 

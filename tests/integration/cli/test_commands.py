@@ -126,11 +126,11 @@ class TestWorkerAndBeat:
     @pytest.mark.parametrize(
         ("options", "why"),
         [
-            (["--pin"], "is for '--pool threads': the processes of 'prefork'"),
-            (["--pin", "--pool=threads", "--processes=10000"], "needs 10000 cores, and only"),
+            (["--pin"], "requires '--pool threads': the processes of 'prefork'"),
+            (["--pin", "--pool=threads", "--processes=10000"], "needs 10000 CPUs, but only"),
         ],
     )
-    def test_what_cannot_have_cores_of_its_own_is_refused(self, flask, options, why):
+    def test_workers_that_cannot_be_pinned_are_refused(self, flask, options, why):
         ended = flask("crewexec", "worker", *options)
         assert ended.returncode == 2
         assert f"'--pin' {why}" in ended.stderr

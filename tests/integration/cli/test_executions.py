@@ -14,6 +14,7 @@ import pytest
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.services import event_stream
+from flask_crewexec.services.event_pages import read_event_page
 from flask_crewexec.services.event_stream import tail
 from flask_crewexec.storage import event_log
 from flask_crewexec.storage.new_event import NewEvent
@@ -254,7 +255,6 @@ class TestFollow:
 
     def test_misses_no_end_between_two_looks(self, api, monkeypatch):
         id = api.queue(documents.chain("a"))
-        read_event_page = event_stream.read_event_page
 
         def end_behind_the_last(*args, **options):
             page = read_event_page(*args, **options)

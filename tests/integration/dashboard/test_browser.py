@@ -70,8 +70,8 @@ class Site(t.NamedTuple):
     def store(self, document: documents.Document) -> None:
         """Give the user a graph."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        options = {"headers": headers, "trust_env": False, "timeout": 20}
-        answer = httpx.post(f"{self.url}/crewexec/graphs", json=document, **options)
+        url = f"{self.url}/crewexec/graphs"
+        answer = httpx.post(url, json=document, headers=headers, trust_env=False, timeout=20)
         assert answer.status_code == 201, answer.text
 
     def open_streams(self) -> float:

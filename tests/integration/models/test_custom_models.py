@@ -38,7 +38,7 @@ def app(environment, monkeypatch):
     db = SQLAlchemy(app, model_class=Base)
     moment = sa.DateTime(timezone=True)
 
-    class Execution(ExecutionMixin, db.Model):
+    class Execution(ExecutionMixin, db.Model):  # type: ignore[name-defined]
         touched: Mapped[dt.datetime] = mapped_column(moment, default=clock.now, onupdate=clock.now)
         event: Mapped[str] = mapped_column(default="gala")
         events: Mapped[str] = mapped_column(default="galas")

@@ -270,9 +270,9 @@ class TestMcpServers:
     def test_an_address_that_a_function_returns_is_kept_secret_too(self, crewexec):
         url = "http://127.0.0.1:9/mcp?token=of-the-host"
         crewexec.add_mcp_server("files", tools=TOOLS, url=lambda: url)
-        learnt = []
+        learnt: list[str] = []
         keys = SecretResolver((), "ada", learnt.extend)
-        spec = current_app_state().registry.tools["files_count"]
+        spec: t.Any = current_app_state().registry.tools["files_count"]
         assert mcp_servers._resolve_settings(spec.server, keys).url == url
         assert learnt == [url]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing as t
 
 import pytest
 
@@ -115,7 +116,10 @@ class TestGraphs:
 
 
 def test_imports_find_what_the_user_may_use(api, payer):
-    crew = {"agents": {"a": {"role": "A", "goal": "G", "llm": "openai/strong-model"}}, "tasks": []}
+    crew: dict[str, t.Any] = {
+        "agents": {"a": {"role": "A", "goal": "G", "llm": "openai/strong-model"}},
+        "tasks": [],
+    }
     crew["tasks"] = [{"description": "Do it", "expected_output": "text", "agent": "a"}]
     order = {"format": "crewai", "files": {"crew.jsonc": json.dumps(crew)}}
     found = payer("POST", "/graphs/import", json=order).json

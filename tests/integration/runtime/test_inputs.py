@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import typing as t
 
 import pytest
 import sqlalchemy as sa
@@ -178,7 +179,7 @@ def stored(redis_process):
     """Everything in our tables and in Redis, as text."""
     with current_app_state().database.read_session() as session:
         for model in current_app_state().models:
-            yield from map(str, session.execute(sa.select(model.__table__)))
+            yield from map(str, session.execute(sa.select(t.cast(t.Any, model).__table__)))
     with redis_process.client() as client:
         for key in client.scan_iter():
             kind = client.type(key)

@@ -29,7 +29,7 @@ def offer(crewexec, model):
     """A function that offers models, the last one first, each falling back to the next one."""
 
     def offer(*names, **options):
-        behind = ()
+        behind: tuple[str, ...] = ()
         for name in reversed(names):
             common = {"base_url": model.base_url, "api_key": model.key, "timeout": 20}
             crewexec.llm(name, f"{name}-model", fallbacks=behind, **{**common, **options})

@@ -43,7 +43,7 @@ def waiting():
     with current_app_state().database.read_session() as session:
         rows = session.query(execution).filter_by(status="queued").all()
     rows.sort(key=lambda row: (row.owner_id, row.priority, row.queued_at, row.id))
-    turns = {}
+    turns: dict[object, int] = {}
     for _, group in itertools.groupby(rows, key=lambda row: (row.owner_id, row.priority)):
         turns |= {row.id: turn for turn, row in enumerate(group)}
     rows.sort(key=lambda row: (row.priority, turns[row.id], row.queued_at, row.id))

@@ -295,8 +295,7 @@ class TestPublisher:
         monkeypatch.setattr(event_publisher, "BACKOFF_SECONDS", 0.0)
         log = logging.getLogger(event_publisher.__name__)
         in_context = logging.Filter()
-        in_context.filter = lambda record: current_app.name == app.name  # as hosts have them
-        log.addFilter(in_context)
+        log.addFilter(lambda record: current_app.name == app.name)  # as hosts have them
         with redis_process.client() as redis:
             redis.execute_command("ACL", "SETUSER", "default", "-publish")
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import typing as t
 
 import pytest
 import sqlalchemy as sa
@@ -106,6 +107,6 @@ class TestSecrets:
         assert "[secret]" in api.status(id)["steps"][0]["output"]
         app_state = current_app_state()
         with app_state.database.read_session() as session:
-            for table in (each.__table__ for each in app_state.models):
+            for table in (t.cast(t.Any, each).__table__ for each in app_state.models):
                 for row in session.execute(sa.select(table)):
                     assert "sk-scripted" not in str(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
+import typing as t
 
 import psutil
 import pytest
@@ -146,7 +147,8 @@ class TestOtherTroubles:
         wait_until(lambda: not bounded_calls(), what="the call that hung")
 
     def test_missing_tables(self, app, client):
-        current_app_state().models.worker.__table__.drop(current_app_state().database.engine)
+        model: t.Any = current_app_state().models.worker
+        model.__table__.drop(current_app_state().database.engine)
         assert ready(client)[1]["database"] == "no tables"
 
     @pytest.mark.sqlite_enough

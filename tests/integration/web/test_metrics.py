@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 import threading
+import typing as t
 import uuid
 
 import pytest
@@ -406,8 +407,15 @@ class TestOpenStreams:
     def test_of_several_processes_are_added_up(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
         command = [sys.executable, "-c", STREAMING]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:
+        pipes: dict[str, t.Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "text": True,
+        }
+        with (
+            subprocess.Popen(command, text=True, **pipes) as one,
+            subprocess.Popen(command, text=True, **pipes) as two,
+        ):
             for each in (one, two):
                 assert each.stdout.readline() == "open\n"
             assert self.asked() == "[('crewexec_open_streams', {}, 4.0)]"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import threading
+import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -26,7 +27,7 @@ from support.sse_client import ServerEvent
 
 HEADERS = {"X-User": "ada", "Accept": "text/event-stream"}
 THREADS = ("--worker-class=gthread", "--threads=4")
-OPTIONS = {"timeout": 60, "trust_env": False}
+OPTIONS: dict[str, t.Any] = {"timeout": 60, "trust_env": False}
 GEVENT = ("--worker-class=gevent", "--worker-connections=400", "--timeout=120")
 
 StartServer = Callable[..., Gunicorn]

@@ -134,9 +134,9 @@ def look(**parts):
 
 
 def printed(renderable, **options):
-    console = Console(file=io.StringIO(), **{"width": 100, **options})
-    console.print(renderable)
-    return console.file.getvalue()
+    file = io.StringIO()
+    Console(file=file, **{"width": 100, **options}).print(renderable)
+    return file.getvalue()
 
 
 class TestPage:

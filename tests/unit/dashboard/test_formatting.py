@@ -106,7 +106,7 @@ def test_asking_to_cancel_ends_no_call() -> None:
 def test_columns_are_as_high_as_their_values() -> None:
     hours = [Hour(NOON, completed=3, other=1, waiting=4.0), Hour(NOON, completed=8, waiting=None)]
     chart = charts.throughput(hours)
-    heights = [(column.kind, column.height) for column in chart.columns]
+    heights: list[tuple[str, t.Any]] = [(column.kind, column.height) for column in chart.columns]
     unit = heights[0][1] / 3
     assert heights == [
         ("completed", pytest.approx(3 * unit)),

@@ -21,9 +21,9 @@ class Step(StepMixin):
     """A row without a table."""
 
     def __init__(self, node_id: str, status: str, agent: str | None = None) -> None:
-        self.node_id = node_id  # type: ignore[assignment]
-        self.status = status  # type: ignore[assignment]
-        self.agent = agent  # type: ignore[assignment]
+        self.node_id = node_id
+        self.status = status
+        self.agent = agent
 
 
 def drawing_of(document: documents.Document, *steps: StepMixin) -> Drawing:

@@ -151,7 +151,7 @@ PLACES = {
 
 
 def read(text: str, file: str) -> t.Any:
-    readers = {"json": json.loads, "jsonc": json5.loads, "yaml": yaml.safe_load}
+    readers: dict[str, t.Any] = {"json": json.loads, "jsonc": json5.loads, "yaml": yaml.safe_load}
     return readers[file.rpartition(".")[2]](text)
 
 
@@ -318,7 +318,7 @@ def test_placeholders_reach_no_objects(text):
     assert graph.inputs == (("x", "y") if plain else ("y",))
 
 
-LIMITS = {
+LIMITS: dict[str, t.Any] = {
     "nodes": (lambda d, n: d.update(nodes=crowd(n), edges=[]), 200, "/nodes", "too-many"),
     "edges": (lambda d, n: d.update(edges=[d["edges"][0]] * n), 1000, "/edges", "too-many"),
     "name": (lambda d, n: d.update(name="x" * n), 200, "/name", "too-long"),

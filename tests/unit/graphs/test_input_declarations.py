@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import jsonschema
 import pytest
 from hypothesis import given
-from hypothesis import HealthCheck
 from hypothesis import settings
 
 from flask_crewexec.errors import InvalidGraph
@@ -232,11 +233,7 @@ class TestChecking:
         found = refusals({"a": {}}, given)
         assert sorted(found) == [("/inputs/", "unknown-input"), ("/inputs/a~1b", "unknown-input")]
 
-    @settings(
-        deadline=None,
-        max_examples=500,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    @settings(max_examples=5 * settings().max_examples)
     @given(declared_inputs())
     def test_the_schema_accepts_the_same(self, made):
         inputs, given = made
@@ -304,6 +301,6 @@ class TestFilling:
     def test_the_length_is_known_before(self):
         graph = parse(about({}, "{a}{a}{b}", goal="{a}"))
         texts = {"a": "x" * 50, "b": ""}
-        workers = [*graph.filled(texts).agents, *graph.filled(texts).tasks]
+        workers: list[t.Any] = [*graph.filled(texts).agents, *graph.filled(texts).tasks]
         made = [getattr(worker, name) for worker in workers for name in worker.TEXTS]
         assert graph.filled_length(texts) == sum(map(len, made)) > 150

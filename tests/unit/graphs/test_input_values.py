@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from flask_crewexec.errors import InvalidInputs
@@ -68,7 +70,7 @@ def test_inputs_are_what_crewai_asks_for(text):
     interpolate_only = crewai.utilities.string_utils.interpolate_only
 
     asked: list[str] = []
-    given = {"unused": "x"}
+    given: dict[str, t.Any] = {"unused": "x"}
     while True:
         try:
             interpolate_only(text, given)

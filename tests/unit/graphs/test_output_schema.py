@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import typing as t
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -36,7 +37,7 @@ def doubling():
     """Definitions of which each uses the next one twice."""
     names = [f"d{at}" for at in range(9)]
     uses = itertools.pairwise(names)
-    definitions = {a: {"anyOf": [{"$ref": f"#/$defs/{b}"}] * 2} for a, b in uses}
+    definitions: dict[str, t.Any] = {a: {"anyOf": [{"$ref": f"#/$defs/{b}"}] * 2} for a, b in uses}
     definitions["d8"] = {"type": "string"}
     return an_object(properties={"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
 

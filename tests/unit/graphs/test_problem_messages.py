@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -65,14 +66,14 @@ def managed():
 
 
 def nested_schema(depth):
-    schema = {"type": "object"}
+    schema: dict[str, t.Any] = {"type": "object"}
     for _ in range(depth):
         schema = {"type": "object", "properties": {"x": schema}}
     return schema
 
 
 def deep(levels):
-    value = []
+    value: list[object] = []
     for _ in range(levels):
         value = [value]
     return value
@@ -174,7 +175,7 @@ DOCUMENTS = {
 }
 YAML = {"agents.yaml": "a: {role: A, goal: B}", "tasks.yaml": "t: {description: D}"}
 TWO = {"a.json": "{}", "b.json": "{}"}
-FLOW = {"data": {"nodes": [], "edges": []}}
+FLOW: dict[str, t.Any] = {"data": {"nodes": [], "edges": []}}
 
 
 def studio(**more):
@@ -214,7 +215,7 @@ INPUTS = {
     "too-large": {"topic": "x" * 5_000_000},
     "wrong-type": [],
 }
-DECLARED_INPUTS = {
+DECLARED_INPUTS: dict[str, dict[str, object]] = {
     "invalid-reference": {"f": "/etc/passwd"},
     "missing-input": {},
     "not-in-enum": {"c": "y"},

@@ -9,7 +9,6 @@ import typing as t
 
 import pytest
 from hypothesis import given
-from hypothesis import HealthCheck
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -43,12 +42,13 @@ from support.graphs.strategies import python_values
 from support.graphs.strategies import TOOLS
 from support.graphs.strategies import valid_documents
 
-# The machine may be slow, and a crew takes many draws.
-patient = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+many = settings(max_examples=4 * settings().max_examples)
+
+
+AGENT_FIELDS = (
+    *("role", "goal", "backstory", "allow_delegation", "max_iter", "reasoning"),
+    *("max_reasoning_attempts", "inject_date"),
 )
-
-
 PERMISSIONS = Permissions(TOOLS, MODELS, GUARDRAILS, PREDICATES)
 
 
@@ -103,22 +103,19 @@ def check(document: object) -> None:
 
 
 class TestAnyDocument:
-    @patient
     @given(json_values)
     def test_json(self, document):
         check(document)
 
-    @patient
     @given(python_values)
     def test_what_is_no_json(self, document):
         check(document)
 
-    @settings(patient, max_examples=400)
+    @many
     @given(broken_documents())
     def test_nearly_valid_graphs(self, document):
         check(document)
 
-    @patient
     @given(st.text() | st.binary())
     def test_what_json_reads(self, text):
         try:
@@ -148,9 +145,7 @@ def written(graph: Graph) -> dict[str, t.Any]:
         if not isinstance(node, AgentNode):
             nodes.append(_model(node))
             continue
-        fields = ("role", "goal", "backstory", "allow_delegation", "max_iter", "reasoning")
-        fields += ("max_reasoning_attempts", "inject_date")
-        nodes.append(agent(node.id, **{name: getattr(node, name) for name in fields}))
+        nodes.append(agent(node.id, **{name: getattr(node, name) for name in AGENT_FIELDS}))
         if node.llm:
             nodes.append(_model(node.llm))
             edges.append(f"{node.llm.id} {node.id}")
@@ -194,33 +189,29 @@ def _model(node: t.Any) -> dict[str, t.Any]:
 
 
 class TestValidDocuments:
-    @patient
     @given(valid_documents())
     def test_have_no_problem(self, document):
         assert problems_of(document) == ()
 
-    @patient
     @given(valid_documents())
     def test_stay_what_they_are_as_json(self, document):
         again = json.loads(json.dumps(document, sort_keys=True))
         assert parse(again) == parse(document)
         assert digest(again) == digest(document)
 
-    @patient
     @given(valid_documents())
     def test_can_be_written_from_the_graph(self, document):
         graph = parse(document)
         assert without_places(parse(written(graph))) == without_places(graph)
 
-    @patient
     @given(valid_documents())
     def test_lose_no_node(self, document):
         graph = parse(document)
         ids = {node["id"] for node in document["nodes"] if node["type"] in ("agent", "task")}
         manager = {graph.manager.id} if isinstance(graph.manager, AgentNode) else set()
-        assert {node.id for node in (*graph.agents, *graph.tasks)} | manager == ids
+        named: tuple[t.Any, ...] = (*graph.agents, *graph.tasks)
+        assert {node.id for node in named} | manager == ids
 
-    @patient
     @given(valid_documents())
     def test_tasks_follow_what_they_read(self, document):
         seen: set[str] = set()
@@ -228,7 +219,6 @@ class TestValidDocuments:
             assert set(step.context) <= seen
             seen.add(step.id)
 
-    @patient
     @given(valid_documents())
     def test_can_be_told_about(self, document):
         graph = parse(document)
@@ -240,12 +230,10 @@ class TestValidDocuments:
 
 
 class TestDifferences:
-    @patient
     @given(valid_documents())
     def test_from_itself(self, document):
         assert find_changes(document, json.loads(json.dumps(document))) == []
 
-    @patient
     @given(valid_documents(), valid_documents(), st.data())
     def test_there_is_one_whenever_the_digests_differ(self, old, new, data):
         if data.draw(st.booleans()):  # else they have hardly anything in common

@@ -158,7 +158,7 @@ def test_a_form_is_read_with_the_declared_types(client: FlaskClient, typed: str)
     answer = client.post(typed, data=form)
     assert answer.status_code == 303, answer.text
     id = answer.headers["Location"].rpartition("/")[2]
-    inputs = client.get(f"/crewexec/executions/{id}").json["inputs"]
+    inputs = client.get(f"/crewexec/executions/{id}").get_json()["inputs"]
     assert inputs == {
         "text": "7",
         "size": "long",

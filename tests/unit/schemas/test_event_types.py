@@ -59,7 +59,8 @@ def _fields(call: ast.Call) -> tuple[frozenset[str], bool]:
     names = {keyword.arg for keyword in call.keywords}
     given = call.args[1] if len(call.args) > 1 else None
     if isinstance(given, ast.Dict):
-        names |= {key.value if isinstance(key, ast.Constant) else None for key in given.keys}
+        keys = (key.value if isinstance(key, ast.Constant) else None for key in given.keys)
+        names |= {key if isinstance(key, str) else None for key in keys}
     found = {name for name in names if isinstance(name, str)} | _COMMON.get(_name(call.func), set())
     return frozenset(found), None in names or _name(call.func) == "_end_call"
 

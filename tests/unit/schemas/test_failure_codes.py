@@ -15,6 +15,7 @@ from flask_crewexec import errors
 from flask_crewexec.runtime import error_mapping
 from flask_crewexec.runtime.error_mapping import to_failure
 from flask_crewexec.schemas import FAILURE_CODES
+from flask_crewexec.storage.failures import FailureReason
 
 _PACKAGE: t.Final = Path(flask_crewexec.__file__).parent
 _SOURCES: t.Final = (*(_PACKAGE / "runtime").rglob("*.py"), _PACKAGE / "storage" / "failures.py")
@@ -52,11 +53,7 @@ def test_says_whether_an_exception_is_retried(error: type[errors.CrewExecError])
 
 
 def test_says_whether_a_model_error_is_retried() -> None:
-    reasons = [
-        value
-        for value in vars(error_mapping).values()
-        if isinstance(value, error_mapping.FailureReason)
-    ]
+    reasons = [value for value in vars(error_mapping).values() if isinstance(value, FailureReason)]
     assert reasons
     for reason in reasons:
         assert reason.transient == FAILURE_CODES[reason.code].transient, reason.code

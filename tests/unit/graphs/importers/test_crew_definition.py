@@ -63,7 +63,7 @@ def test_what_is_not_json(value):
 
 
 def test_what_is_nested_too_deeply():
-    value = []
+    value: list[object] = []
     for _ in range(100_000):
         value = [value]
     assert [code for _, code in problems(small(inputs=value))] == ["too-deep"]
