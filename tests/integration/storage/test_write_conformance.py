@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import typing as t
 import uuid
 
 import pytest
@@ -86,8 +87,8 @@ def _rows_after(case, statements):
 
 def _all_rows(tables):
     """Return the rows of all tables, with names for ids and without what clocks have measured."""
-    names = {}
-    rows = {}
+    names: dict[object, str] = {}
+    rows: dict[str, list[dict[str, t.Any]]] = {}
     with current_app_state().database.read_session() as session:
         for table in tables:
             found = session.execute(sa.select(table).order_by(*table.primary_key)).mappings()
