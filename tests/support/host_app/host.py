@@ -27,6 +27,7 @@ from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
 from flask_crewexec import Identity
 from flask_crewexec import Secret
+from support.fast_sqlite import skip_fsync
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
         pass
 
     db = SQLAlchemy(app, model_class=Base)
+    with app.app_context():
+        skip_fsync(db.engine)
     crewexec = CrewExec(app, db=db)
     crewexec.identity_loader(who_asks)
     models: dict[str, dict[str, t.Any]] = {"default": {}, "streaming": {"stream": True}}
