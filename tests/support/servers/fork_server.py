@@ -18,6 +18,8 @@ import sys
 import threading
 import typing as t
 
+from flask_crewexec.process import drain
+
 MODULES: t.Final = (
     "billiard.pool",
     "celery.apps.worker",
@@ -112,6 +114,7 @@ def become(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    drain.reset_after_fork()  # as each process of "worker --processes" does
     paths = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [request["folder"], *filter(None, paths), *sys.path]
     sys.orig_argv = [sys.executable, "-m", request["module"], *request["arguments"]]
