@@ -1,3 +1,5 @@
+"""The inputs that a graph asks for, and the values that it takes."""
+
 from __future__ import annotations
 
 import typing as t

@@ -1,3 +1,5 @@
+"""Names of tools, models and checks that must be registered."""
+
 from __future__ import annotations
 
 import pytest

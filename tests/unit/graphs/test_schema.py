@@ -1,3 +1,5 @@
+"""The form of a document: fields, types and limits."""
+
 from __future__ import annotations
 
 import typing as t

@@ -1,3 +1,5 @@
+"""Nodes and edges that must fit together."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What parsing returns."""
+
 from __future__ import annotations
 
 import subprocess
