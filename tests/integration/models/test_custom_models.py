@@ -21,7 +21,7 @@ from support.in_process import close_connections
 from support.in_process import end_of_watch
 from support.in_process import run
 
-WORDS = ("event", "events", "lease", "now", "number", "tally")
+WORDS = ("event", "events", "lease", "now", "number", "counter")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def app(environment, monkeypatch):
         lease: Mapped[str] = mapped_column(default="of land")
         now: Mapped[str] = mapped_column(default="then")
         number: Mapped[str] = mapped_column(default="one")
-        tally: Mapped[str] = mapped_column(default="none")
+        counter: Mapped[str] = mapped_column(default="none")
 
     crewexec = CrewExec(app, db=db, execution_model=Execution)
     crewexec.identity_loader(host.who_asks)

@@ -30,10 +30,7 @@ from support.graphs import documents
 from support.in_process import run
 from support.stored_events import INVENTED
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["postgresql"], indirect=True),
-]
+pytestmark = pytest.mark.postgresql
 
 NOON = dt.datetime(2031, 5, 6, 12, 0, 0, 123456, tzinfo=dt.UTC)
 """A time that is compared as it is; all others come from clocks."""
