@@ -1,4 +1,4 @@
-"""A database that restarts, hangs up, swallows its answers or is full."""
+"""A database that restarts, drops connections, loses its answers or is full."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestPostgres:
         forget_connections()
         ran_once(api, model, id)
 
-    def test_a_run_survives_the_end_of_all_connections(self, app, api, model, gate, postgres):
+    def test_a_run_survives_the_loss_of_all_connections(self, app, api, model, gate, postgres):
         id = api.queue(documents.chain("a", "b"))
         with running(app, id) as outcomes:
             model.wait_for_calls(2)
@@ -102,7 +102,7 @@ class TestPostgres:
         wait_until(lambda: api.status(id)["status"] == "completed", what="another run")
 
     @pytest.mark.settings(LEASE_SECONDS=1.0, DATABASE_RETRY_SECONDS=0.2)
-    def test_after_too_long_a_run_is_given_up_and_goes_on_later(
+    def test_a_run_is_given_up_after_too_long_and_resumed_later(
         self, app, api, model, gate, postgres, settle
     ):
         id = api.queue(documents.chain("a", "b"))
@@ -119,7 +119,7 @@ class TestPostgres:
         assert len(model.calls_matching("Do b")) == 2
 
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.05)
-    def test_a_stream_ends_early_so_that_its_client_asks_again(self, api, postgres):
+    def test_a_stream_ends_early_so_that_its_client_reconnects(self, api, postgres):
         id = api.queue(documents.chain("a"))
         headers = {"Accept": "text/event-stream"}
         answer = api("GET", f"/executions/{id}/events", headers=headers, buffered=False)
@@ -165,7 +165,7 @@ def lost_answers(monkeypatch):
 
 
 class TestLostAnswers:
-    def test_what_was_committed_is_not_written_twice(self, api, model, gate, lost_answers):
+    def test_a_committed_write_is_not_repeated(self, api, model, gate, lost_answers):
         gate.set()
         id = api.queue(documents.chain("a", "b"))
         assert run(id) == "completed"
@@ -182,7 +182,7 @@ class TestLostAnswers:
         assert api.event_types(id).count("retrying") == 1
         assert status["usage"]["llm_calls"] == len(model.calls) == 1
 
-    def test_what_had_arrived_before_patience_ended_is_not_taken_for_what_follows(
+    def test_a_write_committed_before_the_retries_ended_is_not_taken_for_the_next_one(
         self, api, model, gate, lost_answers_for_long
     ):
         gate.set()
@@ -224,7 +224,7 @@ class Room:
 
 @pytest.fixture
 def room(app):
-    """Room of the database, applied at the beginning of each transaction."""
+    """The size limit of the database, applied at the start of each transaction."""
     room = Room()
     engine = current_app_state().database.engine
     sa.event.listen(engine, "begin", room.apply)
@@ -235,7 +235,7 @@ def room(app):
 @pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
 @pytest.mark.sqlite_enough
 class TestFull:
-    def test_a_run_waits_for_room(self, app, api, model, room, caplog):
+    def test_a_run_waits_until_the_full_database_has_space(self, app, api, model, room, caplog):
         gate = threading.Event()
         long = "x" * 100_000
         model.on("Do a", long, hold=gate).on("Do b", "BETA")

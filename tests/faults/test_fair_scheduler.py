@@ -1,4 +1,4 @@
-"""Fair choice between users: one user's queue is not another's."""
+"""Fair scheduling: the executions of one user do not hold up those of another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CROWD = 8
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What held model calls wait for; open at the latest when the test ends."""
+    """A gate for model calls, which is open at the latest when the test ends."""
     gate = threading.Event()
     yield gate
     gate.set()
@@ -61,7 +61,7 @@ def statuses() -> dict[str, int]:
 
 
 def started_between(owner: str, id: str) -> int:
-    """Count what started of an owner while another one's execution waited."""
+    """Count the executions of one owner that started while one of another owner waited."""
     execution = current_app_state().models.execution
     query = sa.select(sa.func.count()).where(
         execution.owner_id == owner,
@@ -73,7 +73,7 @@ def started_between(owner: str, id: str) -> int:
 
 
 def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -> None:
-    """Let it look as if a worker was there."""
+    """Insert the row of a live worker."""
     now = clock.now()
     with current_app_state().database.write_transaction() as session:
         session.add(
@@ -90,7 +90,7 @@ def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -
 
 
 def at_once(app: Flask, work: Callable[[int], int]) -> list[int]:
-    """Let a crowd do the work at one moment."""
+    """Do the work in many threads at the same time."""
     start = threading.Barrier(CROWD)
 
     def one(number: int) -> int:
@@ -105,7 +105,7 @@ def at_once(app: Flask, work: Callable[[int], int]) -> list[int]:
 @pytest.mark.timeout(400)
 @pytest.mark.each_pool
 class TestManyOfOneUser:
-    def test_another_user_is_next_or_next_but_one_and_everything_runs_once(
+    def test_another_user_starts_next_or_second_next_and_everything_runs_once(
         self, start_worker, api, stranger, model, settle, gate, messages, pool
     ):
         model.on("Do first", hold=gate)
@@ -125,7 +125,7 @@ class TestManyOfOneUser:
         assert len(model.calls) == MANY + 2
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=1000)
-    def test_killed_workers_and_lost_messages_hold_up_nobody_for_good(
+    def test_killed_workers_and_lost_messages_block_nobody_forever(
         self, start_worker, api, stranger, model, gate, broker_url, reconcile, redis_process, pool
     ):
         model.on("Do first", hold=gate, times=2)
@@ -148,7 +148,7 @@ class TestManyOfOneUser:
 
 
 class TestHolding:
-    def test_a_claim_gives_the_next_one_its_turn(self, api, model, messages):
+    def test_a_claim_releases_the_next_execution(self, api, model, messages):
         first, second, third = queue(api, 3)
         assert messages() == 1
         assert [column(id, "on_hold") for id in (first, second, third)] == [False, True, True]
@@ -159,13 +159,13 @@ class TestHolding:
         assert messages() == 3
         assert len(model.calls) == 3
 
-    def test_places_that_are_free_get_messages_at_once(self, api, messages):
+    def test_free_slots_are_filled_at_once(self, api, messages):
         add_worker(3)
         add_worker(9, ("cleanup",))
         queue(api, 5)
         assert messages() == 3
 
-    def test_something_urgent_overtakes_what_waits(self, api, messages):
+    def test_an_urgent_execution_overtakes_those_on_hold(self, api, messages):
         first, *_ = queue(api, 3, priority=7)
         urgent, second = queue(api, 2, priority=2)
         assert messages() == 2
@@ -175,13 +175,13 @@ class TestHolding:
         assert run(urgent) == "completed"
         assert not column(second, "on_hold")
 
-    def test_of_several_who_make_room_at_once_one_sends_a_message(self, app, api, messages):
+    def test_concurrent_releases_send_one_message(self, app, api, messages):
         first, *_ = queue(api, 5)
         change(first, status="cancelled")
         sent = at_once(app, lambda _: release_next_or_raise(current_app_state(), "ada"))
         assert (sorted(sent), messages()) == ([0] * (CROWD - 1) + [1], 2)
 
-    def test_orders_at_the_same_moment_leave_none_without_a_message(self, app, api, messages):
+    def test_concurrent_submissions_send_at_least_one_message(self, app, api, messages):
         body = {"graph_id": api.graph(documents.chain("a"))}
         at_once(app, lambda _: Api(app.test_client(), "ada")("POST", "/executions", json=body))
         held = sum(
@@ -189,24 +189,24 @@ class TestHolding:
         )
         assert messages() == CROWD - held >= 1
 
-    def test_operators_see_how_many_are_held(self, api, admin):
+    def test_operators_see_how_many_are_on_hold(self, api, admin):
         queue(api, 3)
         shown = admin("GET", "/queues").json
         assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["on_hold"]["5"]) == (1, 2)
         scraped = admin("GET", "/metrics").text
         assert 'crewexec_executions_on_hold{priority="5"} 2.0' in scraped
 
-    def test_cancelling_a_held_one_ends_it_at_once(self, api, messages):
+    def test_an_execution_on_hold_is_cancelled_at_once(self, api, messages):
         _, second, _ = queue(api, 3)
         assert api("POST", f"/executions/{second}/cancel").json["status"] == "cancelled"
         assert messages() == 1
 
-    def test_cancelling_the_one_that_has_its_turn_gives_it_to_the_next(self, api, messages):
+    def test_cancelling_a_published_execution_releases_the_next_one(self, api, messages):
         first, second = queue(api, 2)
         api("POST", f"/executions/{first}/cancel")
         assert (column(second, "on_hold"), messages()) == (False, 2)
 
-    def test_trying_again_waits_for_its_turn(self, api, messages):
+    def test_a_retry_is_put_on_hold(self, api, messages):
         first, second = queue(api, 2)
         api("POST", f"/executions/{first}/cancel")
         answer = api("POST", f"/executions/{first}/retry")
@@ -215,7 +215,7 @@ class TestHolding:
         assert run(second) == "completed"
         assert (column(first, "on_hold"), run(first)) == (False, "completed")
 
-    def test_retries_that_are_due_at_once_come_one_by_one(self, api, reconcile, messages):
+    def test_retries_that_are_due_together_are_released_one_by_one(self, api, reconcile, messages):
         ids = queue(api, 4)
         for id in ids:
             change(id, status="retrying", available_at=clock.now(), attempt=2, on_hold=False)
@@ -223,16 +223,16 @@ class TestHolding:
         assert sum(column(id, "on_hold") for id in ids) == 3
         assert messages() == 2  # with that of the first attempt
 
-    def test_the_reconciler_gives_turns_that_a_dead_process_has_left(
-        self, api, reconcile, messages
-    ):
+    def test_the_reconciler_releases_what_a_dead_process_did_not(self, api, reconcile, messages):
         first, second, _ = queue(api, 3)
         change(first, status="cancelled")
         assert [reconcile()["released"] for _ in range(2)] == [1, 0]
         assert (column(second, "on_hold"), messages()) == (False, 2)
 
     @pytest.mark.settings(REPUBLISH_AFTER=0.001)
-    def test_held_ones_are_no_lost_messages(self, api, reconcile, messages, redis_process):
+    def test_executions_on_hold_are_not_taken_for_lost_messages(
+        self, api, reconcile, messages, redis_process
+    ):
         _, *held = queue(api, 3)
         assert [reconcile()["republished"] for _ in range(5)] == [0] * 5
         with redis_process.client() as client:
@@ -242,7 +242,7 @@ class TestHolding:
         assert messages() == 1
 
     @pytest.mark.settings(REPUBLISH_AFTER=0.001)
-    def test_messages_of_cancelled_ones_hide_no_lost_message(
+    def test_messages_of_cancelled_executions_do_not_hide_a_lost_message(
         self, api, stranger, admin, reconcile, messages, redis_process
     ):
         (lost,) = queue(api, 1)
@@ -272,7 +272,7 @@ class TestPlaceInTheQueue:
 @pytest.mark.settings(MAX_RUNNING_PER_USER=1)
 class TestRunningAtOnce:
     @pytest.mark.each_pool
-    def test_what_is_beyond_the_limit_waits_until_one_ends(
+    def test_executions_beyond_the_limit_wait_until_one_ends(
         self, start_worker, api, stranger, model, gate, pool
     ):
         model.on("Do a", hold=gate)
@@ -288,7 +288,7 @@ class TestRunningAtOnce:
         )
         assert all(start >= end for start, end in zip(starts[1:], ends, strict=False))
 
-    def test_claims_at_the_same_moment_are_counted_exactly(self, app, api, messages):
+    def test_concurrent_claims_never_exceed_the_limit(self, app, api, messages):
         ids = [queue(api, 1, priority=number + 1)[0] for number in range(CROWD)]
 
         def claim(number: int) -> bool:
@@ -300,7 +300,7 @@ class TestRunningAtOnce:
         assert sorted(at_once(app, claim)) == [False] * (CROWD - 1) + [True]
         assert sum(column(id, "on_hold") for id in ids) == CROWD - 1
 
-    def test_an_end_gives_the_next_one_its_turn(self, api, messages):
+    def test_the_end_of_an_execution_releases_the_next_one(self, api, messages):
         first, second = queue(api, 2)
         change(first, status="running", lease_expires_at=None)
         release_next(current_app_state(), "ada")

@@ -1,4 +1,4 @@
-"""Orders that are sent more than once."""
+"""Submissions that are sent more than once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def messages(app_state):
 
 @pytest.fixture
 def forget_publishing(app):
-    """Make the rows look as if the web server ended before it sent their messages."""
+    """Make the rows look as if the web server had died before it sent their messages."""
     model = app.extensions["crewexec"].models.execution
 
     def forget():
@@ -74,7 +74,7 @@ def order(api, graph, key=KEY, **more):
 
 
 def at_once(app, work: Callable[[Api], t.Any]) -> list[t.Any]:
-    """Let a crowd do the work at one moment, each as a web server's thread would."""
+    """Do the work in many threads at the same time, as a web server does."""
     start = threading.Barrier(CROWD)
 
     def one(_: int) -> t.Any:
@@ -86,7 +86,7 @@ def at_once(app, work: Callable[[Api], t.Any]) -> list[t.Any]:
 
 
 class TestCrowd:
-    def test_many_requests_with_one_key_at_one_moment_place_one_order(
+    def test_concurrent_requests_with_one_key_queue_one_execution(
         self, app, api, graph, stored, messages
     ):
         answers = at_once(app, lambda api: order(api, graph))
@@ -99,7 +99,7 @@ class TestCrowd:
         assert (len(stored()), messages()) == (1, 1)
         assert order(api, graph).json["id"] == accepted[0].json["id"]
 
-    def test_while_the_broker_is_down_nobody_is_told_of_an_order_that_is_withdrawn(
+    def test_while_the_broker_is_down_nobody_receives_an_execution_that_is_deleted(
         self, app, api, graph, redis_process, stored
     ):
         redis_process.stop()
@@ -113,14 +113,14 @@ class TestCrowd:
 
 @pytest.mark.sqlite_enough
 class TestKey:
-    def test_the_same_order_again_gives_the_first_execution(self, api, graph, stored, messages):
+    def test_the_same_submission_returns_the_first_execution(self, api, graph, stored, messages):
         first, second = order(api, graph), order(api, graph)
         assert (first.status_code, second.status_code) == (202, 202)
         assert first.json["id"] == second.json["id"]
         assert first.headers["Location"] == second.headers["Location"]
         assert (len(stored()), messages()) == (1, 1)
 
-    def test_a_finished_execution_is_given_as_well(self, api, model, graph, messages):
+    def test_an_execution_that_has_ended_is_returned_as_well(self, api, model, graph, messages):
         id = order(api, graph).json["id"]
         execution.handle({"execution_id": id})
         again = order(api, graph)
@@ -138,7 +138,9 @@ class TestKey:
         ],
         ids=lambda change: next(iter(change)),
     )
-    def test_another_order_with_the_same_key_is_refused(self, api, graph, stored, messages, change):
+    def test_a_different_submission_with_the_same_key_is_refused(
+        self, api, graph, stored, messages, change
+    ):
         order(api, graph)
         answer = order(api, graph, **change)
         assert (answer.status_code, answer.json["code"]) == (422, "idempotency-key-reused")
@@ -150,19 +152,19 @@ class TestKey:
         assert (answer.status_code, answer.json["code"]) == (422, "idempotency-key-reused")
         assert len(stored()) == 1
 
-    def test_the_keys_of_two_users_do_not_meet(self, api, stranger, graph, stored, messages):
+    def test_keys_of_different_users_are_independent(self, api, stranger, graph, stored, messages):
         mine = order(api, graph)
         theirs = order(stranger, stranger.graph(documents.chain("a")))
         assert (mine.status_code, theirs.status_code) == (202, 202)
         assert mine.json["id"] != theirs.json["id"]
         assert (len(stored()), messages()) == (2, 2)
 
-    def test_without_a_key_each_request_is_an_order(self, api, graph, stored, messages):
+    def test_without_a_key_each_request_queues_an_execution(self, api, graph, stored, messages):
         first, second = order(api, graph, key=None), order(api, graph, key=None)
         assert first.json["id"] != second.json["id"]
         assert (len(stored()), messages()) == (2, 1)  # the second waits for the user's turn
 
-    def test_an_order_that_waits_for_its_turn_is_given_as_well(self, api, graph, stored, messages):
+    def test_an_execution_on_hold_is_returned_as_well(self, api, graph, stored, messages):
         order(api, graph, "first")
         first, second = order(api, graph), order(api, graph)
         assert (first.status_code, second.status_code) == (202, 202)
@@ -170,17 +172,17 @@ class TestKey:
         assert (len(stored()), messages()) == (2, 1)
 
     @pytest.mark.parametrize("key", ["", "k" * 256], ids=["empty", "too long"])
-    def test_a_key_that_cannot_be_kept_is_refused(self, api, graph, stored, key):
+    def test_a_key_that_cannot_be_stored_is_refused(self, api, graph, stored, key):
         answer = order(api, graph, key)
         assert answer.status_code == 422, answer.json
         assert stored() == []
 
-    def test_the_longest_key_is_kept_whole(self, api, graph, stored):
+    def test_the_longest_key_is_stored_completely(self, api, graph, stored):
         first, second = order(api, graph, "k" * 255), order(api, graph, "k" * 254 + "l")
         assert (first.status_code, second.status_code) == (202, 202)
         assert len(stored()) == 2
 
-    def test_a_key_is_free_again_after_its_order_was_refused(
+    def test_a_key_is_free_again_after_its_submission_was_refused(
         self, api, graph, redis_process, stored, messages
     ):
         redis_process.stop()
@@ -192,7 +194,7 @@ class TestKey:
         assert first.json["id"] == second.json["id"]
         assert (len(stored()), messages()) == (1, 1)
 
-    def test_an_order_whose_message_was_not_sent_is_given_when_it_was_announced(
+    def test_an_execution_is_returned_once_the_reconciler_has_sent_its_message(
         self, api, graph, broker_url, redis_process, reconcile, stored, messages, forget_publishing
     ):
         id = order(api, graph).json["id"]

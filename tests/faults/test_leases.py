@@ -1,4 +1,4 @@
-"""Leases that run out, are renewed, taken over, or run by a wrong clock."""
+"""Leases that expire, are renewed or taken over, or meet wrong clocks."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from support.in_process import running
 from support.servers.processes import wait_until
 
 
-def take(id, lease_seconds=100.0):
-    """Claim the current attempt for a worker that does nothing."""
+def acquire(id, lease_seconds=100.0):
+    """Acquire the lease of the current attempt for a worker that does nothing."""
     app_state = current_app_state()
     with app_state.database.write_transaction() as session:
         attempt = column(id, "attempt")
@@ -43,8 +43,8 @@ def expire(id):
 
 
 def lose(id):
-    """Claim an attempt, and let the lease run out."""
-    lease = take(id)
+    """Acquire the lease of an attempt, and let it expire."""
+    lease = acquire(id)
     expire(id)
     return lease
 
@@ -78,14 +78,14 @@ class TestTakingOver:
         assert reconcile()["taken_over"] == 0
         assert run(id) == "completed"
 
-    def test_a_lease_that_holds_is_left_alone(self, api, reconcile):
+    def test_a_valid_lease_is_not_taken_over(self, api, reconcile):
         id = api.queue(documents.chain("a"))
-        take(id)
+        acquire(id)
         assert reconcile()["taken_over"] == 0
         assert api.status(id)["status"] == "running"
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=1)
-    def test_too_many_lost_workers_are_a_failure(self, api, reconcile):
+    def test_the_execution_fails_after_too_many_lost_workers(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         for _ in range(2):
             lose(id)
@@ -97,7 +97,7 @@ class TestTakingOver:
         assert reconcile()["taken_over"] == 0
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=0)
-    def test_a_persons_retry_begins_counting_anew(self, api, reconcile):
+    def test_a_requested_retry_resets_the_count_of_lost_workers(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         lose(id)
         reconcile()
@@ -106,9 +106,9 @@ class TestTakingOver:
         assert run(id) == "completed"
         assert api.status(id)["lost_attempts"] == 0
 
-    def test_what_was_to_be_cancelled_is_cancelled(self, api, reconcile):
+    def test_an_execution_whose_cancellation_was_requested_is_cancelled(self, api, reconcile):
         id = api.queue(documents.chain("a"))
-        take(id)
+        acquire(id)
         assert api("POST", f"/executions/{id}/cancel").status_code == 202
         expire(id)
         assert reconcile()["taken_over"] == 1
@@ -116,7 +116,7 @@ class TestTakingOver:
         assert (status["status"], status["attempt"]) == ("cancelled", 1)
         assert status["finished_at"]
 
-    def test_what_is_beyond_its_deadline_is_timed_out(self, api, reconcile):
+    def test_an_execution_past_its_deadline_is_timed_out(self, api, reconcile):
         id = api.queue(documents.chain("a"), timeout=100)
         lose(id)
         change(id, deadline=database_clock.seconds_from_now(-1))
@@ -132,7 +132,7 @@ class TestTakingOver:
         assert [reconcile()["taken_over"] for _ in range(3)] == [2, 1, 0]
         assert {api.status(id)["status"] for id in ids} == {"queued"}
 
-    def test_of_many_reconcilers_at_once_one_takes_it_over(self, app, api):
+    def test_only_one_of_several_concurrent_reconcilers_takes_it_over(self, app, api):
         id = api.queue(documents.chain("a"))
         lose(id)
         assert sum(at_once(app, 4)) == 1
@@ -142,7 +142,7 @@ class TestTakingOver:
 
 
 def at_once(app, count):
-    """Reconcile in many threads that begin together; return what each has taken over."""
+    """Reconcile in several threads that start together; return how many each has taken over."""
 
     def work():
         with app.app_context():
@@ -161,28 +161,28 @@ def at_once(app, count):
 
 
 class TestFormerHolder:
-    def test_it_writes_nothing_after_it_was_taken_over(self, api, reconcile):
+    def test_it_cannot_write_after_the_lease_was_taken_over(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
         with pytest.raises(LeaseLost):
             write(former, current_step="stolen")
-        take(id)
+        acquire(id)
         with pytest.raises(LeaseLost):
             write(former, current_step="stolen")
         assert column(id, "current_step") is None
 
-    def test_it_cannot_renew_its_claim(self, api, reconcile):
+    def test_it_cannot_renew_its_lease(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
         renew(former)
         assert (column(id, "status"), column(id, "lease_expires_at")) == ("queued", None)
-        take(id, lease_seconds=10)
+        acquire(id, lease_seconds=10)
         renew(former)
         assert lease_ends_within(id, 20)
 
-    def test_an_expired_claim_that_nobody_took_can_be_renewed(self, api, reconcile):
+    def test_an_expired_lease_that_nobody_took_over_can_be_renewed(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         lease = lose(id)
         renew(lease)
@@ -192,16 +192,18 @@ class TestFormerHolder:
     @pytest.mark.parametrize(
         "change", ["finish", "release", "release_after_loss", "schedule_retry"]
     )
-    def test_it_changes_no_state(self, api, reconcile, change):
+    def test_it_cannot_change_the_status(self, api, reconcile, change):
         id = api.queue(documents.chain("a"))
         former = lose(id)
         reconcile()
-        take(id)
+        acquire(id)
         assert not leave(former, change)
         assert (column(id, "status"), column(id, "attempt")) == ("running", 2)
 
     @pytest.mark.settings(LEASE_SECONDS=100, POLL_INTERVAL=20)
-    def test_its_run_stops_and_the_successors_result_counts(self, app, api, model, reconcile):
+    def test_its_run_stops_and_the_result_of_its_successor_is_kept(
+        self, app, api, model, reconcile
+    ):
         gate = threading.Event()
         model.on("Do a", "FORMER", hold=gate, times=1)
         model.on("Do a", "LATTER").on("Do b", "BETA")
@@ -241,19 +243,19 @@ def leave(lease: Lease, how: str) -> bool:
 
 class TestClocks:
     @pytest.mark.settings(LEASE_SECONDS=10)
-    def test_a_lease_from_before_the_databases_clock_was_set_back(self, api, reconcile):
+    def test_leases_are_capped_after_the_clock_of_the_database_was_set_back(self, api, reconcile):
         id = api.queue(documents.chain("a"))
-        take(id)
+        acquire(id)
         change(id, lease_expires_at=database_clock.seconds_from_now(100_000))
         assert reconcile()["taken_over"] == 0
         assert lease_ends_within(id, 11)
 
     @pytest.mark.parametrize("hours", [-1, 1])
-    def test_a_wrong_clock_of_a_reconciler_takes_no_lease_away(
+    def test_a_wrong_clock_of_a_reconciler_does_not_expire_leases(
         self, api, reconcile, wrong_clock, hours
     ):
         id = api.queue(documents.chain("a"))
-        lease = take(id, lease_seconds=1)
+        lease = acquire(id, lease_seconds=1)
         renew(lease)
         wrong_clock(hours)
         assert reconcile()["taken_over"] == 0
@@ -262,7 +264,7 @@ class TestClocks:
 
     @pytest.mark.parametrize("hours", [-1, 1])
     @pytest.mark.settings(RETRY_DELAY=100)
-    def test_a_wrong_clock_of_a_worker_moves_no_due_time(
+    def test_a_wrong_clock_of_a_worker_does_not_change_due_times(
         self, api, model, reconcile, wrong_clock, hours
     ):
         model.on("Do a", status=500, times=1)
@@ -292,7 +294,7 @@ def wrong_clock(monkeypatch):
 
 class TestWatch:
     @pytest.mark.settings(LEASE_SECONDS=1.0, POLL_INTERVAL=0.1)
-    def test_it_renews_the_lease_of_a_run_that_takes_longer(self, app, api, model, reconcile):
+    def test_it_renews_the_lease_of_a_long_run(self, app, api, model, reconcile):
         gate = threading.Event()
         model.on("Do a", "ALPHA", hold=gate)
         id = api.queue(documents.chain("a"))

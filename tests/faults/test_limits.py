@@ -1,4 +1,4 @@
-"""Executions that may use only so many calls, tokens and seconds."""
+"""Limits of the calls, tokens and seconds of an execution."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outputs(status):
 
 
 class TestCalls:
-    def test_it_ends_before_the_call_that_is_too_much(self, api, model, reconcile):
+    def test_it_ends_before_the_call_that_would_exceed_the_limit(self, api, model, reconcile):
         id = api.queue(documents.chain("a", "b", "c"), max_llm_calls=2)
         assert run(id) == "failed"
         status = api.status(id)
@@ -83,7 +83,7 @@ class TestCalls:
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 2
 
-    def test_a_model_that_calls_tools_without_end(self, api, model):
+    def test_a_model_that_calls_tools_endlessly_is_stopped(self, api, model):
         model.add(Rule(when="Do t", tool=("count_words", {"text": "x"})))
         id = api.queue(documents.chain("t", tools=("count_words",)), max_llm_calls=3)
         assert run(id) == "failed"
@@ -92,7 +92,7 @@ class TestCalls:
 
 
 class TestTokens:
-    def test_no_call_is_made_once_they_are_spent(self, api, model):
+    def test_no_call_is_made_once_the_tokens_are_used(self, api, model):
         id = api.queue(documents.chain("a", "b"), max_tokens=1)
         assert run(id) == "failed"
         status = api.status(id)
@@ -138,12 +138,12 @@ class TestAsking:
         refused(api("POST", f"/executions/{id}/retry", json=limit), limit)
         assert api.status(id)["status"] == "cancelled"
 
-    def test_all_that_the_settings_allow_is_granted(self, api):
+    def test_the_maximum_of_the_settings_is_allowed(self, api):
         limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
         id = api.queue(documents.chain("a"), **limits)
         assert api.status(id)["limits"] == limits
 
-    def test_who_asks_for_nothing_gets_what_the_settings_allow(self, api):
+    def test_without_limits_those_of_the_settings_apply(self, api):
         id = api.queue(documents.chain("a"))
         limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
         assert api.status(id)["limits"] == limits
@@ -176,7 +176,7 @@ class TestTime:
         id = api.queue(documents.chain("h"))
         assert run(id) == "timed_out"
 
-    def test_a_person_may_try_it_again(self, api, model):
+    def test_a_timed_out_execution_can_be_retried(self, api, model):
         model.on("Do h", hold=threading.Event(), times=1)
         model.on("Do h", "HOTEL")
         id = api.queue(documents.chain("a", "h"), timeout=1)
@@ -186,7 +186,7 @@ class TestTime:
         assert outputs(api.status(id)) == ["ALPHA", "HOTEL"]
         assert len(model.calls_matching("Do a")) == 1
 
-    def test_the_deadline_begins_with_the_first_attempt(self, api, model, settle):
+    def test_the_deadline_counts_from_the_first_attempt(self, api, model, settle):
         model.on("Do d", status=500, times=1)
         id = api.queue(documents.chain("d"), timeout=100)
         assert column(id, "deadline") is None
@@ -220,7 +220,9 @@ class TestTime:
         assert (done["timed_out"], done["retried"]) == (1, 0)
         assert len(model.calls) == 1
 
-    def test_what_waits_in_the_queue_beyond_it_is_not_claimed(self, api, model, reconcile):
+    def test_an_attempt_that_is_queued_past_the_deadline_is_not_claimed(
+        self, api, model, reconcile
+    ):
         id = api.queue(documents.chain("a"))
         change(id, deadline=database_clock.seconds_from_now(-1))
         assert run(id) == "not-claimed"

@@ -1,4 +1,4 @@
-"""Two things that happen at one moment, or one that never ends."""
+"""Events that happen at the same time, and transactions that never end."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from support.in_process import running
 from support.servers.processes import wait_until
 
 UNWATCHED = pytest.mark.settings(POLL_INTERVAL=100.0, LEASE_SECONDS=1000.0)
-"""The watch thread sees nothing within the time of a test."""
+"""The watchdog does not poll within the time of a test."""
 
 
 class TestGuards:
-    def test_a_stop_while_the_guard_asks_is_not_forgotten(self):
+    def test_a_stop_during_the_check_is_not_lost(self):
         def ask() -> None:
             guards.stop(RunCancelled("meanwhile"))
 
@@ -56,7 +56,7 @@ class TestCancelDuringTheLastCall:
 
 @pytest.mark.postgresql
 class TestLockedRows:
-    def test_a_cancel_waits_for_the_worker_that_hands_the_execution_back(self, app, api):
+    def test_a_cancellation_waits_for_the_worker_that_releases_the_execution(self, app, api):
         id = api.queue(documents.chain("a"))
         change(id, status=ExecutionStatus.RUNNING)
         cancel = in_thread(app, lambda: AsyncExecutionService().cancel_task(id))
@@ -68,7 +68,7 @@ class TestLockedRows:
         assert answers == [True]
         assert api.status(id)["status"] == "cancelled"
 
-    def test_one_does_not_keep_others_from_being_taken_over(self, api, reconcile):
+    def test_a_locked_row_does_not_block_the_recovery_of_others(self, api, reconcile):
         frozen, other = (api.queue(documents.chain("a")) for _ in range(2))
         for id in (frozen, other):
             late = {"lease_expires_at": database_clock.seconds_from_now(-1), "token": uuid.uuid4()}
@@ -80,7 +80,7 @@ class TestLockedRows:
 
 
 class locking:
-    """Hold the row of an execution in a transaction, as a process does that is frozen."""
+    """Lock the row of an execution in a transaction, as a hung process does."""
 
     def __init__(self, id: str) -> None:
         self._id = id
@@ -98,7 +98,7 @@ class locking:
 
 
 class in_thread(list[object]):
-    """Do something in a thread when told to, and collect what it returns."""
+    """Call a function in a thread when told to, and collect what it returns."""
 
     def __init__(self, app: Flask, action: Callable[[], object]) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class TestLateCalls:
         assert AsyncExecutionService().cancel_task(id, attempt=1) is False
         assert api.status(id)["status"] == "queued"
 
-    def test_an_order_that_somebody_was_answered_with_is_not_withdrawn(self, api):
+    def test_an_execution_that_another_client_was_answered_with_is_not_deleted(self, api):
         headers = {"Idempotency-Key": "k"}
         graph = api.graph(documents.chain("a"))
         first = api("POST", "/executions", json={"graph_id": graph}, headers=headers).json["id"]
@@ -144,8 +144,8 @@ class TestLateCalls:
             )
         assert api.status(first)["status"] == "queued"
 
-    def test_an_order_that_a_worker_has_held_is_not_withdrawn(self, api):
-        """Whoever came with the same key since was answered with it."""
+    def test_an_execution_that_a_worker_has_put_on_hold_is_not_deleted(self, api):
+        """Another submission with the same key may have been answered with it."""
         graph = api.graph(documents.chain("a"))
         order = {"json": {"graph_id": graph}, "headers": {"Idempotency-Key": "k"}}
         first = api("POST", "/executions", **order).json["id"]
@@ -157,7 +157,7 @@ class TestLateCalls:
             )
         assert api.status(first)["status"] == "queued"
 
-    def test_a_purge_of_everything_leaves_living_workers(self, app):
+    def test_a_purge_of_everything_keeps_live_workers(self, app):
         app_state = current_app_state()
         now = clock.now()
         with app_state.database.write_transaction() as session:

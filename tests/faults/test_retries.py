@@ -1,4 +1,4 @@
-"""Errors of the model that pass, and those that do not."""
+"""Transient errors of the model, and permanent ones."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def fail_first(model, rule):
 
 class TestPassingErrors:
     @pytest.mark.parametrize(("rule", "code", "llm"), PASSING)
-    def test_the_next_attempt_continues_behind_the_finished_step(
+    def test_the_next_attempt_resumes_after_the_completed_step(
         self, api, model, reconcile, rule, code, llm
     ):
         fail_first(model, rule)
@@ -104,7 +104,7 @@ class TestPassingErrors:
         assert api.status(id)["error"]["code"] == "model-timeout"
         assert len(model.calls) == 1
 
-    def test_the_history_tells_of_the_retry(self, api, model, reconcile):
+    def test_the_event_log_contains_the_retry(self, api, model, reconcile):
         model.add(Rule(status=500, times=1))
         id = api.queue(documents.chain("a"))
         run(id)
@@ -142,7 +142,7 @@ def registered_timeout(app):
 
 @pytest.mark.settings(RETRY_DELAY=100)
 class TestWaiting:
-    def test_nothing_starts_before_it_is_due(self, api, model, reconcile):
+    def test_it_does_not_start_before_it_is_due(self, api, model, reconcile):
         model.add(Rule(status=500, times=1))
         id = api.queue(documents.chain("a"))
         run(id)
@@ -182,14 +182,14 @@ class TestWaiting:
         assert is_due_within(id, 3601)
 
     @pytest.mark.parametrize("value", ["0", "-5", "nan", "inf", "soon", "", "Mon, 99 Foo"])
-    def test_an_odd_wish_of_the_provider_is_no_wish(self, api, model, value):
+    def test_an_invalid_retry_after_is_ignored(self, api, model, value):
         model.add(Rule(status=429, headers={"retry-after": value}))
         id = api.queue(documents.chain("a"))
         assert run(id) == "retrying"
         assert not is_due_within(id, 50)
         assert is_due_within(id, 3601)
 
-    def test_it_is_cancelled_at_once_and_never_starts(self, api, model, reconcile):
+    def test_a_waiting_retry_is_cancelled_at_once_and_never_starts(self, api, model, reconcile):
         model.add(Rule(status=500))
         id = api.queue(documents.chain("a"))
         run(id)
@@ -218,7 +218,7 @@ class TestLastingErrors:
 
 @pytest.mark.settings(MAX_RETRIES=1)
 class TestPersons:
-    def test_a_persons_retry_begins_counting_anew(self, api, model, reconcile):
+    def test_a_requested_retry_resets_the_count_of_retries(self, api, model, reconcile):
         model.on(status=500, times=3)
         id = api.queue(documents.chain("a"))
         run(id)

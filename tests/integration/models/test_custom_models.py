@@ -1,4 +1,4 @@
-"""A host whose executions have more to them than ours."""
+"""Hosts with their own model of executions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = ("event", "events", "lease", "now", "number", "counter")
 
 @pytest.fixture
 def app(environment, monkeypatch):
-    """A host that notes when a row has changed, and whose words are also ours."""
+    """A host whose model has a value on update, and columns with names that we also use."""
 
     class Base(DeclarativeBase):
         pass
@@ -58,7 +58,7 @@ def app(environment, monkeypatch):
         close_connections(db.engine)
 
 
-def test_runs_change_what_the_host_wants_changed_and_nothing_else(app, api, model):
+def test_runs_set_on_update_values_and_leave_other_columns_alone(app, api, model):
     id = api.queue(documents.chain("a", "b"))
     began = clock.now()
     assert run(id) == "completed"

@@ -1,4 +1,4 @@
-"""Queueing when the broker is down, does not answer, or is full."""
+"""Submissions while the broker is down, does not answer, or is full."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def redis_process(tmp_path):
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 class TestQueueing:
-    def test_is_refused_quickly_and_leaves_nothing(self, app, api, redis_process, fault, warm):
+    def test_is_refused_quickly_and_stores_nothing(self, app, api, redis_process, fault, warm):
         graph = api.graph(documents.chain("a"))
         if warm:
             api.queue(documents.chain("b"))
@@ -50,7 +50,7 @@ class TestQueueing:
         event = app.extensions["crewexec"].models.event
         assert app.extensions["sqlalchemy"].session.query(event).count() == len(before)
 
-    def test_a_retry_is_refused_and_all_is_as_before(self, api, redis_process, fault, warm):
+    def test_a_retry_is_refused_and_changes_nothing(self, api, redis_process, fault, warm):
         id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel", json={"reason": "not now"})
         if warm:
@@ -62,7 +62,7 @@ class TestQueueing:
         assert api.status(id) == before
 
 
-def test_a_result_backend_that_cannot_be_used_leaves_nothing_behind(app, api):
+def test_nothing_is_stored_if_the_result_backend_cannot_be_used(app, api):
     graph = api.graph(documents.chain("a"))
     app.extensions["celery"].conf.result_backend = "nonsense://x"
     answer = api("POST", "/executions", json={"graph_id": graph})
@@ -93,7 +93,7 @@ def test_each_application_sends_to_its_own_broker(redis_process, database_url):
 
 
 class TestAfterwards:
-    def test_queueing_works_again_when_the_broker_is_back(
+    def test_submitting_works_again_when_the_broker_is_back(
         self, api, stranger, admin, redis_process
     ):
         stranger.queue(documents.chain("a"))
@@ -102,7 +102,7 @@ class TestAfterwards:
         assert api.status(id)["status"] == "queued"
         assert sum(admin("GET", "/queues").json["queues"]["crew_execution"].values()) == 1
 
-    def test_a_message_that_arrived_late_after_all_runs_nothing(self, api, stranger, redis_process):
+    def test_a_message_that_arrives_late_runs_nothing(self, api, stranger, redis_process):
         """What was sent while the server stood still is read as soon as it goes on."""
         stranger.queue(documents.chain("a"))
         self.messages(redis_process, 1)
@@ -122,7 +122,7 @@ class TestAfterwards:
             found = client.lrange("crew_execution:4", 0, -1)
         return [json.loads(b64decode(json.loads(message)["body"]))[0][0] for message in found]
 
-    def test_health_says_that_the_broker_is_away(self, api, admin, redis_process):
+    def test_health_reports_that_the_broker_is_unavailable(self, api, admin, redis_process):
         redis_process.stop()
         answer = api("GET", "/health/ready")
         assert answer.status_code == 503

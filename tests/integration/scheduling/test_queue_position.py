@@ -1,4 +1,4 @@
-"""The place of an execution among all that wait."""
+"""The queue position of an execution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.in_process import copy_of
 
 @pytest.fixture
 def line(api):
-    """Executions of some users, of some priorities, some of them held, in no order."""
+    """Executions of several users and priorities, some of them on hold, in random order."""
     template = api.queue(documents.chain("a"))
     chance = random.Random(7)
     moments = [clock.now() - dt.timedelta(minutes=number) for number in range(80)]
@@ -38,7 +38,7 @@ def line(api):
 
 
 def waiting():
-    """Return all that wait, in the order in which they will start."""
+    """Return all queued executions, in the order in which they will start."""
     execution = current_app_state().models.execution
     with current_app_state().database.read_session() as session:
         rows = session.query(execution).filter_by(status="queued").all()
@@ -55,10 +55,10 @@ def positions(rows):
         return [queue_position.queue_position(session, row) for row in rows]
 
 
-def test_it_is_the_place_in_the_order_of_turns(line):
+def test_it_is_the_position_in_the_order_of_starts(line):
     assert positions(line) == [*range(1, 81)]
 
 
-def test_nobody_counts_without_end(line, monkeypatch):
+def test_counting_stops_at_the_maximum(line, monkeypatch):
     monkeypatch.setattr(queue_position, "MAX_POSITION", 20)
     assert positions(line) == [*range(1, 21), *[None] * 60]

@@ -1,4 +1,4 @@
-"""What one user may have: executions that wait, tokens a day, requests a minute."""
+"""Quotas of a user: queued executions, tokens per day and requests per minute."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def seconds_to_midnight():
 
 @pytest.mark.settings(MAX_QUEUED_PER_USER=2)
 class TestQueued:
-    def test_one_too_many_is_refused_until_one_has_started(self, api, graph):
+    def test_one_too_many_is_refused_until_another_has_started(self, api, graph):
         ids = [order(api, graph).json["id"] for _ in range(2)]
         answer = order(api, graph)
         told = problem(answer, 429, "queue-quota-exceeded")
@@ -59,12 +59,12 @@ class TestQueued:
             stranger.queue(documents.chain("b"))
         assert order(api, graph).status_code == 202
 
-    def test_what_waits_for_a_retry_counts(self, api, graph):
+    def test_executions_that_wait_for_a_retry_count(self, api, graph):
         for _ in range(2):
             change(order(api, graph).json["id"], status="retrying")
         problem(order(api, graph), 429, "queue-quota-exceeded")
 
-    def test_trying_again_counts(self, api, admin, graph):
+    def test_retries_count(self, api, admin, graph):
         ended = order(api, graph).json["id"]
         api("POST", f"/executions/{ended}/cancel")
         for _ in range(2):
@@ -75,19 +75,19 @@ class TestQueued:
             assert answer.headers["Retry-After"]
         assert api.status(ended)["status"] == "cancelled"
 
-    def test_an_order_that_was_placed_before_is_answered(self, api, graph):
+    def test_a_repeated_submission_is_answered(self, api, graph):
         id = order(api, graph, key="k").json["id"]
         order(api, graph)
         answer = order(api, graph, key="k")
         assert (answer.status_code, answer.json["id"]) == (202, id)
         problem(order(api, graph, key="other"), 429, "queue-quota-exceeded")
 
-    def test_a_dry_run_says_so(self, api, graph):
+    def test_a_dry_run_reports_it(self, api, graph):
         for _ in range(2):
             order(api, graph)
         problem(order(api, graph, query="?dry_run=true"), 429, "queue-quota-exceeded")
 
-    def test_it_holds_from_python(self, api, graph):
+    def test_it_also_applies_in_python(self, api, graph):
         service = AsyncExecutionService()
         for _ in range(2):
             service.queue_execution(graph, None, "ada")
@@ -97,7 +97,7 @@ class TestQueued:
 
 @pytest.mark.settings(MAX_TOKENS_PER_DAY=1000)
 class TestTokens:
-    def test_nothing_is_queued_once_they_are_spent(self, api, graph):
+    def test_nothing_is_queued_once_they_are_used(self, api, graph):
         use_tokens(order(api, graph).json["id"], 1000)
         answer = order(api, graph)
         told = problem(answer, 429, "token-quota-exceeded")
@@ -121,7 +121,7 @@ class TestTokens:
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
-    def test_what_others_have_used_since_it_was_queued_counts(self, api, graph, model):
+    def test_tokens_that_were_used_since_it_was_queued_count(self, api, graph, model):
         first, second, third = (order(api, graph).json["id"] for _ in range(3))
         use_tokens(first, 999)
         assert run(second) == "completed"
@@ -129,13 +129,13 @@ class TestTokens:
         assert api.status(third)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
-    def test_a_limit_of_its_own_counts_as_well(self, api, graph, model):
+    def test_the_limit_of_the_execution_applies_as_well(self, api, graph, model):
         id = api.queue(documents.chain("b", "c"), max_tokens=1)
         assert run(id) == "failed"
         assert api.status(id)["error"]["code"] == "budget-exhausted"
         assert len(model.calls) == 1
 
-    def test_what_was_left_on_one_day_is_no_limit_of_the_next(self, api, graph, model):
+    def test_tokens_left_on_one_day_do_not_limit_the_next(self, api, graph, model):
         other = order(api, graph).json["id"]
         use_tokens(other, 999)
         id = api.queue(documents.chain("b", "c"))
@@ -144,7 +144,7 @@ class TestTokens:
         assert api("POST", f"/executions/{id}/retry").status_code == 202
         assert run(id) == "completed"
 
-    def test_trying_again_counts(self, api, graph):
+    def test_retries_count(self, api, graph):
         ended, other = (order(api, graph).json["id"] for _ in range(2))
         use_tokens(ended, 100)
         use_tokens(other, 500)
@@ -154,7 +154,7 @@ class TestTokens:
         api("POST", f"/executions/{ended}/cancel")
         problem(api("POST", f"/executions/{ended}/retry"), 429, "token-quota-exceeded")
 
-    def test_those_of_yesterday_do_not_count_until_they_are_tried_again(self, api, graph):
+    def test_those_of_yesterday_do_not_count_unless_they_are_retried(self, api, graph):
         yesterday = clock.now() - dt.timedelta(days=1)
         old = copy_of(order(api, graph).json["id"], yesterday)
         use_tokens(old, 1000)
@@ -165,7 +165,7 @@ class TestTokens:
 
 @pytest.mark.sqlite_enough
 class TestPlans:
-    """A function of the host says what each user may have."""
+    """A function of the host returns the limit of each user."""
 
     def make_api(self, environment, monkeypatch, **settings):
         for name, value in environment.items():
@@ -175,14 +175,14 @@ class TestPlans:
             app.extensions["sqlalchemy"].create_all()
         return lambda user: Api(app.test_client(), user)
 
-    def test_users_have_what_their_plan_says(self, environment, monkeypatch):
+    def test_users_have_the_limits_of_their_plan(self, environment, monkeypatch):
         plans = {"ada": 1, "bob": None}
         users = self.make_api(environment, monkeypatch, MAX_QUEUED_PER_USER=plans.get)
         for user, statuses in {"ada": [202, 429], "bob": [202, 202]}.items():
             graph = users(user).graph(documents.chain("a"))
             assert [order(users(user), graph).status_code for _ in range(2)] == statuses
 
-    def test_a_function_that_answers_nonsense_is_an_error_of_ours(self, environment, monkeypatch):
+    def test_an_invalid_return_value_is_a_server_error(self, environment, monkeypatch):
         users = self.make_api(environment, monkeypatch, MAX_QUEUED_PER_USER=lambda user: "many")
         graph = users("ada").graph(documents.chain("a"))
         problem(order(users("ada"), graph), 500, "invalid-configuration")
@@ -192,7 +192,7 @@ class TestPlans:
 @pytest.mark.settings(REQUESTS_PER_MINUTE=3)
 @pytest.mark.redis
 class TestRequests:
-    def test_one_too_many_is_refused_and_told_when_to_go_on(self, api, stranger):
+    def test_one_too_many_is_refused_with_the_time_of_the_next(self, api, stranger):
         assert [api("GET", "/graphs").status_code for _ in range(3)] == [200] * 3
         answer = api("POST", "/graphs", json={})
         problem(answer, 429, "too-many-requests")
@@ -221,7 +221,7 @@ class TestRequestsWithoutBroker:
             yield process
 
     @pytest.mark.parametrize("fault", [RedisProcess.stop, stall], ids=["stop", "stall"])
-    def test_nobody_is_refused_and_counting_goes_on_afterwards(
+    def test_nothing_is_refused_and_counting_continues_afterwards(
         self, api, redis_process, fault, monkeypatch
     ):
         monkeypatch.setattr(rate_limit, "BACKOFF_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""What an order costs, and that doing little for it changes nothing."""
+"""The messages and statements of a submission, and that its fast path changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def order(api, graph, **more):
 
 @contextlib.contextmanager
 def heard(signal):
-    """Listen to one of Celery's signals meanwhile."""
+    """Receive one of Celery's signals within the block."""
     received = []
 
     def listen(**values):
@@ -48,7 +48,7 @@ def heard(signal):
 class TestMessages:
     @pytest.fixture
     def sent(self, app, redis_process):
-        """A function that sends one message and returns it as the broker has it."""
+        """A function that sends one message and returns it as it is in the broker."""
 
         def sent(id, attempt, priority):
             publish_attempt(app.extensions["crewexec"], id, attempt, priority)
@@ -62,7 +62,7 @@ class TestMessages:
 
     @pytest.mark.parametrize("attempt", [1, 2, 30])
     @pytest.mark.parametrize("priority", [1, 5, 10])
-    def test_are_what_celery_would_send(self, app, sent, attempt, priority):
+    def test_they_are_what_celery_would_send(self, app, sent, attempt, priority):
         id = uuid.uuid4()
         ours, tag = sent(id, attempt, priority)
         # Celery's sender knows who listened when it was made.
@@ -74,7 +74,7 @@ class TestMessages:
         assert list(ours) == list(celerys)
         assert uuid.UUID(tag) != uuid.UUID(other)
 
-    def test_belong_to_no_task_that_sends_them(self, app, sent):
+    def test_they_do_not_name_a_parent_task(self, app, sent):
         id, celery = uuid.uuid4(), app.extensions["celery"]
 
         def send():
@@ -109,17 +109,17 @@ class TestMessages:
         finally:
             signals.before_task_publish.disconnect(meet)
 
-    def test_each_has_a_tag_of_its_own(self, sent):
+    def test_each_has_its_own_delivery_tag(self, sent):
         id = uuid.uuid4()
         assert len({sent(id, 1, 5)[1] for _ in range(5)}) == 5
 
-    def test_what_expires_does_so_by_a_time_of_its_own(self, app, sent, monkeypatch):
+    def test_each_has_its_own_expiry(self, app, sent, monkeypatch):
         task = app.extensions["celery"].tasks["crewexec.execution"]
         monkeypatch.setattr(task, "expires", 60)
         first, second = (sent(uuid.uuid4(), 1, 5)[0]["headers"]["expires"] for _ in range(2))
         assert first < second
 
-    def test_who_listens_to_celery_may_change_them(self, app, sent):
+    def test_receivers_of_celery_signals_can_change_them(self, app, sent):
         def add_header(headers, **_):
             headers["tenant"] = "north"
 
@@ -131,7 +131,7 @@ class TestMessages:
             signals.before_task_publish.disconnect(add_header)
         assert message["headers"]["tenant"] == "north"
 
-    def test_who_has_wrapped_what_sends_them_sees_them(self, sent, monkeypatch):
+    def test_wrapped_producers_see_them(self, sent, monkeypatch):
         seen = []
 
         def watched(producer, *args, **options):
@@ -144,7 +144,7 @@ class TestMessages:
         sent(uuid.uuid4(), 1, 5)
         assert seen == ["crew_execution"]
 
-    def test_a_task_of_the_hosts_own_kind_makes_its_own(self, app, sent, monkeypatch):
+    def test_a_custom_task_class_builds_its_own(self, app, sent, monkeypatch):
         task = app.extensions["celery"].tasks["crewexec.execution"]
         sent(uuid.uuid4(), 1, 5)
         monkeypatch.setattr(type(task), "apply_async", _with_header, raising=False)
@@ -170,7 +170,7 @@ class TestStatements:
         sa.event.listen(engine, "before_cursor_execute", note)
         return executed
 
-    def test_an_order_takes_one_statement(self, api, statements):
+    def test_a_submission_takes_one_statement(self, api, statements):
         graph = api.graph(documents.chain("a"))
         order(api, graph)
         del statements[:]
@@ -179,7 +179,7 @@ class TestStatements:
         assert statements == ["WITH"]
 
     @pytest.mark.settings(MAX_QUEUED_PER_USER=2)
-    def test_a_limited_users_order_takes_a_look_and_an_insert(self, api, statements):
+    def test_with_limits_per_user_it_takes_a_select_and_an_insert(self, api, statements):
         graph = api.graph(documents.chain("a"))
         order(api, graph)
         del statements[:]
@@ -187,7 +187,7 @@ class TestStatements:
         assert statements == ["SELECT", "WITH"]
         assert order(api, graph, priority=3).json["code"] == "queue-quota-exceeded"
 
-    def test_what_has_no_turn_waits(self, app, api):
+    def test_executions_without_a_free_slot_are_on_hold(self, app, api):
         graph = api.graph(documents.chain("a"))
         ids = [order(api, graph).json["id"] for _ in range(3)]
         execution = app.extensions["crewexec"].models.execution
@@ -197,7 +197,7 @@ class TestStatements:
             zip(ids, [False, True, True], strict=True)
         )
 
-    def test_the_row_is_what_the_order_says(self, app, api):
+    def test_the_row_contains_the_submission(self, app, api):
         key = {"Idempotency-Key": "order-1", "X-Request-ID": "request-1"}
         limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tokens": 99}
         graph = api.graph(documents.ONE_TASK)
@@ -217,9 +217,7 @@ class TestStatements:
         assert not row.on_hold
         assert api.event_types(answer["id"]) == ["queued"]
 
-    def test_an_order_does_not_wait_long_for_a_row_that_somebody_has_locked(
-        self, app, api, monkeypatch
-    ):
+    def test_a_submission_does_not_wait_long_for_a_locked_row(self, app, api, monkeypatch):
         monkeypatch.setattr(cte_writes, "LOCK_TIMEOUT_SECONDS", 1)
         graph = api.graph(documents.chain("a"))
         model = app.extensions["crewexec"].models.graph
@@ -239,19 +237,19 @@ class TestKeptGraphs:
         answer = order(api, graph).json
         assert (answer["graph_version"], answer["progress"]["total_steps"]) == (2, 2)
 
-    def test_what_is_no_longer_offered_is_refused(self, app, api):
+    def test_a_tool_that_is_no_longer_registered_is_refused(self, app, api):
         graph = api.graph(documents.chain("a", tools=("count_words",)))
         assert order(api, graph).status_code == 202
         del app.extensions["crewexec"].registry.tools["count_words"]
         (found,) = problem(order(api, graph), 422, "invalid-graph")["errors"]
         assert found["code"] == "unknown-tool"
 
-    def test_nobody_else_may_queue_them(self, api, stranger):
+    def test_other_users_cannot_queue_them(self, api, stranger):
         graph = api.graph(documents.chain("a"))
         assert order(api, graph).status_code == 202
         assert order(stranger, graph).status_code == 404
 
-    def test_a_deleted_graph_is_gone(self, api):
+    def test_an_archived_graph_is_not_found(self, api):
         graph = api.graph(documents.chain("a"))
         id = order(api, graph).json["id"]
         api("POST", f"/executions/{id}/cancel", json={})
@@ -259,7 +257,7 @@ class TestKeptGraphs:
         assert order(api, graph).status_code == 404
 
 
-def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
+def test_the_least_recently_used_graphs_are_evicted(monkeypatch):
     each = graph_cache._BASE_BYTES + graph_cache._BYTES_PER_CHARACTER * len(
         json.dumps(documents.chain("a"))
     )
@@ -273,7 +271,7 @@ def test_graphs_that_were_not_used_for_long_make_room(monkeypatch):
     assert [cache.get(version) is not None for version in versions] == [True, False, True]
 
 
-def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
+def test_the_newest_version_stays_cached_when_an_older_one_is_evicted(monkeypatch):
     each = graph_cache._BASE_BYTES + graph_cache._BYTES_PER_CHARACTER * len(
         json.dumps(documents.chain("a"))
     )
@@ -288,7 +286,7 @@ def test_the_newest_version_stays_known_when_an_older_one_goes(monkeypatch):
     assert cache.newest_cached(id) is None
 
 
-def test_an_older_version_that_is_read_late_is_not_the_newest():
+def test_an_older_version_that_is_cached_later_is_not_the_newest():
     cache = GraphCache()
     id = uuid.uuid4()
     for number in (2, 1):
@@ -296,8 +294,8 @@ def test_an_older_version_that_is_read_late_is_not_the_newest():
     assert cache.newest_cached(id) == Version(id, 2)
 
 
-def promise_places(app):
-    """Let the database say that a worker has places for everything."""
+def insert_worker(app):
+    """Insert the row of a live worker that has slots for everything."""
     app_state, now = app.extensions["crewexec"], clock.now()
     described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": 1_000}
     with app_state.database.write_transaction() as session:
@@ -306,9 +304,9 @@ def promise_places(app):
 
 
 @pytest.mark.postgresql
-def test_the_database_keeps_its_plans(app, api):
-    """To plan a statement takes longer than to run it."""
-    promise_places(app)
+def test_postgresql_uses_generic_plans(app, api):
+    """Planning a statement takes longer than running it."""
+    insert_worker(app)
     engine = app.extensions["sqlalchemy"].engine
     users = [Api(app.test_client(), f"user-{number}") for number in range(30)]
     graphs = [user.graph(documents.chain("a")) for user in users]

@@ -1,4 +1,4 @@
-"""No statement gives the database more to do because more executions have ended."""
+"""The cost of each statement does not depend on how many executions have ended."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def statements(app: Flask) -> list[Rehearsed]:
     return [statement for statement in rehearsal.statements if statement.label]
 
 
-def test_nothing_reads_more_than_it_needs(statements, app):
+def test_no_statement_reads_more_rows_than_it_needs(statements, app):
     most = MOST[current_app_state().database.engine.dialect.name]
     heavy = {str(each) for each in statements if each.work > most and not _may_grow(each)}
     assert not heavy, "\n".join(heavy)
@@ -212,7 +212,7 @@ def test_every_index_is_used(statements, app):
     assert indexes <= set().union(*(statement.indexes for statement in statements))
 
 
-def test_a_run_changes_no_index_while_it_runs(statements, app):
+def test_updates_during_a_run_change_no_index(statements, app):
     """Only then PostgreSQL can leave all indexes alone (HOT)."""
     execution = current_app_state().models.execution
     named = " ".join(

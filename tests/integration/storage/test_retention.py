@@ -1,4 +1,4 @@
-"""Removing what ended long ago, or is more than is kept."""
+"""Purges of executions that ended long ago, or exceed the number to keep."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def count(model):
 
 class TestAge:
     @pytest.mark.parametrize("status", FINAL)
-    def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(self, api, ended, status):
+    def test_executions_that_ended_long_ago_are_deleted_with_their_rows(self, api, ended, status):
         old, young = ended(31, status), ended(29, status)
         models = current_app_state().models
         steps, events = count(models.step), count(models.event)
@@ -86,19 +86,19 @@ class TestAge:
         assert purge() == 0
 
     @pytest.mark.parametrize("status", LIVE)
-    def test_what_has_not_ended_stays_however_old_it_is(self, live, status):
+    def test_executions_that_have_not_ended_are_kept(self, live, status):
         id = live(status)
         assert purge(older_than_seconds=0, keep=0) == 0
         assert kept() == [id]
 
     @pytest.mark.settings(PURGE_BATCH_SIZE=2)
-    def test_more_than_a_batch_goes_in_one_purge(self, ended):
+    def test_one_purge_deletes_several_batches(self, ended):
         for _ in range(5):
             ended(40)
         assert purge() == 5
         assert kept() == []
 
-    def test_what_is_queued_again_stays(self, api, ended):
+    def test_executions_that_are_retried_are_kept(self, api, ended):
         id = ended(40, "failed")
         assert api("POST", f"/executions/{id}/retry").status_code == 202
         assert purge() == 0
@@ -107,13 +107,13 @@ class TestAge:
 
 class TestCount:
     @pytest.mark.settings(KEEP_COUNT=2)
-    def test_the_oldest_go(self, ended):
+    def test_the_oldest_are_deleted(self, ended):
         ids = [ended(days) for days in (4, 3, 2, 1)]
         assert purge() == 2
         assert kept() == ids[2:]
 
     @pytest.mark.settings(KEEP_COUNT=1)
-    def test_what_has_not_ended_neither_counts_nor_goes(self, ended, live):
+    def test_executions_that_have_not_ended_are_neither_counted_nor_deleted(self, ended, live):
         ids = [live(status) for status in LIVE]
         old, young = ended(2), ended(1)
         assert purge() == 1
@@ -121,27 +121,27 @@ class TestCount:
         assert old not in kept()
 
     @pytest.mark.settings(KEEP_COUNT=5)
-    def test_age_counts_as_well(self, ended):
+    def test_age_applies_as_well(self, ended):
         ended(31)
         young = ended(1)
         assert purge() == 1
         assert kept() == [young]
 
     @pytest.mark.settings(KEEP_COUNT=3)
-    def test_fewer_than_are_kept_stay(self, ended):
+    def test_fewer_than_the_maximum_are_kept(self, ended):
         ids = [ended(2), ended(1)]
         assert purge() == 0
         assert kept() == ids
 
 
 class TestPrune:
-    def test_a_dry_run_only_tells(self, ended, live, prune):
+    def test_a_dry_run_deletes_nothing(self, ended, live, prune):
         ids = [ended(40), ended(1), live("queued")]
         said = prune("--dry-run")
         assert said.startswith("Would remove 1 executions, 1 steps, ")
         assert kept() == ids
 
-    def test_it_removes_what_the_dry_run_has_told(self, ended, live, prune):
+    def test_it_deletes_what_the_dry_run_reported(self, ended, live, prune):
         ended(40)
         rest = [ended(1), live("running")]
         told = prune("--dry-run").removeprefix("Would remove")

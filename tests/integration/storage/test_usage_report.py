@@ -1,4 +1,4 @@
-"""Tokens, calls and what they cost; how far an execution is."""
+"""Usage and cost of executions and users, and the progress of an execution."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def done(api, model):
 
 @pytest.mark.settings(PRICES=PRICES)
 class TestCost:
-    def test_it_follows_from_the_tokens(self, done):
+    def test_it_is_calculated_from_the_tokens(self, done):
         used = done["usage"]
         expected = used["prompt_tokens"] * 0.15e-6 + used["completion_tokens"] * 0.6e-6
         assert used["cost"] == pytest.approx(expected, abs=1e-12)
         assert used["cost"] > 0
 
-    def test_that_of_the_steps_adds_up(self, done):
+    def test_it_is_the_sum_of_the_steps(self, done):
         total = sum(step["usage"]["cost"] for step in done["steps"])
         assert total == pytest.approx(done["usage"]["cost"], abs=1e-12)
 
 
-def test_without_prices_nothing_costs_anything(done):
+def test_without_prices_the_cost_is_zero(done):
     assert done["usage"]["cost"] == 0
 
 
 @pytest.mark.settings(PRICES=PRICES)
 class TestUsageByDay:
-    def test_a_user_sees_the_own_totals(self, api, stranger, model, done):
+    def test_a_user_sees_their_own_totals(self, api, stranger, model, done):
         other = stranger.queue(documents.chain("a"))
         run(other)
         (mine,) = api("GET", "/usage").json["usage"]
@@ -56,14 +56,14 @@ class TestUsageByDay:
         }
         assert api("GET", "/usage?user_id=mallory").json == {"usage": []}
 
-    def test_a_manager_sees_everybodys(self, stranger, admin, model, done):
+    def test_a_manager_sees_the_totals_of_all_users(self, stranger, admin, model, done):
         stranger.queue(documents.chain("a"))
         rows = admin("GET", "/usage").json["usage"]
         assert [(row["user_id"], row["executions"]) for row in rows] == [("ada", 1), ("mallory", 1)]
         (row,) = admin("GET", "/usage?user_id=mallory").json["usage"]
         assert row["user_id"] == "mallory"
 
-    def test_days_are_told_apart_and_chosen(self, api, model, done):
+    def test_days_are_separate_and_can_be_selected(self, api, model, done):
         late = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
         for moment in (late, late + dt.timedelta(seconds=1)):
             copy_of(api.queue(documents.chain("a")), moment)
@@ -80,16 +80,16 @@ class TestUsageByDay:
 
 
 class TestProgress:
-    def test_the_place_in_the_queue_counts_what_is_more_urgent_and_older(self, api):
+    def test_the_queue_position_counts_more_urgent_and_older_executions(self, api):
         priorities = (5, 5, 1, 9)
         ids = [api.queue(documents.chain("a"), priority=priority) for priority in priorities]
         places = [api.status(id)["progress"]["queue_position"] for id in ids]
         assert places == [2, 3, 1, 4]
 
-    def test_what_is_not_queued_has_no_place(self, done):
+    def test_only_queued_executions_have_a_position(self, done):
         assert done["progress"]["queue_position"] is None
 
-    def test_the_time_counts_from_the_start_to_the_end(self, api, done):
+    def test_the_elapsed_time_is_from_the_start_to_the_end(self, api, done):
         began, ended = (
             dt.datetime.fromisoformat(done[f"{end}_at"]) for end in ("started", "finished")
         )
@@ -98,9 +98,9 @@ class TestProgress:
 
 
 class TestSecrets:
-    """What a tool or a model says may contain the key that the host gave the model."""
+    """Outputs of tools and models may contain the API key of the model."""
 
-    def test_they_are_in_no_row(self, api, model):
+    def test_they_are_not_stored(self, api, model):
         model.on("Do a", "The key is sk-scripted, remember it.")
         id = api.queue(documents.chain("a", "b"))
         run(id)

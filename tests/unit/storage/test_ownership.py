@@ -1,4 +1,4 @@
-"""Only one place says what belongs to whom."""
+"""Only one module decides which rows a user may see."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_no_other_module_compares_owners():
 
 
 @pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph])
-def test_users_see_their_own_and_managers_and_the_host_all(model):
+def test_users_see_their_own_rows_and_managers_and_the_host_see_all(model):
     def condition(requester):
         return visible_to(sa.select(model.id), model, requester).whereclause
 
