@@ -125,7 +125,7 @@ class TestManyOfOneUser:
         assert len(model.calls) == MANY + 2
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=1000)
-    def test_killed_workers_and_lost_messages_hold_up_nobody_for_good(
+    def test_killed_workers_and_lost_messages_block_no_user_for_good(
         self, start_worker, api, stranger, model, gate, broker_url, reconcile, redis_process, pool
     ):
         model.on("Do first", hold=gate, times=2)

@@ -99,7 +99,7 @@ class TestCrowd:
         assert (len(stored()), messages()) == (1, 1)
         assert order(api, graph).json["id"] == accepted[0].json["id"]
 
-    def test_while_the_broker_is_down_nobody_is_told_of_an_order_that_is_withdrawn(
+    def test_a_withdrawn_execution_is_never_returned_while_the_broker_is_down(
         self, app, api, graph, redis_process, stored
     ):
         redis_process.stop()

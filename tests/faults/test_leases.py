@@ -97,7 +97,7 @@ class TestTakingOver:
         assert reconcile()["taken_over"] == 0
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=0)
-    def test_a_persons_retry_begins_counting_anew(self, api, reconcile):
+    def test_a_retry_by_a_user_resets_the_count(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         lose(id)
         reconcile()
@@ -182,7 +182,7 @@ class TestFormerHolder:
         renew(former)
         assert lease_ends_within(id, 20)
 
-    def test_an_expired_claim_that_nobody_took_can_be_renewed(self, api, reconcile):
+    def test_an_expired_lease_can_be_renewed_if_it_was_not_taken_over(self, api, reconcile):
         id = api.queue(documents.chain("a"))
         lease = lose(id)
         renew(lease)

@@ -218,7 +218,7 @@ class TestLastingErrors:
 
 @pytest.mark.settings(MAX_RETRIES=1)
 class TestPersons:
-    def test_a_persons_retry_begins_counting_anew(self, api, model, reconcile):
+    def test_a_retry_by_a_user_resets_the_count(self, api, model, reconcile):
         model.on(status=500, times=3)
         id = api.queue(documents.chain("a"))
         run(id)

@@ -59,6 +59,6 @@ def test_it_is_the_place_in_the_order_of_turns(line):
     assert positions(line) == [*range(1, 81)]
 
 
-def test_nobody_counts_without_end(line, monkeypatch):
+def test_counting_is_bounded(line, monkeypatch):
     monkeypatch.setattr(queue_position, "MAX_POSITION", 20)
     assert positions(line) == [*range(1, 21), *[None] * 60]

@@ -192,7 +192,7 @@ class TestPlans:
 @pytest.mark.settings(REQUESTS_PER_MINUTE=3)
 @pytest.mark.redis
 class TestRequests:
-    def test_one_too_many_is_refused_and_told_when_to_go_on(self, api, stranger):
+    def test_the_next_request_is_refused_with_retry_after(self, api, stranger):
         assert [api("GET", "/graphs").status_code for _ in range(3)] == [200] * 3
         answer = api("POST", "/graphs", json={})
         problem(answer, 429, "too-many-requests")
@@ -221,7 +221,7 @@ class TestRequestsWithoutBroker:
             yield process
 
     @pytest.mark.parametrize("fault", [RedisProcess.stop, stall], ids=["stop", "stall"])
-    def test_nobody_is_refused_and_counting_goes_on_afterwards(
+    def test_requests_are_allowed_and_counted_again_afterwards(
         self, api, redis_process, fault, monkeypatch
     ):
         monkeypatch.setattr(rate_limit, "BACKOFF_SECONDS", 0.0)

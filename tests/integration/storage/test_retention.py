@@ -141,7 +141,7 @@ class TestPrune:
         assert said.startswith("Would remove 1 executions, 1 steps, ")
         assert kept() == ids
 
-    def test_it_removes_what_the_dry_run_has_told(self, ended, live, prune):
+    def test_it_removes_what_the_dry_run_reports(self, ended, live, prune):
         ended(40)
         rest = [ended(1), live("running")]
         told = prune("--dry-run").removeprefix("Would remove")

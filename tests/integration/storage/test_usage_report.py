@@ -63,7 +63,7 @@ class TestUsageByDay:
         (row,) = admin("GET", "/usage?user_id=mallory").json["usage"]
         assert row["user_id"] == "mallory"
 
-    def test_days_are_told_apart_and_chosen(self, api, model, done):
+    def test_days_are_reported_separately_and_can_be_selected(self, api, model, done):
         late = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
         for moment in (late, late + dt.timedelta(seconds=1)):
             copy_of(api.queue(documents.chain("a")), moment)
