@@ -146,7 +146,7 @@ class TestReconcilers:
 
 class TestAcceptingWithoutBroker:
     @pytest.mark.settings(ACCEPT_WITHOUT_BROKER=True)
-    def test_what_is_queued_meanwhile_runs_when_the_broker_is_back(
+    def test_executions_queued_during_an_outage_run_afterwards(
         self, api, model, redis_process, reconcile, waiting, start_worker, settle
     ):
         redis_process.stop()
@@ -191,7 +191,7 @@ class TestWorker:
         assert worker.running
         assert len(model.calls_matching("Do b")) == 1
 
-    def test_nobody_misses_the_result_backend(self, api, model, environment, start_worker, settle):
+    def test_the_result_backend_is_not_needed(self, api, model, environment, start_worker, settle):
         environment["CELERY_RESULT_BACKEND"] = f"redis://127.0.0.1:{free_port()}/0"
         start_worker(pool="threads")
         ids = [api.queue(documents.chain("a")) for _ in range(2)]

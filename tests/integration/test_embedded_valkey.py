@@ -150,7 +150,7 @@ class TestEmbeddedValkey:
         valkey.start()
         assert before.split("@")[0] != valkey.url.split("@")[0]
 
-    def test_shows_its_password_to_nobody(self, valkey):
+    def test_does_not_show_its_password(self, valkey):
         password = valkey.url.removeprefix("redis://:").split("@")[0]
         process = psutil.Process(valkey.pid)
         shown = [*process.cmdline(), *process.environ().values()]

@@ -151,7 +151,7 @@ class TestModel:
         assert (calls["calls"], calls["in_flight"], calls["most_in_flight"]) == (1, 0, 1)
         assert list(calls["first_calls"]) == ["crew-1f"]
 
-    def test_calls_wait_beside_each_other(self, tmp_path: Path) -> None:
+    def test_calls_wait_in_parallel(self, tmp_path: Path) -> None:
         with ModelProcess(tmp_path) as model, contextlib.ExitStack() as connections:
             model.reset(latency=60.0)
             for _ in range(20):

@@ -272,7 +272,7 @@ class TestFollow:
         assert [event["seq"] for event in tail(id)] == list(range(1, 503))
         assert [event["seq"] for event in tail(id, after=300)] == list(range(301, 503))
 
-    def test_holds_no_connection_meanwhile(self, app, api):
+    def test_holds_no_connection_while_it_waits(self, app, api):
         id = api.queue(documents.chain("a"))
         following = tail(id)
         next(following)

@@ -85,7 +85,7 @@ class TestImporting:
         assert json.loads(result.stdout) == documents.ONE_TASK
         assert command("import", tmp_path, *words).exit_code == 1
 
-    def test_every_problem_is_told_with_its_place(self, command, project):
+    def test_every_problem_is_reported_with_its_place(self, command, project):
         bad = {**AGENT, "goal": "", "mcps": ["x\x1b[2J"]}
         (project / "agents/writer.jsonc").write_text(json.dumps(bad))
         result = command("import", project, "--user", "ada")

@@ -165,7 +165,7 @@ def silent_worker():
 @pytest.mark.sqlite_enough
 class TestLive:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_draws_anew_until_it_is_told_to_end(self, api, live, number):
+    def test_redraws_until_it_is_stopped(self, api, live, number):
         with live() as terminal:
             terminal.wait_for("Running (0)", "Recently ended")
             id = api.queue(documents.chain("a"))

@@ -246,7 +246,7 @@ class TestWatching:
         browser.wait_for("#summary .state", "completed")
         assert browser.run("return window.sameDocument") is True
 
-    def test_who_is_signed_out_is_told_that_nothing_follows(
+    def test_after_signing_out_the_page_says_that_updates_have_ended(
         self, site: Site, signed_in: Browser, queue: t.Any, hold: t.Any
     ) -> None:
         browser = signed_in

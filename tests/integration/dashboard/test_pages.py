@@ -125,7 +125,7 @@ def is_problem(answer: t.Any, status: int, code: str) -> str:
 
 class TestWhoSees:
     @pytest.mark.parametrize("path", ["/", "/executions", f"/executions/{UNKNOWN}", "/queues"])
-    def test_nobody_sees_anything(self, client: FlaskClient, path: str) -> None:
+    def test_anonymous_users_see_nothing(self, client: FlaskClient, path: str) -> None:
         assert "Sign in first" in is_problem(Pages(client, None).get(path), 401, "unauthorized")
 
     def test_style_and_script_are_for_everybody(self, client: FlaskClient) -> None:
@@ -157,7 +157,7 @@ class TestWhoSees:
         assert column(id, "status") == "queued"
 
     @pytest.mark.parametrize("id", ["nonsense", UNKNOWN, "<script>"])
-    def test_what_does_not_exist_is_told_on_a_page(self, pages: Pages, id: str) -> None:
+    def test_what_does_not_exist_gets_an_error_page(self, pages: Pages, id: str) -> None:
         is_problem(pages.get(f"/executions/{id}"), 404, "not-found")
 
     def test_the_list_has_only_what_is_ones_own(
@@ -304,7 +304,7 @@ class TestExecution:
         assert "Only the beginning is shown" in section(page, "result")
         assert len(page) < 100_000
 
-    def test_a_document_that_is_not_known_any_more_is_told(
+    def test_a_document_that_is_no_longer_valid_is_reported(
         self, app: Flask, api: Api, pages: Pages
     ) -> None:
         id = api.queue(documents.chain("a"))
@@ -358,7 +358,7 @@ class TestButtons:
         assert api.status(id)["attempt"] == 2
         assert f"/executions/{id}/retry" not in pages.read(f"/executions/{id}")
 
-    def test_what_the_state_does_not_allow_is_told(self, api: Api, pages: Pages) -> None:
+    def test_an_action_that_the_status_forbids_is_explained(self, api: Api, pages: Pages) -> None:
         id = api.queue(documents.chain("a"))
         run(id)
         is_problem(pages.post(f"/executions/{id}/cancel"), 409, "wrong-state")
@@ -401,7 +401,7 @@ class TestButtons:
         assert pages.get(f"/executions/{id}/{action}").status_code == 405
         assert column(id, "status") == "queued"
 
-    def test_a_broker_that_is_away_is_told(
+    def test_an_unavailable_broker_is_reported(
         self, api: Api, pages: Pages, redis_process: RedisProcess
     ) -> None:
         id = api.queue(documents.chain("a"))
@@ -595,7 +595,7 @@ def end(id: str, at: dt.datetime, status: str, waited: float) -> None:
 
 
 class TestMounting:
-    def test_elsewhere_and_beside_the_first(self, app: Flask, client: FlaskClient) -> None:
+    def test_at_another_prefix_and_twice(self, app: Flask, client: FlaskClient) -> None:
         app.register_blueprint(create_dashboard("/ops/crews"), name="second")
         answer = client.get("/ops/crews/", headers={"X-User": "ada"})
         assert answer.headers["Location"] == "/ops/crews/executions"

@@ -227,7 +227,7 @@ class TestMcpServers:
         assert run(id) == "failed"
         assert error_of(stranger, id)[0] == "secret-missing"
 
-    def test_the_model_is_told_of_failures(self, server, api, model):
+    def test_failures_are_reported_to_the_model(self, server, api, model):
         calling(model, ("files_fail", {}), ("files_count", {}))
         id = api.queue(documents.chain("a", tools=("files_fail", "files_count")))
         assert run(id) == "completed"
@@ -235,7 +235,7 @@ class TestMcpServers:
         assert told(model, 2).isdigit()
         assert "tool_failed" in api.event_types(id)
 
-    def test_the_model_is_told_of_a_server_that_dies(self, crewexec, api, model):
+    def test_a_dead_server_is_reported_to_the_model(self, crewexec, api, model):
         crewexec.add_mcp_server("files", tools=TOOLS, command=[sys.executable, SERVER], timeout=5)
         calling(model, ("files_die", {}), ("files_count", {}))
         id = api.queue(documents.chain("a", tools=("files_die", "files_count")))
@@ -243,7 +243,7 @@ class TestMcpServers:
         assert "'files_die' failed" in told(model, 1)
         assert "'files_count' " in told(model, 2)
 
-    def test_the_model_is_told_of_a_tool_that_takes_too_long(self, crewexec, api, model):
+    def test_a_timeout_is_reported_to_the_model(self, crewexec, api, model):
         command = [sys.executable, SERVER]
         crewexec.add_mcp_server("files", tools=TOOLS, command=command, timeout=0.5)
         calling(model, ("files_hang", {}))
@@ -325,7 +325,7 @@ class TestServersThatDoNotOpen:
         )
         assert not model.calls
 
-    def test_one_that_nobody_serves(self, crewexec, api):
+    def test_one_without_a_server(self, crewexec, api):
         url = f"http://127.0.0.1:{free_port()}/mcp"
         crewexec.add_mcp_server("files", tools={"count": "Count."}, url=url)
         id = api.queue(documents.chain("a", tools=("files_count",)))

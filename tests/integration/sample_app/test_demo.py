@@ -102,7 +102,7 @@ def test_a_crew_runs_from_end_to_end(start_demo: StartDemo) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serving_ends_cleanly_when_told_to(start_demo: StartDemo, number: signal.Signals) -> None:
+def test_serving_ends_cleanly_on_a_signal(start_demo: StartDemo, number: signal.Signals) -> None:
     demo = start_demo("--scripted", "--serve")
     wait_for(demo, "Ready ")
     url = t.cast(re.Match[str], re.search(r"Web +(http\S+)", demo.text())).group(1)

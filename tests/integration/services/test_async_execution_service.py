@@ -134,7 +134,7 @@ class TestWaiting:
         thread.join()
 
 
-def test_who_loses_the_race_for_a_retry_is_told_so(service, task, monkeypatch):
+def test_the_loser_of_a_race_for_a_retry_gets_an_error(service, task, monkeypatch):
     requeue = transitions.requeue
 
     def requeue_twice(session, models, former, **others):

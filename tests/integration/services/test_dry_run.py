@@ -98,7 +98,7 @@ class TestDryRun:
         answer = stranger("POST", "/executions?dry_run=true", json=order)
         problem(answer, 404, "not-found")
 
-    def test_nobody_gets_in(self, client):
+    def test_anonymous_requests_are_refused(self, client):
         answer = client.post("/crewexec/executions?dry_run=true", json={})
         problem(answer, 401, "unauthorized")
 

@@ -206,7 +206,7 @@ class TestLongPoll:
 
 class TestNotifications:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
-    def test_what_nobody_can_read_does_no_harm(self, app, api, client, model, redis_process):
+    def test_unreadable_messages_do_no_harm(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
         frames = open_stream(client, id)
         take(frames, "queued")

@@ -140,7 +140,7 @@ class TestCopy:
         assert (copy["version"], copy["name"]) == (1, "Mine")
         assert copy["document"] == {**documents.ONE_TASK, "name": "Mine"}
 
-    def test_belongs_to_whoever_copies(self, admin, graph):
+    def test_belongs_to_the_user_who_copies_it(self, admin, graph):
         assert admin("POST", f"/graphs/{graph}/copy").json["user_id"] == "admin"
 
     def test_a_blank_name(self, api, graph):
@@ -281,7 +281,7 @@ class TestMatching:
         order["json"] = {"version": 2}
         problem(api("POST", f"/graphs/{graph}/copy", **order), 412, "precondition-failed")
 
-    def test_a_bad_document_is_told_before_the_tag(self, api, graph):
+    def test_an_invalid_document_is_reported_before_the_etag(self, api, graph):
         answer = api("PUT", f"/graphs/{graph}", json={}, headers=match('"x"'))
         problem(answer, 422, "invalid-graph")
 
@@ -335,6 +335,6 @@ class TestOwners:
         problem(api(method, f"/graphs/{id}/{path}"), 404, "not-found")
 
     @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_nobody_gets_in(self, client, method, path):
+    def test_anonymous_requests_are_refused(self, client, method, path):
         answer = client.open(f"/crewexec/graphs/{NOBODYS}/{path}", method=method)
         problem(answer, 401, "unauthorized")

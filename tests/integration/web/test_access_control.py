@@ -54,7 +54,7 @@ def told(answer, ids):
     return text
 
 
-def test_a_stranger_is_told_the_same_as_of_what_is_not_there(stranger, routes, owned):
+def test_a_stranger_gets_the_same_answer_as_for_what_does_not_exist(stranger, routes, owned):
     unknown = dict.fromkeys(owned, UNKNOWN)
     for method, path in routes:
         theirs = ask(stranger, method, path, owned)
@@ -84,7 +84,7 @@ def test_lists_hold_nothing_of_others(stranger, owned, query):
     assert stranger("GET", "/graphs").json == {"graphs": [], "next": None}
 
 
-def test_usage_of_others_is_not_told(api, stranger, owned):
+def test_usage_of_others_is_not_shown(api, stranger, owned):
     assert [row["user_id"] for row in api("GET", "/usage").json["usage"]] == ["ada"]
     for query in ("", "?user_id=ada"):
         assert stranger("GET", f"/usage{query}").json == {"usage": []}

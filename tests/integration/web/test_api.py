@@ -232,7 +232,7 @@ class TestIdentity:
             ("GET", "/openapi.json"),
         ],
     )
-    def test_nobody_gets_in(self, client, method, path):
+    def test_anonymous_requests_are_refused(self, client, method, path):
         problem(client.open(f"/crewexec{path}", method=method), 401, "unauthorized")
 
     def test_a_browser_may_ask_first_which_methods_there_are(self, client):

@@ -110,7 +110,7 @@ class TestWorkers:
 @pytest.mark.settings(HEALTH_TIMEOUT=1.0)
 @pytest.mark.postgresql
 class TestFrozenDatabase:
-    def test_is_told_without_waiting_for_it(self, client, heartbeat, postgres):
+    def test_is_reported_without_waiting_for_it(self, client, heartbeat, postgres):
         heartbeat("crew_execution", "cleanup")
         with frozen(postgres):
             status, checks = ready(client)

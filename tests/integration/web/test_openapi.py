@@ -84,7 +84,7 @@ def test_examples_are_valid(api, document, path):
         ("/openapi.json", {"application/json"}),
     ],
 )
-def test_every_kind_of_answer_is_told(document, path, media):
+def test_every_kind_of_response_is_described(document, path, media):
     assert (
         document["paths"][f"/crewexec{path}"]["get"]["responses"]["200"]["content"].keys() == media
     )
@@ -107,6 +107,6 @@ def test_the_pattern_of_days_is_what_is_checked(api, document, day):
         ("put", "/graphs/{graph_id}", {"If-Match"}),
     ],
 )
-def test_every_header_that_is_read_is_told(document, method, path, headers):
+def test_every_header_that_is_read_is_described(document, method, path, headers):
     parameters = document["paths"][f"/crewexec{path}"][method]["parameters"]
     assert {each["name"] for each in parameters if each["in"] == "header"} == headers

@@ -44,7 +44,7 @@ def offer(registry, name, function, description="Does something."):
     registry.add_tool(FunctionToolSpec(name=name, description=description, function=function))
 
 
-def test_a_tool_is_described_as_the_model_is_told(api):
+def test_a_tool_is_described_as_it_is_to_the_model(api):
     tool = tools_of(api)["count_words"]
     assert tool["description"] == "Count the words of a text."
     arguments = tool["arguments"]

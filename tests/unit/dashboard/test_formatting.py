@@ -52,7 +52,7 @@ def test_long_texts_are_cut_for_a_page() -> None:
     assert not formatting.is_cut(formatting.shown(text))
 
 
-def test_an_event_is_told_in_words() -> None:
+def test_an_event_is_described_in_words() -> None:
     line = event_descriptions.describe(
         Event("model_call_completed", model="m", agent="Writer", seconds=1.26, tokens=7)
     )
@@ -67,7 +67,7 @@ def test_long_values_and_outputs_get_blocks() -> None:
     assert line.blocks == (("output", "ok"), ("note", "a\nb"))
 
 
-def test_events_of_unknown_types_are_told_too() -> None:
+def test_events_of_unknown_types_are_described() -> None:
     line = event_descriptions.describe(Event("guardrail_checked", passed=True, by=None, list=[1]))
     assert line.title == "Guardrail checked"
     assert line.values == ("passed true",)

@@ -107,7 +107,7 @@ def test_models_and_tools_are_labels_and_what_does_not_fit_is_counted() -> None:
     assert last.x + last.width < WIDTH
 
 
-def test_what_nobody_could_read_is_not_drawn() -> None:
+def test_unreadable_graphs_are_not_drawn() -> None:
     many = [f"t{number}" for number in range(101)]
     nodes = [documents.agent("w"), *(documents.task(name) for name in many)]
     assert draw(parse(documents.crew(nodes, [f"w {name}" for name in many])), []) is None

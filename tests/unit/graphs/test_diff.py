@@ -75,7 +75,7 @@ def test_the_type_of_an_edge():
     ]
 
 
-def test_another_order_is_told_since_tasks_run_in_it():
+def test_another_order_is_a_change_because_tasks_run_in_it():
     old = document([agent("a"), task("x"), task("y")], "a x", "a y")
     new = document([agent("a"), task("y"), task("x")], "a x", "a y")
     assert changes(old, new) == [
@@ -99,7 +99,7 @@ def test_names_are_escaped_and_whole():
     assert pointer == f"/viewport/{name.replace('~', '~0').replace('/', '~1')}"
 
 
-def test_edges_with_the_same_ends_are_told_apart_by_their_order():
+def test_edges_with_the_same_ends_are_distinguished_by_their_order():
     old = document([agent("a"), task("x")], "a x", "a x straight")
     new = copy.deepcopy(old)
     del new["edges"][1]

@@ -248,7 +248,7 @@ def test_of_documents(part, name):
 
 @pytest.mark.parametrize("name", ["os:system", "custom:say", "os.system", "Say", "../say", "say\n"])
 @pytest.mark.parametrize(("node", "kind"), [(2, "tool"), (3, "model")])
-def test_of_names_that_nobody_has_registered(node, kind, name):
+def test_of_unregistered_names(node, kind, name):
     bad = full()
     bad["nodes"][node]["data"]["name"] = name
     (problem,) = problems_of(bad)

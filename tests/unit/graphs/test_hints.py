@@ -174,11 +174,11 @@ class TestModelCalls:
         delegating, alone = 3 + 1 + 3 * (7 + 1), (7 + 1) + (4 + 1)
         assert self.calls(document(nodes, *edges)) == (3, delegating + alone)
 
-    def test_nobody_delegates_to_nobody(self):
+    def test_delegation_needs_another_agent(self):
         nodes = [agent("a", max_iter=3, allow_delegation=True), task("x")]
         assert self.calls(document(nodes, "a x")) == (1, 4)
 
-    def test_a_manager_delegates_to_whoever_has_the_task_or_to_all(self):
+    def test_a_manager_delegates_to_the_agent_of_a_task_or_to_all(self):
         nodes = [agent("m", max_iter=2), agent("a", max_iter=3), agent("b", max_iter=9)]
         edges = ["m a manager", "m b manager"]
         nodes += [task("x")]

@@ -72,7 +72,7 @@ class TestDeclaring:
             ("/nodes/1/data/description", "undeclared-input"),
         ]
 
-    def test_problems_are_counted_before_they_are_told(self):
+    def test_problems_are_counted_before_they_are_described(self):
         words = "".join(f"{{b{number}}}" for number in range(3000))
         bad = about({f"a{number}": {} for number in range(100)}, words)
         assert len(problems_of(bad)) == MAX_PROBLEMS + 1
@@ -158,7 +158,7 @@ class TestDeclaring:
             parse(bad)
         assert hint in find_hint(refused.value.problems[0], bad, Permissions([], []))
 
-    def test_changes_are_told_by_input_and_field(self):
+    def test_changes_are_reported_by_input_and_field(self):
         old = about({"a": {"type": "string"}, "b": {}})
         new = about({"a": {"type": "number"}, "c": {"default": 1}})
         assert [change[:4] for change in find_changes(old, new)] == [
@@ -196,7 +196,7 @@ class TestChecking:
     def test_refusals(self, said, value, code):
         assert refusals({"a": said}, {"a": value}) == [("/inputs/a", code)]
 
-    def test_every_problem_is_told_with_a_hint(self):
+    def test_every_problem_is_reported_with_a_hint(self):
         graph = parse(about({"topic": {"type": "string"}, "size": {"enum": [1], "type": "number"}}))
         with pytest.raises(InvalidInputs) as refused:
             check_inputs(graph, {"tpoic": "x", "size": 2})
@@ -228,7 +228,7 @@ class TestChecking:
             check_inputs(parse(about({"a": {"type": "number", **bounds}})), {"a": "x"})
         assert refused.value.problems[0].hint == hint
 
-    def test_names_that_nobody_could_declare(self):
+    def test_names_that_cannot_be_declared(self):
         given = {"a/b": 1, "": 2, "a": "x"}
         found = refusals({"a": {}}, given)
         assert sorted(found) == [("/inputs/", "unknown-input"), ("/inputs/a~1b", "unknown-input")]

@@ -220,7 +220,7 @@ class TestValidDocuments:
             seen.add(step.id)
 
     @given(valid_documents())
-    def test_can_be_told_about(self, document):
+    def test_can_be_summarised(self, document):
         graph = parse(document)
         lower, upper = estimate_calls(graph)
         assert len(graph.tasks) <= lower < upper

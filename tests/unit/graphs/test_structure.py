@@ -107,7 +107,7 @@ def test_agent_without_a_task_is_accepted_in_a_hierarchical_graph():
     assert problems_of(hierarchical()) == []
 
 
-def test_tool_and_model_that_serve_nobody_are_refused():
+def test_unused_tools_and_models_are_refused():
     source = sequential()
     source["nodes"] += [tool("s"), llm("m")]
     assert problems_of(source) == [("/nodes/2", "unused-node"), ("/nodes/3", "unused-node")]

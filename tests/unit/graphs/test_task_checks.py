@@ -138,7 +138,7 @@ class TestAsync:
         bad = self.crew(asynchronous="yz")
         assert problems_of(bad) == [("/nodes/3/data/async", "async-at-end")]
 
-    def test_one_cannot_read_another_beside_it(self):
+    def test_one_cannot_read_a_parallel_one(self):
         bad = self.crew("x y", "y z")
         assert problems_of(bad) == [("/edges/3", "async-reads-async")]
         assert problems_of(self.crew("x y", "y z", asynchronous="xz")) == []

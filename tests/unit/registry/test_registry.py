@@ -142,7 +142,7 @@ class TestLimits:
         with pytest.raises(TypeError, match="Roles are a collection"):
             crewexec.llm("one", "m", api_key="k", roles="admin")
 
-    def test_an_empty_collection_of_roles_allows_nobody(self, crewexec):
+    def test_an_empty_collection_of_roles_allows_no_user(self, crewexec):
         crewexec.tool("one", description="d", roles=[])(lambda: None)
         assert crewexec._registry.permissions_for({"admin"}).tools == set()
 

@@ -19,7 +19,7 @@ def sent():
 
 @pytest.fixture
 def stream(sent, monkeypatch):
-    monkeypatch.setattr("flask_crewexec.runtime.token_stream.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("flask_crewexec.runtime.token_stream.MIN_INTERVAL", 0.0)
     return TokenStream(sent.append, Redactor([KEY]))
 
 

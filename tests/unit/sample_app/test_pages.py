@@ -50,7 +50,7 @@ def client(app: Flask, ada: Seeded) -> FlaskClient:
     return client
 
 
-def test_a_wrong_token_signs_nobody_in(app: Flask, ada: Seeded) -> None:
+def test_a_wrong_token_does_not_sign_in(app: Flask, ada: Seeded) -> None:
     client = app.test_client()
     answer = client.post("/sign-in", data={"token": "wrong"})
     assert answer.status_code == 401
@@ -84,7 +84,7 @@ def test_only_ones_own_graphs_are_offered(client: FlaskClient, ada: Seeded) -> N
     assert answer.status_code == 404
 
 
-def test_what_goes_wrong_is_told_on_the_page(client: FlaskClient, ada: Seeded) -> None:
+def test_errors_are_shown_on_the_page(client: FlaskClient, ada: Seeded) -> None:
     address = f"/crews/{ada.graphs['fact_page']}"
     answer = client.post(address, data={"topic": "tea"})
     assert answer.status_code == 503

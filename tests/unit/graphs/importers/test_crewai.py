@@ -159,7 +159,7 @@ class TestWhatIsCarried:
         assert task.guardrail_max_retries == 1
         assert [each.text for each in self.task(guardrails="Be kind.").guardrails] == ["Be kind."]
 
-    def test_tasks_beside_each_other_read_the_last_one_before(self):
+    def test_parallel_tasks_read_the_last_one_before_them(self):
         crew = small()
         (first,) = crew["tasks"]
         names = {"a": {}, "b": BESIDE, "c": BESIDE, "d": {}}
@@ -416,7 +416,7 @@ class TestFences:
         crew = small(process="hierarchical", manager_agent=REFERENCE)
         assert crew_problems(crew) == [("/manager_agent", "code-reference")]
 
-    def test_all_are_told_at_once_with_what_is_wrong_besides(self):
+    def test_all_problems_are_reported_together(self):
         crew = with_agent(goal="", apps=["gmail"])
         crew["tasks"][0]["output_file"] = "x"
         assert crew_problems(crew) == [

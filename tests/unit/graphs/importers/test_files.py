@@ -46,7 +46,7 @@ class TestJson:
         text = json.dumps(small())[:-1] + ", /* a */ // b\n}"
         assert import_files("crewai", {"crew.jsonc": text}).document["name"] == "Small"
 
-    def test_what_is_no_json_is_told_with_its_line(self):
+    def test_invalid_json_is_reported_with_its_line(self):
         problem = jsonc('{\n"agents": ]\n}')
         assert problem.code == "invalid-json"
         assert "comments: line 2" in problem.detail
@@ -109,7 +109,7 @@ class TestYaml:
     def test_what_cannot_be_read(self, text, code):
         assert yaml(text).code == code
 
-    def test_a_problem_is_told_with_its_line(self):
+    def test_a_problem_is_reported_with_its_line(self):
         assert "line 2, column" in yaml("ann:\n  - [}").detail
         assert "Line 2" in yaml("bob: 1\nann: *a").detail
 

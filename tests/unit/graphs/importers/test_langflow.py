@@ -79,7 +79,7 @@ class TestNotes:
     def test_of_code(self):
         assert notes(flow()) == [CODE]
 
-    def test_of_components_beside_the_crew(self):
+    def test_of_components_outside_the_crew(self):
         assert notes(flow("tools")) == [CODE, ("/data/nodes/5", "left-out")]
 
     def test_of_fields_that_only_langflow_knows(self):
