@@ -93,5 +93,5 @@ def test_a_worker_starts_even_if_it_fails(start_worker, environment, tmp_path):
     certificates = tmp_path / "broken.pem"
     certificates.write_text("not a certificate")
     environment["SSL_CERT_FILE"] = str(certificates)
-    worker = start_worker()
+    worker = start_worker(fork_server=None)
     assert "The warm-up crew failed." in worker.log_text()
