@@ -13,8 +13,6 @@ to :class:`flask_crewexec.CrewExec`::
 
 from __future__ import annotations
 
-from .base import IndexSpec as IndexSpec
-from .base import table_of as table_of
 from .counter import CounterMixin as CounterMixin
 from .definition import define_models as define_models
 from .definition import Models as Models
@@ -23,6 +21,8 @@ from .execution import ExecutionMixin as ExecutionMixin
 from .execution import Progress as Progress
 from .graph import GraphMixin as GraphMixin
 from .graph import GraphVersionMixin as GraphVersionMixin
+from .mixin import IndexSpec as IndexSpec
+from .mixin import table_of as table_of
 from .step import StepMixin as StepMixin
 from .usage import Usage as Usage
 from .worker import WorkerMixin as WorkerMixin

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 from uuid_utils.compat import uuid7
 
-from .base import Mixin
+from .mixin import Mixin
 
 
 class CounterMixin(Mixin):

@@ -7,13 +7,13 @@ import typing as t
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 
-from .base import Mixin
-from .base import table_of
 from .counter import CounterMixin
 from .event import EventMixin
 from .execution import ExecutionMixin
 from .graph import GraphMixin
 from .graph import GraphVersionMixin
+from .mixin import Mixin
+from .mixin import table_of
 from .step import StepMixin
 from .worker import WorkerMixin
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
 from .. import clock
-from .base import Json
-from .base import Mixin
-from .base import UtcDateTime
+from .mixin import Json
+from .mixin import Mixin
+from .mixin import UtcDateTime
 
 
 class EventMixin(Mixin):

@@ -11,11 +11,11 @@ from sqlalchemy.orm import mapped_column
 from uuid_utils.compat import uuid7
 
 from .. import clock
-from .base import IndexSpec
-from .base import Json
-from .base import Mixin
-from .base import UserId
-from .base import UtcDateTime
+from .mixin import IndexSpec
+from .mixin import Json
+from .mixin import Mixin
+from .mixin import UserId
+from .mixin import UtcDateTime
 from .usage import UsageColumns
 
 

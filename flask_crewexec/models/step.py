@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
-from .base import Json
-from .base import Mixin
-from .base import UtcDateTime
+from .mixin import Json
+from .mixin import Mixin
+from .mixin import UtcDateTime
 from .usage import UsageColumns
 
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
-from .base import Mixin
-from .base import UtcDateTime
+from .mixin import Mixin
+from .mixin import UtcDateTime
 
 
 class WorkerMixin(Mixin):
