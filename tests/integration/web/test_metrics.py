@@ -407,11 +407,7 @@ class TestOpenStreams:
     def test_of_several_processes_are_added_up(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
         command = [sys.executable, "-c", STREAMING]
-        pipes: dict[str, t.Any] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "text": True,
-        }
+        pipes: dict[str, t.Any] = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
         with (
             subprocess.Popen(command, text=True, **pipes) as one,
             subprocess.Popen(command, text=True, **pipes) as two,
