@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from crewai.agents.agent_executor import AgentExecutor
+from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
 from crewai.events import crewai_event_bus
 from crewai.events import LLMCallCompletedEvent
 from crewai.flow.types import FlowMethodName
