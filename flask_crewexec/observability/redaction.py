@@ -104,7 +104,7 @@ def redact_process_logs(text: str) -> str:
 
 
 def _secrets(app_state: AppState) -> Iterator[str]:
-    for spec in app_state.registry.models.values():
+    for spec in app_state.registry.llms.values():
         key = spec.api_key
         value = key.default if isinstance(key, Secret) else key
         if value is not None:

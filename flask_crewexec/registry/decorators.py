@@ -21,7 +21,7 @@ from .secrets import SecretProvider
 from .specs import FunctionToolSpec
 from .specs import GuardrailFunction
 from .specs import GuardrailSpec
-from .specs import ModelSpec
+from .specs import LLMSpec
 from .specs import PredicateFunction
 from .specs import PredicateSpec
 from .specs import StorageFunction
@@ -268,8 +268,8 @@ class RegistrationMixin:
         :param options: further arguments of ``crewai.LLM``, such as ``temperature``.
         :raises ValueError: if the name is taken or the model could not be reached.
         """
-        self._registry.add_model(
-            ModelSpec(
+        self._registry.add_llm(
+            LLMSpec(
                 name=name,
                 model=model,
                 provider=provider,

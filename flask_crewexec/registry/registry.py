@@ -18,7 +18,7 @@ from ..graphs import RoleLimits
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
 from .specs import GuardrailSpec
-from .specs import ModelSpec
+from .specs import LLMSpec
 from .specs import PredicateSpec
 from .specs import StorageFunction
 from .specs import ToolSpec
@@ -31,7 +31,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.tools: dict[str, ToolSpec] = {}
-        self.models: dict[str, ModelSpec] = {}
+        self.llms: dict[str, LLMSpec] = {}
         self.storages: dict[str, StorageFunction] = {}
         self.guardrails: dict[str, GuardrailSpec] = {}
         self.predicates: dict[str, PredicateSpec] = {}
@@ -65,12 +65,12 @@ class Registry:
         _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
         _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
 
-    def add_model(self, spec: ModelSpec) -> None:
+    def add_llm(self, spec: LLMSpec) -> None:
         """Register a model.
 
         :raises ValueError: if the name is taken or invalid, or the model could not be reached.
         """
-        _check_name("model", spec.name, self.models)
+        _check_name("model", spec.name, self.llms)
         if spec.api_key is None and spec.base_url is None:
             raise ValueError(
                 f"Model '{spec.name}' needs an 'api_key', for instance"
@@ -78,12 +78,12 @@ class Registry:
             )
         _check_positive(f"'max_tokens' of model '{spec.name}'", spec.max_tokens)
         for other in spec.fallbacks:
-            if other not in self.models:
+            if other not in self.llms:
                 raise ValueError(
                     f"Model '{spec.name}' falls back to '{other}', which is not registered."
                     " Register it first; this order also keeps a model from falling back to itself."
                 )
-        self.models[spec.name] = spec
+        self.llms[spec.name] = spec
 
     def add_storage(self, name: str, function: StorageFunction) -> None:
         """Register a storage of files.
@@ -122,28 +122,28 @@ class Registry:
     def permissions_for(self, roles: Collection[str] | None) -> Permissions:
         """Return what a user with these *roles* may use; None allows everything."""
         tools = _names_for(roles, self.tools.values())
-        models = _names_for(roles, self.models.values())
+        models = _names_for(roles, self.llms.values())
         role_limits = RoleLimits(
-            denied={"tool": self.tools.keys() - tools, "model": self.models.keys() - models},
+            denied={"tool": self.tools.keys() - tools, "model": self.llms.keys() - models},
             max_tokens={
-                name: spec.max_tokens for name, spec in self.models.items() if spec.max_tokens
+                name: spec.max_tokens for name, spec in self.llms.items() if spec.max_tokens
             },
         )
         return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
 
-    def fallback_chain(self, name: str) -> list[ModelSpec]:
+    def fallback_chain(self, name: str) -> list[LLMSpec]:
         """Return a model and its fallbacks in the order in which they are tried, each once."""
-        found: dict[str, ModelSpec] = {}
+        found: dict[str, LLMSpec] = {}
         pending = [name]
         while pending:
-            spec = self.models[pending.pop(0)]
+            spec = self.llms[pending.pop(0)]
             if spec.name not in found:
                 found[spec.name] = spec
                 pending = [*spec.fallbacks, *pending]
         return list(found.values())
 
 
-def _names_for(roles: Collection[str] | None, specs: Iterable[ToolSpec | ModelSpec]) -> set[str]:
+def _names_for(roles: Collection[str] | None, specs: Iterable[ToolSpec | LLMSpec]) -> set[str]:
     """Return the names of the *specs* that a user with these *roles* may use."""
     return {
         spec.name

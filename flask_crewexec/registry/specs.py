@@ -87,7 +87,7 @@ class PredicateSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSpec:
+class LLMSpec:
     """A language model, and how to reach it."""
 
     name: str

@@ -14,7 +14,7 @@ import openai.resources  # noqa: F401  # else each process imports it with its f
 
 from ..graphs import LlmNode
 from ..registry.secrets import SecretResolver
-from ..registry.specs import ModelSpec
+from ..registry.specs import LLMSpec
 from ..registry.specs import resolve
 from .crewai_shims.llms import SyncOpenAICompletion
 from .crewai_shims.public_api import BaseLLM
@@ -59,7 +59,7 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
 
 
 def build_llm(
-    spec: ModelSpec,
+    spec: LLMSpec,
     node: LlmNode | None,
     secrets: SecretResolver,
     connections: ModelConnections,
@@ -93,7 +93,7 @@ def build_llm(
     return crewai.LLM(model=f"{spec.provider}/{resolve(spec.model)}", api_key=api_key, **options)
 
 
-def _node_options(spec: ModelSpec, node: LlmNode | None) -> dict[str, float | int]:
+def _node_options(spec: LLMSpec, node: LlmNode | None) -> dict[str, float | int]:
     limits = [spec.max_tokens, None if node is None else node.max_tokens]
     options = {
         "temperature": None if node is None else node.temperature,

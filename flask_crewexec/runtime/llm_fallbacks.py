@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 
 from ..errors import SecretMissing
 from ..graphs import LlmNode
-from ..registry.specs import ModelSpec
+from ..registry.specs import LLMSpec
 from ..storage.failures import FailureReason
 from .crewai_shims.llms import DelegatingLLM
 from .crewai_shims.llms import model_call_hooks_already_dispatched
@@ -27,7 +27,7 @@ Answer = Callable[[BaseLLM], t.Any]
 
 
 def build_llm_with_fallbacks(
-    chain: Sequence[ModelSpec],
+    chain: Sequence[LLMSpec],
     node: LlmNode | None,
     run_context: RunContext,
     default_timeout: float,
@@ -39,7 +39,7 @@ def build_llm_with_fallbacks(
     :raises SecretMissing: if the first model needs a secret that neither user nor host has.
     """
 
-    def build(spec: ModelSpec) -> BaseLLM:
+    def build(spec: LLMSpec) -> BaseLLM:
         return build_llm(spec, node, run_context.secrets, run_context.connections, default_timeout)
 
     first, *others = chain

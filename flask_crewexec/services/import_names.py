@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..graphs.importers import Names
 from ..registry.registry import Registry
-from ..registry.specs import ModelSpec
+from ..registry.specs import LLMSpec
 
 
 def registered_names(
@@ -22,12 +22,12 @@ def registered_names(
     """
     allowed = registry.permissions_for(roles)
     known = {
-        name: _other_names(spec) for name, spec in registry.models.items() if name in allowed.models
+        name: _other_names(spec) for name, spec in registry.llms.items() if name in allowed.models
     }
     return Names(tools, models, frozenset(allowed.tools), known)
 
 
-def _other_names(spec: ModelSpec) -> frozenset[str]:
+def _other_names(spec: LLMSpec) -> frozenset[str]:
     # A function is called only when a run needs the model.
     if not isinstance(spec.model, str):
         return frozenset()

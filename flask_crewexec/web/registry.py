@@ -10,7 +10,7 @@ from flask import Blueprint
 
 from ..app_state import current_app_state
 from ..registry.specs import GuardrailSpec
-from ..registry.specs import ModelSpec
+from ..registry.specs import LLMSpec
 from ..registry.specs import PredicateSpec
 from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_schema
@@ -30,7 +30,7 @@ def show_registry() -> Json:
     max_chars = app_state.settings.max_tool_output_chars
     return {
         "tools": [_tool(registry.tools[name], max_chars) for name in sorted(allowed.tools)],
-        "models": [_model(registry.models[name]) for name in sorted(allowed.models)],
+        "models": [_model(registry.llms[name]) for name in sorted(allowed.models)],
         "guardrails": _described(registry.guardrails),
         "predicates": _described(registry.predicates),
         "storages": [{"name": name} for name in sorted(registry.storages)],
@@ -47,7 +47,7 @@ def _tool(spec: ToolSpec, max_chars: int) -> Json:
     }
 
 
-def _model(spec: ModelSpec) -> Json:
+def _model(spec: LLMSpec) -> Json:
     """Describe a model, without how it is reached and its fallbacks, which users need not know."""
     return {"name": spec.name, "max_tokens": spec.max_tokens}
 

@@ -134,7 +134,7 @@ def registered_timeout(app):
     """A function that limits the seconds of the default model's calls."""
 
     def limit(seconds):
-        models = current_app_state().registry.models
+        models = current_app_state().registry.llms
         models["default"] = dataclasses.replace(models["default"], timeout=seconds)
 
     return limit

@@ -142,8 +142,8 @@ def test_what_nobody_registered_is_still_unknown(api):
 
 def test_a_default_model_for_some(app, api, payer):
     registry = app.extensions["crewexec"].registry
-    registry.models["default"] = dataclasses.replace(
-        registry.models["default"], roles=frozenset({"payer"})
+    registry.llms["default"] = dataclasses.replace(
+        registry.llms["default"], roles=frozenset({"payer"})
     )
     (found,) = api("POST", "/graphs/validate", json=documents.chain("a")).json["problems"]
     assert (found["pointer"], found["code"]) == ("/nodes/0", "model-not-allowed")
@@ -176,6 +176,6 @@ class TestTokens:
     def test_a_limit_that_was_lowered_later_holds(self, app, payer, model):
         id = payer.queue(self.asking(100))
         registry = app.extensions["crewexec"].registry
-        registry.models["strong"] = dataclasses.replace(registry.models["strong"], max_tokens=5)
+        registry.llms["strong"] = dataclasses.replace(registry.llms["strong"], max_tokens=5)
         assert run(id) == "completed"
         assert model.calls[0].body["max_tokens"] == 5

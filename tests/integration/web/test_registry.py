@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from flask_crewexec.registry.specs import FunctionToolSpec
-from flask_crewexec.registry.specs import ModelSpec
+from flask_crewexec.registry.specs import LLMSpec
 from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
@@ -113,7 +113,7 @@ def test_a_type_without_a_schema_hides_no_other_tool(api, registry, caplog):
 
 
 def test_models_have_a_name_and_a_limit_and_nothing_else(api, registry):
-    secret = ModelSpec(
+    secret = LLMSpec(
         name="secret",
         model="canary-model",
         provider="canary-provider",
@@ -124,7 +124,7 @@ def test_models_have_a_name_and_a_limit_and_nothing_else(api, registry):
         max_tokens=500,
         fallbacks=("default",),
     )
-    registry.add_model(secret)
+    registry.add_llm(secret)
     answer = api("GET", "/registry")
     limits = {"default": None, "own": None, "secret": 500, "streaming": None}
     shown = [{"name": name, "max_tokens": most} for name, most in limits.items()]

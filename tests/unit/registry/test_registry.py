@@ -79,11 +79,11 @@ class TestModels:
         crewexec.llm(
             "default", "m", api_key="sk-secret", base_url="http://sk-secret@x", token="sk-secret"
         )
-        assert "sk-secret" not in repr(crewexec._registry.models)
+        assert "sk-secret" not in repr(crewexec._registry.llms)
 
     def test_a_key_may_be_a_function(self, crewexec):
         crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
-        assert resolve(crewexec._registry.models["default"].api_key) == "sk-later"
+        assert resolve(crewexec._registry.llms["default"].api_key) == "sk-later"
 
 
 def test_a_second_identity_loader_is_refused(crewexec):
