@@ -294,6 +294,7 @@ class TestPostgres:
 
 
 @pytest.mark.redis
+@pytest.mark.sqlite_enough
 class TestCeleryNodes:
     @pytest.fixture
     def celery_broker(self, redis_process: RedisProcess) -> Iterator[RedisTestBroker]:
