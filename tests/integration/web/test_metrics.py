@@ -354,9 +354,9 @@ def enter(number):
 
 
 def rows():
-    tally = current_app_state().models.counter
+    counter = current_app_state().models.counter
     with current_app_state().database.read_session() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(tally))
+        return session.scalar(sa.select(sa.func.count()).select_from(counter))
 
 
 @pytest.mark.sqlite_enough
