@@ -8,7 +8,9 @@ import time
 import typing as t
 from collections.abc import Callable
 
-from ..storage.database_errors import TRANSIENT_ERRORS
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..storage.database_errors import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +26,8 @@ def retry_while_unavailable(action: Callable[[], T], seconds: float) -> T:
     for pause in itertools.chain((0.05, 0.2, 0.5), itertools.repeat(1.0)):
         try:
             return action()
-        except TRANSIENT_ERRORS:
-            if time.monotonic() + pause > deadline:
+        except SQLAlchemyError as error:
+            if not is_transient(error) or time.monotonic() + pause > deadline:
                 raise
             log.warning("The database is unavailable; retrying.")
             time.sleep(pause)
