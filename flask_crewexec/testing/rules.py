@@ -52,6 +52,9 @@ class Rule:
     """The code in the body of an error, such as ``insufficient_quota``."""
     malformed: bool = False
     """Answer with status 200 and JSON that cannot be parsed."""
+    raw: bytes | None = None
+    """The body of the response, sent as it is: for servers that do not keep to the protocol.
+    ``headers`` may contain its ``content-type``."""
 
     # When, and how often.
     hold: threading.Event | None = None

@@ -164,7 +164,9 @@ class _Connection(BaseHTTPRequestHandler):
             body = responses.error_body(500, f"The rule's reply raised {error!r}")
             self._finish(call, 500, body)
             return
-        if rule.status != 200:
+        if rule.raw is not None:
+            self._finish(call, rule.status, rule.raw, rule.headers)
+        elif rule.status != 200:
             message = text or f"Scripted status {rule.status}"
             body = responses.error_body(rule.status, message, code=rule.code)
             self._finish(call, rule.status, body, rule.headers)
@@ -181,7 +183,11 @@ class _Connection(BaseHTTPRequestHandler):
             self._finish(call, 200, content, rule.headers)
 
     def _finish(
-        self, call: Call, status: int, content: str, headers: Mapping[str, str] | None = None
+        self,
+        call: Call,
+        status: int,
+        content: str | bytes,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         # Recorded first, so that the journal is complete once the client has its answer.
         self.server.script.finish(call, "answered")
@@ -210,8 +216,10 @@ class _Connection(BaseHTTPRequestHandler):
         # One write: clients stop reading at the last event, and may leave at once.
         self.wfile.write(b"".join(map(responses.server_sent_event, closing)) + b"0\r\n\r\n")
 
-    def _send(self, status: int, content: str, headers: Mapping[str, str] | None = None) -> None:
-        data = content.encode()
+    def _send(
+        self, status: int, content: str | bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        data = content.encode() if isinstance(content, str) else content
         self._send_head(status, {"content-length": str(len(data)), **(headers or {})})
         self.wfile.write(data)
 
@@ -219,8 +227,7 @@ class _Connection(BaseHTTPRequestHandler):
         self, status: int, headers: Mapping[str, str], content_type: str = "application/json"
     ) -> None:
         self.send_response(status)
-        self.send_header("content-type", content_type)
-        for name, value in headers.items():
+        for name, value in {"content-type": content_type, **headers}.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("connection", "close")
