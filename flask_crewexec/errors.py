@@ -253,6 +253,22 @@ class ToolUnavailable(CrewExecError):
     remedy = "Operators install what the tool needs where the worker runs."
 
 
+class ModelMisconfigured(CrewExecError):
+    """The worker cannot use a model as the host has registered it."""
+
+    code = "model-misconfigured"
+    title = "Model misconfigured"
+    remedy = "Operators correct the registration of the model that the message names."
+
+
+class WorkerMisconfigured(CrewExecError):
+    """The environment of the worker does not let it connect to models."""
+
+    code = "worker-misconfigured"
+    title = "Worker misconfigured"
+    remedy = "Operators correct the environment variables that the message names."
+
+
 class ToolServerUnavailable(CrewExecError):
     """A registered tool server (MCP) cannot be reached."""
 

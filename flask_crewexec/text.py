@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import re
+import typing as t
 
-def replace_surrogates(text: str) -> str:
-    """Return *text* with lone surrogates replaced, which databases refuse to store."""
-    return text.encode(errors="replace").decode()
+_THINKING: t.Final = re.compile(r"\s*<(think|thinking|reasoning)>.*?(</\1>\s*|\Z)", re.DOTALL)
+_END_OF_THINKING: t.Final = re.compile(r"</think(?:ing)?>\s*")
+
+
+def storable(text: str) -> str:
+    """Return *text* with lone surrogates replaced, which can be neither stored nor sent.
+
+    The halves of a pair of surrogates, which a stream may have split, are joined.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def storable_values(value: object) -> object:
+    """Return a value of JSON with all its texts, and the keys of its objects, made storable."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [storable_values(each) for each in t.cast("list[object]", value)]
+    if isinstance(value, dict):
+        items = t.cast("dict[str, object]", value).items()
+        return {storable(key): storable_values(each) for key, each in items}
+    return value
 
 
 def truncate(text: str, limit: int) -> str:
     """Return *text*, cut to *limit* characters; an ellipsis marks the cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def without_thinking(text: str) -> str:
+    """Return *text* without the thinking at its start, which some models write into the answer.
+
+    The opening tag may be missing, since some servers add it to the prompt.
+    """
+    if match := _THINKING.match(text):
+        return text[match.end() :]
+    if end := _END_OF_THINKING.search(text):
+        return text[end.end() :]
+    return text

@@ -20,6 +20,7 @@ from crewai import Crew
 from crewai import Task
 from crewai.agents.agent_executor import AgentExecutor
 from crewai.llms.base_llm import BaseLLM
+from crewai.llms.providers.openai.completion import OpenAICompletion
 from crewai.utilities.agent_utils import aget_llm_response
 from crewai.utilities.agent_utils import process_llm_response
 from crewai_core.printer import PRINTER
@@ -28,7 +29,6 @@ from openai import AsyncOpenAI
 
 from flask_crewexec.runtime.crewai_shims.agent_executor import InlineExecutorLoop
 from flask_crewexec.runtime.crewai_shims.agent_executor import SingleThreadExecutor
-from flask_crewexec.runtime.crewai_shims.llms import OpenAICompletion
 
 from ..workload import definition
 from ..workload import mark

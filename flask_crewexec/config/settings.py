@@ -57,7 +57,9 @@ class Settings:
     database_retry_seconds: float = 30.0
     """Seconds for which a run retries while the database is unavailable or locked."""
     llm_timeout: float = 600.0
-    """Seconds that a model may send nothing before the call fails, unless it sets its own."""
+    """Seconds that a model call may take before it fails, unless the model sets its own."""
+    max_answer_bytes: int = 16 * 1024 * 1024
+    """Maximum size of a model's response, in bytes, before and after decompression."""
     max_runtime: float | None = 14_400.0
     """Seconds that an execution may take from its first start; requests may only ask for less."""
     max_llm_calls: int | None = None

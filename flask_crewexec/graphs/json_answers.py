@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import re
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from ..text import without_thinking
 from .bounded_schema_check import find_error
 from .bounded_schema_check import TooMuchWork
 from .json_values import find_json_problems
@@ -15,34 +19,60 @@ from .problem_messages import quote
 Json = dict[str, t.Any]
 
 _MAX_MESSAGE_CHARS = 500
+_MAX_CANDIDATES = 20
+_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
 
 
 def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, str]:
-    """Return the JSON object in *text* if it matches *schema*, otherwise None and the error."""
-    value = next(_objects(text), None)
-    if value is None:
-        return None, "The answer is not a JSON object."
+    """Return the first JSON object in *text* that matches *schema*, otherwise None and the error.
+
+    The whole text is tried first, then the fenced blocks from the last one on, and then whatever
+    starts with a brace. Thinking at the start does not count.
+    """
+    first_error = ""
+    for value in itertools.islice(_objects(without_thinking(text)), _MAX_CANDIDATES):
+        error = _find_error(schema, value)
+        if not error:
+            return value, ""
+        first_error = first_error or error
+    return None, first_error or "The answer is not a JSON object."
+
+
+def _find_error(schema: Mapping[str, t.Any], value: Json) -> str:
+    """Return why an object does not match; nothing if it does."""
     if problems := find_json_problems(value):
-        return None, f"At {quote(problems[0].pointer)}: {problems[0].detail}"
+        return f"At {quote(problems[0].pointer)}: {problems[0].detail}"
     try:
         error = find_error(schema, value)
     except TooMuchWork:
-        return None, "The answer is too long to be checked. Make it shorter."
-    if error is None:
-        return value, ""
-    return None, f"At {quote(error.json_path)}: {_shortened(error.message)}"
+        return "The answer is too long to be checked. Make it shorter."
+    return f"At {quote(error.json_path)}: {_shortened(error.message)}" if error else ""
 
 
 def _objects(text: str) -> Iterator[Json]:
-    """Yield JSON objects in *text*: the whole text, or the part between its outer braces."""
-    start, end = text.find("{"), text.rfind("}") + 1
-    for part in (text, text[start:end]):
-        try:
+    """Yield the JSON objects in *text*."""
+    fenced = [match[1] for match in _FENCE.finditer(text)]
+    for part in (text, *reversed(fenced)):
+        with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(part)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
+            if isinstance(value, dict):
+                yield value
+    yield from _embedded_objects(text)
+
+
+def _embedded_objects(text: str) -> Iterator[Json]:
+    start = text.find("{")
+    for _ in range(_MAX_CANDIDATES):
+        if start < 0:
+            return
+        end = start + 1
+        with contextlib.suppress(ValueError, RecursionError):
+            value, end = _decode(text, start)
             yield value
+        start = text.find("{", end)
+
+
+_decode: t.Final = json.JSONDecoder().raw_decode
 
 
 def _shortened(message: str) -> str:

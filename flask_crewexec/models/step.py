@@ -42,3 +42,8 @@ class StepMixin(UsageColumns, Mixin):
     def json(self) -> Json | None:
         """The answer as an object, if the task has an ``output_schema``."""
         return None if self.output is None else self.output.get("json_dict")
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer ends in the middle, because it had its maximum length."""
+        return self.output is not None and bool(self.output.get("truncated"))

@@ -51,17 +51,26 @@ class Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         with as_httpx(self._request):
-            yield from _bounded(self._chunks(), self._max_bytes)
-
-    def _chunks(self) -> Iterator[bytes]:
-        # The compressed size is limited, too: megabytes may decompress to nothing.
-        for part in _bounded(self._parts, self._max_bytes):
-            yield from [part] if self._decoder is None else _decompressed(self._decoder, part)
-        if self._decoder is not None:
-            yield self._decoder.flush()
+            yield from bounded_body(self._parts, self._decoder, self._max_bytes)
 
     def close(self) -> None:
         self._close()
+
+
+def bounded_body(parts: Iterable[bytes], decoder: t.Any, max_bytes: int) -> Iterator[bytes]:
+    """Yield the body that *parts* make up.
+
+    :param decoder: decompresses it, see :func:`decoder_of`.
+    :raises AnswerTooLarge: if it has more than *max_bytes*, before or after decompression.
+    """
+    return _bounded(_decoded(_bounded(parts, max_bytes), decoder), max_bytes)
+
+
+def _decoded(parts: Iterable[bytes], decoder: t.Any) -> Iterator[bytes]:
+    for part in parts:
+        yield from [part] if decoder is None else _decompressed(decoder, part)
+    if decoder is not None:
+        yield decoder.flush()
 
 
 def _bounded(parts: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:

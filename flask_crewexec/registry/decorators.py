@@ -245,6 +245,8 @@ class RegistrationMixin:
         max_tokens: int | None = None,
         roles: Collection[str] | None = None,
         fallbacks: Sequence[str] = (),
+        on_truncated: t.Literal["accept", "fail"] = "accept",
+        reasoning: bool | None = None,
         **options: t.Any,
     ) -> None:
         """Register a language model.
@@ -259,13 +261,18 @@ class RegistrationMixin:
             arguments, which is called in an application context when a run begins:
             ``lambda: current_app.config[…]``. Use a :class:`~flask_crewexec.Secret` for a key of
             each user.
-        :param timeout: seconds that the model may send nothing, instead of
-            ``CREWEXEC_LLM_TIMEOUT``.
+        :param timeout: seconds that a call may take, instead of ``CREWEXEC_LLM_TIMEOUT``.
         :param max_tokens: maximum number of tokens of one answer; graphs may ask for fewer.
         :param roles: only users with one of these roles may use the model.
         :param fallbacks: models registered before, which are tried in this order within the same
-            call while this one is rate limited, unavailable or silent.
-        :param options: further arguments of ``crewai.LLM``, such as ``temperature``.
+            call when this one is unavailable, its account is empty, the prompt is too long for it,
+            or its answer cannot be used.
+        :param on_truncated: what to do with an answer that ends at the maximum length: ``"accept"``
+            it, with a note in the history, or ``"fail"``.
+        :param reasoning: whether the server refuses ``max_tokens`` and ``temperature``, as OpenAI's
+            reasoning models do. By default, this is judged by the model's name.
+        :param options: further arguments of ``crewai.LLM``, such as ``temperature``. They are sent
+            as they are.
         :raises ValueError: if the name is taken or the model could not be reached.
         """
         self._registry.add_llm(
@@ -280,6 +287,8 @@ class RegistrationMixin:
                 max_tokens=max_tokens,
                 roles=optional_roles(roles),
                 fallbacks=tuple(fallbacks),
+                on_truncated=on_truncated,
+                reasoning=reasoning,
             )
         )
 

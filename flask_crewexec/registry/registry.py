@@ -77,6 +77,8 @@ class Registry:
                 " 'api_key=lambda: os.environ[\"OPENAI_API_KEY\"]', or a 'base_url'."
             )
         _check_positive(f"'max_tokens' of model '{spec.name}'", spec.max_tokens)
+        if spec.on_truncated not in ("accept", "fail"):
+            raise ValueError(f"'on_truncated' of model '{spec.name}' must be 'accept' or 'fail'.")
         for other in spec.fallbacks:
             if other not in self.llms:
                 raise ValueError(

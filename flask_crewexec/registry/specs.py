@@ -96,7 +96,7 @@ class LLMSpec:
     base_url: ValueOrFactory | None = dataclasses.field(repr=False)
     api_key: SecretValue | None = dataclasses.field(repr=False)
     timeout: float | None
-    """Seconds that the model may send nothing; None means ``CREWEXEC_LLM_TIMEOUT``."""
+    """Seconds that a call may take; None means ``CREWEXEC_LLM_TIMEOUT``."""
     options: dict[str, t.Any] = dataclasses.field(repr=False)
     """Sampling and provider options, passed to ``crewai.LLM``."""
     max_tokens: int | None = None
@@ -104,7 +104,11 @@ class LLMSpec:
     roles: frozenset[str] | None = None
     """Users with one of these roles may use it; None means all users."""
     fallbacks: tuple[str, ...] = ()
-    """Models to try in this order while this one is unavailable."""
+    """Models to try in this order when this one gives no answer that can be used."""
+    on_truncated: t.Literal["accept", "fail"] = "accept"
+    """What an answer that has reached its maximum length is: an answer, or a failure."""
+    reasoning: bool | None = None
+    """Whether it refuses ``max_tokens`` and ``temperature``; None means to judge by its name."""
 
 
 def resolve(value: ValueOrFactory) -> str:

@@ -13,7 +13,7 @@ from ..graphs import TaskNode
 from ..observability.redaction import Redactor
 from ..registry.specs import GuardrailFunction
 from ..statuses import ExecutionStatus
-from ..text import replace_surrogates
+from ..text import storable
 from ..text import truncate
 from .crewai_shims.public_api import TaskOutput
 from .crewai_shims.step_guardrail import StepGuardrail
@@ -78,7 +78,7 @@ class AnswerValidator(StepGuardrail):
             return output, ""
         if len(output.raw) > self._max_chars:
             return output, f"The answer has more than {self._max_chars} characters."
-        value, problem = read_answer(self._task.output_schema, replace_surrogates(output.raw))
+        value, problem = read_answer(self._task.output_schema, storable(output.raw))
         if value is None:
             return output, problem
         return with_json(output, json.dumps(value, ensure_ascii=False), value), ""
@@ -94,7 +94,7 @@ class AnswerValidator(StepGuardrail):
         return f"{reason}\n\n### What you have to work with:\n{context}" if context else reason
 
     def _shorten(self, text: str, limit: int) -> str:
-        return truncate(self._redact(replace_surrogates(text)), limit)
+        return truncate(self._redact(storable(text)), limit)
 
 
 def _interpret(name: str, verdict: object) -> str | None:

@@ -25,20 +25,25 @@ from ..models import Usage
 from ..observability.redaction import Redactor
 from ..statuses import ExecutionStatus
 from ..statuses import StepStatus
-from ..text import replace_surrogates
+from ..storage.database_errors import is_refused_value
+from ..text import storable
 from ..text import truncate
 from .budget import Budget
-from .crewai_shims.event_sinks import is_truncated
 from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import TaskOutput
+from .error_mapping import REFUSED_VALUE
+from .finish_reasons import note_finish_reason
+from .model_failures import is_length_limit
+from .openai_protocol.usage import read_usage
 from .recorder import RunRecorder
 from .recorder import Values
 from .resume_state import CONDITION_MET
 from .resume_state import CREW_PLANNED
 from .run_control import RunControl
 from .stop_reasons import LeaseLostStop
+from .stop_reasons import RefusedValueStop
+from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
-from .stop_reasons import TruncatedAnswerStop
 from .token_stream import TokenStream
 
 log = logging.getLogger(__name__)
@@ -119,9 +124,9 @@ class CrewEventHandler:
                 yield
         except LeaseLost as error:
             self._control.stop(LeaseLostStop(str(error)))
-        except Exception:
+        except Exception as error:
             log.exception("Could not store the progress of a run; the run stops.")
-            self._control.stop(StorageFailedStop("The progress of the run could not be stored."))
+            self._control.stop(_stop_of_storage_error(error))
 
     def call_allowed(self, context: t.Any) -> None:
         """Count a model call that the run control allows.
@@ -167,7 +172,7 @@ class CrewEventHandler:
 
     def _step_completed(self, source: object, event: t.Any) -> None:
         position, stopped = self._positions.get(event.task_id), self._control.stopped
-        if position is None or position in self._truncated:
+        if position is None:
             return
         if stopped is not None and not stopped.finish_running_steps:
             return
@@ -177,7 +182,11 @@ class CrewEventHandler:
         output = {"output": self._storable(event.output, position), "agent": agent}
         self._recorder.change_step(
             position,
-            {"status": ExecutionStatus.COMPLETED, "finished_at": clock.now(), **output},
+            {
+                "status": ExecutionStatus.COMPLETED,
+                "finished_at": clock.now(),
+                **output,
+            },
             self._count_finished_step(),
         )
         self._recorder.flush()
@@ -201,8 +210,7 @@ class CrewEventHandler:
         """Store the crew's plans, by the names of its steps, and return them as they are stored."""
         limit = self._settings.max_event_chars
         stored = {
-            name: truncate(self._redact(replace_surrogates(plan)), limit)
-            for name, plan in plans.items()
+            name: truncate(self._redact(storable(plan)), limit) for name, plan in plans.items()
         }
         with self._recording():
             self._recorder.add_event(CREW_PLANNED, plans=stored)
@@ -245,9 +253,18 @@ class CrewEventHandler:
         self._budget.add_usage(usage)
         cost = {"cost": usage.cost} if event.model in self._settings.prices else {}
         self._end_call("model_call_completed", event, tokens=usage.total_tokens, **cost)
-        if is_truncated(source, event):
-            self._truncated.add(_current_step.get())  # the first stop may let steps complete
-            self._control.stop(TruncatedAnswerStop("The model's answer was cut off."))
+        note_finish_reason(event.finish_reason)
+        self._note_length(event)
+
+    def _note_length(self, event: t.Any) -> None:
+        """Note whether the latest answer of a step's agent has reached its maximum length."""
+        position, agent = _current_step.get(), _agent_of(event)
+        if is_length_limit(event.finish_reason):
+            model = {"model": event.model, "agent": agent, "step": self.current_step}
+            self._recorder.add_event("answer_truncated", **model)
+            self._truncated.add(position)
+        elif agent is not None:  # not the judge of an answer
+            self._truncated.discard(position)
 
     def _call_failed(self, source: object, event: t.Any) -> None:
         if event.call_id in self._call_starts:  # CrewAI reports some failures twice
@@ -279,14 +296,19 @@ class CrewEventHandler:
         self._recorder.flush()
 
     def _tool_finished(self, source: object, event: t.Any) -> None:
-        output = truncate(self._redact(str(event.output)), self._settings.max_event_chars)
+        output = self._shorten(str(event.output))
         self._recorder.add_event("tool_finished", **self._tool_data(event), output=output)
 
     def _tool_failed(self, source: object, event: t.Any) -> None:
-        self._recorder.add_event("tool_failed", **self._tool_data(event))
+        reason = self._shorten(str(event.error))
+        self._recorder.add_event("tool_failed", **self._tool_data(event), reason=reason)
 
     def _tool_data(self, event: t.Any) -> Values:
-        return {"tool": event.tool_name, "agent": _agent_of(event), "step": self.current_step}
+        tool = truncate(event.tool_name, MAX_ROLE)  # a model may have made it up
+        return {"tool": tool, "agent": _agent_of(event), "step": self.current_step}
+
+    def _shorten(self, text: str) -> str:
+        return truncate(self._redact(storable(text)), self._settings.max_event_chars)
 
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
         """Return the part of an output that a later attempt needs to resume after the step.
@@ -295,13 +317,13 @@ class CrewEventHandler:
         nor are the arguments of failed tool calls.
         """
         task = self._graph.tasks[position]
-        raw = truncate(replace_surrogates(output.raw), self._settings.max_output_chars)
+        raw = truncate(storable(output.raw), self._settings.max_output_chars)
         texts = {"description": task.description, "expected_output": task.expected_output}
         agent = truncate(output.agent, MAX_ROLE)
         cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
         dumped = json.loads(cleaned.model_dump_json(exclude=_NOT_STORED))
         stored: dict[str, t.Any] = self._redact.value(dumped)
-        return stored
+        return {**stored, "truncated": True} if position in self._truncated else stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, object, t.Any], None]]] = {
         "task_started": _step_started,
@@ -317,6 +339,12 @@ class CrewEventHandler:
     }
 
 
+def _stop_of_storage_error(error: Exception) -> StopRun:
+    if is_refused_value(error):
+        return RefusedValueStop(REFUSED_VALUE.message)
+    return StorageFailedStop("The progress of the run could not be stored.")
+
+
 def _agent_of(event: t.Any) -> str | None:
     """Return the agent's role, at its stored length."""
     role: str | None = event.agent_role
@@ -325,7 +353,8 @@ def _agent_of(event: t.Any) -> str | None:
 
 def usage_of(reported: dict[str, t.Any]) -> Usage:
     """Return the usage that a provider has reported, in OpenAI's or Anthropic's terms."""
+    usage = read_usage(reported)
     return Usage(
-        prompt_tokens=reported.get("prompt_tokens") or reported.get("input_tokens") or 0,
-        completion_tokens=reported.get("completion_tokens") or reported.get("output_tokens") or 0,
+        prompt_tokens=usage.get("prompt_tokens", 0),
+        completion_tokens=usage.get("completion_tokens", 0),
     )

@@ -13,7 +13,7 @@ from ..registry.specs import Content
 from ..registry.specs import StorageFunction
 from ..storage.database_errors import TRANSIENT_ERRORS
 from ..storage.failures import FailureReason
-from ..text import replace_surrogates
+from ..text import storable
 from .host_callbacks import with_run_context
 from .run_context import RunContext
 
@@ -61,7 +61,7 @@ def _bytes_of(content: Content, size: int) -> bytes:
     if not isinstance(content, bytes | str):
         with content:
             content = content.read(size)
-    return content if isinstance(content, bytes) else replace_surrogates(content[:size]).encode()
+    return content if isinstance(content, bytes) else storable(content[:size]).encode()
 
 
 @contextlib.contextmanager

@@ -1,10 +1,9 @@
-"""Fallback chain of models: when one cannot answer, the next one is asked."""
+"""Chain of models: answers are checked, and when one cannot be used, the next model is asked."""
 
 from __future__ import annotations
 
 import logging
 import typing as t
-from collections.abc import Callable
 from collections.abc import Sequence
 
 from pydantic import PrivateAttr
@@ -13,17 +12,21 @@ from ..errors import SecretMissing
 from ..graphs import LlmNode
 from ..registry.specs import LLMSpec
 from ..storage.failures import FailureReason
+from ..text import storable
+from ..text import without_thinking
 from .crewai_shims.llms import DelegatingLLM
 from .crewai_shims.llms import model_call_hooks_already_dispatched
 from .crewai_shims.public_api import BaseLLM
-from .error_mapping import AllModelsFailed
 from .error_mapping import model_failure
+from .finish_reasons import watch_call
 from .llm_builder import build_llm
+from .model_failures import AllModelsFailed
+from .model_failures import failure_of_answer
+from .model_failures import may_fall_back
+from .model_failures import ModelAnswerError
 from .run_context import RunContext
 
 log = logging.getLogger(__name__)
-
-Answer = Callable[[BaseLLM], t.Any]
 
 
 def build_llm_with_fallbacks(
@@ -37,57 +40,87 @@ def build_llm_with_fallbacks(
     Fallbacks whose secret is missing are left out.
 
     :raises SecretMissing: if the first model needs a secret that neither user nor host has.
+    :raises ModelMisconfigured: if a model cannot be built as it is registered.
     """
 
-    def build(spec: LLMSpec) -> BaseLLM:
-        return build_llm(spec, node, run_context.secrets, run_context.connections, default_timeout)
+    def build(spec: LLMSpec) -> Member:
+        connections = run_context.connections
+        llm = build_llm(spec, node, run_context.secrets, connections, default_timeout)
+        return Member(llm, fail_if_truncated=spec.on_truncated == "fail")
 
     first, *others = chain
-    llms = [build(first)]
+    members = [build(first)]
     for spec in others:
         try:
-            llms.append(build(spec))
+            members.append(build(spec))
         except SecretMissing as error:
             log.info("Model '%s' is no fallback for '%s': %s", spec.name, first.name, error)
-    return llms[0] if len(llms) == 1 else FallbackLLM.for_run(llms, run_context)
+    return LLMChain.for_run(members, run_context)
 
 
-class FallbackLLM(DelegatingLLM):
-    """Passes each call to the first of several models that answers.
+class Member(t.NamedTuple):
+    """A model of a chain."""
+
+    llm: BaseLLM
+    fail_if_truncated: bool
+    """Whether half an answer is worse than none."""
+
+    def check(self, answer: object, finish_reason: str | None) -> object:
+        """Return an *answer* that can be used.
+
+        :raises ModelAnswerError: if it cannot be.
+        """
+        if answer and not isinstance(answer, str):
+            return answer  # tool calls
+        text = without_thinking(storable(answer)) if isinstance(answer, str) else ""
+        failure = failure_of_answer(
+            text, finish_reason=finish_reason, fail_if_truncated=self.fail_if_truncated
+        )
+        if failure is not None:
+            raise ModelAnswerError(failure)
+        return text
+
+
+class LLMChain(DelegatingLLM):
+    """Passes each call to the first of its models whose answer can be used.
 
     Each model emits the events of its own calls, so that they are recorded with the right model.
     """
 
+    _members: list[Member] = PrivateAttr()
     _run_context: RunContext = PrivateAttr()
 
     @classmethod
-    def for_run(cls, llms: list[BaseLLM], run_context: RunContext) -> t.Self:
-        """Return one that asks *llms* in turn."""
-        fallback = cls.wrapping(llms)
-        fallback._run_context = run_context
-        return fallback
+    def for_run(cls, members: list[Member], run_context: RunContext) -> t.Self:
+        """Return one that asks the *members* in turn."""
+        chain = cls.wrapping([member.llm for member in members])
+        chain._members = members
+        chain._run_context = run_context
+        return chain
 
     def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Return the first answer of a model.
+        """Return the first answer of a model that can be used.
 
-        :raises AllModelsFailed: if no model answers and the first failure is transient.
+        :raises AllModelsFailed: if there is none.
         """
         failures: list[FailureReason] = []
-        for llm in self._llms:
+        for member in self._members:
             # Else each model dispatches the hooks itself.
             if failures and model_call_hooks_already_dispatched():
                 self._run_context.before_call()
             try:
-                return self._delegate(llm, *args, **kwargs)
+                with watch_call() as end:
+                    answer = self._delegate(member.llm, *args, **kwargs)
+                return member.check(answer, end.reason)
             except Exception as error:  # noqa: BLE001  # it is classified
                 failures.append(self._failure(error, first=not failures))
                 last = error
-                log.warning("Model '%s': %s", llm.model, failures[-1].code)
+                log.warning("Model '%s': %s", member.llm.model, failures[-1].code)
         raise AllModelsFailed(failures) from last
 
     def _failure(self, error: Exception, *, first: bool) -> FailureReason:
         """Return why a model did not answer; raise *error* if another model cannot help."""
         failure = None if self._run_context.connections.aborted else model_failure(error)
-        if failure is None or (first and not failure.transient):
+        if failure is None or (first and not may_fall_back(failure)):
             raise error
         return failure

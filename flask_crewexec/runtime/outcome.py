@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ..config.settings import Settings
 from ..errors import LeaseLost
+from ..process.termination import ends_process
 from ..scheduling.attempt_outcomes import after_failure
 from ..scheduling.attempt_outcomes import after_worker_loss
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import AttemptOutcome
 from ..scheduling.attempt_outcomes import OutcomeKind
+from .error_mapping import REFUSED_VALUE
 from .error_mapping import to_failure
 from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
@@ -23,7 +25,7 @@ def outcome_of_error(
         return AttemptOutcome(kind=OutcomeKind.LEASE_LOST)
     if isinstance(error, DrainStop):
         return AttemptOutcome(kind=OutcomeKind.RELEASED)
-    if not isinstance(error, Exception):  # the process is told to end, or a tool ends it
+    if ends_process(error):
         return after_worker_loss(counters, settings)
     kind = _terminal_kind(error)
     if kind is OutcomeKind.CANCELLED:
@@ -40,7 +42,17 @@ def outcome_of_hung_run(reason: StopRun) -> AttemptOutcome | None:
     return AttemptOutcome(kind=kind, failure=failure)
 
 
-def _terminal_kind(error: Exception) -> OutcomeKind | None:
+def without_refused_value(outcome: AttemptOutcome) -> AttemptOutcome:
+    """Return the end of an attempt of which the database refuses to store a value.
+
+    Another attempt would produce the same value, and would have to be paid.
+    """
+    if outcome.kind in (OutcomeKind.CANCELLED, OutcomeKind.TIMED_OUT):
+        return outcome
+    return AttemptOutcome(kind=OutcomeKind.FAILED, failure=REFUSED_VALUE)
+
+
+def _terminal_kind(error: BaseException) -> OutcomeKind | None:
     """Return the end that follows from a reason to stop alone, if one does."""
     status = error.status if isinstance(error, StopRun) else None
     return None if status is None else OutcomeKind(status)

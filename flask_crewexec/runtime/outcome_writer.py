@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..app_state import AppState
@@ -15,9 +16,11 @@ from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
 from ..storage import leases
+from ..storage.database_errors import is_refused_value
 from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import check_cancelled
+from .outcome import without_refused_value
 from .recorder import RunRecorder
 from .stop_reasons import RunCancelled
 
@@ -48,7 +51,20 @@ class OutcomeWriter:
         return OutcomeKind.COMPLETED
 
     def store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
-        """Store an *outcome* other than a completed one; return what was stored in the end."""
+        """Store an *outcome* other than a completed one; return what was stored in the end.
+
+        If the database refuses a value, everything but the usage is left out.
+        """
+        try:
+            return self._store(outcome, cause)
+        except SQLAlchemyError as error:
+            if not is_refused_value(error):
+                raise
+            cause = error
+        self._recorder.discard_unwritten()
+        return self._store(without_refused_value(outcome), cause)
+
+    def _store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
         error = self._describe(outcome, cause)
         match outcome.kind:
             case OutcomeKind.CANCELLED:

@@ -94,6 +94,16 @@ class RunRecorder:
             return False
         return True
 
+    def discard_unwritten(self) -> None:
+        """Discard all changes that are not written, except the usage: it is paid for."""
+        usage: list[tuple[int | None, Usage]] = []
+        for batch in [*self._unwritten, self._collected]:
+            usage.extend(batch.usage.items())
+        self._unwritten.clear()
+        self._collected = WriteBatch()
+        for position, used in usage:
+            self._collected.add_usage(position, used)
+
     def _commit(self, change: Callable[[Session], None] | None) -> None:
         """Write in one transaction, exactly once even if the connection is lost during the commit.
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from ..execution_context import ExecutionContext
 from ..observability.redaction import Redactor
 from ..registry.secrets import SecretResolver
-from .llm_builder import ModelConnections
 from .mcp_servers import McpServers
+from .model_connections import ModelConnections
 from .stop_reasons import StopRun
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import logging
@@ -15,11 +16,12 @@ from ..graphs import Graph
 from ..messaging import event_publisher
 from ..observability.redaction import run_redactor
 from ..process import drain
+from ..process.termination import ends_process
 from ..registry.secrets import SecretResolver
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import OutcomeKind
 from ..storage.attempts import StartedAttempt
-from ..text import replace_surrogates
+from ..text import storable
 from ..text import truncate
 from .budget import Budget
 from .cancellation import check_cancelled
@@ -33,9 +35,9 @@ from .crewai_shims.tasks import skip_completed
 from .crewai_shims.tasks import Step
 from .event_handler import CrewEventHandler
 from .input_rendering import render_inputs
-from .llm_builder import ModelConnections
 from .llm_fallbacks import build_llm_with_fallbacks
 from .mcp_servers import McpServers
+from .model_connections import ModelConnections
 from .outcome import outcome_of_error
 from .outcome_writer import OutcomeWriter
 from .planning import plan_crew
@@ -74,7 +76,7 @@ class AttemptRunner:
         self._recorder = RunRecorder(app_state, lease, started.start)
         self._budget = Budget()
         self._control = RunControl(self._must_stop, self._may_call, self._should_drain)
-        self._connections = ModelConnections()
+        self._connections: ModelConnections | None = None
         self._redact = run_redactor(app_state)
         self._servers = McpServers()
         self._event_handler: CrewEventHandler | None = None
@@ -84,33 +86,41 @@ class AttemptRunner:
             check_deadline=lambda: self._budget.check_deadline(),
             stop=self._control.stop,
             abort_calls=self._abort_calls,
+            abort_overdue_calls=self._abort_overdue_calls,
         )
 
     def run(self) -> OutcomeKind:
-        """Run the crew and store the outcome.
+        """Run the crew and store the outcome, whatever ends the run.
 
         :raises LeaseLost: if another process has taken the execution over.
+        :raises BaseException: only if it was raised to end this process.
         """
-        with self._connections, self._servers, watchdogs.current().monitor(self._monitored):
+        with contextlib.ExitStack() as resources:
             try:
-                output = self._run_to_completion()
-            except Exception as error:  # noqa: BLE001  # it is stored and logged
+                resources.enter_context(watchdogs.current().monitor(self._monitored))
+                resources.enter_context(self._servers)
+                self._connections = resources.enter_context(
+                    ModelConnections(self._app_state.settings.max_answer_bytes)
+                )
+                output = self._run_to_completion(self._connections)
+                return self._writer.complete(self._result(output))
+            except BaseException as error:
+                if ends_process(error):
+                    self._release_after_crash(error)
+                    raise
                 return self._finish_with_error(error)
-            except BaseException as error:  # the process is told to end, or a tool ends it
-                self._release_after_crash(error)
-                raise
-            return self._writer.complete(self._result(output))
 
-    def _run_to_completion(self) -> crewai.CrewOutput:
+    def _run_to_completion(self, connections: ModelConnections) -> crewai.CrewOutput:
         """Run the crew; raise the reason of a stop, whatever CrewAI has turned it into."""
         resume = load_resume_state(self._app_state, self._started)
         self._budget = resume.budget
         self._check_names(resume.graph)
         try:
             # In a copy: each aborted run leaves entries in CrewAI's context variables.
-            output = contextvars.copy_context().run(self._run_crew, resume)
-        except Exception:
-            self._control.raise_if_stopped()
+            output = contextvars.copy_context().run(self._run_crew, resume, connections)
+        except BaseException as error:
+            if not ends_process(error):
+                self._control.raise_if_stopped()
             raise
         finally:
             self._monitored.mark_finished()
@@ -122,13 +132,13 @@ class AttemptRunner:
         if problems := check_names(graph, registry.permissions_for(None)):
             raise InvalidGraph("This worker has not registered everything in the graph.", problems)
 
-    def _run_crew(self, resume: ResumeState) -> crewai.CrewOutput:
+    def _run_crew(self, resume: ResumeState, connections: ModelConnections) -> crewai.CrewOutput:
         self._event_handler = event_handler = self._new_event_handler(resume.graph)
         prepare_run_context(self._lease.execution_id)
         hooks = self._control.hooks
         hooks[InterceptionPoint.PRE_MODEL_CALL].append(event_handler.call_allowed)
         with scoped_hooks(hooks):
-            run_context = self._run_context(resume, event_handler)
+            run_context = self._run_context(resume, connections, event_handler)
             graph = render_inputs(resume.graph, self._app_state, run_context)
             crew = build_crew(graph, self._app_state, run_context, event_handler, resume)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
@@ -149,7 +159,12 @@ class AttemptRunner:
             redact=self._redact,
         )
 
-    def _run_context(self, resume: ResumeState, event_handler: CrewEventHandler) -> RunContext:
+    def _run_context(
+        self,
+        resume: ResumeState,
+        connections: ModelConnections,
+        event_handler: CrewEventHandler,
+    ) -> RunContext:
         def before_call() -> None:
             self._control.before_call()
             event_handler.count_call()
@@ -159,7 +174,7 @@ class AttemptRunner:
             execution=resume.context,
             secrets=SecretResolver(self._app_state.secret_providers, user_id, self._redact.add),
             redact=self._redact,
-            connections=self._connections,
+            connections=connections,
             servers=self._servers,
             before_call=before_call,
             stop=self._control.stop,
@@ -199,14 +214,19 @@ class AttemptRunner:
         event_publisher.publish_tokens(self._lease.execution_id, tokens)
 
     def _abort_calls(self) -> None:
-        self._connections.abort()
+        if self._connections is not None:
+            self._connections.abort()
         self._servers.abort()
+
+    def _abort_overdue_calls(self) -> None:
+        if self._connections is not None:
+            self._connections.abort_overdue()
 
     def _interrupted_step(self) -> str | None:
         return self._event_handler.interrupted_step if self._event_handler else None
 
     def _result(self, output: crewai.CrewOutput) -> dict[str, t.Any]:
-        answer = self._redact(replace_surrogates(output.raw))
+        answer = self._redact(storable(output.raw))
         raw = truncate(answer, self._app_state.settings.max_output_chars)
         return {"raw": raw, "json": self._redact.value(output.json_dict)}
 
@@ -216,7 +236,7 @@ class AttemptRunner:
         outcome = outcome_of_error(error, counters, self._app_state.settings)
         if outcome.kind is OutcomeKind.LEASE_LOST:
             raise error
-        return self._writer.store(outcome, error)
+        return self._writer.store(outcome.map_message(self._redact), error)
 
     def _release_after_crash(self, error: BaseException) -> None:
         """Store the outcome; the *error* is raised in any case."""
@@ -232,8 +252,8 @@ def _kickoff(crew: crewai.Crew) -> crewai.CrewOutput:
     try:
         # Without inputs, since CrewAI would look for placeholders in their values, too.
         return t.cast(crewai.CrewOutput, crew.kickoff())
-    except Exception:
+    except BaseException as error:
         for task in crew.tasks:
-            if isinstance(task, Step):
+            if isinstance(task, Step) and not ends_process(error):
                 task.join()  # a step that runs in parallel is paid for, so its output is stored
         raise

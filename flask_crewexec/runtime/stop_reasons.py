@@ -60,10 +60,11 @@ class StorageFailedStop(StopRun):
     code = "storage-unavailable"
 
 
-class TruncatedAnswerStop(StopRun):
-    """A model's answer was cut off; CrewAI would treat it as complete."""
+class RefusedValueStop(StopRun):
+    """The database refuses to store a value, so it would do so again."""
 
-    code = "model-cut-off"
+    status = ExecutionStatus.FAILED
+    code = "storage-refused-value"
 
 
 class MissingSecretStop(StopRun):

@@ -16,9 +16,10 @@ from ..bounded_call import start_call
 from ..errors import SecretMissing
 from ..observability import tracing
 from ..observability.redaction import Redactor
+from ..process.termination import ends_process
 from ..registry.external_tools import McpToolSpec
 from ..registry.specs import ToolSpec
-from ..text import replace_surrogates
+from ..text import storable
 from .host_callbacks import with_run_context
 from .run_context import RunContext
 from .stop_reasons import MissingSecretStop
@@ -31,8 +32,12 @@ MAX_ABANDONED_CALLS: t.Final = 10
 """How many abandoned calls of one tool may still run in this process."""
 
 
-class ToolOutputTooLong(Exception):
-    """A call has failed with a message that was truncated; the model is told the message."""
+class ToolFailed(Exception):
+    """A call has failed with a message that had to be changed; the model is told the new one."""
+
+
+class ToolExited(Exception):
+    """A tool has tried to end the process; the model is told the message."""
 
 
 class ToolTimeout(Exception):
@@ -61,16 +66,21 @@ def wrap_tool(
             raise
         except Exception as error:
             message = str(error)
-            if len(message) <= limit:
+            shown = str(_truncate(message, limit, run_context.redact))
+            if shown == message:
                 raise
-            raise ToolOutputTooLong(_truncate(message, limit, run_context.redact)) from error
+            raise ToolFailed(shown) from error
+        except BaseException as error:
+            if ends_process(error):
+                raise
+            raise ToolExited(f"The tool '{spec.name}' has failed.") from error
 
     return call
 
 
 def _truncate(result: object, limit: int, redact: Redactor) -> object:
     """Return *result*; if it is too long, truncate its text, but never within a secret."""
-    text = replace_surrogates(result) if isinstance(result, str) else str(result)
+    text = storable(result) if isinstance(result, str) else str(result)
     if len(text) > limit:
         kept = text[: limit - redact.partial_match_length(text[:limit])]
         return f"{kept}… [cut: {len(kept)} of {len(text)} characters]"

@@ -17,11 +17,10 @@ import httpx
 from .crewai_shims.agent_executor import SingleThreadExecutor
 from .crewai_shims.hooks import without_global_hooks
 from .crewai_shims.kickoff_context import prepare_run_context
-from .crewai_shims.llms import SyncOpenAICompletion
+from .crewai_shims.openai_llm import OpenAILLM
 from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import crewai_event_bus
 from .crewai_shims.tasks import Step
-from .llm_builder import ModelConnections
 
 _MESSAGE: t.Final = {"role": "assistant", "content": "Warm"}
 _ANSWER: t.Final = {
@@ -36,8 +35,6 @@ _ANSWER: t.Final = {
 
 def warm_up() -> None:
     """Run the warm-up crew, without network access, remaining threads, log lines or hooks."""
-    with ModelConnections():  # reads the certificates
-        pass
     with _muted_logging(), crewai_event_bus.scoped_handlers(), without_global_hooks():
         contextvars.copy_context().run(_run)
 
@@ -56,7 +53,7 @@ def _run() -> None:
     prepare_run_context(uuid.uuid4())
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=_ANSWER))
     with httpx.Client(transport=transport) as client:
-        model = SyncOpenAICompletion(
+        model = OpenAILLM(
             model="warm-up",
             base_url="http://model.invalid",
             api_key="none",

@@ -45,6 +45,7 @@ class MonitoredRun:
     :param check_deadline: returns the reason to stop once the run's time is over.
     :param stop: makes the run stop at its next boundary.
     :param abort_calls: aborts its pending model and tool calls.
+    :param abort_overdue_calls: aborts its model calls if one has taken too long.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class MonitoredRun:
         check_deadline: Callable[[], StopRun | None],
         stop: Callable[[StopRun], None],
         abort_calls: Callable[[], None],
+        abort_overdue_calls: Callable[[], None],
     ) -> None:
         self.lease = lease
         self.check_deadline = check_deadline
+        self.abort_overdue_calls = abort_overdue_calls
         self.reason: StopRun | None = None
         self._stop = stop
         self._abort_calls = abort_calls
@@ -152,6 +155,7 @@ class Watchdog:
 def _poll(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
     """Stop the runs that must not go on: overdue ones first, without the database."""
     for run in runs:
+        run.abort_overdue_calls()
         if reason := run.reason or run.check_deadline():
             run.stop(reason)
     flags = read_cancel_flags(app_state, [run.lease for run in runs])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import typing as t
+from collections.abc import Callable
 
 from ..config.settings import Settings
 from ..statuses import ExecutionStatus
@@ -49,6 +50,13 @@ class AttemptOutcome:
     """Why it failed, if it did."""
     retry_in: float = 0.0
     """Seconds until the next attempt of ``RETRYING``."""
+
+    def map_message(self, function: Callable[[str], str]) -> AttemptOutcome:
+        """Return the same outcome with its message passed through *function*."""
+        if self.failure is None:
+            return self
+        failure = self.failure._replace(message=function(self.failure.message))
+        return dataclasses.replace(self, failure=failure)
 
     @property
     def status(self) -> ExecutionStatus:

@@ -85,13 +85,20 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             "cost": EventField("number", "Cost of the call, if the model has a price.", True),
         },
     ),
+    "answer_truncated": EventType("A model's answer ended at its maximum length.", _OF_CALL),
     "model_call_failed": EventType("A model call failed.", {**_OF_CALL, "seconds": _SECONDS}),
     "tool_started": EventType("A tool was called.", _OF_TOOL),
     "tool_finished": EventType(
         "A tool returned.",
         {**_OF_TOOL, "output": EventField("string", "What it returned, truncated and redacted.")},
     ),
-    "tool_failed": EventType("A tool raised an exception or exceeded a limit.", _OF_TOOL),
+    "tool_failed": EventType(
+        "A tool raised an exception or exceeded a limit, or the call could not be made.",
+        {
+            **_OF_TOOL,
+            "reason": EventField("string", "What the model was told, truncated and redacted."),
+        },
+    ),
     "retrying": EventType(
         "An attempt failed with a transient error and will be retried.",
         {

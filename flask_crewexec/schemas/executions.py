@@ -56,6 +56,9 @@ class StepSchema(RowSchema):
     json = fields.Raw(
         allow_none=True, metadata={"description": "The output of a task with 'output_schema'"}
     )
+    truncated = fields.Boolean(
+        metadata={"description": "Whether the output ends where the model had to stop"}
+    )
     usage = fields.Nested(UsageSchema)
     started_at = Moment(allow_none=True)
     finished_at = Moment(allow_none=True)

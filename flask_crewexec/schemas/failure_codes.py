@@ -28,6 +28,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "The crew ended with an error that no other code describes.",
         "Operators look for the correlation id in the worker's log.",
     ),
+    "crew-exited": FailureCode(
+        "Something in the crew, such as a library, tried to end the worker's process.",
+        "Operators look for the correlation id in the worker's log.",
+    ),
     "deadline-exceeded": FailureCode(
         "The execution took longer than its timeout.",
         "Retry it with a higher 'timeout'; completed steps are kept.",
@@ -65,10 +69,44 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "The worker cannot use the stored inputs with the graph.",
         "Run the same version of the application in web and worker processes.",
     ),
+    "iterations-exhausted": FailureCode(
+        "An agent still called tools after the last of its 'max_iter' iterations.",
+        "Raise the agent's 'max_iter', or change its task or its tools.",
+    ),
+    "model-answer-too-large": FailureCode(
+        "A model's response was larger than 'CREWEXEC_MAX_ANSWER_BYTES'.",
+        "Operators check what the server at the model's 'base_url' sends, or raise the setting.",
+    ),
+    "model-answer-truncated": FailureCode(
+        "An answer ended at its maximum length, and the model is registered to fail then.",
+        "Raise the model's 'max_tokens', or ask for shorter answers.",
+    ),
+    "model-content-filtered": FailureCode(
+        "A content filter of the model's provider stopped the prompt or the answer.",
+        "Change the task or its inputs, or use another model.",
+    ),
+    "model-context-exceeded": FailureCode(
+        "The prompt is longer than the model, and each of its fallbacks, can read.",
+        "Use a model that reads more, or shorten inputs and outputs.",
+    ),
     "model-cut-off": FailureCode(
         "The stream of a model's answer ended early in every attempt.",
         "Retry the execution later; check proxies between the worker and the provider.",
         transient=True,
+    ),
+    "model-empty-answer": FailureCode(
+        "The model's answer was empty in every attempt.",
+        "Retry the execution later, or use another model.",
+        transient=True,
+    ),
+    "model-malformed-answer": FailureCode(
+        "The response of the model's provider was no answer in any attempt.",
+        "Operators check what the server at the model's 'base_url' sends.",
+        transient=True,
+    ),
+    "model-misconfigured": FailureCode(
+        "The worker cannot use a model as the host has registered it.",
+        "Operators correct the registration that the message names; the worker's log says why.",
     ),
     "model-not-found": FailureCode(
         "The model's provider does not know the model.",
@@ -82,6 +120,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "The model's provider limited the rate of calls in every attempt.",
         "Retry the execution later, or raise the rate limit at the provider.",
         transient=True,
+    ),
+    "model-refused-answer": FailureCode(
+        "The model refused to answer, for the reason in the message.",
+        "Change the task or its inputs, or use another model.",
     ),
     "model-refused-key": FailureCode(
         "The model's provider refused the API key.",
@@ -120,6 +162,18 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Operators check the database; then retry the execution.",
         transient=True,
     ),
+    "storage-refused-value": FailureCode(
+        "The database refuses to store a value that the run has produced.",
+        "Operators look for the correlation id in the worker's log.",
+    ),
+    "schema-outdated": FailureCode(
+        "The database lacks a table or a column that this version needs.",
+        "Operators create the tables, or migrate them.",
+    ),
+    "tool-call-repeated": FailureCode(
+        "An agent called a tool again and again with the same arguments, and got the same result.",
+        "Change the task, the tool's description or the model.",
+    ),
     "tool-server-unavailable": FailureCode(
         "A tool server (MCP) could not be reached in any attempt.",
         "Operators check the server's command or URL.",
@@ -136,5 +190,9 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
     "worker-lost": FailureCode(
         "As many workers as 'CREWEXEC_MAX_WORKER_LOSSES' allows ended during the execution.",
         "Operators look for the end of the workers in their logs: often they ran out of memory.",
+    ),
+    "worker-misconfigured": FailureCode(
+        "The environment of the worker does not let it connect to models.",
+        "Operators correct the environment variables that the message names.",
     ),
 }

@@ -51,13 +51,13 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     outcome = "not-claimed"
     if started := _start(app_state, execution_id, attempt):
         owner_id = started.context.user_id
-        release_next(app_state, owner_id)
+        _try_to_release_next(app_state, owner_id)
         try:
             with _attempt_context(started) as set_outcome:
                 outcome = str(run_attempt(app_state, started))
                 set_outcome(outcome)
         finally:
-            release_next(app_state, owner_id)
+            _try_to_release_next(app_state, owner_id)
     return {"execution_id": str(execution_id), "attempt": attempt, "outcome": outcome}
 
 
@@ -88,6 +88,14 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
     if owner_id is not None:  # it may be on hold now, while a slot may have become free
         release_next(app_state, owner_id)
     return None
+
+
+def _try_to_release_next(app_state: AppState, owner_id: str) -> None:
+    """Release the owner's next execution; if that fails, the reconciler will do it."""
+    try:
+        release_next(app_state, owner_id)
+    except Exception:
+        log.warning("Could not release the next execution of a user.", exc_info=True)
 
 
 def _limited_owner(app_state: AppState, execution_id: uuid.UUID) -> str | None:

@@ -24,6 +24,7 @@ from ..process import drain
 from ..process import stuck_runs
 from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
+from .preload import check_models
 from .preload import freeze_memory
 from .preload import preload_runtime
 
@@ -70,7 +71,14 @@ class WorkerSignals:
         """Import crewai once before the pool forks, so that its children share the memory."""
         if self._is_for(instance.app) and EXECUTION_QUEUE in consumed_queues(instance):
             preload_runtime()
+            self._check_models()
             freeze_memory()
+
+    def _check_models(self) -> None:
+        celery = self._celery()
+        assert celery is not None
+        with celery.flask_app.app_context():
+            check_models(current_app_state())
 
     def _after_fork(self, **options: object) -> None:
         """Drop the parent's database connections; let hung runs kill this child."""

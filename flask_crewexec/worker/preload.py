@@ -7,6 +7,9 @@ import functools
 import gc
 import logging
 
+from ..app_state import AppState
+from ..errors import WorkerMisconfigured
+
 log = logging.getLogger(__name__)
 
 
@@ -28,18 +31,31 @@ def freeze_memory() -> None:
 def preload_runtime() -> None:
     """Import CrewAI and run a warm-up crew, so that processes forked later share its memory.
 
-    :raises SystemExit: if it cannot be imported; Celery would only log the error of a signal
-        handler and go on.
+    :raises SystemExit: if it cannot be imported, or nothing can connect to models in this
+        environment; Celery would only log the error of a signal handler and go on.
     """
     try:
         from ..runtime import runner  # noqa: F401
         from ..runtime.crewai_shims.tested_version import warn_if_untested
+        from ..runtime.start_checks import check_environment
         from ..runtime.warm_up import warm_up
     except Exception as error:
         log.critical("This worker cannot run crews.", exc_info=True)
         raise SystemExit(f"CrewAI cannot be loaded: {error}") from error
     warn_if_untested()
     try:
+        check_environment()
+    except WorkerMisconfigured as error:
+        log.critical("%s", error, exc_info=True)
+        raise SystemExit(f"{error.detail} {error.__cause__}") from error
+    try:
         warm_up()
     except Exception:  # a hook of the host may have raised it; real crews may still work
         log.warning("The warm-up crew failed.", exc_info=True)
+
+
+def check_models(app_state: AppState) -> None:
+    """Log each registered model that no run could use. The runtime must be loaded."""
+    from ..runtime import start_checks
+
+    start_checks.check_models(app_state)

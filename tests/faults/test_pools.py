@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
+import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +109,39 @@ class TestQuitWorker:
         settle(id)
         assert len(model.calls_matching("Do a")) <= (2 if pool == "prefork" else 1)
         assert len(model.calls_matching("Do b")) == 1
+
+
+ENDS = {
+    "full": Rule("Do full", status=400, code="context_length_exceeded"),
+    "empty": Rule("Do empty", raw=b'{"choices": [{"message": {"content": ""}}]}'),
+    "html": Rule("Do html", raw=b"<html>Bad gateway</html>"),
+    "garble": Rule("Do garble", tool=("exit", "[7]")),
+    "leave": Rule("Do leave", tool=("exit", {})),
+    "break": Rule("Do break", tool=("interrupt", {})),
+    "quit": Rule("Do quit", reply="quit"),
+}
+"""How runs end that find no use for what a model or a tool does, by the name of their step."""
+
+
+def ending(kind: str) -> dict[str, t.Any]:
+    document = documents.chain(kind, tools=("exit", "interrupt"))
+    return documents.with_data(document, kind, guardrails=[{"name": "quits"}])
+
+
+@pytest.mark.settings(MAX_RETRIES=0)
+def test_no_place_is_lost_however_runs_end(start_worker, api, model, settle, gate, pool):
+    model.add(*ENDS.values()).on("Do check", hold=gate)
+    concurrency = 2 if pool == "prefork" else 4
+    worker = start_worker(pool=pool, concurrency=concurrency)
+    kinds = itertools.islice(itertools.cycle(ENDS), 200)
+    ids = [api.queue(ending(kind)) for kind in kinds]
+    for id in ids:
+        ended = settle(id, "failed")
+        assert ended["error"]["code"] not in ("crew-failed", "worker-lost")
+        assert (ended["lost_attempts"], ended["attempt"]) == (0, 1)
+    checks = [api.queue(documents.chain("check")) for _ in range(concurrency)]
+    model.wait_for_calls(concurrency, matching="Do check")  # each place takes one
+    gate.set()
+    for id in checks:
+        settle(id)
+    assert worker.running

@@ -26,6 +26,10 @@ PASSING = [
     pytest.param(Rule(status=408, times=1), "model-timeout", "default", id="408"),
     pytest.param(Rule(cut_after=0, times=1), "model-unreachable", "default", id="reset"),
     pytest.param(
+        Rule(malformed=True, times=1), "model-malformed-answer", "default", id="malformed"
+    ),
+    pytest.param(Rule(reply="", times=1), "model-empty-answer", "default", id="empty"),
+    pytest.param(
         Rule(reply="not the whole", truncate_after=2, times=1),
         "model-cut-off",
         "streaming",
@@ -43,7 +47,6 @@ LASTING = [
     (Rule(status=401), "model-refused-key"),
     (Rule(status=403), "model-refused-key"),
     (Rule(status=404), "model-not-found"),
-    (Rule(malformed=True), "crew-failed"),
     (Rule(status=429, code="insufficient_quota"), "model-quota-exhausted"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import typing as t
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +12,18 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
+from crewai.events import crewai_event_bus
+from crewai.events.types.tool_usage_events import ToolUsageErrorEvent
+from crewai.hooks import HookAborted
+from crewai.tools.tool_failure import ToolExecutionFailedError
+from crewai.utilities.agent_utils import check_repeated_tool_call
 from pydantic import PrivateAttr
+
+from .agent_iterations import ask_for_final_answer
+from .tool_calls import check_tool_call
+from .tool_calls import CheckedCall
+
+log = logging.getLogger(__name__)
 
 
 def _ignore_usage(source: object, event: object) -> None:
@@ -34,6 +46,55 @@ class SingleThreadExecutor(AgentExecutor):
         """Do the work."""
         with asyncio.Runner(loop_factory=InlineExecutorLoop) as runner:
             return runner.run(self.kickoff_async(*args, **kwargs))
+
+    def recover_from_context_length(self) -> t.NoReturn:
+        """Raise the error of the model: CrewAI would raise ``SystemExit``."""
+        assert self._last_context_error is not None
+        raise self._last_context_error
+
+    def ensure_force_final_answer(self) -> t.Literal["agent_finished"]:
+        """Ask for the final answer after the last iteration, once."""
+        if not self.state.is_finished:
+            self.state.current_answer = ask_for_final_answer(
+                self.llm, self.state.messages, self.callbacks
+            )
+            self.state.is_finished = True
+        return "agent_finished"
+
+    def _execute_single_native_tool_call(self, tool_call: t.Any) -> dict[str, t.Any]:
+        """Call a tool; whatever is wrong with the call, the model is told."""
+        call = check_tool_call(tool_call)
+        problem = call.find_problem(self._available_functions)
+        if problem is None:
+            try:
+                return super()._execute_single_native_tool_call(call.as_tool_call())
+            except (HookAborted, ToolExecutionFailedError):
+                raise
+            except Exception:
+                log.warning("A call of tool '%s' has failed.", call.name, exc_info=True)
+                problem = f"The call of '{call.name}' has failed."
+        self._report_failed_call(call, problem)
+        return call.failed_result(problem)
+
+    def _report_failed_call(self, call: CheckedCall, problem: str) -> None:
+        """Report a call that was not made, and stop an agent that makes it again and again."""
+        event = ToolUsageErrorEvent(
+            tool_name=call.name,
+            tool_args={},
+            from_agent=self.agent,
+            from_task=self.task,
+            agent_key=getattr(self.agent, "key", "unknown"),
+            error=problem,
+        )
+        crewai_event_bus.emit(self, event=event)
+        check_repeated_tool_call(
+            self._tool_call_counts,
+            tool_name=call.name,
+            tool_args=call.arguments,
+            result=problem,
+            agent=self.agent,
+            task=self.task,
+        )
 
     def _create_initial_state(self) -> t.Any:
         """Return the state without building a class for it, which takes 4 ms."""

@@ -7,29 +7,12 @@ import typing as t
 from crewai import BaseLLM
 from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched
 from crewai.llms.base_llm import call_stop_override
-from crewai.llms.providers.openai.completion import OpenAICompletion
 from pydantic import PrivateAttr
-
-from ...text import replace_surrogates
 
 __all__ = (
     "DelegatingLLM",
-    "OpenAICompletion",
-    "SyncOpenAICompletion",
     "model_call_hooks_already_dispatched",
 )
-
-
-class SyncOpenAICompletion(OpenAICompletion):
-    """OpenAI's protocol without the asynchronous client, which a run never uses."""
-
-    def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Return the answer without lone surrogates: it is sent with the next call, and stored."""
-        answer = super().call(*args, **kwargs)
-        return replace_surrogates(answer) if isinstance(answer, str) else answer
-
-    def _build_async_client(self) -> None:
-        """Build none: it would read the certificates once more."""
 
 
 class DelegatingLLM(BaseLLM):

@@ -160,9 +160,8 @@ class TestTrouble:
 
     def test_nothing_stays_open_after_a_stop(self, api, model, spans):
         model.add(Rule(tool=("exit", {}), after_tool=False))
-        id = queue_in_request(api, documents.chain("a", tools=("exit",)))
-        with pytest.raises(SystemExit):
-            run(id)
+        id = queue_in_request(api, documents.chain("a", tools=("exit",)), max_llm_calls=1)
+        assert run(id) == "failed"
         assert len(spans.named("crewexec step")) == len(spans.named("crewexec attempt")) == 1
 
 

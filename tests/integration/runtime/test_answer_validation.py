@@ -223,7 +223,7 @@ class TestRules:
         assert run(id) == "completed"
         assert len(model.calls_matching("# Rule\nFirst")) == 2
 
-    @pytest.mark.parametrize("verdict", ["", "I do not know", '{"valid": "yes"}'])
+    @pytest.mark.parametrize("verdict", ["I do not know", '{"valid": "yes"}'])
     def test_an_unreadable_verdict_is_a_refusal(self, api, model, verdict):
         model.on("# Rule", verdict).on("Do a", "x")
         id = api.queue(self.document("First", guardrail_max_retries=0))
@@ -237,6 +237,12 @@ class TestRules:
         assert api.status(id)["error"]["code"] == "model-unavailable"
         assert api.events_of(id, "guardrail_failed") == []
         assert len(model.calls) == 2
+
+    def test_no_verdict_is_not_a_refusal(self, api, model):
+        model.on("# Rule", "").on("Do a", "x")
+        id = api.queue(self.document("First"))
+        assert run(id) == "retrying"
+        assert api.status(id)["error"]["code"] == "model-empty-answer"
 
     @pytest.mark.parametrize("calls", [1, 2])
     def test_its_calls_are_within_the_budget(self, api, model, calls):

@@ -168,13 +168,15 @@ class TestEnding:
         assert api.status(id)["status"] == "running"
         assert branches() == []
 
-    def test_a_tool_that_ends_the_process_does_not_leave_the_run_waiting(self, api, model):
+    def test_a_tool_that_tries_to_end_the_process_has_failed(self, api, model):
         made = document()
         made["nodes"].append(documents.named("exit", "tool"))
         made["edges"].append({"source": "exit", "target": "w"})
-        model.on("Do a", tool=("exit", {}), after_tool=False)
-        with pytest.raises(SystemExit):
-            run(api.queue(made))
+        model.on("Do a", tool=("exit", {}), after_tool=False, times=1)
+        id = api.queue(made)
+        assert run(id) == "completed"
+        (event,) = api.events_of(id, "tool_failed")
+        assert event["reason"] == "The tool 'exit' has failed."
 
 
 def branches():

@@ -236,7 +236,7 @@ class TestFiles:
         [
             (b"\xef\xbb\xbfna\xc3\xafve", "naïve"),
             (b"a\x00b", "ab"),
-            ("half \ud800", "half ?"),
+            ("half \ud800", "half \ufffd"),
             (b"", ""),
             ("{report} {tools}", "{report} {tools}"),
         ],

@@ -277,7 +277,7 @@ class TestFailing:
             (Rule(status=404), "model-not-found"),
             (Rule(status=400), "model-refused-request"),
             (Rule(cut_after=0), "model-unreachable"),
-            (Rule(malformed=True), "crew-failed"),
+            (Rule(malformed=True), "model-malformed-answer"),
         ],
     )
     def test_one_failing_call_is_one_call(self, api, model, rule, code):

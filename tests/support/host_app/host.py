@@ -65,6 +65,9 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     for name, options in models.items():
         url = app.config["MODEL_URL"]
         crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
+    if misspelt := os.environ.get("MISSPELT_OPTION"):
+        wrong: dict[str, t.Any] = {misspelt: 1}
+        crewexec.llm("misspelt", "gpt-4o-mini", base_url=url, **wrong)
     add_tools(crewexec, db)
 
     @crewexec.storage("desk")
@@ -138,6 +141,13 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
         """Says nothing that means anything."""
         return False
 
+    @crewexec.guardrail("quits")
+    def quits(answer: str) -> bool | str:
+        """Raises what ends a process, as some libraries do."""
+        if answer == "quit":
+            raise SystemExit(2)
+        return True
+
     @crewexec.predicate("is_long")
     def is_long(text: str, json: dict[str, object] | None) -> bool:
         """Asks whether the step before has written more than ten characters."""
@@ -159,6 +169,11 @@ def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
     def exit() -> str:
         """End the process."""
         raise SystemExit(1)
+
+    @crewexec.tool("interrupt")
+    def interrupt() -> str:
+        """Raise what Ctrl+C raises."""
+        raise KeyboardInterrupt
 
     @crewexec.tool("kill_itself")
     def kill_itself() -> str:

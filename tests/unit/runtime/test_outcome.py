@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import WorkerShutdown
+from celery.exceptions import WorkerTerminate
 
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import InvalidGraph
@@ -46,10 +48,16 @@ def test_a_transient_failure_is_retried_as_often_as_allowed(counters, kind):
     assert (outcome.kind, outcome.failure.code) == (kind, "storage-unavailable")
 
 
-@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [WorkerShutdown(), WorkerTerminate(), KeyboardInterrupt()])
 @pytest.mark.parametrize(("counters", "kind"), [(FIRST, "worker-lost"), (REPEATED, "failed")])
 def test_the_end_of_a_process_is_a_lost_worker(error, counters, kind):
     assert outcome_of_error(error, counters, SETTINGS).kind == kind
+
+
+@pytest.mark.parametrize("error", [SystemExit(), GeneratorExit()])
+def test_what_only_pretends_to_end_a_process_is_a_failure(error):
+    outcome = outcome_of_error(error, FIRST, SETTINGS)
+    assert (outcome.kind, outcome.failure.code) == ("failed", "crew-exited")
 
 
 @pytest.mark.parametrize(

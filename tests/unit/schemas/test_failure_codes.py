@@ -13,22 +13,25 @@ import pytest
 import flask_crewexec
 from flask_crewexec import errors
 from flask_crewexec.runtime import error_mapping
+from flask_crewexec.runtime import model_failures
 from flask_crewexec.runtime.error_mapping import to_failure
 from flask_crewexec.schemas import FAILURE_CODES
 from flask_crewexec.storage.failures import FailureReason
 
 _PACKAGE: t.Final = Path(flask_crewexec.__file__).parent
 _SOURCES: t.Final = (*(_PACKAGE / "runtime").rglob("*.py"), _PACKAGE / "storage" / "failures.py")
-_OTHER_WORDS: t.Final = frozenset({"retry-after", "run-stopped", "warm-up"})
+_OTHER_WORDS: t.Final = frozenset({"retry-after", "retry-after-ms", "run-stopped", "warm-up"})
 """Kebab-case strings of these sources that are no codes: a header, a base class, a fixed id."""
 _AS_FAILURE: t.Final = (
     errors.InvalidGraph,
     errors.InvalidInputs,
+    errors.ModelMisconfigured,
     errors.SecretMissing,
     errors.SecretProviderUnavailable,
     errors.StorageUnavailable,
     errors.ToolServerUnavailable,
     errors.ToolUnavailable,
+    errors.WorkerMisconfigured,
 )
 
 
@@ -53,7 +56,8 @@ def test_says_whether_an_exception_is_retried(error: type[errors.CrewExecError])
 
 
 def test_says_whether_a_model_error_is_retried() -> None:
-    reasons = [value for value in vars(error_mapping).values() if isinstance(value, FailureReason)]
+    values = [*vars(error_mapping).values(), *vars(model_failures).values()]
+    reasons = [value for value in values if isinstance(value, FailureReason)]
     assert reasons
     for reason in reasons:
         assert reason.transient == FAILURE_CODES[reason.code].transient, reason.code

@@ -1,0 +1,78 @@
+"""The tool calls of models, checked before CrewAI makes them.
+
+CrewAI expects an object as the arguments, and the name of a tool that exists. Where a model sends
+anything else, an exception would end the run; here the model is told, and can correct itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from collections.abc import Collection
+
+from crewai.tools.tool_failure import ToolFailure
+from crewai.tools.tool_failure import ToolFailureReason
+from crewai.utilities.agent_utils import DELEGATION_TOOL_NAMES
+from crewai.utilities.agent_utils import extract_tool_call_info
+
+from ...text import storable_values
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedCall:
+    """A tool call.
+
+    :param arguments: without characters that cannot be stored; None if they are not an object.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, t.Any] | None
+
+    def find_problem(self, available: Collection[str]) -> str | None:
+        """Return why the call cannot be made, in words for the model."""
+        if self.name not in available:
+            names = ", ".join(f"'{name}'" for name in sorted(available))
+            return f"There is no tool '{self.name}'. The tools are: {names}."
+        if self.arguments is None:
+            return f"The arguments of '{self.name}' are not a JSON object. Call it again with one."
+        coworker = self.arguments.get("coworker")
+        if self.name in DELEGATION_TOOL_NAMES and not isinstance(coworker, str | None):
+            return "'coworker' must be the name of one coworker, as a string. Call it again."
+        return None
+
+    def as_tool_call(self) -> dict[str, t.Any]:
+        """Return the call in OpenAI's form."""
+        function = {"name": self.name, "arguments": json.dumps(self.arguments)}
+        return {"id": self.id, "type": "function", "function": function}
+
+    def failed_result(self, message: str) -> dict[str, t.Any]:
+        """Return what CrewAI makes of a call that has failed; the model is told the *message*."""
+        failure = ToolFailure(message=message, reason=ToolFailureReason.INVALID_INPUT)
+        return {
+            "call_id": self.id,
+            "func_name": self.name,
+            "result": message,
+            "from_cache": False,
+            "original_tool": None,
+            "tool_failure": failure,
+        }
+
+
+def check_tool_call(tool_call: object) -> CheckedCall:
+    """Return a call in the form of any provider."""
+    id, name, arguments = extract_tool_call_info(tool_call) or ("unknown", "unknown", "")
+    return CheckedCall(id, name, _read_arguments(arguments))
+
+
+def _read_arguments(arguments: object) -> dict[str, t.Any] | None:
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments) if arguments.strip() else {}
+        except (ValueError, RecursionError):
+            return None
+    if arguments is None:
+        return {}
+    cleaned = storable_values(arguments)
+    return cleaned if isinstance(cleaned, dict) else None
