@@ -20,6 +20,9 @@ from ..errors import WorkerMisconfigured
 from ..outbound.body import bounded_body
 from ..outbound.body import decoder_of
 
+MAX_ERROR_BYTES: t.Final = 16_384
+"""How much is read of a response whose status is an error."""
+
 _TRUST_VARIABLES: t.Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_VARIABLES: t.Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
@@ -135,7 +138,12 @@ class BoundedClient(httpx.Client):
         received = t.cast(httpx.SyncByteStream, response.stream)
         decoder = decoder_of(response.headers)
         parts = self._timed(response.request, received, deadline)
-        return BoundedStream(bounded_body(parts, decoder, self._max_bytes), received)
+        if response.is_error:
+            # No more of an explanation is read or logged; whatever its size, the status counts.
+            body = _first_bytes(bounded_body(parts, decoder, self._max_bytes), MAX_ERROR_BYTES)
+        else:
+            body = bounded_body(parts, decoder, self._max_bytes)
+        return BoundedStream(body, received)
 
     def _timed(
         self, request: httpx.Request, parts: Iterable[bytes], deadline: float
@@ -167,6 +175,14 @@ class BoundedStream(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._received.close()
+
+
+def _first_bytes(parts: Iterable[bytes], count: int) -> Iterator[bytes]:
+    for part in parts:
+        yield part[:count]
+        count -= len(part)
+        if count <= 0:
+            return
 
 
 def _check_time(request: httpx.Request, deadline: float) -> None:

@@ -94,4 +94,7 @@ def _from_mcp(
         present = {k: v for k, v in arguments.items() if v is not None or k in required}
         return run_context.servers.call(spec, present)
 
-    return call, model_of_schema(schema, f"{spec.name}_arguments")
+    try:
+        return call, model_of_schema(schema, f"{spec.name}_arguments")
+    except Exception as error:
+        raise ToolUnavailable(f"The schema of the tool '{spec.name}' cannot be used.") from error

@@ -67,12 +67,10 @@ def check_tool_call(tool_call: object) -> CheckedCall:
 
 
 def _read_arguments(arguments: object) -> dict[str, t.Any] | None:
-    if isinstance(arguments, str):
-        try:
+    try:
+        if isinstance(arguments, str):
             arguments = json.loads(arguments) if arguments.strip() else {}
-        except (ValueError, RecursionError):
-            return None
-    if arguments is None:
-        return {}
-    cleaned = storable_values(arguments)
+        cleaned = {} if arguments is None else storable_values(arguments)
+    except (ValueError, RecursionError):
+        return None
     return cleaned if isinstance(cleaned, dict) else None

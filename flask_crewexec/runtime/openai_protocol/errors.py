@@ -5,6 +5,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ...text import truncate
+
+_MAX_MESSAGE_CHARS: t.Final = 2_000
 _BAD_GATEWAY: t.Final = 502
 _STATUSES: t.Final = {
     "authentication_error": 401,
@@ -41,7 +44,7 @@ class UpstreamError(Exception):
 
     def __init__(self, error: object) -> None:
         self.body = error if isinstance(error, Mapping) else {"message": str(error)}
-        super().__init__(str(self.body.get("message") or error))
+        super().__init__(truncate(str(self.body.get("message") or error), _MAX_MESSAGE_CHARS))
         code = self.body.get("code")
         self.code = code if isinstance(code, str) else None
         self.status_code = _status_of(self.body)

@@ -15,6 +15,7 @@ import pytest
 from flask_crewexec.errors import WorkerMisconfigured
 from flask_crewexec.outbound import AnswerTooLarge
 from flask_crewexec.runtime import model_connections
+from flask_crewexec.runtime.model_connections import MAX_ERROR_BYTES
 from flask_crewexec.runtime.model_connections import ModelConnections
 from flask_crewexec.runtime.model_failures import failure_of_call
 
@@ -22,7 +23,7 @@ LIMIT = 1_000_000
 
 
 @contextlib.contextmanager
-def serving(send, headers=()):
+def serving(send, headers=(), status=200):
     """Serve whatever *send* writes to the connection, after the *headers*."""
     gone = threading.Event()
 
@@ -33,7 +34,7 @@ def serving(send, headers=()):
         def do_POST(self):
             with contextlib.suppress(OSError):
                 if headers is not None:
-                    self.send_response(200)
+                    self.send_response(status)
                     for name, value in headers:
                         self.send_header(name, value)
                     self.end_headers()
@@ -113,6 +114,13 @@ class TestSize:
         ):
             post(url, stream=stream)
         assert failure_of_call(raised.value).code == "model-malformed-answer"
+
+
+def test_of_an_error_only_the_beginning_is_read():
+    with serving(endless, status=503) as url, ModelConnections(LIMIT) as connections:
+        response = connections.client.post(url, timeout=20.0)
+    assert response.status_code == 503
+    assert len(response.content) == MAX_ERROR_BYTES
 
 
 @pytest.mark.parametrize("stream", [False, True])
