@@ -94,7 +94,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of the kinds that the test's markers ask for."""
     if request.param == "sqlite":
         return t.cast(str, request.getfixturevalue("sqlite_url"))
-    return t.cast(PostgresProcess, request.getfixturevalue("postgres")).fresh_database_url()
+    return t.cast(PostgresProcess, request.getfixturevalue("postgres")).fresh_schema_url()
 
 
 @pytest.fixture
