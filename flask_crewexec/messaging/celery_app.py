@@ -76,6 +76,9 @@ def _configure(celery: Celery, settings: Settings) -> None:
     """Add our queues, routes, priorities and beat entries to those of the host."""
     conf = celery.conf
     check_broker_url(conf.broker_url)
+    if not conf.value_set_for("broker_channel_error_retry"):
+        # Otherwise a Redis that is full or was demoted ends the workers.
+        conf.broker_channel_error_retry = True
     conf.update(
         worker_disable_prefetch=True,
         task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),

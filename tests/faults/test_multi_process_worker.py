@@ -22,6 +22,8 @@ from support.graphs import documents
 from support.in_process import column
 from support.paths import ROOT
 from support.paths import TESTS
+from support.servers.broker_faults import make_read_only
+from support.servers.broker_faults import promote
 from support.servers.celery_nodes import WorkerProcesses
 from support.servers.forked_processes import ForkServer
 from support.servers.processes import wait_until
@@ -224,6 +226,25 @@ class TestReplacing:
         status = settle(id)
         assert [step["output"] for step in status["steps"]] == ["ALPHA", "BETA"]
         assert status["lost_attempts"] >= 1
+        assert len(model.calls_matching("Do a")) == 1
+
+    def test_workers_survive_a_broker_that_is_demoted(
+        self, start_workers, api, model, settle, gate, redis_process
+    ):
+        model.on("Do a", "ALPHA", hold=gate)
+        workers = start_workers()
+        before = pids_of(workers)
+        id = api.queue(documents.chain("a"))
+        model.wait_for_calls(1)
+        make_read_only(redis_process)
+        try:
+            wait_until(lambda: "read only replica" in workers.log_text(), what="the demotion")
+        finally:
+            promote(redis_process)  # other tests use the server, too
+        gate.set()
+        assert settle(id)["attempt"] == 1
+        settle(api.queue(documents.chain("b")))
+        assert pids() == before
         assert len(model.calls_matching("Do a")) == 1
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=1)

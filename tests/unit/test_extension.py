@@ -319,6 +319,20 @@ class TestCelery:
         with pytest.raises(ConfigError, match="task_queues"):
             CrewExec(new_app(CELERY={"task_queues": queues}))
 
+    @pytest.mark.parametrize("given", [None, False])
+    def test_workers_survive_a_redis_that_refuses_to_write_unless_the_host_wants_otherwise(
+        self, given
+    ):
+        config = {"broker_url": "redis://example:1/0"}
+        if given is not None:
+            config["broker_channel_error_retry"] = given
+        ours, hosts = new_app(CELERY=config), new_app()
+        hosts.extensions["celery"] = Celery("host", set_as_current=False)
+        hosts.extensions["celery"].conf.update(config)
+        for app in (ours, hosts):
+            CrewExec(app)
+            assert app.extensions["celery"].conf.broker_channel_error_retry is (given is None)
+
     def test_own_settings_are_taken(self):
         app = new_app(CELERY={"worker_max_tasks_per_child": 7})
         CrewExec(app)

@@ -14,7 +14,10 @@ from support.servers.redis_servers import RedisServer
 
 
 class RedisProcess(ServerProcess):
-    """Keeps its port and its folder when it is restarted; with ``appendonly`` its data, too."""
+    """Keeps its port and its folder when it is restarted; with ``appendonly`` its data, too.
+
+    :param cluster: be the only node of a Redis Cluster.
+    """
 
     def __init__(
         self,
@@ -23,12 +26,14 @@ class RedisProcess(ServerProcess):
         *,
         appendonly: bool = False,
         password: str | None = None,
+        cluster: bool = False,
     ) -> None:
         self.port = free_port()
         self.password = password
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         configuration = folder / "redis.conf"
-        configuration.write_text(self._configuration(appendonly))
+        configuration.write_text(self._configuration(appendonly, cluster))
         super().__init__(
             [str(server.binary), str(configuration)],
             log=folder / "redis.log",
@@ -54,7 +59,7 @@ class RedisProcess(ServerProcess):
             except redis.RedisError:
                 return False
 
-    def _configuration(self, appendonly: bool) -> str:
+    def _configuration(self, appendonly: bool, cluster: bool) -> str:
         lines = [
             "bind 127.0.0.1",
             f"port {self.port}",
@@ -62,6 +67,7 @@ class RedisProcess(ServerProcess):
             f"appendonly {'yes' if appendonly else 'no'}",
             "appendfsync always",
             "maxmemory-policy noeviction",
+            f"cluster-enabled {'yes' if cluster else 'no'}",
         ]
         if self.password:
             lines.append(f"requirepass {self.password}")
