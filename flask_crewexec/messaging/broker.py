@@ -17,15 +17,15 @@ from kombu.pools import ProducerPool
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
 from ..statuses import PRIORITIES
+from .broker_faults import ClusterFound
+from .broker_faults import fault_of
+from .broker_faults import refuse_cluster_node
 from .queues import CLEANUP_QUEUE
 from .queues import EXECUTION_QUEUE
 from .queues import list_name
 
 MAX_CONNECTIONS: t.Final = 1_000
 """How many threads of a process may use the broker at the same time."""
-NOTHING_QUEUED: t.Final = (
-    "The message broker did not answer, so nothing was queued. Try again in a moment."
-)
 _PROBE: t.Final = "crewexec:probe"
 
 
@@ -41,13 +41,19 @@ def ping(app_state: AppState) -> None:
 def check_broker(app_state: AppState) -> None:
     """Check that the broker would accept a message.
 
-    :raises BrokerUnavailable: if it does not answer in time, or is full or read-only.
+    :raises BrokerUnavailable: if it would not, for instance since it is full or read-only.
     """
-    try:
-        with shared_broker_client(app_state) as client:
-            client.set(_PROBE, "", ex=60)
-    except BrokerUnavailable as error:
-        raise BrokerUnavailable(NOTHING_QUEUED) from error
+    with shared_broker_client(app_state) as client:
+        client.set(_PROBE, "", ex=60)
+
+
+def refuse_cluster(app_state: AppState) -> None:
+    """Check that the broker is not a Redis Cluster.
+
+    :raises BrokerUnavailable: if it is, or does not answer in time.
+    """
+    with broker_client(app_state) as client:
+        refuse_cluster_node(client)
 
 
 def queue_depths(app_state: AppState) -> dict[str, dict[int, int]]:
@@ -68,14 +74,19 @@ def shared_broker_client(app_state: AppState) -> Iterator[t.Any]:
 
     It may be used from any thread.
 
-    :raises BrokerUnavailable: if the broker does not answer in time.
+    :raises BrokerUnavailable: if the broker does not answer in time, or refuses a command.
     """
-    known = _shared_connections.get(app_state.celery)
+    celery = app_state.celery
+    known = _shared_connections.get(celery)
     connection = known or _shared_connections.setdefault(
-        app_state.celery, _short_timeout_connection(app_state).clone()
+        celery, _short_timeout_connection(app_state).clone()
     )
     with _translate_broker_errors(connection):
-        yield connection.default_channel.client
+        client = connection.default_channel.client
+        if celery not in _not_clusters:  # a node of a cluster would accept some messages
+            refuse_cluster_node(client)
+            _not_clusters.add(celery)
+        yield client
 
 
 @contextlib.contextmanager
@@ -108,6 +119,9 @@ class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types
 
 
 _producers: t.Final = _Producers(limit=MAX_CONNECTIONS)
+
+_not_clusters: t.Final = weakref.WeakSet[Celery]()
+"""Celery apps whose broker was asked whether it is a cluster."""
 
 _Connections = weakref.WeakKeyDictionary[Celery, Connection]
 _short_timeout_connections: t.Final = _Connections()
@@ -142,5 +156,6 @@ def _translate_broker_errors(connection: Connection) -> Iterator[None]:
         OperationalError,
         *connection.connection_errors,
         *connection.channel_errors,
+        ClusterFound,
     ) as error:
-        raise BrokerUnavailable("The message broker did not answer in time.") from error
+        raise BrokerUnavailable(fault_of(error).detail) from error

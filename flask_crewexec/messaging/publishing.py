@@ -15,9 +15,9 @@ from kombu.exceptions import OperationalError
 
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
-from .broker import NOTHING_QUEUED
 from .broker import producer
 from .broker import shared_broker_client
+from .broker_faults import nothing_queued
 from .message_template import message_templates
 from .queues import celery_priority
 from .queues import EXECUTION_QUEUE
@@ -43,7 +43,7 @@ def publish_attempt(
             with shared_broker_client(app_state) as client:
                 client.lpush(list_name(EXECUTION_QUEUE, priority), template.render(id, event))
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
-        raise BrokerUnavailable(NOTHING_QUEUED) from error
+        raise nothing_queued(error) from error
 
 
 def task_id(execution_id: uuid.UUID, attempt: int) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
 from ..messaging.broker import check_broker
+from ..messaging.broker_faults import nothing_queued
 from ..messaging.publishing import publish_attempt
 from ..models import ExecutionMixin
 from ..storage import transitions
@@ -26,8 +27,12 @@ def require_broker(app_state: AppState) -> None:
 
     :raises BrokerUnavailable: if it is unavailable, unless the settings accept that.
     """
-    if not app_state.settings.accept_without_broker:
+    if app_state.settings.accept_without_broker:
+        return
+    try:
         check_broker(app_state)
+    except BrokerUnavailable as error:
+        raise nothing_queued(error) from error
 
 
 def publish_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:

@@ -55,6 +55,7 @@ class WorkerSignals:
         return celery is self._celery()
 
     def connect(self) -> t.Self:
+        signals.celeryd_init.connect(self._check_broker, weak=False)
         signals.celeryd_after_setup.connect(self._preload, weak=False)
         signals.worker_process_init.connect(self._after_fork, weak=False)
         signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
@@ -66,6 +67,13 @@ class WorkerSignals:
         signals.worker_process_shutdown.connect(self._flush_notifications, weak=False)
         signals.worker_shutdown.connect(self._stop, weak=False)
         return self
+
+    def _check_broker(self, instance: t.Any, **options: object) -> None:
+        """Let the worker check its broker before it consumes."""
+        if self._is_for(instance.app):
+            from .cluster_check import RefuseCluster  # only workers need Celery's steps
+
+            instance.app.steps["consumer"].add(RefuseCluster)
 
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once before the pool forks, so that its children share the memory."""

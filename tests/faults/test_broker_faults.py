@@ -19,9 +19,14 @@ from support.api_client import Api
 from support.graphs import documents
 from support.host_app import host
 from support.paths import TESTS
+from support.servers.broker_faults import empty
 from support.servers.broker_faults import FAULTS
+from support.servers.broker_faults import fill
+from support.servers.broker_faults import make_read_only
+from support.servers.broker_faults import promote
 from support.servers.broker_faults import stall
 from support.servers.processes import free_port
+from support.servers.processes import StartFailed
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -32,6 +37,7 @@ both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 
 QUEUE = "crew_execution:4"
 """The list of the default priority."""
+WORKS = "a single server, Sentinel, or replication with failover works"
 
 
 @pytest.fixture
@@ -197,6 +203,71 @@ class TestWorker:
         ids = [api.queue(documents.chain("a")) for _ in range(2)]
         assert settled(settle, ids) == [1, 1]
         assert len(model.calls) == 2
+
+    @both_pools
+    def test_a_worker_survives_a_broker_that_is_demoted(
+        self, api, model, redis_process, start_worker, settle, pool
+    ):
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate)
+        worker = start_worker(pool=pool, concurrency=2)
+        id = api.queue(documents.chain("a"))
+        model.wait_for_calls(1)
+        make_read_only(redis_process)
+        wait_until(lambda: "read only replica" in worker.log_text(), what="the loss of the broker")
+        promote(redis_process)
+        gate.set()
+        assert settle(id)["attempt"] == 1
+        settle(api.queue(documents.chain("b")))
+        assert worker.running
+        assert len(model.calls_matching("Do a")) == 1
+
+    def test_a_message_that_a_full_broker_has_lost_is_sent_again(
+        self, api, queue, model, redis_process, start_worker, waiting, settle
+    ):
+        """The worker takes it from its list, and has no room to note that it has."""
+        gate = threading.Event()
+        model.on("Do a", "ALPHA", hold=gate, times=1)
+        worker = start_worker(pool="threads")
+        first, second = queue(2)
+        model.wait_for_calls(1)
+        fill(redis_process)
+        gate.set()
+        wait_until(lambda: waiting() == 0, what="the worker to take the message")
+        wait_until(lambda: "maxmemory" in worker.log_text(), what="the error")
+        assert api.status(second)["status"] == "queued"
+        empty(redis_process)
+        assert settled(settle, [first, second]) == [1, 1]
+        assert worker.running
+        assert len(model.calls) == 2
+
+
+class TestCluster:
+    @pytest.fixture
+    def redis_process(self, tmp_path):
+        with RedisProcess(tmp_path / "redis", chosen_redis(), cluster=True) as process:
+            with process.client() as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            yield process
+
+    def test_orders_are_refused(self, api):
+        answer = api("POST", "/executions", json={"graph_id": api.graph(documents.chain("a"))})
+        assert (answer.status_code, answer.json["code"]) == (503, "broker-unavailable")
+        assert WORKS in answer.json["detail"]
+        assert api("GET", "/executions").json["executions"] == []
+
+    def test_a_worker_ends_even_if_it_had_to_wait_for_the_cluster(
+        self, app, redis_process, start_worker, tmp_path
+    ):
+        log = tmp_path / "worker0.log"
+        redis_process.stop()
+        with ThreadPoolExecutor(1) as pool:
+            start = pool.submit(start_worker, pool="threads")
+            wait_until(lambda: log.exists() and "Cannot connect" in log.read_text(), what="the log")
+            redis_process.start()
+            with pytest.raises(StartFailed, match="ended with status 1"):
+                start.result()
+        assert WORKS in log.read_text()
 
 
 DIES_BEFORE_PUBLISHING = """

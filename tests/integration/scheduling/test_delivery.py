@@ -12,7 +12,12 @@ from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents
 from support.host_app import host
+from support.servers.broker_faults import fail_to_save
 from support.servers.broker_faults import FAULTS
+from support.servers.broker_faults import fill
+from support.servers.broker_faults import forbid
+from support.servers.broker_faults import make_read_only
+from support.servers.broker_faults import stall
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -60,6 +65,39 @@ class TestQueueing:
         answer = api("POST", f"/executions/{id}/retry")
         assert (answer.status_code, answer.json["code"]) == (503, "broker-unavailable")
         assert api.status(id) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (stall, "did not answer in time"),
+        (fill, "is full"),
+        (make_read_only, "is a read-only replica"),
+        (fail_to_save, "cannot save its data"),
+        (forbid, "does not permit its user"),
+    ],
+)
+class TestReasons:
+    """The sentence of an error says why the broker accepts no message."""
+
+    def test_are_told_to_the_caller(self, api, redis_process, fault, reason):
+        graph = api.graph(documents.chain("a"))
+        api.queue(documents.chain("b"))
+        fault(redis_process)
+        answer = api("POST", "/executions", json={"graph_id": graph})
+        assert (answer.status_code, answer.json["code"]) == (503, "broker-unavailable")
+        assert reason in answer.json["detail"]
+        assert answer.json["detail"].endswith(" Nothing was queued. Try again in a moment.")
+
+    @pytest.mark.settings(MAX_QUEUED_PER_USER=5, MAX_RUNNING_PER_USER=1)
+    def test_are_told_for_executions_that_would_be_on_hold(self, api, redis_process, fault, reason):
+        graph = api.graph(documents.chain("a"))
+        for _ in range(2):
+            api.queue(documents.chain("b"))
+        fault(redis_process)
+        answer = api("POST", "/executions", json={"graph_id": graph})
+        assert answer.status_code == 503
+        assert reason in answer.json["detail"]
 
 
 def test_nothing_is_stored_if_the_result_backend_cannot_be_used(app, api):
@@ -126,7 +164,7 @@ class TestAfterwards:
         redis_process.stop()
         answer = api("GET", "/health/ready")
         assert answer.status_code == 503
-        assert answer.json["checks"]["broker"] == "unreachable"
+        assert answer.json["checks"]["broker"] == "no answer"
         assert answer.json["checks"]["database"] == "ok"
         queues = admin("GET", "/queues")
         assert (queues.status_code, queues.json["code"]) == (503, "broker-unavailable")
