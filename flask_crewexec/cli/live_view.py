@@ -16,8 +16,10 @@ from .. import clock
 from ..app_state import AppState
 from ..app_state import current_app_state
 from ..messaging.broker import queue_depths
+from ..services.readiness import check_all
 from .monitor_snapshot import QueueSnapshot
 from .monitor_snapshot import read_snapshot
+from .monitor_view import Checks
 from .monitor_view import Depths
 from .monitor_view import MonitorFrame
 from .monitor_view import page
@@ -43,12 +45,16 @@ class SnapshotPoller:
         self._snapshot = PolledSource[QueueSnapshot](
             "The database", _in_context(app, read_snapshot)
         )
+        self._checks = PolledSource[Checks]("The service", _in_context(app, check_all))
 
     def poll(self, timeout: float) -> MonitorFrame:
-        """Return what the two answer within *timeout* seconds each."""
-        depths, snapshot = self._depths.poll(timeout), self._snapshot.poll(timeout)
+        """Return what they answer within *timeout* seconds each."""
         return MonitorFrame(
-            at=clock.now(), stale_after=self._stale_after, depths=depths, snapshot=snapshot
+            depths=self._depths.poll(timeout),
+            snapshot=self._snapshot.poll(timeout),
+            checks=self._checks.poll(timeout),
+            at=clock.now(),
+            stale_after=self._stale_after,
         )
 
 

@@ -30,7 +30,7 @@ from flask import Flask
 def monitor(ctx: click.Context, interval: float, once: bool, **preload_options: object) -> None:
     """Watch the queues, workers and executions of Flask-CrewExec.
 
-    Ctrl-C ends it. With '--once' the exit code is 0 if database and broker answered, otherwise 1.
+    Ctrl-C ends it. With '--once' the exit code is 0 if database and broker work, otherwise 1.
     """
     from .live_view import is_live
     from .live_view import new_console

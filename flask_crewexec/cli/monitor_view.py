@@ -21,6 +21,7 @@ from rich.text import Text
 from .. import clock
 from ..models import ExecutionMixin
 from ..models import WorkerMixin
+from ..services.readiness import Check
 from ..statuses import ExecutionStatus
 from ..statuses import PRIORITIES
 from .escaping import one_line
@@ -30,6 +31,7 @@ from .monitor_snapshot import QueueSnapshot
 from .polling import SourceError
 
 Depths = Mapping[str, Mapping[int, int]]
+Checks = Mapping[str, Check]
 
 _FIXED_LINES: t.Final = 16
 """Lines of the page without the rows of its last three tables."""
@@ -50,11 +52,21 @@ class MonitorFrame:
     """Seconds after which a worker without a heartbeat counts as lost."""
     depths: Depths | SourceError
     snapshot: QueueSnapshot | SourceError
+    checks: Checks | SourceError
+    """Results of the checks that readiness consists of."""
 
     @property
     def complete(self) -> bool:
-        """Whether database and broker have answered."""
-        return not any(isinstance(each, SourceError) for each in (self.depths, self.snapshot))
+        """Whether database and broker have answered and accept writes."""
+        parts = (self.depths, self.snapshot, self.checks)
+        answered = not any(isinstance(each, SourceError) for each in parts)
+        return answered and not any(map(self.problems, ("broker", "database")))
+
+    def problems(self, name: str) -> list[str]:
+        """Return what a check of the database or the broker has found, if anything."""
+        if isinstance(self.checks, SourceError) or self.checks[name].passed:
+            return []
+        return [f"{self.checks[name].detail} {self.checks[name].remedy}"]
 
 
 def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
@@ -63,10 +75,13 @@ def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
     if isinstance(frame.depths, SourceError):
         parts.append(_error(frame.depths))
     else:
+        parts += map(_error, frame.problems("broker"))
         parts.append(_queues({**frame.depths, **_on_hold(frame)}))
     if isinstance(frame.snapshot, SourceError):
         parts += [Text(), _error(frame.snapshot)]
     else:
+        for problem in frame.problems("database"):
+            parts += [Text(), _error(problem)]
         for table in _tables(frame.snapshot, frame, height):
             parts += [Text(), table]
     return Group(*parts)
@@ -103,7 +118,7 @@ def _heading(frame: MonitorFrame) -> Text:
     return Text("   ".join(parts), "bold", overflow="ellipsis", no_wrap=True)
 
 
-def _error(error: SourceError) -> Text:
+def _error(error: str) -> Text:
     return Text(one_line(error), "bold red")
 
 

@@ -24,6 +24,7 @@ from ..schemas import load
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.graph_service import GraphService
+from ..services.readiness import check_all
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage.graph_queries import graph_names
@@ -120,6 +121,7 @@ def show_queues() -> str:
     return render(
         "queues.html",
         requester,
+        problems=[check for check in check_all(app_state).values() if not check.passed],
         depths=_depths(),
         on_hold=count_on_hold(app_state),
         counts=count_active(app_state),

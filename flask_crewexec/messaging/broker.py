@@ -29,15 +29,6 @@ MAX_CONNECTIONS: t.Final = 1_000
 _PROBE: t.Final = "crewexec:probe"
 
 
-def ping(app_state: AppState) -> None:
-    """Check that the broker answers.
-
-    :raises BrokerUnavailable: if it does not answer in time.
-    """
-    with broker_client(app_state) as client:
-        client.ping()
-
-
 def check_broker(app_state: AppState) -> None:
     """Check that the broker would accept a message.
 

@@ -48,6 +48,8 @@ from .imports import ImportPreviewSchema as ImportPreviewSchema
 from .imports import ImportQuerySchema as ImportQuerySchema
 from .imports import ImportSchema as ImportSchema
 from .imports import NoteSchema as NoteSchema
+from .operations import FailedCheckSchema as FailedCheckSchema
+from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema
 from .operations import QueuesSchema as QueuesSchema
 from .operations import WorkerSchema as WorkerSchema

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import marshmallow as ma
 from marshmallow import fields
+from marshmallow import validate
 
 from .fields import Moment
+
+
+class FailedCheckSchema(ma.Schema):
+    """A check that failed."""
+
+    check = fields.String(metadata={"description": "Its name, as in 'checks'"})
+    detail = fields.String(metadata={"description": "What is wrong"})
+    remedy = fields.String(metadata={"description": "What operators do about it"})
 
 
 class QueuesSchema(ma.Schema):
@@ -22,6 +31,10 @@ class QueuesSchema(ma.Schema):
         metadata={"description": "Executions that the scheduler holds, by priority"},
     )
     workers = fields.List(fields.Nested("WorkerSchema"))
+    problems = fields.List(
+        fields.Nested(FailedCheckSchema),
+        metadata={"description": "Checks of the service that failed, as readiness reports them"},
+    )
 
 
 class WorkerSchema(ma.Schema):
@@ -35,8 +48,25 @@ class WorkerSchema(ma.Schema):
     seen_at = Moment()
 
 
+class HealthQuerySchema(ma.Schema):
+    """What readiness requires."""
+
+    require = fields.String(
+        load_default=None,
+        validate=validate.OneOf(["workers"]),
+        metadata={"description": "Also require a live worker for each queue"},
+    )
+
+
 class HealthSchema(ma.Schema):
     """Result of a health check."""
 
-    status = fields.String()
-    checks = fields.Dict(keys=fields.String(), values=fields.String())
+    status = fields.String(metadata={"description": "'ok' or 'unavailable'"})
+    checks = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Result of each check by name; 'ok' if it passed"},
+    )
+    problems = fields.List(
+        fields.Nested(FailedCheckSchema), metadata={"description": "The checks that failed"}
+    )

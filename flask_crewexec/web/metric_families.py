@@ -21,7 +21,7 @@ class MetricFamily(t.NamedTuple):
 
 
 UP: t.Final = MetricFamily(
-    "crewexec_up", "gauge", "Whether a part of the service answers.", ("part",)
+    "crewexec_up", "gauge", "Whether a part of the service answers and accepts writes.", ("part",)
 )
 EXECUTIONS: t.Final = MetricFamily(
     "crewexec_executions", "gauge", "Executions that have not ended, by status.", ("status",)

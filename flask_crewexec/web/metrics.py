@@ -45,6 +45,9 @@ from ..messaging.broker import queue_depths
 from ..messaging.queues import CLEANUP_QUEUE
 from ..messaging.queues import EXECUTION_QUEUE
 from ..models import WorkerMixin
+from ..services.readiness import check_all
+from ..services.time_bound_call import CallTimedOut
+from ..services.time_bound_call import TimeBoundCall
 from ..statuses import ACTIVE
 from ..statuses import TERMINAL
 from ..storage import counters
@@ -55,8 +58,6 @@ from ..storage.workers import live_workers
 from . import metric_families as families
 from .metric_families import MetricFamily
 from .stream_metrics import open_streams
-from .timeouts import CallTimedOut
-from .timeouts import TimeBoundCall
 
 T = t.TypeVar("T")
 
@@ -67,8 +68,8 @@ _ask_broker: t.Final = TimeBoundCall()
 class CrewExecCollector(Collector):
     """Collects the metrics of one application at each scrape.
 
-    The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each. For one that does
-    not answer, the only metric is ``crewexec_up 0``.
+    Each question to the database and the broker may take ``CREWEXEC_HEALTH_TIMEOUT`` seconds. For
+    one that does not answer, the only metric is ``crewexec_up 0``.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -84,7 +85,11 @@ class CrewExecCollector(Collector):
             app_state = current_app_state()
             rows = _or_none(_ask_database, lambda: _read(app_state), app_state)
             depths = _or_none(_ask_broker, lambda: queue_depths(app_state), app_state)
-        yield _up(database=rows is not None, broker=depths is not None)
+            checks = check_all(app_state)
+        yield _up(
+            database=rows is not None and checks["database"].passed,
+            broker=depths is not None and checks["broker"].passed,
+        )
         if rows is not None:
             yield from _database_metrics(rows)
         if depths is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import typing as t
+from collections.abc import Mapping
 
 from flask import Blueprint
 from flask import current_app
@@ -12,20 +13,23 @@ from flask.typing import ResponseReturnValue
 
 from ..app_state import current_app_state
 from ..messaging.broker import queue_depths
+from ..schemas import HealthQuerySchema
 from ..schemas import HealthSchema
 from ..schemas import QueuesSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import UsageSchema
 from ..schemas import WorkerSchema
+from ..services.readiness import Check
+from ..services.readiness import check_all
+from ..services.readiness import is_ready
+from ..services.readiness import OK
 from ..storage.queue_stats import count_on_hold
 from ..storage.usage_report import daily_usage
 from ..storage.usage_report import DailyUsage
 from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
-from .health import OK
-from .health import readiness
 from .openapi import describe
 from .problems import Forbidden
 from .problems import NotInstalled
@@ -41,7 +45,7 @@ _workers: t.Final = WorkerSchema(many=True)
 
 @responds(QueuesSchema())
 def show_queues() -> Json:
-    """Show the length of each queue by priority, and the live workers.
+    """Show the length of each queue by priority, the live workers, and what does not work.
 
     :raises Forbidden: for ordinary users, since this is about all users' executions.
     """
@@ -53,6 +57,7 @@ def show_queues() -> Json:
         "queues": queue_depths(app_state),
         "on_hold": count_on_hold(app_state),
         "workers": workers,
+        "problems": _problems(check_all(app_state)),
     }
 
 
@@ -72,16 +77,32 @@ def _usage_row(row: DailyUsage) -> Json:
 @responds(HealthSchema())
 def live() -> Json:
     """Report that this web process answers."""
-    return {"status": OK}
+    return {"status": OK.result}
 
 
 @documents_response(HealthSchema(), 200, 503)
-def ready() -> tuple[Json, int]:
-    """Report whether executions can be queued and will run; 503 if not."""
-    checks = readiness(current_app_state())
-    is_ready = all(result == OK for result in checks.values())
-    status = OK if is_ready else "unavailable"
-    return {"status": status, "checks": checks}, 200 if is_ready else 503
+@reads(HealthQuerySchema(), "query")
+def ready(query: Json) -> tuple[Json, int]:
+    """Report whether this web process can queue executions; 503 if not.
+
+    Whether workers would run them is reported, too; ``require=workers`` makes it count.
+    """
+    checks = check_all(current_app_state())
+    ready = is_ready(checks, with_workers=query["require"] == "workers")
+    return {
+        "status": OK.result if ready else "unavailable",
+        "checks": {name: check.result for name, check in checks.items()},
+        "problems": _problems(checks),
+    }, 200 if ready else 503
+
+
+def _problems(checks: Mapping[str, Check]) -> list[Json]:
+    """Return the checks that failed, with what is wrong and what operators do about it."""
+    return [
+        {"check": name, "detail": check.detail, "remedy": check.remedy}
+        for name, check in checks.items()
+        if not check.passed
+    ]
 
 
 @documents_response(None, 200, media="application/json")

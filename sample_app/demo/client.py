@@ -32,7 +32,7 @@ class Client(contextlib.AbstractContextManager["Client"]):
 
     def is_ready(self) -> bool:
         """Return whether a worker is ready too."""
-        return self._is_ok("/crewexec/health/ready")
+        return self._is_ok("/crewexec/health/ready?require=workers")
 
     def queue(self, graph_id: str, inputs: Json) -> str:
         """Queue an execution and return its id."""

@@ -20,6 +20,8 @@ from support.graphs import documents
 from support.in_process import change
 from support.paths import ROOT
 from support.paths import TESTS
+from support.servers.broker_faults import empty
+from support.servers.broker_faults import fill
 from support.servers.postgres import postgres_server
 from support.servers.processes import free_port
 from support.servers.processes import wait_until
@@ -135,6 +137,25 @@ class TestOnce:
         assert shown.returncode == 1
         assert "The database has no table 'crewexec_" in shown.stdout
         assert row(shown.stdout, "crew_execution")[1] == "1"
+
+    def test_a_broker_that_is_full(self, app, api, run, redis_process):
+        api.queue(documents.chain("a"))
+        fill(redis_process)
+        try:
+            shown = run(*MONITOR, "--once")
+        finally:
+            empty(redis_process)
+        assert shown.returncode == 1
+        assert "The message broker is full" in shown.stdout
+        assert row(shown.stdout, "crew_execution")[1] == "1"
+
+    def test_a_database_that_is_read_only(self, app, api, run, sqlite_url):
+        api.queue(documents.chain("a"))
+        read_only = f"{sqlite_url.replace('///', '///file:')}?mode=ro&uri=true"
+        shown = run(*MONITOR, "--once", DATABASE_URL=read_only)
+        assert shown.returncode == 1
+        assert "The database is read-only." in shown.stdout
+        assert "1 queued" in shown.stdout
 
     def test_an_app_that_is_not_ours(self, run):
         shown = run(*CELERY, "monitor")

@@ -27,6 +27,8 @@ from support.host_app import host
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
+from support.servers.broker_faults import empty
+from support.servers.broker_faults import fill
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 
@@ -569,8 +571,21 @@ class TestQueues:
             page = admins.read("/queues")
         finally:
             redis_process.resume()
-        assert "did not answer" in section(page, "depths")
+        assert "The message broker did not answer in time." in section(page, "problems")
+        assert "does not tell" in section(page, "depths")
         assert "There are no workers" in page
+
+    def test_a_broker_that_is_full_is_told_beside_its_queues(
+        self, api: Api, admins: Pages, redis_process: RedisProcess
+    ) -> None:
+        api.queue(documents.chain("a"))
+        fill(redis_process)
+        try:
+            page = admins.read("/queues")
+        finally:
+            empty(redis_process)
+        assert "The message broker is full" in section(page, "problems")
+        assert "crew_execution" in section(page, "depths")
 
 
 def add_worker(session: Session, name: str, silent: float) -> None:

@@ -106,7 +106,10 @@ def test_serving_ends_cleanly_on_a_signal(start_demo: StartDemo, number: signal.
     demo = start_demo("--scripted", "--serve")
     wait_for(demo, "Ready ")
     url = t.cast(re.Match[str], re.search(r"Web +(http\S+)", demo.text())).group(1)
-    assert httpx.get(f"{url}/crewexec/health/ready", trust_env=False).status_code == 200
+    assert (
+        httpx.get(f"{url}/crewexec/health/ready?require=workers", trust_env=False).status_code
+        == 200
+    )
     demo.process.send_signal(number)
     assert demo.end() == 0, demo.text()
     assert demo.left_behind() == []

@@ -531,16 +531,33 @@ class TestTroubleOfTheHost:
         problem(answer, 413, "request-entity-too-large")
 
 
+CHECKS_WITHOUT_WORKERS = {
+    "database": "ok",
+    "broker": "ok",
+    "workers:crew_execution": "no worker",
+    "workers:cleanup": "no worker",
+}
+
+
 class TestHealth:
-    def test_not_ready_without_workers(self, api):
+    def test_ready_without_workers(self, api):
         answer = api("GET", "/health/ready")
-        assert answer.status_code == 503
-        assert answer.json["checks"] == {
-            "database": "ok",
-            "broker": "ok",
-            "workers:crew_execution": "no worker",
-            "workers:cleanup": "no worker",
-        }
+        assert (answer.status_code, answer.json["status"]) == (200, "ok")
+        assert answer.json["checks"] == CHECKS_WITHOUT_WORKERS
+
+    def test_not_ready_without_workers_that_are_required(self, api):
+        answer = api("GET", "/health/ready?require=workers")
+        assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
+        assert answer.json["checks"] == CHECKS_WITHOUT_WORKERS
+        first, second = answer.json["problems"]
+        assert first["check"] == "workers:crew_execution"
+        assert first["detail"] == "No live worker consumes the queue 'crew_execution'."
+        assert "flask --app myapp crewexec worker" in first["remedy"]
+        assert second["check"] == "workers:cleanup"
+
+    def test_other_requirements_are_refused(self, api):
+        problem(api("GET", "/health/ready?require=luck"), 422, "invalid-request")
+        problem(api("GET", "/health/ready?requires=workers"), 422, "invalid-request")
 
 
 class TestForgedRequests:

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import threading
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -13,7 +14,11 @@ import sqlalchemy as sa
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.web.timeouts import MAX_CONCURRENT
+from flask_crewexec.services.time_bound_call import MAX_CONCURRENT
+from support.servers.broker_faults import empty
+from support.servers.broker_faults import fill
+from support.servers.broker_faults import make_read_only
+from support.servers.broker_faults import promote
 from support.servers.postgres import postgres_server
 from support.servers.processes import wait_until
 
@@ -33,9 +38,18 @@ def redis_process(redis_process):
     redis_process.resume()
 
 
-def ready(client):
-    answer = client.get("/crewexec/health/ready")
+def ready(client, query="?require=workers"):
+    answer = client.get(f"/crewexec/health/ready{query}")
     return answer.status_code, answer.json["checks"]
+
+
+def problems(client):
+    """Return what is wrong, by check, without workers."""
+    answer = client.get("/crewexec/health/ready")
+    assert answer.status_code == (503 if answer.json["status"] == "unavailable" else 200)
+    found = {problem["check"]: problem["detail"] for problem in answer.json["problems"]}
+    assert all(problem["remedy"] for problem in answer.json["problems"])
+    return {name: detail for name, detail in found.items() if not name.startswith("workers")}
 
 
 def bounded_calls():
@@ -150,6 +164,18 @@ class TestOtherTroubles:
         model: t.Any = current_app_state().models.worker
         model.__table__.drop(current_app_state().database.engine)
         assert ready(client)[1]["database"] == "no tables"
+        assert problems(client)["database"] == "The database lacks 'crewexec_worker'."
+        app.extensions["sqlalchemy"].create_all()
+        assert ready(client)[1]["database"] == "ok"
+
+    def test_missing_columns(self, app, client, admin):
+        with app.extensions["sqlalchemy"].engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE crewexec_execution DROP COLUMN lost_attempts")
+        status, checks = ready(client, "")
+        assert (status, checks["database"]) == (503, "no columns")
+        assert problems(client) == {
+            "database": "The database lacks 'crewexec_execution.lost_attempts'."
+        }
 
     @pytest.mark.sqlite_enough
     def test_a_frozen_broker(self, client, redis_process):
@@ -158,8 +184,68 @@ class TestOtherTroubles:
         assert status == 503
         assert checks["broker"] in ("unreachable", "no answer")
         redis_process.resume()
+        wait_until(lambda: ready(client)[1]["broker"] == "ok", what="the next check")
         wait_until(lambda: not bounded_calls(), what="the call that hung")
-        assert ready(client)[1]["broker"] == "ok"
+
+
+@pytest.mark.sqlite_enough
+class TestBrokerThatTakesNothing:
+    @pytest.fixture
+    def redis_process(self, redis_process):
+        yield redis_process
+        empty(redis_process)
+        promote(redis_process)
+
+    @pytest.mark.parametrize(
+        ("fault", "result", "detail"),
+        [
+            (fill, "full", "The message broker is full: it has used all of its 'maxmemory'."),
+            (make_read_only, "read-only", "The message broker is a read-only replica."),
+        ],
+    )
+    def test_is_not_ready(self, client, admin, redis_process, fault, result, detail):
+        fault(redis_process)
+        status, checks = ready(client, "")
+        assert (status, checks["broker"]) == (503, result)
+        assert problems(client) == {"broker": detail}
+        queues = admin("GET", "/queues").json
+        assert sum(queues["queues"]["crew_execution"].values()) == 0
+        assert detail in [problem["detail"] for problem in queues["problems"]]
+
+    def test_is_asked_by_a_write_which_is_not_repeated_for_each_request(
+        self, client, redis_process
+    ):
+        with redis_process.client() as redis:
+            redis.config_resetstat()
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda _: ready(client, ""), range(40)))
+            assert {status for status, _ in answers} == {200}
+            assert 1 <= redis.info("commandstats")["cmdstat_set"]["calls"] < 10
+
+
+class TestReadOnlyDatabase:
+    def test_is_not_ready(self, app, client, admin):
+        make_database_read_only(app)
+        status, checks = ready(client, "")
+        assert (status, checks["database"]) == (503, "read-only")
+        assert checks["workers:cleanup"] == "no worker"  # it can still be read
+        assert problems(client) == {"database": "The database is read-only."}
+        told = [problem["detail"] for problem in admin("GET", "/queues").json["problems"]]
+        assert "The database is read-only." in told
+
+
+def make_database_read_only(app):
+    """Refuse all further writes."""
+    engine = app.extensions["sqlalchemy"].engine
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", lambda link, _: link.execute("PRAGMA query_only = on"))
+    else:
+        with engine.begin() as connection:
+            name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+            connection.exec_driver_sql(
+                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+            )
+    engine.dispose()
 
 
 def test_a_stopped_database(app, client, tmp_path):

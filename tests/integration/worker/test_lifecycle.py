@@ -39,13 +39,13 @@ class TestSetup:
         assert worker["name"] == celery_setup.worker.hostname()
         assert worker["queues"] == ["cleanup", "crew_execution"]
         assert (worker["pool"], worker["concurrency"]) == ("prefork", 1)
-        assert api("GET", "/health/ready").status_code == 200
+        assert api("GET", "/health/ready?require=workers").status_code == 200
 
     def test_a_stopped_worker_is_not_ready_any_more(self, celery_setup, api, admin):
         wait_until(lambda: admin("GET", "/queues").json["workers"], what="a heartbeat")
         celery_setup.worker.process.stop()
         assert admin("GET", "/queues").json["workers"] == []
-        assert api("GET", "/health/ready").status_code == 503
+        assert api("GET", "/health/ready?require=workers").status_code == 503
 
 
 @pytest.mark.each_pool

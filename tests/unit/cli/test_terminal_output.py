@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import io
 import subprocess
@@ -24,8 +25,10 @@ from flask_crewexec.cli.polling import PolledSource
 from flask_crewexec.cli.polling import SourceError
 from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.models import define_models
+from flask_crewexec.services.readiness import OK
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+WORKING = {"broker": OK, "database": OK}
 MODELS = define_models(sa.MetaData())
 
 
@@ -129,7 +132,11 @@ def look(**parts):
     held = dict.fromkeys(range(1, 11), 0)
     parts = {"counts": {}, "on_hold": held, "workers": [], "running": [], "ended": [], **parts}
     return MonitorFrame(
-        at=NOW, stale_after=60.0, depths=SourceError("away"), snapshot=QueueSnapshot(**parts)
+        at=NOW,
+        stale_after=60.0,
+        depths=SourceError("away"),
+        snapshot=QueueSnapshot(**parts),
+        checks=WORKING,
     )
 
 
@@ -165,7 +172,7 @@ class TestPage:
         ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
         depths = {queue: dict.fromkeys(range(1, 11), 0) for queue in ("a", "b")}
         full = look(workers=workers, running=running, ended=ended)
-        full = MonitorFrame(at=NOW, stale_after=60.0, depths=depths, snapshot=full.snapshot)
+        full = dataclasses.replace(full, depths=depths)
         assert len(printed(page(full, height)).splitlines()) == height
 
     def test_ids_and_numbers_stay_whole_on_a_narrow_terminal(self):
