@@ -17,6 +17,7 @@ import json
 import logging
 import random
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -43,8 +45,13 @@ from support.api_client import Api
 from support.fast_settings import FAST
 from support.graphs import documents
 from support.host_app import host
+from support.servers.broker_faults import empty
+from support.servers.broker_faults import fill
+from support.servers.broker_faults import make_read_only
+from support.servers.broker_faults import promote
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.postgres import postgres_server
+from support.servers.postgres import PostgresProcess
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
@@ -60,6 +67,10 @@ SETTINGS: dict[str, object] = {
     "CREWEXEC_MAX_WORKER_LOSSES": 1000,
 }
 """With so many permitted losses, no execution fails because of its workers."""
+THAW_SECONDS = 2.0
+"""How long a worker that was frozen may take to send the call that it was about to send."""
+FROZEN_SECONDS = FAST["LEASE_SECONDS"] + 1.0
+"""How long a worker stands still: its runs are taken over before it goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +97,15 @@ class Report:
     completed: int = 0
     model_calls: int = 0
     repeated_calls_of_interrupted_steps: int = 0
+    calls_held_back_by_a_freeze: int = 0
+    """Of completed steps, by workers that were frozen between their last check and the call."""
     workers_killed: int = 0
+    workers_frozen: int = 0
     children_killed: int = 0
+    database_crashes: int = 0
     broker_bounces: int = 0
+    broker_fills: int = 0
+    broker_demotions: int = 0
     messages_doubled: int = 0
     messages_dropped: int = 0
     taken_over: int = 0
@@ -107,6 +124,7 @@ class System(t.NamedTuple):
     """The running application, servers and workers."""
 
     app: Flask
+    postgres: PostgresProcess
     redis: RedisProcess
     model: ScriptedModel
     workers: list[WorkerProcess]
@@ -139,7 +157,7 @@ def run_chaos(options: Options, folder: Path) -> Report:
         with reconciling(system.app, report), FaultInjector(system, options, report) as faults:
             faults.inject_until(lambda: system.all_ended() or time.monotonic() > deadline)
         report.seconds = time.monotonic() - start
-        Audit(system, report).run()
+        Audit(system, report, faults.thaws).run()
     return report
 
 
@@ -147,11 +165,11 @@ def run_chaos(options: Options, folder: Path) -> Report:
 def start_system(options: Options, folder: Path) -> Iterator[System]:
     """Start the servers, the model and the workers, and stop them at the end."""
     with contextlib.ExitStack() as stack:
-        database_url = stack.enter_context(postgres_server()).fresh_database_url()
+        postgres = stack.enter_context(postgres_server())
         redis = stack.enter_context(RedisProcess(folder / "redis", chosen_redis()))
         model = stack.enter_context(ScriptedModel(host.KEY)).on(delay=options.model_delay)
         environment = {
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": postgres.fresh_database_url(),
             "CELERY_BROKER_URL": redis.url,
             "CELERY_RESULT_BACKEND": redis.url,
             "MODEL_URL": model.base_url,
@@ -163,13 +181,17 @@ def start_system(options: Options, folder: Path) -> Iterator[System]:
             )
             for number, (pool, concurrency) in enumerate(options.pools)
         ]
-        yield System(app, redis, model, workers)
+        yield System(app, postgres, redis, model, workers)
 
 
 @contextlib.contextmanager
 def running_app(environment: dict[str, str]) -> Iterator[Flask]:
     """Create the host and its tables."""
-    database = {"SQLALCHEMY_DATABASE_URI": environment["DATABASE_URL"]}
+    database = {
+        "SQLALCHEMY_DATABASE_URI": environment["DATABASE_URL"],
+        # A pool would keep connections of a server that has crashed.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": sa.NullPool},
+    }
     app = host.create_app({**SETTINGS, **environment, **database})
     db = app.extensions["sqlalchemy"]
     with app.app_context():
@@ -209,9 +231,11 @@ def reconciling(app: Flask, report: Report, interval: float = 0.2) -> Iterator[N
     def reconcile() -> None:
         with app.app_context():
             while not stopped.wait(interval):
-                counts = cleanup.handle({"action": "reconcile"})
-                report.taken_over += counts["taken_over"]
-                report.republished += counts["republished"]
+                # A worker would only log that the database was away.
+                with contextlib.suppress(sa.exc.OperationalError):
+                    counts = cleanup.handle({"action": "reconcile"})
+                    report.taken_over += counts["taken_over"]
+                    report.republished += counts["republished"]
 
     thread = threading.Thread(target=_reporting(reconcile, report), name="reconciler")
     thread.start()
@@ -241,13 +265,20 @@ class FaultInjector:
         self._pauses = options.pauses
         self._random = random.Random(options.seed)
         self._orphans: list[psutil.Process] = []
-        self._restarts: dict[WorkerProcess, threading.Thread] = {}
+        self._away: dict[WorkerProcess, threading.Thread] = {}
+        """What lets each worker come back that was killed or frozen."""
         self._never = threading.Event()
+        self.thaws: list[dt.datetime] = []
+        """When frozen workers went on."""
         # Messages first: while the workers run their first executions, most are in the queue.
         self._faults = (
             self._double_messages,
             self._drop_messages,
             self._bounce_broker,
+            self._fill_broker,
+            self._demote_broker,
+            self._crash_database,
+            self._freeze_worker,
             self._kill_child,
             self._kill_worker,
         )
@@ -256,8 +287,7 @@ class FaultInjector:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for restart in self._restarts.values():
-            restart.join()
+        self._wait_for_workers()
         _kill(self._orphans)
 
     def inject_until(self, has_ended: Callable[[], bool]) -> None:
@@ -265,6 +295,7 @@ class FaultInjector:
         for fault in self._faults:
             fault()
             self._pause()
+            self._wait_for_workers()  # some faults need all of them
         while not has_ended():
             self._random.choice(self._faults)()
             self._pause()
@@ -272,12 +303,28 @@ class FaultInjector:
     def _pause(self) -> None:
         self._never.wait(self._random.uniform(*self._pauses))
 
+    def _wait_for_workers(self) -> None:
+        for comeback in self._away.values():
+            comeback.join()
+
+    def _freeze_worker(self) -> None:
+        """Let a worker and its children stand still until their leases have expired."""
+        if worker := self._dispensable_worker():
+            self._report.workers_frozen += 1
+            self._send_away(worker, lambda: self._freeze(worker))
+
+    def _freeze(self, worker: WorkerProcess) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a child may just have been replaced
+            worker.suspend()
+        self._never.wait(FROZEN_SECONDS)
+        self.thaws.append(dt.datetime.now(dt.UTC))
+        worker.resume()
+
     def _kill_worker(self) -> None:
         """Kill a worker's main process; its children are killed too, or continue as orphans."""
-        running = self._running_workers()
-        if len(running) < len(self._system.workers):  # otherwise all workers could be down
+        worker = self._dispensable_worker()
+        if worker is None:
             return
-        worker = self._random.choice(running)
         children = worker.children()
         worker.kill()
         if self._random.random() < 0.5:
@@ -285,14 +332,25 @@ class FaultInjector:
         else:
             self._orphans += children
         self._report.workers_killed += 1
-        restart = threading.Thread(target=_reporting(worker.start, self._report))
-        self._restarts[worker] = restart
-        restart.start()
+        self._send_away(worker, worker.start)
+
+    def _send_away(self, worker: WorkerProcess, come_back: Callable[[], None]) -> None:
+        """Count a worker as away until the function has ended."""
+        thread = threading.Thread(target=_reporting(come_back, self._report))
+        self._away[worker] = thread
+        thread.start()
+
+    def _dispensable_worker(self) -> WorkerProcess | None:
+        """Choose a worker; none while another one is away, since all could be."""
+        running = self._running_workers()
+        if len(running) < len(self._system.workers):
+            return None
+        return self._random.choice(running)
 
     def _running_workers(self) -> list[WorkerProcess]:
-        """Return the workers that are not restarting."""
-        restarting = {worker for worker, start in self._restarts.items() if start.is_alive()}
-        return [worker for worker in self._system.workers if worker not in restarting]
+        """Return the workers that are not away."""
+        away = {worker for worker, comeback in self._away.items() if comeback.is_alive()}
+        return [worker for worker in self._system.workers if worker not in away]
 
     def _kill_child(self) -> None:
         """Kill a process of a pool, which the pool replaces."""
@@ -307,6 +365,29 @@ class FaultInjector:
         self._pause()
         self._system.redis.start()
         self._report.broker_bounces += 1
+
+    def _fill_broker(self) -> None:
+        """Let the broker refuse what needs memory."""
+        fill(self._system.redis)
+        self._pause()
+        empty(self._system.redis)
+        self._report.broker_fills += 1
+
+    def _demote_broker(self) -> None:
+        """Make the broker a replica, as a failover does, and the primary again."""
+        make_read_only(self._system.redis)
+        self._pause()
+        promote(self._system.redis)
+        self._report.broker_demotions += 1
+
+    def _crash_database(self) -> None:
+        """End PostgreSQL without a checkpoint, and start it again, which recovers the data."""
+        postgres = self._system.postgres
+        postgres.kill(signal.SIGQUIT)
+        postgres.ended()
+        self._pause()
+        postgres.start()
+        self._report.database_crashes += 1
 
     def _double_messages(self) -> None:
         with self._system.redis.client() as client:
@@ -340,9 +421,10 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 class Audit:
     """Compares the database with the calls that the model received."""
 
-    def __init__(self, system: System, report: Report) -> None:
+    def __init__(self, system: System, report: Report, thaws: Sequence[dt.datetime]) -> None:
         self._system = system
         self._report = report
+        self._thaws = thaws
         self._calls: dict[str, list[Call]] = {}
         for call in system.model.calls:
             self._calls.setdefault(_step_of(call), []).append(call)
@@ -381,14 +463,25 @@ class Audit:
         return received
 
     def _check_steps(self) -> None:
-        """Check that no step called the model after it had completed."""
+        """Check that no step called the model after it had completed.
+
+        A worker checks its lease before each call. One that is frozen between the two cannot know.
+        """
         step = self._system.models.step
         wall_clock = time.time() - time.monotonic()
         for node, finished_at in self._system.rows(sa.select(step.node_id, step.finished_at)):
             for call in self._calls.get(node, ()):
                 arrived_at = dt.datetime.fromtimestamp(wall_clock + call.arrived_at, dt.UTC)
-                if finished_at is not None and arrived_at > finished_at:
+                if finished_at is None or arrived_at <= finished_at:
+                    continue
+                if self._follows_a_thaw(arrived_at):
+                    self._report.calls_held_back_by_a_freeze += 1
+                else:
                     self._violated(f"{node}, completed at {finished_at}, called at {arrived_at}")
+
+    def _follows_a_thaw(self, moment: dt.datetime) -> bool:
+        latest = dt.timedelta(seconds=THAW_SECONDS)
+        return any(thaw <= moment <= thaw + latest for thaw in self._thaws)
 
     def _check_events(self) -> None:
         """Check that each step completed once."""
@@ -413,13 +506,17 @@ def main() -> int:
     parser.add_argument("--executions", type=int, default=defaults.executions)
     parser.add_argument("--seconds", type=float, default=defaults.seconds, help="time limit")
     parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument(
+        "--delay", type=float, default=defaults.model_delay, help="seconds until the model answers"
+    )
     parser.add_argument("--logs", type=Path, help="folder for the logs")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="crewexec-chaos-") as temporary:
         folder = given.logs or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = run_chaos(Options(given.executions, given.seconds, given.seed), folder)
+        options = Options(given.executions, given.seconds, given.seed, model_delay=given.delay)
+        report = run_chaos(options, folder)
     print(report)
     return 1 if report.violations else 0
 

@@ -13,6 +13,7 @@ SHORT = Options(
     executions=20,
     seconds=150.0,
     pools=(("prefork", 2), ("threads", 4)),
+    model_delay=1.0,
     pauses=(0.1, 0.8),
 )
 
@@ -22,7 +23,11 @@ def test_nothing_is_lost_and_no_finished_step_is_asked_again(tmp_path):
     assert report.violations == []
     assert report.completed == SHORT.executions
     assert report.workers_killed >= 1
+    assert report.workers_frozen >= 1
     assert report.children_killed >= 1
+    assert report.database_crashes >= 1
     assert report.broker_bounces >= 1
+    assert report.broker_fills >= 1
+    assert report.broker_demotions >= 1
     assert report.messages_doubled >= 1
     assert report.messages_dropped >= 1
