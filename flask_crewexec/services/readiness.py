@@ -90,13 +90,15 @@ def check_all(app_state: AppState) -> dict[str, Check]:
     }
 
 
-def is_ready(checks: Mapping[str, Check], *, with_workers: bool) -> bool:
+def is_ready(app_state: AppState, checks: Mapping[str, Check], *, with_workers: bool) -> bool:
     """Return whether executions can be queued, and, if wanted, whether workers are there."""
-    return all(
-        check.passed
-        for name, check in checks.items()
-        if with_workers or not name.startswith(WORKERS)
-    )
+
+    def is_required(name: str) -> bool:
+        if name.startswith(WORKERS):
+            return with_workers
+        return name != "broker" or not app_state.settings.accept_without_broker
+
+    return all(check.passed for name, check in checks.items() if is_required(name))
 
 
 class _RecentCheck:

@@ -87,8 +87,9 @@ def ready(query: Json) -> tuple[Json, int]:
 
     Whether workers would run them is reported, too; ``require=workers`` makes it count.
     """
-    checks = check_all(current_app_state())
-    ready = is_ready(checks, with_workers=query["require"] == "workers")
+    app_state = current_app_state()
+    checks = check_all(app_state)
+    ready = is_ready(app_state, checks, with_workers=query["require"] == "workers")
     return {
         "status": OK.result if ready else "unavailable",
         "checks": {name: check.result for name, check in checks.items()},

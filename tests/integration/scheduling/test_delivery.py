@@ -100,6 +100,12 @@ class TestReasons:
         assert reason in answer.json["detail"]
 
 
+def test_a_user_who_may_not_ask_about_the_server_can_queue(api, redis_process):
+    with redis_process.client() as client:
+        client.acl_setuser("default", enabled=True, commands=["-info"])
+    api.queue(documents.chain("a"))
+
+
 def test_nothing_is_stored_if_the_result_backend_cannot_be_used(app, api):
     graph = api.graph(documents.chain("a"))
     app.extensions["celery"].conf.result_backend = "nonsense://x"

@@ -33,7 +33,7 @@ executions.values = {executions}
 # No worker runs here, so 503 is its right answer; 405 is that to other methods.
 [[operations]]
 include-operation-id = "ready"
-checks.not_a_server_error.expected-statuses = [200, 405, 503]
+checks.not_a_server_error.expected-statuses = [200, 405, 422, 503]
 
 # A long poll would hold the test for up to 30 seconds; tests of streaming do so.
 [[operations]]

@@ -212,6 +212,12 @@ class TestBrokerThatTakesNothing:
         assert sum(queues["queues"]["crew_execution"].values()) == 0
         assert detail in [problem["detail"] for problem in queues["problems"]]
 
+    @pytest.mark.settings(ACCEPT_WITHOUT_BROKER=True)
+    def test_does_not_count_where_executions_are_queued_without_it(self, client, redis_process):
+        fill(redis_process)
+        status, checks = ready(client, "")
+        assert (status, checks["broker"]) == (200, "full")
+
     def test_is_asked_by_a_write_which_is_not_repeated_for_each_request(
         self, client, redis_process
     ):
