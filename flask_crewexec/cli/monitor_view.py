@@ -82,9 +82,15 @@ def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
     else:
         for problem in frame.problems("database"):
             parts += [Text(), _error(problem)]
-        for table in _tables(frame.snapshot, frame, height):
+        for table in _tables(frame.snapshot, frame, _without_problems(height, frame)):
             parts += [Text(), table]
     return Group(*parts)
+
+
+def _without_problems(height: int | None, frame: MonitorFrame) -> int | None:
+    """Return the lines that are left, if each problem needs two and an empty one."""
+    found = len(frame.problems("broker")) + len(frame.problems("database"))
+    return None if height is None else height - 3 * found
 
 
 def _on_hold(frame: MonitorFrame) -> Depths:

@@ -25,6 +25,7 @@ from flask_crewexec.cli.polling import PolledSource
 from flask_crewexec.cli.polling import SourceError
 from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.models import define_models
+from flask_crewexec.services.readiness import Check
 from flask_crewexec.services.readiness import OK
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -174,6 +175,18 @@ class TestPage:
         full = look(workers=workers, running=running, ended=ended)
         full = dataclasses.replace(full, depths=depths)
         assert len(printed(page(full, height)).splitlines()) == height
+
+    def test_problems_take_their_lines_from_the_tables(self):
+        problem = Check("full", "The broker is full.", "Empty it. " * 8)
+        ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
+        depths = {"a": dict.fromkeys(range(1, 11), 0)}
+        shown = dataclasses.replace(
+            look(ended=ended), depths=depths, checks={"broker": problem, "database": OK}
+        )
+        lines = printed(page(shown, 24)).splitlines()
+        assert "The broker is full. Empty it." in lines[2]
+        assert len(lines) <= 24
+        assert not shown.complete
 
     def test_ids_and_numbers_stay_whole_on_a_narrow_terminal(self):
         running = execution(owner_id="o" * 99, current_step="s" * 99, total_steps=10)
