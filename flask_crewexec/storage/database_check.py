@@ -13,11 +13,9 @@ from sqlalchemy.engine.reflection import ObjectKind
 from ..app_state import AppState
 from ..models import Models
 from ..models import table_of
+from .database_errors import is_read_only
 
-_READ_ONLY: t.Final = re.compile("attempt to write a readonly database")
-"""What SQLite says."""
-_READ_ONLY_STATE: t.Final = "25006"
-"""SQLSTATE of PostgreSQL."""
+_SQLITE_READ_ONLY: t.Final = re.compile("attempt to write a readonly database")
 
 
 def is_writable(app_state: AppState) -> bool:
@@ -31,7 +29,7 @@ def is_writable(app_state: AppState) -> bool:
         with app_state.database.write_transaction() as session:
             session.execute(nothing, execution_options={"synchronize_session": False})
     except sa.exc.DBAPIError as error:
-        if _READ_ONLY.search(str(error.orig)) or _sqlstate(error) == _READ_ONLY_STATE:
+        if is_read_only(error) or _SQLITE_READ_ONLY.search(str(error.orig)):
             return False
         raise
     return True
@@ -50,10 +48,6 @@ def missing_names(app_state: AppState) -> list[str]:
             for schema, tables in by_schema.items()
             for name in _missing_from(inspector, schema, tables)
         ]
-
-
-def _sqlstate(error: sa.exc.DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
 
 
 def _tables(models: Models) -> list[sa.Table]:

@@ -239,6 +239,30 @@ class TestReadOnlyDatabase:
         told = [problem["detail"] for problem in admin("GET", "/queues").json["problems"]]
         assert "The database is read-only." in told
 
+    @pytest.mark.postgresql
+    def test_a_standby_server_is_not_ready_before_it_is_promoted(self, app, client, postgres):
+        assert ready(client, "")[0] == 200
+        with standby(app, postgres):
+            status, checks = ready(client, "")
+            assert (status, checks["database"]) == (503, "read-only")
+        assert ready(client, "")[0] == 200
+
+
+@contextlib.contextmanager
+def standby(app, postgres):
+    """Restart the server as a standby, and at the end as a primary again."""
+    mark = postgres.data / "standby.signal"
+    engine = app.extensions["sqlalchemy"].engine
+    mark.touch()
+    engine.dispose()
+    postgres.restart()
+    try:
+        yield
+    finally:
+        mark.unlink()
+        engine.dispose()
+        postgres.restart()
+
 
 def make_database_read_only(app):
     """Refuse all further writes."""
