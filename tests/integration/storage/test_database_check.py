@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from flask_crewexec.app_state import current_app_state
@@ -16,7 +18,8 @@ def test_a_complete_database(app):
 @pytest.mark.postgresql
 def test_tables_in_a_schema_that_only_the_engine_knows(environment):
     """As hosts have them that keep each of their customers in a schema."""
-    translation = {"schema_translate_map": {None: "customer"}}
+    schema = f"customer_{uuid.uuid4().hex}"
+    translation = {"schema_translate_map": {None: schema}}
     app = host.create_app(
         {
             "SQLALCHEMY_DATABASE_URI": environment["DATABASE_URL"],
@@ -26,10 +29,10 @@ def test_tables_in_a_schema_that_only_the_engine_knows(environment):
     with app.app_context():
         db = app.extensions["sqlalchemy"]
         with db.engine.begin() as connection:
-            connection.exec_driver_sql("CREATE SCHEMA customer")
+            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
         db.create_all()
         assert missing_names(current_app_state()) == []
         with db.engine.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE customer.crewexec_step DROP COLUMN node_id")
+            connection.exec_driver_sql(f"ALTER TABLE {schema}.crewexec_step DROP COLUMN node_id")
         assert missing_names(current_app_state()) == ["crewexec_step.node_id"]
         db.engine.dispose()

@@ -230,22 +230,27 @@ class TestBrokerThatTakesNothing:
 
 
 class TestReadOnlyDatabase:
-    def test_is_not_ready(self, app, client, admin):
-        make_database_read_only(app)
+    @pytest.mark.sqlite_enough
+    def test_a_file(self, app, client, admin):
+        engine = app.extensions["sqlalchemy"].engine
+        sa.event.listen(engine, "connect", lambda link, _: link.execute("PRAGMA query_only = on"))
+        engine.dispose()
+        self.is_told(client, admin)
+
+    @pytest.mark.postgresql
+    def test_a_standby_server_until_it_is_promoted(self, app, client, admin, postgres):
+        assert ready(client, "")[0] == 200
+        with standby(app, postgres):
+            self.is_told(client, admin)
+        assert ready(client, "")[0] == 200
+
+    def is_told(self, client, admin):
         status, checks = ready(client, "")
         assert (status, checks["database"]) == (503, "read-only")
         assert checks["workers:cleanup"] == "no worker"  # it can still be read
         assert problems(client) == {"database": "The database is read-only."}
         told = [problem["detail"] for problem in admin("GET", "/queues").json["problems"]]
         assert "The database is read-only." in told
-
-    @pytest.mark.postgresql
-    def test_a_standby_server_is_not_ready_before_it_is_promoted(self, app, client, postgres):
-        assert ready(client, "")[0] == 200
-        with standby(app, postgres):
-            status, checks = ready(client, "")
-            assert (status, checks["database"]) == (503, "read-only")
-        assert ready(client, "")[0] == 200
 
 
 @contextlib.contextmanager
@@ -262,20 +267,6 @@ def standby(app, postgres):
         mark.unlink()
         engine.dispose()
         postgres.restart()
-
-
-def make_database_read_only(app):
-    """Refuse all further writes."""
-    engine = app.extensions["sqlalchemy"].engine
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", lambda link, _: link.execute("PRAGMA query_only = on"))
-    else:
-        with engine.begin() as connection:
-            name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
-            connection.exec_driver_sql(
-                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
-            )
-    engine.dispose()
 
 
 def test_a_stopped_database(app, client, tmp_path):
