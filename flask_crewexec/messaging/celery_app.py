@@ -24,6 +24,8 @@ from .queues import EXECUTION_QUEUE
 from .queues import PRIORITY_OPTIONS
 from .queues import ROUTES
 
+BEAT_SCHEDULER: t.Final = "flask_crewexec.worker.beat_schedule:BeatScheduler"
+CELERYS_BEAT_SCHEDULER: t.Final = "celery.beat:PersistentScheduler"
 BEAT_EXPIRES_SECONDS: t.Final = 3600.0
 """How long a message of beat is valid: without workers they would pile up, and clocks differ by
 less than this."""
@@ -86,6 +88,8 @@ def _configure(celery: Celery, settings: Settings) -> None:
         broker_transport_options=_transport_options(conf.broker_transport_options),
         beat_schedule={**conf.beat_schedule, **_beat_schedule(settings)},
     )
+    if conf.beat_scheduler == CELERYS_BEAT_SCHEDULER:
+        conf.beat_scheduler = BEAT_SCHEDULER
 
 
 def _check_routes(routes: object) -> Mapping[str, t.Any]:

@@ -6,11 +6,13 @@ sets that environment, then imports CrewAI and applies the patches.
 
 from __future__ import annotations
 
+from .environment import keep_files_private
 from .environment import set_switches
 from .environment import without_dotenv
 
 set_switches()
 with without_dotenv():
+    keep_files_private()
     from . import patches
 
 patches.apply()
