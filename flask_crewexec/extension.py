@@ -14,6 +14,7 @@ from .cli.commands import command_group
 from .config.settings import Settings
 from .database import Database
 from .database import DatabaseExtension
+from .greenlets import expect_late_patch
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import notify_new_events
 from .models import define_models
@@ -103,6 +104,7 @@ class CrewExec(RegistrationMixin):
         register_tasks(celery)
         connect_signals(celery)
         install_log_handlers()
+        expect_late_patch()
         app.register_blueprint(create_blueprint(settings))
         app.cli.add_command(command_group())
 

@@ -23,6 +23,8 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..errors import BrokerUnavailable
 from ..per_app import AppLocal
+from ..process.web_server import is_stopping
+from ..process.web_server import STOP_CHECK_SECONDS
 from .broker import broker_client
 from .event_publisher import CHANNEL_PREFIX
 
@@ -56,12 +58,19 @@ class Subscription:
         """Return the messages as soon as there is one, or none after *seconds*.
 
         While notifications are unavailable it returns earlier, so that the caller reads the
-        database.
+        database; and also when the web server is about to stop.
         """
         timeout = seconds if self._subscriber.connected else min(seconds, POLL_SECONDS)
+        deadline = time.monotonic() + timeout
+        messages: list[Json] = []
+        while not messages and (left := deadline - time.monotonic()) > 0 and not is_stopping():
+            messages = self._take(min(left, STOP_CHECK_SECONDS))
+        return messages
+
+    def _take(self, seconds: float) -> list[Json]:
         messages: list[Json] = []
         with contextlib.suppress(queue.Empty):
-            messages.append(self._messages.get(timeout=timeout))
+            messages.append(self._messages.get(timeout=seconds))
             while True:
                 messages.append(self._messages.get_nowait())
         return messages

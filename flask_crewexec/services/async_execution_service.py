@@ -14,6 +14,7 @@ import marshmallow as ma
 from ..app_state import current_app_state
 from ..models import ExecutionMixin
 from ..models import StepMixin
+from ..process.web_server import is_stopping
 from ..scheduling.queue_position import queue_position
 from ..scheduling.submission import preview
 from ..scheduling.submission import submit
@@ -160,11 +161,15 @@ class AsyncExecutionService:
     def wait(self, task_id: Id, requester: Requester = None, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*.
 
+        A web server that is about to stop does not wait any longer.
+
         :raises NotFound: if there is none, or not for *requester*.
         """
         deadline = time.monotonic() + seconds
         pause = 0.05
-        while (left := deadline - time.monotonic()) > 0 and not _has_ended(task_id, requester):
+        while (left := deadline - time.monotonic()) > 0 and not is_stopping():
+            if _has_ended(task_id, requester):
+                break
             time.sleep(min(pause, left))
             pause = min(pause * 2, 1.0)
         return self.get_task_status(task_id, requester)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..app_state import current_app_state
 from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
+from ..process.web_server import is_stopping
 from ..storage.execution_queries import Id
 from ..storage.ownership import Requester
 from .event_pages import EventPage
@@ -23,7 +24,8 @@ POLL_SECONDS: t.Final = 15.0
 def tail(task_id: Id, requester: Requester = None, *, after: int = 0) -> Iterator[Json]:
     """Yield the events with a number greater than *after*, in order, until the execution ends.
 
-    No database connection is held between two reads.
+    No database connection is held between two reads. Within a web server the events also end when
+    that is about to stop.
 
     :raises NotFound: if there is none, or not for *requester*.
     :raises InvalidRequest: if *after* is out of range.
@@ -32,7 +34,7 @@ def tail(task_id: Id, requester: Requester = None, *, after: int = 0) -> Iterato
         page = _read(task_id, requester, after=after)
         while True:
             yield from page.events
-            if page.final_status is not None:
+            if page.final_status is not None or is_stopping():
                 return
             after = page.events[-1]["seq"] if page.events else after
             if not page.events:
@@ -45,6 +47,8 @@ def poll_events(
 ) -> list[Json]:
     """Return a page of events; while it is empty, wait up to *seconds* for an event.
 
+    A web server that is about to stop does not wait any longer.
+
     :param page: ``after`` and ``limit``.
     :raises NotFound: if there is none, or not for *requester*.
     :raises InvalidRequest: if the page is out of range.
@@ -55,7 +59,7 @@ def poll_events(
     deadline = time.monotonic() + seconds
     with subscribers.current().subscribe(parse_uuid(task_id, "execution")) as subscription:
         found = _read(task_id, requester, **page)
-        while _may_grow(found) and (left := deadline - time.monotonic()) > 0:
+        while _may_grow(found) and (left := _seconds_to_wait(deadline)) > 0:
             subscription.wait(min(left, POLL_SECONDS))
             found = _read(task_id, requester, **page)
     return found.events
@@ -63,6 +67,10 @@ def poll_events(
 
 def _read(task_id: Id, requester: Requester, **page: int) -> EventPage:
     return read_event_page(current_app_state(), task_id, requester, **page)
+
+
+def _seconds_to_wait(deadline: float) -> float:
+    return 0.0 if is_stopping() else deadline - time.monotonic()
 
 
 def _may_grow(page: EventPage) -> bool:

@@ -36,6 +36,7 @@ from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
 from ..messaging.event_subscriber import Subscription
 from ..per_app import AppLocal
+from ..process.web_server import is_stopping
 from ..services.event_pages import EventPage
 from ..services.event_pages import read_event_page
 from .stream_metrics import counted_stream
@@ -157,7 +158,8 @@ class Stream:
     def frames(self) -> Iterator[str]:
         """Yield events, tokens of streaming models, heartbeats, and the end.
 
-        A client that receives no end reconnects, also after the database was unavailable.
+        A client that receives no end reconnects: also after the database was unavailable, and
+        when this server is about to stop.
         """
         try:
             yield from self._frames()
@@ -169,7 +171,7 @@ class Stream:
         deadline = time.monotonic() + settings.max_stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         is_due = True
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0 and not is_stopping():
             if is_due:
                 page = self._read_page()
                 yield from map(_event, page.events)

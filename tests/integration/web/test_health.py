@@ -8,7 +8,6 @@ import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -59,18 +58,9 @@ def bounded_calls():
 @contextlib.contextmanager
 def frozen(postgres):
     """Let the server accept connections, as the kernel does for it, and never answer."""
-    # Its children lead process groups of their own.
-    processes = [psutil.Process(postgres.pid), *postgres.children()]
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since
-            process.suspend()
-    try:
+    with postgres.frozen():
         yield
-    finally:
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
-        wait_until(lambda: not bounded_calls(), what="the calls that hung")
+    wait_until(lambda: not bounded_calls(), what="the calls that hung")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import random
 import threading
 import typing as t
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -17,7 +16,6 @@ import sqlalchemy as sa
 from flask_crewexec.app_state import current_app_state
 from support.graphs import documents
 from support.in_process import run
-from support.paths import TESTS
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
@@ -29,20 +27,6 @@ HEADERS = {"X-User": "ada", "Accept": "text/event-stream"}
 THREADS = ("--worker-class=gthread", "--threads=4")
 OPTIONS: dict[str, t.Any] = {"timeout": 60, "trust_env": False}
 GEVENT = ("--worker-class=gevent", "--worker-connections=400", "--timeout=120")
-
-StartServer = Callable[..., Gunicorn]
-
-
-@pytest.fixture
-def start_server(app, environment, tmp_path) -> Iterator[StartServer]:
-    """A function that starts a web server of the host and waits until it is ready."""
-    with contextlib.ExitStack() as stack:
-
-        def start(*options: str) -> Gunicorn:
-            variables = {**environment, "PYTHONPATH": str(TESTS)}
-            return stack.enter_context(Gunicorn(tmp_path, variables, *options))
-
-        yield start
 
 
 def url_of(server: Gunicorn, id: str) -> str:

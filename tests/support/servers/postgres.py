@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -62,6 +63,21 @@ class PostgresProcess(ServerProcess):
         except psycopg.OperationalError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Accept connections, as the kernel does for the server, and never answer."""
+        # Its children lead process groups of their own.
+        processes = [psutil.Process(self.pid), *self.children()]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
