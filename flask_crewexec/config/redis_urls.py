@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import ssl
+from collections.abc import Mapping
 
 from flask import Config
 
@@ -24,6 +26,20 @@ def check_broker_url(url: object) -> None:
             f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"
             f" {', '.join(BROKER_SCHEMES)}."
         )
+
+
+def tls_options(url: object, given: object) -> object:
+    """Return Celery's TLS options for a URL, in which the server's certificate is verified.
+
+    Celery itself would accept any certificate of a broker, and demand ``ssl_cert_reqs`` in the URL
+    of a result backend. Options in the URL take precedence over these.
+
+    :param given: the options that the host has set, if any.
+    """
+    if not given and not str(url).startswith("rediss://"):
+        return given
+    options = given if isinstance(given, Mapping) else {}
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **options}
 
 
 def redis_url(config: Config, key: str) -> str:

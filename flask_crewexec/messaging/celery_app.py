@@ -16,6 +16,7 @@ from kombu.entity import Queue
 
 from ..config.redis_urls import check_broker_url
 from ..config.redis_urls import redis_url
+from ..config.redis_urls import tls_options
 from ..config.settings import Settings
 from ..errors import ConfigError
 from .queues import CLEANUP_QUEUE
@@ -82,6 +83,8 @@ def _configure(celery: Celery, settings: Settings) -> None:
         # Otherwise a Redis that is full or was demoted ends the workers.
         conf.broker_channel_error_retry = True
     conf.update(
+        broker_use_ssl=tls_options(conf.broker_url, conf.broker_use_ssl),
+        redis_backend_use_ssl=tls_options(conf.result_backend, conf.redis_backend_use_ssl),
         worker_disable_prefetch=True,
         task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),
         task_routes={**_check_routes(conf.task_routes), **ROUTES},

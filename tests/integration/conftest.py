@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -10,9 +13,11 @@ from flask import Flask
 from pytest_celery import RedisTestBackend
 from pytest_celery import RedisTestBroker
 
+from support.paths import TESTS
 from support.servers.celery_nodes import LocalRedis
 from support.servers.celery_nodes import LocalWorker
 from support.servers.celery_nodes import StartWorker
+from support.servers.gunicorn import Gunicorn
 from support.servers.redis_process import RedisProcess
 from support.stored_events import check_stored_events
 
@@ -44,3 +49,18 @@ def celery_setup_app(app: Flask) -> Celery:
 @pytest.fixture
 def celery_worker(start_worker: StartWorker, celery_setup_app: Celery) -> LocalWorker:
     return LocalWorker(start_worker(), celery_setup_app)
+
+
+StartServer = Callable[..., Gunicorn]
+
+
+@pytest.fixture
+def start_server(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[StartServer]:
+    """A function that starts a web server of the host and waits until it is ready."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> Gunicorn:
+            variables = {**environment, "PYTHONPATH": str(TESTS)}
+            return stack.enter_context(Gunicorn(tmp_path, variables, *options))
+
+        yield start

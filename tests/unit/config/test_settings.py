@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 
 import pytest
 from celery import Celery
 from flask import Config
 
 from flask_crewexec.config.redis_urls import redis_url
+from flask_crewexec.config.redis_urls import tls_options
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import ConfigError
 
@@ -105,6 +107,25 @@ class TestRedisUrl:
     def test_a_value_that_is_not_a_url_is_refused(self, value):
         with pytest.raises(ConfigError, match="CELERY_BROKER_URL"):
             redis_url(Config("", {"CELERY_BROKER_URL": value}), "CELERY_BROKER_URL")
+
+
+class TestTlsOptions:
+    def test_certificates_are_verified_by_default(self):
+        for given in (None, False, True, {}):
+            options = tls_options("rediss://localhost/0", given)
+            assert options == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+    def test_what_is_given_is_kept(self):
+        given = {"ssl_ca_certs": "authority.pem"}
+        for url in ("rediss://localhost/0", "sentinel://localhost:26379"):
+            assert tls_options(url, given) == {"ssl_cert_reqs": ssl.CERT_REQUIRED, **given}
+        given = {"ssl_cert_reqs": ssl.CERT_NONE}
+        assert tls_options("rediss://localhost/0", given) == given
+
+    @pytest.mark.parametrize("url", [None, "redis://localhost/0", "sentinel://localhost:26379"])
+    def test_there_are_none_without_tls(self, url):
+        assert tls_options(url, None) is None
+        assert tls_options(url, False) is False
 
 
 @pytest.mark.parametrize("value", [None, 1, {"ada": 1}.get])
