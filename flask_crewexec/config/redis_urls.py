@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import typing as t
 from collections.abc import Mapping
 
 from flask import Config
@@ -40,6 +41,20 @@ def tls_options(url: object, given: object) -> object:
         return given
     options = given if isinstance(given, Mapping) else {}
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **options}
+
+
+def sentinel_options(url: object, options: Mapping[str, t.Any], seconds: float) -> dict[str, t.Any]:
+    """Return transport options with which a Sentinel that does not answer delays nothing for long.
+
+    Sentinels are asked one after the other for each new connection. redis-py would try each of
+    them several times, and wait for ever for one that hangs.
+
+    :param seconds: how long each may take to answer.
+    """
+    if not str(url).startswith("sentinel://"):
+        return dict(options)
+    quick = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": None}
+    return {**options, "sentinel_kwargs": {**quick, **(options.get("sentinel_kwargs") or {})}}
 
 
 def redis_url(config: Config, key: str) -> str:

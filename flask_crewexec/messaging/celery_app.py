@@ -16,6 +16,7 @@ from kombu.entity import Queue
 
 from ..config.redis_urls import check_broker_url
 from ..config.redis_urls import redis_url
+from ..config.redis_urls import sentinel_options
 from ..config.redis_urls import tls_options
 from ..config.settings import Settings
 from ..errors import ConfigError
@@ -88,7 +89,16 @@ def _configure(celery: Celery, settings: Settings) -> None:
         worker_disable_prefetch=True,
         task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),
         task_routes={**_check_routes(conf.task_routes), **ROUTES},
-        broker_transport_options=_transport_options(conf.broker_transport_options),
+        broker_transport_options=sentinel_options(
+            conf.broker_url,
+            _transport_options(conf.broker_transport_options),
+            settings.broker_timeout,
+        ),
+        result_backend_transport_options=sentinel_options(
+            conf.result_backend,
+            conf.result_backend_transport_options,
+            settings.broker_timeout,
+        ),
         beat_schedule={**conf.beat_schedule, **_beat_schedule(settings)},
     )
     if conf.beat_scheduler == CELERYS_BEAT_SCHEDULER:

@@ -10,6 +10,7 @@ from celery import Celery
 from flask import Config
 
 from flask_crewexec.config.redis_urls import redis_url
+from flask_crewexec.config.redis_urls import sentinel_options
 from flask_crewexec.config.redis_urls import tls_options
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import ConfigError
@@ -110,13 +111,13 @@ class TestRedisUrl:
 
 
 class TestTlsOptions:
-    def test_certificates_are_verified_by_default(self):
-        for given in (None, False, True, {}):
-            options = tls_options("rediss://localhost/0", given)
-            assert options == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    @pytest.mark.parametrize("given", [None, False, True, {}])
+    def test_certificates_are_verified_by_default(self, given):
+        options = tls_options("rediss://localhost/0", given)
+        assert options == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 
     def test_what_is_given_is_kept(self):
-        given = {"ssl_ca_certs": "authority.pem"}
+        given: dict[str, object] = {"ssl_ca_certs": "authority.pem"}
         for url in ("rediss://localhost/0", "sentinel://localhost:26379"):
             assert tls_options(url, given) == {"ssl_cert_reqs": ssl.CERT_REQUIRED, **given}
         given = {"ssl_cert_reqs": ssl.CERT_NONE}
@@ -126,6 +127,22 @@ class TestTlsOptions:
     def test_there_are_none_without_tls(self, url):
         assert tls_options(url, None) is None
         assert tls_options(url, False) is False
+
+
+class TestSentinelOptions:
+    def test_each_sentinel_is_tried_once_and_not_for_long(self):
+        options = sentinel_options("sentinel://localhost:26379", {"master_name": "crews"}, 0.5)
+        quick = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": None}
+        assert options == {"master_name": "crews", "sentinel_kwargs": quick}
+
+    def test_what_is_given_is_kept(self):
+        given = {"sentinel_kwargs": {"password": "secret", "socket_timeout": 3.0}}
+        options = sentinel_options("sentinel://localhost:26379", given, 0.5)
+        assert options["sentinel_kwargs"]["password"] == "secret"
+        assert options["sentinel_kwargs"]["socket_timeout"] == 3.0
+
+    def test_other_servers_have_none(self):
+        assert sentinel_options("redis://localhost/0", {"a": 1}, 0.5) == {"a": 1}
 
 
 @pytest.mark.parametrize("value", [None, 1, {"ada": 1}.get])
