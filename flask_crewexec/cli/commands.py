@@ -15,6 +15,7 @@ from marshmallow import ValidationError
 
 from ..app_state import current_app_state
 from ..errors import CrewExecError
+from ..observability.logs import log_json_early
 from ..storage.retention import count_purgeable
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
@@ -64,7 +65,7 @@ def worker(context: click.Context, options: Sequence[str], processes: int, pin: 
     elif processes > 1 or pin:
         options = prefork_workers(celery, processes, options, pin=pin)
     # Celery.worker_main() would lose the exit status.
-    celery_command.main(["worker", *options], default_map={"app": celery})
+    celery_command.main([*_global_options(celery), "worker", *options], default_map={"app": celery})
 
 
 @_commands.command("beat", **_PASS_THROUGH)
@@ -72,7 +73,8 @@ def worker(context: click.Context, options: Sequence[str], processes: int, pin: 
 @click.pass_obj
 def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
     """Send the periodic tasks; takes every option of 'celery beat'."""
-    _load_celery(info).start(["beat", *options])
+    celery = _load_celery(info)
+    celery.start([*_global_options(celery), "beat", *options])
 
 
 @_commands.command("invoke")
@@ -125,5 +127,13 @@ def _parse(event: str) -> dict[str, t.Any]:
 
 
 def _load_celery(info: ScriptInfo) -> Celery:
-    with info.load_app().app_context():
+    app = info.load_app()
+    log_json_early(app)
+    with app.app_context():
         return current_app_state().celery
+
+
+def _global_options(celery: Celery) -> list[str]:
+    """Return the options of 'celery' itself: no banner where each line is to be JSON."""
+    with celery.flask_app.app_context():
+        return ["--quiet"] if current_app_state().settings.log_format == "json" else []

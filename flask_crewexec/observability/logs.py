@@ -16,10 +16,14 @@ import json
 import logging
 import re
 import typing as t
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 from celery import current_app
 from celery import signals
 from celery.utils.log import ColorFormatter
+from celery.utils.log import get_multiprocessing_logger
+from flask import Flask
 
 from ..app_state import current_app_state
 from ..execution_context import execution_var
@@ -49,7 +53,7 @@ class ContextFilter(logging.Filter):
         for name in FIELDS:
             # Attributes that a caller passed as 'extra' are kept.
             record.__dict__.setdefault(name, context.get(name))
-        record.crewexec = _as_text(context)
+        record.crewexec = _as_text(vars(record))
         return True
 
 
@@ -93,6 +97,25 @@ class RedactingFormatter(logging.Formatter):
         return redact_process_logs(self._redact(self._formatter.format(record)))
 
 
+def log_json_early(app: Flask) -> None:
+    """Write JSON, if ``CREWEXEC_LOG_FORMAT`` says so, until Celery configures the log.
+
+    For commands that run workers: some lines come before that, and the parent of several workers
+    runs without Celery's log. What the host has configured is kept.
+    """
+    root = logging.getLogger()
+    with app.app_context():
+        app_state = current_app_state()
+        redact = redactor(app_state)
+    if app_state.settings.log_format != "json" or root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.addFilter(ContextFilter())
+    handler.setFormatter(RedactingFormatter(JsonFormatter(), redact))
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+
+
 def install_log_handlers() -> None:
     """Let workers add the execution to each line of their log."""
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
@@ -107,12 +130,18 @@ def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: obje
     with app.app_context():
         app_state = current_app_state()
         redact = redactor(app_state)
-    for handler in logger.handlers:
+    for handler in (*logger.handlers, *_handlers_of_pool()):
         original = handler.formatter
         if isinstance(original, ColorFormatter):
             handler.addFilter(ContextFilter())
             selected = _select_formatter(app_state.settings.log_format, original, format, colorize)
             handler.setFormatter(RedactingFormatter(selected, redact))
+
+
+def _handlers_of_pool() -> Sequence[logging.Handler]:
+    """Return the handlers of billiard, whose records do not reach the root logger."""
+    pool_logger: logging.Logger | None = get_multiprocessing_logger()
+    return pool_logger.handlers if pool_logger else []
 
 
 def _select_formatter(
@@ -142,7 +171,7 @@ def _log_context() -> dict[str, t.Any]:
     }
 
 
-def _as_text(context: dict[str, t.Any]) -> str:
+def _as_text(context: Mapping[str, t.Any]) -> str:
     parts = (f"{name}={_quoted(str(context[name]))}" for name in FIELDS if context.get(name))
     text = " ".join(parts)
     return f" [{text}]" if text else ""

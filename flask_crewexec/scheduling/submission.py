@@ -5,6 +5,7 @@ The row is committed before the message is sent, because only the row counts.
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 from sqlalchemy.exc import IntegrityError
@@ -46,6 +47,8 @@ from .submission_statements import insert_with_event
 from .submission_statements import look_up
 from .submission_statements import new_execution
 
+log = logging.getLogger(__name__)
+
 _STILL_QUEUING: t.Final = (
     "The first submission with this key is still being queued. Send it again in a moment."
 )
@@ -82,7 +85,19 @@ def submit(app_state: AppState, submission: Submission) -> ExecutionMixin:
     if duplicate := _find_duplicate(app_state, request):
         return duplicate
     request = _with_effective_limits(app_state, request)
-    return _submit_fast_path(app_state, request) or _submit_slow_path(app_state, request)
+    execution = _submit_fast_path(app_state, request) or _submit_slow_path(app_state, request)
+    _log_queued(execution)
+    return execution
+
+
+def _log_queued(execution: ExecutionMixin) -> None:
+    """Log the ids of an execution, by which its further lines in other processes are found."""
+    ids = {"execution_id": str(execution.id), "graph_id": str(execution.graph_id)}
+    log.info(
+        "Execution %(execution_id)s of graph %(graph_id)s was queued.",
+        ids,
+        extra={**ids, "user_id": execution.owner_id},
+    )
 
 
 def preview(app_state: AppState, submission: Submission) -> Preview:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
+import psutil
 import pytest
 
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec.observability.logs import ContextFilter
+from flask_crewexec.observability.logs import JsonFormatter
 from flask_crewexec.testing import Rule
 from support.graphs import documents
 from support.in_process import run
+from support.paths import TESTS
+from support.servers.celery_nodes import WorkerProcesses
 from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.libraries
@@ -85,6 +90,61 @@ def test_runs_in_this_process_do_not_mix(api, app, model, caplog):
     assert found == ids
     logging.getLogger("host").warning("afterwards")
     assert caplog.records[-1].execution_id is None
+
+
+def is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+@pytest.mark.sqlite_enough
+@pytest.mark.settings(LOG_FORMAT="json", RECONCILE_INTERVAL=0.5)
+def test_everything_that_several_workers_log_is_json(environment, tmp_path, api, model, said):
+    variables = {**environment, "PYTHONPATH": str(TESTS)}
+    options = ("--pool=prefork", "--concurrency=1", "--beat")
+    with WorkerProcesses(tmp_path, variables, *options) as workers:
+        assert api.status(said, wait=30)["status"] == "completed"
+        line_with(workers, "Sending due task")
+        _, worker = sorted(psutil.Process(workers.pid).children(), key=psutil.Process.create_time)
+        (child,) = worker.children()
+        child.kill()
+        line_with(workers, "exited with 'signal 9")
+        worker.kill()
+        line_with(workers, "ended with signal 9")
+    printed = re.compile(r"|worker: Warm shutdown \(MainProcess\)")  # by Celery
+    lines = [line for line in workers.log_text().splitlines() if not printed.fullmatch(line)]
+    assert [line for line in lines if not is_json(line)] == []
+
+
+@pytest.mark.sqlite_enough
+class TestSubmissions:
+    """A web server logs one line for each, with the ids that lead to the worker's lines."""
+
+    @pytest.fixture
+    def record(self, api, caplog):
+        caplog.handler.addFilter(ContextFilter())
+        caplog.set_level(logging.INFO, "flask_crewexec")
+        order = {"graph_id": api.graph(documents.chain("a")), "inputs": {"topic": "top secret"}}
+        caplog.clear()
+        answer = api("POST", "/executions", json=order, headers={"X-Request-ID": "web-7"})
+        assert answer.status_code == 202
+        (record,) = caplog.records
+        self.ids = {"execution_id": answer.json["id"], "graph_id": order["graph_id"]}
+        return record
+
+    def test_as_text(self, record):
+        text = logging.Formatter("%(message)s%(crewexec)s").format(record)
+        execution_id, graph_id = self.ids.values()
+        message = f"Execution {execution_id} of graph {graph_id} was queued."
+        assert text == f"{message} [execution_id={execution_id} user_id=ada request_id=web-7]"
+
+    def test_as_json(self, record):
+        text = JsonFormatter().format(record)
+        expected = {**self.ids, "user_id": "ada", "request_id": "web-7"}
+        assert expected.items() <= json.loads(text).items()
+        assert "secret" not in text
 
 
 class TestRequestId:
