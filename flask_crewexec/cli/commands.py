@@ -83,7 +83,7 @@ def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
 def invoke(task: str, event: str) -> None:
     """Run a task module in this process, without Celery.
 
-    EVENT is the task's event as JSON, such as '{"execution_id": "…"}'.
+    TASK is 'cleanup' or 'execution'. EVENT is its event as JSON, such as '{"execution_id": "…"}'.
     """
     try:
         result = HANDLERS[task](_parse(event))

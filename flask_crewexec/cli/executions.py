@@ -48,7 +48,10 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 @_id
 @_as_json
 def status(id: str, as_json: bool) -> None:
-    """Show an execution with its steps and result."""
+    """Show an execution with its steps and result.
+
+    ID is the id of the execution.
+    """
     found = _service.get_task_status(id)
     click.echo(_as_json_text(found) if as_json else "\n".join(status_lines(found)))
 
@@ -60,7 +63,13 @@ def status(id: str, as_json: bool) -> None:
     help="Only those with this status.",
 )
 @click.option("--user", help="Only those of the user with this id.")
-@click.option("--limit", type=click.IntRange(1, MAX_PAGE), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_PAGE),
+    default=20,
+    show_default=True,
+    help="Maximum number of executions.",
+)
 @_as_json
 def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> None:
     """List executions, newest first."""
@@ -83,7 +92,7 @@ def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> No
 def tail(ctx: click.Context, id: str, after: int) -> None:
     """Print the events of an execution until it has ended.
 
-    The exit code is 0 if it has completed, otherwise 1.
+    ID is the id of the execution. The exit code is 0 if it has completed, otherwise 1.
     """
     for event in event_stream.tail(id, after=after):
         click.echo(event_line(event))
@@ -95,7 +104,10 @@ def tail(ctx: click.Context, id: str, after: int) -> None:
 @_id
 @click.option("--reason", help="Reason, which the owner will see.")
 def cancel(id: str, reason: str | None) -> None:
-    """Cancel an execution: at once, or before its next model or tool call."""
+    """Cancel an execution: at once, or before its next model or tool call.
+
+    ID is the id of the execution.
+    """
     is_cancelled = _service.cancel_task(id, reason=reason)
     status = _service.get_task_status(id)["status"]
     if not is_cancelled:
@@ -110,7 +122,10 @@ def cancel(id: str, reason: str | None) -> None:
 @_commands.command("retry", cls=_Command)
 @_id
 def retry(id: str) -> None:
-    """Retry an ended execution after its completed steps."""
+    """Retry an ended execution after its completed steps.
+
+    ID is the id of the execution.
+    """
     click.echo("The execution is queued as attempt {attempt}.".format_map(_service.retry(id)))
 
 

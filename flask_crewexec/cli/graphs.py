@@ -67,10 +67,20 @@ graphs = AppGroup("graphs", help="Import and export graphs.")
 
 @graphs.command("import", cls=_Command)
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--format", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="What wrote the files.",
+)
 @click.option("--user", required=True, help="User id of the graph's owner.")
 @click.option("--name", help="Name of the graph, if the files have none.")
-@click.option("--process", type=click.Choice(["sequential", "hierarchical"]))
+@click.option(
+    "--process",
+    type=click.Choice(["sequential", "hierarchical"]),
+    help="Process of the crew, for classic YAML.",
+)
 @click.option("--order", multiple=True, help="A task of classic YAML; repeat it, in order.")
 @click.option("--manager-agent", help="Manager agent, for classic YAML.")
 @click.option("--manager-llm", help="Model of the manager, for classic YAML.")
@@ -99,10 +109,19 @@ def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any)
 
 @graphs.command("export", cls=_Command)
 @click.argument("graph_id")
-@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the project; it is created if it does not exist.",
+)
 @click.option("--version", type=int, help="Version to export, by default the newest.")
 def export(graph_id: str, folder: Path, version: int | None) -> None:
-    """Write a graph as the files of a CrewAI project; existing files are not overwritten."""
+    """Write a graph as the files of a CrewAI project; existing files are not overwritten.
+
+    GRAPH_ID is the id of the graph.
+    """
     stored = _service.get(graph_id, version=version)
     exported = export_crewai(stored.version.document)
     _write(folder, dict(exported.files))
