@@ -22,16 +22,29 @@ MAX_WAIT_SECONDS = 30.0
 class ExecutionQuerySchema(PageQuerySchema):
     """Filters of the list of executions."""
 
-    status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
-    graph_id = fields.UUID()
-    thread_id = Text(1, 255, allow_none=True)
+    status = fields.String(
+        validate=validate.OneOf(list(ExecutionStatus)),
+        metadata={"description": "Only executions with this status"},
+    )
+    graph_id = fields.UUID(metadata={"description": "Only executions of this graph"})
+    thread_id = Text(
+        1, 255, allow_none=True, metadata={"description": "Only executions of this thread"}
+    )
 
 
 class EventQuerySchema(ma.Schema):
     """Range of a list of events."""
 
-    after = fields.Integer(load_default=0, validate=validate.Range(0, MAX_INTEGER))
-    limit = fields.Integer(load_default=MAX_PAGE, validate=validate.Range(1, MAX_PAGE))
+    after = fields.Integer(
+        load_default=0,
+        validate=validate.Range(0, MAX_INTEGER),
+        metadata={"description": "Only events with a greater number"},
+    )
+    limit = fields.Integer(
+        load_default=MAX_PAGE,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata={"description": "Maximum number of events"},
+    )
 
 
 class EventWaitSchema(EventQuerySchema):
@@ -47,32 +60,46 @@ class EventWaitSchema(EventQuerySchema):
 class StepSchema(RowSchema):
     """A step of an execution: one task of the crew."""
 
-    position = fields.Integer()
-    node_id = fields.String()
-    name = fields.String()
-    agent = fields.String(allow_none=True)
-    status = fields.String()
-    output = fields.String(attribute="text", allow_none=True)
+    position = fields.Integer(
+        metadata={"description": "Position in the order of execution, from 0"}
+    )
+    node_id = fields.String(metadata={"description": "Id of the task's node in the graph"})
+    name = fields.String(metadata={"description": "Name of the task"})
+    agent = fields.String(
+        allow_none=True, metadata={"description": "Role of the agent; null if a manager chooses it"}
+    )
+    status = fields.String(metadata={"description": "Status of the step"})
+    output = fields.String(
+        attribute="text", allow_none=True, metadata={"description": "Text of the output"}
+    )
     json = fields.Raw(
         allow_none=True, metadata={"description": "The output of a task with 'output_schema'"}
     )
     truncated = fields.Boolean(
         metadata={"description": "Whether the output ends where the model had to stop"}
     )
-    usage = fields.Nested(UsageSchema)
-    started_at = Moment(allow_none=True)
-    finished_at = Moment(allow_none=True)
+    usage = fields.Nested(
+        UsageSchema, metadata={"description": "Model calls and tokens of the step"}
+    )
+    started_at = Moment(allow_none=True, metadata={"description": "When the step started"})
+    finished_at = Moment(allow_none=True, metadata={"description": "When the step ended"})
 
 
 class ProgressSchema(RowSchema):
     """Progress of an execution."""
 
-    fraction = fields.Float()
-    finished_steps = fields.Integer()
-    total_steps = fields.Integer()
-    current_step = fields.String(allow_none=True)
-    current_agent = fields.String(allow_none=True)
-    elapsed_seconds = fields.Float(allow_none=True)
+    fraction = fields.Float(metadata={"description": "Finished steps of all steps, from 0 to 1"})
+    finished_steps = fields.Integer(metadata={"description": "Number of finished steps"})
+    total_steps = fields.Integer(metadata={"description": "Number of steps"})
+    current_step = fields.String(
+        allow_none=True, metadata={"description": "Name of the running step"}
+    )
+    current_agent = fields.String(
+        allow_none=True, metadata={"description": "Role of the agent that works on it"}
+    )
+    elapsed_seconds = fields.Float(
+        allow_none=True, metadata={"description": "Seconds since the first start, until the end"}
+    )
     queue_position = fields.Integer(
         allow_none=True,
         metadata={"description": "From 1 to 1000, for a single queued execution"},
@@ -82,92 +109,140 @@ class ProgressSchema(RowSchema):
 class ResultSchema(ma.Schema):
     """Answer of the crew's last task."""
 
-    raw = fields.String()
-    json = fields.Raw(allow_none=True)
+    raw = fields.String(metadata={"description": "Text of the answer"})
+    json = fields.Raw(
+        allow_none=True, metadata={"description": "The answer of a task with 'output_schema'"}
+    )
 
 
 class ErrorSchema(ma.Schema):
     """Why an execution failed."""
 
-    code = fields.String()
-    message = fields.String()
-    correlation_id = fields.String()
-    step = fields.String(allow_none=True)
+    code = fields.String(metadata={"description": "Stable kind of failure"})
+    message = fields.String(metadata={"description": "What went wrong, as a sentence"})
+    correlation_id = fields.String(metadata={"description": "Id of the error in the worker's log"})
+    step = fields.String(allow_none=True, metadata={"description": "Name of the step that failed"})
 
 
 class CancellationSchema(RowSchema):
     """Who requested the cancellation, when and why."""
 
-    requested_at = Moment(attribute="cancel_requested_at")
-    by = fields.String(attribute="cancelled_by", allow_none=True)
-    reason = fields.String(attribute="cancel_reason", allow_none=True)
+    requested_at = Moment(
+        attribute="cancel_requested_at",
+        metadata={"description": "When the cancellation was requested"},
+    )
+    by = fields.String(
+        attribute="cancelled_by",
+        allow_none=True,
+        metadata={"description": "Id of the user who requested it"},
+    )
+    reason = fields.String(
+        attribute="cancel_reason",
+        allow_none=True,
+        metadata={"description": "Reason that was given"},
+    )
 
 
 class ExecutionLimitsSchema(RowSchema):
     """Limits of an execution; null means no limit."""
 
-    timeout = fields.Float(allow_none=True)
-    max_llm_calls = fields.Integer(allow_none=True)
-    max_tokens = fields.Integer(allow_none=True)
+    timeout = fields.Float(
+        allow_none=True, metadata={"description": "Seconds from the first start"}
+    )
+    max_llm_calls = fields.Integer(
+        allow_none=True, metadata={"description": "Maximum number of model calls"}
+    )
+    max_tokens = fields.Integer(
+        allow_none=True, metadata={"description": "Tokens after which no further call is made"}
+    )
 
 
 class ExecutionSchema(RowSchema):
     """An execution without its inputs, steps and result, which may be large."""
 
-    id = fields.UUID()
-    graph_id = fields.UUID()
-    graph_version = fields.Integer()
-    thread_id = fields.String(allow_none=True)
+    id = fields.UUID(metadata={"description": "Id of the execution"})
+    graph_id = fields.UUID(metadata={"description": "Id of the graph"})
+    graph_version = fields.Integer(metadata={"description": "Version of the graph that runs"})
+    thread_id = fields.String(
+        allow_none=True, metadata={"description": "Id that groups executions"}
+    )
     request_id = fields.String(
         allow_none=True, metadata={"description": "'X-Request-ID' of the request that queued it"}
     )
-    user_id = fields.String(attribute="owner_id")
-    status = fields.String(validate=validate.OneOf(list(ExecutionStatus)))
-    priority = fields.Integer()
-    attempt = fields.Integer()
+    user_id = fields.String(attribute="owner_id", metadata={"description": "Id of the owner"})
+    status = fields.String(
+        validate=validate.OneOf(list(ExecutionStatus)),
+        metadata={"description": "Status of the execution"},
+    )
+    priority = fields.Integer(metadata={"description": "From 1, the most urgent, to 10"})
+    attempt = fields.Integer(metadata={"description": "Number of the current or last attempt"})
     retries = fields.Integer(metadata={"description": "Automatic retries after transient errors"})
     lost_attempts = fields.Integer(metadata={"description": "Attempts whose worker was lost"})
-    limits = fields.Nested(ExecutionLimitsSchema)
-    progress = fields.Nested(ProgressSchema)
-    error = fields.Nested(ErrorSchema, allow_none=True)
-    usage = fields.Nested(UsageSchema)
-    cancellation = fields.Nested(CancellationSchema, allow_none=True)
-    created_at = Moment()
-    queued_at = Moment()
-    started_at = Moment(allow_none=True)
-    deadline = Moment(allow_none=True)
-    next_attempt_at = Moment(attribute="available_at", allow_none=True)
-    finished_at = Moment(allow_none=True)
+    limits = fields.Nested(
+        ExecutionLimitsSchema, metadata={"description": "Limits of the execution"}
+    )
+    progress = fields.Nested(ProgressSchema, metadata={"description": "How far the execution is"})
+    error = fields.Nested(
+        ErrorSchema, allow_none=True, metadata={"description": "Why it failed; null if it has not"}
+    )
+    usage = fields.Nested(
+        UsageSchema, metadata={"description": "Model calls and tokens of all attempts"}
+    )
+    cancellation = fields.Nested(
+        CancellationSchema,
+        allow_none=True,
+        metadata={"description": "Who cancelled it; null if nobody has"},
+    )
+    created_at = Moment(metadata={"description": "When it was submitted"})
+    queued_at = Moment(metadata={"description": "When it was queued last"})
+    started_at = Moment(allow_none=True, metadata={"description": "When it was first started"})
+    deadline = Moment(allow_none=True, metadata={"description": "When it will time out"})
+    next_attempt_at = Moment(
+        attribute="available_at",
+        allow_none=True,
+        metadata={"description": "When it will be retried"},
+    )
+    finished_at = Moment(allow_none=True, metadata={"description": "When it ended"})
 
 
 class ExecutionStatusSchema(ExecutionSchema):
     """An execution with its inputs, steps and result."""
 
-    inputs = fields.Dict()
-    result = fields.Nested(ResultSchema, allow_none=True)
-    steps = fields.List(fields.Nested(StepSchema))
+    inputs = fields.Dict(metadata={"description": "Values of the placeholders"})
+    result = fields.Nested(
+        ResultSchema,
+        allow_none=True,
+        metadata={"description": "Answer of the crew; null until it has completed"},
+    )
+    steps = fields.List(
+        fields.Nested(StepSchema), metadata={"description": "Steps in the order of execution"}
+    )
 
 
 class ExecutionPageSchema(ma.Schema):
     """A page of executions, newest first."""
 
-    executions = fields.List(fields.Nested(ExecutionSchema))
+    executions = fields.List(
+        fields.Nested(ExecutionSchema), metadata={"description": "The executions of this page"}
+    )
     next = fields.UUID(allow_none=True, metadata={"description": "'before' for the next page"})
 
 
 class EventSchema(RowSchema):
     """An event in an execution's history."""
 
-    seq = fields.Integer()
-    type = fields.String()
-    data = fields.Dict()
-    created_at = Moment()
+    seq = fields.Integer(metadata={"description": "Number within the execution, from 1"})
+    type = fields.String(metadata={"description": "Type of the event"})
+    data = fields.Dict(metadata={"description": "Fields of this type of event"})
+    created_at = Moment(metadata={"description": "When it happened"})
 
 
 class EventPageSchema(ma.Schema):
     """A page of events, oldest first."""
 
-    events = fields.List(fields.Nested(EventSchema))
+    events = fields.List(
+        fields.Nested(EventSchema), metadata={"description": "The events of this page"}
+    )
     next = fields.Integer(metadata={"description": "'after' for the next page"})
 
 

@@ -62,7 +62,7 @@ class UserId(Text):
     """The host's id of a user."""
 
     def __init__(self) -> None:
-        super().__init__(1, 255, required=True)
+        super().__init__(1, 255, required=True, metadata={"description": "Id of the user"})
 
     def _deserialize(
         self, value: t.Any, attr: str | None, data: Mapping[str, t.Any] | None, **kwargs: t.Any

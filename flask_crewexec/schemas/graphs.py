@@ -40,11 +40,24 @@ class GraphRequestSchema(ma.Schema):
         "edges": [{"source": "writer", "target": "facts"}],
     }
 
-    version = fields.Integer(required=True, metadata={"enum": [1]})
-    name = fields.String(required=True)
-    process = fields.String(metadata={"enum": ["sequential", "hierarchical"]})
-    nodes = fields.List(fields.Dict(), required=True)
-    edges = fields.List(fields.Dict(), required=True)
+    version = fields.Integer(
+        required=True, metadata={"description": "Version of the format", "enum": [1]}
+    )
+    name = fields.String(required=True, metadata={"description": "Name of the graph"})
+    process = fields.String(
+        metadata={
+            "description": "Whether tasks run in order, or a manager assigns them",
+            "enum": ["sequential", "hierarchical"],
+        }
+    )
+    nodes = fields.List(
+        fields.Dict(),
+        required=True,
+        metadata={"description": "Agents, tasks, tools, models and conditions"},
+    )
+    edges = fields.List(
+        fields.Dict(), required=True, metadata={"description": "Connections between nodes"}
+    )
     inputs = fields.Dict(
         keys=fields.String(),
         values=fields.Dict(),
@@ -63,7 +76,13 @@ class GraphQuerySchema(PageQuerySchema):
 class CopySchema(ma.Schema):
     """Version of a graph to copy, and name of the copy."""
 
-    name = Text(1, 200, load_default=None, allow_none=True)
+    name = Text(
+        1,
+        200,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Name of the copy; by default that of the graph"},
+    )
     version = fields.Integer(
         load_default=None,
         allow_none=True,
@@ -76,35 +95,41 @@ class CopySchema(ma.Schema):
 class GraphSchema(ma.Schema):
     """A graph, without its document."""
 
-    id = fields.UUID()
-    name = fields.String()
-    user_id = fields.String(attribute="owner_id")
-    latest_version = fields.Integer()
-    created_at = Moment()
-    updated_at = Moment()
-    archived_at = Moment(attribute="deleted_at", allow_none=True)
+    id = fields.UUID(metadata={"description": "Id of the graph"})
+    name = fields.String(metadata={"description": "Name of the graph"})
+    user_id = fields.String(attribute="owner_id", metadata={"description": "Id of the owner"})
+    latest_version = fields.Integer(metadata={"description": "Number of the newest version"})
+    created_at = Moment(metadata={"description": "When the graph was created"})
+    updated_at = Moment(metadata={"description": "When its newest version was stored"})
+    archived_at = Moment(
+        attribute="deleted_at",
+        allow_none=True,
+        metadata={"description": "When it was archived; null if it is not"},
+    )
 
 
 class GraphDocumentSchema(GraphSchema):
     """A graph with one version of its document."""
 
-    version = fields.Integer(attribute="number")
+    version = fields.Integer(attribute="number", metadata={"description": "Number of the version"})
     digest = fields.String(metadata={"description": "SHA-256 of the document as canonical JSON"})
-    document = fields.Dict()
+    document = fields.Dict(metadata={"description": "Document of the graph"})
 
 
 class GraphPageSchema(ma.Schema):
     """A page of graphs, newest first."""
 
-    graphs = fields.List(fields.Nested(GraphSchema))
+    graphs = fields.List(
+        fields.Nested(GraphSchema), metadata={"description": "The graphs of this page"}
+    )
     next = fields.UUID(allow_none=True, metadata={"description": "'before' for the next page"})
 
 
 class ModelCallsSchema(ma.Schema):
     """Estimated number of model calls of one attempt."""
 
-    lower = fields.Integer()
-    upper = fields.Integer()
+    lower = fields.Integer(metadata={"description": "At least so many calls"})
+    upper = fields.Integer(metadata={"description": "At most so many calls"})
 
 
 _ORDER_DESCRIPTION: t.Final = {"description": "Ids of the tasks, in the order of execution"}
@@ -113,11 +138,18 @@ _ORDER_DESCRIPTION: t.Final = {"description": "Ids of the tasks, in the order of
 class ValidationSchema(ma.Schema):
     """Problems of a graph document, or what it needs and how it would run."""
 
-    valid = fields.Boolean()
-    problems = fields.List(fields.Nested(HintedProblemSchema))
+    valid = fields.Boolean(metadata={"description": "Whether the document could be stored"})
+    problems = fields.List(
+        fields.Nested(HintedProblemSchema),
+        metadata={"description": "Every problem of the document"},
+    )
     inputs = fields.List(fields.String(), metadata={"description": "Names of the inputs it needs"})
     inputs_schema = fields.Dict(
         allow_none=True, metadata={"description": "JSON Schema of the inputs; null if not valid"}
     )
     order = fields.List(fields.String(), metadata=_ORDER_DESCRIPTION)
-    model_calls = fields.Nested(ModelCallsSchema, allow_none=True)
+    model_calls = fields.Nested(
+        ModelCallsSchema,
+        allow_none=True,
+        metadata={"description": "Estimated number of model calls; null if not valid"},
+    )

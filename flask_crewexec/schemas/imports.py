@@ -18,7 +18,11 @@ from .versions import VersionQuerySchema
 class ExportQuerySchema(VersionQuerySchema):
     """Format and version of an export."""
 
-    format = fields.String(load_default="crewai", validate=validate.OneOf(EXPORT_FORMATS))
+    format = fields.String(
+        load_default="crewai",
+        validate=validate.OneOf(EXPORT_FORMATS),
+        metadata={"description": "Format of the files"},
+    )
 
 
 class ImportQuerySchema(ma.Schema):
@@ -41,7 +45,11 @@ class ImportSchema(ma.Schema):
         "name": "Facts",
     }
 
-    format = fields.String(required=True, validate=validate.OneOf(FORMATS))
+    format = fields.String(
+        required=True,
+        validate=validate.OneOf(FORMATS),
+        metadata={"description": "What wrote the files"},
+    )
     files = fields.Dict(required=True, metadata={"description": "Contents of the files by name"})
     name = Text(1, 200, metadata={"description": "Name of the graph, if the files have none"})
     process = fields.String(
@@ -70,7 +78,7 @@ class ImportSchema(ma.Schema):
 class NoteSchema(ma.Schema):
     """Something that could not be carried over."""
 
-    file = fields.String()
+    file = fields.String(metadata={"description": "Name of the file"})
     pointer = fields.String(metadata={"description": "JSON pointer into the file"})
     code = fields.String(metadata={"description": "Stable kind of note"})
     detail = fields.String(metadata={"description": "What is left out, and what to do instead"})
@@ -79,20 +87,26 @@ class NoteSchema(ma.Schema):
 class ImportedGraphSchema(GraphDocumentSchema):
     """An imported graph."""
 
-    notes = fields.List(fields.Nested(NoteSchema))
+    notes = fields.List(
+        fields.Nested(NoteSchema), metadata={"description": "What could not be carried over"}
+    )
 
 
 class ImportPreviewSchema(ma.Schema):
     """What an import would store."""
 
-    document = fields.Dict()
-    notes = fields.List(fields.Nested(NoteSchema))
+    document = fields.Dict(metadata={"description": "Document of the graph"})
+    notes = fields.List(
+        fields.Nested(NoteSchema), metadata={"description": "What could not be carried over"}
+    )
 
 
 class ExportSchema(ma.Schema):
     """A graph as files; 'POST /graphs/import' accepts 'format' and 'files'."""
 
-    format = fields.String(validate=validate.OneOf(EXPORT_FORMATS))
+    format = fields.String(
+        validate=validate.OneOf(EXPORT_FORMATS), metadata={"description": "Format of the files"}
+    )
     files = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -30,7 +30,9 @@ class QueuesSchema(ma.Schema):
         values=fields.Integer(),
         metadata={"description": "Executions that the scheduler holds, by priority"},
     )
-    workers = fields.List(fields.Nested("WorkerSchema"))
+    workers = fields.List(
+        fields.Nested("WorkerSchema"), metadata={"description": "Workers with a recent heartbeat"}
+    )
     problems = fields.List(
         fields.Nested(FailedCheckSchema),
         metadata={"description": "Checks of the service that failed, as readiness reports them"},
@@ -40,12 +42,12 @@ class QueuesSchema(ma.Schema):
 class WorkerSchema(ma.Schema):
     """A worker as of its last heartbeat."""
 
-    name = fields.String()
-    queues = fields.List(fields.String())
-    pool = fields.String()
-    concurrency = fields.Integer()
-    started_at = Moment()
-    seen_at = Moment()
+    name = fields.String(metadata={"description": "Celery's name of the worker"})
+    queues = fields.List(fields.String(), metadata={"description": "Queues that it consumes"})
+    pool = fields.String(metadata={"description": "Kind of its pool"})
+    concurrency = fields.Integer(metadata={"description": "How many tasks it runs at once"})
+    started_at = Moment(metadata={"description": "When it started"})
+    seen_at = Moment(metadata={"description": "When its last heartbeat was"})
 
 
 class HealthQuerySchema(ma.Schema):

@@ -12,7 +12,11 @@ MAX_PAGE = 200
 class PageQuerySchema(ma.Schema):
     """Range of a list."""
 
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+    limit = fields.Integer(
+        load_default=50,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata={"description": "Maximum number of items"},
+    )
     before = fields.UUID(
         load_default=None, metadata={"description": "'next' of the previous page, for older items"}
     )

@@ -18,14 +18,16 @@ class ProblemItemSchema(ma.Schema):
 class ProblemSchema(ma.Schema):
     """A problem document (RFC 9457)."""
 
-    type = fields.String()
-    title = fields.String()
-    status = fields.Integer()
+    type = fields.String(metadata={"description": "URI of the kind of problem"})
+    title = fields.String(metadata={"description": "Short name of the kind of problem"})
+    status = fields.Integer(metadata={"description": "Status code of the response"})
     code = fields.String(metadata={"description": "Stable kind of error"})
-    detail = fields.String()
-    instance = fields.String()
+    detail = fields.String(metadata={"description": "What is wrong and what to do"})
+    instance = fields.String(metadata={"description": "Path of the request"})
     correlation_id = fields.String(metadata={"description": "Id of the error in the server's log"})
-    errors = fields.List(fields.Nested(ProblemItemSchema))
+    errors = fields.List(
+        fields.Nested(ProblemItemSchema), metadata={"description": "Every problem of the request"}
+    )
 
 
 class HintedProblemSchema(ProblemItemSchema):

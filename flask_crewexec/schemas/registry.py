@@ -9,8 +9,8 @@ from marshmallow import fields
 class RegisteredToolSchema(ma.Schema):
     """A tool that graphs may name."""
 
-    name = fields.String()
-    description = fields.String()
+    name = fields.String(metadata={"description": "Name for graphs"})
+    description = fields.String(metadata={"description": "What models are told about the tool"})
     arguments = fields.Dict(
         allow_none=True, metadata={"description": "JSON Schema; null if it is not known"}
     )
@@ -23,7 +23,7 @@ class RegisteredToolSchema(ma.Schema):
 class RegisteredModelSchema(ma.Schema):
     """A model that graphs may name."""
 
-    name = fields.String()
+    name = fields.String(metadata={"description": "Name for graphs"})
     max_tokens = fields.Integer(
         allow_none=True, metadata={"description": "Maximum that graphs may request"}
     )
@@ -38,15 +38,28 @@ class RegisteredStorageSchema(ma.Schema):
 class RegisteredFunctionSchema(ma.Schema):
     """A guardrail or predicate that graphs may name."""
 
-    name = fields.String()
-    description = fields.String()
+    name = fields.String(metadata={"description": "Name for graphs"})
+    description = fields.String(metadata={"description": "What the function checks"})
 
 
 class RegistrySchema(ma.Schema):
     """What graphs may name."""
 
-    tools = fields.List(fields.Nested(RegisteredToolSchema))
-    models = fields.List(fields.Nested(RegisteredModelSchema))
-    guardrails = fields.List(fields.Nested(RegisteredFunctionSchema))
-    predicates = fields.List(fields.Nested(RegisteredFunctionSchema))
-    storages = fields.List(fields.Nested(RegisteredStorageSchema))
+    tools = fields.List(
+        fields.Nested(RegisteredToolSchema),
+        metadata={"description": "Tools that agents and tasks may use"},
+    )
+    models = fields.List(
+        fields.Nested(RegisteredModelSchema), metadata={"description": "Models that agents may use"}
+    )
+    guardrails = fields.List(
+        fields.Nested(RegisteredFunctionSchema),
+        metadata={"description": "Functions that check outputs"},
+    )
+    predicates = fields.List(
+        fields.Nested(RegisteredFunctionSchema),
+        metadata={"description": "Functions that decide conditions"},
+    )
+    storages = fields.List(
+        fields.Nested(RegisteredStorageSchema), metadata={"description": "Storages of input files"}
+    )

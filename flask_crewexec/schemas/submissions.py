@@ -27,7 +27,11 @@ class LimitsSchema(ma.Schema):
         metadata={"description": "Seconds from the first start"},
     )
     max_llm_calls = fields.Integer(
-        load_default=None, allow_none=True, strict=True, validate=validate.Range(1, MAX_INTEGER)
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, MAX_INTEGER),
+        metadata={"description": "Maximum number of model calls"},
     )
     max_tokens = fields.Integer(
         load_default=None,
@@ -53,7 +57,13 @@ class ThreadSchema(ma.Schema):
 class IdempotencyKeySchema(ma.Schema):
     """Key that makes repeated submissions one."""
 
-    idempotency_key = Text(1, 255, load_default=None, allow_none=True)
+    idempotency_key = Text(
+        1,
+        255,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The same submission with the same key is queued once"},
+    )
 
 
 class IdempotencyHeaderSchema(ma.Schema):
@@ -71,7 +81,7 @@ class IdempotencyHeaderSchema(ma.Schema):
 class QueueRequestSchema(LimitsSchema, ThreadSchema):
     """A submission: the graph to run, its inputs, priority and limits."""
 
-    graph_id = fields.UUID(required=True)
+    graph_id = fields.UUID(required=True, metadata={"description": "Id of the graph to run"})
     inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
         load_default=5,
@@ -84,13 +94,26 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
 class CancelRequestSchema(ma.Schema):
     """Reason of a cancellation."""
 
-    reason = Text(0, 500, lines=True, load_default=None, allow_none=True)
+    reason = Text(
+        0,
+        500,
+        lines=True,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Reason, which the owner will see"},
+    )
 
 
 class CancelSchema(CancelRequestSchema):
     """User who cancels, and the reason."""
 
-    by = Text(0, 255, load_default=None, allow_none=True)
+    by = Text(
+        0,
+        255,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Id of the user who cancels"},
+    )
 
 
 class OwnerSchema(ma.Schema):
@@ -118,12 +141,18 @@ class DryRunSchema(ma.Schema):
         allow_none=True,
         metadata={"description": "Execution that the same submission with this key has queued"},
     )
-    graph_id = fields.UUID()
-    graph_version = fields.Integer()
-    thread_id = fields.String(allow_none=True)
-    user_id = fields.String(attribute="owner_id")
-    priority = fields.Integer()
-    inputs = fields.Dict()
-    limits = fields.Nested(ExecutionLimitsSchema)
+    graph_id = fields.UUID(metadata={"description": "Id of the graph"})
+    graph_version = fields.Integer(metadata={"description": "Version of the graph that would run"})
+    thread_id = fields.String(
+        allow_none=True, metadata={"description": "Id that groups executions"}
+    )
+    user_id = fields.String(attribute="owner_id", metadata={"description": "Id of the owner"})
+    priority = fields.Integer(metadata={"description": "From 1, the most urgent, to 10"})
+    inputs = fields.Dict(metadata={"description": "Values of the placeholders, with defaults"})
+    limits = fields.Nested(
+        ExecutionLimitsSchema, metadata={"description": "Limits that would apply"}
+    )
     order = fields.List(fields.String(), metadata=_ORDER_DESCRIPTION)
-    model_calls = fields.Nested(ModelCallsSchema)
+    model_calls = fields.Nested(
+        ModelCallsSchema, metadata={"description": "Estimated number of model calls"}
+    )

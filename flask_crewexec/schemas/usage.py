@@ -15,10 +15,10 @@ from .fields import Text
 class UsageSchema(ma.Schema):
     """Model calls and tokens."""
 
-    llm_calls = fields.Integer()
-    prompt_tokens = fields.Integer()
-    completion_tokens = fields.Integer()
-    total_tokens = fields.Integer()
+    llm_calls = fields.Integer(metadata={"description": "Number of model calls"})
+    prompt_tokens = fields.Integer(metadata={"description": "Tokens that were sent to models"})
+    completion_tokens = fields.Integer(metadata={"description": "Tokens that models have answered"})
+    total_tokens = fields.Integer(metadata={"description": "Tokens in both directions"})
     cost = fields.Float(metadata={"description": "From 'CREWEXEC_PRICES'; 0 without prices"})
 
 
@@ -40,7 +40,7 @@ class UsageQuerySchema(ma.Schema):
         validate=_DAYS,
         metadata={"description": "Last day; by default today", "pattern": _DAYS_PATTERN},
     )
-    user_id = Text(1, 255)
+    user_id = Text(1, 255, metadata={"description": "Only usage of this user"})
     limit = fields.Integer(
         load_default=1000,
         validate=validate.Range(1, 10_000),
@@ -51,12 +51,14 @@ class UsageQuerySchema(ma.Schema):
 class DayUsageSchema(UsageSchema):
     """Usage of one user on one day (UTC)."""
 
-    day = fields.String()
-    user_id = fields.String()
-    executions = fields.Integer()
+    day = fields.String(metadata={"description": "The day as YYYY-MM-DD"})
+    user_id = fields.String(metadata={"description": "Id of the user"})
+    executions = fields.Integer(metadata={"description": "Number of executions that were queued"})
 
 
 class UsageReportSchema(ma.Schema):
     """Usage by user and day, newest day first."""
 
-    usage = fields.List(fields.Nested(DayUsageSchema))
+    usage = fields.List(
+        fields.Nested(DayUsageSchema), metadata={"description": "One row for each user and day"}
+    )

@@ -72,7 +72,14 @@ def _body(schema: ma.Schema) -> dict[str, t.Any]:
 
 def _path_parameter(name: str) -> dict[str, t.Any]:
     schema = {"type": "string", "format": "uuid"}
-    return {"in": "path", "name": name, "required": True, "schema": schema}
+    description = f"Id of the {name.removesuffix('_id')}"
+    return {
+        "in": "path",
+        "name": name,
+        "description": description,
+        "required": True,
+        "schema": schema,
+    }
 
 
 def _responses(documented: list[tuple[t.Any, int, str | None]]) -> dict[str, t.Any]:

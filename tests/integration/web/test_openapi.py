@@ -43,6 +43,21 @@ def test_every_operation_has_a_summary_and_an_id_of_its_own(document):
     assert len(set(ids)) == len(ids)
 
 
+def test_every_property_and_parameter_is_explained(document):
+    explained = {
+        (name, key): "description" in value
+        for name, schema in document["components"]["schemas"].items()
+        for key, value in schema["properties"].items()
+    }
+    explained |= {
+        (path, parameter["name"]): "description" in parameter
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for parameter in operation["parameters"]
+    }
+    assert [place for place, is_explained in explained.items() if not is_explained] == []
+
+
 def test_an_answer_has_the_fields_that_are_described(api, document):
     id = api.queue(documents.chain("a"))
     described = document["components"]["schemas"]["ExecutionStatus"]["properties"]
