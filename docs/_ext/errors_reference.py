@@ -1,4 +1,4 @@
-"""``.. error-codes::`` and ``.. failure-codes::`` describe every code with its remedy."""
+"""``.. error-codes::``, ``.. problem-codes::`` and ``.. failure-codes::`` describe every code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from generated import Lines
 from generated import phrase
 from sphinx.application import Sphinx
 
+from flask_crewexec.graphs import PROBLEM_CODES
 from flask_crewexec.schemas import FAILURE_CODES
 from flask_crewexec.schemas import FailureCode
 from flask_crewexec.web.error_codes import ERROR_CODES
@@ -34,6 +35,17 @@ def _describe_error(known: ErrorCode) -> Lines:
     yield f":Remedy: {phrase(known.remedy)}"
 
 
+class ProblemCodesDirective(GeneratedDirective):
+    """Takes no content."""
+
+    has_content = False
+
+    def lines(self) -> Lines:
+        """Yield a description of each code of a problem of a graph or of inputs, by name."""
+        for code, meaning in sorted(PROBLEM_CODES.items()):
+            yield from entry("problem-code", code, [phrase(meaning)])
+
+
 class FailureCodesDirective(GeneratedDirective):
     """Takes no content."""
 
@@ -55,7 +67,9 @@ def _describe_failure(known: FailureCode) -> Lines:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives and the kinds of objects that they describe."""
     app.add_object_type("error-code", "error-code", "pair: %s; error code")
+    app.add_object_type("problem-code", "problem-code", "pair: %s; problem code")
     app.add_object_type("failure-code", "failure-code", "pair: %s; failure code")
     app.add_directive("error-codes", ErrorCodesDirective)
+    app.add_directive("problem-codes", ProblemCodesDirective)
     app.add_directive("failure-codes", FailureCodesDirective)
     return {"parallel_read_safe": True}

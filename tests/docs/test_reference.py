@@ -20,6 +20,7 @@ from flask_crewexec.cli.commands import command_group
 from flask_crewexec.cli.monitor import monitor
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import CrewExecError
+from flask_crewexec.graphs import PROBLEM_CODES
 from flask_crewexec.graphs.schema import fields_of
 from flask_crewexec.schemas import EVENT_TYPES
 from flask_crewexec.schemas import FAILURE_CODES
@@ -120,9 +121,12 @@ def test_describes_each_type_of_event_once_with_its_fields(reference: Path) -> N
 def test_describes_each_code_once_with_its_remedy(reference: Path) -> None:
     described = entries(reference / "errors.html")
     of_requests = once(described[: len(ERROR_CODES)], ERROR_CODES)
-    of_failures = once(described[len(ERROR_CODES) :], FAILURE_CODES)
+    of_problems = once(described[len(ERROR_CODES) : -len(FAILURE_CODES)], PROBLEM_CODES)
+    of_failures = once(described[-len(FAILURE_CODES) :], FAILURE_CODES)
     for code, known in ERROR_CODES.items():
         assert says(of_requests[code], known.meaning, known.remedy, str(known.status)), code
+    for code, meaning in PROBLEM_CODES.items():
+        assert says(of_problems[code], meaning), code
     for code, failure in FAILURE_CODES.items():
         assert says(of_failures[code], failure.meaning, failure.remedy), code
         assert ("Retried:" in of_failures[code].text) == failure.transient, code
