@@ -38,7 +38,7 @@ def keep_files_private() -> None:
         os.environ["HOME"] = os.environ[_STORAGE]
     from crewai_core import settings
 
-    if not _can_be_created(settings.DEFAULT_CONFIG_PATH.parent):
+    if not _can_be_written(settings.DEFAULT_CONFIG_PATH.parent):
         settings.DEFAULT_CONFIG_PATH = Path(os.environ[_STORAGE], "settings.json")
 
 
@@ -64,10 +64,11 @@ def _is_home_known() -> bool:
     return True
 
 
-def _can_be_created(folder: Path) -> bool:
-    """Return whether *folder*, or the nearest parent that exists, can be written to."""
-    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    return os.access(nearest, os.W_OK | os.X_OK)
+def _can_be_written(folder: Path) -> bool:
+    """Return whether CrewAI can write to *folder*, which it creates."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 @contextlib.contextmanager

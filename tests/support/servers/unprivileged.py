@@ -26,5 +26,7 @@ def unprivileged(command: Sequence[str], *, temporary: Path) -> list[str]:
         pytest.skip("this system has no setpriv")
     user = [f"--reuid={UNKNOWN_USER}", f"--regid={UNKNOWN_USER}", "--clear-groups"]
     reads = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
-    environment = ["env", "-u", "HOME", f"TMPDIR={temporary}", "PYTHONDONTWRITEBYTECODE=1"]
+    # CrewAI's folder is set in this process, once it has imported CrewAI.
+    unset = ["--unset=HOME", "--unset=CREWAI_STORAGE_DIR"]
+    environment = ["env", *unset, f"TMPDIR={temporary}", "PYTHONDONTWRITEBYTECODE=1"]
     return ["setpriv", *user, *reads, *environment, *command]

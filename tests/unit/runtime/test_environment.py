@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from crewai_core import settings
 
 from flask_crewexec.runtime.crewai_shims.environment import _private_folder
+from flask_crewexec.runtime.crewai_shims.environment import keep_files_private
 
 
 @pytest.fixture
@@ -56,3 +58,23 @@ def test_one_of_another_user_is_not_used(usual):
     usual.mkdir(mode=0o700)
     os.chown(usual, 54_321, 54_321)
     check_that_another_is_used(usual)
+
+
+def test_settings_of_others_are_not_read_where_the_home_cannot_be_written(tmp_path, monkeypatch):
+    """CrewAI would take those in the temporary folder, which anyone may have put there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "crewai_settings.json").write_text('{"enterprise_base_url": "https://evil.test"}')
+    private = tmp_path / "private"
+    private.mkdir()
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(private))
+    monkeypatch.setattr(settings, "DEFAULT_CONFIG_PATH", Path("/proc/home/settings.json"))
+    keep_files_private()
+    assert settings.get_writable_config_path() == private / "settings.json"
+    assert settings.Settings().enterprise_base_url != "https://evil.test"
+
+
+def test_settings_in_the_home_are_kept(tmp_path, monkeypatch):
+    usual = tmp_path / "home/.config/crewai/settings.json"
+    monkeypatch.setattr(settings, "DEFAULT_CONFIG_PATH", usual)
+    keep_files_private()
+    assert usual == settings.DEFAULT_CONFIG_PATH
