@@ -100,8 +100,8 @@ class RedactingFormatter(logging.Formatter):
 def log_json_early(app: Flask) -> None:
     """Write JSON, if ``CREWEXEC_LOG_FORMAT`` says so, until Celery configures the log.
 
-    For commands that run workers: some lines come before that, and the parent of several workers
-    runs without Celery's log. What the host has configured is kept.
+    Workers log some lines before that, and the parent of several workers runs without Celery's log.
+    What the host has configured is kept.
     """
     root = logging.getLogger()
     with app.app_context():
@@ -120,6 +120,14 @@ def install_log_handlers() -> None:
     """Let workers add the execution to each line of their log."""
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(_set_up, weak=False, dispatch_uid="crewexec")
+    signals.celeryd_init.connect(_log_warnings_early, weak=False, dispatch_uid="crewexec")
+
+
+def _log_warnings_early(instance: t.Any, **options: object) -> None:
+    """Let the warnings that Celery gives before it configures the log be JSON, too."""
+    app = getattr(instance.app, "flask_app", None)
+    if app is not None and "crewexec" in app.extensions:
+        log_json_early(app)
 
 
 def _set_up(logger: logging.Logger, format: str, colorize: bool, **options: object) -> None:

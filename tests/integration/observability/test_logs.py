@@ -41,6 +41,13 @@ def line_with(worker, text):
     return next(line for line in worker.log_text().splitlines() if text in line)
 
 
+def is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 @pytest.mark.sqlite_enough
 class TestWorkersLog:
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
@@ -62,13 +69,16 @@ class TestWorkersLog:
 
     @pytest.mark.settings(LOG_FORMAT="json")
     def test_as_json(self, start_worker, api, said):
-        worker = start_worker()
+        # In a forked process, CrewAI has configured the log before.
+        worker = start_worker(fork_server=None)
         assert api.status(said, wait=30)["status"] == "completed"
         line = json.loads(line_with(worker, "A tool says"))
         assert line["message"] == "A tool says: good day"
         assert (line["logger"], line["level"]) == ("support.host_app.host", "WARNING")
         assert (line["execution_id"], line["attempt"], line["user_id"]) == (said, 1, "ada")
         assert line["request_id"] == "web-7"
+        warnings = [line for line in worker.log_text().splitlines() if "Warning" in line]
+        assert [line for line in warnings if not is_json(line)] == []  # one is for root only
 
     @pytest.mark.settings(LOG_FORMAT="plain")
     def test_as_celery_writes_it(self, start_worker, api, said):
@@ -90,13 +100,6 @@ def test_runs_in_this_process_do_not_mix(api, app, model, caplog):
     assert found == ids
     logging.getLogger("host").warning("afterwards")
     assert caplog.records[-1].execution_id is None
-
-
-def is_json(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
 
 
 @pytest.mark.sqlite_enough
