@@ -125,7 +125,7 @@ class Settings:
     metrics_token: str | None = dataclasses.field(default=None, repr=False)
     """Bearer token with which a scraper without an identity reads the metrics."""
     log_format: str = "text"
-    """Format of worker logs: ``"text"``, ``"json"``, or ``"plain"`` for Celery's own."""
+    """Format of the logs of workers and beat: ``"text"``, ``"json"``, or Celery's ``"plain"``."""
     result_expires: dt.timedelta = dt.timedelta(days=1)
     """How long Celery keeps its results in the result backend (a timedelta)."""
 
