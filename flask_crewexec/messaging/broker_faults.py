@@ -67,6 +67,12 @@ NOT_SIGNED_IN: t.Final = BrokerFault(
     "The message broker rejected the user name or password.",
     "Correct the user name and password in 'CELERY_BROKER_URL'.",
 )
+UNTRUSTED: t.Final = BrokerFault(
+    "not trusted",
+    "The certificate of the message broker could not be verified.",
+    "Name the file of its authority as 'ssl_ca_certs' in 'CELERY_BROKER_URL', with a host name for"
+    " which the certificate is valid.",
+)
 LOADING: t.Final = BrokerFault(
     "loading",
     "The message broker has just started and is still loading its data.",
@@ -88,6 +94,7 @@ _BY_TEXT: t.Final = (
     (re.compile(r"\bNOREPLICAS\b"), TOO_FEW_REPLICAS),
     (re.compile(r"\bUNBLOCKED\b"), READ_ONLY),
     (re.compile("max number of clients"), TOO_MANY_CLIENTS),
+    (re.compile("CERTIFICATE_VERIFY_FAILED"), UNTRUSTED),
 )
 """Errors for which redis-py has no class."""
 

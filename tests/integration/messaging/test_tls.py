@@ -86,9 +86,14 @@ class TestAnotherAuthority:
     def trusted(self):
         return trustme.CA()
 
-    def test_web_processes_refuse_the_broker(self, app):
-        with pytest.raises(BrokerUnavailable):
+    def test_web_processes_refuse_the_broker(self, app, api):
+        with pytest.raises(BrokerUnavailable, match="certificate of the message broker"):
             check_broker(current_app_state())
+        assert api("GET", "/health/ready").json["checks"]["broker"] == "not trusted"
+        order = {"graph_id": api.graph(documents.chain("a"))}
+        answer = api("POST", "/executions", json=order)
+        assert answer.status_code == 503
+        assert "certificate" in answer.json["detail"]
 
     def test_clients_of_results_refuse_it(self, app):
         backend = app.extensions["celery"].backend
@@ -98,7 +103,7 @@ class TestAnotherAuthority:
 
 @pytest.mark.parametrize("parameters", [""])
 def test_an_unknown_authority_is_refused(app, parameters):
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(BrokerUnavailable, match="certificate"):
         check_broker(current_app_state())
 
 
