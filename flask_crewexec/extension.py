@@ -11,6 +11,7 @@ from flask import Flask
 from .app_state import AppState
 from .app_state import current_app_state
 from .cli.commands import command_group
+from .config.database_urls import check_database_url
 from .config.settings import Settings
 from .database import Database
 from .database import DatabaseExtension
@@ -98,6 +99,7 @@ class CrewExec(RegistrationMixin):
                 " and not in addition to 'CrewExec(app)'."
             )
         settings = Settings.from_config(app.config)
+        check_database_url(app.config, self._bind_key)
         db = self._database_of(app)
         celery = bind_celery(app, settings)
         app.extensions["crewexec"] = self._new_app_state(settings, db, celery)
