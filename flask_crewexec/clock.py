@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import typing as t
 
 
 def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+class SteadyClock:
+    """Continues from a time of the database, whatever becomes of the clock of this machine."""
+
+    def __init__(self, moment: dt.datetime) -> None:
+        self._moment = moment
+        self._since = time.monotonic()
+
+    def now(self) -> dt.datetime:
+        return self._moment + dt.timedelta(seconds=time.monotonic() - self._since)
 
 
 @t.overload

@@ -6,6 +6,7 @@ import json
 import signal
 import typing as t
 from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -176,9 +177,9 @@ def start_worker(
     """A function that starts a worker of the host and waits until it is ready."""
     workers: list[WorkerProcess] = []
 
-    def start(**options: t.Any) -> WorkerProcess:
+    def start(variables: Mapping[str, str] = {}, **options: t.Any) -> WorkerProcess:
         name = f"worker{len(workers)}"
-        variables = {**environment, "PYTHONPATH": str(TESTS)}
+        variables = {**environment, "PYTHONPATH": str(TESTS), **variables}
         given: dict[str, t.Any] = {"app": "support.host_app.worker", "fork_server": fork_server}
         worker = WorkerProcess(tmp_path, variables, name=name, **(given | options))
         workers.append(worker)

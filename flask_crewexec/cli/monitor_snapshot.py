@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from ..app_state import AppState
 from ..models import ExecutionMixin
-from ..models import WorkerMixin
 from ..storage.execution_queries import list_finished
 from ..storage.execution_queries import list_running
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.workers import known_workers
+from ..storage.workers import SeenWorker
 
 MAX_ROWS: t.Final = 50
 """Longest list that is read; more does not fit on a screen."""
@@ -28,7 +28,7 @@ class QueueSnapshot:
     """Number of executions by status, for statuses that are not final."""
     on_hold: Mapping[int, int]
     """Number of executions on hold by priority."""
-    workers: Sequence[WorkerMixin]
+    workers: Sequence[SeenWorker]
     """Alive or not, those with the latest heartbeat first."""
     running: Sequence[ExecutionMixin]
     """Longest running first, without their inputs and results."""

@@ -20,10 +20,10 @@ from rich.text import Text
 
 from .. import clock
 from ..models import ExecutionMixin
-from ..models import WorkerMixin
 from ..services.readiness import Check
 from ..statuses import ExecutionStatus
 from ..statuses import PRIORITIES
+from ..storage.workers import SeenWorker
 from .escaping import one_line
 from .formatting import span
 from .monitor_snapshot import MAX_ROWS
@@ -104,8 +104,8 @@ def _tables(
     count = snapshot.counts.get(ExecutionStatus.RUNNING, 0)
     return [
         _workers(snapshot.workers[:workers], frame),
-        _running(snapshot.running[:running], frame.at, count),
-        _ended(snapshot.ended[:ended], frame.at),
+        _running(snapshot.running[:running], count),
+        _ended(snapshot.ended[:ended]),
     ]
 
 
@@ -137,22 +137,21 @@ def _queues(depths: Depths) -> Table:
     return table
 
 
-def _workers(workers: t.Sequence[WorkerMixin], frame: MonitorFrame) -> Table:
+def _workers(workers: t.Sequence[SeenWorker], frame: MonitorFrame) -> Table:
     columns = ("pool", _right("size"), _elastic("queues"), _right("heartbeat"))
     table = _table("Workers", _elastic("name"), *columns)
-    for worker in workers:
-        age = _age(worker.seen_at, frame.at)
+    for worker, silent in workers:
         table.add_row(
             _text(worker.name),
             _text(worker.pool),
             _number(worker.concurrency),
             _text(", ".join(worker.queues)),
-            _text(f"{span(age)} ago", "bold red" if age > frame.stale_after else "green"),
+            _text(f"{span(silent)} ago", "bold red" if silent > frame.stale_after else "green"),
         )
     return table
 
 
-def _running(executions: t.Sequence[ExecutionMixin], at: dt.datetime, total: int) -> Table:
+def _running(executions: t.Sequence[ExecutionMixin], total: int) -> Table:
     columns = (Column("progress", width=10), _right("steps"), _right("for"), _elastic("step"))
     table = _table(f"Running ({total})", "id", _elastic("user"), *columns)
     for execution in executions:
@@ -164,13 +163,13 @@ def _running(executions: t.Sequence[ExecutionMixin], at: dt.datetime, total: int
             _text(execution.owner_id),
             ProgressBar(total=1.0, completed=progress.fraction),
             _text(f"{progress.finished_steps}/{progress.total_steps}"),
-            _text(span(_age(execution.started_at, at))),
+            _text(span(progress.elapsed_seconds or 0.0)),
             _text(step, "yellow" if cancelling else ""),
         )
     return table
 
 
-def _ended(executions: t.Sequence[ExecutionMixin], at: dt.datetime) -> Table:
+def _ended(executions: t.Sequence[ExecutionMixin]) -> Table:
     columns = ("status", _right("ended"), _right("tokens"), _elastic("error"))
     table = _table("Recently ended", "id", _elastic("user"), *columns)
     for execution in executions:
@@ -179,7 +178,7 @@ def _ended(executions: t.Sequence[ExecutionMixin], at: dt.datetime) -> Table:
             _text(str(execution.id)),
             _text(execution.owner_id),
             _text(execution.status, _COLOURS.get(ExecutionStatus(execution.status), "")),
-            _text(f"{span(_age(execution.finished_at, at))} ago"),
+            _text(f"{span(_seconds_since_end(execution))} ago"),
             _number(execution.usage.total_tokens),
             _text(error.get("code", "")),
         )
@@ -220,7 +219,8 @@ def _number(number: int) -> Text:
     return _text(str(number), "" if number else "dim")
 
 
-def _age(moment: dt.datetime | None, at: dt.datetime) -> float:
-    """Return the seconds since *moment*, which may be from another machine's clock."""
-    since = clock.as_utc(moment)
-    return 0.0 if since is None else max(0.0, (at - since).total_seconds())
+def _seconds_since_end(execution: ExecutionMixin) -> float:
+    finished_at, read_at = clock.as_utc(execution.finished_at), clock.as_utc(execution.read_at)
+    if finished_at is None or read_at is None:
+        return 0.0
+    return max(0.0, (read_at - finished_at).total_seconds())

@@ -18,9 +18,11 @@ def as_moment(value: dt.datetime | str | None) -> dt.datetime | None:
 
 
 def seconds_between(begin: dt.datetime | str | None, end: dt.datetime | str | None) -> float | None:
-    """Return the seconds from *begin* to *end* or now; None without a *begin*."""
-    first, last = as_moment(begin), as_moment(end) or clock.now()
-    return None if first is None else max(0.0, (last - first).total_seconds())
+    """Return the seconds from *begin* to *end*; None if one of them is not known."""
+    first, last = as_moment(begin), as_moment(end)
+    if first is None or last is None:
+        return None
+    return max(0.0, (last - first).total_seconds())
 
 
 def duration(seconds: float | None) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import defer
 
-from .. import clock
 from .. import graphs
 from ..app_state import AppState
 from ..errors import InvalidGraph
@@ -92,12 +91,6 @@ class WorkerView(t.NamedTuple):
 
 def read_workers(app_state: AppState) -> list[WorkerView]:
     """Return all workers that have not signed off, those with the latest heartbeat first."""
-    rows = known_workers(app_state, _MAX_WORKERS)
-    return [_worker_view(row, app_state.settings.stale_worker_after) for row in rows]
-
-
-def _worker_view(worker: WorkerMixin, stale_after: float) -> WorkerView:
-    silent = clock.now() - clock.as_utc(worker.seen_at)
-    return WorkerView(
-        worker, max(0.0, silent.total_seconds()), silent.total_seconds() < stale_after
-    )
+    stale_after = app_state.settings.stale_worker_after
+    seen = known_workers(app_state, _MAX_WORKERS)
+    return [WorkerView(worker, silent, silent < stale_after) for worker, silent in seen]

@@ -91,8 +91,7 @@ class _Timeline:
 
     def __init__(self, view: ExecutionView) -> None:
         execution = view.execution
-        now = clock.now()
-        self._end = clock.as_utc(execution.finished_at) or now
+        self._end = clock.as_utc(execution.finished_at or execution.read_at) or clock.now()
         self._begin = clock.as_utc(execution.started_at) or self._end
         self._spans = find_spans(view.events, self._end)
         self._outputs = view.outputs

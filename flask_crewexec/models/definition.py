@@ -6,6 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import query_expression
 
 from .counter import CounterMixin
 from .event import EventMixin
@@ -74,6 +75,7 @@ def _declare_all(
     )
     for model in models:
         _add_indexes(model, metadata)
+    sa.inspect(models.execution).add_property("read_at", query_expression())
     return models
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 
@@ -118,6 +119,10 @@ class ExecutionMixin(UsageColumns, Mixin):
     started_at: Mapped[UtcDateTime | None]
     finished_at: Mapped[UtcDateTime | None]
 
+    if t.TYPE_CHECKING:  # it is no column, so it is added when the class is mapped
+        read_at: Mapped[dt.datetime | None]
+        """When the row was read, by the database's clock; None if the query did not ask for it."""
+
     @property
     def progress(self) -> Progress:
         total = self.total_steps
@@ -134,8 +139,10 @@ class ExecutionMixin(UsageColumns, Mixin):
     @property
     def _elapsed_seconds(self) -> float | None:
         started_at = clock.as_utc(self.started_at)
-        end = clock.as_utc(self.finished_at) or clock.now()
-        return None if started_at is None else max(0.0, (end - started_at).total_seconds())
+        if started_at is None:
+            return None
+        end = clock.as_utc(self.finished_at or self.read_at) or clock.now()
+        return max(0.0, (end - started_at).total_seconds())
 
     @property
     def limits(self) -> t.Self:

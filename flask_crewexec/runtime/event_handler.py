@@ -16,7 +16,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .. import clock
 from ..config.pricing import cost_nanos
 from ..config.settings import Settings
 from ..errors import LeaseLost
@@ -164,7 +163,7 @@ class CrewEventHandler:
             {
                 "status": ExecutionStatus.RUNNING,
                 "agent": agent,
-                "started_at": clock.now(),
+                "started_at": self._recorder.now(),
                 "finished_at": None,
             },
             {"current_step": step, "current_agent": agent},
@@ -182,11 +181,7 @@ class CrewEventHandler:
         output = {"output": self._storable(event.output, position), "agent": agent}
         self._recorder.change_step(
             position,
-            {
-                "status": ExecutionStatus.COMPLETED,
-                "finished_at": clock.now(),
-                **output,
-            },
+            {"status": ExecutionStatus.COMPLETED, "finished_at": self._recorder.now(), **output},
             self._count_finished_step(),
         )
         self._recorder.flush()
@@ -231,7 +226,10 @@ class CrewEventHandler:
                 self._recorder.add_event(CONDITION_MET, **data)
             else:
                 self._recorder.add_event("step_skipped", **data)
-                values = {"output": self._storable(skipped, position), "finished_at": clock.now()}
+                values = {
+                    "output": self._storable(skipped, position),
+                    "finished_at": self._recorder.now(),
+                }
                 changes = {"status": StepStatus.SKIPPED, **values}
                 self._recorder.change_step(position, changes, self._count_finished_step())
             self._recorder.flush()

@@ -6,6 +6,7 @@ run waits for a model or a tool. So observers always see what the run is waiting
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from collections.abc import Callable
 
@@ -44,12 +45,17 @@ class RunRecorder:
         self._lease = lease
         self._write_number = 0
         self._start = start
+        self._clock = clock.SteadyClock(start.at)
         self._unwritten: list[WriteBatch] = []
         self._collected = WriteBatch()
 
+    def now(self) -> dt.datetime:
+        """Return the current time by the database's clock, without a query."""
+        return self._clock.now()
+
     def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
-        self._collected.events.append(NewEvent(type, data))
+        self._collected.events.append(NewEvent(type, data).at(self.now()))
 
     def add_usage(self, position: int | None, usage: Usage) -> None:
         """Add *usage* to the execution and to the step at *position*."""
@@ -66,7 +72,7 @@ class RunRecorder:
 
     def finish(self, status: ExecutionStatus, **values: t.Any) -> None:
         """Write the collected changes, together with the execution's terminal *status*."""
-        now, models, lease = clock.now(), self._app_state.models, self._lease
+        now, models, lease = self.now(), self._app_state.models, self._lease
         self.add_event(status)
         self._collected.execution.update(leases.finished_values(status, now, **values))
         if status is ExecutionStatus.COMPLETED:  # no step is running

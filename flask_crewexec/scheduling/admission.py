@@ -47,16 +47,16 @@ def admission_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
     return [*scheduler_columns(app_state), *quota_columns(app_state)]
 
 
-def admission_parameters(app_state: AppState, owner_id: str, priority: int) -> dict[str, t.Any]:
+def admission_parameters(owner_id: str, priority: int) -> dict[str, t.Any]:
     """Return the parameters of the :func:`admission_columns`."""
-    return {**scheduler_parameters(app_state, owner_id, priority), **quota_parameters(owner_id)}
+    return {**scheduler_parameters(owner_id, priority), **quota_parameters(owner_id)}
 
 
 def read_admission_state(
     session: Session, app_state: AppState, owner_id: str, priority: int
 ) -> AdmissionState:
     """Return the state of a user who queues an execution of a *priority*."""
-    parameters = admission_parameters(app_state, owner_id, priority)
+    parameters = admission_parameters(owner_id, priority)
     row = session.execute(_query.current(), parameters).mappings().one()
     return AdmissionState.from_row(row)
 

@@ -14,7 +14,6 @@ too.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import typing as t
 
@@ -22,7 +21,6 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from .. import clock
 from ..app_state import AppState
 from ..config.per_user_limits import resolve_limit
 from ..errors import BrokerUnavailable
@@ -32,6 +30,7 @@ from ..models import ExecutionMixin
 from ..per_app import AppLocal
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
+from ..storage import database_clock
 from ..storage import transitions
 from ..storage.ownership import owned_by
 from ..storage.transitions import ReleasedAttempt
@@ -44,7 +43,6 @@ Values = dict[str, t.Any]
 
 _USER: t.Final = sa.bindparam("for_user", type_=sa.String)
 _PRIORITY: t.Final = sa.bindparam("at_priority", type_=sa.Integer)
-_SEEN_SINCE: t.Final = sa.bindparam("seen_since", type_=sa.DateTime(timezone=True))
 
 
 class SlotCounts(t.NamedTuple):
@@ -98,9 +96,9 @@ def scheduler_columns(app_state: AppState) -> Columns:
     return [ahead.label("has_held_ahead"), *_slot_columns(app_state, _PRIORITY)]
 
 
-def scheduler_parameters(app_state: AppState, owner_id: str, priority: int) -> Values:
+def scheduler_parameters(owner_id: str, priority: int) -> Values:
     """Return the parameters of the :func:`scheduler_columns`."""
-    return {**_seen_since(app_state), _USER.key: owner_id, _PRIORITY.key: priority}
+    return {_USER.key: owner_id, _PRIORITY.key: priority}
 
 
 def may_publish(app_state: AppState, owner_id: str, state: SchedulerState) -> bool:
@@ -146,10 +144,9 @@ def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
 
     :raises BrokerUnavailable: if the broker did not accept all of them; they are sent later.
     """
-    parameters = {**_seen_since(app_state), _USER.key: owner_id}
     with app_state.database.autocommit_connection() as connection:
         query = _statements.current().most_urgent
-        row = connection.execute(query, parameters).mappings().one_or_none()
+        row = connection.execute(query, {_USER.key: owner_id}).mappings().one_or_none()
     if row is None:
         return 0
     priority = row["priority"]
@@ -166,7 +163,7 @@ def _release(
     app_state: AppState, owner_id: str, priority: int, free_slots: int
 ) -> list[ReleasedAttempt]:
     """Mark held executions as published, unless another process has just used the free slots."""
-    parameters = scheduler_parameters(app_state, owner_id, priority)
+    parameters = scheduler_parameters(owner_id, priority)
     count = min(free_slots, app_state.settings.reconcile_batch_size)
     with app_state.database.write_transaction() as session:
         statement = _statements.current().release
@@ -177,8 +174,7 @@ def release_all_users(app_state: AppState) -> int:
     """Release executions of users with free slots: at most ``CREWEXEC_RECONCILE_BATCH_SIZE``."""
     sent = 0
     with app_state.database.read_session() as session:
-        query = _users_with_free_slots(app_state)
-        owner_ids = session.scalars(query, _seen_since(app_state)).all()
+        owner_ids = session.scalars(_users_with_free_slots(app_state)).all()
     for owner_id in dict.fromkeys(owner_ids):
         try:
             sent += release_next_or_raise(app_state, owner_id)
@@ -234,18 +230,14 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
 
 
 def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
-    """Return the SQL for how many more executions the workers could run; may be negative."""
+    """Return the SQL for how many more executions the workers could run; may be negative.
+
+    The slots of a worker count for as long after its last heartbeat as it keeps its leases.
+    """
     other = sa.orm.aliased(app_state.models.execution)
     running = _count(other, has_status(other, ExecutionStatus.RUNNING))
-    return worker_slots(app_state.models, EXECUTION_QUEUE, _SEEN_SINCE) - running
-
-
-def _seen_since(app_state: AppState) -> Values:
-    """Return the time since which a worker must have been seen for its slots to count.
-
-    A worker that was not seen for longer has lost its leases, too.
-    """
-    return {_SEEN_SINCE.key: clock.now() - dt.timedelta(seconds=app_state.settings.lease_seconds)}
+    seen_since = database_clock.seconds_from_now(-app_state.settings.lease_seconds)
+    return worker_slots(app_state.models, EXECUTION_QUEUE, seen_since) - running
 
 
 def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:

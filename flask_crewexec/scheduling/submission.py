@@ -5,13 +5,14 @@ The row is committed before the message is sent, because only the row counts.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import typing as t
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from .. import clock
 from .. import graphs
 from ..app_state import AppState
 from ..database import CHANGED_EXECUTIONS
@@ -63,6 +64,8 @@ class _CheckedSubmission(t.NamedTuple):
     inputs: dict[str, t.Any]
     """With the graph's defaults."""
     admission: Admission
+    now: dt.datetime | sa.ColumnElement[dt.datetime]
+    """The database's time, or the SQL for it."""
 
 
 class Preview(t.NamedTuple):
@@ -152,7 +155,9 @@ def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _Check
         inputs = check_graph_use(app_state, graph, request.submission)
     except CrewExecError:
         return None  # there may be a newer version, or none for this user
-    return _CheckedSubmission(request, version, graph, inputs, Admission.PUBLISH)
+    return _CheckedSubmission(
+        request, version, graph, inputs, Admission.PUBLISH, database_clock.now()
+    )
 
 
 def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> ExecutionMixin:
@@ -183,7 +188,7 @@ def _check(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission:
     lookup = look_up(app_state, request.owner_id, graph_id, submission.priority)
     inputs = check_graph_use(app_state, lookup.graph, submission)
     admission = admit(app_state, request.owner_id, lookup.admission)
-    return _CheckedSubmission(request, lookup.version, lookup.graph, inputs, admission)
+    return _CheckedSubmission(request, lookup.version, lookup.graph, inputs, admission, lookup.now)
 
 
 def _find_duplicate(app_state: AppState, request: ValidSubmission) -> ExecutionMixin | None:
@@ -209,7 +214,7 @@ def _find_duplicate(app_state: AppState, request: ValidSubmission) -> ExecutionM
 
 
 def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> ExecutionMixin:
-    now, request = clock.now(), checked.request
+    request, now = checked.request, checked.now
     submission, on_hold = request.submission, checked.admission is Admission.HOLD
     key = submission.idempotency_key
     values = {
@@ -246,15 +251,14 @@ def _insert(app_state: AppState, execution: ExecutionMixin) -> None:
     if supports_cte_writes(app_state):
         insert_with_event(app_state, execution, event)
         return
-    if execution.published_at is not None:
-        execution.published_at = database_clock.now()
     with app_state.database.write_transaction() as session:
         session.add(execution)
         session.flush()
-        event_log.insert_numbered(session, app_state.models, execution.id, [event], last=1)
+        dated = [event.at(execution.queued_at)]
+        event_log.insert_numbered(session, app_state.models, execution.id, dated, last=1)
         # No subscriber is notified, because nobody knows the id yet.
         session.info[CHANGED_EXECUTIONS].clear()
 
 
 def _queued_event(execution: ExecutionMixin) -> NewEvent:
-    return NewEvent("queued", {"priority": execution.priority}, execution.queued_at)
+    return NewEvent("queued", {"priority": execution.priority})

@@ -6,6 +6,7 @@ trip.
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.sql.dml import ReturningInsert
 
+from .. import clock
 from .. import graphs
 from ..app_state import AppState
 from ..errors import NotFound
@@ -47,6 +49,8 @@ class Lookup(t.NamedTuple):
     version: Version
     graph: graphs.Graph
     admission: AdmissionState
+    now: dt.datetime
+    """By the database's clock."""
 
 
 class _Statements:
@@ -73,7 +77,7 @@ def look_up(app_state: AppState, owner_id: str, graph_id: uuid.UUID, priority: i
     :raises NotFound: if the user has no such graph.
     """
     statements = _statements.current()
-    parameters = {**admission_parameters(app_state, owner_id, priority), _GRAPH.key: graph_id}
+    parameters = {**admission_parameters(owner_id, priority), _GRAPH.key: graph_id}
     with app_state.database.autocommit_connection() as connection:
         row = connection.execute(statements.lookup, parameters).mappings().one_or_none()
         if row is None:
@@ -85,12 +89,13 @@ def look_up(app_state: AppState, owner_id: str, graph_id: uuid.UUID, priority: i
             document = connection.execute(statements.document, key).scalar_one()
     if graph is None:
         graph = graph_cache.current().parse_and_store(version, document)
-    return Lookup(version, graph, AdmissionState.from_row(row))
+    return Lookup(version, graph, AdmissionState.from_row(row), clock.as_utc(row["now"]))
 
 
 def _lookup_query(app_state: AppState) -> sa.Select[t.Any]:
     graph = app_state.models.graph
-    return sa.select(graph.latest_version, *admission_columns(app_state)).where(
+    columns = (graph.latest_version, database_clock.now().label("now"))
+    return sa.select(*columns, *admission_columns(app_state)).where(
         graph.id == _GRAPH, owned_by(graph, _OWNER), graph.deleted_at.is_(None)
     )
 
@@ -112,10 +117,12 @@ def new_execution(app_state: AppState, values: Values) -> ExecutionMixin:
 def insert_with_event(app_state: AppState, execution: ExecutionMixin, event: NewEvent) -> None:
     """Insert a new execution and its first event with one statement, and commit.
 
-    No subscriber is notified, because nobody knows the id yet.
+    The times are set to that of the statement. No subscriber is notified, because nobody knows the
+    id yet.
     """
     statements = _statements.current()
-    _run(app_state, statements.insert, _insert_parameters(statements, execution, event))
+    parameters = _insert_parameters(statements, execution, event)
+    _run(app_state, statements.insert, execution, parameters)
 
 
 def insert_if_unchanged(app_state: AppState, execution: ExecutionMixin, event: NewEvent) -> bool:
@@ -125,12 +132,12 @@ def insert_if_unchanged(app_state: AppState, execution: ExecutionMixin, event: N
     """
     statements = _statements.current()
     conditions = {
-        **scheduler_parameters(app_state, execution.owner_id, execution.priority),
+        **scheduler_parameters(execution.owner_id, execution.priority),
         _GRAPH.key: execution.graph_id,
         _VERSION.key: execution.graph_version,
     }
     parameters = _insert_parameters(statements, execution, event) | conditions
-    return _run(app_state, statements.insert_if_unchanged, parameters)
+    return _run(app_state, statements.insert_if_unchanged, execution, parameters)
 
 
 def _insert_parameters(
@@ -141,24 +148,37 @@ def _insert_parameters(
         **{parameter: columns[name] for parameter, name in statements.parameters},
         "event_type": event.type,
         "event_data": event.data,
-        "event_created_at": event.at,
         _IS_PUBLISHED.key: execution.published_at is not None,
     }
 
 
-def _run(app_state: AppState, statement: ReturningInsert[t.Any], parameters: Values) -> bool:
-    """Return whether the execution and its event were inserted."""
+def _run(
+    app_state: AppState,
+    statement: ReturningInsert[t.Any],
+    execution: ExecutionMixin,
+    parameters: Values,
+) -> bool:
+    """Return whether the execution and its event were inserted, and set its times if so."""
     with app_state.database.autocommit_connection() as connection:
-        return connection.execute(statement, parameters).one_or_none() is not None
+        created_at = connection.execute(statement, parameters).scalar_one_or_none()
+    if created_at is None:
+        return False
+    execution.created_at = execution.queued_at = clock.as_utc(created_at)
+    return True
 
 
 def _column_names(models: Models) -> list[str]:
-    """Return the columns that a new execution sets, except ``published_at``."""
+    """Return the columns that a new execution sets, except its times."""
     return [column.key for column in table_of(models.execution).c if _is_set(column)]
 
 
 def _is_set(column: sa.Column[t.Any]) -> bool:
+    if column.key in _TIMES:
+        return False
     return not column.nullable or column.key in _NULLABLE_COLUMNS
+
+
+_TIMES: t.Final = ("created_at", "queued_at", "published_at")
 
 
 _NULLABLE_COLUMNS: t.Final = {
@@ -182,20 +202,20 @@ def _insert_statement(
     row = (
         sa.insert(table)
         .from_select(
-            [*names, "published_at"],
+            [*names, *_TIMES],
             _new_row(table, names).where(cte_writes.lock_timeout_guard(), *conditions),
             include_defaults=False,
         )
-        .returning(table.c.id)
+        .returning(table.c.id, table.c.created_at)
         .cte("execution")
     )
-    event_names = ("type", "data", "created_at")
+    event_names = ("type", "data")
     values = (_parameter("event", event.c[name]) for name in event_names)
-    first_event = sa.select(row.c.id, sa.literal_column("1"), *values)
+    first_event = sa.select(row.c.id, row.c.created_at, sa.literal_column("1"), *values)
     insert = sa.insert(event).from_select(
-        ["execution_id", "seq", *event_names], first_event, include_defaults=False
+        ["execution_id", "created_at", "seq", *event_names], first_event, include_defaults=False
     )
-    return insert.returning(event.c.seq)
+    return insert.returning(event.c.created_at)
 
 
 def _conditional_insert(app_state: AppState, names: list[str]) -> ReturningInsert[t.Any]:
@@ -206,7 +226,8 @@ def _conditional_insert(app_state: AppState, names: list[str]) -> ReturningInser
 
 def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:
     values = (_parameter("new", table.c[name]) for name in names)
-    return sa.select(*values, sa.case((_IS_PUBLISHED, database_clock.now())))
+    now = database_clock.now()
+    return sa.select(*values, now, now, sa.case((_IS_PUBLISHED, now)))
 
 
 def _parameter(prefix: str, column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:

@@ -75,7 +75,7 @@ def _record_start(
 ) -> LastTransition:
     models, (lease, row) = app_state.models, claimed
     queued = LastTransition("queued", clock.as_utc(row.queued_at), row.priority)
-    started = NewEvent("started", {"attempt": lease.attempt})
+    started = NewEvent("started", {"attempt": lease.attempt}).at(clock.as_utc(row.database_time))
     event_log.insert_numbered(
         session,
         models,
@@ -85,7 +85,7 @@ def _record_start(
         queued,
         also_insert={table_of(models.step): _new_steps(session, app_state, lease, graph)},
     )
-    return queued._replace(type=started.type, at=started.at)
+    return queued._replace(type=started.type, at=started.time)
 
 
 def _has_steps(session: Session, app_state: AppState, lease: Lease) -> bool:

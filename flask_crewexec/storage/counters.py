@@ -28,7 +28,7 @@ from ..models import Models
 from ..models import table_of
 from ..models import Usage
 from ..statuses import TERMINAL
-from .new_event import NewEvent
+from .new_event import DatedEvent
 
 ENDED: t.Final = "executions_ended"
 RETRIES: t.Final = "retries"
@@ -74,6 +74,7 @@ class LastTransition(t.NamedTuple):
 
     type: str
     at: dt.datetime
+    """By the database's clock."""
     priority: int
 
 
@@ -97,7 +98,7 @@ def deltas_of_history(
     models: Models,
     execution_id: uuid.UUID,
     first: int,
-    events: Sequence[NewEvent],
+    events: Sequence[DatedEvent],
 ) -> list[CounterDelta]:
     """Return the increments for *events*; the last transition before them is read if needed.
 
@@ -109,7 +110,7 @@ def deltas_of_history(
 
 
 def deltas_of_events(
-    events: Iterable[NewEvent], last_transition: LastTransition | None
+    events: Iterable[DatedEvent], last_transition: LastTransition | None
 ) -> list[CounterDelta]:
     """Return the increments for *events*, which follow *last_transition*."""
     deltas: list[CounterDelta] = []
@@ -117,7 +118,7 @@ def deltas_of_events(
         if event.type in _COUNTED:
             deltas += _deltas_of_event(event, last_transition)
         if last_transition is not None and event.type in _COUNTED | _QUEUED:
-            last_transition = last_transition._replace(type=event.type, at=event.at)
+            last_transition = last_transition._replace(type=event.type, at=event.time)
     return deltas
 
 
@@ -148,7 +149,7 @@ def _last_transition_query(models: Models) -> sa.Select[t.Any]:
 
 
 def _deltas_of_event(
-    event: NewEvent, last_transition: LastTransition | None
+    event: DatedEvent, last_transition: LastTransition | None
 ) -> Iterator[CounterDelta]:
     if last_transition is not None:
         yield from _durations(event, last_transition)
@@ -161,9 +162,9 @@ def _deltas_of_event(
         yield CounterDelta(ENDED, ended)
 
 
-def _durations(event: NewEvent, last_transition: LastTransition) -> Iterator[CounterDelta]:
-    # Clocks of machines differ.
-    seconds = max(0.0, (event.at - last_transition.at).total_seconds())
+def _durations(event: DatedEvent, last_transition: LastTransition) -> Iterator[CounterDelta]:
+    # The database's clock may have been set back.
+    seconds = max(0.0, (event.time - last_transition.at).total_seconds())
     if event.type == _STARTED and last_transition.type in _QUEUED:
         yield _measurement(WAITING, str(last_transition.priority), seconds)
     if event.type in _ATTEMPT_ENDED and last_transition.type == _STARTED:

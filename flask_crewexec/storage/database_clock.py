@@ -1,7 +1,8 @@
 """SQL for the current time of the database server, whose clock is the same for all machines.
 
-Leases and due times are written and compared by this clock, in one statement each, so clocks of
-web servers and workers that are wrong or are set do no harm.
+Everything that is compared is written and compared by this clock, mostly within the statement:
+leases, due times, heartbeats, the order of waiting and how long it took. So clocks of web servers
+and workers that are wrong or are set do no harm.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import typing as t
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from .. import clock
 
 Seconds = float | sa.ColumnElement[float | None]
 
@@ -34,6 +38,22 @@ def seconds_from_now(seconds: Seconds) -> sa.ColumnElement[dt.datetime]:
     return _DatabaseTime(given)
 
 
+def read(session: Session) -> dt.datetime:
+    """Return the time, where a query of its own does no harm."""
+    return clock.as_utc(session.scalars(sa.select(now())).one())
+
+
+class _SecondsSince(FunctionElement[float]):
+    name = "crewexec_seconds_since"
+    type = sa.Float()
+    inherit_cache = True
+
+
+def seconds_since(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[float]:
+    """Return the SQL for the seconds that have passed since a stored time."""
+    return _SecondsSince(moment)
+
+
 class _DayOf(FunctionElement[str]):
     name = "crewexec_day_of"
     type = sa.String()
@@ -46,6 +66,7 @@ def utc_day(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
 
 
 @compiles(_DatabaseTime)
+@compiles(_SecondsSince)
 @compiles(_DayOf)
 def _unknown(element: FunctionElement[t.Any], compiler: SQLCompiler, **options: t.Any) -> str:
     raise sa.exc.CompileError(
@@ -64,6 +85,18 @@ def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: t.Any) -> 
     """Return text in the format in which SQLAlchemy stores it, with six decimal places."""
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
+
+
+@compiles(_SecondsSince, "postgresql")
+def _since_postgresql(element: _SecondsSince, compiler: SQLCompiler, **options: t.Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"CAST(extract(epoch FROM statement_timestamp() - {moment}) AS float8)"
+
+
+@compiles(_SecondsSince, "sqlite")
+def _since_sqlite(element: _SecondsSince, compiler: SQLCompiler, **options: t.Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"((julianday('now') - julianday({moment})) * 86400.0)"
 
 
 @compiles(_DayOf, "postgresql")

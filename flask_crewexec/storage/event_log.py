@@ -13,14 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from .. import clock
 from ..database import CHANGED_EXECUTIONS
 from ..models import EventMixin
 from ..models import Models
 from ..models import table_of
 from . import counters
 from . import cte_writes
+from . import database_clock
 from .counters import LastTransition
 from .cte_writes import Rows
+from .new_event import DatedEvent
 from .new_event import NewEvent
 
 
@@ -31,7 +34,7 @@ def append(
     events: Sequence[NewEvent],
     last_transition: LastTransition | None = None,
 ) -> None:
-    """Append *events* to the event log.
+    """Append *events* to the event log, as of now.
 
     Raising ``last_event`` locks the execution's row until the transaction ends, so two writers
     never use the same number.
@@ -39,23 +42,25 @@ def append(
     :param last_transition: the last change of status before them, if the caller knows it.
     """
     counts = {"of_execution": execution_id, "count": len(events)}
-    last = session.scalar(_raise_last_event(table_of(models.execution)), counts)
-    if last is not None:
-        insert_numbered(session, models, execution_id, events, last, last_transition)
+    row = session.execute(_raise_last_event(table_of(models.execution)), counts).one_or_none()
+    if row is not None:
+        dated = [event.at(clock.as_utc(row.database_time)) for event in events]
+        insert_numbered(session, models, execution_id, dated, row.last_event, last_transition)
 
 
 @functools.lru_cache(maxsize=8)
 def _raise_last_event(execution: sa.Table) -> ReturningUpdate[t.Any]:
     last, count = execution.c.last_event, sa.bindparam("count", type_=sa.Integer)
     statement = sa.update(execution).where(execution.c.id == sa.bindparam("of_execution"))
-    return statement.values(last_event=last + count).returning(last)
+    now = database_clock.now().label("database_time")
+    return statement.values(last_event=last + count).returning(last, now)
 
 
 def insert_numbered(
     session: Session,
     models: Models,
     execution_id: uuid.UUID,
-    events: Sequence[NewEvent],
+    events: Sequence[DatedEvent],
     last: int,
     last_transition: LastTransition | None = None,
     also_insert: Mapping[sa.Table, Rows] | None = None,
@@ -98,6 +103,6 @@ def newest_events(
     return [*reversed(newest)]
 
 
-def as_rows(events: Iterable[NewEvent]) -> list[dict[str, t.Any]]:
+def as_rows(events: Iterable[DatedEvent]) -> list[dict[str, t.Any]]:
     """Return the columns of *events*, without the execution's id and their numbers."""
-    return [{"type": event.type, "data": event.data, "created_at": event.at} for event in events]
+    return [{"type": event.type, "data": event.data, "created_at": event.time} for event in events]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
+from sqlalchemy.orm import with_expression
 from sqlalchemy.sql.base import ExecutableOption
 
 from ..app_state import AppState
@@ -23,6 +24,7 @@ from ..models import Models
 from ..models import StepMixin
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
+from . import database_clock
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
@@ -45,7 +47,8 @@ def find_execution(
     :raises NotFound: if there is none, or not for *requester*.
     """
     execution = models.execution
-    query = visible_to(sa.select(execution), execution, requester).options(*options)
+    query = visible_to(sa.select(execution), execution, requester)
+    query = query.options(_with_time(execution), *options)
     query = query.where(execution.id == parse_uuid(execution_id, "execution"))
     found = session.scalar(query.with_for_update() if for_update else query)
     if found is None:
@@ -56,9 +59,8 @@ def find_execution(
 def find_by_idempotency_key(app_state: AppState, owner_id: str, key: str) -> ExecutionMixin | None:
     """Return the execution that a user submitted with a key."""
     execution = app_state.models.execution
-    query = sa.select(execution).where(
-        owned_by(execution, owner_id), execution.idempotency_key == key
-    )
+    query = sa.select(execution).options(_with_time(execution))
+    query = query.where(owned_by(execution, owner_id), execution.idempotency_key == key)
     with app_state.database.read_session() as session:
         return session.scalar(query)
 
@@ -95,7 +97,7 @@ def list_executions(
     """
     execution = app_state.models.execution
     query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
-    query = query.filter_by(**filters).limit(limit).options(*_without_documents(execution))
+    query = query.filter_by(**filters).limit(limit).options(*_for_lists(execution))
     if before is not None:
         query = query.where(execution.id < before)
     with app_state.database.read_session() as session:
@@ -119,7 +121,7 @@ def list_finished(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:
 def _first(
     app_state: AppState, query: sa.Select[ExecutionMixin], limit: int
 ) -> Sequence[ExecutionMixin]:
-    query = query.options(*_without_documents(app_state.models.execution)).limit(limit)
+    query = query.options(*_for_lists(app_state.models.execution)).limit(limit)
     with app_state.database.read_session() as session:
         return session.scalars(query).all()
 
@@ -160,5 +162,12 @@ def _excerpt(answer: t.Any, length: int) -> sa.ColumnElement[str | None]:
     return sa.func.substr(answer["raw"].as_string(), 1, length)
 
 
-def _without_documents(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
-    return [defer(column, raiseload=True) for column in (execution.inputs, execution.result)]
+def _for_lists(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
+    """Return the options that leave out what may be large."""
+    documents = (execution.inputs, execution.result)
+    return [_with_time(execution), *(defer(column, raiseload=True) for column in documents)]
+
+
+def _with_time(execution: type[ExecutionMixin]) -> ExecutableOption:
+    """Return the option that sets ``read_at``, for what an execution has taken so far."""
+    return with_expression(execution.read_at, database_clock.now())

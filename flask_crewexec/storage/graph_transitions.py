@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .. import clock
 from ..models import GraphMixin
+from . import database_clock
 from .transitions import update_one
 
 
@@ -14,14 +14,14 @@ def advance(session: Session, graph: GraphMixin, name: str) -> bool:
     """Raise the version of a graph; False if it is archived or has changed since it was read."""
     statement = _unchanged(graph).where(type(graph).deleted_at.is_(None))
     number = graph.latest_version + 1
-    values = {"latest_version": number, "name": name, "updated_at": clock.now()}
+    values = {"latest_version": number, "name": name, "updated_at": database_clock.now()}
     return update_one(session, statement.values(values))
 
 
 def archive(session: Session, graph: GraphMixin) -> bool:
     """Archive a graph; False if it is archived already or has changed since it was read."""
     statement = _unchanged(graph).where(type(graph).deleted_at.is_(None))
-    return update_one(session, statement.values(deleted_at=clock.now()))
+    return update_one(session, statement.values(deleted_at=database_clock.now()))
 
 
 def restore(session: Session, graph: GraphMixin) -> bool:

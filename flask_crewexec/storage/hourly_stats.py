@@ -7,9 +7,9 @@ import typing as t
 
 import sqlalchemy as sa
 
-from .. import clock
 from ..app_state import AppState
 from ..statuses import ExecutionStatus
+from . import database_clock
 
 
 class Hour(t.NamedTuple):
@@ -25,9 +25,9 @@ class Hour(t.NamedTuple):
 
 def read_hours(app_state: AppState, hours: int = 24) -> list[Hour]:
     """Return the last *hours*, the current one last."""
-    current = clock.now().replace(minute=0, second=0, microsecond=0)
-    begins = [current - dt.timedelta(hours=back) for back in reversed(range(hours))]
     with app_state.database.read_session() as session:
+        current = database_clock.read(session).replace(minute=0, second=0, microsecond=0)
+        begins = [current - dt.timedelta(hours=back) for back in reversed(range(hours))]
         rows = session.execute(_by_hour(app_state, begins[0])).all()
     found = {int(row.hour): row for row in rows}
     return [_hour(begin, found.get(int(begin.timestamp()))) for begin in begins]

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
 
-from .. import clock
 from ..models import ExecutionMixin
 from ..models import Models
 from ..models import table_of
@@ -70,7 +69,6 @@ def acquire(session: Session, models: Models, request: LeaseRequest) -> ClaimedA
         "of_attempt": request.attempt,
         "new_events": request.new_events,
         "lease_seconds": request.lease_seconds,
-        "claimed_at": clock.now(),
         **update_statements.bind_values({"token": token, "worker": request.worker}),
     }
     row = session.execute(_acquire_statement(table_of(models.execution)), parameters).one_or_none()
@@ -98,13 +96,13 @@ def _acquire_statement(execution: sa.Table) -> ReturningUpdate[t.Any]:
 
 
 def _running_values(execution: sa.Table) -> Values:
-    c, now = execution.c, sa.bindparam("claimed_at", type_=sa.DateTime(timezone=True))
+    c = execution.c
     return {
         "status": ExecutionStatus.RUNNING,
         "writes": 0,
         "last_event": c.last_event + sa.bindparam("new_events", type_=sa.Integer),
         "on_hold": False,
-        "started_at": sa.func.coalesce(c.started_at, now),
+        "started_at": sa.func.coalesce(c.started_at, database_clock.now()),
         "deadline": sa.func.coalesce(c.deadline, database_clock.seconds_from_now(c.timeout)),
     }
 
@@ -163,7 +161,7 @@ def finish(
 
     :raises LeaseLost: if the lease is not valid any more.
     """
-    now = clock.now()
+    now = database_clock.read(session)
     fenced_update(session, models, lease, **finished_values(status, now, **values))
     finish_step(session, models, lease, status, now)
 
@@ -284,7 +282,7 @@ def _queued_values(execution: type[ExecutionMixin]) -> Values:
         **_CLEARED,
         "status": ExecutionStatus.QUEUED,
         "attempt": execution.attempt + 1,
-        "queued_at": clock.now(),
+        "queued_at": database_clock.now(),
         "published_at": None,
     }
 

@@ -6,13 +6,23 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .. import clock
-
 
 @dataclasses.dataclass(frozen=True)
 class NewEvent:
-    """An event that has no number yet."""
+    """An event that has no number yet, and happens when it is appended."""
 
     type: str
     data: dict[str, t.Any]
-    at: dt.datetime = dataclasses.field(default_factory=clock.now)
+
+    def at(self, moment: dt.datetime) -> DatedEvent:
+        """Return the event as one that happened at *moment*, by the database's clock."""
+        return DatedEvent(self.type, self.data, moment)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatedEvent:
+    """An event that has no number yet, but has a time."""
+
+    type: str
+    data: dict[str, t.Any]
+    time: dt.datetime

@@ -18,9 +18,11 @@ from ..models import ExecutionMixin
 from ..models import Models
 from ..statuses import has_status
 from ..statuses import TERMINAL
-from .workers import delete_workers_unseen_since
+from . import database_clock
+from .workers import delete_dead_workers
 
 _BULK: t.Final = {"synchronize_session": False}
+_NEVER: t.Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 MAX_GRAPHS: t.Final = 500
 """How many graphs one purge deletes at most."""
 
@@ -35,13 +37,14 @@ def retention_cutoff(
     """
     keep_for = app_state.settings.keep_for if age is None else age
     keep_count = app_state.settings.keep_count if count is None else count
-    oldest = clock.now() - keep_for
     if keep_count is None:
-        return oldest
+        with app_state.database.read_session() as session:
+            return database_clock.read(session) - keep_for
     execution = app_state.models.execution
     newest = sa.select(execution.finished_at).where(execution.finished_at.is_not(None))
     query = newest.order_by(execution.finished_at.desc()).offset(keep_count).limit(1)
     with app_state.database.read_session() as session:
+        oldest = database_clock.read(session) - keep_for
         surplus = clock.as_utc(session.scalar(query))
     return oldest if surplus is None else max(oldest, surplus)
 
@@ -98,7 +101,7 @@ def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
         # SQLite locks no rows, so executions that were retried in the meantime are excluded here.
         # With a bare column it would use the index of all that ended, and not that of the ids.
-        unchanged = sa.func.coalesce(execution.finished_at, clock.now()) <= until
+        unchanged = sa.func.coalesce(execution.finished_at, _NEVER) <= until
         session.execute(
             sa.delete(execution).where(execution.id.in_(ids), unchanged), execution_options=_BULK
         )
@@ -120,14 +123,15 @@ def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
     They are kept for ``CREWEXEC_KEEP_FOR``, so that they can be restored, however few executions
     are kept.
     """
-    until = min(until, clock.now() - app_state.settings.keep_for)
+    keep_for = app_state.settings.keep_for.total_seconds()
     graph, version, execution = (
         app_state.models.graph,
         app_state.models.graph_version,
         app_state.models.execution,
     )
     used = sa.exists().where(execution.graph_id == graph.id)
-    unused = sa.and_(graph.deleted_at < until, ~used)
+    is_old = graph.deleted_at < database_clock.seconds_from_now(-keep_for)
+    unused = sa.and_(graph.deleted_at < until, is_old, ~used)
     with app_state.database.write_transaction() as session:
         batch = sa.select(graph.id).where(unused).limit(MAX_GRAPHS)
         ids = session.scalars(batch.with_for_update(skip_locked=True)).all()
@@ -140,6 +144,6 @@ def _purge_graphs(app_state: AppState, until: dt.datetime) -> None:
 
 def _purge_workers(app_state: AppState, until: dt.datetime) -> None:
     """Delete the rows of workers that died without deleting them."""
-    until = min(until, clock.now() - dt.timedelta(seconds=app_state.settings.stale_worker_after))
+    stale_after = app_state.settings.stale_worker_after
     with app_state.database.write_transaction() as session:
-        delete_workers_unseen_since(session, app_state.models, until)
+        delete_dead_workers(session, app_state.models, until, stale_after)

@@ -26,7 +26,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from .. import clock
 from ..models import ExecutionMixin
 from ..models import Models
 from ..statuses import ExecutionStatus
@@ -55,7 +54,7 @@ def cancel_pending(
         .values(
             status=ExecutionStatus.CANCELLED,
             available_at=None,  # no other attempt follows
-            finished_at=clock.now(),
+            finished_at=database_clock.now(),
             **_cancellation_values(cancellation),
         )
     )
@@ -81,7 +80,7 @@ def request_cancellation(
 
 def _cancellation_values(cancellation: Cancellation) -> dict[str, t.Any]:
     return {
-        "cancel_requested_at": clock.now(),
+        "cancel_requested_at": database_clock.now(),
         "cancelled_by": cancellation.by,
         "cancel_reason": cancellation.reason,
     }
@@ -102,7 +101,7 @@ def expire_pending(
         .values(
             status=ExecutionStatus.TIMED_OUT,
             available_at=None,
-            finished_at=clock.now(),
+            finished_at=database_clock.now(),
             error=error,
         )
     )
@@ -127,7 +126,7 @@ def requeue_due_retry(
             available_at=None,
             published_at=None,
             on_hold=True,
-            queued_at=clock.now(),
+            queued_at=database_clock.now(),
         )
     )
     return update_one(session, statement)
@@ -150,7 +149,7 @@ def release_statement(
         execution.on_hold.is_(True),
         execution.priority == priority,
     )
-    first = sa.select(execution.id).where(*on_hold).order_by(execution.queued_at)
+    first = sa.select(execution.id).where(*on_hold).order_by(execution.queued_at, execution.id)
     statement = (
         sa.update(execution)
         .where(execution.id.in_(first.limit(sa.bindparam("count", type_=sa.Integer))))
@@ -179,11 +178,11 @@ def release_held(
     """
     options = {"synchronize_session": False}
     rows = session.execute(statement, {"count": count, **values}, execution_options=options)
-    return [ReleasedAttempt(row.id, row.attempt) for row in sorted(rows, key=_queued_at)]
+    return [ReleasedAttempt(row.id, row.attempt) for row in sorted(rows, key=_turn)]
 
 
-def _queued_at(row: sa.Row[t.Any]) -> dt.datetime:
-    return t.cast(dt.datetime, row.queued_at)
+def _turn(row: sa.Row[t.Any]) -> tuple[dt.datetime, uuid.UUID]:
+    return row.queued_at, row.id
 
 
 def mark_published(
@@ -229,7 +228,7 @@ def requeue(
         .values(
             status=ExecutionStatus.QUEUED,
             attempt=former.attempt + 1,
-            queued_at=clock.now(),
+            queued_at=database_clock.now(),
             published_at=None if on_hold else database_clock.now(),
             on_hold=on_hold,
             **dict.fromkeys(_END_COLUMNS),

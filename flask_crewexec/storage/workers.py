@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .. import clock
 from ..app_state import AppState
 from ..models import Models
+from ..models import table_of
 from ..models import WorkerMixin
+from . import database_clock
+from .transitions import update_one
 
 
 class WorkerProcess(t.NamedTuple):
@@ -23,12 +25,32 @@ class WorkerProcess(t.NamedTuple):
     queues: Sequence[str]
     pool: str
     concurrency: int
-    started_at: dt.datetime
 
 
-def record_heartbeat(session: Session, models: Models, process: WorkerProcess) -> None:
-    """Insert or update the row of a worker, and store that it is alive now."""
-    session.merge(models.worker(**process._asdict(), seen_at=clock.now()))
+class SeenWorker(t.NamedTuple):
+    """A worker that has a row."""
+
+    worker: WorkerMixin
+    silent: float
+    """Seconds since its last heartbeat."""
+
+
+def record_heartbeat(
+    session: Session, models: Models, process: WorkerProcess, uptime: float
+) -> None:
+    """Insert or update the row of a worker, and store that it is alive now.
+
+    :param uptime: seconds since it was started.
+    """
+    values = {
+        **process._asdict(),
+        "started_at": database_clock.seconds_from_now(-uptime),
+        "seen_at": database_clock.now(),
+    }
+    table = table_of(models.worker)
+    update = sa.update(table).where(table.c.name == process.name)
+    if not update_one(session, update.values(values)):
+        session.execute(sa.insert(table).values(values))
 
 
 def delete_worker(session: Session, models: Models, name: str) -> None:
@@ -37,28 +59,32 @@ def delete_worker(session: Session, models: Models, name: str) -> None:
     session.execute(sa.delete(worker).where(worker.name == name))
 
 
-def delete_workers_unseen_since(session: Session, models: Models, moment: dt.datetime) -> None:
-    """Delete the rows of workers that died without deleting them."""
+def delete_dead_workers(
+    session: Session, models: Models, until: dt.datetime, stale_after: float
+) -> None:
+    """Delete the rows of workers that died before *until* without deleting them."""
     worker = models.worker
-    statement = sa.delete(worker).where(worker.seen_at < moment)
+    is_dead = worker.seen_at < database_clock.seconds_from_now(-stale_after)
+    statement = sa.delete(worker).where(worker.seen_at < until, is_dead)
     session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def live_workers(app_state: AppState) -> Sequence[WorkerMixin]:
     """Return the workers whose last heartbeat is recent, by name."""
     worker = app_state.models.worker
-    oldest = clock.now() - dt.timedelta(seconds=app_state.settings.stale_worker_after)
+    oldest = database_clock.seconds_from_now(-app_state.settings.stale_worker_after)
     with app_state.database.read_session() as session:
         query = sa.select(worker).where(worker.seen_at >= oldest).order_by(worker.name)
         return session.scalars(query).all()
 
 
-def known_workers(app_state: AppState, limit: int) -> Sequence[WorkerMixin]:
+def known_workers(app_state: AppState, limit: int) -> list[SeenWorker]:
     """Return the workers that have a row, alive or not, those seen last first."""
     worker = app_state.models.worker
-    query = sa.select(worker).order_by(worker.seen_at.desc(), worker.name).limit(limit)
+    query = sa.select(worker, database_clock.seconds_since(worker.seen_at))
+    query = query.order_by(worker.seen_at.desc(), worker.name).limit(limit)
     with app_state.database.read_session() as session:
-        return session.scalars(query).all()
+        return [SeenWorker(row, max(0.0, silent)) for row, silent in session.execute(query)]
 
 
 def worker_slots(

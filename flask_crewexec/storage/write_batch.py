@@ -28,7 +28,7 @@ from . import update_statements
 from .counters import CounterDelta
 from .counters import LastTransition
 from .fencing import Lease
-from .new_event import NewEvent
+from .new_event import DatedEvent
 
 Values = dict[str, t.Any]
 
@@ -41,7 +41,7 @@ class WriteBatch:
     """New values of columns of the execution."""
     steps: defaultdict[int, Values] = dataclasses.field(default_factory=lambda: defaultdict(dict))
     """New values of columns of steps, by position."""
-    events: list[NewEvent] = dataclasses.field(default_factory=list)
+    events: list[DatedEvent] = dataclasses.field(default_factory=list)
     usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
     """Added to the steps at these positions, and to the execution."""
     change: Callable[[Session], None] | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import typing as t
 from collections.abc import Callable
 
 from celery import Celery
 
-from .. import clock
 from ..app_state import AppState
 from ..app_state import current_app_state
 from ..storage import workers
@@ -26,7 +26,7 @@ class Heartbeat(threading.Thread):
         self._celery = celery
         self._worker = worker
         self._stopped = threading.Event()
-        self._started_at = clock.now()
+        self._began = time.monotonic()
 
     def run(self) -> None:
         with self._celery.flask_app.app_context():
@@ -51,7 +51,8 @@ class Heartbeat(threading.Thread):
 
     def _beat(self, app_state: AppState) -> None:
         with app_state.database.write_transaction() as session:
-            workers.record_heartbeat(session, app_state.models, self._process())
+            uptime = time.monotonic() - self._began
+            workers.record_heartbeat(session, app_state.models, self._process(), uptime)
 
     def _process(self) -> workers.WorkerProcess:
         return workers.WorkerProcess(
@@ -60,7 +61,6 @@ class Heartbeat(threading.Thread):
             queues=sorted(consumed_queues(self._worker)),
             pool=_pool_name(self._worker),
             concurrency=self._worker.concurrency,
-            started_at=self._started_at,
         )
 
     def _remove(self, app_state: AppState) -> None:

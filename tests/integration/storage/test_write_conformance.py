@@ -23,7 +23,7 @@ from flask_crewexec.storage import write_batch
 from flask_crewexec.storage.attempts import start_attempt
 from flask_crewexec.storage.counters import LastTransition
 from flask_crewexec.storage.leases import LeaseRequest
-from flask_crewexec.storage.new_event import NewEvent
+from flask_crewexec.storage.new_event import DatedEvent
 from flask_crewexec.storage.write_batch import WriteBatch
 from flask_crewexec.storage.write_batch import WritePosition
 from support.graphs import documents
@@ -208,9 +208,9 @@ class TestWriteBatch:
 
     def test_of_events(self, api, both):
         events = [
-            NewEvent(INVENTED, {"text": AWKWARD, "nul": "\x00", "none": None}, NOON),
-            NewEvent(INVENTED, {"numbers": [1, 2.5, 10**15], "deep": {"a": [True]}}, NOON),
-            NewEvent("retrying", {"code": "a", "seconds": SECONDS}, NOON),
+            DatedEvent(INVENTED, {"text": AWKWARD, "nul": "\x00", "none": None}, NOON),
+            DatedEvent(INVENTED, {"numbers": [1, 2.5, 10**15], "deep": {"a": [True]}}, NOON),
+            DatedEvent("retrying", {"code": "a", "seconds": SECONDS}, NOON),
         ]
         rows = both(lambda: write(start(api), 0, events=events))["crewexec_event"]
         assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
@@ -234,7 +234,7 @@ class TestWriteBatch:
         assert rows["crewexec_execution"][0]["llm_calls"] == 5
 
     def test_of_counters(self, api, both):
-        end = NewEvent(ExecutionStatus.FAILED, {}, NOON + dt.timedelta(seconds=SECONDS))
+        end = DatedEvent(ExecutionStatus.FAILED, {}, NOON + dt.timedelta(seconds=SECONDS))
         rows = both(lambda: write(start(api), 0, events=[end], usage=used(None, 1, 2, 0, 0)))
         counted = {(row["name"], row["label"]): row["times"] for row in rows["crewexec_counter"]}
         assert counted == {
@@ -249,7 +249,9 @@ class TestWriteBatch:
         def case():
             started = start(api)
             for _ in range(2):
-                write(started, 0, events=[NewEvent(INVENTED, {}, NOON)], usage=used(0, 1, 1, 1, 1))
+                write(
+                    started, 0, events=[DatedEvent(INVENTED, {}, NOON)], usage=used(0, 1, 1, 1, 1)
+                )
 
         rows = both(case)
         assert rows["crewexec_execution"][0]["llm_calls"] == 1
@@ -260,7 +262,7 @@ class TestWriteBatch:
             started = start(api)
             other = started.lease._replace(token=uuid.uuid4())
             with pytest.raises(LeaseLost):
-                write(started._replace(lease=other), 0, events=[NewEvent(INVENTED, {}, NOON)])
+                write(started._replace(lease=other), 0, events=[DatedEvent(INVENTED, {}, NOON)])
             with pytest.raises(LeaseLost):
                 write(started, 1, execution={"current_step": "a"})
 
