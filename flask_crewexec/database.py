@@ -17,6 +17,8 @@ from flask import Flask
 from sqlalchemy.orm import scoped_session
 from sqlalchemy.orm import Session
 
+from .connection_events import adapt_connections
+
 CHANGED_EXECUTIONS: t.Final = "crewexec_changed_executions"
 """Key in a session's ``info`` of the ids of executions to which it added events."""
 LOCK_TIMEOUT_SECONDS: t.Final = 5
@@ -51,12 +53,15 @@ class Database:
     on_events_committed: Callable[[Iterable[uuid.UUID]], None]
     """Called after a commit, with the ids of executions that have new events."""
 
-    @property
+    @functools.cached_property
     def engine(self) -> sa.Engine:
         """Engine of the tables. Needs an application context."""
         if self.bind_key is None:
-            return self.extension.engine
-        return self.extension.engines[self.bind_key]
+            engine = self.extension.engine
+        else:
+            engine = self.extension.engines[self.bind_key]
+        adapt_connections(engine)
+        return engine
 
     @functools.cached_property
     def _autocommit_engine(self) -> sa.Engine:

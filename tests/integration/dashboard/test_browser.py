@@ -23,10 +23,11 @@ from sample_app.seeding import seed
 from support.graphs import documents
 from support.paths import ROOT
 from support.servers.browser import Browser
+from support.servers.browser import CHROMIUM
 from support.servers.browser import chromium
-from support.servers.browser import ensure_chromium
-from support.servers.browser import NoBrowser
 from support.servers.celery_nodes import WorkerProcess
+from support.servers.debian_packages import ensure_installed
+from support.servers.debian_packages import NotInstalled
 from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
 from support.servers.processes import wait_until
@@ -86,8 +87,8 @@ class Site(t.NamedTuple):
 @pytest.fixture(scope="module")
 def _installed() -> None:
     try:
-        ensure_chromium()
-    except NoBrowser as reason:
+        ensure_installed(CHROMIUM)
+    except NotInstalled as reason:
         pytest.skip(f"no browser: {reason}")
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
-import subprocess
 import typing as t
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,49 +17,8 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from support.servers.processes import wait_until
 
-_PACKAGES: t.Final = ("chromium", "chromium-driver")
-_INSTALL_SECONDS: t.Final = 120
-
-
-class NoBrowser(RuntimeError):
-    """There is no Chromium, and it cannot be installed; the message says why."""
-
-
-def ensure_chromium() -> None:
-    """Install Chromium and its driver unless they are there.
-
-    :raises NoBrowser: if that is not possible.
-    """
-    if _is_there():
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NoBrowser(f"'apt-get install {' '.join(_PACKAGES)}' needs Debian and root")
-    _apt_get("update")
-    said = _apt_get("install", "-y", "--no-install-recommends", *_PACKAGES)
-    if not _is_there():
-        raise NoBrowser(f"apt-get could not install it: {said[-300:]}")
-
-
-def _apt_get(*arguments: str) -> str:
-    """Run apt-get and return what it complains about."""
-    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={_INSTALL_SECONDS}", *arguments]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        return f"'{' '.join(command)}' took too long"
-    return done.stderr.strip()
-
-
-def _is_there() -> bool:
-    return all(shutil.which(program) for program in ("chromium", "chromedriver"))
+CHROMIUM: t.Final = {"chromium": "chromium", "chromium-driver": "chromedriver"}
+"""Debian's packages and their programs."""
 
 
 class Browser:

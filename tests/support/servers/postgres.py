@@ -90,10 +90,8 @@ def postgres_server(*, fsync: bool = False) -> Iterator[PostgresProcess]:
     """A server with a new data folder, which goes away with it.
 
     :param fsync: wait for the disk with each commit, as everywhere but in tests.
-
-    PostgreSQL refuses to run as root, so then it is run as an unprivileged user.
     """
-    user = _UNPRIVILEGED_USER if os.geteuid() == 0 else None
+    user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="crewexec-postgres-") as name:
         folder = Path(name)
         binaries = _binaries(folder, user)
@@ -102,6 +100,11 @@ def postgres_server(*, fsync: bool = False) -> Iterator[PostgresProcess]:
         log = folder / "postgres.log"
         with PostgresProcess(binaries, data, log=log, user=user, fsync=fsync) as server:
             yield server
+
+
+def unprivileged_user() -> str | None:
+    """Return who runs servers that refuse to be run by root; None unless the tests are."""
+    return _UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
 
 def _binaries(folder: Path, user: str | None) -> Path:

@@ -1,0 +1,66 @@
+"""What the extension adds to the connections of the host's engine, on PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import sqlalchemy as sa
+from sqlalchemy.engine import ExceptionContext
+
+log = logging.getLogger(__name__)
+
+_READ_ONLY: t.Final = "25006"
+"""SQLSTATE of a write in a session that only reads."""
+_DEFAULT_THRESHOLD: t.Final = 5
+"""After how many executions psycopg prepares a statement, unless the host has set it."""
+
+
+def adapt_connections(engine: sa.Engine) -> None:
+    """Let connections of *engine* work behind a pooler, and after a server has become writable.
+
+    The host uses the same connections, for which this is right, too.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    sa.event.listen(engine, "handle_error", _discard_read_only)
+    if engine.dialect.driver == "psycopg":
+        sa.event.listen(engine, "checkout", _Pooler().on_checkout)
+
+
+def _discard_read_only(context: ExceptionContext) -> None:
+    """Discard a connection that only reads: it may do so longer than its server or database."""
+    error = context.original_exception
+    if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) == _READ_ONLY:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
+class _Pooler:
+    """A pooler such as PgBouncer, which may use another server connection for each transaction.
+
+    Statements that psycopg has prepared on one connection do not exist on the others.
+    """
+
+    def __init__(self) -> None:
+        self._is_there: bool | None = None
+
+    def on_checkout(self, connection: t.Any, record: object, proxy: object) -> None:
+        """Switch prepared statements off, unless the host has chosen when to prepare them."""
+        if self._is_there is None:
+            self._is_there = _is_pooled(connection)
+            if self._is_there:
+                log.info("The database is behind a pooler; no statements are prepared.")
+        if self._is_there and connection.prepare_threshold == _DEFAULT_THRESHOLD:
+            connection.prepare_threshold = None
+
+
+def _is_pooled(connection: t.Any) -> bool:
+    """Return whether the server process is another one than the client was told of.
+
+    A pooler makes up the process id that it tells a client, because it only serves to cancel
+    statements, which the pooler has to pass on.
+    """
+    row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    connection.rollback()
+    return bool(row[0] != connection.info.backend_pid)

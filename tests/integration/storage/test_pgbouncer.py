@@ -1,0 +1,110 @@
+"""PgBouncer in transaction mode between the application and PostgreSQL."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.connection_events import adapt_connections
+from support.graphs import documents
+from support.servers.debian_packages import ensure_installed
+from support.servers.debian_packages import NotInstalled
+from support.servers.pgbouncer import PGBOUNCER
+from support.servers.pgbouncer import pgbouncer_server
+from support.servers.pgbouncer import PgBouncerProcess
+from support.servers.postgres import PostgresProcess
+from support.servers.processes import wait_until
+
+pytestmark = pytest.mark.postgresql
+
+ORDERS = 24
+
+
+@pytest.fixture(scope="module")
+def pgbouncer(postgres: PostgresProcess) -> Iterator[PgBouncerProcess]:
+    try:
+        ensure_installed(PGBOUNCER)
+    except NotInstalled as reason:
+        pytest.skip(f"no PgBouncer: {reason}")
+    with pgbouncer_server(postgres, connections=3) as process:
+        yield process
+
+
+@pytest.fixture
+def database_url(postgres: PostgresProcess, pgbouncer: PgBouncerProcess, request: t.Any) -> str:
+    return pgbouncer.url_of(postgres.fresh_database_url())
+
+
+@pytest.mark.settings(MAX_RUNNING_PER_USER=3)  # takes an advisory lock with each claim
+def test_no_order_is_lost_and_no_step_asked_twice(app, api, client, model, start_worker):
+    """Three server connections serve a web process and a worker with four threads."""
+    worker = start_worker(pool="threads", concurrency=4)
+    graph = api.graph(documents.chain("a", "b"))
+
+    def order(_: int) -> str:
+        with app.app_context():
+            answer = app.test_client().post(
+                "/crewexec/executions", json={"graph_id": graph}, headers={"X-User": "ada"}
+            )
+        assert answer.status_code == 202, answer.json
+        return t.cast(str, answer.json["id"])
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        ids = list(threads.map(order, range(ORDERS)))
+    wait_until(lambda: not active(), seconds=60, what="the end of all runs")
+    for id in ids:
+        status = api.status(id)
+        assert (status["status"], status["attempt"]) == ("completed", 1)
+    assert len(model.calls) == 2 * ORDERS
+    assert "prepared statement" not in worker.log_text()
+
+
+def active() -> int:
+    execution = current_app_state().models.execution
+    query = sa.select(sa.func.count()).where(execution.finished_at.is_(None))
+    with current_app_state().database.read_session() as session:
+        return session.scalars(query).one()
+
+
+@pytest.fixture
+def make_engine() -> Iterator[t.Callable[..., sa.Engine]]:
+    """A function that makes an engine of the host."""
+    engines = []
+
+    def make(url: str, **options: object) -> sa.Engine:
+        engines.append(sa.create_engine(url, **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+def threshold_of(engine: sa.Engine) -> t.Any:
+    with engine.connect() as connection:
+        driver: t.Any = connection.connection.dbapi_connection
+        return driver.prepare_threshold
+
+
+def test_statements_are_not_prepared_even_on_connections_of_the_host(make_engine, database_url):
+    engine = make_engine(database_url)
+    assert threshold_of(engine) == 5
+    adapt_connections(engine)
+    assert threshold_of(engine) is None
+
+
+def test_a_threshold_of_the_host_is_respected(make_engine, database_url):
+    engine = make_engine(database_url, connect_args={"prepare_threshold": 7})
+    adapt_connections(engine)
+    assert threshold_of(engine) == 7
+
+
+def test_statements_are_prepared_without_a_pooler(make_engine, postgres):
+    engine = make_engine(postgres.fresh_database_url())
+    adapt_connections(engine)
+    assert threshold_of(engine) == 5
