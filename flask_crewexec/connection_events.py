@@ -29,11 +29,13 @@ def adapt_connections(engine: sa.Engine) -> None:
 
 
 def _discard_read_only(context: ExceptionContext) -> None:
-    """Discard a connection that only reads: it may do so longer than its server or database."""
+    """Discard the connections of the pool if one only reads.
+
+    A session keeps the default that its database or server had when it began.
+    """
     error = context.original_exception
     if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) == _READ_ONLY:
         context.is_disconnect = True
-        context.invalidate_pool_on_disconnect = False
 
 
 class _Pooler:

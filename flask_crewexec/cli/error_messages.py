@@ -5,16 +5,19 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from ..storage.database_errors import driver_message
-from ..storage.database_errors import missing_table
+from ..storage.database_errors import is_read_only
+from ..storage.database_errors import missing_object
 from .escaping import one_line
 
 
 def database_message(error: sa.exc.SQLAlchemyError) -> str:
     """Return what is wrong, or the driver's message without the statement and its values."""
-    if table := missing_table(error):
+    if missing := missing_object(error):
         return (
-            f"The database has no table '{one_line(table)}'. Run your migrations, or call"
+            f"The database has no {one_line(missing)}. Run your migrations, or call"
             " 'db.create_all()'."
         )
+    if is_read_only(error):
+        return "The database accepts no changes at the moment. Try again later."
     reported = driver_message(error).splitlines()[0]
     return f"The database did not answer: {one_line(reported)}"

@@ -70,7 +70,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if not isinstance(error, TRANSIENT_ERRORS):
         return False
-    return not (is_refused_value(error) or missing_table(error) or missing_column(error))
+    return not (is_refused_value(error) or missing_object(error))
 
 
 def is_refused_value(error: BaseException) -> bool:
@@ -86,6 +86,15 @@ def is_refused_value(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return _sqlstate(error).startswith(_REFUSED_VALUE)
     return isinstance(error, StatementError) and isinstance(error.orig, _REFUSED_BY_PYTHON)
+
+
+def missing_object(error: BaseException) -> str | None:
+    """Return what migrations have yet to create, such as ``table 'crewexec_step'``."""
+    if table := missing_table(error):
+        return f"table '{table}'"
+    if column := missing_column(error):
+        return f"column '{column}'"
+    return None
 
 
 def missing_table(error: BaseException) -> str | None:

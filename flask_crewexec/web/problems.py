@@ -16,8 +16,9 @@ from werkzeug.exceptions import HTTPException
 from ..errors import CrewExecError
 from ..errors import Problem
 from ..errors import QuotaExceeded
+from ..storage.database_errors import is_read_only
 from ..storage.database_errors import is_unavailable
-from ..storage.database_errors import missing_table
+from ..storage.database_errors import missing_object
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class NotInstalled(CrewExecError):
 
 
 class DatabaseUnavailable(CrewExecError):
-    """The database did not answer."""
+    """The database did not answer, or accepts no changes at the moment."""
 
     code = "database-unavailable"
     status = 503
@@ -113,13 +114,15 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 
 def _database(error: SQLAlchemyError) -> Response:
+    if is_read_only(error):
+        detail = "The database accepts no changes at the moment. Try again later."
+        return _logged(DatabaseUnavailable(detail))
     if is_unavailable(error):
         return _logged(DatabaseUnavailable("The database did not answer. Try again later."))
-    if table := missing_table(error):
+    if missing := missing_object(error):
         log.error(
-            "The database has no table '%s'. Run your migrations, or call 'db.create_all()', to"
-            " create it.",
-            table,
+            "The database has no %s. Run your migrations, or call 'db.create_all()', to create it.",
+            missing,
         )
     return _unexpected(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.runtime import recorder
 from flask_crewexec.runtime.recorder import RunRecorder
+from support.api_client import problem
 from support.graphs import documents
 from support.in_process import close_connections
 from support.in_process import run
@@ -137,15 +139,71 @@ def forget_connections():
     close_connections(current_app_state().database.engine)
 
 
+def connect(postgres):
+    return psycopg.connect(
+        host=str(postgres.data), user="postgres", dbname="postgres", autocommit=True
+    )
+
+
 def hang_up(postgres):
     """End all connections but the one that asks for it."""
-    with psycopg.connect(
-        host=str(postgres.data), user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
+    with connect(postgres) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where pid <> pg_backend_pid() and backend_type = 'client backend'"
         )
+
+
+@pytest.fixture
+def only_reads(app, postgres):
+    """A context in which the database only reads, with any new connection."""
+
+    @contextlib.contextmanager
+    def only_reads():
+        name = current_app_state().database.engine.url.database
+        alter = f"ALTER DATABASE {name} {{}} default_transaction_read_only{{}}"
+        with connect(postgres) as connection:
+            connection.execute(alter.format("SET", " = on"))
+            forget_connections()
+            yield
+            connection.execute(alter.format("RESET", ""))
+
+    return only_reads
+
+
+@pytest.mark.postgresql
+class TestReadOnly:
+    def test_requests_are_told_to_come_again(self, app, api, only_reads):
+        id = api.queue(documents.chain("a"))
+        graph = api.graph(documents.chain("a"))
+        with only_reads():
+            for method, path, body in (
+                ("POST", "/executions", {"graph_id": graph}),
+                ("POST", f"/executions/{id}/cancel", {}),
+                ("POST", "/graphs", documents.chain("b")),
+            ):
+                answer = api(method, path, json=body)
+                assert problem(answer, 503, "database-unavailable")["detail"].startswith(
+                    "The database accepts no changes"
+                )
+                assert answer.headers["Retry-After"]
+            assert api.status(id)["status"] == "queued"
+        # Sessions that began in the meantime still only read.
+        wait_until(lambda: api("POST", "/graphs", json=documents.chain("b")).status_code == 201)
+        api.queue(documents.chain("a"))
+
+    @pytest.mark.settings(LEASE_SECONDS=100.0, DATABASE_RETRY_SECONDS=60.0)
+    def test_a_run_waits_until_it_can_store_its_results(
+        self, app, api, model, gate, only_reads, caplog
+    ):
+        id = api.queue(documents.chain("a", "b"))
+        with running(app, id) as outcomes:
+            model.wait_for_calls(2)
+            with only_reads():
+                gate.set()
+                wait_for_second_try(caplog)
+        assert outcomes == ["completed"]
+        ran_once(api, model, id)
 
 
 @pytest.fixture

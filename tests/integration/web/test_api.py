@@ -492,11 +492,13 @@ class TestTroubleOfTheHost:
         assert "'crewexec_execution'" in caplog.text
         assert "db.create_all()" in caplog.text
 
-    def test_an_error_of_the_database_is_not_taken_for_its_silence(self, app, api):
+    def test_missing_columns_are_named_in_the_log(self, app, api, caplog, monkeypatch):
         with app.extensions["sqlalchemy"].engine.begin() as connection:
             change = "ALTER TABLE crewexec_execution RENAME COLUMN thread_id TO thread"
             connection.execute(sa.text(change))
+        monkeypatch.setattr(problems.log, "disabled", False)
         problem(api("GET", "/executions"), 500, "internal-error")
+        assert "no column 'crewexec_execution.thread_id'" in caplog.text
 
     @pytest.mark.parametrize(
         "url", ["sqlite:////nowhere/host.sqlite", "postgresql+psycopg://127.0.0.1:1/host"]
