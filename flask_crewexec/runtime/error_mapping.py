@@ -17,13 +17,13 @@ from ..errors import ToolUnavailable
 from ..errors import WorkerMisconfigured
 from ..storage.database_errors import is_refused_value
 from ..storage.database_errors import is_transient
-from ..storage.database_errors import missing_column
-from ..storage.database_errors import missing_table
+from ..storage.database_errors import missing_object
 from ..storage.failures import FailureReason
 from .crewai_shims.agent_iterations import IterationsExhausted
 from .crewai_shims.public_api import ToolExecutionFailedError
 from .input_files import InputFileError
 from .model_failures import failure_of_call
+from .stop_reasons import OutdatedSchemaStop
 from .stop_reasons import RefusedValueStop
 from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
@@ -88,11 +88,16 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
 
 
 def _from_database_error(error: SQLAlchemyError) -> FailureReason:
+    return failure_of_write(error) or _STORAGE._replace(transient=is_transient(error))
+
+
+def failure_of_write(error: BaseException) -> FailureReason | None:
+    """Return why a write that raised *error* would always fail; None if it may succeed."""
     if is_refused_value(error):
         return REFUSED_VALUE
-    if missing := missing_table(error) or missing_column(error):
-        return FailureReason("schema-outdated", f"The database has no '{missing}'.")
-    return _STORAGE._replace(transient=is_transient(error))
+    if missing := missing_object(error):
+        return FailureReason(OutdatedSchemaStop.code, f"The database has no {missing}.")
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

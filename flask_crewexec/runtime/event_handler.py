@@ -24,13 +24,12 @@ from ..models import Usage
 from ..observability.redaction import Redactor
 from ..statuses import ExecutionStatus
 from ..statuses import StepStatus
-from ..storage.database_errors import is_refused_value
 from ..text import storable
 from ..text import truncate
 from .budget import Budget
 from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import TaskOutput
-from .error_mapping import REFUSED_VALUE
+from .error_mapping import failure_of_write
 from .finish_reasons import note_finish_reason
 from .model_failures import is_length_limit
 from .openai_protocol.usage import read_usage
@@ -40,6 +39,7 @@ from .resume_state import CONDITION_MET
 from .resume_state import CREW_PLANNED
 from .run_control import RunControl
 from .stop_reasons import LeaseLostStop
+from .stop_reasons import OutdatedSchemaStop
 from .stop_reasons import RefusedValueStop
 from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
@@ -338,9 +338,11 @@ class CrewEventHandler:
 
 
 def _stop_of_storage_error(error: Exception) -> StopRun:
-    if is_refused_value(error):
-        return RefusedValueStop(REFUSED_VALUE.message)
-    return StorageFailedStop("The progress of the run could not be stored.")
+    failure = failure_of_write(error)
+    if failure is None:
+        return StorageFailedStop("The progress of the run could not be stored.")
+    kinds = {kind.code: kind for kind in (RefusedValueStop, OutdatedSchemaStop)}
+    return kinds[failure.code](failure.message)
 
 
 def _agent_of(event: t.Any) -> str | None:

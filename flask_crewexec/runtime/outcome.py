@@ -10,7 +10,7 @@ from ..scheduling.attempt_outcomes import after_worker_loss
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import AttemptOutcome
 from ..scheduling.attempt_outcomes import OutcomeKind
-from .error_mapping import REFUSED_VALUE
+from ..storage.failures import FailureReason
 from .error_mapping import to_failure
 from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
@@ -42,14 +42,14 @@ def outcome_of_hung_run(reason: StopRun) -> AttemptOutcome | None:
     return AttemptOutcome(kind=kind, failure=failure)
 
 
-def without_refused_value(outcome: AttemptOutcome) -> AttemptOutcome:
-    """Return the end of an attempt of which the database refuses to store a value.
+def ended_by_write(outcome: AttemptOutcome, failure: FailureReason) -> AttemptOutcome:
+    """Return the end of an attempt of which the database cannot store everything.
 
-    Another attempt would produce the same value, and would have to be paid.
+    Another attempt would end in the same way, and would have to be paid.
     """
     if outcome.kind in (OutcomeKind.CANCELLED, OutcomeKind.TIMED_OUT):
         return outcome
-    return AttemptOutcome(kind=OutcomeKind.FAILED, failure=REFUSED_VALUE)
+    return AttemptOutcome(kind=OutcomeKind.FAILED, failure=failure)
 
 
 def _terminal_kind(error: BaseException) -> OutcomeKind | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..app_state import AppState
@@ -16,11 +15,11 @@ from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
 from ..storage import leases
-from ..storage.database_errors import is_refused_value
 from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import check_cancelled
-from .outcome import without_refused_value
+from .error_mapping import failure_of_write
+from .outcome import ended_by_write
 from .recorder import RunRecorder
 from .stop_reasons import RunCancelled
 
@@ -53,16 +52,18 @@ class OutcomeWriter:
     def store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
         """Store an *outcome* other than a completed one; return what was stored in the end.
 
-        If the database refuses a value, everything but the usage is left out.
+        If the database refuses a value, or lacks a column for it, everything but the usage is left
+        out.
         """
         try:
             return self._store(outcome, cause)
-        except SQLAlchemyError as error:
-            if not is_refused_value(error):
+        except Exception as error:
+            failure = failure_of_write(error)
+            if failure is None:
                 raise
             cause = error
         self._recorder.discard_unwritten()
-        return self._store(without_refused_value(outcome), cause)
+        return self._store(ended_by_write(outcome, failure), cause)
 
     def _store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
         error = self._describe(outcome, cause)

@@ -67,6 +67,13 @@ class RefusedValueStop(StopRun):
     code = "storage-refused-value"
 
 
+class OutdatedSchemaStop(StopRun):
+    """The database lacks a table or a column, so nothing that needs it can be stored."""
+
+    status = ExecutionStatus.FAILED
+    code = "schema-outdated"
+
+
 class MissingSecretStop(StopRun):
     """A tool needs a secret that neither the user nor the host has."""
 

@@ -16,6 +16,7 @@ from flask_crewexec.runtime.recorder import RunRecorder
 from support.api_client import problem
 from support.graphs import documents
 from support.in_process import close_connections
+from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 from support.servers.postgres import postgres_server
@@ -266,6 +267,26 @@ def lost_answers_for_long(monkeypatch):
     real = RunRecorder._store
     monkeypatch.setattr(RunRecorder, "_store", store)
     monkeypatch.setattr(recorder, "retry_while_unavailable", lambda action, seconds: action())
+
+
+class TestOutdatedSchema:
+    @pytest.mark.parametrize(
+        ("table", "name", "calls"),
+        [("step", "output", 1), ("step", "started_at", 1), ("execution", "result", 2)],
+    )
+    def test_a_run_fails_at_once_and_names_the_column(self, api, model, gate, table, name, calls):
+        gate.set()
+        id = api.queue(documents.chain("a", "b"))
+        with current_app_state().database.engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE crewexec_{table} RENAME {name} TO former")
+        assert run(id, attempt=1) == "failed"
+        error = column(id, "error")
+        assert error["code"] == "schema-outdated"
+        assert "no column" in error["message"]
+        assert name in error["message"]
+        assert len(model.calls) == calls
+        assert column(id, "llm_calls") >= calls
+        assert run(id, attempt=1) == "not-claimed"
 
 
 class Room:
