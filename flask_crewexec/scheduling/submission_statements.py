@@ -163,7 +163,9 @@ def _run(
         created_at = connection.execute(statement, parameters).scalar_one_or_none()
     if created_at is None:
         return False
-    execution.created_at = execution.queued_at = clock.as_utc(created_at)
+    now = clock.as_utc(created_at)
+    execution.created_at = execution.queued_at = now
+    execution.published_at = None if execution.published_at is None else now
     return True
 
 
