@@ -23,6 +23,8 @@
     ├── SecretMissing                  a secret has no value
     ├── SecretProviderUnavailable      the host's secret provider failed
     ├── ToolUnavailable                the worker cannot load a tool
+    ├── ModelMisconfigured             a model cannot be used as it is registered
+    ├── WorkerMisconfigured            nothing can connect to models from the worker
     └── ToolServerUnavailable          an MCP server cannot be reached
 
 Each class has a stable ``code``, the HTTP ``status`` and ``title`` of the problem document that

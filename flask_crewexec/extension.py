@@ -15,7 +15,6 @@ from .config.database_urls import check_database_url
 from .config.settings import Settings
 from .database import Database
 from .database import DatabaseExtension
-from .greenlets import expect_late_patch
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import notify_new_events
 from .models import define_models
@@ -23,6 +22,7 @@ from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
 from .observability.logs import install_log_handlers
+from .process.greenlets import expect_late_patch
 from .registry.decorators import RegistrationMixin
 from .tasks import register_tasks
 from .web import create_blueprint

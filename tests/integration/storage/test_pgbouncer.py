@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.connection_events import adapt_connections
+from flask_crewexec.database.connection_events import adapt_connections
 from support.graphs import documents
 from support.servers.debian_packages import ensure_installed
 from support.servers.debian_packages import NotInstalled
