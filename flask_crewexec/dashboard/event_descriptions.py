@@ -26,6 +26,7 @@ _TITLES: t.Final = {
     "guardrail_failed": "Answer rejected",
     "model_call_started": "Model called",
     "model_call_completed": "Model answered",
+    "answer_truncated": "Answer truncated",
     "model_call_failed": "Model call failed",
     "tool_started": "Tool called",
     "tool_finished": "Tool returned",
