@@ -23,6 +23,8 @@ from support.servers.forked_processes import ForkServer
 
 _POLL_SECONDS = 0.02
 
+_STILL: t.Final = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+
 
 class StartFailed(RuntimeError):
     """A server ended early or did not become ready; the message holds its log."""
@@ -149,7 +151,8 @@ class ServerProcess(abc.ABC):
         processes = [psutil.Process(self.pid), *self.children()]
         self._signal_group(signal.SIGSTOP)
         wait_until(
-            lambda: all(process.status() == psutil.STATUS_STOPPED for process in processes),
+            # A child that has just been killed stays a zombie while its parent is frozen.
+            lambda: all(process.status() in _STILL for process in processes),
             what="the processes to freeze",
         )
 
