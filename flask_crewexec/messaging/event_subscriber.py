@@ -154,10 +154,11 @@ class Subscriber:
             heartbeat = _Heartbeat()
             while self._subscriptions:
                 channels = self._update_channels(pubsub, channels)
-                heartbeat.check(pubsub)
                 if message := pubsub.get_message(timeout=RECEIVE_SECONDS):
                     heartbeat.heard()
                     self._deliver(message)
+                else:  # so it is not this thread that was too slow to read an answer
+                    heartbeat.check(pubsub)
 
     def _update_channels(self, pubsub: t.Any, subscribed: set[str]) -> set[str]:
         """Subscribe to the channels that are wanted by now, and to no others."""

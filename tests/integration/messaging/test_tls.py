@@ -51,7 +51,6 @@ def broker_url(broker_url, proxy, parameters):
     return f"rediss://localhost:{proxy.port}/0?{parameters}"
 
 
-@pytest.mark.settings(BROKER_TIMEOUT=5.0)
 class TestTrustedAuthority:
     def test_messages_results_and_notifications_arrive(
         self, app, start_worker, start_server, api, model
