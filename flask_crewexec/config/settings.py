@@ -113,9 +113,9 @@ class Settings:
     prices: Prices = dataclasses.field(default_factory=dict, metadata={"check": check_prices})
     """Price of a million input and output tokens of each model, in the host's currency."""
     max_streams: int = 500
-    """Maximum number of event streams that one web process serves at the same time."""
+    """Maximum number of event streams and waiting requests that one web process serves at once."""
     max_streams_per_user: int = 20
-    """Maximum number of event streams that one web process serves to the same user."""
+    """Maximum number of event streams and waiting requests of one user in one web process."""
     max_stream_seconds: float = 600.0
     """Seconds after which an event stream ends and its client has to reconnect."""
     stream_heartbeat_interval: float = 15.0

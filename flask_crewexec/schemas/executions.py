@@ -53,7 +53,10 @@ class EventWaitSchema(EventQuerySchema):
     wait = fields.Float(
         load_default=0.0,
         validate=validate.Range(0, MAX_WAIT_SECONDS),
-        metadata={"description": "Seconds to wait for an event if there is none yet"},
+        metadata={
+            "description": "Seconds to wait for an event if there is none yet; while too many"
+            " requests wait, the answer comes at once, with 'Retry-After'"
+        },
     )
 
 
@@ -251,7 +254,10 @@ class PreferHeaderSchema(ma.Schema):
 
     prefer = fields.String(
         data_key="Prefer",
-        metadata={"description": "'wait=N': respond at the end or after N seconds, at most 30"},
+        metadata={
+            "description": "'wait=N': respond at the end or after N seconds, at most 30; while too"
+            " many requests wait, the answer comes at once, with 'Retry-After'"
+        },
     )
 
 

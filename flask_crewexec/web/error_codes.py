@@ -11,7 +11,7 @@ from .. import errors as _errors
 from ..errors import CrewExecError
 from ..outbound import errors as _outbound
 from . import problems as _problems
-from . import sse as _sse
+from . import stream_slots as _stream_slots
 
 
 class ErrorCode(t.NamedTuple):
@@ -26,7 +26,7 @@ class ErrorCode(t.NamedTuple):
 
 
 def _classes() -> Iterator[type[CrewExecError]]:
-    for module in (_errors, _outbound, _problems, _sse):
+    for module in (_errors, _outbound, _problems, _stream_slots):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, CrewExecError):
                 yield value

@@ -30,6 +30,8 @@ from ..services.async_execution_service import AsyncExecutionService
 from ..services.event_stream import poll_events
 from . import sse
 from .authentication import current_identity
+from .stream_slots import waiting
+from .view_contracts import Answer
 from .view_contracts import documents_header
 from .view_contracts import documents_response
 from .view_contracts import reads
@@ -39,7 +41,7 @@ from .view_contracts import wait_preference
 Json = dict[str, t.Any]
 
 POLL_SECONDS: t.Final = "2"
-"""Value of ``Retry-After`` for clients that poll a queued execution."""
+"""Value of ``Retry-After`` for clients that poll an execution."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,8 @@ def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnVal
         return _service.preview(submission), 200
     status = _service.queue(submission)
     location = url_for(".get_execution", execution_id=status["id"])
-    status = _wait_for(status, requester, wait_preference())
+    with waiting(requester.user_id, wait_preference()) as seconds:
+        status = _wait_for(status, requester, seconds)
     return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
 
 
@@ -88,22 +91,27 @@ def list_executions(query: Json) -> Json:
 
 @responds(ExecutionStatusSchema())
 @documents_header(PreferHeaderSchema())
-def get_execution(execution_id: str) -> Json:
+def get_execution(execution_id: str) -> Answer:
     """Show an execution with its steps and result."""
-    return _service.wait(execution_id, current_identity(), seconds=wait_preference())
+    requester, wanted = current_identity(), wait_preference()
+    with waiting(requester.user_id, wanted) as seconds:
+        status = _service.wait(execution_id, requester, seconds=seconds)
+    return Answer(status, _pause_unless(seconds == wanted))
 
 
 @documents_response(None, 200, media=sse.MIMETYPE)
 @responds(EventPageSchema())
 @documents_header(LastEventIdHeaderSchema())
 @reads(EventWaitSchema(), "query")
-def list_events(query: Json, execution_id: str) -> Json | Response:
+def list_events(query: Json, execution_id: str) -> Answer | Response:
     """List the events of an execution, oldest first, or stream them as they happen."""
-    requester, after = current_identity(), query["after"]
+    requester, after, wanted = current_identity(), query["after"], query.pop("wait")
     if sse.wants_stream():
         return sse.respond(execution_id, requester, after)
-    page = poll_events(execution_id, requester, seconds=query.pop("wait"), **query)
-    return {"events": page, "next": page[-1]["seq"] if page else after}
+    with waiting(requester.user_id, wanted) as seconds:
+        page = poll_events(execution_id, requester, seconds=seconds, **query)
+    body = {"events": page, "next": page[-1]["seq"] if page else after}
+    return Answer(body, _pause_unless(seconds == wanted))
 
 
 @responds(ExecutionStatusSchema(), 202)
@@ -131,6 +139,11 @@ def _wait_for(status: Json, requester: Identity, seconds: float) -> Json:
     except Exception:
         log.exception("Execution %s is queued, but could not be waited for.", status["id"])
         return status
+
+
+def _pause_unless(may_wait: bool) -> dict[str, str]:
+    """Return headers that keep a client from asking again at once, if it could not wait here."""
+    return {} if may_wait else {"Retry-After": POLL_SECONDS}
 
 
 def next_id(page: list[Json], limit: int) -> str | None:

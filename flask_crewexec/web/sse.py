@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 import typing as t
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 
 from flask import current_app
@@ -26,8 +24,6 @@ from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..app_state import current_app_state
-from ..config.settings import Settings
-from ..errors import CrewExecError
 from ..errors import InvalidRequest
 from ..errors import NotFound
 from ..errors import Problem
@@ -35,11 +31,11 @@ from ..identity import Identity
 from ..ids import parse_uuid
 from ..messaging.event_subscriber import subscribers
 from ..messaging.event_subscriber import Subscription
-from ..per_app import AppLocal
 from ..process.web_server import is_stopping
 from ..services.event_pages import EventPage
 from ..services.event_pages import read_event_page
 from .stream_metrics import counted_stream
+from .stream_slots import limiters
 
 Json = dict[str, t.Any]
 
@@ -51,52 +47,6 @@ RETRY_MILLISECONDS: t.Final = 2000
 MAX_PAGE: t.Final = 200
 
 log = logging.getLogger(__name__)
-
-
-class TooManyStreams(CrewExecError):
-    """The user, or this web process, has as many streams open as the settings allow."""
-
-    code = "too-many-streams"
-    status = 503
-    title = "Too many streams"
-    remedy = "Close a stream, or read pages of events with '?after=…&wait=…'."
-
-
-class StreamLimiter:
-    """Limits the open streams of one application in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: Counter[str] = Counter()
-
-    @contextlib.contextmanager
-    def acquire(self, user_id: str, settings: Settings) -> Iterator[None]:
-        """Count a stream of a user within the block.
-
-        :raises TooManyStreams: if as many are open as the settings allow.
-        """
-        with self._lock:
-            _check_limit("You have", self._open[user_id], settings.max_streams_per_user)
-            _check_limit("This server has", self._open.total(), settings.max_streams)
-            self._open[user_id] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open[user_id] -= 1
-                if not self._open[user_id]:
-                    del self._open[user_id]
-
-
-def _check_limit(subject: str, count: int, limit: int) -> None:
-    if count >= limit:
-        raise TooManyStreams(
-            f"{subject} {count} streams open. Close one, try again in a moment, or read pages with"
-            " '?after=…&wait=…'."
-        )
-
-
-limiters: t.Final = AppLocal(lambda app: StreamLimiter())
 
 
 def wants_stream() -> bool:
