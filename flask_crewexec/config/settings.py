@@ -63,7 +63,10 @@ class Settings:
     max_runtime: float | None = 14_400.0
     """Seconds that an execution may take from its first start; requests may only ask for less."""
     max_llm_calls: int | None = None
-    """Maximum number of model calls of an execution; requests may only ask for fewer."""
+    """Maximum number of model calls of an execution; requests may only ask for fewer. If None,
+    there is no maximum, and the default depends on the graph."""
+    max_tool_calls: int | None = 2_000
+    """Maximum number of tool calls of an execution; requests may only ask for fewer."""
     max_tokens: int | None = None
     """Tokens after which an execution makes no further call; requests may only ask for fewer."""
     max_queued_per_user: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)

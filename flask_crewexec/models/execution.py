@@ -95,6 +95,7 @@ class ExecutionMixin(UsageColumns, Mixin):
     deadline: Mapped[UtcDateTime | None]
     """When the timeout ends, by the database's clock."""
     max_llm_calls: Mapped[int | None]
+    max_tool_calls: Mapped[int | None]
     max_tokens: Mapped[int | None]
     idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
     idempotency_digest: Mapped[str | None] = mapped_column(sa.String(64))

@@ -1,4 +1,4 @@
-"""Model calls, tokens and cost: the columns that executions and steps share."""
+"""Model calls, tool calls, tokens and cost: the columns that executions and steps share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from sqlalchemy.orm import mapped_column
 
 
 class Usage(t.NamedTuple):
-    """Model calls and tokens."""
+    """Model calls, tool calls and tokens."""
 
     llm_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_nanos: int = 0
     """Billionths of the currency in which the host has set prices."""
+    tool_calls: int = 0
 
     @property
     def cost(self) -> float:
@@ -38,7 +39,8 @@ class UsageColumns:
     prompt_tokens: Mapped[int] = mapped_column(default=0)
     completion_tokens: Mapped[int] = mapped_column(default=0)
     cost_nanos: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tool_calls: Mapped[int] = mapped_column(default=0, server_default="0")
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.llm_calls, self.prompt_tokens, self.completion_tokens, self.cost_nanos)
+        return Usage(*(getattr(self, name) for name in Usage._fields))

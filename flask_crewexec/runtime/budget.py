@@ -1,4 +1,4 @@
-"""The budget of an execution: time, model calls and tokens."""
+"""The budget of an execution: time, model calls, tool calls and tokens."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Budget:
         used: Usage = Usage(),  # noqa: B008  # immutable
         seconds_left: float | None = None,
         max_llm_calls: int | None = None,
+        max_tool_calls: int | None = None,
         max_tokens: int | None = None,
     ) -> None:
         self._used = used
@@ -32,6 +33,7 @@ class Budget:
         # Monotonic: setting the clock must neither end a run nor prolong it.
         self._deadline = None if seconds_left is None else time.monotonic() + seconds_left
         self._max_llm_calls = max_llm_calls
+        self._max_tool_calls = max_tool_calls
         self._max_tokens = max_tokens
 
     def add_usage(self, usage: Usage) -> None:
@@ -46,6 +48,15 @@ class Budget:
             if reason is None:
                 self._used = self._used.plus(Usage(llm_calls=1))
             return reason
+
+    def reserve_tool_call(self) -> StopRun | None:
+        """Count a tool call before it is made, or return why there may be no further one."""
+        calls = self._max_tool_calls
+        with self._lock:
+            if calls is not None and self._used.tool_calls >= calls:
+                return BudgetSpent(f"It has made {calls} tool calls, which is its limit.")
+            self._used = self._used.plus(Usage(tool_calls=1))
+        return None
 
     def check_deadline(self) -> StopRun | None:
         """Return a reason to stop once the deadline has passed."""

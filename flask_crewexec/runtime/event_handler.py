@@ -143,6 +143,11 @@ class CrewEventHandler:
         with self._recording():
             self._recorder.add_usage(_current_step.get(), Usage(llm_calls=1))
 
+    def count_tool_call(self, context: object) -> None:
+        """Count a tool call before it is made; the count is written with the next change."""
+        with self._recording():
+            self._recorder.add_usage(_current_step.get(), Usage(tool_calls=1))
+
     def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
         with self._lock:

@@ -89,6 +89,7 @@ def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
         if deadline is None
         else (deadline - execution.database_time).total_seconds(),
         max_llm_calls=execution.max_llm_calls,
+        max_tool_calls=execution.max_tool_calls,
         max_tokens=min((limit for limit in limits if limit is not None), default=None),
     )
 

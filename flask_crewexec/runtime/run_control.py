@@ -25,12 +25,16 @@ class RunControl:
 
     :param must_stop: checked at every boundary.
     :param may_call: checked before each model call as well.
+    :param may_call_tool: checked before each tool call as well.
     :param should_drain: checked before each step as well.
     """
 
-    def __init__(self, must_stop: Check, may_call: Check, should_drain: Check) -> None:
+    def __init__(
+        self, must_stop: Check, may_call: Check, may_call_tool: Check, should_drain: Check
+    ) -> None:
         self._must_stop = must_stop
         self._may_call = may_call
+        self._may_call_tool = may_call_tool
         self._should_drain = should_drain
         self.stopped: StopRun | None = None
 
@@ -40,8 +44,8 @@ class RunControl:
         return {
             InterceptionPoint.PRE_STEP: [self._before_step],
             InterceptionPoint.PRE_MODEL_CALL: [self._before_model_call],
-            InterceptionPoint.PRE_TOOL_CALL: [self._around_tool_call],
-            InterceptionPoint.POST_TOOL_CALL: [self._around_tool_call],
+            InterceptionPoint.PRE_TOOL_CALL: [self._before_tool_call],
+            InterceptionPoint.POST_TOOL_CALL: [self._after_tool_call],
         }
 
     def stop(self, reason: StopRun) -> None:
@@ -64,7 +68,10 @@ class RunControl:
     def _before_model_call(self, context: object) -> None:
         self.before_call()
 
-    def _around_tool_call(self, context: object) -> None:
+    def _before_tool_call(self, context: object) -> None:
+        self._check(self._must_stop, self._may_call_tool)
+
+    def _after_tool_call(self, context: object) -> None:
         self._check(self._must_stop)
 
     def _check(self, *checks: Check) -> None:

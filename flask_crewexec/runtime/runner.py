@@ -75,7 +75,9 @@ class AttemptRunner:
         self._lease = lease = started.lease
         self._recorder = RunRecorder(app_state, lease, started.start)
         self._budget = Budget()
-        self._control = RunControl(self._must_stop, self._may_call, self._should_drain)
+        self._control = RunControl(
+            self._must_stop, self._may_call, self._may_call_tool, self._should_drain
+        )
         self._connections: ModelConnections | None = None
         self._redact = run_redactor(app_state)
         self._servers = McpServers()
@@ -137,6 +139,7 @@ class AttemptRunner:
         prepare_run_context(self._lease.execution_id)
         hooks = self._control.hooks
         hooks[InterceptionPoint.PRE_MODEL_CALL].append(event_handler.call_allowed)
+        hooks[InterceptionPoint.PRE_TOOL_CALL].append(event_handler.count_tool_call)
         with scoped_hooks(hooks):
             run_context = self._run_context(resume, connections, event_handler)
             graph = render_inputs(resume.graph, self._app_state, run_context)
@@ -206,6 +209,9 @@ class AttemptRunner:
 
     def _may_call(self) -> StopRun | None:
         return self._budget.reserve_call()
+
+    def _may_call_tool(self) -> StopRun | None:
+        return self._budget.reserve_tool_call()
 
     def _should_drain(self) -> StopRun | None:
         return DrainStop("The worker is shutting down.") if drain.deadline_passed() else None

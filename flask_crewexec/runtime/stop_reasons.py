@@ -37,7 +37,7 @@ class RunTimedOut(StopRun):
 
 
 class BudgetSpent(StopRun):
-    """The execution has used all of its model calls or tokens."""
+    """The execution has used all of its model calls, tool calls or tokens."""
 
     status = ExecutionStatus.FAILED
     code = "budget-exhausted"

@@ -7,13 +7,19 @@ import typing as t
 from ..app_state import AppState
 from ..errors import InvalidRequest
 from ..errors import Problem
+from ..graphs import estimate_calls
+from ..graphs import Graph
 from ..schemas import LimitsSchema
 from ..schemas import load
 
 Limits = dict[str, float | int | None]
-"""``timeout``, ``max_llm_calls`` and ``max_tokens``, or some of them."""
+"""The values of :class:`LimitsSchema`, or some of them."""
 
 _SCHEMA: t.Final = LimitsSchema()
+
+MIN_DEFAULT_CALLS: t.Final = 50
+MAX_DEFAULT_CALLS: t.Final = 1_000
+"""Between these numbers the default number of model calls follows the estimate of the graph."""
 
 
 def validate_limits(app_state: AppState, given: Limits) -> Limits:
@@ -39,8 +45,22 @@ def default_limits(app_state: AppState) -> Limits:
     return {
         "timeout": settings.max_runtime,
         "max_llm_calls": settings.max_llm_calls,
+        "max_tool_calls": settings.max_tool_calls,
         "max_tokens": settings.max_tokens,
     }
+
+
+def with_graph_limits(limits: Limits, graph: Graph) -> Limits:
+    """Return *limits* with a number of model calls, if neither submission nor settings give one.
+
+    It is three times the upper estimate, so that automatic retries fit in, but not so much that the
+    iterations and guardrail retries of a graph multiply to hours of calls.
+    """
+    if limits["max_llm_calls"] is not None:
+        return limits
+    calls = estimate_calls(graph)
+    highest = max(MAX_DEFAULT_CALLS, 10 * calls.lower)
+    return {**limits, "max_llm_calls": max(MIN_DEFAULT_CALLS, min(3 * calls.upper, highest))}
 
 
 def _enforce_maximum(maximum: Limits, limits: Limits) -> Limits:

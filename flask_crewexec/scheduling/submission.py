@@ -39,6 +39,7 @@ from .delivery import publish_or_delete
 from .delivery import require_broker
 from .fair_scheduler import release_next
 from .run_limits import effective_limits
+from .run_limits import with_graph_limits
 from .submission_checks import check_graph_use
 from .submission_checks import Submission
 from .submission_checks import validate_request
@@ -236,7 +237,7 @@ def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> Execut
         "idempotency_key": key,
         "idempotency_digest": None if key is None else submission.fingerprint(),
         **request_context(),
-        **request.limits,
+        **with_graph_limits(request.limits, checked.graph),
     }
     return new_execution(app_state, values)
 

@@ -37,7 +37,7 @@ class Submission(t.NamedTuple):
     inputs: Mapping[str, t.Any]
     priority: int
     limits: Limits
-    """``timeout``, ``max_llm_calls`` and ``max_tokens``, as far as they were given."""
+    """Values of ``LimitsSchema``, as far as they were given."""
     idempotency_key: str | None
     """A submission that is repeated with the same key is queued once."""
     roles: Collection[str] = ()

@@ -187,6 +187,7 @@ _NULLABLE_COLUMNS: t.Final = {
     "thread_id",
     "timeout",
     "max_llm_calls",
+    "max_tool_calls",
     "max_tokens",
     "idempotency_key",
     "idempotency_digest",

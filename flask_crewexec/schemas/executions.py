@@ -155,6 +155,9 @@ class ExecutionLimitsSchema(RowSchema):
     max_llm_calls = fields.Integer(
         allow_none=True, metadata={"description": "Maximum number of model calls"}
     )
+    max_tool_calls = fields.Integer(
+        allow_none=True, metadata={"description": "Maximum number of tool calls"}
+    )
     max_tokens = fields.Integer(
         allow_none=True, metadata={"description": "Tokens after which no further call is made"}
     )

@@ -21,8 +21,8 @@ class FailureCode(t.NamedTuple):
 
 FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
     "budget-exhausted": FailureCode(
-        "The execution made as many model calls, or used as many tokens, as it may.",
-        "Retry it with a higher 'max_llm_calls' or 'max_tokens'; completed steps are kept.",
+        "The execution made as many model or tool calls, or used as many tokens, as it may.",
+        "Retry it with a higher limit of what the message names; completed steps are kept.",
     ),
     "crew-failed": FailureCode(
         "The crew ended with an error that no other code describes.",

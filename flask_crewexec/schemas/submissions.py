@@ -33,6 +33,13 @@ class LimitsSchema(ma.Schema):
         validate=validate.Range(1, MAX_INTEGER),
         metadata={"description": "Maximum number of model calls"},
     )
+    max_tool_calls = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, MAX_INTEGER),
+        metadata={"description": "Maximum number of tool calls"},
+    )
     max_tokens = fields.Integer(
         load_default=None,
         allow_none=True,

@@ -13,9 +13,10 @@ from .fields import Text
 
 
 class UsageSchema(ma.Schema):
-    """Model calls and tokens."""
+    """Model calls, tool calls and tokens."""
 
     llm_calls = fields.Integer(metadata={"description": "Number of model calls"})
+    tool_calls = fields.Integer(metadata={"description": "Number of tool calls"})
     prompt_tokens = fields.Integer(metadata={"description": "Tokens that were sent to models"})
     completion_tokens = fields.Integer(metadata={"description": "Tokens that models have answered"})
     total_tokens = fields.Integer(metadata={"description": "Tokens in both directions"})

@@ -16,6 +16,7 @@ from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..process.web_server import is_stopping
 from ..scheduling.queue_position import queue_position
+from ..scheduling.run_limits import Limits
 from ..scheduling.submission import preview
 from ..scheduling.submission import submit
 from ..scheduling.submission_checks import Submission
@@ -66,6 +67,7 @@ class AsyncExecutionService:
         timeout: float | None = None,
         max_llm_calls: int | None = None,
         max_tokens: int | None = None,
+        max_tool_calls: int | None = None,
         roles: Collection[str] = (),
     ) -> str:
         """Queue a run of the newest version of a graph and return its task id.
@@ -78,6 +80,7 @@ class AsyncExecutionService:
             further calls return the first id.
         :param timeout: seconds that the execution may take, counted from its first start.
         :param max_llm_calls: model calls that it may make, over all attempts.
+        :param max_tool_calls: tool calls that it may make, over all attempts.
         :param max_tokens: tokens after which it makes no further calls.
         :param roles: roles of the user, for tools and models that are restricted to some roles.
         :raises NotFound: if the user has no such graph.
@@ -92,7 +95,12 @@ class AsyncExecutionService:
         :raises BrokerUnavailable: if the message could not be sent; nothing is stored then. With
             ``CREWEXEC_ACCEPT_WITHOUT_BROKER`` it is sent later instead.
         """
-        limits = {"timeout": timeout, "max_llm_calls": max_llm_calls, "max_tokens": max_tokens}
+        limits: Limits = {
+            "timeout": timeout,
+            "max_llm_calls": max_llm_calls,
+            "max_tool_calls": max_tool_calls,
+            "max_tokens": max_tokens,
+        }
         given = {} if inputs is None else inputs
         submission = Submission(
             graph_id, thread_id, user_id, given, priority, limits, idempotency_key, roles
@@ -199,8 +207,8 @@ class AsyncExecutionService:
     def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps.
 
-        :param limits: new values for ``timeout``, which starts again, or for ``max_llm_calls`` or
-            ``max_tokens``, which include what earlier attempts have used.
+        :param limits: new values for ``timeout``, which starts again, or for ``max_llm_calls``,
+            ``max_tool_calls`` or ``max_tokens``, which include what earlier attempts have used.
         :raises NotFound: if there is none, or not for *requester*.
         :raises InvalidGraph: if the graph names something that is not registered any more or, if
             the execution is *requester*'s own, that their roles no longer allow.

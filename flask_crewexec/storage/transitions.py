@@ -249,7 +249,7 @@ _END_COLUMNS: t.Final = (
 )
 _RETRY_COUNTERS: t.Final = ("retries", "lost_attempts")
 _REQUEST_CONTEXT: t.Final = ("request_id", "traceparent")
-_RUN_LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tokens")
+_RUN_LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tool_calls", "max_tokens")
 
 
 def delete_unpublished(session: Session, models: Models, execution_id: uuid.UUID) -> bool:

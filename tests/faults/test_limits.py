@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
+from flask_crewexec.runtime.crewai_shims.tool_calls import MAX_CALLS
 from flask_crewexec.storage import database_clock
 from flask_crewexec.testing import Rule
 from support.graphs import documents
@@ -91,6 +93,82 @@ class TestCalls:
         assert len(model.calls) == 3
 
 
+class TestToolCalls:
+    @pytest.fixture
+    def made(self, app):
+        """The arguments of the calls of the tool that counts them."""
+        made: list[str] = []
+
+        @app.extensions["crewexec_host"].tool("count")
+        def count(text: str) -> str:
+            """Count a call."""
+            made.append(text)
+            return text
+
+        return made
+
+    def queue(self, api, model, calls, **limits):
+        """Queue a task whose model makes *calls* tool calls in its first answer."""
+        model.add(Rule(raw=answer_with(calls), after_tool=False), Rule(reply="DONE"))
+        return api.queue(documents.chain("t", tools=("count",)), **limits)
+
+    def queue_two(self, api, model, **limits):
+        """Queue a task that makes two tool calls, one after the other, unless it is stopped."""
+        model.add(Rule(tool=("count", {"text": "first"}), after_tool=False))
+        model.add(Rule(tool=("count", {"text": "second"}), times=2), Rule(reply="DONE"))
+        return api.queue(documents.chain("t", tools=("count",)), **limits)
+
+    def test_it_ends_before_the_call_that_would_exceed_the_limit(self, api, model, made):
+        id = self.queue(api, model, 5, max_tool_calls=3)
+        assert run(id) == "failed"
+        status = api.status(id)
+        assert status["error"]["code"] == "budget-exhausted"
+        assert "3 tool calls" in status["error"]["message"]
+        assert status["usage"] == status["steps"][0]["usage"]
+        assert status["usage"]["tool_calls"] == len(made) <= 3  # they are made in parallel
+
+    def test_a_retry_with_a_higher_limit_continues(self, api, model, made):
+        id = self.queue_two(api, model, max_tool_calls=1)
+        run(id)
+        assert api("POST", f"/executions/{id}/retry").status_code == 202
+        assert run(id) == "failed"
+        assert len(made) == 1
+        api("POST", f"/executions/{id}/retry", json={"max_tool_calls": 3})
+        assert run(id) == "completed"
+        assert api.status(id)["usage"]["tool_calls"] == len(made) == 3
+
+    @pytest.mark.settings(MAX_TOOL_CALLS=1)
+    def test_the_limit_of_the_settings(self, api, model, made):
+        assert run(self.queue_two(api, model)) == "failed"
+        assert len(made) == 1
+
+    def test_of_one_answer_only_some_are_made_and_the_model_is_told(self, api, model, made):
+        id = self.queue(api, model, 5000)
+        assert run(id) == "completed"
+        assert sorted(made) == sorted(f"call {number}" for number in range(MAX_CALLS))
+        assert column(id, "last_event") < 3 * MAX_CALLS  # those beyond leave no events
+        *told, refused = model.calls[1].body["messages"][-MAX_CALLS - 1 :]
+        assert all(message["content"].startswith("call ") for message in told)
+        assert "5000 tool calls" in refused["content"]
+
+
+def answer_with(calls: int) -> bytes:
+    """Return a model's answer that calls a tool many times."""
+    functions = [{"name": "count", "arguments": f'{{"text": "call {i}"}}'} for i in range(calls)]
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": f"call_{number}", "type": "function", "function": function}
+            for number, function in enumerate(functions)
+        ],
+    }
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    used = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    common = {"id": "1", "object": "chat.completion", "created": 0, "model": "scripted"}
+    return json.dumps({**common, "choices": [choice], "usage": used}).encode()
+
+
 class TestTokens:
     def test_no_call_is_made_once_the_tokens_are_used(self, api, model):
         id = api.queue(documents.chain("a", "b"), max_tokens=1)
@@ -124,14 +202,17 @@ class TestTokens:
         assert used(api.status(id)) > before
 
 
-@pytest.mark.settings(MAX_LLM_CALLS=5, MAX_TOKENS=500, MAX_RUNTIME=50)
+ABOVE = [{"max_llm_calls": 6}, {"max_tool_calls": 7}, {"max_tokens": 501}, {"timeout": 51}]
+
+
+@pytest.mark.settings(MAX_LLM_CALLS=5, MAX_TOOL_CALLS=6, MAX_TOKENS=500, MAX_RUNTIME=50)
 class TestAsking:
-    @pytest.mark.parametrize("limit", [{"max_llm_calls": 6}, {"max_tokens": 501}, {"timeout": 51}])
+    @pytest.mark.parametrize("limit", ABOVE)
     def test_more_than_the_settings_allow_is_refused(self, api, limit):
         graph = api.graph(documents.chain("a"))
         refused(api("POST", "/executions", json={"graph_id": graph, **limit}), limit)
 
-    @pytest.mark.parametrize("limit", [{"max_llm_calls": 6}, {"max_tokens": 501}, {"timeout": 51}])
+    @pytest.mark.parametrize("limit", ABOVE)
     def test_a_retry_with_more_than_the_settings_allow_is_refused(self, api, limit):
         id = api.queue(documents.chain("a"))
         api("POST", f"/executions/{id}/cancel")
@@ -139,13 +220,18 @@ class TestAsking:
         assert api.status(id)["status"] == "cancelled"
 
     def test_the_maximum_of_the_settings_is_allowed(self, api):
-        limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
+        limits = {"max_llm_calls": 5, "max_tool_calls": 6, "max_tokens": 500, "timeout": 50}
         id = api.queue(documents.chain("a"), **limits)
         assert api.status(id)["limits"] == limits
 
+    @pytest.mark.settings(MAX_LLM_CALLS=None)
+    def test_without_any_limit_of_model_calls_the_graph_gives_one(self, api):
+        id = api.queue(documents.with_data(documents.chain("a"), "writer", max_iter=29))
+        assert api.status(id)["limits"]["max_llm_calls"] == 3 * (29 + 1)
+
     def test_without_limits_those_of_the_settings_apply(self, api):
         id = api.queue(documents.chain("a"))
-        limits = {"max_llm_calls": 5, "max_tokens": 500, "timeout": 50}
+        limits = {"max_llm_calls": 5, "max_tool_calls": 6, "max_tokens": 500, "timeout": 50}
         assert api.status(id)["limits"] == limits
 
 

@@ -34,7 +34,7 @@ class TestGuards:
         def ask() -> None:
             guards.stop(RunCancelled("meanwhile"))
 
-        guards = RunControl(ask, ask, ask)
+        guards = RunControl(ask, ask, ask, ask)
         with pytest.raises(RunCancelled):
             guards._before_model_call(None)
 

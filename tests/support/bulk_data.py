@@ -29,7 +29,7 @@ EVENTS: t.Final = 10
 
 _DOCUMENT: t.Final = documents.chain("a", "b", "c")
 _ANSWER: t.Final = json.dumps({"raw": "A long answer of a model. " * 8})
-_USED: t.Final = "llm_calls, prompt_tokens, completion_tokens, cost_nanos"
+_USED: t.Final = "llm_calls, prompt_tokens, completion_tokens, cost_nanos, tool_calls"
 
 
 def fill(

@@ -22,6 +22,8 @@ from pydantic import PrivateAttr
 from .agent_iterations import ask_for_final_answer
 from .tool_calls import check_tool_call
 from .tool_calls import CheckedCall
+from .tool_calls import MAX_CALLS
+from .tool_calls import too_many_calls
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class SingleThreadExecutor(AgentExecutor):
     # If this is set, the executor neither registers a listener, which would receive the calls of
     # every crew, nor waits at the end until the listeners have handled all events of all runs.
     _usage_aggregation_handler: t.Any = PrivateAttr(default=_ignore_usage)
+    _calls_of_answer: int = PrivateAttr(default=0)
+    _refused_call: t.Any = PrivateAttr(default=None)
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Do the work."""
@@ -61,10 +65,19 @@ class SingleThreadExecutor(AgentExecutor):
             self.state.is_finished = True
         return "agent_finished"
 
+    def execute_native_tool(self) -> t.Literal["native_tool_completed", "tool_result_is_final"]:
+        """Make the tool calls of an answer; beyond the limit, one is refused for all others."""
+        pending = self.state.pending_tool_calls
+        self._calls_of_answer = len(pending)
+        self._refused_call = pending[MAX_CALLS] if len(pending) > MAX_CALLS else None
+        # The others are forgotten: each would be an event, and part of every further prompt.
+        del pending[MAX_CALLS + 1 :]
+        return super().execute_native_tool()
+
     def _execute_single_native_tool_call(self, tool_call: t.Any) -> dict[str, t.Any]:
         """Call a tool; whatever is wrong with the call, the model is told."""
         call = check_tool_call(tool_call)
-        problem = call.find_problem(self._available_functions)
+        problem = self._find_problem(call, tool_call)
         if problem is None:
             try:
                 return super()._execute_single_native_tool_call(call.as_tool_call())
@@ -75,6 +88,11 @@ class SingleThreadExecutor(AgentExecutor):
                 problem = f"The call of '{call.name}' has failed."
         self._report_failed_call(call, problem)
         return call.failed_result(problem)
+
+    def _find_problem(self, call: CheckedCall, tool_call: object) -> str | None:
+        if self._refused_call is not None and tool_call is self._refused_call:
+            return too_many_calls(self._calls_of_answer)
+        return call.find_problem(self._available_functions)
 
     def _report_failed_call(self, call: CheckedCall, problem: str) -> None:
         """Report a call that was not made, and stop an agent that makes it again and again."""

@@ -18,6 +18,17 @@ from crewai.utilities.agent_utils import extract_tool_call_info
 
 from ...text import storable_values
 
+MAX_CALLS: t.Final = 100
+"""How many tool calls of one answer are made."""
+
+
+def too_many_calls(count: int) -> str:
+    """Return what the model is told whose answer has *count* calls, more than are made."""
+    return (
+        f"Your answer had {count} tool calls, but only the first {MAX_CALLS} were made. Make the"
+        " others that you still need in further answers."
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class CheckedCall:

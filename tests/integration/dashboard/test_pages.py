@@ -250,8 +250,9 @@ class TestExecution:
         assert "ALPHA" in steps
         assert "reads first" in steps
         assert "count_words" in section(page, "graph")
-        usage = api.status(id)["usage"]
-        assert f"Model calls 2 Tokens {usage['total_tokens']}" in text_of(section(page, "facts"))
+        status = api.status(id)
+        calls, tokens = status["limits"]["max_llm_calls"], status["usage"]["total_tokens"]
+        assert f"Model calls 2 of {calls} Tokens {tokens}" in text_of(section(page, "facts"))
         assert section(page, "history").count("<li") == len(api.event_types(id))
         assert 'data-active="no"' in page
 

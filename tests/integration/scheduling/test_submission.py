@@ -199,7 +199,7 @@ class TestStatements:
 
     def test_the_row_contains_the_submission(self, app, api):
         key = {"Idempotency-Key": "order-1", "X-Request-ID": "request-1"}
-        limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tokens": 99}
+        limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tool_calls": 4, "max_tokens": 99}
         graph = api.graph(documents.ONE_TASK)
         body = {"graph_id": graph, "inputs": {"topic": "é"}, "thread_id": "t", **limits}
         answer = api("POST", "/executions", json=body, headers=key).json

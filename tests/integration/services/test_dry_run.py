@@ -60,7 +60,12 @@ class TestDryRun:
             "execution_id": None,
             "graph_version": 1,
             "user_id": "ada",
-            "limits": {"timeout": 14400, "max_llm_calls": 9, "max_tokens": None},
+            "limits": {
+                "timeout": 14400,
+                "max_llm_calls": 9,
+                "max_tool_calls": 2000,
+                "max_tokens": None,
+            },
             "order": ["tell"],
             "model_calls": {"lower": 1, "upper": 9},
         }

@@ -142,7 +142,7 @@ class TestSubmission:
         def case():
             graph = api.graph(documents.ONE_TASK)
             texts = {"inputs": {"topic": AWKWARD}, "thread_id": AWKWARD}
-            limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tokens": 99}
+            limits = {"timeout": 7.5, "max_llm_calls": 3, "max_tool_calls": 4, "max_tokens": 99}
             for priority in (1, 2):  # the second one finds the graph in the cache
                 submit(api, graph, priority=priority, **texts, **limits)
 
