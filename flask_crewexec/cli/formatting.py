@@ -55,6 +55,8 @@ def status_lines(execution: Json) -> Iterator[str]:
     for step in execution["steps"]:
         name, agent = (one_line(step[key] or "") for key in ("name", "agent"))
         yield f"{'Step':<10} {step['position'] + 1}. {step['status']}: {name}, by {agent or '?'}"
+    if execution["result_omitted"]:
+        yield "Result     is too large to be shown."
     if execution["result"]:
         yield "Result"
         yield from (_INDENT + line for line in escape(execution["result"]["raw"]).splitlines())

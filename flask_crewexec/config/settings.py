@@ -50,6 +50,9 @@ class Settings:
     """Maximum size of a file that an input refers to, in bytes."""
     max_output_chars: int = 1_000_000
     """Maximum length of the stored output of a step, in characters; longer outputs are cut."""
+    max_status_chars: int = 2_500_000
+    """Maximum size of the result and outputs in the status of an execution, in characters of JSON;
+    the largest ones are left out."""
     max_tool_output_chars: int = 100_000
     """Maximum length of a tool's output, in characters, unless the tool sets its own."""
     max_event_chars: int = 2_000

@@ -88,6 +88,18 @@ class StepSchema(RowSchema):
     finished_at = Moment(allow_none=True, metadata={"description": "When the step ended"})
 
 
+class StatusStepSchema(StepSchema):
+    """A step in the status of its execution."""
+
+    output_omitted = fields.Boolean(
+        metadata={"description": "Whether the output was left out, because it is too large"}
+    )
+    output_url = fields.String(
+        allow_none=True,
+        metadata={"description": "Where the output is, if it was left out"},
+    )
+
+
 class ProgressSchema(RowSchema):
     """Progress of an execution."""
 
@@ -220,8 +232,15 @@ class ExecutionStatusSchema(ExecutionSchema):
         allow_none=True,
         metadata={"description": "Answer of the crew; null until it has completed"},
     )
+    result_omitted = fields.Boolean(
+        metadata={"description": "Whether the result was left out, because it is too large"}
+    )
+    result_url = fields.String(
+        allow_none=True,
+        metadata={"description": "Where the result is, if it was left out"},
+    )
     steps = fields.List(
-        fields.Nested(StepSchema), metadata={"description": "Steps in the order of execution"}
+        fields.Nested(StatusStepSchema), metadata={"description": "Steps in the order of execution"}
     )
 
 

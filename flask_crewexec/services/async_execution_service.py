@@ -7,13 +7,13 @@ import typing as t
 import uuid
 from collections.abc import Collection
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 import marshmallow as ma
+from sqlalchemy.orm import defer
 
 from ..app_state import current_app_state
+from ..errors import WrongState
 from ..models import ExecutionMixin
-from ..models import StepMixin
 from ..process.web_server import is_stopping
 from ..scheduling.queue_position import queue_position
 from ..scheduling.run_limits import Limits
@@ -25,13 +25,16 @@ from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionSchema
 from ..schemas import ExecutionStatusSchema
 from ..schemas import load
+from ..schemas import ResultSchema
 from ..schemas import StepSchema
 from ..statuses import TERMINAL
+from ..storage.bounded_outputs import BoundedOutputs
+from ..storage.bounded_outputs import load_outputs
 from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import find_step
 from ..storage.execution_queries import Id
 from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
-from ..storage.execution_queries import steps_of
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
 from .cancellation import cancel
@@ -41,11 +44,13 @@ from .retries import retry
 
 Json = dict[str, t.Any]
 
-_STATUS: t.Final = ExecutionStatusSchema(exclude=("steps",))
+_STATUS: t.Final = ExecutionStatusSchema(exclude=("result_omitted", "result_url", "steps"))
 _PREVIEW: t.Final = DryRunSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
-_STEPS: t.Final = StepSchema(many=True)
+_STEP: t.Final = StepSchema()
+_RESULT: t.Final = ResultSchema()
+_NO_OUTPUTS: t.Final = BoundedOutputs([], frozenset(), False)
 
 
 class AsyncExecutionService:
@@ -109,7 +114,7 @@ class AsyncExecutionService:
 
     def queue(self, submission: Submission) -> Json:
         """Queue *submission* as :meth:`queue_execution` does, and return the stored status."""
-        return _status(submit(current_app_state(), submission), [])
+        return _status(submit(current_app_state(), submission), _NO_OUTPUTS)
 
     def preview(self, submission: Submission) -> Json:
         """Make every check of :meth:`queue_execution` and return what would be queued.
@@ -126,15 +131,45 @@ class AsyncExecutionService:
     def get_task_status(self, task_id: Id, requester: Requester = None) -> Json:
         """Return the status, result, progress, error, usage and times of an execution.
 
+        If the result and the outputs of the steps are larger than ``CREWEXEC_MAX_STATUS_CHARS``
+        together, the largest are left out: ``result_omitted`` and each step's ``output_omitted``
+        say so, and :meth:`get_result` and :meth:`get_step` return them.
+
         :raises NotFound: if there is none, or not for *requester*.
         """
         app_state = current_app_state()
         models = app_state.models
         with app_state.database.read_session() as session:
-            execution = find_execution(session, models, task_id, requester)
-            status = _status(execution, steps_of(session, models, execution.id))
+            without_result = defer(models.execution.result, raiseload=True)
+            execution = find_execution(session, models, task_id, requester, without_result)
+            limit = app_state.settings.max_status_chars
+            status = _status(execution, load_outputs(session, models, execution, limit))
             status["progress"]["queue_position"] = queue_position(session, execution)
         return status
+
+    def get_step(self, task_id: Id, position: int | str, requester: Requester = None) -> Json:
+        """Return one step of an execution with its whole output.
+
+        :param position: from 0, in the order of execution.
+        :raises NotFound: if there is none, or not for *requester*.
+        """
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            step = find_step(session, app_state.models, task_id, position, requester)
+            return t.cast(Json, _STEP.dump(step))
+
+    def get_result(self, task_id: Id, requester: Requester = None) -> Json:
+        """Return the whole result of an execution.
+
+        :raises NotFound: if there is no such execution, or not for *requester*.
+        :raises WrongState: if it has not completed.
+        """
+        app_state = current_app_state()
+        with app_state.database.read_session() as session:
+            execution = find_execution(session, app_state.models, task_id, requester)
+        if execution.result is None:
+            raise WrongState(f"The execution is '{execution.status}'; it has no result.")
+        return t.cast(Json, _RESULT.dump(execution.result))
 
     def list_executions(
         self,
@@ -228,5 +263,13 @@ def _has_ended(task_id: Id, requester: Requester) -> bool:
     return status is None or status in TERMINAL
 
 
-def _status(execution: ExecutionMixin, steps: Sequence[StepMixin]) -> Json:
-    return {**_STATUS.dump(execution), "steps": _STEPS.dump(steps)}
+def _status(execution: ExecutionMixin, outputs: BoundedOutputs) -> Json:
+    steps = (
+        {**_STEP.dump(step), "output_omitted": step.position in outputs.omitted_steps}
+        for step in outputs.steps
+    )
+    return {
+        **_STATUS.dump(execution),
+        "result_omitted": outputs.result_omitted,
+        "steps": list(steps),
+    }

@@ -31,6 +31,9 @@ from .ownership import visible_to
 
 Id = uuid.UUID | str
 
+_MAX_POSITION_DIGITS: t.Final = 9
+"""Databases cannot compare columns with any number."""
+
 
 def find_execution(
     session: Session,
@@ -136,6 +139,27 @@ def steps_of(
     step = models.step
     query = sa.select(step).where(step.execution_id == execution_id).order_by(step.position)
     return session.scalars(query.options(*options)).all()
+
+
+def find_step(
+    session: Session,
+    models: Models,
+    execution_id: Id,
+    position: int | str,
+    requester: Requester,
+) -> StepMixin:
+    """Return a step of an execution.
+
+    :raises NotFound: if there is none, or not for *requester*.
+    """
+    execution, text = models.execution, str(position)
+    without = _without_documents(execution)
+    found = find_execution(session, models, execution_id, requester, *without)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_POSITION_DIGITS
+    step = session.get(models.step, (found.id, int(text))) if is_number else None
+    if step is None:
+        raise NotFound(f"Execution '{execution_id}' has no step '{position}'.")
+    return step
 
 
 def result_excerpt(

@@ -26,6 +26,8 @@ from ..schemas import LastEventIdHeaderSchema
 from ..schemas import LimitsSchema
 from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
+from ..schemas import ResultSchema
+from ..schemas import StepSchema
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.event_stream import poll_events
 from . import sse
@@ -65,7 +67,7 @@ def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnVal
     location = url_for(".get_execution", execution_id=status["id"])
     with waiting(requester.user_id, wait_preference()) as seconds:
         status = _wait_for(status, requester, seconds)
-    return status, 202, {"Location": location, "Retry-After": POLL_SECONDS}
+    return _linked(status), 202, {"Location": location, "Retry-After": POLL_SECONDS}
 
 
 def _submission(body: Json, requester: Identity, idempotency_key: str | None) -> Submission:
@@ -96,7 +98,19 @@ def get_execution(execution_id: str) -> Answer:
     requester, wanted = current_identity(), wait_preference()
     with waiting(requester.user_id, wanted) as seconds:
         status = _service.wait(execution_id, requester, seconds=seconds)
-    return Answer(status, _pause_unless(seconds == wanted))
+    return Answer(_linked(status), _pause_unless(seconds == wanted))
+
+
+@responds(StepSchema())
+def get_step(execution_id: str, position: str) -> Json:
+    """Show a step with its whole output."""
+    return _service.get_step(execution_id, position, current_identity())
+
+
+@responds(ResultSchema())
+def get_result(execution_id: str) -> Json:
+    """Show the whole result of an execution."""
+    return _service.get_result(execution_id, current_identity())
 
 
 @documents_response(None, 200, media=sse.MIMETYPE)
@@ -122,14 +136,30 @@ def cancel_execution(body: Json, execution_id: str) -> Json:
     if not _service.cancel_task(execution_id, requester, by=requester.user_id, **body):
         status = _service.get_task_status(execution_id, requester)["status"]
         raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
-    return _service.get_task_status(execution_id, requester)
+    return _linked(_service.get_task_status(execution_id, requester))
 
 
 @responds(ExecutionStatusSchema(), 202)
 @reads(LimitsSchema())
 def retry_execution(limits: Json, execution_id: str) -> Json:
     """Retry an ended execution after its completed steps, with the given limits."""
-    return _service.retry(execution_id, current_identity(), **limits)
+    return _linked(_service.retry(execution_id, current_identity(), **limits))
+
+
+def _linked(status: Json) -> Json:
+    """Return a status with the URLs of what was left out."""
+    one = {"execution_id": status["id"]}
+    steps = [
+        {
+            **step,
+            "output_url": url_for(".get_step", **one, position=step["position"])
+            if step["output_omitted"]
+            else None,
+        }
+        for step in status["steps"]
+    ]
+    result_url = url_for(".get_result", **one) if status["result_omitted"] else None
+    return {**status, "result_url": result_url, "steps": steps}
 
 
 def _wait_for(status: Json, requester: Identity, seconds: float) -> Json:
@@ -157,6 +187,8 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post("/executions")(queue_execution)
     blueprint.get("/executions")(list_executions)
     blueprint.get(one)(get_execution)
+    blueprint.get(f"{one}/result")(get_result)
+    blueprint.get(f"{one}/steps/<position>")(get_step)
     blueprint.get(f"{one}/events")(list_events)
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.post(f"{one}/retry")(retry_execution)

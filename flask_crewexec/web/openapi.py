@@ -71,8 +71,12 @@ def _body(schema: ma.Schema) -> dict[str, t.Any]:
 
 
 def _path_parameter(name: str) -> dict[str, t.Any]:
-    schema = {"type": "string", "format": "uuid"}
-    description = f"Id of the {name.removesuffix('_id')}"
+    if name == "position":
+        schema: dict[str, t.Any] = {"type": "integer", "minimum": 0}
+        description = "Position in the order of execution, from 0"
+    else:
+        schema = {"type": "string", "format": "uuid"}
+        description = f"Id of the {name.removesuffix('_id')}"
     return {
         "in": "path",
         "name": name,

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from flask_crewexec.app_state import current_app_state
 from support.api_client import problem
 from support.graphs import documents
 
@@ -19,7 +20,17 @@ PARAMETER = re.compile(r"{(\w+)}")
 def make_things(api):
     """Make something of a user for each parameter of a path that names a thing."""
     execution = api.queue(documents.chain("a"))
-    return {"graph_id": api.status(execution)["graph_id"], "execution_id": execution}
+    graph = api.status(execution)["graph_id"]
+    insert_step(execution)
+    return {"graph_id": graph, "execution_id": execution, "position": "0"}
+
+
+def insert_step(execution):
+    """Insert a step as a worker does."""
+    app_state = current_app_state()
+    key = {"execution_id": uuid.UUID(execution), "position": 0}
+    with app_state.database.write_transaction() as session:
+        session.add(app_state.models.step(**key, node_id="a", name="a", status="pending"))
 
 
 @pytest.fixture
@@ -49,13 +60,13 @@ def ask(requester, method, path, ids):
 def told(answer, ids):
     """The problem without what differs from id to id."""
     text = answer.get_data(as_text=True)
-    for id in ids.values():
-        text = text.replace(id, "ID")
+    for name in ("graph_id", "execution_id"):
+        text = text.replace(ids[name], "ID")
     return text
 
 
 def test_a_stranger_gets_the_same_answer_as_for_what_does_not_exist(stranger, routes, owned):
-    unknown = dict.fromkeys(owned, UNKNOWN)
+    unknown = {**dict.fromkeys(owned, UNKNOWN), "position": "0"}
     for method, path in routes:
         theirs = ask(stranger, method, path, owned)
         problem(theirs, 404, "not-found")
@@ -99,5 +110,5 @@ def test_nothing_of_others_is_queued_or_copied(stranger, owned):
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
-            ids = {"graph_id": id, "execution_id": id}
+            ids = {"graph_id": id, "execution_id": id, "position": "0"}
             problem(ask(stranger, method, path, ids), 404, "not-found")

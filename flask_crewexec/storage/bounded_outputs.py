@@ -1,0 +1,86 @@
+"""Outputs of an execution, of which only as much is read as fits into one answer.
+
+The database compares their sizes, so what does not fit never gets into the memory of this process.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from ..models import ExecutionMixin
+from ..models import Models
+from ..models import StepMixin
+from ..statuses import ExecutionStatus
+
+
+class BoundedOutputs(t.NamedTuple):
+    """The steps of an execution, in order, and what was left out."""
+
+    steps: Sequence[StepMixin]
+    omitted_steps: frozenset[int]
+    """Positions of the steps whose outputs were not read; their texts are None."""
+    result_omitted: bool
+    """Whether the result was not read; the execution seems to have none."""
+
+
+def load_outputs(
+    session: Session, models: Models, execution: ExecutionMixin, max_chars: int
+) -> BoundedOutputs:
+    """Load the result and the outputs, without the largest ones if they are too large together.
+
+    :param execution: loaded without its result, which is set.
+    :param max_chars: maximum length of all, as they are stored. The result comes first.
+    """
+    result, length = _read_result(session, models, execution, max_chars)
+    set_committed_value(execution, "result", result)
+    result_omitted = result is None and length is not None
+    left = max_chars if result is None or length is None else max_chars - length
+    steps, omitted = _read_steps(session, models, execution.id, left)
+    return BoundedOutputs(steps, omitted, result_omitted)
+
+
+def _read_result(
+    session: Session, models: Models, execution: ExecutionMixin, max_chars: int
+) -> tuple[dict[str, t.Any] | None, int | None]:
+    """Return the result, or None if it is too long, and its length."""
+    if execution.status != ExecutionStatus.COMPLETED:
+        return None, None
+    result = models.execution.result
+    length = _length(result)
+    query = sa.select(sa.case((length <= max_chars, result)), length)
+    row = session.execute(query.where(models.execution.id == execution.id)).one()
+    return row[0], row[1]
+
+
+def _read_steps(
+    session: Session, models: Models, execution_id: uuid.UUID, max_chars: int
+) -> tuple[list[StepMixin], frozenset[int]]:
+    """Return the steps, and the positions of those whose outputs are left out."""
+    step = models.step
+    length = _length(step.output)
+    total = sa.func.sum(length).over(order_by=(length, step.position))
+    fits = sa.or_(length.is_(None), total <= max_chars)
+    truncated = step.output["truncated"].as_boolean()
+    query = sa.select(step, fits, sa.case((fits, step.output)), truncated)
+    query = query.options(defer(step.output, raiseload=True))
+    query = query.where(step.execution_id == execution_id).order_by(step.position)
+    steps, omitted = [], set()
+    for row, is_read, output, is_truncated in session.execute(query):
+        if not is_read:
+            omitted.add(row.position)
+        left = output if is_read else {"raw": None, "truncated": is_truncated}
+        set_committed_value(row, "output", left)
+        steps.append(row)
+    return steps, frozenset(omitted)
+
+
+def _length(document: t.Any) -> sa.ColumnElement[int | None]:
+    """Return the length of a document as it is stored, which is about that in an answer."""
+    return sa.func.length(sa.cast(document, sa.Text))
