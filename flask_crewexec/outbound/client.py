@@ -21,6 +21,7 @@ from .body import as_httpx
 from .body import Body
 from .body import decoder_of
 from .connection import Backend
+from .redirects import protect_headers
 
 _DEADLINE: t.Final = "crewexec_deadline"
 
@@ -38,7 +39,8 @@ def outbound_client(
     """Return a client for URLs from untrusted sources; use it as a context manager.
 
     Its methods raise :class:`OutboundError` and the errors of ``httpx``. Proxies and credentials of
-    the environment are not used.
+    the environment are not used. A redirect to another origin (scheme, host and port) gets none of
+    the headers and cookies of the call.
 
     :param allow: networks that may be reached although they are not public, such as
         ``["10.20.0.0/16"]``.
@@ -83,6 +85,7 @@ class GuardedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; httpx calls this again for each redirect."""
         check_url(request.url)
+        protect_headers(request)
         # httpx copies the extensions to the requests of redirects.
         deadline = request.extensions.setdefault(_DEADLINE, time.monotonic() + self._seconds)
         pool = httpcore.ConnectionPool(self._tls, network_backend=Backend(self._guard, deadline))

@@ -32,7 +32,10 @@ Page = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Site:
-    """A server; ``pages`` says what it does, ``calls`` what it was asked: ``Host`` and path."""
+    """A server; ``pages`` says what it does, ``calls`` what it was asked: ``Host`` and path.
+
+    ``headers`` has the headers of these calls.
+    """
 
     def __init__(self, address: str, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         site = self
@@ -42,6 +45,7 @@ class Site:
 
             def do_GET(self) -> None:
                 site.calls.append((self.headers["Host"], self.path))
+                site.headers.append(dict(self.headers))
                 site.pages[self.path.partition("?")[0]](self)
 
             def log_message(self, *words: object) -> None:
@@ -55,6 +59,7 @@ class Site:
                 """Clients hang up here on purpose."""
 
         self.calls: list[tuple[str, str]] = []
+        self.headers: list[dict[str, str]] = []
         self.pages: dict[str, Page] = {"/": answer(b"hello")}
         self._server = Server((address, port), Handler)
         self.port = self._server.server_address[1]
@@ -328,6 +333,31 @@ class TestRedirects:
         with pytest.raises(AddressRefused):
             get(f"http://name.test:{site.port}/there", allow=["127.0.0.1"], resolve=names)
         assert inner.calls == []
+
+    def test_the_headers_of_the_caller_stay_with_the_first_origin(self, sites):
+        first, other = sites(), sites()
+        first.pages["/there"] = redirect(f"http://127.0.0.1:{other.port}/back")
+        other.pages["/back"] = redirect(f"http://127.0.0.1:{first.port}/end")
+        first.pages["/end"] = answer(b"done")
+        own = {"X-Api-Key": "k3y", "Cookie": "a=k3y", "User-Agent": "k3y", "Accept": "k3y"}
+        with outbound_client(allow=LOOPBACK, headers={"X-Token": "k3y"}) as client:
+            client.cookies.set("session", "k3y")
+            url = f"http://127.0.0.1:{first.port}/there"
+            assert client.get(url, headers=own, auth=("ann", "k3y")).text == "done"
+        sent, back = first.headers
+        assert list(sent.values()).count("k3y") == 4
+        assert sent["Cookie"]
+        assert sent["Authorization"]
+        for headers in (back, *other.headers):
+            assert headers.keys() == {"Host", "Accept", "Accept-Encoding", "User-Agent"}
+            assert "k3y" not in str(headers)
+        assert other.headers[0]["Host"] == f"127.0.0.1:{other.port}"
+
+    def test_they_follow_redirects_within_the_origin(self, site):
+        site.pages["/there"] = redirect("/")
+        with outbound_client(allow=LOOPBACK, headers={"X-Token": "k3y"}) as client:
+            client.get(f"http://127.0.0.1:{site.port}/there")
+        assert [headers["X-Token"] for headers in site.headers] == ["k3y", "k3y"]
 
     def test_the_number_of_redirects_is_limited(self, site):
         site.pages["/round"] = redirect("/round")
