@@ -9,19 +9,29 @@ from collections.abc import Callable
 from collections.abc import Collection
 
 MAX_USER_ID: t.Final = 255
+_SHOWN: t.Final = 20
+"""How many characters of an id that is refused are shown."""
+
+
+class UserIdRefused(ValueError):
+    """A user id that cannot be stored."""
 
 
 def normalize_user_id(user_id: object) -> str:
     """Return a user's id as it is stored.
 
     :raises TypeError: if it is not a text, a whole number or a UUID.
-    :raises ValueError: if it is empty, too long or not printable.
+    :raises UserIdRefused: if it is empty, too long or not printable.
     """
     if isinstance(user_id, bool) or not isinstance(user_id, str | int | uuid.UUID):
         raise TypeError(f"A user id is text, a whole number or a UUID, not {user_id!r}.")
     text = str(user_id)
     if not 0 < len(text) <= MAX_USER_ID or not text.isprintable():
-        raise ValueError(f"A user id has from 1 to {MAX_USER_ID} printable characters: {text!r}.")
+        start = repr(text[:_SHOWN])
+        raise UserIdRefused(
+            f"A user id has from 1 to {MAX_USER_ID} printable characters; this one has {len(text)}"
+            f" and begins with {start}."
+        )
     return text
 
 

@@ -13,6 +13,8 @@ from ..identity import ANONYMOUS
 from ..identity import as_identity
 from ..identity import Identity
 from ..identity import IdentityLoader
+from ..identity import UserIdRefused
+from .problems import InvalidUserId
 from .problems import Unauthorized
 
 
@@ -20,11 +22,15 @@ def authenticate() -> None:
     """Identify the user of the current request, before any view runs.
 
     :raises Unauthorized: if there is none.
+    :raises InvalidUserId: if the id of the user cannot be stored.
     """
     if request.method == "OPTIONS":  # browsers send preflight requests without credentials
         return
     app_state = current_app_state()
-    loaded = [_load(app_state, loader) for loader in app_state.identity_loaders]
+    try:
+        loaded = [_load(app_state, loader) for loader in app_state.identity_loaders]
+    except UserIdRefused as error:
+        raise InvalidUserId(str(error)) from error
     identity = loaded[0] if loaded else None
     if identity is None and app_state.settings.allow_anonymous:
         identity = ANONYMOUS

@@ -43,6 +43,15 @@ class Forbidden(CrewExecError):
     remedy = "Sign in as a user who is allowed to."
 
 
+class InvalidUserId(CrewExecError):
+    """The id of the user, as the application gives it, is empty, too long or not printable."""
+
+    code = "invalid-user-id"
+    status = 403
+    title = "Invalid user id"
+    remedy = "Developers of the application return a shorter id from the identity loader."
+
+
 class MalformedJson(CrewExecError):
     """The request body is not valid JSON."""
 

@@ -107,6 +107,15 @@ def test_nothing_of_others_is_queued_or_copied(stranger, owned):
     problem(stranger("POST", f"/executions?{'dry_run=true'}", json=order), 404, "not-found")
 
 
+@pytest.mark.parametrize("user", ["x" * 256, "a\x85b"])
+def test_a_user_whose_id_cannot_be_stored_is_refused(client, user):
+    for path in ("/crewexec/executions", "/crewexec/graphs"):
+        answer = client.get(path, headers={"X-User": user})
+        problem(answer, 403, "invalid-user-id")
+        assert f"has {len(user)}" in answer.json["detail"]
+    assert client.get("/crewexec/executions", headers={"X-User": "x" * 255}).status_code == 200
+
+
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
