@@ -11,6 +11,11 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def since_boot() -> float:
+    """Return the seconds since this machine was started, with those in which it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class SteadyClock:
     """Continues from a time of the database, whatever becomes of the clock of this machine."""
 

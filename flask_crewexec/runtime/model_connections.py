@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 import typing as t
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 
@@ -31,10 +32,12 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
     """The HTTP connections of one run to its models, closed at its end.
 
     :param max_bytes: maximum size of an answer, before and after decompression.
+    :param before_send: called once a request can be sent; it raises the reason not to.
     :raises WorkerMisconfigured: if no connection can be made in this environment.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, before_send: Callable[[], None] | None = None) -> None:
+        self._before_send = before_send
         self._sockets: list[socket.socket] = []
         self._calls = Deadlines()
         self.aborted = False
@@ -72,9 +75,11 @@ class ModelConnections(contextlib.AbstractContextManager["ModelConnections"]):
 
     def _trace(self, request: httpx.Request) -> None:
         # https://www.python-httpx.org/advanced/extensions/#trace
-        request.extensions["trace"] = self._add_socket
+        request.extensions["trace"] = self._on_event
 
-    def _add_socket(self, event: str, info: dict[str, t.Any]) -> None:
+    def _on_event(self, event: str, info: dict[str, t.Any]) -> None:
+        if event.endswith(".send_request_headers.started") and self._before_send is not None:
+            self._before_send()
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._sockets.append(info["return_value"].get_extra_info("socket"))
 

@@ -61,6 +61,15 @@ class RunControl:
         """Raise the reason why there may be no further model call, if there is one."""
         self._check(self._must_stop, self._may_call)
 
+    def check_allowed_call(self, check: Check) -> None:
+        """Raise the reason that *check* returns, before a call that was allowed is sent.
+
+        Other reasons to stop let it pass: it is counted, and its step may still complete.
+        """
+        if reason := self._reason_of(check):
+            self.stop(reason)
+            raise reason
+
     def _before_step(self, context: t.Any) -> None:
         is_task = context.kind == "task"  # and not a step of an agent's work
         self._check(self._must_stop, *([self._should_drain] if is_task else []))

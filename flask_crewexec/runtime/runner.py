@@ -33,6 +33,7 @@ from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import InterceptionPoint
 from .crewai_shims.tasks import skip_completed
 from .crewai_shims.tasks import Step
+from .database_retry import retry_while_unavailable
 from .event_handler import CrewEventHandler
 from .input_rendering import render_inputs
 from .llm_fallbacks import build_llm_with_fallbacks
@@ -52,6 +53,7 @@ from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
 from .token_stream import TokenStream
 from .watchdog import MonitoredRun
+from .watchdog import renew
 from .watchdog import watchdogs
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class AttemptRunner:
         self._writer = OutcomeWriter(app_state, lease, self._recorder, self._interrupted_step)
         self._monitored = MonitoredRun(
             lease,
+            renewed_at=started.requested_at,
             check_deadline=lambda: self._budget.check_deadline(),
             stop=self._control.stop,
             abort_calls=self._abort_calls,
@@ -102,7 +105,7 @@ class AttemptRunner:
                 resources.enter_context(watchdogs.current().monitor(self._monitored))
                 resources.enter_context(self._servers)
                 self._connections = resources.enter_context(
-                    ModelConnections(self._app_state.settings.max_answer_bytes)
+                    ModelConnections(self._app_state.settings.max_answer_bytes, self._before_send)
                 )
                 output = self._run_to_completion(self._connections)
                 return self._writer.complete(self._result(output))
@@ -212,6 +215,24 @@ class AttemptRunner:
 
     def _may_call_tool(self) -> StopRun | None:
         return self._budget.reserve_tool_call()
+
+    def _before_send(self) -> None:
+        """Raise the reason why a model call must not be sent.
+
+        This process may have been frozen after its last look at the database.
+        """
+        self._control.check_allowed_call(self._lost_lease)
+
+    def _lost_lease(self) -> StopRun | None:
+        settings = self._app_state.settings
+        if not self._monitored.may_have_lost_lease(settings.lease_seconds):
+            return None
+        retry_while_unavailable(
+            lambda: renew(self._app_state, [self._monitored]), settings.database_retry_seconds
+        )
+        if self._monitored.may_have_lost_lease(settings.lease_seconds):
+            return LeaseLostStop("Another worker has taken the execution over.")
+        return None
 
     def _should_drain(self) -> StopRun | None:
         return DrainStop("The worker is shutting down.") if drain.deadline_passed() else None

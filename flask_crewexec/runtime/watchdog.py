@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from flask import Flask
 
+from .. import clock
 from ..app_state import AppState
 from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
@@ -42,6 +43,7 @@ RENEWALS_PER_LEASE = 3
 class MonitoredRun:
     """A run as the watchdog sees it.
 
+    :param renewed_at: when its lease was requested, by :func:`~flask_crewexec.clock.since_boot`.
     :param check_deadline: returns the reason to stop once the run's time is over.
     :param stop: makes the run stop at its next boundary.
     :param abort_calls: aborts its pending model and tool calls.
@@ -52,6 +54,7 @@ class MonitoredRun:
         self,
         lease: Lease,
         *,
+        renewed_at: float,
         check_deadline: Callable[[], StopRun | None],
         stop: Callable[[StopRun], None],
         abort_calls: Callable[[], None],
@@ -67,6 +70,16 @@ class MonitoredRun:
         self._stopped_at = 0.0
         self._lock = threading.Lock()
         self._running = True
+        self._renewed_at = renewed_at
+
+    def note_renewal(self, requested_at: float) -> None:
+        """Note that the lease was renewed, as requested at that time."""
+        with self._lock:
+            self._renewed_at = max(self._renewed_at, requested_at)
+
+    def may_have_lost_lease(self, lease_seconds: float) -> bool:
+        """Return whether the lease may have expired, as far as this process knows."""
+        return clock.since_boot() > self._renewed_at + lease_seconds
 
     def stop(self, reason: StopRun) -> None:
         """Stop it at its next boundary and abort its pending calls; the first reason counts."""
@@ -130,7 +143,7 @@ class Watchdog:
     def _renew_in_time(self, app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
         now = time.monotonic()
         due = now >= self._renewed + app_state.settings.lease_seconds / RENEWALS_PER_LEASE
-        if due and self._try(_renew, app_state, runs):
+        if due and self._try(renew, app_state, runs):
             self._renewed = now
 
     def _wait_for_runs(self, pause: float) -> Sequence[MonitoredRun]:
@@ -164,11 +177,14 @@ def _poll(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
             run.stop(reason)
 
 
-def _renew(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
+def renew(app_state: AppState, runs: Sequence[MonitoredRun]) -> None:
+    """Renew the leases of *runs* that are still valid."""
+    requested_at, seconds = clock.since_boot(), app_state.settings.lease_seconds
     with app_state.database.write_transaction() as session:
-        leases.renew(
-            session, app_state.models, [run.lease for run in runs], app_state.settings.lease_seconds
-        )
+        renewed = leases.renew(session, app_state.models, [run.lease for run in runs], seconds)
+    for run in runs:
+        if run.lease.token in renewed:
+            run.note_renewal(requested_at)
 
 
 def _end_for(app_state: AppState) -> Callable[[Lease, StopRun], None]:

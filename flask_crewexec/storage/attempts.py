@@ -34,6 +34,8 @@ class StartedAttempt(t.NamedTuple):
     graph: Graph | Exception
     """The graph to run, or why it cannot be run any more."""
     start: LastTransition
+    requested_at: float
+    """When the lease was requested, by :func:`~flask_crewexec.clock.since_boot`."""
 
     @property
     def context(self) -> ExecutionContext:
@@ -46,6 +48,7 @@ def start_attempt(app_state: AppState, request: LeaseRequest) -> StartedAttempt 
 
     :return: None if the attempt cannot be run, or not now.
     """
+    requested_at = clock.since_boot()
     with app_state.database.write_transaction() as session:
         claimed = leases.acquire(session, app_state.models, request._replace(new_events=1))
         if claimed is None:
@@ -53,7 +56,7 @@ def start_attempt(app_state: AppState, request: LeaseRequest) -> StartedAttempt 
         lease, row = claimed
         graph = _load_graph(session, app_state, Version(row.graph_id, row.graph_version))
         start = _record_start(session, app_state, claimed, graph)
-    return StartedAttempt(lease, row, graph, start)
+    return StartedAttempt(lease, row, graph, start, requested_at)
 
 
 def _load_graph(session: Session, app_state: AppState, version: Version) -> Graph | Exception:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
+from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import with_expression
 from sqlalchemy.sql.base import ExecutableOption
@@ -152,9 +153,8 @@ def find_step(
 
     :raises NotFound: if there is none, or not for *requester*.
     """
-    execution, text = models.execution, str(position)
-    without = _without_documents(execution)
-    found = find_execution(session, models, execution_id, requester, *without)
+    text, only_id = str(position), load_only(models.execution.id)
+    found = find_execution(session, models, execution_id, requester, only_id)
     is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_POSITION_DIGITS
     step = session.get(models.step, (found.id, int(text))) if is_number else None
     if step is None:

@@ -141,17 +141,25 @@ def _running_of_owner(execution: type[ExecutionMixin]) -> sa.ScalarSelect[int]:
     ).scalar_subquery()
 
 
-def renew(session: Session, models: Models, leases: Iterable[Lease], lease_seconds: float) -> None:
-    """Let those *leases* that are still valid expire *lease_seconds* from now."""
+def renew(
+    session: Session, models: Models, leases: Iterable[Lease], lease_seconds: float
+) -> set[uuid.UUID]:
+    """Let those *leases* that are still valid expire *lease_seconds* from now.
+
+    :return: the tokens of these leases.
+    """
     execution = models.execution
     tokens = execution.token.in_([lease.token for lease in leases])
     ids = execution.id.in_([lease.execution_id for lease in leases])
-    session.execute(
+    statement = (
         sa.update(execution)
         .where(ids, tokens, has_status(execution, ExecutionStatus.RUNNING))
-        .values(lease_expires_at=database_clock.seconds_from_now(lease_seconds)),
-        execution_options={"synchronize_session": False},
+        .values(lease_expires_at=database_clock.seconds_from_now(lease_seconds))
+        .returning(execution.token)
     )
+    options = {"synchronize_session": False}
+    renewed = session.scalars(statement, execution_options=options)
+    return {token for token in renewed if token is not None}
 
 
 def finish(

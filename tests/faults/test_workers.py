@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from flask import Flask
 
@@ -17,6 +18,7 @@ from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
 from support.graphs import documents
 from support.servers.celery_nodes import WorkerProcess
+from support.servers.closed_door import ClosedDoor
 from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.python
@@ -185,6 +187,30 @@ class TestFrozenWorker:
         wait_until(lambda: "has lost the lease" in frozen.log_text(), what="the end of the old run")
         wait_for(api, api.queue(documents.chain("next")), "completed")
         assert (api.status(id), history(api, id), len(model.calls) - 1) == before
+
+
+@pytest.mark.sqlite_enough
+class TestWorkerFrozenBeforeItAsks:
+    @pytest.mark.settings(POLL_INTERVAL=1.0)
+    def test_it_does_not_ask_the_model_for_what_another_has_finished(
+        self, start_worker, api, model, settle, environment
+    ):
+        url = environment["MODEL_URL"]
+        with ClosedDoor() as door:
+            environment["MODEL_URL"] = f"http://127.0.0.1:{door.port}/v1"
+            frozen = start_worker(pool="threads")
+            id = api.queue(documents.chain("a"))
+            wait_until(lambda: door.has_caller(psutil.Process(frozen.pid)), what="the call")
+            frozen.suspend()
+            with door.open() as connection:
+                environment["MODEL_URL"] = url
+                other = start_worker(pool="threads")
+                before = settle(id)
+                other.stop()
+                frozen.resume()
+                assert connection.recv(1) == b""  # closed, and nothing was sent
+        wait_until(lambda: "has lost the lease" in frozen.log_text(), what="the end of the old run")
+        assert api.status(id) == before
 
 
 @pytest.mark.each_pool
