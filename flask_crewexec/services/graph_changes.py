@@ -102,8 +102,9 @@ def change_archived(
 def _find(
     session: Session, app_state: AppState, reference: GraphReference, *, archived: bool = False
 ) -> StoredGraph:
-    """Return the graph that is to be changed, with its newest version."""
+    """Return the graph that is to be changed, with its newest version, and lock it."""
     models = app_state.models
+    graph_transitions.lock(session, models, reference.graph_id, reference.requester)
     graph = find_graph(session, models, reference.graph_id, reference.requester, archived=archived)
     version = find_version(session, models, graph)
     require_match(reference.if_match, graph, version)

@@ -168,7 +168,6 @@ class GraphService:
         :raises InvalidGraph: with every problem of the document.
         :raises NotFound: if there is no such graph, or not for *requester*.
         :raises PreconditionFailed: if the graph does not match *if_match*.
-        :raises WrongState: if another request changed the graph at the same moment.
         :raises InvalidRequest: if *author_id* is not a valid user id.
         """
         author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
@@ -245,7 +244,6 @@ class GraphService:
 
         :raises NotFound: if there is none that is not archived, or not for *requester*.
         :raises PreconditionFailed: if it does not match *if_match*.
-        :raises WrongState: if another request changed it at the same moment.
         """
         reference = GraphReference(graph_id, requester, if_match)
         graph_changes.delete(current_app_state(), reference)
@@ -259,7 +257,7 @@ class GraphService:
 
         :raises NotFound: if there is none, or not for *requester*.
         :raises PreconditionFailed: if it does not match *if_match*.
-        :raises WrongState: if it is archived, or another request changed it at the same moment.
+        :raises WrongState: if it is archived already.
         """
         reference = GraphReference(graph_id, requester, if_match)
         return graph_changes.change_archived(

@@ -5,9 +5,29 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..ids import parse_uuid
 from ..models import GraphMixin
+from ..models import Models
 from . import database_clock
+from .graph_queries import Id
+from .ownership import Requester
+from .ownership import visible_to
 from .transitions import update_one
+
+
+def lock(session: Session, models: Models, graph_id: Id, requester: Requester) -> None:
+    """Make other changes of a graph wait until the transaction ends, if *requester* may see it.
+
+    Call it first: what is then read stays true. An UPDATE that changes nothing does that on every
+    database; SQLite knows no ``FOR UPDATE``.
+    """
+    graph = models.graph
+    this = sa.select(graph.id).where(graph.id == parse_uuid(graph_id, "graph"))
+    statement = sa.update(graph).where(graph.id.in_(visible_to(this, graph, requester)))
+    session.execute(
+        statement.values(latest_version=graph.latest_version),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def advance(session: Session, graph: GraphMixin, name: str) -> bool:
