@@ -80,6 +80,8 @@ class ExecutionMixin(UsageColumns, Mixin):
     token: Mapped[uuid.UUID | None]
     """Fencing token of the current lease."""
     worker: Mapped[str | None] = mapped_column(sa.String(255))
+    incarnation: Mapped[str | None] = mapped_column(sa.String(255))
+    """Which start of which process holds or held the lease; None if that is unknown."""
     lease_expires_at: Mapped[UtcDateTime | None]
     """When the lease expires unless it is renewed, by the database's clock."""
     writes: Mapped[int] = mapped_column(default=0)

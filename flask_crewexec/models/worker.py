@@ -17,6 +17,8 @@ class WorkerMixin(Mixin):
 
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     pid: Mapped[int]
+    incarnation: Mapped[str | None] = mapped_column(sa.String(255))
+    """Which start of which process it is; names and pids are used again."""
     queues: Mapped[list[str]] = mapped_column(sa.JSON)
     pool: Mapped[str] = mapped_column(sa.String(50))
     concurrency: Mapped[int]

@@ -46,6 +46,8 @@ class LeaseRequest(t.NamedTuple):
     """How many executions of one user may run at once; beyond it the attempt is put on hold."""
     new_events: int = 0
     """How many events are inserted in the same transaction; ``last_event`` is raised by it."""
+    incarnation: str | None = None
+    """Which start of which process will hold the lease, if that is known."""
 
 
 class ClaimedAttempt(t.NamedTuple):
@@ -69,7 +71,9 @@ def acquire(session: Session, models: Models, request: LeaseRequest) -> ClaimedA
         "of_attempt": request.attempt,
         "new_events": request.new_events,
         "lease_seconds": request.lease_seconds,
-        **update_statements.bind_values({"token": token, "worker": request.worker}),
+        **update_statements.bind_values(
+            {"token": token, "worker": request.worker, "incarnation": request.incarnation}
+        ),
     }
     row = session.execute(_acquire_statement(table_of(models.execution)), parameters).one_or_none()
     if row is None:
@@ -87,7 +91,7 @@ def _acquire_statement(execution: sa.Table) -> ReturningUpdate[t.Any]:
         sa.or_(c.deadline.is_(None), c.deadline > database_clock.now()),
     )
     expires_at = database_clock.seconds_from_now(sa.bindparam("lease_seconds", type_=sa.Float))
-    new = update_statements.set_clauses(execution, ("token", "worker"))
+    new = update_statements.set_clauses(execution, ("token", "worker", "incarnation"))
     statement = statement.values(
         {**_running_values(execution), **new, "lease_expires_at": expires_at}
     )

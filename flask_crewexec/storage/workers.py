@@ -22,6 +22,7 @@ class WorkerProcess(t.NamedTuple):
 
     name: str
     pid: int
+    incarnation: str | None
     queues: Sequence[str]
     pool: str
     concurrency: int
@@ -53,10 +54,11 @@ def record_heartbeat(
         session.execute(sa.insert(table).values(values))
 
 
-def delete_worker(session: Session, models: Models, name: str) -> None:
-    """Delete the row of a worker that stops."""
+def delete_worker(session: Session, models: Models, process: WorkerProcess) -> None:
+    """Delete the row of a worker that stops, unless another process has taken its name."""
     worker = models.worker
-    session.execute(sa.delete(worker).where(worker.name == name))
+    is_own = worker.incarnation.is_not_distinct_from(process.incarnation)
+    session.execute(sa.delete(worker).where(worker.name == process.name, is_own))
 
 
 def delete_dead_workers(

@@ -16,6 +16,7 @@ from ..app_state import current_app_state
 from ..execution_context import execution_var
 from ..messaging.queues import EXECUTION_TASK
 from ..observability import tracing
+from ..process import incarnation
 from ..scheduling.fair_scheduler import max_running_of
 from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
@@ -74,6 +75,7 @@ def _attempt_context(started: StartedAttempt) -> Iterator[Callable[[str], None]]
 
 def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> StartedAttempt | None:
     worker = f"{socket.gethostname()}:{os.getpid()}"
+    process = incarnation.current()
     owner_id = _limited_owner(app_state, execution_id)
     request = LeaseRequest(
         execution_id,
@@ -81,6 +83,7 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
         worker,
         lease_seconds=app_state.settings.lease_seconds,
         max_running=None if owner_id is None else max_running_of(app_state, owner_id),
+        incarnation=None if process is None else str(process),
     )
     if started := start_attempt(app_state, request):
         return started

@@ -13,13 +13,18 @@ from celery import Celery
 
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..process import incarnation
 from ..storage import workers
+from .recovery import try_to_recover
 
 log = logging.getLogger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    """Updates this worker's row in the database; deletes it when the worker stops."""
+    """Updates this worker's row in the database; deletes it when the worker stops.
+
+    It also recovers executions of other processes of this machine that have died.
+    """
 
     def __init__(self, celery: Celery, worker: t.Any) -> None:
         super().__init__(name="crewexec-heartbeat", daemon=True)
@@ -33,6 +38,7 @@ class Heartbeat(threading.Thread):
             app_state = current_app_state()
             while True:
                 self._attempt(app_state, self._beat)
+                try_to_recover(app_state)
                 if self._stopped.wait(app_state.settings.heartbeat_interval):
                     break
             self._attempt(app_state, self._remove)
@@ -55,9 +61,11 @@ class Heartbeat(threading.Thread):
             workers.record_heartbeat(session, app_state.models, self._process(), uptime)
 
     def _process(self) -> workers.WorkerProcess:
+        process = incarnation.current()
         return workers.WorkerProcess(
             name=self._worker.hostname,
             pid=os.getpid(),
+            incarnation=None if process is None else str(process),
             queues=sorted(consumed_queues(self._worker)),
             pool=_pool_name(self._worker),
             concurrency=self._worker.concurrency,
@@ -65,7 +73,7 @@ class Heartbeat(threading.Thread):
 
     def _remove(self, app_state: AppState) -> None:
         with app_state.database.write_transaction() as session:
-            workers.delete_worker(session, app_state.models, self._worker.hostname)
+            workers.delete_worker(session, app_state.models, self._process())
 
 
 def consumed_queues(worker: t.Any) -> set[str]:

@@ -27,6 +27,7 @@ from .heartbeat import Heartbeat
 from .preload import check_models
 from .preload import freeze_memory
 from .preload import preload_runtime
+from .recovery import recover_in_background
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,10 @@ class WorkerSignals:
             check_models(current_app_state())
 
     def _after_fork(self, **options: object) -> None:
-        """Drop the parent's database connections; let hung runs kill this child."""
+        """Drop the parent's database connections; let hung runs kill this child.
+
+        The child also recovers what the one that it replaces was running.
+        """
         celery = self._celery()
         if (
             celery is None or current_process().name == "MainProcess"
@@ -98,6 +102,7 @@ class WorkerSignals:
         stuck_runs.set_strategy(stuck_runs.kill_process)
         with celery.flask_app.app_context():
             current_app_state().database.dispose()
+        recover_in_background(celery)
 
     def _flush_notifications(self, **options: object) -> None:
         """Flush pending notifications: the child exits without joining its threads."""
