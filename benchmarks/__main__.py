@@ -20,7 +20,16 @@ from .machine import describe
 from .report import table
 from .report import write_json
 
-MODULES = ("startup", "queueing", "reading", "latency", "running", "events", "density")
+MODULES = (
+    "startup",
+    "queueing",
+    "reading",
+    "latency",
+    "running",
+    "events",
+    "density",
+    "recovery",
+)
 """Each has ``measure(profile)``, which returns figures."""
 
 

@@ -236,6 +236,12 @@ class Ours(Contender):
     def graph_of(self, tasks: int) -> Json:
         return document(tasks)
 
+    def running(self) -> int:
+        """Return the number of running executions."""
+        count = sa.text(f"SELECT count(*) FROM {self.executions} WHERE status = 'running'")
+        with self.engine.connect() as connection:
+            return int(connection.execute(count).scalar_one())
+
     def workers(self, pools: Sequence[Pool]) -> Sequence[ServerProcess]:
         """Return one command that starts all workers, as an operator would use it."""
         ((pool, concurrency),) = set(pools)
