@@ -5,6 +5,7 @@ Nobody reconciles here, and leases are longer than any test.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import threading
@@ -16,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.storage.workers import live_workers
 from support.api_client import Api
 from support.api_client import Json
 from support.graphs import documents
@@ -154,6 +157,7 @@ class TestPoolOfProcesses:
         assert len(model.calls_matching(r"Do b\d")) == 3
 
 
+@pytest.mark.sqlite_enough
 class TestNodeNames:
     def test_a_worker_of_the_same_name_keeps_its_run(self, start_worker, api, model, gate):
         model.on(r"Do b\d", "BETA", hold=gate)
@@ -170,3 +174,25 @@ class TestNodeNames:
         (kept,) = set(ids) - {lost}
         assert attempts(api, ids) == {lost: (2, 1), kept: (1, 0)}
         assert second.running
+
+
+def last_heartbeat(worker: WorkerProcess) -> dt.datetime | None:
+    live = {row.name: row.seen_at for row in live_workers(current_app_state())}
+    return live.get(worker.hostname)
+
+
+@pytest.mark.sqlite_enough
+class TestHeartbeat:
+    @pytest.mark.settings(HEARTBEAT_INTERVAL=0.5)
+    def test_another_worker_recovers_what_nobody_has_replaced(self, start_worker, api, model, gate):
+        model.on(r"Do b\d", "BETA", hold=gate, times=1)
+        first = start_worker(name="first", pool="threads")
+        ids = queue_crews(api, 1)
+        model.wait_for_calls(2)
+        second = start_worker(name="second", pool="threads")
+        wait_until(lambda: last_heartbeat(second), what="its first heartbeat")
+        before = last_heartbeat(second)
+        wait_until(lambda: last_heartbeat(second) != before, what="the next one")
+        first.kill()
+        assert attempts(api, ids) == {ids[0]: (2, 1)}
+        assert len(model.calls_matching(r"Do a\d")) == 1
