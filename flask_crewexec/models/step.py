@@ -30,6 +30,8 @@ class StepMixin(UsageColumns, Mixin):
     status: Mapped[str] = mapped_column(sa.String(16))
     output: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """The task's output, in the form that CrewAI needs to resume after this step."""
+    truncated: Mapped[bool] = mapped_column(default=False)
+    """Whether the output ends in the middle, because it had the model's maximum length."""
     started_at: Mapped[UtcDateTime | None]
     finished_at: Mapped[UtcDateTime | None]
 
@@ -42,8 +44,3 @@ class StepMixin(UsageColumns, Mixin):
     def json(self) -> Json | None:
         """The answer as an object, if the task has an ``output_schema``."""
         return None if self.output is None else self.output.get("json_dict")
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the answer ends in the middle, because it had its maximum length."""
-        return self.output is not None and bool(self.output.get("truncated"))

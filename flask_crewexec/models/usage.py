@@ -36,8 +36,8 @@ class UsageColumns:
     """The columns of a :class:`Usage`."""
 
     llm_calls: Mapped[int] = mapped_column(default=0)
-    prompt_tokens: Mapped[int] = mapped_column(default=0)
-    completion_tokens: Mapped[int] = mapped_column(default=0)
+    prompt_tokens: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    completion_tokens: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     cost_nanos: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     tool_calls: Mapped[int] = mapped_column(default=0, server_default="0")
 

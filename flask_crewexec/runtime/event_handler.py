@@ -184,9 +184,10 @@ class CrewEventHandler:
         self._recorder.add_event("step_completed", step=self.current_step, agent=agent)
         self._running.pop(position, None)
         output = {"output": self._storable(event.output, position), "agent": agent}
+        end = {"finished_at": self._recorder.now(), "truncated": position in self._truncated}
         self._recorder.change_step(
             position,
-            {"status": ExecutionStatus.COMPLETED, "finished_at": self._recorder.now(), **output},
+            {"status": ExecutionStatus.COMPLETED, **output, **end},
             self._count_finished_step(),
         )
         self._recorder.flush()
@@ -326,7 +327,7 @@ class CrewEventHandler:
         cleaned = output.model_copy(update={"raw": raw, "agent": agent, **texts})
         dumped = json.loads(cleaned.model_dump_json(exclude=_NOT_STORED))
         stored: dict[str, t.Any] = self._redact.value(dumped)
-        return {**stored, "truncated": True} if position in self._truncated else stored
+        return stored
 
     _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, object, t.Any], None]]] = {
         "task_started": _step_started,

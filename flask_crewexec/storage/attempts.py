@@ -112,6 +112,7 @@ def _new_steps(
             "node_id": task.id,
             "name": task.name,
             "status": StepStatus.PENDING,
+            "truncated": False,
             **Usage()._asdict(),
         }
         for position, task in enumerate(graph.tasks)

@@ -67,16 +67,14 @@ def _read_steps(
     length = _length(step.output)
     total = sa.func.sum(length).over(order_by=(length, step.position))
     fits = sa.or_(length.is_(None), total <= max_chars)
-    truncated = step.output["truncated"].as_boolean()
-    query = sa.select(step, fits, sa.case((fits, step.output)), truncated)
+    query = sa.select(step, fits, sa.case((fits, step.output)))
     query = query.options(defer(step.output, raiseload=True))
     query = query.where(step.execution_id == execution_id).order_by(step.position)
     steps, omitted = [], set()
-    for row, is_read, output, is_truncated in session.execute(query):
+    for row, is_read, output in session.execute(query):
         if not is_read:
             omitted.add(row.position)
-        left = output if is_read else {"raw": None, "truncated": is_truncated}
-        set_committed_value(row, "output", left)
+        set_committed_value(row, "output", output if is_read else {"raw": None})
         steps.append(row)
     return steps, frozenset(omitted)
 

@@ -27,6 +27,7 @@ from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.models import define_models
 from flask_crewexec.services.readiness import Check
 from flask_crewexec.services.readiness import OK
+from flask_crewexec.storage.workers import SeenWorker
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 WORKING = {"broker": OK, "database": OK}
@@ -125,8 +126,8 @@ def execution(**columns):
     return MODELS.execution(**{**defaults, **counts, **columns})
 
 
-def worker(name, seen_at):
-    return MODELS.worker(name=name, pool="prefork", concurrency=4, queues=["q"], seen_at=seen_at)
+def worker(name, silent):
+    return SeenWorker(MODELS.worker(name=name, pool="prefork", concurrency=4, queues=["q"]), silent)
 
 
 def look(**parts):
@@ -150,9 +151,9 @@ def printed(renderable, **options):
 class TestPage:
     def test_silent_workers_stand_out(self):
         workers = [
-            worker("alive", NOW - dt.timedelta(seconds=59)),
-            worker("silent", NOW - dt.timedelta(seconds=61)),
-            worker("ahead", NOW + dt.timedelta(seconds=5)),
+            worker("alive", 59.0),
+            worker("silent", 61.0),
+            worker("new", 0.0),
         ]
         shown = printed(page(look(workers=workers)), force_terminal=True, color_system="standard")
         (red,) = [line for line in shown.splitlines() if "\x1b[1;31m" in line and "ago" in line]
@@ -168,7 +169,7 @@ class TestPage:
 
     @pytest.mark.parametrize("height", [24, 40])
     def test_uses_the_height_of_the_terminal(self, height):
-        workers = [worker(f"w{number}", NOW) for number in range(30)]
+        workers = [worker(f"w{number}", 0.0) for number in range(30)]
         running = [execution() for _ in range(30)]
         ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
         depths = {queue: dict.fromkeys(range(1, 11), 0) for queue in ("a", "b")}
