@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 from billiard import common
@@ -11,6 +12,14 @@ from celery.exceptions import WorkerShutdown
 from celery.exceptions import WorkerTerminate
 
 from flask_crewexec.process.termination import ends_process
+
+
+@pytest.fixture(autouse=True)
+def _python_takes_ctrl_c() -> Iterator[None]:
+    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command; other tests may have changed that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("error", [WorkerShutdown(0), WorkerTerminate(1), KeyboardInterrupt()])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 from celery.exceptions import WorkerShutdown
 from celery.exceptions import WorkerTerminate
@@ -33,6 +36,14 @@ ENDINGS = [
     (InvalidGraph("bad", []), "failed", "invalid-graph"),
     (ValueError("odd"), "failed", "crew-failed"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _python_takes_ctrl_c() -> Iterator[None]:
+    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command; other tests may have changed that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("counters", [FIRST, REPEATED])
