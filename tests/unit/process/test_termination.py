@@ -16,7 +16,7 @@ from flask_crewexec.process.termination import ends_process
 
 @pytest.fixture(autouse=True)
 def _python_takes_ctrl_c() -> Iterator[None]:
-    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command; other tests may have changed that."""
+    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command, whatever other tests did."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -40,7 +40,7 @@ ENDINGS = [
 
 @pytest.fixture(autouse=True)
 def _python_takes_ctrl_c() -> Iterator[None]:
-    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command; other tests may have changed that."""
+    """Let Ctrl+C raise ``KeyboardInterrupt``, as in a command, whatever other tests did."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
