@@ -16,13 +16,13 @@ from crewai.events import crewai_event_bus
 from crewai.events.types.tool_usage_events import ToolUsageErrorEvent
 from crewai.hooks import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
-from crewai.utilities.agent_utils import check_repeated_tool_call
 from pydantic import PrivateAttr
 
 from .agent_iterations import ask_for_final_answer
 from .tool_calls import check_tool_call
 from .tool_calls import CheckedCall
 from .tool_calls import MAX_CALLS
+from .tool_calls import RepeatedCalls
 from .tool_calls import too_many_calls
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,17 @@ class SingleThreadExecutor(AgentExecutor):
     _usage_aggregation_handler: t.Any = PrivateAttr(default=_ignore_usage)
     _calls_of_answer: int = PrivateAttr(default=0)
     _refused_call: t.Any = PrivateAttr(default=None)
+    _repeated: RepeatedCalls = PrivateAttr(default_factory=RepeatedCalls)
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Do the work."""
         with asyncio.Runner(loop_factory=InlineExecutorLoop) as runner:
             return runner.run(self.kickoff_async(*args, **kwargs))
+
+    def _setup_messages(self, inputs: dict[str, t.Any]) -> None:
+        """Begin another piece of work."""
+        self._repeated = RepeatedCalls()
+        super()._setup_messages(inputs)
 
     def recover_from_context_length(self) -> t.NoReturn:
         """Raise the error of the model: CrewAI would raise ``SystemExit``."""
@@ -80,14 +86,17 @@ class SingleThreadExecutor(AgentExecutor):
         problem = self._find_problem(call, tool_call)
         if problem is None:
             try:
-                return super()._execute_single_native_tool_call(call.as_tool_call())
+                result = super()._execute_single_native_tool_call(call.as_tool_call())
             except (HookAborted, ToolExecutionFailedError):
                 raise
             except Exception:
                 log.warning("A call of tool '%s' has failed.", call.name, exc_info=True)
                 problem = f"The call of '{call.name}' has failed."
-        self._report_failed_call(call, problem)
-        return call.failed_result(problem)
+        if problem is not None:
+            self._report_failed_call(call, problem)
+            result = call.failed_result(problem)
+        self._repeated.note(call, result["result"])
+        return result
 
     def _find_problem(self, call: CheckedCall, tool_call: object) -> str | None:
         if self._refused_call is not None and tool_call is self._refused_call:
@@ -95,7 +104,7 @@ class SingleThreadExecutor(AgentExecutor):
         return call.find_problem(self._available_functions)
 
     def _report_failed_call(self, call: CheckedCall, problem: str) -> None:
-        """Report a call that was not made, and stop an agent that makes it again and again."""
+        """Let the history tell why a call was not made."""
         event = ToolUsageErrorEvent(
             tool_name=call.name,
             tool_args={},
@@ -105,14 +114,6 @@ class SingleThreadExecutor(AgentExecutor):
             error=problem,
         )
         crewai_event_bus.emit(self, event=event)
-        check_repeated_tool_call(
-            self._tool_call_counts,
-            tool_name=call.name,
-            tool_args=call.arguments,
-            result=problem,
-            agent=self.agent,
-            task=self.task,
-        )
 
     def _create_initial_state(self) -> t.Any:
         """Return the state without building a class for it, which takes 4 ms."""

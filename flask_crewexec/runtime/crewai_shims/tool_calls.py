@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing as t
+from collections import Counter
 from collections.abc import Collection
 
+from crewai.tools.tool_failure import ToolExecutionFailedError
 from crewai.tools.tool_failure import ToolFailure
 from crewai.tools.tool_failure import ToolFailureReason
+from crewai.tools.tool_failure import ToolFailureRecord
 from crewai.utilities.agent_utils import DELEGATION_TOOL_NAMES
 from crewai.utilities.agent_utils import extract_tool_call_info
 
@@ -20,6 +23,8 @@ from ...text import storable_values
 
 MAX_CALLS: t.Final = 100
 """How many tool calls of one answer are made."""
+MAX_REPEATED_CALLS: t.Final = 5
+"""How often an agent may make the same call with the same result before its run ends."""
 
 
 def too_many_calls(count: int) -> str:
@@ -69,6 +74,26 @@ class CheckedCall:
             "original_tool": None,
             "tool_failure": failure,
         }
+
+
+class RepeatedCalls:
+    """The calls of an agent during one piece of work, which older CrewAI does not count."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def note(self, call: CheckedCall, result: object) -> None:
+        """Note a call.
+
+        :raises ToolExecutionFailedError: if it was made too often with the same result.
+        """
+        key = json.dumps([call.name, call.arguments, str(result)], sort_keys=True, default=str)
+        self._counts[key] += 1
+        if self._counts[key] < MAX_REPEATED_CALLS:
+            return
+        message = f"The same call was made {MAX_REPEATED_CALLS} times with the same result."
+        failure = ToolFailure(message=message, reason=ToolFailureReason.INVALID_INPUT)
+        raise ToolExecutionFailedError(ToolFailureRecord(tool_name=call.name, failure=failure))
 
 
 def check_tool_call(tool_call: object) -> CheckedCall:
