@@ -116,6 +116,7 @@ class BoundedClient(httpx.Client):
     """
 
     def __init__(self, calls: Deadlines, max_bytes: int, **options: t.Any) -> None:
+        # Not the other encodings that httpx knows: the size of what they decode cannot be bounded.
         super().__init__(headers={"Accept-Encoding": "gzip, deflate"}, **options)
         self._calls = calls
         self._max_bytes = max_bytes
@@ -128,8 +129,6 @@ class BoundedClient(httpx.Client):
         :raises AnswerTooLarge: if the response is too large; for a stream, when it is read.
         :raises httpx.ReadTimeout: if it takes too long.
         """
-        # The SDK asks for encodings whose size cannot be bounded.
-        request.headers["Accept-Encoding"] = "gzip, deflate"
         seconds = request.extensions.get("timeout", {}).get("read")
         deadline = time.monotonic() + seconds if seconds else float("inf")
         with self._in_time(request, deadline):
