@@ -179,7 +179,7 @@ class TestToolCalls:
             (TOOL, '{"text": ', "not a JSON object"),
             (TOOL, '"x"', "not a JSON object"),
             (TOOL, "7", "not a JSON object"),
-            (TOOL, f'{{"text": {"[" * 900}{"]" * 900}}}', "a JSON object"),
+            (TOOL, f'{{"text": {"[" * 100_000}{"]" * 100_000}}}', "not a JSON object"),
             ("search_web", "{}", "There is no tool 'search_web'. The tools are: 'say'."),
             ("", "{}", "There is no tool ''."),
             ("a\ud83d", "{}", "There is no tool"),
