@@ -30,7 +30,7 @@ class StepMixin(UsageColumns, Mixin):
     status: Mapped[str] = mapped_column(sa.String(16))
     output: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """The task's output, in the form that CrewAI needs to resume after this step."""
-    truncated: Mapped[bool] = mapped_column(default=False)
+    truncated: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether the output ends in the middle, because it had the model's maximum length."""
     started_at: Mapped[UtcDateTime | None]
     finished_at: Mapped[UtcDateTime | None]
