@@ -1,4 +1,4 @@
-"""Why the model call of the current context ended: from its events to whoever checks its answer."""
+"""Why the model call of the current context ended: from its events to the check of its answer."""
 
 from __future__ import annotations
 
