@@ -13,6 +13,7 @@ messages.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import typing as t
@@ -31,6 +32,8 @@ if t.TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 Attributes = dict[str, str | int]
+
+log = logging.getLogger(__name__)
 
 EXECUTION_ID: t.Final = "crewexec.execution.id"
 
@@ -173,12 +176,22 @@ def trace_attempt(
     :return: a function that records the outcome.
     """
     tracer = _tracer()
-    if tracer is None:
+    span = None if tracer is None else _try_to_start_attempt(tracer, execution, traceparent)
+    if tracer is None or span is None:
         yield lambda outcome: None
         return
-    span = _start_attempt(tracer, execution, traceparent)
     with _current(span), _traced(tracer, execution.id):
         yield lambda outcome: _record_outcome(span, outcome)
+
+
+def _try_to_start_attempt(
+    tracer: Tracer, execution: ExecutionContext, traceparent: str | None
+) -> Span | None:
+    try:
+        return _start_attempt(tracer, execution, traceparent)
+    except Exception:  # a processor of the host may raise anything, and the run is claimed already
+        log.warning("Execution %s is not traced.", execution.id, exc_info=True)
+        return None
 
 
 def _start_attempt(tracer: Tracer, execution: ExecutionContext, traceparent: str | None) -> Span:

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -152,6 +153,17 @@ class TestTrouble:
         assert tool.status.status_code is StatusCode.ERROR
         assert tool.attributes["error.type"] == "RuntimeError"
         assert not tool.events
+
+    def test_a_processor_that_fails_stops_no_run(self, api, spans):
+        class Failing(SpanProcessor):
+            def on_start(self, span, parent_context=None):
+                if span.name == "crewexec attempt":
+                    raise RuntimeError("no exporter")
+
+        provider = trace.get_tracer_provider()
+        assert isinstance(provider, TracerProvider)
+        provider.add_span_processor(Failing())
+        assert run(api.queue(documents.chain("a"))) == "completed"
 
     def test_a_rejected_submission_is_marked(self, api, spans):
         answer = api("POST", "/executions", json={"graph_id": str(uuid.uuid4())})
