@@ -80,6 +80,9 @@ class Settings:
     """Maximum number of tokens that one user's executions use per day (UTC)."""
     requests_per_minute: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)
     """Maximum number of HTTP requests of one user per minute."""
+    priority_aging: float | None = 300.0
+    """Seconds of waiting after which an execution is treated as one priority more urgent, again and
+    again; None if priorities are never to change."""
     max_retries: int = _non_negative(3)
     """Maximum number of automatic retries after transient errors."""
     retry_delay: float = 60.0

@@ -7,6 +7,7 @@ import typing as t
 import uuid
 
 import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 from uuid_utils.compat import uuid7
@@ -34,6 +35,10 @@ class Progress(t.NamedTuple):
     """From 1 while it is queued; None where it was not counted."""
 
 
+def _own_priority(context: DefaultExecutionContext) -> int:
+    return t.cast(int, context.get_current_parameters()["priority"])  # type: ignore[no-untyped-call]
+
+
 class ExecutionMixin(UsageColumns, Mixin):
     """One submission of a graph, with all its attempts."""
 
@@ -49,10 +54,10 @@ class ExecutionMixin(UsageColumns, Mixin):
         "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
         "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
         "ix_crewexec_execution_queued": IndexSpec(
-            ("on_hold", "priority", "published_at"), "status = 'queued'"
+            ("on_hold", "urgency", "published_at"), "status = 'queued'"
         ),
         "ix_crewexec_execution_turn": IndexSpec(
-            ("owner_id", "on_hold", "priority", "queued_at"), "status = 'queued'"
+            ("owner_id", "on_hold", "urgency", "queued_at"), "status = 'queued'"
         ),
         "ix_crewexec_execution_again": IndexSpec(("owner_id", "queued_at"), "attempt > 1"),
         "ix_crewexec_execution_overdue": IndexSpec(
@@ -70,6 +75,9 @@ class ExecutionMixin(UsageColumns, Mixin):
     graph_version: Mapped[int]
     status: Mapped[str] = mapped_column(sa.String(16))
     priority: Mapped[int]
+    """From 1, the most urgent, to 10, as it was submitted."""
+    urgency: Mapped[int] = mapped_column(default=_own_priority, server_default=sa.text("5"))
+    """The priority at which it waits: at first its own, more urgent the longer it has waited."""
     inputs: Mapped[Json] = mapped_column(sa.JSON)
     attempt: Mapped[int] = mapped_column(default=1)
     """Number of the current attempt; a message names the attempt that it is for."""

@@ -66,7 +66,7 @@ def _publish_or_compensate(
 ) -> None:
     """Publish the message, or leave it to the reconciler if the settings say so."""
     try:
-        publish_attempt(app_state, execution.id, attempt, execution.priority)
+        publish_attempt(app_state, execution.id, attempt, execution.urgency)
     except Exception as error:  # raised again, unless the message arrived after all
         is_unavailable = isinstance(error, BrokerUnavailable)
         if is_unavailable and app_state.settings.accept_without_broker:
@@ -96,7 +96,7 @@ def republish(
         ):
             return False
     try:
-        publish_attempt(app_state, execution_id, execution.attempt, execution.priority)
+        publish_attempt(app_state, execution_id, execution.attempt, execution.urgency)
     except BrokerUnavailable:
         _log_unavailable(execution_id)
         return False

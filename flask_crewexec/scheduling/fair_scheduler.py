@@ -1,7 +1,7 @@
 """Fair scheduling between users: each user has only a few messages in the broker.
 
 Redis does not know users, so a thousand messages of one user would all be delivered before the
-next user's message. Therefore no more messages of a user wait at each priority than workers have
+next user's message. Therefore no more messages of a user wait at each urgency than workers have
 free slots, but always at least one. All further executions are on hold: ``queued`` in the
 database, without a message. When an execution is claimed or ends, the next one of its user is
 released. Processes commit a change first and then look for executions to release, so of two
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import typing as t
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 from flask import Flask
@@ -42,11 +43,11 @@ Columns = list[sa.Label[t.Any]]
 Values = dict[str, t.Any]
 
 _USER: t.Final = sa.bindparam("for_user", type_=sa.String)
-_PRIORITY: t.Final = sa.bindparam("at_priority", type_=sa.Integer)
+_URGENCY: t.Final = sa.bindparam("at_urgency", type_=sa.Integer)
 
 
 class SlotCounts(t.NamedTuple):
-    """How many messages of a user wait at a priority, and how many more may be sent."""
+    """How many messages of a user wait at an urgency, and how many more may be sent."""
 
     published: int
     """Messages that wait."""
@@ -81,9 +82,9 @@ class _Statements:
     def __init__(self, app: Flask) -> None:
         app_state = app.extensions["crewexec"]
         self.most_urgent = _most_urgent(app_state)
-        published, free_slots, *_ = _slot_columns(app_state, _PRIORITY)
+        published, free_slots, *_ = _slot_columns(app_state, _URGENCY)
         has_slot = sa.or_(published.element < 1, published.element < free_slots.element)
-        self.release = transitions.release_statement(app_state.models, _USER, _PRIORITY, has_slot)
+        self.release = transitions.release_statement(app_state.models, _USER, _URGENCY, has_slot)
 
 
 _statements: t.Final = AppLocal(_Statements)
@@ -92,13 +93,13 @@ _statements: t.Final = AppLocal(_Statements)
 def scheduler_columns(app_state: AppState) -> Columns:
     """Return the columns of a :class:`SchedulerState`, as part of one SELECT."""
     execution = app_state.models.execution
-    ahead = sa.exists().where(_queued(execution, on_hold=True), execution.priority <= _PRIORITY)
-    return [ahead.label("has_held_ahead"), *_slot_columns(app_state, _PRIORITY)]
+    ahead = sa.exists().where(_queued(execution, on_hold=True), execution.urgency <= _URGENCY)
+    return [ahead.label("has_held_ahead"), *_slot_columns(app_state, _URGENCY)]
 
 
-def scheduler_parameters(owner_id: str, priority: int) -> Values:
+def scheduler_parameters(owner_id: str, urgency: int) -> Values:
     """Return the parameters of the :func:`scheduler_columns`."""
-    return {_USER.key: owner_id, _PRIORITY.key: priority}
+    return {_USER.key: owner_id, _URGENCY.key: urgency}
 
 
 def may_publish(app_state: AppState, owner_id: str, state: SchedulerState) -> bool:
@@ -149,21 +150,21 @@ def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
         row = connection.execute(query, {_USER.key: owner_id}).mappings().one_or_none()
     if row is None:
         return 0
-    priority = row["priority"]
+    urgency = row["urgency"]
     free = _free_slots_of_user(app_state, owner_id, SlotCounts.from_row(row))
     if free <= 0:
         return 0
-    released = _release(app_state, owner_id, priority, free)
+    released = _release(app_state, owner_id, urgency, free)
     for each in released:
-        publish_attempt(app_state, each.execution_id, each.attempt, priority)
+        publish_attempt(app_state, each.execution_id, each.attempt, urgency)
     return len(released)
 
 
 def _release(
-    app_state: AppState, owner_id: str, priority: int, free_slots: int
+    app_state: AppState, owner_id: str, urgency: int, free_slots: int
 ) -> list[ReleasedAttempt]:
     """Mark held executions as published, unless another process has just used the free slots."""
-    parameters = scheduler_parameters(owner_id, priority)
+    parameters = scheduler_parameters(owner_id, urgency)
     count = min(free_slots, app_state.settings.reconcile_batch_size)
     with app_state.database.write_transaction() as session:
         statement = _statements.current().release
@@ -172,9 +173,14 @@ def _release(
 
 def release_all_users(app_state: AppState) -> int:
     """Release executions of users with free slots: at most ``CREWEXEC_RECONCILE_BATCH_SIZE``."""
-    sent = 0
     with app_state.database.read_session() as session:
         owner_ids = session.scalars(_users_with_free_slots(app_state)).all()
+    return release_users(app_state, owner_ids)
+
+
+def release_users(app_state: AppState, owner_ids: Iterable[str]) -> int:
+    """Release executions of these users; a failure leaves them to the next round."""
+    sent = 0
     for owner_id in dict.fromkeys(owner_ids):
         try:
             sent += release_next_or_raise(app_state, owner_id)
@@ -202,24 +208,24 @@ def _free_slots_of_user(app_state: AppState, owner_id: str, slots: SlotCounts) -
 
 
 def _most_urgent(app_state: AppState) -> sa.Select[t.Any]:
-    """Return the query for the priority of the user's next held execution, and its slots."""
+    """Return the query for the urgency of the user's next held execution, and its slots."""
     execution = app_state.models.execution
-    columns: list[t.Any] = [execution.priority, *_slot_columns(app_state, execution.priority)]
+    columns: list[t.Any] = [execution.urgency, *_slot_columns(app_state, execution.urgency)]
     query = sa.select(*columns).where(_queued(execution, on_hold=True))
-    return query.order_by(execution.priority).limit(1)
+    return query.order_by(execution.urgency).limit(1)
 
 
-def _slot_columns(app_state: AppState, priority: sa.SQLColumnExpression[int]) -> Columns:
-    """Return the columns of :class:`SlotCounts` for the user and a *priority*."""
+def _slot_columns(app_state: AppState, urgency: sa.SQLColumnExpression[int]) -> Columns:
+    """Return the columns of :class:`SlotCounts` for the user and an *urgency*."""
     other = sa.orm.aliased(app_state.models.execution)
     published = _queued(other, on_hold=False)
     columns = [
-        _count(other, published, other.priority == priority).label("published"),
+        _count(other, published, other.urgency == urgency).label("published"),
         _free_worker_slots(app_state).label("free_slots"),
     ]
     if app_state.settings.max_running_per_user is not None:
         running = sa.and_(owned_by(other, _USER), has_status(other, ExecutionStatus.RUNNING))
-        busy = sa.or_(running, sa.and_(published, other.priority <= priority))
+        busy = sa.or_(running, sa.and_(published, other.urgency <= urgency))
         columns.append(_count(other, busy).label("busy"))
     return columns
 
@@ -251,7 +257,7 @@ def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
     published = sa.func.count() - on_hold
     has_slot = sa.or_(published < 1, published < _free_worker_slots(app_state))
     query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
-    query = query.group_by(execution.owner_id, execution.priority).having(on_hold > 0, has_slot)
+    query = query.group_by(execution.owner_id, execution.urgency).having(on_hold > 0, has_slot)
     return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch_size)
 
 

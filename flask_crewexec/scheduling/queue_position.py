@@ -1,6 +1,6 @@
 """Queue position: how many queued executions the fair scheduler starts before one of them.
 
-At each priority users take turns: the first execution of each user comes first, then the second
+At each urgency users take turns: the first execution of each user comes first, then the second
 one of each, and so on. Within the same round the oldest comes first.
 """
 
@@ -43,7 +43,7 @@ def _count_own(execution: ExecutionMixin) -> sa.ColumnElement[int]:
 def _count_urgent(execution: ExecutionMixin) -> sa.ColumnElement[int]:
     """Return the SQL for how many executions are more urgent."""
     model = type(execution)
-    return _count(model, MAX_POSITION, *_queued(model), model.priority < execution.priority)
+    return _count(model, MAX_POSITION, *_queued(model), model.urgency < execution.urgency)
 
 
 def _count_ahead(execution: ExecutionMixin, rounds: int, urgent: int) -> sa.Select[int]:
@@ -69,13 +69,13 @@ def _count_ahead(execution: ExecutionMixin, rounds: int, urgent: int) -> sa.Sele
 
 
 def _queued(model: type[ExecutionMixin]) -> list[sa.ColumnElement[bool]]:
-    # Both values, because `on_hold` precedes the priority in the indexes.
+    # Both values, because `on_hold` precedes the urgency in the indexes.
     return [has_status(model, ExecutionStatus.QUEUED), model.on_hold.in_((False, True))]
 
 
 def _like(execution: ExecutionMixin) -> list[sa.ColumnElement[bool]]:
     model = type(execution)
-    return [*_queued(model), model.priority == execution.priority]
+    return [*_queued(model), model.urgency == execution.urgency]
 
 
 def _is_older(execution: ExecutionMixin) -> sa.ColumnElement[bool]:

@@ -36,6 +36,7 @@ from .attempt_outcomes import AttemptOutcome
 from .attempt_outcomes import OutcomeKind
 from .delivery import republish
 from .fair_scheduler import release_all_users
+from .priority_aging import raise_urgency
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def reconcile(app_state: AppState) -> dict[str, int]:
         "timed_out": _expire_overdue(app_state),
         "retried": _requeue_due_retries(app_state),
         "republished": _republish_lost(app_state),
+        "raised": raise_urgency(app_state),
         "released": release_all_users(app_state),
     }
 
@@ -186,11 +188,11 @@ def _republish_lost(app_state: AppState) -> int:
     # Another reconciler may have read the same rows; the second one finds that they have changed.
     is_old = _sent_before(execution, _republish_before(app_state))
     sent = 0
-    for priority, count in expected.items():
-        missing = count - depths[priority]
+    for urgency, count in expected.items():
+        missing = count - depths[urgency]
         left = app_state.settings.reconcile_batch_size - sent
-        overtaken = () if missing > 0 else (_overtaken(execution, priority),)
-        ids = _unacknowledged(app_state, priority, max(0, min(max(missing, 1), left)), *overtaken)
+        overtaken = () if missing > 0 else (_overtaken(execution, urgency),)
+        ids = _unacknowledged(app_state, urgency, max(0, min(max(missing, 1), left)), *overtaken)
         sent += sum(republish(app_state, id, is_old) for id in ids)
     return sent
 
@@ -201,21 +203,21 @@ def _republish_before(app_state: AppState) -> sa.ColumnElement[dt.datetime]:
 
 
 def _expected_messages(app_state: AppState) -> dict[int, int]:
-    """Return how many messages should wait, by priority; empty if none was sent long ago."""
+    """Return how many messages should wait, by urgency; empty if none was sent long ago."""
     execution = app_state.models.execution
     queued = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(False))
     is_old = _sent_before(execution, _republish_before(app_state))
     any_old = sa.select(sa.exists().where(queued, is_old))
-    counts = sa.select(execution.priority, sa.func.count()).where(queued)
+    counts = sa.select(execution.urgency, sa.func.count()).where(queued)
     with app_state.database.read_session() as session:
         if not session.scalar(any_old):
             return {}
-        rows = session.execute(counts.group_by(execution.priority).order_by(execution.priority))
-        return {priority: count for priority, count in rows}
+        rows = session.execute(counts.group_by(execution.urgency).order_by(execution.urgency))
+        return {urgency: count for urgency, count in rows}
 
 
 def _unacknowledged(
-    app_state: AppState, priority: int, limit: int, *conditions: sa.ColumnElement[bool]
+    app_state: AppState, urgency: int, limit: int, *conditions: sa.ColumnElement[bool]
 ) -> Sequence[uuid.UUID]:
     """Return queued executions for which a message was sent long ago, or none."""
     execution = app_state.models.execution
@@ -224,7 +226,7 @@ def _unacknowledged(
         .where(
             has_status(execution, ExecutionStatus.QUEUED),
             execution.on_hold.is_(False),
-            execution.priority == priority,
+            execution.urgency == urgency,
             _sent_before(execution, _republish_before(app_state)),
             *conditions,
         )
@@ -235,14 +237,14 @@ def _unacknowledged(
         return session.scalars(query).all()
 
 
-def _overtaken(execution: type[ExecutionMixin], priority: int) -> sa.ColumnElement[bool]:
-    """Return the condition that a later message of the same priority was claimed first.
+def _overtaken(execution: type[ExecutionMixin], urgency: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a later message of the same urgency was claimed first.
 
     A message that was sent twice only seems to be later, so callers republish one at a time.
     """
     other = sa.orm.aliased(execution)
     claimed = sa.select(sa.func.max(other.published_at)).where(
-        has_status(other, ExecutionStatus.RUNNING), other.priority == priority
+        has_status(other, ExecutionStatus.RUNNING), other.urgency == urgency
     )
     is_earlier = execution.published_at < claimed.scalar_subquery()
     return sa.or_(execution.published_at.is_(None), is_earlier)

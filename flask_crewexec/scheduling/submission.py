@@ -226,6 +226,7 @@ def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> Execut
         "graph_version": checked.version.number,
         "status": ExecutionStatus.QUEUED,
         "priority": submission.priority,
+        "urgency": submission.priority,
         "inputs": checked.inputs,
         "total_steps": len(checked.graph.tasks),
         "on_hold": on_hold,

@@ -54,6 +54,20 @@ def seconds_since(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[flo
     return _SecondsSince(moment)
 
 
+class _PeriodsSince(FunctionElement[int]):
+    name = "crewexec_periods_since"
+    type = sa.Integer()
+    inherit_cache = True
+
+
+def periods_since(moment: sa.SQLColumnExpression[t.Any], seconds: float) -> sa.ColumnElement[int]:
+    """Return the SQL for how many whole periods have passed since a stored time.
+
+    :param seconds: length of a period.
+    """
+    return _PeriodsSince(seconds_since(moment) / sa.literal(seconds, sa.Float))
+
+
 class _DayOf(FunctionElement[str]):
     name = "crewexec_day_of"
     type = sa.String()
@@ -67,6 +81,7 @@ def utc_day(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
 
 @compiles(_DatabaseTime)
 @compiles(_SecondsSince)
+@compiles(_PeriodsSince)
 @compiles(_DayOf)
 def _unknown(element: FunctionElement[t.Any], compiler: SQLCompiler, **options: t.Any) -> str:
     raise sa.exc.CompileError(
@@ -97,6 +112,16 @@ def _since_postgresql(element: _SecondsSince, compiler: SQLCompiler, **options: 
 def _since_sqlite(element: _SecondsSince, compiler: SQLCompiler, **options: t.Any) -> str:
     moment = compiler.process(element.clauses, **options)
     return f"((julianday('now') - julianday({moment})) * 86400.0)"
+
+
+@compiles(_PeriodsSince, "postgresql")
+def _periods_postgresql(element: _PeriodsSince, compiler: SQLCompiler, **options: t.Any) -> str:
+    return f"CAST(floor({compiler.process(element.clauses, **options)}) AS integer)"
+
+
+@compiles(_PeriodsSince, "sqlite")
+def _periods_sqlite(element: _PeriodsSince, compiler: SQLCompiler, **options: t.Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS INTEGER)"
 
 
 @compiles(_DayOf, "postgresql")

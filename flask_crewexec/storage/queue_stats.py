@@ -21,10 +21,10 @@ def count_active(app_state: AppState) -> dict[str, int]:
 
 
 def count_on_hold(app_state: AppState) -> dict[int, int]:
-    """Return the number of executions on hold, by priority from 1 to 10."""
+    """Return the number of executions on hold, by urgency from 1 to 10."""
     execution = app_state.models.execution
-    query = sa.select(execution.priority, sa.func.count()).group_by(execution.priority)
+    query = sa.select(execution.urgency, sa.func.count()).group_by(execution.urgency)
     on_hold = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(True))
     with app_state.database.read_session() as session:
-        found = {priority: count for priority, count in session.execute(query.where(on_hold))}
+        found = {urgency: count for urgency, count in session.execute(query.where(on_hold))}
     return {priority: found.get(priority, 0) for priority in PRIORITIES}

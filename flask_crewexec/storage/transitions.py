@@ -127,6 +127,7 @@ def requeue_due_retry(
             published_at=None,
             on_hold=True,
             queued_at=database_clock.now(),
+            urgency=execution.priority,
         )
     )
     return update_one(session, statement)
@@ -135,7 +136,7 @@ def requeue_due_retry(
 def release_statement(
     models: Models,
     user: sa.BindParameter[str],
-    priority: sa.BindParameter[int],
+    urgency: sa.BindParameter[int],
     *conditions: sa.ColumnElement[bool],
 ) -> ReturningUpdate[t.Any]:
     """Return the statement of :func:`release_held`, for callers to build once.
@@ -147,7 +148,7 @@ def release_statement(
         owned_by(execution, user),
         has_status(execution, ExecutionStatus.QUEUED),
         execution.on_hold.is_(True),
-        execution.priority == priority,
+        execution.urgency == urgency,
     )
     first = sa.select(execution.id).where(*on_hold).order_by(execution.queued_at, execution.id)
     statement = (
@@ -229,6 +230,7 @@ def requeue(
             status=ExecutionStatus.QUEUED,
             attempt=former.attempt + 1,
             queued_at=database_clock.now(),
+            urgency=execution.priority,
             published_at=None if on_hold else database_clock.now(),
             on_hold=on_hold,
             **dict.fromkeys(_END_COLUMNS),
@@ -282,6 +284,7 @@ def revert_requeue(session: Session, models: Models, former: ExecutionMixin) -> 
         "status",
         "attempt",
         "queued_at",
+        "urgency",
         "published_at",
         *_END_COLUMNS,
         *_RETRY_COUNTERS,

@@ -32,7 +32,7 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     the defaults are ``CREWEXEC_KEEP_FOR`` and ``CREWEXEC_KEEP_COUNT``.
 
     :return: numbers of executions: ``{"taken_over", "timed_out", "retried", "republished",
-        "released"}`` or ``{"purged"}``.
+        "raised", "released"}`` or ``{"purged"}``.
     :raises ValidationError: if the event is invalid.
     """
     loaded = _schema.load(event)

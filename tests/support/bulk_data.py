@@ -127,6 +127,7 @@ class _Sql:
             "graph_version": "1",
             "status": "state",
             "priority": "CASE WHEN i % 4 = 0 THEN 1 + (i / 4) % 10 ELSE 5 END",
+            "urgency": "CASE WHEN i % 4 = 0 THEN 1 + (i / 4) % 10 ELSE 5 END",
             "inputs": self._json('{"topic": "tea"}'),
             "attempt": "CASE WHEN i % 50 = 1 THEN 2 ELSE 1 END",
             **dict.fromkeys(("retries", "lost_attempts", "writes"), "0"),

@@ -18,14 +18,14 @@ from support.in_process import copy_of
 
 @pytest.fixture
 def line(api):
-    """Executions of several users and priorities, some of them on hold, in random order."""
+    """Executions of several users and urgencies, some of them on hold, in random order."""
     template = api.queue(documents.chain("a"))
     chance = random.Random(7)
     moments = [clock.now() - dt.timedelta(minutes=number) for number in range(80)]
     chance.shuffle(moments)
     for moment in moments:
         # Two at a time: then the id decides.
-        values = {"owner_id": chance.choice("abcde"), "priority": chance.choice((3, 5, 5, 5, 9))}
+        values = {"owner_id": chance.choice("abcde"), "urgency": chance.choice((3, 5, 5, 5, 9))}
         rounded = moment.replace(minute=moment.minute // 2 * 2, second=0, microsecond=0)
         change(
             copy_of(template, moment),
@@ -42,11 +42,11 @@ def waiting():
     execution = current_app_state().models.execution
     with current_app_state().database.read_session() as session:
         rows = session.query(execution).filter_by(status="queued").all()
-    rows.sort(key=lambda row: (row.owner_id, row.priority, row.queued_at, row.id))
+    rows.sort(key=lambda row: (row.owner_id, row.urgency, row.queued_at, row.id))
     turns: dict[object, int] = {}
-    for _, group in itertools.groupby(rows, key=lambda row: (row.owner_id, row.priority)):
+    for _, group in itertools.groupby(rows, key=lambda row: (row.owner_id, row.urgency)):
         turns |= {row.id: turn for turn, row in enumerate(group)}
-    rows.sort(key=lambda row: (row.priority, turns[row.id], row.queued_at, row.id))
+    rows.sort(key=lambda row: (row.urgency, turns[row.id], row.queued_at, row.id))
     return rows
 
 

@@ -40,7 +40,7 @@ LIMITS = {
     "CREWEXEC_KEEP_COUNT": EXECUTIONS - 1_000,
 }
 """With all of them, everything is asked that can be."""
-MOST = {"postgresql": 1_000, "sqlite": 400}
+MOST = {"postgresql": 1_000, "sqlite": 450}
 """Rows, or hundreds of instructions; to read all executions takes 30,000, or about 900."""
 GROWING = {
     " AS day": "GET /usage adds up what was queued on the days that it is asked for",

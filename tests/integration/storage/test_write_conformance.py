@@ -147,7 +147,7 @@ class TestSubmission:
                 submit(api, graph, priority=priority, **texts, **limits)
 
         first, second = both(case)["crewexec_execution"]
-        assert first == {**second, "id": first["id"], "priority": 1}
+        assert first == {**second, "id": first["id"], "priority": 1, "urgency": 1}
 
     def test_with_an_idempotency_key(self, api, both):
         def case():
