@@ -23,6 +23,7 @@ from .report import write_json
 MODULES = (
     "startup",
     "queueing",
+    "polling",
     "reading",
     "latency",
     "running",

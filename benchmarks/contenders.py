@@ -11,6 +11,7 @@ import sys
 import time
 import typing as t
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ QUIET = {
 POOL = {"pool_size": 5, "max_overflow": 0}
 """Database connections of each process: few of them give the highest throughput."""
 USER = "ada"
+NO_MODEL = "http://127.0.0.1:9/v1"
+"""URL for services that run nothing."""
 Pool = tuple[str, int]
 """Pool and concurrency of a worker."""
 POLL_SECONDS = 0.1
@@ -120,6 +123,11 @@ class Contender(abc.ABC):
     @abc.abstractmethod
     def graph_of(self, tasks: int) -> Json:
         """Return the request body that stores a crew with one agent for each task."""
+
+    def store_graph(self, http: httpx.Client, user: str) -> str:
+        """Store a crew with one task for a user and return the graph's id."""
+        graph = http.post("/graphs", json=self.graph_of(1), headers={"X-User": user})
+        return t.cast(str, graph.raise_for_status().json()["id"])
 
     def web(self, *options: str, app: str | None = None) -> Gunicorn:
         """Return a web server that is not started yet, with further options of gunicorn.
@@ -259,14 +267,26 @@ class Plain(Contender):
 
     def create_tables(self) -> None:
         # Not in this process, where Celery's default app is that of the host.
-        command = [sys.executable, "-m", "flask", "--app", "benchmarks.reference.web"]
+        self._call_flask("create-tables")
+
+    def _call_flask(self, name: str) -> None:
+        command = [sys.executable, "-m", "flask", "--app", self.web_app, name]
         environment = {**os.environ, **self.environment}
-        subprocess.run(
-            [*command, "create-tables"], cwd=ROOT, env=environment, check=True, timeout=60
-        )
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60)
 
     def graph_of(self, tasks: int) -> Json:
         return definition(tasks)
+
+
+class WithDbos(Plain):
+    """Only the queueing, with DBOS; needs the package ``dbos``."""
+
+    name = "DBOS"
+    web_app = "benchmarks.reference.dbos_service:app"
+
+    def store_graph(self, http: httpx.Client, user: str) -> str:
+        """Return an id, since arguments of a workflow need not exist."""
+        return str(uuid.uuid4())
 
 
 class _AnyGunicorn(Gunicorn):

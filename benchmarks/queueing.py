@@ -1,148 +1,175 @@
 """Submissions per second of two web processes, over HTTP, with PostgreSQL and fsync.
 
-No worker runs, but a row says that one has free slots. So every submission publishes its message,
-as in the plain service; otherwise ours would hold most of a user's executions in the database.
+No worker runs. One installation of ours has the row of a worker with free slots, so every
+submission publishes its message, as in the plain service. In another there is none, so all but the
+first submission of each user go on hold: into a backlog.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import functools
-import itertools
+import importlib.util
 import json
-import socket
-import time
 import typing as t
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
 
 from flask_crewexec import clock
+from support.servers.postgres import postgres_server
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 
+from . import copied_rows
 from .contenders import Contender
+from .contenders import NO_MODEL
 from .contenders import Ours
 from .contenders import ours_in_process
-from .contenders import ring
+from .contenders import Plain
+from .contenders import WithDbos
 from .figures import Figure
 from .figures import Profile
 from .figures import Target
+from .load import cpu_times
+from .load import Load
+from .load import measure_alternately
+from .load import rates
+from .load import request
+from .load import Round
+from .load import WEB_PROCESSES
 from .reference.floor import CREATE
 
-WEB_PROCESSES = 2
-CLIENTS = 8
-"""Number of concurrent requests."""
 USERS = 200
-PLAIN = Target(3.0, "higher")
-FLOOR = Target(0.6, "higher")
+FEW, MANY = 20, 20_000
+"""Numbers of executions that run at the same time."""
+PLAIN, FLOOR, DBOS = (Target(limit, "higher") for limit in (2.0, 0.5, 0.75))
+DBOS_CPU = Target(1 / 0.75, "lower")
+SAME = Target(0.95, "higher")
+FLOOR_NAME, EMPTY_NAME = "INSERT, COMMIT, LPUSH", "an empty view"
+UNIT = "submissions/s"
 
 Submission = tuple[str, bytes]
 """User and body of a request."""
 
 
-class Web(t.NamedTuple):
-    """A web server that accepts submissions at one path."""
+class Busy(Ours):
+    """Ours, where many executions run."""
 
-    name: str
-    port: int
-    path: str
-    submissions: Sequence[Submission]
+    name = f"ours, {MANY:,} running"
 
-    def submissions_per_second(self, number: int) -> float:
-        """Send *number* submissions and return how many were accepted per second."""
-        submissions = itertools.islice(itertools.cycle(self.submissions), number)
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            start = time.perf_counter()
-            for _ in pool.map(self._send, submissions):
-                pass
-            return number / (time.perf_counter() - start)
 
-    def _send(self, submission: Submission) -> None:
-        """Send a submission with little CPU time, since the client shares the CPUs."""
-        user, body = submission
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nX-User: {user}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
-            connection.sendall(head.encode() + body)
-            answer = b"".join(iter(functools.partial(connection.recv, 65_536), b""))
-        if not answer.startswith(b"HTTP/1.1 202 "):
-            raise RuntimeError(f"{self.name} answered {answer.decode(errors='replace')}")
+class Backlog(Ours):
+    """Ours, where each user has something on hold."""
+
+    name = "ours, into a backlog"
 
 
 def measure(profile: Profile) -> list[Figure]:
-    """Compare ours with the plain service, with the floor, and with an empty view."""
+    """Compare submissions, with and without a backlog, with the references."""
     with contextlib.ExitStack() as stack:
-        ours, plain, _ = stack.enter_context(ring(profile.folder))
-        register_worker(ours)
-        webs = [stack.enter_context(served(ours)), stack.enter_context(served(plain))]
-        webs += stack.enter_context(floors(plain, webs[1].submissions))
-        number = profile.pick(600, 2_000)
-        for web in webs:
-            web.submissions_per_second(number)
-        for contender in (ours, plain):
-            analyze(contender)
-        measures = [functools.partial(web.submissions_per_second, number) for web in webs]
-        rates = run_alternately(profile.pick(5, 11), measures)
-    targets = (PLAIN, FLOOR, None)
+        loads = {load.name: load for load in loads_of(stack, profile.folder)}
+        rounds = measure_alternately(
+            profile.pick(5, 11), profile.pick(500, 2_000), list(loads.values())
+        )
+        found = dict(zip(loads, rounds, strict=True))
     return [
-        Figure("submissions", "submissions/s", rates[0], reference, web.name, target)
-        for web, reference, target in zip(webs[1:], rates[1:], targets, strict=True)
+        *_compared("submissions", found[Ours.name], found),
+        *_compared("submissions into a backlog", found[Backlog.name], found),
+        Figure(
+            f"submissions, {MANY:,} running",
+            UNIT,
+            rates(found[Busy.name]),
+            rates(found[Ours.name]),
+            f"{FEW} running",
+            SAME,
+        ),
     ]
 
 
-def run_alternately(rounds: int, measures: Sequence[Callable[[], float]]) -> list[list[float]]:
-    """Return the results of each measure in each round; each round starts with another measure."""
-    results: list[list[float]] = [[] for _ in measures]
-    for number in range(rounds):
-        for position in range(len(measures)):
-            index = (number + position) % len(measures)
-            results[index].append(measures[index]())
-    return results
+def _compared(name: str, ours: Sequence[Round], found: dict[str, list[Round]]) -> Iterator[Figure]:
+    targets = {Plain.name: PLAIN, WithDbos.name: DBOS, FLOOR_NAME: FLOOR, EMPTY_NAME: None}
+    for reference, target in targets.items():
+        if reference in found:
+            values = rates(ours), rates(found[reference])
+            yield Figure(name, UNIT, *values, reference, target)
+    for reference, target in {Plain.name: None, WithDbos.name: DBOS_CPU}.items():
+        if reference in found:
+            values = cpu_times(ours), cpu_times(found[reference])
+            yield Figure(f"web CPU of {name}", "CPU-ms", *values, reference, target)
+
+
+def loads_of(stack: contextlib.ExitStack, folder: Path) -> Iterator[Load]:
+    """Start everything that is compared; *stack* stops it."""
+    postgres = stack.enter_context(postgres_server(fsync=True))
+    redis = stack.enter_context(RedisProcess(folder / "redis", chosen_redis()))
+
+    def create(kind: type[Contender]) -> t.Any:
+        place = folder / kind.__name__.lower()
+        place.mkdir()
+        contender = kind(place, postgres.fresh_database_url(), redis.url, NO_MODEL)
+        stack.callback(contender.engine.dispose)
+        contender.create_tables()
+        return contender
+
+    ours, busy, backlog = (create(kind) for kind in (Ours, Busy, Backlog))
+    plain = create(Plain)
+    for each in (ours, busy):
+        register_worker(each)
+    for each in (ours, busy, backlog, plain):
+        yield stack.enter_context(served(each))
+    run_already(ours, FEW)
+    run_already(busy, MANY)
+    yield from stack.enter_context(floors(plain))
+    if importlib.util.find_spec("dbos") is None:
+        print(f"{WithDbos.name} is left out: the package 'dbos' is not installed.")
+    else:
+        yield stack.enter_context(served(create(WithDbos)))
 
 
 @contextlib.contextmanager
-def served(contender: Contender) -> Iterator[Web]:
-    """Start a service's web server with a graph for each user."""
+def served(contender: Contender) -> Iterator[Load]:
+    """Start a service's web server, with a graph of each user."""
     with contender.web(f"--workers={WEB_PROCESSES}") as server:
         url = httpx.URL(server.url)
-        with httpx.Client(base_url=f"{server.url}{contender.prefix}", timeout=30) as http:
+        with httpx.Client(base_url=f"{server.url}{contender.prefix}", timeout=60) as http:
             submissions = [_submission(http, f"user-{n}", contender) for n in range(USERS)]
         path = f"{contender.prefix}/executions"
-        yield Web(contender.name, t.cast(int, url.port), path, submissions)
+        requests = [request("POST", path, *submission) for submission in submissions]
+        yield Load(contender.name, server, t.cast(int, url.port), requests)
 
 
 def _submission(http: httpx.Client, user: str, contender: Contender) -> Submission:
-    graph = http.post("/graphs", json=contender.graph_of(1), headers={"X-User": user})
-    body = {"graph_id": graph.raise_for_status().json()["id"], "inputs": {"topic": "rivers"}}
+    """Return a request body, after one request was sent."""
+    graph = contender.store_graph(http, user)
+    body = {"graph_id": graph, "inputs": {"topic": "rivers"}}
+    http.post("/executions", json=body, headers={"X-User": user}).raise_for_status()
     return user, json.dumps(body).encode()
 
 
+def run_already(ours: Ours, number: int) -> None:
+    """Let executions run, as far as the database knows."""
+    copied_rows.copy(ours, number, **copied_rows.RUNNING)
+
+
 @contextlib.contextmanager
-def floors(plain: Contender, submissions: Sequence[Submission]) -> Iterator[list[Web]]:
+def floors(plain: Contender) -> Iterator[list[Load]]:
     """Start the web server of the floor, in the database of the plain service."""
     with plain.engine.connect() as connection:
         connection.exec_driver_sql(CREATE)
     url = sa.make_url(plain.database_url).set(drivername="postgresql")
     plain.environment["FLOOR_URL"] = url.render_as_string(hide_password=False)
     app = "benchmarks.reference.floor:app"
+    body = json.dumps({"inputs": {"topic": "rivers"}}).encode()
     with plain.web(f"--workers={WEB_PROCESSES}", app=app) as server:
         port = t.cast(int, httpx.URL(server.url).port)
         yield [
-            Web("INSERT, COMMIT, LPUSH", port, "/executions", submissions),
-            Web("an empty view", port, "/empty/executions", submissions),
+            Load(name, server, port, [request("POST", path, "user-0", body)])
+            for name, path in ((FLOOR_NAME, "/executions"), (EMPTY_NAME, "/empty/executions"))
         ]
-
-
-def analyze(contender: Contender) -> None:
-    """Update the database's statistics, as autovacuum does after a minute."""
-    with contender.engine.connect() as connection:
-        connection.exec_driver_sql("ANALYZE")
 
 
 def register_worker(ours: Ours) -> None:

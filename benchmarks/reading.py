@@ -25,6 +25,7 @@ from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
 from .contenders import Contender
+from .contenders import NO_MODEL
 from .contenders import Ours
 from .contenders import Plain
 from .contenders import USER
@@ -40,7 +41,6 @@ EVERY = 150.0
 PAGE = 50
 CHOSEN = 200
 """Number of executions that are read by id."""
-NO_MODEL = "http://127.0.0.1:9/v1"
 NOTE = (
     "Filled with one execution every 150 s of 201 users, 400 of them unfinished, a tenth of them"
     " with 3 steps and 10 events."
