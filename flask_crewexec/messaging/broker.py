@@ -54,7 +54,10 @@ def queue_depths(app_state: AppState) -> dict[str, dict[int, int]]:
     """
     with broker_client(app_state) as client:
         return {
-            queue: {priority: client.llen(list_name(queue, priority)) for priority in PRIORITIES}
+            queue: {
+                priority: client.llen(list_name(app_state.celery, queue, priority))
+                for priority in PRIORITIES
+            }
             for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
         }
 

@@ -14,6 +14,7 @@ from celery import Task
 from flask import Flask
 from kombu.entity import Queue
 
+from ..config.redis_urls import BROKER_SCHEMES
 from ..config.redis_urls import check_broker_url
 from ..config.redis_urls import redis_url
 from ..config.redis_urls import sentinel_options
@@ -23,8 +24,9 @@ from ..errors import ConfigError
 from .queues import CLEANUP_QUEUE
 from .queues import CLEANUP_TASK
 from .queues import EXECUTION_QUEUE
-from .queues import PRIORITY_OPTIONS
+from .queues import OUR_QUEUES_OPTION
 from .queues import ROUTES
+from .transport_aliases import use_our_transports
 
 BEAT_SCHEDULER: t.Final = "flask_crewexec.worker.beat_schedule:BeatScheduler"
 CELERYS_BEAT_SCHEDULER: t.Final = "celery.beat:PersistentScheduler"
@@ -78,15 +80,16 @@ def _new_celery(app: Flask, settings: Settings) -> Celery:
 
 def _configure(celery: Celery, settings: Settings) -> None:
     """Add our queues, routes, priorities and beat entries to those of the host."""
+    use_our_transports()
     conf = celery.conf
     check_broker_url(conf.broker_url)
+    _check_transport(conf.broker_transport)
     if not conf.value_set_for("broker_channel_error_retry"):
         # Otherwise a Redis that is full or was demoted ends the workers.
         conf.broker_channel_error_retry = True
     conf.update(
         broker_use_ssl=tls_options(conf.broker_url, conf.broker_use_ssl),
         redis_backend_use_ssl=tls_options(conf.result_backend, conf.redis_backend_use_ssl),
-        worker_disable_prefetch=True,
         task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),
         task_routes={**_check_routes(conf.task_routes), **ROUTES},
         broker_transport_options=sentinel_options(
@@ -103,6 +106,14 @@ def _configure(celery: Celery, settings: Settings) -> None:
     )
     if conf.beat_scheduler == CELERYS_BEAT_SCHEDULER:
         conf.beat_scheduler = BEAT_SCHEDULER
+
+
+def _check_transport(transport: object) -> None:
+    if transport is not None and transport not in BROKER_SCHEMES:
+        raise ConfigError(
+            "'broker_transport' of your Celery app must not be set: 'CrewExec' uses its own, which"
+            " gives its queues ten priorities."
+        )
 
 
 def _check_routes(routes: object) -> Mapping[str, t.Any]:
@@ -135,14 +146,9 @@ def _is_list_of_queues(queues: object) -> bool:
 
 
 def _transport_options(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the host's options and those for ten priorities."""
-    for key, value in PRIORITY_OPTIONS.items():
-        if options.get(key, value) != value:
-            raise ConfigError(
-                f"'broker_transport_options[{key!r}]' of your Celery app must be {value!r}:"
-                " 'CrewExec' needs ten priority levels."
-            )
-    return {"visibility_timeout": 3600, **options, **PRIORITY_OPTIONS}
+    """Return the host's options, and ours that name our queues."""
+    ours = {OUR_QUEUES_OPTION: [EXECUTION_QUEUE, CLEANUP_QUEUE]}
+    return {"visibility_timeout": 3600, **options, **ours}
 
 
 def _beat_schedule(settings: Settings) -> dict[str, t.Any]:

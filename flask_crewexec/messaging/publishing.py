@@ -40,8 +40,9 @@ def publish_attempt(
         if template is None:
             _publish_with_celery(app_state, task, event, task_id=id, priority=priority)
         else:
+            name = list_name(app_state.celery, EXECUTION_QUEUE, priority)
             with shared_broker_client(app_state) as client:
-                client.lpush(list_name(EXECUTION_QUEUE, priority), template.render(id, event))
+                client.lpush(name, template.render(id, event))
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
         raise nothing_queued(error) from error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from celery import Celery
+
 from ..statuses import PRIORITIES
 
 EXECUTION_QUEUE: t.Final = "crew_execution"
@@ -15,8 +17,12 @@ ROUTES: t.Final = {
     EXECUTION_TASK: {"queue": EXECUTION_QUEUE},
     CLEANUP_TASK: {"queue": CLEANUP_QUEUE},
 }
-PRIORITY_OPTIONS: t.Final[dict[str, t.Any]] = {"priority_steps": list(range(10)), "sep": ":"}
-"""Transport options for ten priorities; by default Celery folds ten priorities into four."""
+CELERY_PRIORITIES: t.Final = range(len(PRIORITIES))
+"""Celery's values for our priorities; by default it folds ten of them into four lists."""
+OUR_QUEUES_OPTION: t.Final = "crewexec_queues"
+"""The transport option with the queues in which every priority has its list."""
+DEFAULT_SEPARATOR: t.Final = "\x06\x16"
+"""What kombu writes between the name of a queue and a priority, unless the host has changed it."""
 
 
 def celery_priority(priority: int) -> int:
@@ -24,7 +30,9 @@ def celery_priority(priority: int) -> int:
     return PRIORITIES.index(priority)
 
 
-def list_name(queue: str, priority: int) -> str:
-    """Return the Redis list in which kombu keeps the messages of a queue with this priority."""
+def list_name(celery: Celery, queue: str, priority: int) -> str:
+    """Return the Redis list that keeps the messages of one of our queues with this priority."""
     step = celery_priority(priority)
-    return queue if step == 0 else f"{queue}:{step}"
+    if step == 0:
+        return queue
+    return f"{queue}{celery.conf.broker_transport_options.get('sep', DEFAULT_SEPARATOR)}{step}"

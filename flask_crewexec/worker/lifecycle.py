@@ -57,6 +57,7 @@ class WorkerSignals:
 
     def connect(self) -> t.Self:
         signals.celeryd_init.connect(self._check_broker, weak=False)
+        signals.celeryd_after_setup.connect(self._fetch_only_what_can_start, weak=False)
         signals.celeryd_after_setup.connect(self._preload, weak=False)
         signals.worker_process_init.connect(self._after_fork, weak=False)
         signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
@@ -75,6 +76,11 @@ class WorkerSignals:
             from .cluster_check import RefuseCluster  # only workers need Celery's steps
 
             instance.app.steps["consumer"].add(RefuseCluster)
+
+    def _fetch_only_what_can_start(self, instance: t.Any, **options: object) -> None:
+        """Let executions wait in Redis, where any worker finds them, if this one runs them."""
+        if self._is_for(instance.app) and EXECUTION_QUEUE in consumed_queues(instance):
+            instance.app.conf.worker_disable_prefetch = True
 
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once before the pool forks, so that its children share the memory."""

@@ -18,6 +18,7 @@ from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents
 from support.host_app import host
+from support.message_lists import list_of
 from support.paths import TESTS
 from support.servers.broker_faults import empty
 from support.servers.broker_faults import FAULTS
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.sqlite_enough
 
 both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 
-QUEUE = "crew_execution:4"
+QUEUE = list_of(5)
 """The list of the default priority."""
 WORKS = "a single server, Sentinel, or replication with failover works"
 

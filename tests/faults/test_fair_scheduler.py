@@ -25,6 +25,7 @@ from support.graphs import documents
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
+from support.message_lists import list_of
 from support.servers.processes import wait_until
 
 MANY = 500
@@ -236,7 +237,7 @@ class TestHolding:
         _, *held = queue(api, 3)
         assert [reconcile()["republished"] for _ in range(5)] == [0] * 5
         with redis_process.client() as client:
-            client.delete("crew_execution:4")
+            client.delete(list_of(5))
         assert reconcile()["republished"] == 1
         assert [column(id, "published_at") for id in held] == [None, None]
         assert messages() == 1
@@ -247,7 +248,7 @@ class TestHolding:
     ):
         (lost,) = queue(api, 1)
         with redis_process.client() as client:
-            client.delete("crew_execution:4")
+            client.delete(list_of(5))
         (later,) = queue(stranger, 1, "b")
         for id in queue(admin, 2):
             admin("POST", f"/executions/{id}/cancel")

@@ -14,6 +14,7 @@ from flask_crewexec.messaging.broker import queue_depths
 from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents
+from support.message_lists import list_of
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
@@ -199,7 +200,7 @@ class TestKey:
     ):
         id = order(api, graph).json["id"]
         with redis_process.client() as client:
-            client.delete("crew_execution:4")
+            client.delete(list_of(5))
         forget_publishing()
         for _ in range(2):
             answer = order(api, graph)

@@ -297,11 +297,12 @@ class TestCelery:
             "crewexec-purge",
             "crewexec-reconcile",
         }
-        assert own.conf.broker_transport_options["priority_steps"] == list(range(10))
+        assert "priority_steps" not in own.conf.broker_transport_options
+        assert own.conf.worker_disable_prefetch is False
 
-    def test_priority_levels_that_would_mix_ours_up_are_refused(self):
-        app = new_app(CELERY={"broker_transport_options": {"priority_steps": [0, 5]}})
-        with pytest.raises(ConfigError, match="priority_steps"):
+    def test_a_transport_that_knows_no_ten_priorities_is_refused(self):
+        app = new_app(CELERY={"broker_transport": "myapp.transports:Transport"})
+        with pytest.raises(ConfigError, match="broker_transport"):
             CrewExec(app)
 
     @pytest.mark.parametrize("url", ["memory://", "amqp://localhost", "filesystem://"])

@@ -23,6 +23,7 @@ from support.host_app import host
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
+from support.message_lists import list_of
 from support.paths import TESTS
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.processes import wait_until
@@ -211,7 +212,7 @@ def test_a_worker_that_is_traced_after_its_fork(
     model.add(Rule(tool=("count_words", {"text": "a b"}), after_tool=False, times=1))
     id = queue_in_request(api, documents.chain("a", tools=("count_words",)))
     with redis_process.client() as redis:
-        assert redis.delete("crew_execution:4") == 1
+        assert redis.delete(list_of(5)) == 1
     wait_until(lambda: cleanup.handle({"action": "reconcile"})["republished"], what="a new message")
     traced = {"app": "support.host_app.traced_worker", "fork_server": fork_server}
     with WorkerProcess(tmp_path, variables, **traced):

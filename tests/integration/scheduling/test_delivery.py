@@ -12,6 +12,7 @@ from flask_crewexec.tasks import execution
 from support.api_client import Api
 from support.graphs import documents
 from support.host_app import host
+from support.message_lists import list_of
 from support.servers.broker_faults import fail_to_save
 from support.servers.broker_faults import FAULTS
 from support.servers.broker_faults import fill
@@ -132,7 +133,7 @@ def test_each_application_sends_to_its_own_broker(redis_process, database_url):
         lengths = []
         for number in (1, 2):
             client.select(number)
-            lengths.append(client.llen("crew_execution:4"))
+            lengths.append(client.llen(list_of(5)))
     assert lengths == [1, 0]
 
 
@@ -162,8 +163,8 @@ class TestAfterwards:
     def messages(self, redis_process, count):
         """The events that wait in the queue."""
         with redis_process.client() as client:
-            wait_until(lambda: client.llen("crew_execution:4") == count, what="the messages")
-            found = client.lrange("crew_execution:4", 0, -1)
+            wait_until(lambda: client.llen(list_of(5)) == count, what="the messages")
+            found = client.lrange(list_of(5), 0, -1)
         return [json.loads(b64decode(json.loads(message)["body"]))[0][0] for message in found]
 
     def test_health_reports_that_the_broker_is_unavailable(self, api, admin, redis_process):

@@ -23,6 +23,7 @@ from support.api_client import Api
 from support.api_client import problem
 from support.graphs import documents
 from support.in_process import run
+from support.message_lists import list_of
 
 
 def order(api, graph, **more):
@@ -52,9 +53,8 @@ class TestMessages:
 
         def sent(id, attempt, priority):
             publish_attempt(app.extensions["crewexec"], id, attempt, priority)
-            name = "crew_execution" if priority == 1 else f"crew_execution:{priority - 1}"
             with redis_process.client() as client:
-                message = json.loads(client.rpop(name))
+                message = json.loads(client.rpop(list_of(priority)))
             message["properties"].pop("reply_to")  # of the thread, for results that nobody stores
             return message, message["properties"].pop("delivery_tag")
 

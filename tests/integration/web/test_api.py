@@ -18,6 +18,7 @@ from flask_crewexec.web import problems
 from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
+from support.message_lists import list_of
 
 pytestmark = pytest.mark.libraries
 
@@ -86,7 +87,7 @@ class TestQueueing:
         secret = "the secret ingredient"
         id = api.queue(documents.ONE_TASK, inputs={"topic": secret}, priority=3)
         with redis_process.client() as client:
-            (message,) = client.lrange("crew_execution:2", 0, -1)
+            (message,) = client.lrange(list_of(3), 0, -1)
         assert id in message
         assert secret not in message
         assert json.loads(message)["headers"]["task"] == "crewexec.execution"
