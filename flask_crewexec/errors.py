@@ -7,6 +7,7 @@
     ├── InvalidGraph                   a graph document cannot be run
     ├── InvalidInputs                  the inputs do not fit the graph
     ├── InvalidPriority                the priority is not from 1 to 10
+    │   └── PriorityTooUrgent          the user may not use a priority as urgent as that
     ├── InvalidRequest                 another value cannot be used
     ├── NotFound                       the graph or execution does not exist for this user
     ├── WrongState                     not possible in the current state
@@ -110,6 +111,14 @@ class InvalidPriority(CrewExecError):
     status = 422
     title = "Invalid priority"
     remedy = "Send a whole number from 1 to 10."
+
+
+class PriorityTooUrgent(InvalidPriority):
+    """The priority is more urgent than ``CREWEXEC_MOST_URGENT_PRIORITY`` allows the user."""
+
+    code = "priority-too-urgent"
+    title = "Priority too urgent"
+    remedy = "Send the priority that the message names, or none."
 
 
 class InvalidRequest(CrewExecError):

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 PRIORITIES: t.Final = range(1, 11)
 """1 is the most urgent."""
+DEFAULT_PRIORITY: t.Final = 5
+"""Of a submission that names none."""
 
 
 class ExecutionStatus(enum.StrEnum):

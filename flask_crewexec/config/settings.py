@@ -17,6 +17,7 @@ from flask import Config
 from ..errors import ConfigError
 from .per_user_limits import PerUserLimit
 from .per_user_limits import validate_limit
+from .per_user_limits import validate_priority
 from .pricing import check_prices
 from .pricing import Prices
 
@@ -80,6 +81,10 @@ class Settings:
     """Maximum number of tokens that one user's executions use per day (UTC)."""
     requests_per_minute: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)
     """Maximum number of HTTP requests of one user per minute."""
+    most_urgent_priority: PerUserLimit = dataclasses.field(
+        default=None, metadata={"check": validate_priority}
+    )
+    """Most urgent priority that one user may use; None for 1."""
     priority_aging: float | None = 300.0
     """Seconds of waiting after which an execution is treated as one priority more urgent, again and
     again; None if priorities are never to change."""

@@ -41,6 +41,7 @@ from .fair_scheduler import release_next
 from .run_limits import effective_limits
 from .run_limits import with_graph_limits
 from .submission_checks import check_graph_use
+from .submission_checks import effective_priority
 from .submission_checks import Submission
 from .submission_checks import validate_request
 from .submission_checks import ValidSubmission
@@ -117,7 +118,11 @@ def preview(app_state: AppState, submission: Submission) -> Preview:
 
 
 def _with_effective_limits(app_state: AppState, request: ValidSubmission) -> ValidSubmission:
-    return request._replace(limits=effective_limits(app_state, request.limits))
+    given = request.submission.priority
+    return request._replace(
+        priority=effective_priority(app_state, request.owner_id, given),
+        limits=effective_limits(app_state, request.limits),
+    )
 
 
 def _submit_fast_path(app_state: AppState, request: ValidSubmission) -> ExecutionMixin | None:
@@ -186,7 +191,7 @@ def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> Executio
 def _check(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission:
     submission = request.submission
     graph_id = parse_uuid(submission.graph_id, "graph")
-    lookup = look_up(app_state, request.owner_id, graph_id, submission.priority)
+    lookup = look_up(app_state, request.owner_id, graph_id, request.priority)
     inputs = check_graph_use(app_state, lookup.graph, submission)
     admission = admit(app_state, request.owner_id, lookup.admission)
     return _CheckedSubmission(request, lookup.version, lookup.graph, inputs, admission, lookup.now)
@@ -225,8 +230,8 @@ def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> Execut
         "graph_id": checked.version.graph_id,
         "graph_version": checked.version.number,
         "status": ExecutionStatus.QUEUED,
-        "priority": submission.priority,
-        "urgency": submission.priority,
+        "priority": request.priority,
+        "urgency": request.priority,
         "inputs": checked.inputs,
         "total_steps": len(checked.graph.tasks),
         "on_hold": on_hold,

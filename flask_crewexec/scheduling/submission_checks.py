@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session
 
 from .. import graphs
 from ..app_state import AppState
+from ..config.per_user_limits import resolve_priority
 from ..errors import InvalidGraph
 from ..errors import InvalidInputs
 from ..errors import InvalidPriority
+from ..errors import PriorityTooUrgent
 from ..errors import Problem
 from ..models import ExecutionMixin
 from ..schemas import load
 from ..schemas import SubmissionSchema
+from ..statuses import DEFAULT_PRIORITY
 from ..statuses import PRIORITIES
 from .run_limits import Limits
 
@@ -35,7 +38,8 @@ class Submission(t.NamedTuple):
     thread_id: uuid.UUID | str | None
     user_id: object
     inputs: Mapping[str, t.Any]
-    priority: int
+    priority: int | None
+    """None for the default."""
     limits: Limits
     """Values of ``LimitsSchema``, as far as they were given."""
     idempotency_key: str | None
@@ -47,7 +51,8 @@ class Submission(t.NamedTuple):
         """Return a digest that tells it from other submissions with the same key."""
         ids = [str(self.graph_id), self.thread_id and str(self.thread_id)]
         limits = {name: value for name, value in self.limits.items() if value is not None}
-        return graphs.digest([*ids, self.inputs, self.priority, limits])
+        priority = DEFAULT_PRIORITY if self.priority is None else self.priority
+        return graphs.digest([*ids, self.inputs, priority, limits])
 
 
 class ValidSubmission(t.NamedTuple):
@@ -56,6 +61,7 @@ class ValidSubmission(t.NamedTuple):
     submission: Submission
     owner_id: str
     thread_id: str | None
+    priority: int
     limits: Limits
 
 
@@ -66,7 +72,8 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
     :raises InvalidInputs: if the inputs are no JSON or too large.
     :raises InvalidRequest: if another value cannot be stored.
     """
-    _check_priority(submission.priority)
+    priority = DEFAULT_PRIORITY if submission.priority is None else submission.priority
+    _check_priority(priority)
     _check_size(app_state, submission.inputs)
     thread_id = submission.thread_id
     form = {
@@ -78,7 +85,7 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
     loaded = load(_SCHEMA, form)
     owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
     del loaded["idempotency_key"]
-    return ValidSubmission(submission, owner_id, thread_id, loaded)
+    return ValidSubmission(submission, owner_id, thread_id, priority, loaded)
 
 
 def check_graph_use(app_state: AppState, graph: graphs.Graph, submission: Submission) -> Json:
@@ -119,6 +126,27 @@ def _check_priority(priority: object) -> None:
     if type(priority) is not int or priority not in PRIORITIES:
         detail = f"A priority is an integer from 1 (most urgent) to 10, not {priority!r}."
         raise InvalidPriority(detail, [Problem("/priority", "invalid-priority", detail)])
+
+
+def effective_priority(app_state: AppState, owner_id: str, priority: int | None) -> int:
+    """Return the priority of a submission; the default if *priority* is None.
+
+    :raises PriorityTooUrgent: if the user may only use less urgent ones.
+    """
+    allowed = most_urgent_priority(app_state, owner_id)
+    if priority is None:
+        return max(DEFAULT_PRIORITY, allowed)
+    if priority < allowed:
+        detail = f"Your most urgent priority is {allowed}, not {priority}; 10 is the least urgent."
+        problem = Problem("/priority", PriorityTooUrgent.code, detail)
+        raise PriorityTooUrgent(detail, [problem])
+    return priority
+
+
+def most_urgent_priority(app_state: AppState, owner_id: str) -> int:
+    """Return the most urgent priority that a user may use."""
+    limit = app_state.settings.most_urgent_priority
+    return resolve_priority("CREWEXEC_MOST_URGENT_PRIORITY", limit, owner_id)
 
 
 def _check_size(app_state: AppState, inputs: Mapping[str, t.Any]) -> None:

@@ -91,10 +91,13 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
     graph_id = fields.UUID(required=True, metadata={"description": "Id of the graph to run"})
     inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
-        load_default=5,
+        load_default=None,
         strict=True,
         validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
-        metadata={"description": "1 is the most urgent"},
+        metadata={
+            "description": "1 is the most urgent; by default 5, or the most urgent that the user"
+            " may use if that is less urgent"
+        },
     )
 
 

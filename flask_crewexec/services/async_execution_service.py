@@ -66,7 +66,7 @@ class AsyncExecutionService:
         thread_id: Id | None,
         user_id: object,
         inputs: Mapping[str, t.Any] | None = None,
-        priority: int = 5,
+        priority: int | None = None,
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
@@ -80,7 +80,8 @@ class AsyncExecutionService:
         :param thread_id: groups executions, for instance those of a conversation.
         :param user_id: owner of the execution and of the graph.
         :param inputs: values of the graph's placeholders.
-        :param priority: from 1, the most urgent, to 10.
+        :param priority: from 1, the most urgent, to 10; by default 5, or the most urgent that the
+            user may use if that is less urgent.
         :param idempotency_key: the same submission of a user with the same key is queued once;
             further calls return the first id.
         :param timeout: seconds that the execution may take, counted from its first start.
@@ -93,6 +94,7 @@ class AsyncExecutionService:
             or that the roles do not allow.
         :raises InvalidInputs: if the inputs do not fit the graph, or are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
+        :raises PriorityTooUrgent: if it is more urgent than the user may use.
         :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
         :raises IdempotencyKeyReused: if the key belongs to a different submission.
         :raises IdempotencyKeyInUse: if the first submission with the key is still being queued.

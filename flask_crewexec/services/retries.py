@@ -17,6 +17,7 @@ from ..scheduling.fair_scheduler import release_next
 from ..scheduling.run_limits import Limits
 from ..scheduling.run_limits import validate_limits
 from ..scheduling.submission import request_context
+from ..scheduling.submission_checks import most_urgent_priority
 from ..scheduling.submission_checks import recheck
 from ..statuses import RETRYABLE
 from ..storage import event_log
@@ -36,15 +37,18 @@ def retry(app_state: AppState, execution_id: Id, requester: Requester, limits: L
     changed = validate_limits(app_state, limits)
     with app_state.database.read_session() as session:
         former = find_execution(session, app_state.models, execution_id, requester)
-        state = read_admission_state(session, app_state, former.owner_id, former.priority)
         _check_retryable(former)
         own = requester is not None and requester.user_id == former.owner_id
         recheck(session, app_state, former, requester.roles if requester and own else None)
+    # The owner may have been allowed more when it was submitted.
+    priority = max(former.priority, most_urgent_priority(app_state, former.owner_id))
+    with app_state.database.read_session() as session:
+        state = read_admission_state(session, app_state, former.owner_id, priority)
     on_hold = admit(app_state, former.owner_id, state) is Admission.HOLD
     if on_hold:
         require_broker(app_state)
     with app_state.database.write_transaction() as session:
-        _requeue(session, app_state, former, changed, on_hold=on_hold)
+        _requeue(session, app_state, former, changed, priority=priority, on_hold=on_hold)
     if on_hold:
         release_next(app_state, former.owner_id)
     else:
@@ -65,11 +69,14 @@ def _requeue(
     former: ExecutionMixin,
     changed: Limits,
     *,
+    priority: int,
     on_hold: bool,
 ) -> None:
     tracing.set_execution_attribute(former.id)
     values = {**changed, **request_context()}
-    if not transitions.requeue(session, app_state.models, former, on_hold=on_hold, **values):
+    if not transitions.requeue(
+        session, app_state.models, former, priority=priority, on_hold=on_hold, **values
+    ):
         raise WrongState(
             "Another request has just retried or changed this execution. Read its status."
         )

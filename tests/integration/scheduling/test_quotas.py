@@ -8,6 +8,7 @@ import pytest
 
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
+from flask_crewexec.errors import PriorityTooUrgent
 from flask_crewexec.errors import QueueQuotaExceeded
 from flask_crewexec.web import rate_limit
 from support.api_client import Api
@@ -15,6 +16,7 @@ from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
 from support.in_process import change
+from support.in_process import column
 from support.in_process import copy_of
 from support.in_process import run
 from support.servers.broker_faults import stall
@@ -161,6 +163,38 @@ class TestTokens:
         assert order(api, graph).status_code == 202
         change(old, attempt=2, queued_at=clock.now())
         problem(order(api, graph), 429, "token-quota-exceeded")
+
+
+@pytest.mark.sqlite_enough
+@pytest.mark.settings(MOST_URGENT_PRIORITY=7)
+class TestPriority:
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    def test_a_more_urgent_one_is_refused(self, api, graph, query):
+        told = problem(order(api, graph, query=query, priority=6), 422, "priority-too-urgent")
+        assert told["errors"][0]["pointer"] == "/priority"
+        assert "Your most urgent priority is 7, not 6" in told["detail"]
+        assert api("GET", "/executions").json["executions"] == []
+
+    def test_the_default_is_what_is_allowed(self, api, graph):
+        assert order(api, graph).json["priority"] == 7
+        assert order(api, graph, priority=8).json["priority"] == 8
+
+    def test_it_also_applies_in_python(self, graph):
+        service = AsyncExecutionService()
+        with pytest.raises(PriorityTooUrgent):
+            service.queue_execution(graph, None, "ada", priority=1)
+        id = service.queue_execution(graph, None, "ada")
+        assert service.get_task_status(id)["priority"] == 7
+
+    def test_a_retry_is_no_more_urgent_than_allowed_now(self, api, graph):
+        id = order(api, graph).json["id"]
+        change(id, status="failed", priority=2, urgency=2, finished_at=clock.now())
+        assert api("POST", f"/executions/{id}/retry").json["priority"] == 7
+        assert column(id, "urgency") == 7
+
+    def test_a_repeated_submission_is_answered(self, api, graph):
+        id = order(api, graph, key="k").json["id"]
+        assert order(api, graph, key="k", priority=5).json["id"] == id
 
 
 @pytest.mark.sqlite_enough

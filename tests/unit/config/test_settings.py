@@ -63,6 +63,7 @@ def test_unknown_settings_get_a_suggestion(key, message):
         ("URL_PREFIX", None),
         ("LOG_FORMAT", "yaml"),
         ("MAX_QUEUED_PER_USER", 0),
+        ("MOST_URGENT_PRIORITY", 11),
         ("MAX_RUNNING_PER_USER", True),
         ("MAX_TOKENS_PER_DAY", 1.5),
         ("REQUESTS_PER_MINUTE", "60"),
