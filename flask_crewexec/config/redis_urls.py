@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import typing as t
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ from flask import Config
 
 from ..errors import ConfigError
 
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "redis+cluster", "rediss+cluster")
+CLUSTER_KEY_PREFIX = "{crewexec}:"
+"""What the keys of an installation in a Redis Cluster begin with; the braces keep them together."""
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
 
@@ -37,10 +40,24 @@ def tls_options(url: object, given: object) -> object:
 
     :param given: the options that the host has set, if any.
     """
-    if not given and not str(url).startswith("rediss://"):
+    if not given and not str(url).startswith(("rediss://", "rediss+")):
         return given
     options = given if isinstance(given, Mapping) else {}
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **options}
+
+
+def server_options(url: object, options: Mapping[str, t.Any], seconds: float) -> dict[str, t.Any]:
+    """Return transport options for finding the server behind a URL that names others.
+
+    :param seconds: how long each of these may take to answer.
+    :raises ConfigError: if the host's options would spread the keys over a Redis Cluster.
+    """
+    return cluster_options(url, sentinel_options(url, options, seconds), seconds)
+
+
+def is_cluster(url: object) -> bool:
+    """Return whether a URL names the nodes of a Redis Cluster."""
+    return str(url).startswith(("redis+cluster://", "rediss+cluster://"))
 
 
 def sentinel_options(url: object, options: Mapping[str, t.Any], seconds: float) -> dict[str, t.Any]:
@@ -55,6 +72,41 @@ def sentinel_options(url: object, options: Mapping[str, t.Any], seconds: float) 
         return dict(options)
     quick = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": None}
     return {**options, "sentinel_kwargs": {**quick, **(options.get("sentinel_kwargs") or {})}}
+
+
+def cluster_options(url: object, options: Mapping[str, t.Any], seconds: float) -> dict[str, t.Any]:
+    """Return transport options with which all keys are in one slot of a Redis Cluster.
+
+    :param seconds: how long a node may take to accept a connection, or to name the primary.
+    :raises ConfigError: if the host's ``global_keyprefix`` would spread the keys.
+    """
+    if not is_cluster(url):
+        return dict(options)
+    prefix = options.get("global_keyprefix", CLUSTER_KEY_PREFIX)
+    if not re.search(r"\{[^}]+\}", prefix):
+        raise ConfigError(
+            f"'global_keyprefix' in the transport options of your Celery app is {prefix!r}; in a"
+            f" Redis Cluster it must contain a name in braces, such as '{CLUSTER_KEY_PREFIX}', so"
+            " that all keys are on one server."
+        )
+    return {"socket_connect_timeout": seconds, **options, "global_keyprefix": prefix}
+
+
+def single_host_url(url: str) -> str:
+    """Return the URL of a cluster in a form that kombu can parse; other URLs as they are.
+
+    The nodes after the first become a part of the query: ``redis+cluster://host1:1/?nodes=host2:2``.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not scheme.endswith("cluster"):
+        return url
+    location, _, path = rest.partition("/")
+    credentials, at, hosts = location.rpartition("@")
+    first, comma, others = hosts.partition(",")
+    if not comma:
+        return url
+    query = f"{'&' if '?' in path else '?'}nodes={others}"
+    return f"{scheme}{separator}{credentials}{at}{first}/{path}{query}"
 
 
 def redis_url(config: Config, key: str) -> str:

@@ -39,7 +39,7 @@ def check_broker(app_state: AppState) -> None:
 
 
 def refuse_cluster(app_state: AppState) -> None:
-    """Check that the broker is not a Redis Cluster.
+    """Check that the broker is not a node of a Redis Cluster, unless its URL says so.
 
     :raises BrokerUnavailable: if it is, or does not answer in time.
     """

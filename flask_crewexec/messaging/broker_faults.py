@@ -23,7 +23,7 @@ class BrokerFault(t.NamedTuple):
 
 
 class ClusterFound(Exception):
-    """The broker belongs to a Redis Cluster, for which Celery has no transport."""
+    """The broker belongs to a Redis Cluster, but its URL names a single server."""
 
 
 SILENT: t.Final = BrokerFault(
@@ -43,9 +43,14 @@ READ_ONLY: t.Final = BrokerFault(
 )
 CLUSTER: t.Final = BrokerFault(
     "cluster",
-    "The message broker is a Redis Cluster, which Celery cannot use: a single server, Sentinel, or"
-    " replication with failover works.",
-    "Point 'CELERY_BROKER_URL' at a server with 'cluster-enabled no'.",
+    "The message broker is a node of a Redis Cluster, while 'CELERY_BROKER_URL' names a single"
+    " server.",
+    "Write the URL as 'redis+cluster://host1:port,host2:port', with some of the nodes.",
+)
+NO_PRIMARY: t.Final = BrokerFault(
+    "no primary",
+    "No server of the Redis Cluster accepts messages at the moment.",
+    "Wait until a failover has ended, or ask the nodes in 'CELERY_BROKER_URL' for 'CLUSTER INFO'.",
 )
 NOT_SAVING: t.Final = BrokerFault(
     "not saving",
@@ -124,12 +129,14 @@ def fault_of(error: BaseException) -> BrokerFault:
 
 
 def refuse_cluster_node(client: t.Any) -> None:
-    """Check that the server of a Redis client is not a node of a cluster.
+    """Check that the server of a Redis client is not a node of a cluster, unless its URL says so.
 
     :raises ClusterFound: if it is.
     """
     from redis.exceptions import ResponseError
 
+    if "cluster" in client.connection_pool.connection_kwargs:
+        return  # its connections find their server themselves
     section: Mapping[str, object] = {}
     with contextlib.suppress(ResponseError):  # some users may not ask, some servers cannot answer
         section = client.info("cluster")
@@ -146,7 +153,10 @@ def _by_class() -> dict[type[Exception], BrokerFault]:
     """Return the faults by classes of redis-py, subclasses first."""
     from redis import exceptions
 
+    from .cluster import NoPrimary
+
     return {
+        NoPrimary: NO_PRIMARY,
         exceptions.OutOfMemoryError: FULL,
         exceptions.ReadOnlyError: READ_ONLY,
         exceptions.MasterDownError: READ_ONLY,

@@ -16,8 +16,10 @@ from kombu.entity import Queue
 
 from ..config.redis_urls import BROKER_SCHEMES
 from ..config.redis_urls import check_broker_url
+from ..config.redis_urls import is_cluster
 from ..config.redis_urls import redis_url
-from ..config.redis_urls import sentinel_options
+from ..config.redis_urls import server_options
+from ..config.redis_urls import single_host_url
 from ..config.redis_urls import tls_options
 from ..config.settings import Settings
 from ..errors import ConfigError
@@ -87,17 +89,20 @@ def _configure(celery: Celery, settings: Settings) -> None:
     if not conf.value_set_for("broker_channel_error_retry"):
         # Otherwise a Redis that is full or was demoted ends the workers.
         conf.broker_channel_error_retry = True
+    if is_cluster(conf.result_backend):
+        _keep_results_in_cluster(celery)
     conf.update(
+        broker_url=single_host_url(conf.broker_url),
         broker_use_ssl=tls_options(conf.broker_url, conf.broker_use_ssl),
         redis_backend_use_ssl=tls_options(conf.result_backend, conf.redis_backend_use_ssl),
         task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),
         task_routes={**_check_routes(conf.task_routes), **ROUTES},
-        broker_transport_options=sentinel_options(
+        broker_transport_options=server_options(
             conf.broker_url,
             _transport_options(conf.broker_transport_options),
             settings.broker_timeout,
         ),
-        result_backend_transport_options=sentinel_options(
+        result_backend_transport_options=server_options(
             conf.result_backend,
             conf.result_backend_transport_options,
             settings.broker_timeout,
@@ -106,6 +111,15 @@ def _configure(celery: Celery, settings: Settings) -> None:
     )
     if conf.beat_scheduler == CELERYS_BEAT_SCHEDULER:
         conf.beat_scheduler = BEAT_SCHEDULER
+
+
+def _keep_results_in_cluster(celery: Celery) -> None:
+    backend = f"{__package__}.cluster_results:ClusterBackend"
+    celery.loader.override_backends = {
+        **celery.loader.override_backends,
+        **dict.fromkeys(("redis", "rediss"), backend),
+    }
+    celery.conf.result_backend = single_host_url(celery.conf.result_backend)
 
 
 def _check_transport(transport: object) -> None:

@@ -11,8 +11,14 @@ import typing as t
 from bisect import bisect
 from collections.abc import Sequence
 
+from kombu.connection import Connection
 from kombu.transport import redis
+from kombu.utils.url import sanitize_url
 
+from ..config.redis_urls import single_host_url
+from .cluster import connection_options
+from .cluster import PrimaryConnection
+from .cluster import PrimarySSLConnection
 from .queues import CELERY_PRIORITIES
 from .queues import OUR_QUEUES_OPTION
 
@@ -55,10 +61,34 @@ class SentinelChannel(TenPriorities, redis.SentinelChannel):  # type: ignore[mis
     from_transport_options = (*redis.SentinelChannel.from_transport_options, OUR_QUEUES_OPTION)
 
 
+class ClusterChannel(TenPriorities):
+    """The same, for a Redis Cluster."""
+
+    connection_class = PrimaryConnection
+    connection_class_ssl = PrimarySSLConnection
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, t.Any]:
+        url = self.connection.client.hostname
+        options = connection_options(url, self.global_keyprefix)
+        return {**super()._connparams(asynchronous), **options}
+
+
 class Transport(redis.Transport):  # type: ignore[misc]
-    """kombu's transport for a single server."""
+    """kombu's transport for a single server, which also takes a cluster."""
 
     Channel = TenPriorities
+
+    def __init__(self, client: Connection, **options: t.Any) -> None:
+        super().__init__(client, **options)
+        if str(client.hostname).startswith("cluster://"):
+            client.hostname = single_host_url(client.hostname)
+            self.Channel = ClusterChannel
+            self.can_parse_url = True  # so that kombu asks for `as_uri`
+
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
+        """Return the URL of a cluster as it is shown."""
+        shown = uri if include_password else sanitize_url(uri, mask)
+        return f"{self.client.uri_prefix}+{shown}"
 
 
 class SentinelTransport(redis.SentinelTransport):  # type: ignore[misc]

@@ -65,16 +65,18 @@ class _Counter:
             return None
         try:
             with shared_broker_client(app_state) as client:
-                return _seconds_to_wait(self._limiter_over(client.connection_pool), user_id, limit)
+                return _seconds_to_wait(self._limiter_over(client), user_id, limit)
         except BrokerUnavailable:
             self._paused_until = time.monotonic() + BACKOFF_SECONDS
             log.warning("The broker is unavailable; requests are not counted.", exc_info=True)
             return None
 
-    def _limiter_over(self, pool: t.Any) -> SlidingWindowCounterRateLimiter:
+    def _limiter_over(self, client: t.Any) -> SlidingWindowCounterRateLimiter:
         """Return the limiter, or a new one if the broker's connection pool was replaced."""
+        pool, prefix = client.connection_pool, getattr(client, "global_keyprefix", "")
         if self._limiter is None or self._pool is not pool:
-            storage = RedisStorage("redis://", connection_pool=pool, key_prefix="crewexec:rate")
+            prefix = f"{prefix}crewexec:rate"
+            storage = RedisStorage("redis://", connection_pool=pool, key_prefix=prefix)
             self._pool, self._limiter = pool, SlidingWindowCounterRateLimiter(storage)
         return self._limiter
 

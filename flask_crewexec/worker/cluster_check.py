@@ -1,4 +1,4 @@
-"""A step of Celery's consumer that ends a worker whose broker is a Redis Cluster.
+"""A step of Celery's consumer that ends a worker which takes a node of a cluster for its broker.
 
 Celery's own steps would be redirected by the cluster and start again and again.
 """
@@ -39,6 +39,6 @@ class RefuseCluster(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery sh
                 refuse_cluster(current_app_state())
             except BrokerUnavailable as error:
                 if fault_of(error) is CLUSTER:
-                    log.critical("This worker cannot run. %s", error)
+                    log.critical("This worker cannot run. %s %s", error, CLUSTER.remedy)
                     raise WorkerShutdown(EX_FAILURE) from error
                 # Whatever else it is, Celery's next step waits for the broker.

@@ -29,7 +29,7 @@ _PRELOADED_MODULES: t.Final = (
     "celery.concurrency.thread",
     "celery.worker.autoscale",
     "celery.worker.consumer",
-    "kombu.transport.redis",
+    "flask_crewexec.messaging.transports",
 )
 """Modules that Celery would otherwise import in each worker."""
 

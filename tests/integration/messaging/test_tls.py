@@ -13,6 +13,8 @@ from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.messaging.broker import check_broker
 from support.graphs import documents
 from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
+from support.servers.redis_servers import chosen_redis
 from support.servers.tls_proxy import TlsProxy
 from support.sse_client import parse
 
@@ -49,6 +51,15 @@ def parameters(trusted, tmp_path):
 @pytest.fixture
 def broker_url(broker_url, proxy, parameters):
     return f"rediss://localhost:{proxy.port}/0?{parameters}"
+
+
+def accepts(app_state):
+    """Whether the broker accepts messages; a cluster takes a moment to become one."""
+    try:
+        check_broker(app_state)
+    except BrokerUnavailable:
+        return False
+    return True
 
 
 class TestTrustedAuthority:
@@ -111,3 +122,31 @@ def test_an_unknown_authority_is_refused(app, parameters):
 def test_verification_can_be_switched_off(app, start_worker, api, parameters):
     start_worker(pool="threads")
     assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
+
+
+class TestCluster:
+    """One node, which announces itself by the host name of its certificate."""
+
+    @pytest.fixture
+    def node(self, tmp_path):
+        with RedisProcess(tmp_path / "node", chosen_redis(), cluster=True) as node:
+            with node.client() as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            yield node
+
+    @pytest.fixture
+    def broker_url(self, node, authority, parameters):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(context)
+        with TlsProxy(node.port, context) as proxy, node.client() as client:
+            client.config_set("cluster-announce-port", proxy.port)
+            client.config_set("cluster-announce-hostname", "localhost")
+            client.config_set("cluster-preferred-endpoint-type", "hostname")
+            yield f"rediss+cluster://localhost:{proxy.port}/0?{parameters}"
+
+    def test_messages_and_results_are_accepted(self, app):
+        wait_until(lambda: accepts(current_app_state()), what="the cluster")
+        backend = app.extensions["celery"].backend
+        key = backend.get_key_for_task("a")
+        backend.client.set(key, "1")
+        assert backend.client.get(key) == b"1"

@@ -16,7 +16,7 @@ from support.servers.redis_servers import RedisServer
 class RedisProcess(ServerProcess):
     """Keeps its port and its folder when it is restarted; with ``appendonly`` its data, too.
 
-    :param cluster: be the only node of a Redis Cluster.
+    :param cluster: be a node of a Redis Cluster, which notices within a second when another fails.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class RedisProcess(ServerProcess):
         cluster: bool = False,
     ) -> None:
         self.port = free_port()
+        self.cluster_port = free_port()
         self.password = password
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +70,12 @@ class RedisProcess(ServerProcess):
             "maxmemory-policy noeviction",
             f"cluster-enabled {'yes' if cluster else 'no'}",
         ]
+        if cluster:
+            lines += [
+                f"cluster-port {self.cluster_port}",
+                "cluster-node-timeout 1000",
+                "cluster-replica-validity-factor 0",
+            ]
         if self.password:
-            lines.append(f"requirepass {self.password}")
+            lines += [f"requirepass {self.password}", f"masterauth {self.password}"]
         return "\n".join(lines) + "\n"

@@ -11,6 +11,8 @@ from flask import Config
 
 from flask_crewexec.config.redis_urls import redis_url
 from flask_crewexec.config.redis_urls import sentinel_options
+from flask_crewexec.config.redis_urls import server_options
+from flask_crewexec.config.redis_urls import single_host_url
 from flask_crewexec.config.redis_urls import tls_options
 from flask_crewexec.config.settings import Settings
 from flask_crewexec.errors import ConfigError
@@ -109,6 +111,38 @@ class TestRedisUrl:
     def test_a_value_that_is_not_a_url_is_refused(self, value):
         with pytest.raises(ConfigError, match="CELERY_BROKER_URL"):
             redis_url(Config("", {"CELERY_BROKER_URL": value}), "CELERY_BROKER_URL")
+
+
+class TestCluster:
+    @pytest.mark.parametrize(
+        ("url", "single"),
+        [
+            ("redis+cluster://a:1,b:2,c:3", "redis+cluster://a:1/?nodes=b:2,c:3"),
+            ("redis+cluster://:x@a,b/0", "redis+cluster://:x@a/0?nodes=b"),
+            ("rediss+cluster://a,b/?ssl_ca_certs=x", "rediss+cluster://a/?ssl_ca_certs=x&nodes=b"),
+            ("redis+cluster://a:1/0", "redis+cluster://a:1/0"),
+            ("redis://a,b/0", "redis://a,b/0"),
+        ],
+    )
+    def test_further_nodes_become_a_part_of_the_query(self, url, single):
+        assert single_host_url(url) == single
+
+    def test_keys_are_kept_together(self):
+        options = server_options("redis+cluster://a", {"max_connections": 5}, 0.5)
+        assert options["global_keyprefix"] == "{crewexec}:"
+        assert options["max_connections"] == 5
+        hosts = {"global_keyprefix": "shop{1}:"}
+        assert server_options("redis+cluster://a", hosts, 0.5)["global_keyprefix"] == "shop{1}:"
+        assert "global_keyprefix" not in server_options("redis://a", {}, 0.5)
+
+    @pytest.mark.parametrize("prefix", ["shop:", "{}:", ""])
+    def test_a_prefix_that_would_spread_them_is_refused(self, prefix):
+        with pytest.raises(ConfigError, match="name in braces"):
+            server_options("redis+cluster://a", {"global_keyprefix": prefix}, 0.5)
+
+    def test_certificates_are_verified(self):
+        options = tls_options("rediss+cluster://a,b", None)
+        assert options == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 
 
 class TestTlsOptions:
