@@ -10,6 +10,8 @@
     │   └── PriorityTooUrgent          the user may not use a priority as urgent as that
     ├── InvalidRequest                 another value cannot be used
     ├── NotFound                       the graph or execution does not exist for this user
+    ├── TooManyGraphs                  the user may have no more graphs
+    ├── TooManyVersions                the graph may have no more versions
     ├── WrongState                     not possible in the current state
     ├── PreconditionFailed             the graph no longer matches ``If-Match``
     ├── IdempotencyKeyReused           the key belongs to a different submission
@@ -137,6 +139,24 @@ class NotFound(CrewExecError):
     status = 404
     title = "Not found"
     remedy = "Check the id, and sign in as the user to whom it belongs."
+
+
+class TooManyGraphs(CrewExecError):
+    """The user has as many graphs as ``CREWEXEC_MAX_GRAPHS_PER_USER`` allows."""
+
+    code = "too-many-graphs"
+    status = 409
+    title = "Too many graphs"
+    remedy = "Change one of the user's graphs instead of storing another."
+
+
+class TooManyVersions(CrewExecError):
+    """The graph has as many versions as ``CREWEXEC_MAX_VERSIONS_PER_GRAPH`` allows."""
+
+    code = "too-many-versions"
+    status = 409
+    title = "Too many versions"
+    remedy = "Copy the graph, which makes a graph with one version, and change the copy."
 
 
 class WrongState(CrewExecError):

@@ -81,6 +81,10 @@ class Settings:
     """Maximum number of tokens that one user's executions use per day (UTC)."""
     requests_per_minute: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)
     """Maximum number of HTTP requests of one user per minute."""
+    max_graphs_per_user: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)
+    """Maximum number of one user's graphs, archived ones included."""
+    max_versions_per_graph: PerUserLimit = dataclasses.field(default=None, metadata=_PER_USER)
+    """Maximum number of versions of each graph of one user."""
     most_urgent_priority: PerUserLimit = dataclasses.field(
         default=None, metadata={"check": validate_priority}
     )

@@ -20,6 +20,7 @@ from ..storage.graph_queries import find_graph
 from ..storage.graph_queries import find_version
 from ..storage.graph_queries import Id
 from ..storage.ownership import Requester
+from . import graph_limits
 from .etags import etag
 from .etags import require_match
 
@@ -50,12 +51,19 @@ class GraphReference(t.NamedTuple):
 
 
 def insert(app_state: AppState, name: str, document: Document, owner: str) -> StoredGraph:
-    """Store a new graph."""
+    """Store a new graph.
+
+    It is inserted before the user's graphs are counted, so that concurrent requests see each other.
+    """
+    max_graphs = graph_limits.max_graphs_of(app_state, owner)
     graph = app_state.models.graph(id=uuid7(), owner_id=owner, name=name, latest_version=1)
     version = _new_version(app_state, graph.id, 1, document, owner)
     with app_state.database.write_transaction() as session:
+        if max_graphs is not None:
+            graph_transitions.lock_graphs_of(session, owner)
         session.add(graph)
         session.flush()
+        graph_limits.enforce_graphs(session, app_state, owner, max_graphs)
         session.add(version)
     return StoredGraph(graph, version)
 
@@ -64,8 +72,10 @@ def add_version(
     app_state: AppState, reference: GraphReference, name: str, document: Document, author: str
 ) -> StoredGraph:
     """Make *document* the newest version of a graph."""
+    max_versions = _max_versions(app_state, reference)
     with app_state.database.write_transaction() as session:
         graph, _ = _find(session, app_state, reference)
+        graph_limits.enforce_versions(graph, max_versions)
         number = graph.latest_version + 1
         _raise_on_conflict(graph_transitions.advance(session, graph, name))
         version = _new_version(app_state, graph.id, number, document, author)
@@ -109,6 +119,16 @@ def _find(
     version = find_version(session, models, graph)
     require_match(reference.if_match, graph, version)
     return StoredGraph(graph, version)
+
+
+def _max_versions(app_state: AppState, reference: GraphReference) -> int | None:
+    """Return how many versions a graph may have; its owner is only read if it matters."""
+    if app_state.settings.max_versions_per_graph is None:
+        return None
+    graph_id, requester, _ = reference
+    with app_state.database.read_session() as session:
+        owner_id = find_graph(session, app_state.models, graph_id, requester).owner_id
+    return graph_limits.max_versions_of(app_state, owner_id)
 
 
 def _raise_on_conflict(

@@ -72,6 +72,7 @@ class GraphService:
 
         :raises InvalidGraph: with every problem of the document.
         :raises InvalidRequest: if *user_id* is not a valid user id.
+        :raises TooManyGraphs: if the user may have no more graphs.
         """
         owner = load(OwnerSchema(), {"user_id": user_id})["user_id"]
         parsed = self.validate(document, roles=roles)
@@ -169,6 +170,7 @@ class GraphService:
         :raises NotFound: if there is no such graph, or not for *requester*.
         :raises PreconditionFailed: if the graph does not match *if_match*.
         :raises InvalidRequest: if *author_id* is not a valid user id.
+        :raises TooManyVersions: if the graph may have no more versions.
         """
         author = load(OwnerSchema(), {"user_id": author_id})["user_id"]
         parsed = self.validate(document, roles=_roles_of(requester))
@@ -229,6 +231,7 @@ class GraphService:
         :raises PreconditionFailed: if that version does not match *if_match*.
         :raises InvalidGraph: if *name* is not valid, or a tool or model is not registered any more.
         :raises InvalidRequest: if *version* is not a valid number, or *user_id* not a valid id.
+        :raises TooManyGraphs: if *user_id* may have no more graphs.
         """
         given = load(CopySchema(), {"name": name, "version": version})
         stored = self.get(graph_id, requester, version=given["version"])

@@ -20,6 +20,7 @@ from ..ids import parse_uuid
 from ..models import GraphMixin
 from ..models import GraphVersionMixin
 from ..models import Models
+from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
 
@@ -83,6 +84,13 @@ def list_graphs(
         query = query.where(graph.id < before)
     with app_state.database.read_session() as session:
         return session.scalars(query.order_by(graph.id.desc()).limit(limit)).all()
+
+
+def count_graphs(session: Session, models: Models, owner_id: str, at_most: int) -> int:
+    """Return how many graphs a user has, archived or not; counting stops at a number."""
+    graph = models.graph
+    some = sa.select(graph.id).where(owned_by(graph, owner_id)).limit(at_most).subquery()
+    return session.scalars(sa.select(sa.func.count()).select_from(some)).one()
 
 
 def list_versions(
