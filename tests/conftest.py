@@ -29,6 +29,7 @@ from support.servers.postgres import postgres_server
 from support.servers.postgres import PostgresProcess
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
+from support.tables import create_tables
 
 
 def pytest_configure() -> None:
@@ -134,12 +135,11 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     app = host.create_app()
     with app.app_context():
-        db = app.extensions["sqlalchemy"]
-        db.create_all()
+        create_tables(host.db.engine)
         yield app
-        db.session.remove()
+        host.db.session.remove()
         end_of_watch()
-        close_connections(db.engine)
+        close_connections(host.db.engine)
 
 
 @pytest.fixture

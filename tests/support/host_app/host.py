@@ -1,6 +1,7 @@
 """A small host application; its worker processes import ``support.host_app.worker``.
 
-Everything is made inside the factory, so that each test has its own tables and registry.
+Its models are declared once, as in most applications. The registry is made inside the factory, so
+that each test has its own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,20 @@ OWN_KEYS = {
 }
 
 
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Note(db.Model):  # type: ignore[name-defined]
+    __tablename__ = "note"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(sa.Text)
+
+
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
     """An application with settings from the environment, overridden by *config*."""
     app = Flask(__name__)
@@ -53,10 +68,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
         app.config[key] = dt.timedelta(seconds=app.config[key])
     app.config.update(config or {})
 
-    class Base(DeclarativeBase):
-        pass
-
-    db = SQLAlchemy(app, model_class=Base)
+    db.init_app(app)
     with app.app_context():
         skip_fsync(db.engine)
     crewexec = CrewExec(app, db=db)
@@ -68,7 +80,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     if misspelt := os.environ.get("MISSPELT_OPTION"):
         wrong: dict[str, t.Any] = {misspelt: 1}
         crewexec.llm("misspelt", "gpt-4o-mini", base_url=url, **wrong)
-    add_tools(crewexec, db)
+    add_tools(crewexec)
 
     @crewexec.storage("desk")
     def open_file(reference: str, user_id: str) -> bytes:
@@ -112,13 +124,7 @@ def who_asks() -> Identity | None:
     return Identity(user, may_manage_others=user == ADMIN, roles=roles) if user else None
 
 
-def add_tools(crewexec: CrewExec, db: SQLAlchemy) -> None:
-    class Note(db.Model):  # type: ignore[name-defined]
-        __tablename__ = "note"
-
-        id: Mapped[int] = mapped_column(primary_key=True)
-        text: Mapped[str] = mapped_column(sa.Text)
-
+def add_tools(crewexec: CrewExec) -> None:
     @crewexec.tool("write_note")
     def write_note(text: str) -> str:
         """Write a note into the host's database."""
