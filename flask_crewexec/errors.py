@@ -5,6 +5,7 @@
     CrewExecError
     ├── ConfigError                    a setting has a value that cannot be used
     ├── InvalidGraph                   a graph document cannot be run
+    ├── ImportNotAccepted              an import leaves out more than its caller accepts
     ├── InvalidInputs                  the inputs do not fit the graph
     ├── InvalidPriority                the priority is not from 1 to 10
     │   └── PriorityTooUrgent          the user may not use a priority as urgent as that
@@ -58,6 +59,25 @@ class Problem(t.NamedTuple):
     """Sentence that says what is allowed, where *detail* does not."""
 
 
+Severity = t.Literal["info", "changed", "unguarded"]
+"""How much a note matters: nothing changes; the crew behaves differently; a check is missing."""
+
+
+class Note(t.NamedTuple):
+    """Something that an import or export leaves out or replaces."""
+
+    file: str
+    """Name of the file; empty for the graph document, and for options."""
+    pointer: str
+    """JSON pointer to the place."""
+    code: str
+    """Stable code in kebab-case."""
+    detail: str
+    """What is left out, why, and what to do instead, as a sentence."""
+    severity: Severity = "info"
+    """How much it matters."""
+
+
 class CrewExecError(Exception):
     """Base class of the errors that Flask-CrewExec reports."""
 
@@ -66,10 +86,13 @@ class CrewExecError(Exception):
     title: t.ClassVar[str] = "Request failed"
     remedy: t.ClassVar[str] = "Read 'detail'."
 
-    def __init__(self, detail: str, problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, detail: str, problems: Iterable[Problem] = (), notes: Iterable[Note] = ()
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.problems = _first_of(problems)
+        self.notes = tuple(notes)
 
 
 def _first_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -95,6 +118,18 @@ class InvalidGraph(CrewExecError):
     status = 422
     title = "Invalid graph"
     remedy = "Correct the document at each pointer in 'errors'."
+
+
+class ImportNotAccepted(CrewExecError):
+    """An import leaves out more than its caller accepts; ``problems`` lists it."""
+
+    code = "import-not-accepted"
+    status = 422
+    title = "Import not accepted"
+    remedy = (
+        "Do what each of 'errors' says, or send 'accept=unguarded' to import the crew without its"
+        " checks; leave out 'strict' to accept changes."
+    )
 
 
 class InvalidInputs(CrewExecError):

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from flask.cli import AppGroup
 
 from ..errors import CrewExecError
+from ..errors import Note
 from ..graphs.exporters import export_crewai
 from ..graphs.importers import FORMATS
-from ..graphs.importers import Note
+from ..graphs.importers import summarize
 from ..services.graph_service import GraphService
 from .error_messages import database_message
 from .escaping import one_line
@@ -41,6 +42,7 @@ class _Command(click.Command):
         try:
             return super().invoke(ctx)
         except CrewExecError as error:
+            _print_notes(error.notes)
             raise click.ClickException("\n".join(_lines(error))) from error
         except sa.exc.SQLAlchemyError as error:
             raise click.ClickException(database_message(error)) from error
@@ -92,14 +94,31 @@ graphs = AppGroup("graphs", help="Import and export graphs.")
     help="Registered name of a tool: NAME-IN-THE-FILES=REGISTERED-NAME.",
 )
 @click.option("--model", "models", multiple=True, callback=_mapped, help="The same for a model.")
+@click.option(
+    "--guardrail", "guardrails", multiple=True, callback=_mapped, help="The same for a guardrail."
+)
+@click.option(
+    "--predicate", "predicates", multiple=True, callback=_mapped, help="The same for a condition."
+)
+@click.option("--crew", help="Name of the crew, if the files have several.")
+@click.option("--task", "tasks", multiple=True, help="A task of the crew; repeat it.")
+@click.option(
+    "--accept",
+    type=click.Choice(["unguarded"]),
+    help="Import the crew although checks are missing, which notes name.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a crew that would behave differently.")
 @click.option("--dry-run", is_flag=True, help="Print the graph without storing it.")
 def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any) -> None:
     """Store the graph that the files at PATH describe.
 
     PATH is a file, or the folder of a project. What a graph cannot express is listed on stderr.
     """
+    if dry_run:
+        options["accept"] = "unguarded"
     imported = _service.import_files(format, _read(path, format), **options)
     _print_notes(imported.notes)
+    click.echo(f"{summarize(imported)}.", err=True)
     if dry_run:
         click.echo(json.dumps(imported.document, indent=2))
         return
@@ -166,4 +185,4 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 def _print_notes(notes: Iterable[Note]) -> None:
     for note in notes:
         place = one_line(f"{note.file}{note.pointer}")
-        click.echo(f"{place}: {one_line(note.detail)}", err=True)
+        click.echo(f"{note.severity}: {place}: {one_line(note.detail)}", err=True)

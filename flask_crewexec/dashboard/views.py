@@ -153,6 +153,7 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "graph_name": view.graph_name,
         "drawing": graph and draw(graph, view.steps),
         "manager": graph and manager_of(graph),
+        "coworkers": [agent.role for agent in graph.coworkers] if graph else [],
         "rows": make_rows(view),
         "history": [describe(event) for event in reversed(view.events)],
         "event_types": EVENT_TYPES,

@@ -14,16 +14,16 @@ from .schema import Draft
 from .schema import EdgeDraft
 from .schema import NodeDraft
 
-Meaning = t.Literal["assign", "context", "tool", "llm", "manager"]
+Meaning = t.Literal["assign", "context", "tool", "llm", "manager", "coworker"]
 
-# An edge without a type has the first meaning, except for "manager", which must be written.
+# An edge without a type has the first meaning; between two agents it must be written.
 _MEANINGS: t.Final[dict[tuple[str, str], tuple[Meaning, ...]]] = {
     ("agent", "task"): ("assign",),
     ("task", "task"): ("context",),
     ("tool", "agent"): ("tool",),
     ("tool", "task"): ("tool",),
     ("llm", "agent"): ("llm", "manager"),
-    ("agent", "agent"): ("manager",),
+    ("agent", "agent"): ("manager", "coworker"),
 }
 
 
@@ -125,7 +125,7 @@ def _resolve_edge(edge: EdgeDraft, draft: Draft) -> tuple[ResolvedEdge, list[Pro
 
 def _type_problem(edge: EdgeDraft, named: str | None, allowed: tuple[Meaning, ...]) -> Problem:
     if named is None:
-        detail = f"An edge between two agents needs the type {listing(allowed)}."
+        detail = f"An edge between two agents needs the type {' or '.join(map(quote, allowed))}."
         return Problem(edge.pointer, "untyped-edge", detail)
     known = t.get_args(Meaning)
     if named not in known:

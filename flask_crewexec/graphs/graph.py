@@ -172,6 +172,12 @@ class Graph:
         """The names of the placeholders in the texts, sorted."""
         return find_placeholders(self._texts)
 
+    @property
+    def coworkers(self) -> tuple[AgentNode, ...]:
+        """The agents without a task, which work only if others delegate to them."""
+        busy = {task.agent_id for task in self.tasks}
+        return tuple(agent for agent in self.agents if agent.id not in busy)
+
     def filled(self, values: Mapping[str, str]) -> Graph:
         """Return the graph with placeholders replaced by *values*."""
         manager = self.manager

@@ -89,9 +89,11 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "unknown-node": "The id of one of the nodes.",
     "self-loop": "An edge between two different nodes.",
     "impossible-edge": "Edges lead from agent to task, task to task, tool to agent or task, llm to"
-    " agent.",
+    " agent, agent to agent.",
     "duplicate-edge": "At most one edge of each meaning between two nodes.",
-    "untyped-edge": 'Add "type": "manager", or remove the edge.',
+    "untyped-edge": 'Add "type": "manager" or "type": "coworker", or remove the edge.',
+    "coworker-in-hierarchical": 'No edge of the type "coworker", or the process "sequential".',
+    "coworker-without-delegation": '"allow_delegation": true, or no edge of the type "coworker".',
     "unknown-edge-type": f"Allowed are {listing(t.get_args(Meaning))}; or leave the type out.",
     "wrong-edge-type": "Leave the type out: the meaning follows from the ends.",
     "no-agents": 'Add a node {"id": "writer", "type": "agent", "data": {"role": …, "goal": …}}.',
@@ -112,7 +114,8 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "async-at-end": "A last task that is not async, for example one that reads the others.",
     "task-without-agent": 'An edge {"source": <an agent>, "target": <this task>}, or the process'
     ' "hierarchical" with a manager.',
-    "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}.',
+    "unused-agent": 'An edge {"source": <this agent>, "target": <a task>}, or {"source": <an agent'
+    ' that delegates>, "target": <this agent>, "type": "coworker"}.',
     "manager-in-sequential": '"process": "hierarchical", or no edge of the type "manager".',
     "no-manager": 'An edge {"source": <an agent or llm>, "target": <an agent>, "type": "manager"},'
     ' or the process "sequential".',

@@ -110,11 +110,44 @@ def _every_task_has_an_agent(linked: LinkedDraft) -> Iterator[Problem]:
             yield Problem(task.pointer, "task-without-agent", detail)
 
 
-def _every_agent_has_a_task(linked: LinkedDraft) -> Iterator[Problem]:
+def _every_agent_is_needed(linked: LinkedDraft) -> Iterator[Problem]:
+    needed = _needed_agents(linked)
     for agent in linked.nodes("agent"):
-        if not linked.out_of(agent, "assign"):
-            detail = f"The {agent.title} has no task. Give it a task or remove it."
+        if agent.id not in needed:
+            detail = (
+                f"The {agent.title} has no task. Give it a task, make it the coworker of an agent"
+                " that may delegate, or remove it."
+            )
             yield Problem(agent.pointer, "unused-agent", detail)
+
+
+def _needed_agents(linked: LinkedDraft) -> set[str]:
+    """Return the ids of the agents with a task, and of the coworkers that these can reach."""
+    needed: set[str] = set()
+    pending = [node for node in linked.nodes("agent") if linked.out_of(node, "assign")]
+    while pending:
+        agent = pending.pop()
+        if agent.id not in needed:
+            needed.add(agent.id)
+            pending += [edge.target for edge in linked.out_of(agent, "coworker")]
+    return needed
+
+
+def _coworkers_are_asked(linked: LinkedDraft) -> Iterator[Problem]:
+    for edge in linked.edges:
+        if edge.meaning == "coworker" and edge.source.data.get("allow_delegation") is False:
+            detail = (
+                f'The {edge.source.title} does not delegate. Set its "allow_delegation" to true, or'
+                " remove this edge."
+            )
+            yield Problem(edge.pointer, "coworker-without-delegation", detail)
+
+
+def _no_coworkers(linked: LinkedDraft) -> Iterator[Problem]:
+    for edge in linked.edges:
+        if edge.meaning == "coworker":
+            detail = "The manager of this graph may ask every agent. Remove this edge."
+            yield Problem(edge.pointer, "coworker-in-hierarchical", detail)
 
 
 def _first_task_has_no_condition(linked: LinkedDraft) -> Iterator[Problem]:
@@ -228,7 +261,8 @@ _RULES: tuple[Rule, ...] = (
 )
 _SEQUENTIAL: tuple[Rule, ...] = (
     _every_task_has_an_agent,
-    _every_agent_has_a_task,
+    _every_agent_is_needed,
+    _coworkers_are_asked,
     _no_manager,
 )
-_HIERARCHICAL: tuple[Rule, ...] = (_one_manager, _managers_only_manage)
+_HIERARCHICAL: tuple[Rule, ...] = (_one_manager, _managers_only_manage, _no_coworkers)

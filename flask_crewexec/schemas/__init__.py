@@ -47,7 +47,6 @@ from .imports import ImportedGraphSchema as ImportedGraphSchema
 from .imports import ImportPreviewSchema as ImportPreviewSchema
 from .imports import ImportQuerySchema as ImportQuerySchema
 from .imports import ImportSchema as ImportSchema
-from .imports import NoteSchema as NoteSchema
 from .operations import FailedCheckSchema as FailedCheckSchema
 from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema
@@ -56,6 +55,7 @@ from .operations import WorkerSchema as WorkerSchema
 from .pages import MAX_PAGE as MAX_PAGE
 from .pages import PageQuerySchema as PageQuerySchema
 from .problems import HintedProblemSchema as HintedProblemSchema
+from .problems import NoteSchema as NoteSchema
 from .problems import ProblemItemSchema as ProblemItemSchema
 from .problems import ProblemSchema as ProblemSchema
 from .registry import RegisteredFunctionSchema as RegisteredFunctionSchema

@@ -12,6 +12,7 @@ from ..graphs.exporters import FORMATS as EXPORT_FORMATS
 from ..graphs.importers import FORMATS
 from .fields import Text
 from .graphs import GraphDocumentSchema
+from .problems import NoteSchema
 from .versions import VersionQuerySchema
 
 
@@ -30,6 +31,15 @@ class ImportQuerySchema(ma.Schema):
 
     dry_run = fields.Boolean(
         load_default=False, metadata={"description": "Return the document without storing it"}
+    )
+    accept = fields.String(
+        load_default=None,
+        validate=validate.OneOf(["unguarded"]),
+        metadata={"description": "Import the crew although checks are missing, which notes name"},
+    )
+    strict = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Refuse a crew that would behave differently"},
     )
 
 
@@ -73,15 +83,32 @@ class ImportSchema(ma.Schema):
         values=fields.String(),
         metadata={"description": "Registered models by their names in the files"},
     )
-
-
-class NoteSchema(ma.Schema):
-    """Something that could not be carried over."""
-
-    file = fields.String(metadata={"description": "Name of the file"})
-    pointer = fields.String(metadata={"description": "JSON pointer into the file"})
-    code = fields.String(metadata={"description": "Stable kind of note"})
-    detail = fields.String(metadata={"description": "What is left out, and what to do instead"})
+    guardrails = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Registered guardrails by their names in the files"},
+    )
+    predicates = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Registered predicates by the names of conditions in the files"},
+    )
+    schemas = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(),
+        metadata={"description": "JSON Schemas by the names of output classes in the files"},
+    )
+    crew = fields.String(metadata={"description": "Name of the crew, if the files have several"})
+    tasks = fields.List(
+        fields.String(),
+        validate=validate.Length(max=200),
+        metadata={"description": "Tasks of the crew, if 'crewai-yaml' has those of several"},
+    )
+    node_types = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Types of nodes by those in the file, for 'reactflow'"},
+    )
 
 
 class ImportedGraphSchema(GraphDocumentSchema):
@@ -90,6 +117,7 @@ class ImportedGraphSchema(GraphDocumentSchema):
     notes = fields.List(
         fields.Nested(NoteSchema), metadata={"description": "What could not be carried over"}
     )
+    summary = fields.String(metadata={"description": "What was imported, in numbers"})
 
 
 class ImportPreviewSchema(ma.Schema):
@@ -99,6 +127,7 @@ class ImportPreviewSchema(ma.Schema):
     notes = fields.List(
         fields.Nested(NoteSchema), metadata={"description": "What could not be carried over"}
     )
+    summary = fields.String(metadata={"description": "What was imported, in numbers"})
 
 
 class ExportSchema(ma.Schema):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import marshmallow as ma
 from marshmallow import fields
+from marshmallow import validate
+
+from ..errors import Severity
 
 
 class ProblemItemSchema(ma.Schema):
@@ -13,6 +18,22 @@ class ProblemItemSchema(ma.Schema):
     code = fields.String(metadata={"description": "Stable kind of problem"})
     detail = fields.String(metadata={"description": "What is wrong and what to do"})
     hint = fields.String(metadata={"description": "What is allowed instead, if it helps"})
+
+
+class NoteSchema(ma.Schema):
+    """Something that an import or export leaves out or replaces."""
+
+    file = fields.String(metadata={"description": "Name of the file"})
+    pointer = fields.String(metadata={"description": "JSON pointer into the file"})
+    code = fields.String(metadata={"description": "Stable kind of note"})
+    detail = fields.String(metadata={"description": "What is left out, and what to do instead"})
+    severity = fields.String(
+        validate=validate.OneOf(t.get_args(Severity)),
+        metadata={
+            "description": "'info' if nothing changes, 'changed' if the crew behaves differently,"
+            " 'unguarded' if a check is missing"
+        },
+    )
 
 
 class ProblemSchema(ma.Schema):
@@ -27,6 +48,9 @@ class ProblemSchema(ma.Schema):
     correlation_id = fields.String(metadata={"description": "Id of the error in the server's log"})
     errors = fields.List(
         fields.Nested(ProblemItemSchema), metadata={"description": "Every problem of the request"}
+    )
+    notes = fields.List(
+        fields.Nested(NoteSchema), metadata={"description": "What an import would leave out"}
     )
 
 

@@ -32,6 +32,7 @@ from .etags import require_match
 from .graph_changes import GraphReference
 from .graph_changes import StoredGraph
 from .graph_report import validation_report
+from .import_names import Mappings
 from .import_names import registered_names
 
 Roles = Collection[str] | None
@@ -85,6 +86,11 @@ class GraphService:
         *,
         tools: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
+        guardrails: Mapping[str, str] | None = None,
+        predicates: Mapping[str, str] | None = None,
+        schemas: Mapping[str, t.Any] | None = None,
+        accept: str | None = None,
+        strict: bool = False,
         roles: Roles = None,
         **options: t.Any,
     ) -> importers.Imported:
@@ -94,14 +100,26 @@ class GraphService:
         :param files: contents of the files by name.
         :param tools: registered names of tools by those in the files.
         :param models: registered names of models by those in the files.
+        :param guardrails: registered names of guardrails by those in the files.
+        :param predicates: registered names of predicates by those of conditions in the files.
+        :param schemas: JSON Schemas by the names of output classes in the files.
+        :param accept: ``"unguarded"`` to accept that checks are missing, which notes name.
+        :param strict: refuse a crew that would behave differently.
         :param options: fields of ``graphs.importers.Options``.
-        :raises InvalidGraph: with every problem; pointers start with ``/files``.
+        :raises InvalidGraph: with every problem, and the notes; pointers start with ``/files``.
+        :raises ImportNotAccepted: if notes matter more than *accept* and *strict* allow.
         """
-        names = registered_names(current_app_state().registry, tools or {}, models or {}, roles)
-        order = tuple(options.pop("order", ()))
-        chosen = importers.Options(order=order, **options)
+        mappings = Mappings(
+            tools or {}, models or {}, guardrails or {}, predicates or {}, schemas or {}
+        )
+        names = registered_names(current_app_state().registry, mappings, roles)
+        for name in ("order", "tasks"):
+            options[name] = tuple(options.get(name, ()))
+        chosen = importers.Options(**options)
         validate = functools.partial(self.validate, roles=roles)
-        return importers.import_files(format, files, chosen, names, validate)
+        imported = importers.import_files(format, files, chosen, names, validate)
+        importers.require_accepted(imported, accept, strict)
+        return imported
 
     def import_definition(
         self,
@@ -110,6 +128,8 @@ class GraphService:
         tools: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
         name: str | None = None,
+        accept: str | None = None,
+        strict: bool = False,
     ) -> importers.Imported:
         """Return the document that a ``CrewDefinition`` of CrewAI, or its dump, describes.
 
@@ -118,11 +138,17 @@ class GraphService:
         :param tools: registered names of tools by those in the definition.
         :param models: registered names of models by those in the definition.
         :param name: name of the graph, if the definition has none.
+        :param accept: ``"unguarded"`` to accept that checks are missing, which notes name.
+        :param strict: refuse a crew that would behave differently.
         :raises InvalidGraph: with every problem; pointers start with ``/files/crew.jsonc``.
+        :raises ImportNotAccepted: if notes matter more than *accept* and *strict* allow.
         """
-        names = registered_names(current_app_state().registry, tools or {}, models or {})
+        mappings = Mappings(tools or {}, models or {})
+        names = registered_names(current_app_state().registry, mappings)
         chosen = importers.Options(name=name)
-        return importers.import_definition(definition, chosen, names, self.validate)
+        imported = importers.import_definition(definition, chosen, names, self.validate)
+        importers.require_accepted(imported, accept, strict)
+        return imported
 
     def get(
         self, graph_id: Id, requester: Requester = None, *, version: int | None = None

@@ -1,7 +1,8 @@
-"""Registered names of tools and models to which an import may map."""
+"""Registered names of tools, models, guardrails and predicates to which an import may map."""
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Collection
 from collections.abc import Mapping
 
@@ -9,12 +10,21 @@ from ..graphs.importers import Names
 from ..registry.registry import Registry
 from ..registry.specs import LLMSpec
 
+_NONE: t.Final[Mapping[str, t.Any]] = {}
+
+
+class Mappings(t.NamedTuple):
+    """The caller's registered names, and schemas, by those in the files."""
+
+    tools: Mapping[str, str] = _NONE
+    models: Mapping[str, str] = _NONE
+    guardrails: Mapping[str, str] = _NONE
+    predicates: Mapping[str, str] = _NONE
+    schemas: Mapping[str, t.Any] = _NONE
+
 
 def registered_names(
-    registry: Registry,
-    tools: Mapping[str, str],
-    models: Mapping[str, str],
-    roles: Collection[str] | None = None,
+    registry: Registry, mappings: Mappings, roles: Collection[str] | None = None
 ) -> Names:
     """Return the caller's mappings, and the names that a user with *roles* may use.
 
@@ -24,7 +34,13 @@ def registered_names(
     known = {
         name: _other_names(spec) for name, spec in registry.llms.items() if name in allowed.models
     }
-    return Names(tools, models, frozenset(allowed.tools), known)
+    return Names(
+        **mappings._asdict(),
+        known_tools=frozenset(allowed.tools),
+        known_models=known,
+        known_guardrails=frozenset(allowed.guardrails),
+        known_predicates=frozenset(allowed.predicates),
+    )
 
 
 def _other_names(spec: LLMSpec) -> frozenset[str]:

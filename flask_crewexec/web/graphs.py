@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from ..graphs import Change
 from ..graphs.exporters import export_crewai
+from ..graphs.importers import summarize
 from ..schemas import CopySchema
 from ..schemas import DifferenceSchema
 from ..schemas import DiffQuerySchema
@@ -150,13 +151,19 @@ def validate_graph(document: t.Any) -> Json:
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     """Store the graph that files of another tool describe, and report what it leaves out."""
     requester = current_identity()
-    imported = _service.import_files(**body, roles=requester.roles)
-    notes = [note._asdict() for note in imported.notes]
-    if query["dry_run"]:
-        return {"document": imported.document, "notes": notes}, 200
+    shown = query.pop("dry_run")
+    if shown and query["accept"] is None:
+        query["accept"] = "unguarded"  # a preview stores nothing, and its notes say what is missing
+    imported = _service.import_files(**body, **query, roles=requester.roles)
+    said = {
+        "notes": [note._asdict() for note in imported.notes],
+        "summary": summarize(imported),
+    }
+    if shown:
+        return {"document": imported.document, **said}, 200
     stored = _service.create(imported.document, requester.user_id, roles=requester.roles)
     location = url_for(".get_graph", graph_id=stored.graph.id)
-    return {**_dump(stored), "notes": notes}, 201, {"Location": location}
+    return {**_dump(stored), **said}, 201, {"Location": location}
 
 
 @documents_response(ExportSchema(), 200)

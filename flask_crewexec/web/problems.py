@@ -150,6 +150,8 @@ def _logged(error: CrewExecError) -> Response:
 def _respond(error: CrewExecError, **members: object) -> Response:
     if error.problems:
         members["errors"] = [_item(problem) for problem in error.problems]
+    if error.notes:
+        members["notes"] = [note._asdict() for note in error.notes]
     return _document(error.status, error.code, error.title, error.detail, **members)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...errors import InvalidGraph
+from ...errors import Note
 from ...errors import Problem
 from ..graph import AgentNode
 from ..graph import DEFAULT_MODEL
@@ -22,7 +23,6 @@ from ..graph import LlmNode
 from ..graph import Reference
 from ..graph import TaskNode
 from ..importers.import_result import Json
-from ..importers.import_result import Note
 from ..input_values import defaults_of
 from ..problem_messages import quote
 from ..validation import parse
@@ -163,7 +163,7 @@ def _agent(agent: AgentNode) -> Json:
 def _reasoning(agent: AgentNode) -> Json:
     if not agent.reasoning:
         return {}
-    return {"reasoning": True, "max_reasoning_attempts": agent.max_reasoning_attempts}
+    return {"planning_config": {"max_attempts": agent.max_reasoning_attempts}}
 
 
 def _tools(names: tuple[str, ...]) -> Json:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from ...errors import Note
 from .. import reactflow
 from ..graph import Graph
 from ..graph import Reference
-from ..importers.import_result import Note
 from ..problem_messages import child
 from ..problem_messages import listing
 from ..problem_messages import quote

@@ -12,6 +12,7 @@ from .import_result import Json
 from .import_result import Options
 from .import_result import Place
 from .name_mapping import Names
+from .supported_fields import Fields
 from .supported_fields import fields_of
 
 
@@ -30,14 +31,14 @@ def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> 
         return
     for name, value in agents.items():
         if (definition := draft.members(value, agents_place / name)) is not None:
-            fields = fields_of(_trimmed(definition), agents_place / name)
+            fields = _trimmed(fields_of(definition, agents_place / name))
             parts.add_agent(name, fields, agents_place / name)
     _read_manager(options, parts, draft)
     for name in _ordered(tasks, options, draft):
         if (definition := draft.members(tasks[name], tasks_place / name)) is not None:
             fields = fields_of({"name": name, **definition}, tasks_place / name)
             parts.add_task(name, fields, tasks_place / name)
-    parts.check_edges(tasks_place)
+    parts.finish(tasks_place)
 
 
 def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
@@ -52,10 +53,12 @@ def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
     return value, Place(file)
 
 
-def _trimmed(agent: Json) -> Json:
+def _trimmed(agent: Fields) -> Fields:
     """Remove the line break at the end of a folded text: a role is one line."""
-    role = agent.get("role")
-    return {**agent, "role": role.strip()} if isinstance(role, str) else agent
+    role, place = agent.get("role", (None, Place("")))
+    if isinstance(role, str):
+        agent["role"] = (role.strip(), place)
+    return agent
 
 
 def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:

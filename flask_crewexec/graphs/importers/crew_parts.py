@@ -1,4 +1,4 @@
-"""Agents, tasks and managers with CrewAI's fields, read from JSON or YAML."""
+"""Agents, tasks and managers with CrewAI's fields, whatever file they come from."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from collections.abc import Sequence
 from ..problem_messages import kind_of
 from ..problem_messages import listing
 from ..problem_messages import quote
-from .crew_resources import CrewResources
+from ..problem_messages import suggestion
+from .agent_fields import agent_data
+from .coworkers import connect_coworkers
+from .crew_models import CrewModels
+from .crew_tools import CrewTools
 from .crewai_fields import AGENT
 from .crewai_fields import TASK
 from .draft import Draft
-from .guardrails import read_checks
+from .import_result import Json
 from .import_result import Place
 from .name_mapping import Names
 from .supported_fields import Fields
 from .supported_fields import keep_supported
+from .supported_fields import with_config
+from .task_checks import FindSchema
+from .task_checks import Rules
+from .task_checks import TaskChecks
 
-MAX_ITER: t.Final = 25
-"""CrewAI's default of an agent's ``max_iter``."""
-_SAME_FIELDS: t.Final = (
-    "name",
-    "description",
-    "expected_output",
-    "markdown",
-    "guardrail_max_retries",
-)
+DEFAULT_OUTPUT: t.Final = "A complete answer to the task."
+"""Expected output of tasks that do not say any."""
+_SAME_FIELDS: t.Final = ("name", "description", "markdown")
 """Fields of tasks that graphs have, too."""
+_RETRIES: t.Final = "guardrail_max_retries"
 _MAX_PARTS: t.Final = 200
 _MAX_EDGES: t.Final = 1000
 
@@ -36,12 +39,15 @@ _MAX_EDGES: t.Final = 1000
 class CrewParts:
     """Adds CrewAI's agents, tasks and managers to a draft, as nodes and edges."""
 
-    def __init__(self, draft: Draft, names: Names) -> None:
+    def __init__(self, draft: Draft, names: Names, find_schema: FindSchema | None = None) -> None:
         self.agents: dict[str, str] = {}
         """The nodes of agents by their names in the files."""
-        self.resources = CrewResources(draft, names)
+        self.models = CrewModels(draft, names)
+        self.tools = CrewTools(draft, names)
+        self._checks = TaskChecks(draft, names, find_schema or (lambda name, _: names.schema(name)))
         self._draft = draft
-        self._delegating: set[str] = set()
+        self._places: dict[str, Place] = {}
+        self._agents_rules: dict[str, tuple[Rules, Fields]] = {}
         self._tasks: dict[str, str] = {}
         self._last_sync: str | None = None
         self._task_ids: list[str] = []
@@ -55,66 +61,103 @@ class CrewParts:
 
     def add_agent(self, name: str, fields: Fields, place: Place) -> None:
         """Add an agent with its model and tools."""
-        kept = keep_supported(fields, AGENT, self._draft)
-        given = {key: found for key, found in kept.items() if key not in ("llm", "tools")}
-        data = {key: value for key, (value, _) in given.items() if value is not None}
-        data.setdefault("max_iter", MAX_ITER)
-        places = {key: at for key, (_, at) in given.items()}
-        id = self._draft.add_node(name, "agent", data, place, places)
+        kept = keep_supported(with_config(fields, self._draft), AGENT, self._draft)
+        id = self._add_node(name, "agent", agent_data(kept, self._draft), place)
         self.agents[name] = id
-        if data.get("allow_delegation"):
-            self._delegating.add(id)
+        self._places[id] = place
+        if rules := self._checks.rules(kept):
+            self._agents_rules[id] = (rules, kept)
         if kept.value("llm") is not None:
-            self.resources.connect_model(*kept["llm"], [id])
-        self.resources.connect_tools(kept, id)
+            self.models.connect(*kept["llm"], [id])
+        self.tools.connect(kept, id)
 
     def add_task(self, default_name: str, fields: Fields, place: Place) -> None:
         """Add a task after the existing ones."""
-        kept = keep_supported(fields, TASK, self._draft)
-        given, rule_places = self._task_fields(kept)
-        is_async = "async" in given
-        id = self._add_task_node(default_name, given, rule_places, place)
+        kept = keep_supported(with_config(fields, self._draft), TASK, self._draft)
+        given = self._task_fields(kept, place)
+        rules = self._rules(kept, given)
+        if rules:
+            given["guardrails"] = ([rule for rule, _ in rules], rules[0][1])
+        id = self._add_task_node(default_name, given, rules, place)
         self._assign(kept, id)
-        self.resources.connect_tools(kept, id)
-        self._read_context(kept, id, place, is_async)
+        self.tools.connect(kept, id)
+        self._read_context(kept, id, place, "async" in given)
         self._task_ids.append(id)
-        if not is_async:
+        if "async" not in given:
             self._last_sync = id
         name = given.get("name", (None, place))[0]
         if isinstance(name, str):
             self._tasks.setdefault(name, id)
 
-    def _task_fields(self, kept: Fields) -> tuple[Fields, dict[str, Place]]:
-        """Return the data of a task's node, and the places of its rules."""
-        given = Fields({key: kept[key] for key in _SAME_FIELDS if key in kept})
-        checks, rule_places = read_checks(kept, self._draft)
-        given.update(checks)
+    def _task_fields(self, kept: Fields, place: Place) -> Fields:
+        """Return the data of a task's node except guardrails."""
+        given = Fields({name: kept[name] for name in _SAME_FIELDS if kept.value(name) is not None})
+        given["expected_output"] = self._expected_output(kept, place)
+        for name in ("max_retries", _RETRIES):
+            if kept.value(name) is not None:
+                given[_RETRIES] = kept[name]
+        if schema := self._checks.schema(kept):
+            given["output_schema"] = schema
+        if condition := self._checks.condition(kept):
+            given["condition"] = condition
         if self._is_async(kept):
             given["async"] = kept["async_execution"]
-        return given, rule_places
+        return given
 
-    def _add_task_node(
-        self, default_name: str, given: Fields, rule_places: Mapping[str, Place], place: Place
-    ) -> str:
-        data = {key: value for key, (value, _) in given.items() if value is not None}
-        places = {**{key: at for key, (_, at) in given.items()}, **rule_places}
-        name = data.get("name")
+    def _expected_output(self, kept: Fields, place: Place) -> tuple[object, Place]:
+        value, at = kept.get("expected_output", (None, place))
+        if value is None or (isinstance(value, str) and not value.strip()):
+            detail = f"The task does not say what it should give; {quote(DEFAULT_OUTPUT)} is used."
+            self._draft.add_note(at, "default-text", f"{detail} Write an 'expected_output'.")
+            return DEFAULT_OUTPUT, at
+        return value, at
+
+    def _rules(self, kept: Fields, given: Fields) -> Rules:
+        """Return the guardrails of a task and of its agent, whose retries count, too."""
+        rules = self._checks.rules(kept)
+        agent = self._agent_of(kept)
+        if agent is not None and agent in self._agents_rules:
+            more, fields = self._agents_rules[agent]
+            rules = [*rules, *more]
+            if _RETRIES not in given and fields.value(_RETRIES) is not None:
+                given[_RETRIES] = fields[_RETRIES]
+        return rules
+
+    def _add_task_node(self, default_name: str, given: Fields, rules: Rules, place: Place) -> str:
+        name = given.value("name")
         wanted = name if isinstance(name, str) and name else default_name
-        id = self._draft.add_node(wanted, "task", data, place, places)
+        places = {
+            f"guardrails/{at}/{field}": found
+            for at, (rule, found) in enumerate(rules)
+            for field in rule
+        }
+        id = self._add_node(wanted, "task", given, place, places)
         if name == id:
-            del data["name"]
+            del self._draft.data(id)["name"]
         return id
+
+    def _add_node(
+        self,
+        wanted: str,
+        type: str,
+        given: Fields,
+        place: Place,
+        more_places: Mapping[str, Place] | None = None,
+    ) -> str:
+        data: Json = {key: value for key, (value, _) in given.items()}
+        places = {key: at for key, (_, at) in given.items()}
+        return self._draft.add_node(wanted, type, data, place, {**places, **(more_places or {})})
 
     def _is_async(self, kept: Fields) -> bool:
         value, place = kept.get("async_execution", (None, Place("")))
         if value in (None, False):
             return False
         managed = self._draft.top.get("process") == "hierarchical"
-        agent = kept.value("agent")
-        if managed or (isinstance(agent, str) and self.agents.get(agent) in self._delegating):
+        agent = self._agent_of(kept)
+        if managed or (agent and self._draft.data(agent).get("allow_delegation")):
             who = "A manager runs" if managed else "Agents that may delegate run"
             detail = f"{who} one task at a time, so 'async_execution' is left out."
-            self._draft.add_note(place, "left-out", detail)
+            self._draft.add_note(place, "left-out", detail, "info")
             return False
         return True
 
@@ -122,14 +165,33 @@ class CrewParts:
         """Let an agent, or CrewAI's own manager with a *model*, manage the other agents."""
         others = [id for name, id in self.agents.items() if name != manager]
         if manager is None:
-            self.resources.connect_model(model, place, others, "manager")
+            self.models.connect(model, place, others, "manager")
             return
         for other in others:
             self._draft.add_edge(self.agents[manager], other, place, "manager")
 
-    def check_edges(self, place: Place) -> None:
+    def finish(self, place: Place) -> None:
+        """Connect coworkers, leave out agents that nobody needs, and check the size of the crew.
+
+        :param place: of the tasks.
+        """
+        if self._draft.top.get("process") == "sequential" and self._task_ids:
+            connect_coworkers(self._draft, self._places)
+        for id, (rules, _) in self._agents_rules.items():
+            self._note_lost_rules(id, rules)
+        self._check_edges(place)
+
+    def _note_lost_rules(self, id: str, rules: Rules) -> None:
+        edges = self._draft.edges
+        tasks = {each["target"] for each in edges if each["source"] == id}
+        if id in self._draft and not tasks & {*self._task_ids}:
+            detail = "The agent has no task of its own, so nothing checks its answers."
+            hint = " Write the guardrail into the tasks whose answers it should check."
+            self._draft.add_note(rules[0][1], "guardrail-left-out", detail + hint, "unguarded")
+
+    def _check_edges(self, place: Place) -> None:
         """Refuse tasks that read so many others that a graph would have too many edges."""
-        count = len(self._draft.document["edges"])
+        count = len(self._draft.edges)
         if count > _MAX_EDGES:
             self._draft.refuse(
                 place,
@@ -138,6 +200,10 @@ class CrewParts:
                 " 'context' reads all tasks before it. Add 'context' with those that it needs.",
                 breaks=True,
             )
+
+    def _agent_of(self, kept: Fields) -> str | None:
+        agent = kept.value("agent")
+        return self.agents.get(agent) if isinstance(agent, str) else None
 
     def _assign(self, kept: Fields, id: str) -> None:
         agent, place = kept.get("agent", (None, Place("")))
@@ -175,5 +241,7 @@ class CrewParts:
         self, place: Place, kind: str, name: object, known: Mapping[str, str], where: str = ""
     ) -> None:
         shown = quote(name) if isinstance(name, str) else f"called {kind_of(name)}"
+        meant = suggestion(name, known) if isinstance(name, str) else ""
         detail = f"There is no {kind} {shown}{where}. Available: {listing(known)}."
-        self._draft.refuse(place, f"unknown-{kind}", detail, breaks=True)
+        hint = f"{meant}The {kind}s are {listing(known)}."
+        self._draft.refuse(place, f"unknown-{kind}", detail, hint, breaks=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..graph import DEFAULT_MODEL
 from ..problem_messages import kind_of
 from ..problem_messages import quote
 from .crew_parts import CrewParts
@@ -19,6 +20,7 @@ from .name_mapping import Names
 from .supported_fields import Fields
 from .supported_fields import fields_of
 from .supported_fields import keep_supported
+from .task_checks import reference_of
 
 
 def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> None:
@@ -58,7 +60,7 @@ class _CrewReader:
         self._draft.origins[""] = self._place
         self._read_agents()
         self._read_manager()
-        self._parts.resources.add_planning(self._fields)
+        self._parts.models.add_planning(self._fields)
         self._read_tasks()
         self._read_inputs()
 
@@ -100,7 +102,7 @@ class _CrewReader:
             return
         if name in self._parts.agents:
             detail = f"The agent {quote(name)} is already listed, so the repetition is left out."
-            self._draft.add_note(place, "listed-twice", detail)
+            self._draft.add_note(place, "listed-twice", detail, "info")
             return
         if value is None:
             found = self._open(name, place)
@@ -131,9 +133,10 @@ class _CrewReader:
     def _read_manager(self) -> None:
         agent, place = self._fields.get("manager_agent", (None, self._place))
         model, model_place = self._fields.get("manager_llm", (None, self._place))
-        if isinstance(agent, dict) and "python" in agent:
-            detail = "A manager in code is refused. Name the file of an agent instead."
-            self._draft.refuse(place, "code-reference", detail, breaks=True)
+        if reference_of(agent) is not None and self._draft.top["process"] == "hierarchical":
+            detail = "A manager in code is left out; CrewAI's own manager replaces it."
+            self._draft.add_note(place, "code-reference", detail)
+            self._parts.add_manager(None, place, DEFAULT_MODEL if model is None else model)
         elif self._draft.top["process"] == "sequential":
             self._note_managers(
                 {"manager_agent": (agent, place), "manager_llm": (model, model_place)}
@@ -147,7 +150,7 @@ class _CrewReader:
         for name, (value, place) in managers.items():
             if value is not None:
                 detail = f"The process is sequential, so {quote(name)} is left out."
-                self._draft.add_note(place, "left-out", detail)
+                self._draft.add_note(place, "left-out", detail, "info")
 
     def _add_manager(self, name: object, place: Place) -> None:
         if not isinstance(name, str) or name not in self._parts.agents:
@@ -166,4 +169,4 @@ class _CrewReader:
                 if definition is not None:
                     fields = fields_of(definition, place / index)
                     self._parts.add_task(f"task_{index + 1}", fields, place / index)
-            self._parts.check_edges(place)
+            self._parts.finish(place)

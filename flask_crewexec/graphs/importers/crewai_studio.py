@@ -1,4 +1,4 @@
-"""Exports of CrewAI-Studio: one JSON file whose parts refer to each other by id."""
+"""Exports of CrewAI-Studio: a JSON file whose parts refer to each other by id."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from ..problem_messages import kind_of
 from ..problem_messages import listing
 from ..problem_messages import quote
+from .choose_crew import choose_crew
 from .crew_parts import CrewParts
+from .crew_tools import ToolUse
 from .crewai_fields import CREW
-from .crewai_fields import KNOWLEDGE
-from .crewai_fields import TOOL
+from .crewai_fields import Omission
 from .draft import Draft
 from .files import Files
 from .import_result import FILES
@@ -19,35 +20,53 @@ from .import_result import Json
 from .import_result import Options
 from .import_result import Place
 from .name_mapping import Names
+from .studio_entities import Entities
 from .supported_fields import Fields
 from .supported_fields import fields_of
 from .supported_fields import keep_supported
 
+Parts = list[tuple[Json, Place]]
+
 _STUDIO_FIELDS: t.Final = frozenset({"id", "created_at"})
 """Fields that only CrewAI-Studio uses."""
+_KNOWLEDGE: t.Final = CREW.omitted["knowledge_sources"]
 _CREW: t.Final = CREW._replace(
-    supported=(CREW.supported | {"tools"}) - {"inputs"},
-    refused={**CREW.refused, "knowledge_source_ids": KNOWLEDGE},
+    supported={**CREW.supported, "tools": "tool nodes"},
+    omitted={**CREW.omitted, "knowledge_source_ids": _KNOWLEDGE, "inputs": Omission("info", "")},
 )
+_TOOL_FIELDS: t.Final = ("tool_id", "name", "description", "parameters", "created_at")
 _CONTEXT: t.Final = ("context_from_async_tasks_ids", "context_from_sync_tasks_ids")
 
 
 def read_studio(files: Files, options: Options, names: Names, draft: Draft) -> None:
-    """Read the exported file."""
+    """Read the exported file: one crew, or a list of all that is stored."""
     if len(files.texts) != 1:
         detail = f"There are {len(files.texts)} files. Send only the exported one."
         draft.refuse(FILES, "one-file", detail, breaks=True)
         return
     (file,) = files.texts
-    value = files.jsonc(file)
-    if value is None:
+    value = files.json(file)
+    draft.origins[""] = Place(file)
+    crew = _one_crew(value, Place(file), options, draft)
+    if crew is None:
         draft.broken = True
         return
-    fields = keep_supported(_without_studio_fields(value, Place(file)), _CREW, draft)
-    draft.origins[""] = Place(file)
+    fields = keep_supported(crew, _CREW, draft)
+    planner, at = fields.get("planning_llm", (None, Place(file)))
+    fields["planning_llm"] = (_model(planner), at)
     draft.top["name"] = fields.value("name") or options.name or "crew"
     draft.top["process"] = fields.value("process") or "sequential"
     _StudioReader(draft, names, Place(file), fields).read()
+
+
+def _one_crew(value: object, place: Place, options: Options, draft: Draft) -> Fields | None:
+    """Return the fields of the crew, whose parts are lists of objects or of placed objects."""
+    if isinstance(value, list):
+        entities = Entities(value, place, draft)
+        return choose_crew(entities.crews(), options, draft)
+    if value is None or (members := draft.members(value, place)) is None:
+        return None
+    return _without_studio_fields(members, place)
 
 
 def _without_studio_fields(value: Json, place: Place) -> Fields:
@@ -64,7 +83,7 @@ class _StudioReader:
         self._parts = CrewParts(draft, names)
         self._place = place
         self._fields = fields
-        self._tools: dict[str, object] = {}
+        self._tools: dict[str, tuple[str, Json, Place]] = {}
 
     def read(self) -> None:
         for value, place in self._list("tools"):
@@ -72,12 +91,12 @@ class _StudioReader:
         for value, place in self._list("agents"):
             self._read_agent(value, place)
         self._read_manager()
-        self._parts.resources.add_planning(self._fields)
+        self._parts.models.add_planning(self._fields)
         for value, place in self._list("tasks"):
             self._read_task(value, place)
-        self._parts.check_edges(self._place / "tasks")
+        self._parts.finish(self._place / "tasks")
 
-    def _list(self, name: str) -> list[tuple[Json, Place]]:
+    def _list(self, name: str) -> Parts:
         """Return the objects in one of the file's lists, with their places."""
         values, place = self._fields.get(name, ([], self._place / name))
         if not isinstance(values, list):
@@ -86,8 +105,12 @@ class _StudioReader:
             return []
         if not self._parts.has_valid_size(values, place):
             return []
-        members = [self._draft.members(value, place / at) for at, value in enumerate(values)]
-        return [(value, place / at) for at, value in enumerate(members) if value is not None]
+        placed = [
+            each if isinstance(each, tuple) else (each, place / at)
+            for at, each in enumerate(values)
+        ]
+        members = [(self._draft.members(value, at), at) for value, at in placed]
+        return [(value, at) for value, at in members if value is not None]
 
     def _id(self, value: Json, key: str, taken: Mapping[str, object], place: Place) -> str | None:
         id = value.get(key)
@@ -101,12 +124,14 @@ class _StudioReader:
         id = self._id(value, "tool_id", self._tools, place)
         if id is None:
             return
-        settings = value.get("parameters")
-        if isinstance(settings, dict):
-            # Studio writes all settings of a tool, most of them as null.
-            settings = {name: given for name, given in settings.items() if given is not None}
-        keep_supported(fields_of({**value, "parameters": settings}, place), TOOL, self._draft)
-        self._tools[id] = value.get("name")
+        name = value.get("name")
+        if not isinstance(name, str):
+            self._draft.refuse_type(place / "name", "the name of a tool", name)
+        parameters = value.get("parameters")
+        given = {key: each for key, each in value.items() if key not in _TOOL_FIELDS}
+        if isinstance(parameters, dict):
+            given.update(parameters)
+        self._tools[id] = (str(name), given, place / "parameters" if parameters else place)
 
     def _read_agent(self, value: Json, place: Place) -> None:
         id = self._id(value, "id", self._parts.agents, place)
@@ -124,9 +149,11 @@ class _StudioReader:
         fields["tools"] = (ids, at)
         self._parts.add_agent(id, fields, place)
 
-    def _tool(self, id: object, place: Place) -> object:
+    def _tool(self, id: object, place: Place) -> ToolUse | str:
         if isinstance(id, str) and id in self._tools:
-            return self._tools[id]
+            name, arguments, at = self._tools[id]
+            self._parts.tools.note_arguments(arguments, at, f"The tool {quote(name)}")
+            return ToolUse((id, name), {})
         detail = f"There is no tool with this id. Available: {listing(self._tools)}."
         self._draft.refuse(place, "unknown-tool", detail, breaks=True)
         return ""
@@ -138,7 +165,7 @@ class _StudioReader:
             for name in ("manager_agent", "manager_llm"):
                 if self._fields.value(name) is not None:
                     detail = f"The process is sequential, so {quote(name)} is left out."
-                    self._draft.add_note(self._place / name, "left-out", detail)
+                    self._draft.add_note(self._fields[name][1], "left-out", detail, "info")
         elif isinstance(agent, str) and agent in self._parts.agents:
             self._parts.add_manager(agent, agent_place)
         elif agent is not None:

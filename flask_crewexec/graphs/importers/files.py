@@ -45,11 +45,23 @@ class Files:
         """Return the object in a JSON file, which may have comments and trailing commas."""
         return self._object(name, self._read_jsonc)
 
+    def json(self, name: str) -> object:
+        """Return the value in a JSON file; None, after a problem, if it has none."""
+        return self._value(name, self._read_jsonc)
+
     def yaml(self, name: str) -> Json | None:
         """Return the mapping in a YAML file."""
         return self._object(name, self._read_yaml)
 
     def _object(self, name: str, read: Callable[[str], object]) -> Json | None:
+        value = self._value(name, read)
+        if value is None or isinstance(value, dict):
+            return value
+        detail = f"The file {quote(name)} must contain an object, not {kind_of(value)}."
+        self._problems.append(Problem(Place(name).full, "wrong-type", detail))
+        return None
+
+    def _value(self, name: str, read: Callable[[str], object]) -> object:
         self.read.add(name)
         place = Place(name).full
         try:
@@ -58,11 +70,11 @@ class Files:
             self._problems.append(Problem(place, *error.problem))
             return None
         problems = find_json_problems(value, place)
-        if not problems and not isinstance(value, dict):
-            detail = f"The file {quote(name)} must contain an object, not {kind_of(value)}."
+        if not problems and value is None:
+            detail = f"The file {quote(name)} is empty."
             problems = [Problem(place, "wrong-type", detail)]
         self._problems += problems
-        return None if problems else t.cast(Json, value)
+        return None if problems else value
 
     def _read_jsonc(self, text: str) -> object:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ...errors import InvalidGraph
 from ...errors import MAX_PROBLEMS
+from ...errors import Note
 from ...errors import Problem
 from ..graph import Graph
 from ..json_values import find_json_problems
@@ -76,8 +77,8 @@ def import_files(
     _note_unread(sources, draft)
     problems = draft.problems + ([] if draft.broken else _find_problems(draft, check))
     if problems:
-        raise _invalid_files(problems)
-    return Imported(draft.document, tuple(draft.notes))
+        raise _invalid_files(problems, draft.notes)
+    return Imported(draft.document, draft.notes)
 
 
 def import_definition(
@@ -121,13 +122,12 @@ def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Probl
 
 def _note_unread(files: Files, draft: Draft) -> None:
     for name in files.unread():
-        draft.add_note(
-            Place(name), "unused-file", "Nothing refers to this file, so it is left out."
-        )
+        detail = "Nothing refers to this file, so it is left out."
+        draft.add_note(Place(name), "unused-file", detail, "info")
 
 
-def _invalid_files(problems: list[Problem]) -> InvalidGraph:
+def _invalid_files(problems: list[Problem], notes: tuple[Note, ...] = ()) -> InvalidGraph:
     count = len(problems)
     more = f"more than {MAX_PROBLEMS} problems" if count > MAX_PROBLEMS else f"{count} problems"
     counted = "1 problem" if count == 1 else more
-    return InvalidGraph(f"The files have {counted}: {problems[0].detail}", problems)
+    return InvalidGraph(f"The files have {counted}: {problems[0].detail}", problems, notes)

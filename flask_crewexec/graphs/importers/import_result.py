@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 
+from ...errors import Note
 from ..problem_messages import child
 
 Json = dict[str, t.Any]
@@ -36,19 +39,6 @@ FILES: t.Final = Place("", "/files")
 """All files."""
 
 
-class Note(t.NamedTuple):
-    """Something that an import or export leaves out."""
-
-    file: str
-    """Name of the file; empty for the graph document."""
-    pointer: str
-    """JSON pointer to the place."""
-    code: str
-    """Stable code in kebab-case."""
-    detail: str
-    """What is left out, why, and what to do instead, as a sentence."""
-
-
 @dataclass(frozen=True)
 class Options:
     """Values that some formats do not contain."""
@@ -63,6 +53,12 @@ class Options:
     """Name of the manager agent, for the classic YAML files."""
     manager_llm: str | None = None
     """Model of CrewAI's own manager, for the classic YAML files."""
+    crew: str | None = None
+    """Name of the crew, if the files have several."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks to import, if the files have those of several crews."""
+    node_types: Mapping[str, str] = field(default_factory=dict)
+    """Types of nodes by those in the files, for React Flow."""
 
 
 @dataclass(frozen=True)

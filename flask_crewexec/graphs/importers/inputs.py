@@ -28,13 +28,13 @@ def declare_inputs(defaults: Mapping[str, object], place: Place, draft: Draft) -
     declared: dict[str, Json] = {}
     for name, value in defaults.items():
         if reason := _why_left_out(name, value):
-            draft.add_note(place / name, "left-out", reason)
+            draft.add_note(place / name, "left-out", reason, "info")
             continue
         declared[name] = {"default": value}
         pointer = child("/inputs", name)
         draft.origins[pointer] = draft.origins[f"{pointer}/default"] = place / name
     if declared:
-        others = sorted(_used(draft) - declared.keys())
+        others = [name for name in _used(draft) if name not in declared]
         draft.top["inputs"] = {**declared, **{name: {} for name in others}}
         draft.origins["/inputs"] = place
 
@@ -47,9 +47,11 @@ def _why_left_out(name: str, value: object) -> str | None:
     return None
 
 
-def _used(draft: Draft) -> set[str]:
+def _used(draft: Draft) -> list[str]:
+    """Return the names of the placeholders in the texts, in the order of their first use."""
     texts = (text for node in draft.document["nodes"] for text in _texts_of(node))
-    return set(find_placeholders(text for text in texts if isinstance(text, str)))
+    found = (find_placeholders([text]) for text in texts if isinstance(text, str))
+    return [*dict.fromkeys(name for names in found for name in names)]
 
 
 def _texts_of(node: Json) -> Iterator[object]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ...errors import Severity
 from ..problem_messages import listing
 from ..problem_messages import quote
 from .crew_parts import CrewParts
+from .crew_tools import ToolUse
 from .crewai_fields import CREW
-from .crewai_fields import TOOL
 from .draft import Draft
 from .files import Files
 from .import_result import FILES
@@ -21,6 +22,7 @@ from .import_result import Place
 from .langflow_flow import Component
 from .langflow_flow import Flow
 from .langflow_flow import member
+from .langflow_texts import ProvidedTexts
 from .name_mapping import Names
 from .supported_fields import Fields
 from .supported_fields import keep_supported
@@ -34,6 +36,8 @@ _AGENTS: t.Final = frozenset({"CrewAIAgentComponent", _TASK_WITH_AGENT})
 _TASKS: t.Final = frozenset(
     {"SequentialTaskComponent", "HierarchicalTaskComponent", _TASK_WITH_AGENT}
 )
+_OUTSIDE: t.Final = frozenset({"ChatInput", "ChatOutput", "TextInput", "TextOutput", "note"})
+"""Components that only show or ask for a text."""
 _AGENT_FORM: t.Final = {
     **{name: name for name in ("role", "goal", "backstory", "allow_delegation")},
     **{name: name for name in ("allow_code_execution", "memory", "verbose")},
@@ -90,6 +94,7 @@ class _FlowReader:
         self._draft = draft
         self._parts = CrewParts(draft, names)
         self.flow = Flow(draft, self._parts, place)
+        self._texts = ProvidedTexts(self.flow)
         self._place = place
         self._used: set[str] = set()
 
@@ -103,13 +108,13 @@ class _FlowReader:
         self._used.add(crew.id)
         self._draft.top["process"] = _CREWS[crew.type]
         fields = keep_supported(self._fields(crew, _CREW_FORM), CREW, self._draft)
-        self._parts.resources.add_planning(fields)
+        self._parts.models.add_planning(fields)
         tasks = self.flow.ordered_tasks(crew, _TASKS)
         self._read_agents(crew, tasks)
         self._read_manager(crew)
         for task in tasks:
             self._read_task(task)
-        self._parts.check_edges(self._place / "edges")
+        self._parts.finish(self._place / "edges")
         self._note_unused()
 
     def _fields(self, node: Component, names: dict[str, str]) -> Fields:
@@ -126,12 +131,20 @@ class _FlowReader:
                 detail = f"{quote(field)} refers to a variable of Langflow. Write the value itself."
                 self._draft.add_note(node.place / field, "left-out", detail)
             if field in names and (sources := self.flow.into(node, field)):
-                self._note_connected(node, field, sources[0])
+                self._read_connected(node, field, sources[0], names[field], found)
         return found
 
-    def _note_connected(self, node: Component, field: str, source: Component) -> None:
+    def _read_connected(
+        self, node: Component, field: str, source: Component, name: str, found: Fields
+    ) -> None:
+        """Read the text of a component that is connected to a *field*."""
+        provided = self._texts.of(source)
+        if provided.text is not None:
+            self._used |= provided.ids
+            found[name] = (provided.text, source.place)
+            return
         detail = (
-            f"The component {quote(source.id)} provides this value, which graphs do not support."
+            f"The component {quote(source.id)} provides this value, which is left out."
             " Write a text, with an input such as {topic}."
         )
         self._draft.add_note(node.place / field, "left-out", detail)
@@ -170,9 +183,9 @@ class _FlowReader:
             if tool.id not in self._used:
                 self._used.add(tool.id)
                 settings = {name: value for name, (value, _) in self._fields(tool, {}).items()}
-                fields = Fields({"parameters": (settings, tool.place)})
-                keep_supported(fields, TOOL, self._draft)
-        return [(tool.type, tool.place) for tool in tools]
+                title = f"The tool {quote(tool.type)}"
+                self._parts.tools.note_arguments(settings, tool.place, title)
+        return [(ToolUse((tool.id, tool.type), {}), tool.place) for tool in tools]
 
     def _read_manager(self, crew: Component) -> None:
         for node in self.flow.into(crew, "manager_agent")[:1]:
@@ -196,8 +209,9 @@ class _FlowReader:
         components = self.flow.components.values()
         if any("code" in node.form for node in components):
             detail = "The code of the components is left out: graphs contain no code."
-            self._draft.add_note(self._place / "nodes", "code-left-out", detail)
+            self._draft.add_note(self._place / "nodes", "code-left-out", detail, "info")
         for index, node in enumerate(components):
             if node.id not in self._used:
+                severity: Severity = "info" if node.type in _OUTSIDE else "changed"
                 detail = f"The component {quote(node.id)} is not in the crew, so it is left out."
-                self._draft.add_note(self._place / "nodes" / index, "left-out", detail)
+                self._draft.add_note(self._place / "nodes" / index, "left-out", detail, severity)

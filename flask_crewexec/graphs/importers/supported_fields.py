@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
 
 from ..problem_messages import listing
 from ..problem_messages import quote
-from .crewai_fields import CLASSES
-from .crewai_fields import CODE
+from ..problem_messages import suggestion
+from .crewai_fields import EMPTY
 from .crewai_fields import Kind
-from .crewai_fields import Refusal
-from .crewai_fields import REFUSED_EVERYWHERE
-from .crewai_fields import UNKNOWN_FIELD
-from .crewai_fields import USER_DATA
+from .crewai_fields import Omission
 from .draft import Draft
 from .import_result import Json
 from .import_result import Place
@@ -32,69 +28,52 @@ def fields_of(value: Json, place: Place) -> Fields:
     return Fields({name: (member, place / name) for name, member in value.items()})
 
 
+def with_config(fields: Fields, draft: Draft) -> Fields:
+    """Return *fields* and the members of their ``config`` that they do not set, as CrewAI does."""
+    config, place = fields.get("config", (None, Place("")))
+    if config in EMPTY or (members := draft.members(config, place)) is None:
+        return Fields({name: found for name, found in fields.items() if name != "config"})
+    given = {name: found for name, found in fields.items() if found[0] is not None}
+    return Fields({**fields_of(members, place), **given, "config": (None, place)})
+
+
 def keep_supported(fields: Fields, kind: Kind, draft: Draft) -> Fields:
-    """Return the fields that graphs support; note or refuse the others."""
+    """Return the fields that graphs support; note the others."""
     for name, (value, place) in fields.items():
         if name not in kind.supported:
-            _leave_out(name, value, place, kind, draft)
+            leave_out(name, value, place, kind, draft)
     return Fields({name: found for name, found in fields.items() if name in kind.supported})
 
 
-def _leave_out(name: str, value: object, place: Place, kind: Kind, draft: Draft) -> None:
-    refused = refuse_harmful(name, value, place, kind, draft)
-    if not refused and not _is_default(name, value, kind):
-        draft.add_note(place, "left-out", _omission(name, kind))
-
-
-def refuse_harmful(name: str, value: object, place: Place, kind: Kind, draft: Draft) -> bool:
-    """Refuse harmful values in a field; return whether there are any."""
-    refusal = _refusal(name, value, kind)
-    found = [(place, name, refusal)] if refusal else [*_find_harmful(name, value, place)]
-    for at, field, reason in found:
-        detail = f"The field {quote(field)} is refused. {reason.advice}"
-        draft.refuse(at, reason.code, detail)
-    return bool(found)
-
-
-def _refusal(name: str, value: object, kind: Kind) -> Refusal | None:
-    if value in (None, False, [], {}, ""):
-        return None
+def leave_out(name: str, value: object, place: Place, kind: Kind, draft: Draft) -> None:
+    """Note that a field is left out, unless its value says nothing."""
+    omission = kind.omitted.get(name)
     if name == "type":
-        return None if isinstance(value, str) and value in kind.types else CODE
-    if name in CLASSES and isinstance(value, str):
-        return CODE
-    return kind.refused.get(name) or REFUSED_EVERYWHERE.get(name)
+        _note_type(value, place, kind, draft)
+    elif omission is None:
+        if value not in EMPTY:
+            detail = "" if draft.lists_no_more_notes else _unknown(name, kind)
+            draft.add_note(place, "left-out", detail, "changed")
+    elif not _is_default(value, omission):
+        detail = f"The field {quote(name)} is left out. {omission.advice}"
+        draft.add_note(place, omission.code, detail, omission.severity)
 
 
-def _find_harmful(field: str, value: object, place: Place) -> Iterator[tuple[Place, str, Refusal]]:
-    if field in CLASSES and isinstance(value, dict) and "python" in value:
-        yield place / "python", "python", CODE
-    pending = [] if field in USER_DATA else [(value, place)]
-    while pending:
-        item, at = pending.pop()
-        if isinstance(item, dict):
-            for name, member in item.items():
-                if name in REFUSED_EVERYWHERE and member is not None:
-                    yield at / name, name, REFUSED_EVERYWHERE[name]
-                else:
-                    pending.append((member, at / name))
-        elif isinstance(item, list):
-            pending += [(member, at / index) for index, member in enumerate(item)]
+def _note_type(value: object, place: Place, kind: Kind, draft: Draft) -> None:
+    if value not in EMPTY and not (isinstance(value, str) and value in kind.types):
+        detail = f"The class is left out: {kind.title} here is always CrewAI's own."
+        draft.add_note(place, "code-reference", detail, "changed")
 
 
-def _is_default(name: str, value: object, kind: Kind) -> bool:
-    if name in kind.omitted:
-        default = kind.omitted[name].default
-        return value is None or (type(value) is type(default) and value == default)
-    return name == "type" or value in (None, False, [], {}, "")
+def _is_default(value: object, omission: Omission) -> bool:
+    if omission.default in EMPTY:
+        return value in EMPTY
+    return value is None or (type(value) is type(omission.default) and value == omission.default)
 
 
-def _omission(name: str, kind: Kind) -> str:
-    if name in kind.omitted:
-        advice = kind.omitted[name].advice
-        return f"The field {quote(name)} is left out. {advice}"
-    allowed = listing(sorted(kind.supported))
+def _unknown(name: str, kind: Kind) -> str:
+    known = sorted(kind.supported)
     return (
-        f"Graphs have no field {quote(name)} of {kind.title}, so it is left out. {UNKNOWN_FIELD}"
-        f" The fields are {allowed}."
+        f"There is no field {quote(name)} of {kind.title}, so it is left out."
+        f" {suggestion(name, known)}The fields are {listing(known)}."
     )

@@ -46,10 +46,23 @@ class TestImporting:
 
     def test_tells_what_is_left_out(self, command, project):
         lines = command("import", project, "--user", "ada").stderr.splitlines()
-        assert [line.partition(": ")[0] for line in lines] == [
-            "agents/writer.jsonc/cache",
-            "agents/writer.jsonc/llm",
+        assert [line.rpartition(": ")[0] or line for line in lines] == [
+            "info: agents/writer.jsonc/cache",
+            "changed: agents/writer.jsonc/llm",
+            "1 agent, 1 task; 1 note changes behaviour; 1 note changes nothing.",
         ]
+
+    def test_asks_for_consent_to_missing_checks(self, command, project, api):
+        tasks = [{**TASK, "human_input": True}]
+        (project / "crew.jsonc").write_text(json.dumps({**CREW, "tasks": tasks}))
+        result = command("import", project, "--user", api.user)
+        assert result.exit_code == 1
+        assert "At /files/crew.jsonc/tasks/0/human_input." in result.stderr
+        assert command("import", project, "--user", api.user, "--dry-run").exit_code == 0
+        assert api("GET", "/graphs").json["graphs"] == []
+        words = ("--user", api.user, "--accept", "unguarded")
+        assert command("import", project, *words).exit_code == 0
+        assert command("import", project, *words, "--strict").exit_code == 1
 
     @pytest.mark.parametrize("words", ["x", "=x", "x="])
     def test_a_mapping_has_two_sides(self, command, project, words):
@@ -90,11 +103,13 @@ class TestImporting:
         (project / "agents/writer.jsonc").write_text(json.dumps(bad))
         result = command("import", project, "--user", "ada")
         assert result.exit_code == 1
-        _, *lines = result.stderr.splitlines()
-        assert [line.partition(": ")[0] for line in lines] == [
-            "/files/agents~1writer.jsonc/mcps",
-            "/files/agents~1writer.jsonc/goal",
+        *notes, _, problem = result.stderr.splitlines()
+        assert [line.split(": ")[1] for line in notes] == [
+            "agents/writer.jsonc/cache",
+            "agents/writer.jsonc/mcps",
+            "agents/writer.jsonc/llm",
         ]
+        assert problem == "At /files/agents~1writer.jsonc/goal."
 
     @pytest.mark.parametrize("text", [b"\xff\xfe", b" " * 4_000_001])
     def test_files_that_cannot_be_read(self, command, project, text):
@@ -116,7 +131,7 @@ class TestExporting:
         assert result.exit_code == 0, result.output
         assert len(result.stdout.splitlines()) == 2
         returned = command("import", tmp_path / "out", "--user", "ada", "--dry-run")
-        assert returned.stderr == ""
+        assert returned.stderr == "1 agent, 2 tasks.\n"
         document = json.loads(returned.stdout)
         (agent,) = [node for node in document["nodes"] if node["type"] == "agent"]
         assert agent["data"]["role"] == "Writer"

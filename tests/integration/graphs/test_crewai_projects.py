@@ -27,7 +27,7 @@ def test_a_project_over_the_command_line(app, api, model, start_worker, tmp_path
     command = ["crewexec", "graphs", "import", project, "--user", api.user]
     imported = app.test_cli_runner().invoke(args=[str(word) for word in command])
     assert imported.exit_code == 0, imported.output
-    noted = [line.partition(": ")[0] for line in imported.stderr.splitlines()]
+    noted = [line.split(": ")[1] for line in imported.stderr.splitlines()[:-1]]
     assert noted == ["crew.jsonc/verbose", "crew.jsonc/memory", "agents/researcher.jsonc/llm"]
     (graph,) = api("GET", "/graphs").json["graphs"]
     model.on("Research current AI trends", "Crews everywhere")

@@ -70,18 +70,48 @@ class TestImporting:
         assert answer.headers["Location"].endswith(f"/graphs/{answer.json['id']}")
         stored = api("GET", f"/graphs/{answer.json['id']}").json
         notes = answer.json["notes"]
-        assert answer.json == {**stored, "notes": notes}
+        summary = answer.json["summary"]
+        assert answer.json == {**stored, "notes": notes, "summary": summary}
         assert [(note["file"], note["pointer"], note["code"]) for note in notes] == [
             ("crew.jsonc", "/memory", "left-out"),
             ("agents/writer.jsonc", "/llm", "model-replaced"),
         ]
         tools = [node for node in stored["document"]["nodes"] if node["type"] == "tool"]
         assert [tool["data"]["name"] for tool in tools] == ["count_words"]
+        assert {note["severity"] for note in notes} == {"changed"}
+        assert summary == "1 agent, 2 tasks; 2 notes change behaviour"
+
+    def test_missing_checks_need_consent(self, api):
+        files = {
+            **FILES,
+            "crew.jsonc": CREW.replace('"name": "facts"', '"name": "facts", "human_input": true'),
+        }
+        refused = send(api, files=files)
+        assert (refused.status_code, refused.json["code"]) == (422, "import-not-accepted")
+        (error,) = refused.json["errors"]
+        assert (error["pointer"], error["code"]) == (
+            "/files/crew.jsonc/tasks/0/human_input",
+            "human-input",
+        )
+        assert len(refused.json["notes"]) == 3
+        assert send(api, "?dry_run=true", files=files).status_code == 200
+        assert api("GET", "/graphs").json["graphs"] == []
+        assert send(api, "?accept=unguarded", files=files).status_code == 201
+
+    def test_changes_can_be_refused(self, api):
+        refused = send(api, "?strict=true&accept=unguarded")
+        assert refused.status_code == 422
+        assert [error["code"] for error in refused.json["errors"]] == ["left-out", "model-replaced"]
+
+    def test_what_is_left_out_is_told_with_every_problem(self, api):
+        refused = send(api, files={**FILES, "crew.jsonc": CREW.replace("Find a title", " ")})
+        assert [error["code"] for error in refused.json["errors"]] == ["blank"]
+        assert [note["code"] for note in refused.json["notes"]] == ["left-out", "model-replaced"]
 
     def test_a_dry_run_stores_nothing(self, api):
         answer = send(api, "?dry_run=true")
         assert answer.status_code == 200
-        assert answer.json.keys() == {"document", "notes"}
+        assert answer.json.keys() == {"document", "notes", "summary"}
         assert api("GET", "/graphs").json["graphs"] == []
         assert send(api).json["document"] == answer.json["document"]
 
@@ -105,11 +135,11 @@ class TestImporting:
         assert error["code"] == "unknown-tool"
         assert '"count_words"' in error["detail"]
 
-    def test_what_could_do_harm_is_refused_and_nothing_is_stored(self, api):
+    def test_what_is_not_registered_is_refused_and_nothing_is_stored(self, api):
         files = {**FILES, "agents/writer.jsonc": WRITER.replace('"CountWords"', '"custom:x"')}
         answer = send(api, files=files)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid-graph")
-        assert [error["code"] for error in answer.json["errors"]] == ["code-reference"]
+        assert [error["code"] for error in answer.json["errors"]] == ["unknown-tool"]
         assert api("GET", "/graphs").json["graphs"] == []
 
     @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def crew_problems(crew: Json) -> list[tuple[str, str]]:
     return [(pointer.removeprefix(start), code) for pointer, code in found]
 
 
+def crew_notes(crew: Json) -> list[tuple[str, str, str]]:
+    """Return place in ``crew.jsonc``, code and severity of each note."""
+    return [(note.pointer, note.code, note.severity) for note in imported(crew).notes]
+
+
 def meaning(document: Json) -> Json:
     """Return everything that a document says, without the ids of its nodes."""
     graph = parse(document)

@@ -25,6 +25,7 @@ from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.exporters import export_crewai
 from flask_crewexec.graphs.importers import FORMATS
 from flask_crewexec.graphs.importers import import_files
+from flask_crewexec.graphs.importers import Imported
 from flask_crewexec.graphs.importers import Names
 from support.graphs.builders import agent
 from support.graphs.builders import document
@@ -47,55 +48,55 @@ NAMES = Names(
     known_models={"default": (), "streaming": ()},
 )
 
-ANYWHERE: dict[str, tuple[object, str]] = {
-    "python": ("os.system", "code-reference"),
-    "tool_type": ("os:system", "code-reference"),
-    "code": ("raise SystemExit", "code-reference"),
-    "script": ("rm -rf /", "code-reference"),
-    "command": ("sh", "mcp-server"),
-    "base_url": ("http://169.254.169.254", "address"),
-    "api_base": ("http://10.0.0.1", "address"),
-    "azure_endpoint": ("http://10.0.0.1", "address"),
-    "endpoint": ("http://10.0.0.1", "address"),
-    "url": ("file:///etc/passwd", "address"),
-    "api_key": ("sk-mine", "secret"),
+ANYWHERE: Json = {
+    "python": "os.system",
+    "tool_type": "os:system",
+    "code": "raise SystemExit",
+    "script": "rm -rf /",
+    "command": "sh",
+    "base_url": "http://169.254.169.254",
+    "api_base": "http://10.0.0.1",
+    "azure_endpoint": "http://10.0.0.1",
+    "endpoint": "http://10.0.0.1",
+    "url": "file:///etc/passwd",
+    "api_key": "sk-mine",
 }
-_BOTH: dict[str, tuple[object, str]] = {
-    "checkpoint": (True, "file-path"),
-    "config": ({"mcps": ["x"]}, "nested-config"),
-    "knowledge_sources": ([{"file_paths": ["/etc/passwd"]}], "knowledge"),
-    "skills": (["../../etc"], "file-path"),
-    "step_callback": ("os.system", "code-reference"),
+_BOTH: Json = {
+    "checkpoint": True,
+    "config": {"mcps": ["x"]},
+    "knowledge_sources": [{"file_paths": ["/etc/passwd"]}],
+    "skills": ["../../etc"],
+    "step_callback": "os.system",
 }
-AGENT: dict[str, tuple[object, str]] = {
+AGENT: Json = {
     **_BOTH,
-    "a2a": ({"host": "10.0.0.1"}, "outside-service"),
-    "agent_executor": ("x", "code-reference"),
-    "allow_code_execution": (True, "code-execution"),
-    "apps": (["gmail"], "outside-service"),
-    "callbacks": (["os.system"], "code-reference"),
-    "executor_class": ("my.Executor", "code-reference"),
-    "from_repository": ("researcher", "outside-service"),
-    "mcps": (["https://inner.example/mcp"], "mcp-server"),
-    "type": ("my.agents.Agent", "code-reference"),
+    "a2a": {"host": "10.0.0.1"},
+    "agent_executor": "x",
+    "allow_code_execution": True,
+    "apps": ["gmail"],
+    "callbacks": ["os.system"],
+    "executor_class": "my.Executor",
+    "from_repository": "researcher",
+    "mcps": ["https://inner.example/mcp"],
+    "type": "my.agents.Agent",
 }
-TASK: dict[str, tuple[object, str]] = {
-    "callback": ("os.system", "code-reference"),
-    "config": ({"output_file": "x"}, "nested-config"),
-    "converter_cls": ("my.Converter", "code-reference"),
-    "input_files": ({"brief": "/etc/passwd"}, "file-path"),
-    "output_file": ("/etc/cron.d/x", "file-path"),
-    "output_pydantic": ("my.models.Report", "code-reference"),
-    "type": ("ConditionalTask", "code-reference"),
+TASK: Json = {
+    "callback": "os.system",
+    "config": {"output_file": "x"},
+    "converter_cls": "my.Converter",
+    "input_files": {"brief": "/etc/passwd"},
+    "output_file": "/etc/cron.d/x",
+    "output_pydantic": "my.models.Report",
+    "type": "my.tasks.Task",
 }
-CREW: dict[str, tuple[object, str]] = {
+CREW: Json = {
     **_BOTH,
-    "after_kickoff_callbacks": (["os.system"], "code-reference"),
-    "before_kickoff_callbacks": (["os.system"], "code-reference"),
-    "output_log_file": ("run.log", "file-path"),
-    "prompt_file": ("/etc/passwd", "file-path"),
-    "task_callback": ("os.system", "code-reference"),
-    "trained_agents_file": ("x.pkl", "file-path"),
+    "after_kickoff_callbacks": ["os.system"],
+    "before_kickoff_callbacks": ["os.system"],
+    "output_log_file": "run.log",
+    "prompt_file": "/etc/passwd",
+    "task_callback": "os.system",
+    "trained_agents_file": "x.pkl",
 }
 NEVER = {**ANYWHERE, **AGENT, **TASK, **CREW}
 """Every entry, wherever CrewAI would take it."""
@@ -108,7 +109,7 @@ class Place(t.NamedTuple):
     crew: str
     file: str
     path: tuple[str | int, ...]
-    kind: Mapping[str, tuple[object, str]] = {}
+    kind: Mapping[str, object] = {}
     suffix: tuple[str, ...] = ()
     """What a format wraps a value in, such as ``("value",)``."""
 
@@ -168,34 +169,39 @@ def with_field(place: Place, name: str, value: object) -> dict[str, str]:
     return {**files, place.file: json.dumps(top)}
 
 
-def refusals(place: Place, name: str, value: object) -> list[tuple[str, str]]:
-    try:
-        import_files(place.format, with_field(place, name, value), names=NAMES)
-    except InvalidGraph as error:
-        return [(problem.pointer, problem.code) for problem in error.problems]
-    return []
+def imported(place: Place, name: str, value: object) -> Imported:
+    return import_files(place.format, with_field(place, name, value), names=NAMES)
+
+
+def is_noted(found: Imported, pointer: str) -> bool:
+    """Whether a note names this place, what is in it, or what it is in."""
+    places = [f"/files/{note.file.replace('/', '~1')}{note.pointer}" for note in found.notes]
+    return any(f"{at}/".startswith(f"{pointer}/") or pointer.startswith(at) for at in places)
 
 
 def cases():
     for title, place in PLACES.items():
-        for name, (value, code) in {**ANYWHERE, **place.kind}.items():
+        for name, value in {**ANYWHERE, **place.kind}.items():
             if place.format == "langflow" and name in ("code", "config"):
                 continue  # the components' source is left out; there is no such form
-            yield pytest.param(place, name, value, code, id=f"{title}-{name}")
+            yield pytest.param(place, name, value, id=f"{title}-{name}")
 
 
-@pytest.mark.parametrize(("place", "name", "value", "code"), [*cases()])
-def test_of_imports(place, name, value, code):
-    wrong = "/".join((place.pointer, name, *place.suffix))
-    assert refusals(place, name, value) == [(wrong, code)]
+@pytest.mark.parametrize(("place", "name", "value"), [*cases()])
+def test_of_imports(place, name, value):
+    found = imported(place, name, value)
+    assert is_noted(found, "/".join((place.pointer, name, *place.suffix)))
+    plain = import_files(place.format, files_of(place.crew, place.format), names=NAMES)
+    is_replaced = name == "python" and not place.kind  # a model in code
+    assert is_replaced or found.document == plain.document
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("name", ANYWHERE)
 def test_of_imports_inside_of_what_is_left_out(place, name):
-    value = {"deep": [{"er": {name: "x"}}]}
-    wrong = "/".join((place.pointer, "zz", *place.suffix, "deep/0/er", name))
-    assert refusals(place, "zz", value) == [(wrong, ANYWHERE[name][1])]
+    found = imported(place, "zz", {"deep": [{"er": {name: CANARY}}]})
+    assert is_noted(found, "/".join((place.pointer, "zz", *place.suffix)))
+    assert CANARY not in repr(found)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -206,8 +212,7 @@ def test_of_tools_that_name_code(format, tool):
         texts[name] = text.replace("CountWords", tool).replace("count_words", tool)
     with pytest.raises(InvalidGraph) as caught:
         import_files(format, texts, names=NAMES, check=check)
-    codes = {problem.code for problem in caught.value.problems}
-    assert codes == ({"unknown-tool"} if format == "reactflow" else {"code-reference"})
+    assert {problem.code for problem in caught.value.problems} == {"unknown-tool"}
 
 
 def check(document):
@@ -240,7 +245,7 @@ def test_of_documents(part, name):
         name = f"{name} "
     bad = full()
     find, pointer = INSIDE[part]
-    find(bad)[name] = NEVER[name.strip()][0]
+    find(bad)[name] = NEVER[name.strip()]
     (problem,) = problems_of(bad)
     assert problem[:2] == (f"{pointer}/{name}", "unknown-field")
     assert "The fields are" in find_hint(problem, bad, PERMISSIONS)

@@ -31,7 +31,6 @@ from support.graphs.builders import task
 from support.graphs.builders import tool
 from support.graphs.foreign_crews import crewai
 from support.graphs.foreign_crews import small
-from support.graphs.foreign_crews import with_agent
 from support.graphs.foreign_crews import with_task
 
 TOOLS, MODELS = ["search"], ["default", "small"]
@@ -93,6 +92,12 @@ DOCUMENTS = {
     "async-reads-async": asynchronous("x y", "y z"),
     "bad-text": with_data(goal="\x00"),
     "blank": with_data(goal=" "),
+    "coworker-in-hierarchical": document(
+        [agent("a"), agent("b"), task("t")], "a b manager", "a b coworker", process="hierarchical"
+    ),
+    "coworker-without-delegation": document(
+        [agent("a"), agent("b"), task("t")], "a t", "a b coworker"
+    ),
     "cycle": document(PAIR, "a t", "b u", "t u", "u t"),
     "empty-range": declaring(a={"type": "number", "minimum": 2, "maximum": 1}),
     "misplaced-file": declaring(role="{a}", a={"type": "file"}),
@@ -182,24 +187,19 @@ def studio(**more):
     return {"x.json": json.dumps({"name": "S", "agents": [], "tasks": [], "tools": [], **more})}
 
 
+STORED = [{"id": f"C_{at}", "entity_type": "crew", "data": {"name": f"Crew {at}"}} for at in (1, 2)]
 IMPORTS = {
-    "address": ("crewai", crewai(with_agent(llm={"model": "x", "base_url": "y"}))),
-    "code-execution": ("crewai", crewai(with_agent(allow_code_execution=True))),
-    "code-reference": ("crewai", crewai(with_agent(tools=["os:system"]))),
     "duplicate-field": ("reactflow", {"x.json": '{"a": 1, "a": 2}'}),
-    "file-path": ("crewai", crewai(with_task(output_file="x"))),
     "invalid-json": ("reactflow", {"x.json": "{"}),
     "invalid-yaml": ("crewai-yaml", {**YAML, "agents.yaml": "a: ]"}),
-    "knowledge": ("crewai", crewai(small(knowledge_sources=[1]))),
-    "mcp-server": ("crewai", crewai(with_agent(mcps=["x"]))),
     "missing-file": ("crewai", {"x": "{}"}),
     "missing-name": ("crewai", crewai(small(agents=[7]))),
-    "nested-config": ("crewai", crewai(with_agent(config={"role": "x"}))),
+    "no-crew": ("crewai-studio", {"x.json": "[]"}),
     "one-crew": ("langflow", {"x.json": json.dumps(FLOW)}),
     "one-file": ("reactflow", TWO),
-    "outside-service": ("crewai", crewai(with_agent(apps=["gmail"]))),
-    "secret": ("crewai", crewai(with_agent(llm={"model": "x", "api_key": "y"}))),
+    "several-crews": ("crewai-studio", {"x.json": json.dumps(STORED)}),
     "unknown-agent": ("crewai", crewai(with_task(agent="bob"))),
+    "unknown-crew": ("crewai-studio", {"x.json": json.dumps(STORED)}),
     "unknown-format": ("pickle", {"x": ""}),
     "unknown-task": ("crewai", crewai(with_task(context=["x"]))),
     "unknown-tool": ("crewai-studio", studio(agents=[{"id": "a", "tool_ids": ["x"]}])),
@@ -207,6 +207,7 @@ IMPORTS = {
     "yaml-alias": ("crewai-yaml", {**YAML, "agents.yaml": "a: &a [*a]"}),
     "yaml-tag": ("crewai-yaml", {**YAML, "agents.yaml": "a: !!python/name:os.system ''"}),
 }
+OPTIONS = {"wrong-order": Options(order=("x",)), "unknown-crew": Options(crew="Crew 3")}
 INPUTS = {
     "blank": {"": 1, "topic": 1},
     "missing-input": {},
@@ -228,13 +229,22 @@ DECLARED_INPUTS: dict[str, dict[str, object]] = {
 }
 NO_CODES = {
     *("crewai-yaml", "crewai-studio", "default-model"),  # formats, and a kind of reference
-    *("code-left-out", "listed-twice", "model-replaced", "left-out"),  # notes
-    *("registered-name", "too-many-notes", "unused-file"),
+    *(
+        "address",
+        "code-execution",
+        "code-left-out",
+        "code-reference",
+        "condition-left-out",
+    ),  # notes
+    *("default-text", "guardrail-left-out", "human-input", "left-out", "listed-twice"),
+    *("mcp-server", "model-replaced", "outside-service", "registered-name", "schema-left-out"),
+    *("tool-arguments", "tool-left-out", "tool-unrestricted", "tools-merged", "too-many-notes"),
+    *("unused-file",),
     *("unknown-", "no-", "-not-allowed"),
 }
 ADVICE = re.compile(
     r"\b(must|may|at most|Add|Available|Change|Choose|Connect|Correct|Declare|Do|Draw|Expected"
-    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Split|Swap|Use|The types are|There are"
+    r"|Flatten|Give|Keep|Move|Name|Possible|Remove|Send|Set|Split|Swap|Use|The types are|There are"
     r"|There can be only one|Write|needs the type)\b"
 )
 
@@ -291,11 +301,11 @@ def test_of_documents(code):
 @pytest.mark.parametrize("code", IMPORTS)
 def test_of_imports(code):
     format, files = IMPORTS[code]
-    options = Options(order=("x",)) if code == "wrong-order" else Options()
+    options = OPTIONS.get(code, Options())
     problems = refused(import_files, format, files, options)
     (problem, *_) = [each for each in problems if each.code == code]
     assert ADVICE.search(problem.detail), problem.detail
-    request = {"format": format, "files": files, "order": ["x"]}
+    request = {"format": format, "files": files, "order": ["x"], "crew": "Crew 3"}
     whole, _, inside = problem.pointer.partition("/files/")
     assert found(request, f"/files/{inside.partition('/')[0]}" if inside else whole)
     assert problem.pointer

@@ -103,6 +103,35 @@ def test_agent_without_a_task_is_refused_in_a_sequential_graph():
     assert problems_of(source) == [("/nodes/2", "unused-agent")]
 
 
+class TestCoworkers:
+    nodes = (agent("a", allow_delegation=True), agent("b", allow_delegation=True), agent("c"))
+
+    def problems(self, *edges):
+        return problems_of(document([*self.nodes, task("t")], "a t", *edges))
+
+    def test_need_no_task(self):
+        assert self.problems("a b coworker", "b c coworker") == []
+        graph = parse(document([*self.nodes, task("t")], "a t", "a b coworker", "b c coworker"))
+        assert [each.id for each in graph.coworkers] == ["b", "c"]
+
+    def test_must_be_reached_from_an_agent_with_a_task(self):
+        assert self.problems("b c coworker") == [
+            ("/nodes/1", "unused-agent"),
+            ("/nodes/2", "unused-agent"),
+        ]
+
+    def test_are_asked_by_agents_that_delegate(self):
+        assert self.problems("a b coworker", "a c coworker", "c b coworker") == [
+            ("/edges/3", "coworker-without-delegation")
+        ]
+
+    def test_are_not_named_where_a_manager_asks_everybody(self):
+        source = hierarchical()
+        ids = [node["id"] for node in source["nodes"] if node["type"] == "agent"]
+        source["edges"].append({"source": ids[-1], "target": ids[0], "type": "coworker"})
+        assert (problems_of(source)[-1][1]) == "coworker-in-hierarchical"
+
+
 def test_agent_without_a_task_is_accepted_in_a_hierarchical_graph():
     assert problems_of(hierarchical()) == []
 

@@ -47,13 +47,15 @@ def test_what_is_left_out_is_listed(crew_definition):
     assert note[:3] == ("crew.jsonc", "/memory", "left-out")
 
 
-def test_what_could_do_harm_is_refused(crew_definition):
+def test_what_could_do_harm_is_left_out(crew_definition):
     crew = small(manager_agent={"python": "os.system"}, process="hierarchical")
     crew["agents"]["ann"]["mcps"] = ["https://inner.example/mcp"]
-    assert problems(crew_definition.model_validate(crew)) == [
-        ("/files/crew.jsonc/agents/ann/mcps", "mcp-server"),
-        ("/files/crew.jsonc/manager_agent", "code-reference"),
+    found = import_definition(crew_definition.model_validate(crew))
+    assert [note[:3] for note in found.notes] == [
+        ("crew.jsonc", "/agents/ann/mcps", "mcp-server"),
+        ("crew.jsonc", "/manager_agent", "code-reference"),
     ]
+    assert "inner.example" not in str(found.document)
 
 
 @pytest.mark.parametrize("value", [object(), {1: 2}, float("nan"), {"a"}, b"x", "\ud800"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import pytest
 
@@ -11,6 +12,7 @@ from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Names
 from support.graphs.crewai_projects import created_by_crewai
+from support.graphs.foreign_crews import crew_notes
 from support.graphs.foreign_crews import crew_problems
 from support.graphs.foreign_crews import crewai
 from support.graphs.foreign_crews import files_of
@@ -105,6 +107,11 @@ class TestNames:
             ("search", "search"),
             ("ScrapeWebsiteTool", "scrape_website_tool"),
             ("FileReadTool", "FileReadTool"),
+            ("custom:search", "search"),
+            ("crewai_tools:ScrapeWebsiteTool", "scrape_website_tool"),
+            ("scrape_website", "scrape_website_tool"),
+            ("SearchTool", "search"),
+            ("search_tool", "search"),
         ],
     )
     def test_of_tools(self, written, name):
@@ -209,12 +216,9 @@ class TestNotes:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("planning", True),
             ("cache", False),
             ("max_rpm", 10),
             ("date_format", "%d"),
-            ("guardrail", "Be kind."),
-            ("planning_config", {"max_attempts": 3}),
         ],
     )
     def test_fields_of_an_agent(self, field, value):
@@ -224,17 +228,14 @@ class TestNotes:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("human_input", True),
-            ("guardrail", 7),
-            ("guardrails", [["x"]]),
             ("output_json", {"type": "object", "properties": {"x": {"pattern": "(a+)+$"}}}),
             ("output_pydantic", {"$ref": "http://127.0.0.1/schema"}),
             ("response_model", {"type": "string"}),
         ],
     )
-    def test_fields_of_a_task(self, field, value):
+    def test_schemas_of_a_task(self, field, value):
         ((place, code),) = self.notes(with_task(**{field: value}))
-        assert (place.startswith(f"/tasks/0/{field}"), code) == (True, "left-out")
+        assert (place.startswith(f"/tasks/0/{field}"), code) == (True, "schema-left-out")
 
     def test_a_second_schema(self):
         crew = with_task(output_json={"type": "object"}, output_pydantic={**OBJECT})
@@ -314,82 +315,101 @@ class TestNotes:
 REFERENCE = {"python": "os.system"}
 
 
-class TestFences:
+class TestWhatIsLeftOut:
+    """Nothing of it prevents an import, and nothing of it is in the document."""
+
     @pytest.mark.parametrize(
-        ("field", "value", "code"),
+        ("field", "value", "code", "severity"),
         [
-            ("type", REFERENCE, "code-reference"),
-            ("type", "my.agents.Agent", "code-reference"),
-            ("step_callback", "os.system", "code-reference"),
-            ("callbacks", [REFERENCE], "code-reference"),
-            ("executor_class", "my.Executor", "code-reference"),
-            ("allow_code_execution", True, "code-execution"),
-            ("mcps", [{"command": "sh", "args": ["-c", "id"]}], "mcp-server"),
-            ("mcps", ["https://inner.example/mcp"], "mcp-server"),
-            ("knowledge_sources", [{"file_paths": ["/etc/passwd"]}], "knowledge"),
-            ("apps", ["gmail"], "outside-service"),
-            ("a2a", {"endpoint": "http://10.0.0.1"}, "outside-service"),
-            ("from_repository", "researcher", "outside-service"),
-            ("skills", ["../../etc"], "file-path"),
-            ("checkpoint", True, "file-path"),
-            ("config", {"mcps": ["x"]}, "nested-config"),
+            ("type", REFERENCE, "code-reference", "changed"),
+            ("type", "my.agents.Agent", "code-reference", "changed"),
+            ("step_callback", "os.system", "code-reference", "changed"),
+            ("callbacks", [REFERENCE], "code-reference", "changed"),
+            ("executor_class", "my.Executor", "code-reference", "changed"),
+            ("allow_code_execution", True, "code-execution", "changed"),
+            ("mcps", [{"command": "sh", "args": ["-c", "id"]}], "mcp-server", "changed"),
+            ("mcps", ["https://inner.example/mcp"], "mcp-server", "changed"),
+            ("knowledge_sources", [{"file_paths": ["/etc/passwd"]}], "knowledge", "changed"),
+            ("apps", ["gmail"], "outside-service", "changed"),
+            ("a2a", {"endpoint": "http://10.0.0.1"}, "outside-service", "changed"),
+            ("from_repository", "researcher", "outside-service", "changed"),
+            ("skills", ["../../etc"], "skill", "changed"),
+            ("checkpoint", True, "left-out", "info"),
+            ("verbose", True, "left-out", "info"),
+            ("zz", {"api_key": "sk-1"}, "left-out", "changed"),
         ],
     )
-    def test_of_an_agent(self, field, value, code):
-        assert crew_problems(with_agent(**{field: value})) == [(f"/agents/ann/{field}", code)]
-        assert crew_problems(with_agent(settings={field: value})) == [
-            (f"/agents/ann/settings/{field}", code)
+    def test_of_an_agent(self, field, value, code, severity):
+        place = f"/agents/ann/{field}"
+        crew = with_agent(**{field: value})
+        assert crew_notes(crew) == [(place, code, severity)]
+        assert imported(crew).document == imported(small()).document
+        assert crew_notes(with_agent(settings={field: value})) == [
+            (f"/agents/ann/settings/{field}", code, severity)
         ]
 
     @pytest.mark.parametrize(
-        ("field", "value", "code"),
+        ("field", "value", "code", "severity"),
         [
-            ("type", "ConditionalTask", "code-reference"),
-            ("condition", REFERENCE, "code-reference"),
-            ("callback", "os.system", "code-reference"),
-            ("converter_cls", REFERENCE, "code-reference"),
-            ("output_pydantic", "my.models.Report", "code-reference"),
-            ("output_file", "/etc/cron.d/x", "file-path"),
-            ("input_files", {"brief": "/etc/passwd"}, "file-path"),
+            ("condition", REFERENCE, "condition-left-out", "unguarded"),
+            ("human_input", True, "human-input", "unguarded"),
+            ("guardrail", REFERENCE, "guardrail-left-out", "unguarded"),
+            ("guardrail", 7, "guardrail-left-out", "unguarded"),
+            ("callback", "os.system", "code-reference", "changed"),
+            ("converter_cls", REFERENCE, "code-reference", "changed"),
+            ("output_pydantic", "my.models.Report", "schema-left-out", "changed"),
+            ("output_json", REFERENCE, "schema-left-out", "changed"),
+            ("output_json", {"type": "array"}, "schema-left-out", "changed"),
+            ("output_file", "/etc/cron.d/x", "file", "info"),
+            ("input_files", {"brief": "/etc/passwd"}, "file", "changed"),
+            ("expected_output", " ", "default-text", "changed"),
         ],
     )
-    def test_of_a_task(self, field, value, code):
-        assert crew_problems(with_task(**{field: value})) == [(f"/tasks/0/{field}", code)]
+    def test_of_a_task(self, field, value, code, severity):
+        assert crew_notes(with_task(**{field: value})) == [(f"/tasks/0/{field}", code, severity)]
 
     @pytest.mark.parametrize(
-        ("field", "value", "code"),
+        ("field", "value", "code", "severity"),
         [
-            ("before_kickoff_callbacks", [REFERENCE], "code-reference"),
-            ("task_callback", REFERENCE, "code-reference"),
-            ("trained_agents_file", "x.pkl", "file-path"),
-            ("output_log_file", "run.log", "file-path"),
-            ("prompt_file", "/etc/passwd", "file-path"),
-            ("knowledge_sources", [{}], "knowledge"),
+            ("before_kickoff_callbacks", [REFERENCE], "code-reference", "changed"),
+            ("task_callback", REFERENCE, "code-reference", "changed"),
+            ("trained_agents_file", "x.pkl", "left-out", "changed"),
+            ("output_log_file", "run.log", "file", "info"),
+            ("prompt_file", "/etc/passwd", "left-out", "changed"),
+            ("knowledge_sources", [{}], "knowledge", "changed"),
         ],
     )
-    def test_of_a_crew(self, field, value, code):
-        assert crew_problems(small(**{field: value})) == [(f"/{field}", code)]
+    def test_of_a_crew(self, field, value, code, severity):
+        assert crew_notes(small(**{field: value})) == [(f"/{field}", code, severity)]
 
     @pytest.mark.parametrize(
-        ("field", "code"),
+        ("field", "code", "severity"),
         [
-            ("base_url", "address"),
-            ("api_base", "address"),
-            ("api_key", "secret"),
-            ("python", "code-reference"),
+            ("base_url", "address", "changed"),
+            ("api_base", "address", "changed"),
+            ("api_key", "secret", "info"),
+            ("top_p", "left-out", "changed"),
         ],
     )
-    def test_of_a_model(self, field, code):
-        llm = {"model": "small", field: "x"}
-        assert crew_problems(with_agent(llm=llm)) == [(f"/agents/ann/llm/{field}", code)]
+    def test_of_a_model(self, field, code, severity):
+        llm = {"model": "small", field: "sk-1"}
+        crew = with_agent(llm=llm)
+        assert crew_notes(crew) == [(f"/agents/ann/llm/{field}", code, severity)]
         manager = small(process="hierarchical", manager_llm=llm)
-        assert crew_problems(manager) == [(f"/manager_llm/{field}", code)]
+        assert crew_notes(manager) == [(f"/manager_llm/{field}", code, severity)]
+        found = imported(crew)
+        assert "sk-1" not in json.dumps(found.document) + str(found.notes)
 
-    @pytest.mark.parametrize("field", ["function_calling_llm", "embedder", "planning_config", "zz"])
-    def test_of_what_is_left_out(self, field):
-        value = {"deep": [{"base_url": "http://169.254.169.254"}]}
-        place = f"/agents/ann/{field}/deep/0/base_url"
-        assert crew_problems(with_agent(**{field: value})) == [(place, "address")]
+    def test_of_a_model_in_code(self):
+        crew = with_agent(llm=REFERENCE)
+        assert crew_notes(crew) == [("/agents/ann/llm", "model-replaced", "changed")]
+        found = import_files("crewai", crewai(crew), names=Names(models={"os.system": "large"}))
+        assert (parse(found.document).agents[0].llm.name, found.notes) == ("large", ())
+
+    def test_of_a_deployment(self):
+        found = imported(with_agent(llm={"deployment_name": "mine", "api_base": "https://x"}))
+        assert parse(found.document).agents[0].llm.name == "mine"
+        assert [note.code for note in found.notes] == ["address"]
 
     def test_of_rules_that_a_graph_cannot_have(self):
         refused = [("/tasks/0/guardrails/1", "blank"), ("/tasks/0/guardrail", "too-long")]
@@ -397,39 +417,116 @@ class TestFences:
         assert crew_problems(crew) == refused
 
     def test_of_code_in_a_list_of_guardrails(self):
-        place = "/tasks/0/guardrails/1/python"
-        assert crew_problems(with_task(guardrails=["x", REFERENCE])) == [(place, "code-reference")]
+        place = "/tasks/0/guardrails/1"
+        crew = with_task(guardrails=["x", REFERENCE])
+        assert crew_notes(crew) == [(place, "guardrail-left-out", "unguarded")]
+        assert [each.text for each in parse(imported(crew).document).tasks[0].guardrails] == ["x"]
 
-    @pytest.mark.parametrize("field", ["guardrail", "guardrails", "output_json"])
-    def test_of_code_in_a_task(self, field):
-        place = f"/tasks/0/{field}/python"
-        assert crew_problems(with_task(**{field: REFERENCE})) == [(place, "code-reference")]
-
-    @pytest.mark.parametrize(
-        "tool", ["custom:look", "os:system", "crewai_tools:FileReadTool", {"tool_type": "x"}, 7]
-    )
-    def test_of_tools(self, tool):
-        place = "/agents/ann/tools/0"
-        assert crew_problems(with_agent(tools=[tool])) == [(place, "code-reference")]
-
-    def test_of_managers(self):
-        crew = small(process="hierarchical", manager_agent=REFERENCE)
-        assert crew_problems(crew) == [("/manager_agent", "code-reference")]
-
-    def test_all_problems_are_reported_together(self):
-        crew = with_agent(goal="", apps=["gmail"])
-        crew["tasks"][0]["output_file"] = "x"
-        assert crew_problems(crew) == [
-            ("/agents/ann/apps", "outside-service"),
-            ("/tasks/0/output_file", "file-path"),
-            ("/agents/ann/goal", "blank"),
+    def test_of_tools_that_are_no_names(self):
+        crew = with_agent(tools=[7, {"x": 1}])
+        assert crew_notes(crew) == [
+            (f"/agents/ann/tools/{at}", "tool-left-out", "changed") for at in (0, 1)
         ]
+
+    def test_of_managers_in_code(self):
+        crew = small(process="hierarchical", manager_agent=REFERENCE)
+        assert crew_notes(crew) == [("/manager_agent", "code-reference", "changed")]
+        assert parse(imported(crew).document).manager.name == "default"
+
+    def test_is_listed_when_an_import_is_refused(self):
+        with pytest.raises(InvalidGraph) as caught:
+            imported(with_agent(goal="", apps=["gmail"]))
+        assert [problem.code for problem in caught.value.problems] == ["blank"]
+        assert [note.code for note in caught.value.notes] == ["outside-service"]
 
     def test_a_file_is_not_looked_for_on_the_disk(self, tmp_path, monkeypatch):
         (tmp_path / "agents").mkdir()
         (tmp_path / "agents/ann.jsonc").write_text(json.dumps(small()["agents"]["ann"]))
         monkeypatch.chdir(tmp_path)
         assert ("/agents/0", "missing-file") in crew_problems(small(agents=["ann"]))
+
+
+class TestConfig:
+    def test_fills_in_what_an_agent_does_not_say(self):
+        crew = with_agent(goal=None, config={"role": "Bob", "goal": "Rest", "apps": ["gmail"]})
+        (agent,) = parse(imported(crew).document).agents
+        assert (agent.role, agent.goal) == ("Ann", "Rest")
+        assert crew_notes(crew) == [("/agents/ann/config/apps", "outside-service", "changed")]
+
+
+class TestPlanning:
+    @pytest.mark.parametrize(
+        ("fields", "attempts"),
+        [
+            ({"planning": True}, 1),
+            ({"planning_config": {}}, 3),
+            ({"planning_config": {"max_attempts": 2}}, 2),
+            ({"reasoning": True, "max_reasoning_attempts": 4}, 4),
+            ({"reasoning": True, "planning": True}, 3),
+            (
+                {
+                    "planning_config": {"max_attempts": 2},
+                    "planning": True,
+                    "reasoning": True,
+                    "max_reasoning_attempts": 4,
+                },
+                2,
+            ),
+        ],
+    )
+    def test_the_configuration_wins(self, fields, attempts):
+        (agent,) = parse(imported(with_agent(**fields)).document).agents
+        assert (agent.reasoning, agent.max_reasoning_attempts) == (True, attempts)
+
+    def test_what_graphs_do_not_have(self):
+        config = {"max_steps": 5, "reasoning_effort": "high", "llm": "large"}
+        assert crew_notes(with_agent(planning_config=config)) == [
+            (f"/agents/ann/planning_config/{field}", "left-out", "changed") for field in config
+        ]
+
+
+class TestCoworkers:
+    BOB: t.ClassVar = {"role": "Bob", "goal": "Rest", "backstory": "", "tools": ["nap"]}
+
+    def crew(self, **ann):
+        crew = with_agent(**ann)
+        crew["agents"]["bob"] = self.BOB
+        return crew
+
+    def test_of_an_agent_that_delegates_stay(self):
+        found = imported(self.crew(allow_delegation=True))
+        assert found.notes == ()
+        edge = {"source": "ann", "target": "bob", "type": "coworker"}
+        assert edge in found.document["edges"]
+        assert [agent.role for agent in parse(found.document).coworkers] == ["Bob"]
+
+    def test_ask_each_other(self):
+        crew = self.crew(allow_delegation=True)
+        crew["agents"]["bob"] = {**self.BOB, "allow_delegation": True}
+        crew["agents"]["cy"] = {**self.BOB, "role": "Cy"}
+        edges = imported(crew).document["edges"]
+        asked = [(e["source"], e["target"]) for e in edges if e.get("type") == "coworker"]
+        assert asked == [("ann", "bob"), ("ann", "cy"), ("bob", "cy")]
+
+    def test_that_nobody_asks_are_left_out_with_their_tools_and_notes(self):
+        crew = self.crew()
+        crew["agents"]["bob"] = {**self.BOB, "guardrail": REFERENCE, "allow_delegation": True}
+        assert crew_notes(crew) == [("/agents/bob", "unused-agent", "info")]
+        assert imported(crew).document == imported(small()).document
+
+
+class TestGuardrailsOfAgents:
+    def test_check_their_tasks(self):
+        crew = with_agent(guardrail="Cite.", guardrail_max_retries=2)
+        (task,) = parse(imported(crew).document).tasks
+        assert [each.text for each in task.guardrails] == ["Cite."]
+        assert task.guardrail_max_retries == 2
+        assert crew_notes(crew) == []
+
+    def test_of_agents_without_a_task_are_missing(self):
+        crew = with_agent(allow_delegation=True)
+        crew["agents"]["bob"] = {"role": "Bob", "goal": "Rest", "guardrail": "Cite."}
+        assert crew_notes(crew) == [("/agents/bob/guardrail", "guardrail-left-out", "unguarded")]
 
 
 class TestProblems:
@@ -481,8 +578,7 @@ class TestProblems:
 
     def test_a_sentence_says_what_is_possible(self):
         with pytest.raises(InvalidGraph) as caught:
-            imported(with_agent(apps=["gmail"]))
-        assert caught.value.detail.startswith(
-            'The files have 1 problem: The field "apps" is refused'
-        )
-        assert caught.value.detail.endswith("Remove it, and name a tool.")
+            imported(with_task(agent="anne"))
+        (problem,) = caught.value.problems
+        assert caught.value.detail == f"The files have 1 problem: {problem.detail}"
+        assert problem.hint == 'Did you mean "ann"? The agents are "ann".'

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import typing as t
 
 import pytest
 
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs.importers import import_files
+from flask_crewexec.graphs.importers import Options
 from support.graphs.foreign_crews import files_of
 from support.graphs.foreign_crews import names_in
 from support.graphs.foreign_crews import problems_of
@@ -72,40 +74,99 @@ class TestCrews:
         assert graph_of("modelled").manager.name == "groq/llama3"
 
 
+STORED: list[dict[str, t.Any]] = [
+    {"id": "A_1", "entity_type": "agent", "data": {"role": "Ann", "goal": "Help"}},
+    {"id": "A_2", "entity_type": "agent", "data": {"role": "Bob", "tool_ids": [], "goal": "Rest"}},
+    {"id": "X_1", "entity_type": "tool", "data": {"name": "Search", "parameters": {"path": "a"}}},
+    {"id": "T_1", "entity_type": "task", "data": {**CHAIN["tasks"][0], "agent_id": "A_1"}},
+    {"id": "T_2", "entity_type": "task", "data": {**CHAIN["tasks"][0], "agent_id": "A_1"}},
+    {
+        "id": "C_1",
+        "entity_type": "crew",
+        "data": {"name": "One", "agent_ids": ["A_1"], "task_ids": ["T_1"], "created_at": "x"},
+    },
+    {
+        "id": "C_2",
+        "entity_type": "crew",
+        "data": {
+            "name": "Two",
+            "agent_ids": ["A_1"],
+            "task_ids": ["T_2", "T_1"],
+            "process": "hierarchical",
+            "manager_agent_id": "A_2",
+            "planning_llm": None,
+        },
+    },
+]
+
+
+class TestEverythingThatIsStored:
+    def read(self, stored=STORED, **options):
+        return import_files("crewai-studio", {"x.json": json.dumps(stored)}, Options(**options))
+
+    def test_is_one_crew_if_there_is_only_one(self):
+        found = self.read(STORED[:-1])
+        assert (found.document["name"], found.notes) == ("One", ())
+
+    def test_is_chosen_from_by_name(self):
+        found = self.read(crew="Two")
+        graph = parse(found.document)
+        assert [task.id for task in graph.tasks] == ["T_2", "T_1"]
+        assert graph.manager.role == "Bob"
+        assert found.notes == ()
+
+    @pytest.mark.parametrize(
+        ("options", "found"),
+        [({}, ("/files", "several-crews")), ({"crew": "Three"}, ("/crew", "unknown-crew"))],
+    )
+    def test_must_be_chosen_from(self, options, found):
+        files = {"x.json": json.dumps(STORED)}
+        assert problems_of("crewai-studio", files, **options) == [found]
+
+    def test_problems_point_to_the_entity(self):
+        stored = copy.deepcopy(STORED[:-1])
+        stored[5]["data"]["agent_ids"] = ["A_1", {}]
+        stored[0]["data"]["goal"] = 7
+        assert problems(stored) == [("/5/data/agent_ids/1", "unknown-agent")]
+        stored[5]["data"]["agent_ids"] = ["A_1"]
+        assert problems(stored) == [("/0/data/goal", "wrong-type")]
+
+    def test_what_is_no_entity(self):
+        assert problems([7]) == [("/0", "wrong-type"), ("/files", "no-crew")]
+
+
 class TestNotes:
+    @pytest.mark.parametrize(
+        ("crew", "found"),
+        [
+            (changed(CHAIN, knowledge_source_ids=["K_1"]), ("/knowledge_source_ids", "knowledge")),
+            (changed(CHAIN, "agents", 0, mcps=["x"]), ("/agents/0/mcps", "mcp-server")),
+            (changed(CHAIN, "tasks", 0, output_file="x"), ("/tasks/0/output_file", "file")),
+        ],
+    )
+    def test_of_what_graphs_do_not_have(self, crew, found):
+        assert notes(crew) == [found]
+
     @pytest.mark.parametrize("field", ["memory", "planning_llm", "max_rpm", "cache"])
     def test_of_the_crew(self, field):
         assert notes(changed(CHAIN, **{field: True})) == [(f"/{field}", "left-out")]
 
     def test_of_tasks_and_managers(self):
         crew = changed(CHAIN, "tasks", 0, human_input=True)
-        assert notes(crew) == [("/tasks/0/human_input", "left-out")]
+        assert notes(crew) == [("/tasks/0/human_input", "human-input")]
         assert notes(changed(CHAIN, manager_llm="x")) == [("/manager_llm", "left-out")]
 
     def test_of_settings_of_tools(self):
-        crew = changed(TOOLS, "tools", 0, parameters={"website": "example.com", "other": None})
-        assert notes(crew) == [("/tools/0/parameters", "left-out")]
+        crew = changed(TOOLS, "tools", 0, parameters={"n_results": 5, "other": None})
+        assert notes(crew) == [("/tools/0/parameters", "tool-arguments")]
+        crew = changed(TOOLS, "tools", 0, parameters={"website_url": "example.com"})
+        assert notes(crew) == [("/tools/0/parameters", "tool-unrestricted")]
 
 
 class TestProblems:
     @pytest.mark.parametrize(
         ("crew", "found"),
         [
-            (changed(CHAIN, knowledge_source_ids=["K_1"]), ("/knowledge_source_ids", "knowledge")),
-            (changed(CHAIN, "agents", 0, mcps=["x"]), ("/agents/0/mcps", "mcp-server")),
-            (
-                changed(CHAIN, "agents", 0, allow_code_execution=True),
-                ("/agents/0/allow_code_execution", "code-execution"),
-            ),
-            (changed(CHAIN, "tasks", 0, output_file="x"), ("/tasks/0/output_file", "file-path")),
-            (
-                changed(TOOLS, "tools", 0, parameters={"base_url": "http://10.0.0.1"}),
-                ("/tools/0/parameters/base_url", "address"),
-            ),
-            (
-                changed(TOOLS, "tools", 0, name="os:system"),
-                ("/agents/0/tool_ids/0", "code-reference"),
-            ),
             (changed(CHAIN, "agents", 0, tool_ids=["x"]), ("/agents/0/tool_ids/0", "unknown-tool")),
             (changed(CHAIN, "agents", 0, temperature=9), ("/agents/0/temperature", "out-of-range")),
             (

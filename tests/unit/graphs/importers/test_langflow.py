@@ -95,7 +95,38 @@ class TestNotes:
     def test_of_settings_of_tools(self):
         changed = flow("tools")
         form(changed, 4)["engine"] = {"value": "x"}
-        assert (FORM.format(4), "left-out") in notes(changed)
+        assert (FORM.format(4), "tool-arguments") in notes(changed)
+
+    def test_of_settings_that_narrow_tools(self):
+        changed = flow("tools")
+        form(changed, 4)["allowed_domains"] = {"value": "example.com"}
+        form(changed, 4)["api_key"] = {"value": "sk-1"}
+        found = import_files("langflow", {"x.json": json.dumps(changed)})
+        tools = [note for note in found.notes if note.pointer == FORM.format(4)]
+        assert [(note.code, note.severity) for note in tools] == [
+            ("tool-unrestricted", "unguarded"),
+            ("tool-arguments", "changed"),
+        ]
+        assert "sk-1" not in str(tools)
+
+    def test_of_code_that_agents_would_run(self):
+        changed = flow()
+        form(changed, 3)["allow_code_execution"]["value"] = True
+        form(changed, 3)["kwargs"]["value"] = {"mcps": ["x"], "max_iter": 3}
+        at = FORM.format(3)
+        assert notes(changed) == [
+            (f"{at}/kwargs/value/mcps", "mcp-server"),
+            (f"{at}/allow_code_execution/value", "code-execution"),
+            CODE,
+        ]
+
+    @pytest.mark.parametrize(
+        ("field", "code"), [("openai_api_base", "address"), ("api_key", "secret")]
+    )
+    def test_of_models(self, field, code):
+        changed = flow("tools")
+        form(changed, 3)[field] = {"value": "sk-1"}
+        assert (f"{FORM.format(3)}/{field}/value", code) in notes(changed)
 
     def test_of_texts_that_other_components_fill_in(self):
         changed = flow("tools")
@@ -113,31 +144,6 @@ class TestNotes:
 
 
 class TestProblems:
-    @pytest.mark.parametrize(
-        ("field", "value", "code"),
-        [
-            ("allow_code_execution", True, "code-execution"),
-            ("kwargs", {"mcps": ["x"]}, "nested-config"),
-        ],
-    )
-    def test_of_agents(self, field, value, code):
-        changed = flow()
-        form(changed, 3)[field]["value"] = value
-        assert problems(changed) == [(f"{FORM.format(3)}/{field}/value", code)]
-
-    @pytest.mark.parametrize(
-        ("field", "code"), [("openai_api_base", "address"), ("api_key", "secret")]
-    )
-    def test_of_models(self, field, code):
-        changed = flow("tools")
-        form(changed, 3)[field] = {"value": "sk-1"}
-        assert problems(changed) == [(f"{FORM.format(3)}/{field}/value", code)]
-
-    def test_of_tools(self):
-        changed = flow("tools")
-        form(changed, 4)["api_key"] = {"value": "sk-1"}
-        assert problems(changed) == [(f"{FORM.format(4)}/api_key", "secret")]
-
     def test_of_values(self):
         changed = flow("tools")
         form(changed, 3)["temperature"]["value"] = 7
