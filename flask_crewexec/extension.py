@@ -65,6 +65,8 @@ class CrewExec(RegistrationMixin):
     :param bind_key: bind key of the database for our tables, if there are several.
     :param execution_model: your subclass of :class:`~flask_crewexec.ExecutionMixin`.
     :param graph_model: your subclass of :class:`~flask_crewexec.GraphMixin`.
+    :param celery: your Celery app, which runs our tasks too. By default that in
+        ``app.extensions["celery"]``, or a new one if there is none.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class CrewExec(RegistrationMixin):
         bind_key: str | None = None,
         execution_model: type[ExecutionMixin] | None = None,
         graph_model: type[GraphMixin] | None = None,
+        celery: Celery | None = None,
     ) -> None:
         super().__init__()
         self._metadata = metadata
@@ -83,13 +86,15 @@ class CrewExec(RegistrationMixin):
         self._graph_model = graph_model
         self._execution_model = execution_model
         self._db = db
+        self._celery = celery
         self._models = None if db is None else self._declare_models(db)
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> None:
+    def init_app(self, app: Flask, *, celery: Celery | None = None) -> None:
         """Set up settings, tables, queues, routes and commands of *app*.
 
+        :param celery: the Celery app for this application, in place of that of the constructor.
         :raises ConfigError: if a setting is unknown or its value cannot be used.
         :raises RuntimeError: if the application is set up in a way that cannot work.
         """
@@ -101,7 +106,7 @@ class CrewExec(RegistrationMixin):
         settings = Settings.from_config(app.config)
         check_database_url(app.config, self._bind_key)
         db = self._database_of(app)
-        celery = bind_celery(app, settings)
+        celery = bind_celery(app, settings, celery or self._celery)
         app.extensions["crewexec"] = self._new_app_state(settings, db, celery)
         register_tasks(celery)
         connect_signals(celery)

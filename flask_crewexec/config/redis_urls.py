@@ -28,7 +28,8 @@ def check_broker_url(url: object) -> None:
     if scheme not in BROKER_SCHEMES:
         raise ConfigError(
             f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"
-            f" {', '.join(BROKER_SCHEMES)}."
+            f" {', '.join(BROKER_SCHEMES)}. If your own tasks use another broker, keep their Celery"
+            " app, and pass one for ours: 'init_app(app, celery=Celery(broker=\"redis://…\"))'."
         )
 
 

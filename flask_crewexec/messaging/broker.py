@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import typing as t
 import weakref
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ from ..statuses import PRIORITIES
 from .broker_faults import ClusterFound
 from .broker_faults import fault_of
 from .broker_faults import refuse_cluster_node
+from .celery_app import is_replaced
+from .celery_app import REPLACED
 from .queues import CLEANUP_QUEUE
 from .queues import EXECUTION_QUEUE
 from .queues import list_name
+
+log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: t.Final = 1_000
 """How many threads of a process may use the broker at the same time."""
@@ -77,9 +82,9 @@ def shared_broker_client(app_state: AppState) -> Iterator[t.Any]:
     )
     with _translate_broker_errors(connection):
         client = connection.default_channel.client
-        if celery not in _not_clusters:  # a node of a cluster would accept some messages
-            refuse_cluster_node(client)
-            _not_clusters.add(celery)
+        if celery not in _checked:
+            _check_before_first_use(celery, client)
+            _checked.add(celery)
         yield client
 
 
@@ -105,6 +110,12 @@ def producer(app_state: AppState) -> Iterator[Producer]:
         yield acquired
 
 
+def _check_before_first_use(celery: Celery, client: t.Any) -> None:
+    refuse_cluster_node(client)  # it would accept some messages
+    if is_replaced(celery):
+        log.warning(REPLACED)
+
+
 class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types
     """Pools of producers; Celery's own pool has only ten for all threads of a process."""
 
@@ -114,8 +125,8 @@ class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types
 
 _producers: t.Final = _Producers(limit=MAX_CONNECTIONS)
 
-_not_clusters: t.Final = weakref.WeakSet[Celery]()
-"""Celery apps whose broker was asked whether it is a cluster."""
+_checked: t.Final = weakref.WeakSet[Celery]()
+"""Celery apps whose broker was found to be suitable."""
 
 _Connections = weakref.WeakKeyDictionary[Celery, Connection]
 _short_timeout_connections: t.Final = _Connections()

@@ -35,6 +35,12 @@ CELERYS_BEAT_SCHEDULER: t.Final = "celery.beat:PersistentScheduler"
 BEAT_EXPIRES_SECONDS: t.Final = 3600.0
 """How long a message of beat is valid: without workers they would pile up, and clocks differ by
 less than this."""
+_MADE_HERE: t.Final = "made_by_crewexec"
+REPLACED: t.Final = (
+    "Your application has stored another Celery app in 'app.extensions[\"celery\"]' after"
+    " 'CrewExec.init_app'; its workers do not know the tasks of 'CrewExec'. Store it before, or"
+    " pass it: 'init_app(app, celery=celery)'."
+)
 
 
 class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -47,14 +53,15 @@ class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
             return self.run(*args, **kwargs)
 
 
-def bind_celery(app: Flask, settings: Settings) -> Celery:
-    """Return the Celery app of *app*, configured for our queues.
+def bind_celery(app: Flask, settings: Settings, given: Celery | None = None) -> Celery:
+    """Return the Celery app of our tasks, configured for our queues.
 
-    A Celery app that the host made itself (``app.extensions["celery"]``) is kept and extended.
+    A Celery app that the host made itself is kept and extended: the given one, or
+    ``app.extensions["celery"]``.
 
     :raises ConfigError: if the configuration of the host's Celery app conflicts with ours.
     """
-    celery = app.extensions.get("celery")
+    celery = given or app.extensions.get("celery")
     if celery is None:
         celery = app.extensions["celery"] = _new_celery(app, settings)
     _configure(celery, settings)
@@ -62,8 +69,18 @@ def bind_celery(app: Flask, settings: Settings) -> Celery:
     return t.cast(Celery, celery)
 
 
+def is_replaced(celery: Celery) -> bool:
+    """Return whether the host has stored a Celery app of its own after we had made *celery*.
+
+    Its workers do not know our tasks.
+    """
+    stored = celery.flask_app.extensions.get("celery")
+    return getattr(celery, _MADE_HERE, False) and stored is not celery
+
+
 def _new_celery(app: Flask, settings: Settings) -> Celery:
     celery = Celery(app.name, task_cls=FlaskTask, set_as_current=False)
+    setattr(celery, _MADE_HERE, True)
     celery.conf.update(
         broker_url=redis_url(app.config, "CELERY_BROKER_URL"),
         result_backend=redis_url(app.config, "CELERY_RESULT_BACKEND"),

@@ -24,6 +24,7 @@ from ..process import drain
 from ..process import stuck_runs
 from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
+from .other_apps import refuse_without_our_tasks
 from .preload import check_models
 from .preload import freeze_memory
 from .preload import preload_runtime
@@ -57,6 +58,7 @@ class WorkerSignals:
 
     def connect(self) -> t.Self:
         signals.celeryd_init.connect(self._check_broker, weak=False)
+        signals.celeryd_after_setup.connect(self._refuse_without_our_tasks, weak=False)
         signals.celeryd_after_setup.connect(self._fetch_only_what_can_start, weak=False)
         signals.celeryd_after_setup.connect(self._preload, weak=False)
         signals.worker_process_init.connect(self._after_fork, weak=False)
@@ -76,6 +78,11 @@ class WorkerSignals:
             from .cluster_check import RefuseCluster  # only workers need Celery's steps
 
             instance.app.steps["consumer"].add(RefuseCluster)
+
+    def _refuse_without_our_tasks(self, instance: t.Any, **options: object) -> None:
+        """End a worker of the host that seems to be ours but does not know our tasks."""
+        if celery := self._celery():
+            refuse_without_our_tasks(celery, instance)
 
     def _fetch_only_what_can_start(self, instance: t.Any, **options: object) -> None:
         """Let executions wait in Redis, where any worker finds them, if this one runs them."""

@@ -305,6 +305,22 @@ class TestCelery:
         with pytest.raises(ConfigError, match="broker_transport"):
             CrewExec(app)
 
+    def test_a_celery_app_may_be_passed_beside_that_of_the_host(self):
+        app, ours = new_app(), Celery("ours", broker="redis://example:1/0", set_as_current=False)
+        hosts = app.extensions["celery"] = Celery("hosts", broker="amqp://", set_as_current=False)
+        CrewExec(app, celery=ours)
+        assert "crewexec.execution" in ours.tasks
+        assert "crewexec.execution" not in hosts.tasks
+        assert app.extensions["crewexec"].celery is ours
+        assert app.extensions["celery"] is hosts
+
+    def test_init_app_takes_one_for_each_application(self):
+        crewexec, apps = CrewExec(db=SQLAlchemy()), [new_app(), new_app()]
+        for app in apps:
+            celery = Celery(broker="redis://example:1/0", set_as_current=False)
+            crewexec.init_app(app, celery=celery)
+            assert app.extensions["crewexec"].celery is celery
+
     @pytest.mark.parametrize("url", ["memory://", "amqp://localhost", "filesystem://"])
     def test_a_broker_that_is_no_redis_is_refused(self, url):
         with pytest.raises(ConfigError, match=r"redis, rediss, redis\+socket, sentinel"):

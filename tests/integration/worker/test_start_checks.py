@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from celery import Celery
 
 from flask_crewexec import Secret
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.messaging.broker import check_broker
 from flask_crewexec.runtime.start_checks import check_models
 from support.servers.processes import StartFailed
 
@@ -51,3 +53,28 @@ class TestModels:
             app.extensions["crewexec_host"].llm(name, "m", api_key=key)
         check_models(current_app_state())
         assert "cannot be used" not in caplog.text
+
+
+class TestCeleryApps:
+    """The host's Celery app was made after ``init_app``."""
+
+    def start(self, start_worker, queue, **variables):
+        module = "support.host_app.late_celery"
+        return start_worker(variables, app=module, queues=(queue,))
+
+    def test_a_worker_of_one_that_was_stored_too_late_ends(self, start_worker):
+        with pytest.raises(StartFailed, match=r"another Celery app in 'app.extensions\["):
+            self.start(start_worker, "celery", STORED_LATE="1")
+
+    def test_a_worker_of_our_queue_without_our_tasks_ends(self, start_worker):
+        with pytest.raises(StartFailed, match="does not know the tasks of 'CrewExec'"):
+            self.start(start_worker, "crew_execution")
+
+    def test_a_worker_of_other_queues_starts(self, start_worker):
+        assert self.start(start_worker, "mails").running
+
+    def test_web_processes_warn_once(self, app, caplog):
+        app.extensions["celery"] = Celery("late", set_as_current=False)
+        for _ in range(2):
+            check_broker(current_app_state())
+        assert caplog.text.count("another Celery app") == 1
