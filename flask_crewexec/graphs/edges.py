@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,20 +51,35 @@ class LinkedDraft:
 
     def into(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
         """Return the edges of this meaning that end at ``node``."""
-        return [
-            edge for edge in self.edges if edge.target.id == node.id and edge.meaning == meaning
-        ]
+        return self._by_target.get((node.id, meaning), [])
 
     def out_of(self, node: NodeDraft, meaning: Meaning) -> list[ResolvedEdge]:
         """Return the edges of this meaning that start at ``node``."""
-        return [
-            edge for edge in self.edges if edge.source.id == node.id and edge.meaning == meaning
-        ]
+        return self._by_source.get((node.id, meaning), [])
+
+    @functools.cached_property
+    def _by_target(self) -> _Edges:
+        return _grouped((edge.target, edge) for edge in self.edges)
+
+    @functools.cached_property
+    def _by_source(self) -> _Edges:
+        return _grouped((edge.source, edge) for edge in self.edges)
 
     @property
     def manager_edges(self) -> list[ResolvedEdge]:
         """The edges from managers."""
         return [edge for edge in self.edges if edge.meaning == "manager"]
+
+
+_Edges = dict[tuple[str, Meaning], list[ResolvedEdge]]
+"""By the id of the node at one end, and the meaning."""
+
+
+def _grouped(edges: Iterable[tuple[NodeDraft, ResolvedEdge]]) -> _Edges:
+    found: _Edges = {}
+    for node, edge in edges:
+        found.setdefault((node.id, edge.meaning), []).append(edge)
+    return found
 
 
 def resolve_edges(draft: Draft) -> tuple[LinkedDraft, list[Problem]]:

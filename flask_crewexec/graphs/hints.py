@@ -73,6 +73,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "too-deep": "At most 100 levels of nested lists and objects.",
     "not-json": "Text, finite numbers, true, false, null, lists, and objects whose keys are text.",
     "too-many": "Split the crew into several graphs.",
+    "too-many-values": "At most 120,000 values; most graphs have a few hundred.",
     "too-many-problems": "Correct the listed problems and validate again.",
     "invalid-id": 'For example "writer-1": 1 to 100 letters, digits, and _ . : -',
     "invalid-schema": 'For example {"type": "object", "properties": {"title": {"type":'

@@ -34,24 +34,52 @@ def digest(document: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def find_json_problems(value: object, pointer: str = "") -> list[Problem]:
+def find_json_problems(
+    value: object, pointer: str = "", *, max_values: float = math.inf
+) -> list[Problem]:
     """Return the reasons why ``value`` cannot be stored as JSON; accepts any Python object.
 
     It stops when there are more problems than are reported.
+
+    :param max_values: how many values, within others or not, there may be.
     """
     problems: list[Problem] = []
     pending: list[tuple[_Place, object, int]] = [(pointer, value, 0)]
+    count = 1
     while pending and len(problems) <= MAX_PROBLEMS:
         place, item, depth = pending.pop()
+        count += len(item) if isinstance(item, dict | list) else 0
+        if count > max_values:
+            detail = (
+                f"With these, there are more than {max_values:,} texts, numbers, lists and other"
+                " values. Remove what is not part of it."
+            )
+            return [*problems, Problem(_pointer(place), "too-many-values", detail)]
         if depth > _DEPTH:
             detail = f"This is nested more than {_DEPTH} levels deep. Flatten it."
             return [*problems, Problem(_pointer(place), "too-deep", detail)]
         if issue := _find_issue(item):
             problems.append(Problem(_pointer(place), *issue))
         else:
-            below = [((place, token), member, depth + 1) for token, member in _members(item)]
+            below = [
+                ((place, token), member, depth + 1)
+                for token, member in _members(item)
+                if not _is_plain(member) or depth == _DEPTH
+            ]
             pending.extend(reversed(below))
     return problems
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether there is nothing to look at: most values are, and looking takes longer."""
+    kind = type(value)
+    if kind is str:
+        return not _BAD_TEXT.search(t.cast(str, value))
+    if kind is int:
+        return t.cast(int, value).bit_length() <= _FLOAT_BITS
+    if kind is float:
+        return math.isfinite(t.cast(float, value))
+    return value is None or kind is bool or (kind in (list, dict) and not value)
 
 
 def _members(value: object) -> Iterator[tuple[object, object]]:

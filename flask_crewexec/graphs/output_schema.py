@@ -131,8 +131,19 @@ class _Walk:
     def __init__(self, root: Json) -> None:
         self._root = root
         self._count = 0
+        self._walked: dict[int, tuple[int, int]] = {}
+        """Count and height of each schema that was visited whole, by the id of the object."""
 
-    def schema(self, value: object, below: str, depth: int) -> None:
+    def schema(self, value: object, below: str, depth: int) -> int:
+        """Visit a schema and those within; return how many levels there are.
+
+        What was visited before is only counted, so that the work does not grow with references.
+        """
+        count, height = self._walked.get(id(value), (0, 0))
+        if count and self._count + count <= _MAX_SCHEMAS and depth + height <= _MAX_DEPTH:
+            self._count += count
+            return height
+        before, height = self._count, 1
         self._count += 1
         if depth > _MAX_DEPTH:
             demand = f"may nest at most {_MAX_DEPTH} schemas, and none within itself."
@@ -145,10 +156,12 @@ class _Walk:
         if isinstance(value, dict):
             self._keywords(value, below)
             for member, where in self._members(value, below):
-                self.schema(member, where, depth + 1)
+                height = max(height, 1 + self.schema(member, where, depth + 1))
         elif not isinstance(value, bool):
             demand = f"must contain schemas (objects, true or false), not {kind_of(value)}."
             raise _Invalid(Fault("invalid-schema", demand, below))
+        self._walked[id(value)] = (self._count - before, height)
+        return height
 
     def _keywords(self, value: Json, below: str) -> None:
         for name, member in value.items():

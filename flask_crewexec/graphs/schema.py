@@ -22,6 +22,9 @@ from .json_values import find_json_problems
 from .output_schema import output_schema
 from .problem_messages import quote
 
+MAX_VALUES: t.Final = 120_000
+"""Number of JSON values in a document, with all that editors add."""
+
 _NAME = f.text(200)
 _LONG = f.text(20_000)
 
@@ -136,7 +139,7 @@ def read_draft(document: object) -> tuple[Draft | None, list[Problem]]:
 
     There is no draft if an invalid node or edge would mislead the checks of structure.
     """
-    problems = find_json_problems(document)
+    problems = find_json_problems(document, max_values=MAX_VALUES)
     if problems:
         return None, problems
     top = read_object(document, _DOCUMENT, reactflow.DOCUMENT_FIELDS, "", problems)

@@ -13,6 +13,7 @@ from .problem_messages import quote
 from .schema import NodeDraft
 from .topological_order import execution_order
 from .topological_order import find_cycles
+from .topological_order import has_cycle
 
 
 def find_structure_problems(linked: LinkedDraft) -> list[Problem]:
@@ -202,7 +203,7 @@ def _async_tasks_are_independent(linked: LinkedDraft) -> Iterator[Problem]:
 def _in_order(linked: LinkedDraft) -> list[NodeDraft]:
     """Return the tasks in execution order; none if there is a cycle."""
     before = dependencies(linked)
-    if find_cycles(before):
+    if has_cycle(before):
         return []
     return [linked.draft.nodes[id] for id in execution_order(before)]
 

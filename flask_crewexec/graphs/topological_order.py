@@ -12,6 +12,11 @@ Dependencies = Mapping[str, Sequence[str]]
 """Task id -> ids of the tasks before it; the keys are in document order."""
 
 
+def has_cycle(dependencies: Dependencies) -> bool:
+    """Return whether tasks wait for each other."""
+    return bool(_find_cycle(dependencies))
+
+
 def find_cycles(dependencies: Dependencies) -> list[list[str]]:
     """Return cycles that share no task, each beginning with its first task in document order."""
     cycles = []

@@ -6,7 +6,9 @@ Each case fails without the fence that it names.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+import sys
 import typing as t
 from collections.abc import Mapping
 
@@ -388,6 +390,51 @@ def test_sizes_counts_and_depths_of_documents(limit):
     assert len(found) == 1
     assert pointer is None or found[0].pointer.startswith(pointer)
     assert find_hint(found[0], refused, PERMISSIONS)
+
+
+def wide(count: int) -> Json:
+    """A whole document with so many values within a field that is ignored."""
+    return {**full(), "viewport": [[] for _ in range(count)]}
+
+
+def entangled() -> Json:
+    """As many tasks as allowed, each waiting for the one before it and the one after it."""
+    ids = [f"t{n}" for n in range(199)]
+    pairs = [*itertools.pairwise(ids)]
+    edges = [{"source": a, "target": b} for one in pairs for a, b in (one, one[::-1])]
+    return {**full(), "nodes": [agent("a"), *(task(id) for id in ids)], "edges": edges}
+
+
+def doubling() -> Json:
+    """As many tasks as allowed, with schemas whose references would double the work 250 times."""
+    names = [f"d{n}" for n in range(8)]
+    last: Json = {"type": "string"}
+    defs = {a: {"anyOf": [{"$ref": f"#/$defs/{b}"}] * 2} for a, b in itertools.pairwise(names)}
+    schema = {"type": "object", "$ref": "#/$defs/d0", "$defs": {**defs, names[-1]: last}}
+    nodes = [agent("a"), *(task(f"t{n}") for n in range(199))]
+    for node in nodes[1:]:
+        node["data"]["output_schema"] = schema
+    return {**full(), "nodes": nodes, "edges": []}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [wide(340_000), wide(119_000), entangled(), doubling()],
+    ids=["too many values", "many values", "cycles", "references"],
+)
+def test_the_work_for_a_document_is_bounded(document):
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        problems_of(document)
+    finally:
+        sys.setprofile(None)
+    assert calls < 500_000
 
 
 @pytest.mark.parametrize("number", [1e400, float("nan"), 10**400, -(10**400)])

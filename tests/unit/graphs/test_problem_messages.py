@@ -152,6 +152,7 @@ DOCUMENTS = {
     "too-deep": with_data(goal=deep(200)),
     "too-long": with_data(goal="x" * 20_001),
     "too-many": {**sequential(), "nodes": [agent(f"a{n}") for n in range(201)]},
+    "too-many-values": with_data(position=[0] * 120_000),
     "too-many-problems": {**sequential(), **{f"x{n}": 1 for n in range(200)}},
     "two-managers": document(
         [agent("a"), agent("b"), agent("c"), task("t")],
