@@ -26,6 +26,7 @@
     ├── LeaseLost                      another worker owns the attempt
     ├── SecretMissing                  a secret has no value
     ├── SecretProviderUnavailable      the host's secret provider failed
+    ├── NotRegistered                  the worker does not know a name that the graph uses
     ├── ToolUnavailable                the worker cannot load a tool
     ├── ModelMisconfigured             a model cannot be used as it is registered
     ├── WorkerMisconfigured            nothing can connect to models from the worker
@@ -309,6 +310,14 @@ class SecretProviderUnavailable(CrewExecError):
     status = 503
     title = "Secret provider unavailable"
     remedy = "Operators look for the provider's exception in the worker's log."
+
+
+class NotRegistered(CrewExecError):
+    """The worker has not registered a tool, model, guardrail or predicate of the graph."""
+
+    code = "not-registered"
+    title = "Not registered in the worker"
+    remedy = "Operators start all workers with the version of the application that has the name."
 
 
 class ToolUnavailable(CrewExecError):

@@ -24,6 +24,7 @@ from .json_answers import read_answer as read_answer
 from .json_values import digest as digest
 from .permissions import Permissions as Permissions
 from .problem_codes import PROBLEM_CODES as PROBLEM_CODES
+from .references import find_unknown as find_unknown
 from .role_limits import RoleLimits as RoleLimits
 from .validation import check_names as check_names
 from .validation import check_use as check_use

@@ -54,18 +54,27 @@ def _references_of(task: NodeDraft) -> Iterator[Reference]:
 
 def find_name_problems(references: Iterable[Reference], permissions: Permissions) -> list[Problem]:
     """Return a problem for each reference to a name that may not be used."""
-    registered: Mapping[str, Collection[str]] = {
+    registered = _names_by_kind(permissions)
+    return [
+        _problem(reference, registered[reference.kind], permissions.role_limits)
+        for reference in find_unknown(references, permissions)
+    ]
+
+
+def find_unknown(references: Iterable[Reference], permissions: Permissions) -> list[Reference]:
+    """Return the references to names that may not be used."""
+    registered = _names_by_kind(permissions)
+    return [each for each in references if each.name not in registered[each.kind]]
+
+
+def _names_by_kind(permissions: Permissions) -> Mapping[str, Collection[str]]:
+    return {
         "tool": permissions.tools,
         "model": permissions.models,
         "default-model": permissions.models,
         "guardrail": permissions.guardrails,
         "predicate": permissions.predicates,
     }
-    return [
-        _problem(reference, registered[reference.kind], permissions.role_limits)
-        for reference in references
-        if reference.name not in registered[reference.kind]
-    ]
 
 
 def _problem(reference: Reference, registered: Collection[str], role_limits: RoleLimits) -> Problem:

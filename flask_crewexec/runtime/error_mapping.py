@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..errors import InvalidGraph
 from ..errors import InvalidInputs
 from ..errors import ModelMisconfigured
+from ..errors import NotRegistered
 from ..errors import SecretMissing
 from ..errors import SecretProviderUnavailable
 from ..errors import ToolServerUnavailable
@@ -80,7 +81,7 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
         return cause.failure
     if isinstance(cause, _PERMANENT):
         return FailureReason(cause.code, cause.detail)
-    if isinstance(cause, SecretProviderUnavailable | ToolServerUnavailable):
+    if isinstance(cause, NotRegistered | SecretProviderUnavailable | ToolServerUnavailable):
         return FailureReason(cause.code, cause.detail, transient=True)
     if isinstance(cause, IterationsExhausted):
         return _ITERATIONS

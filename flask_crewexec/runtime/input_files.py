@@ -38,7 +38,8 @@ def read_file(name: str, reference: str, app_state: AppState, run_context: RunCo
     storage, _, key = reference.partition(":")
     function = app_state.registry.storages.get(storage)
     if function is None:
-        raise _error(name, "unknown-storage", "is in a storage that this worker does not know.")
+        problem = "is in a storage that this worker does not know."
+        raise _error(name, "unknown-storage", problem, transient=True)
     limit = app_state.settings.max_file_bytes
     with _map_storage_errors(name):
         content = with_run_context(_read, run_context)(

@@ -9,9 +9,9 @@ import logging
 import typing as t
 
 from ..app_state import AppState
-from ..errors import InvalidGraph
 from ..errors import LeaseLost
-from ..graphs import check_names
+from ..errors import NotRegistered
+from ..graphs import find_unknown
 from ..graphs import Graph
 from ..messaging import event_publisher
 from ..observability.redaction import run_redactor
@@ -133,9 +133,17 @@ class AttemptRunner:
         return output
 
     def _check_names(self, graph: Graph) -> None:
-        registry = self._app_state.registry
-        if problems := check_names(graph, registry.permissions_for(None)):
-            raise InvalidGraph("This worker has not registered everything in the graph.", problems)
+        """Check that this worker knows all names in the graph, which the web process knew.
+
+        :raises NotRegistered: if not; the next attempt may find a worker that was upgraded.
+        """
+        registered = self._app_state.registry.permissions_for(None)
+        unknown = find_unknown(graph.references, registered)
+        names = dict.fromkeys(
+            f"{each.kind.removeprefix('default-')} '{each.name}'" for each in unknown
+        )
+        if names:
+            raise NotRegistered(f"This worker has not registered {', '.join(names)}.")
 
     def _run_crew(self, resume: ResumeState, connections: ModelConnections) -> crewai.CrewOutput:
         self._event_handler = event_handler = self._new_event_handler(resume.graph)

@@ -62,7 +62,7 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Read the events 'guardrail_failed', then change the task or the guardrail.",
     ),
     "invalid-graph": FailureCode(
-        "The worker cannot run the graph, for instance because a tool is not registered there.",
+        "The worker cannot read the stored graph.",
         "Run the same version of the application in web and worker processes.",
     ),
     "invalid-inputs": FailureCode(
@@ -148,6 +148,11 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Operators check the model's 'base_url' and the worker's network.",
         transient=True,
     ),
+    "not-registered": FailureCode(
+        "No worker that tried had registered what the message names, such as a tool or a model.",
+        "Run the same version of the application everywhere; upgrade workers before web servers.",
+        transient=True,
+    ),
     "secret-missing": FailureCode(
         "Neither the user nor the host has a value for a secret that the run needs.",
         "Store the secret that the message names, then retry the execution.",
@@ -184,8 +189,9 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Operators install what the tool needs where the worker runs.",
     ),
     "unknown-storage": FailureCode(
-        "An input names a file storage that is not registered in the worker.",
-        "Run the same version of the application in web and worker processes.",
+        "An input names a file storage that no worker that tried had registered.",
+        "Run the same version of the application everywhere; upgrade workers before web servers.",
+        transient=True,
     ),
     "worker-lost": FailureCode(
         "As many workers as 'CREWEXEC_MAX_WORKER_LOSSES' allows ended during the execution.",

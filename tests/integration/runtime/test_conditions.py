@@ -84,8 +84,8 @@ class TestSkipping:
     def test_a_predicate_that_is_not_registered_any_more(self, app, api, model):
         id = api.queue(document())
         del app.extensions["crewexec"].registry.predicates["is_long"]
-        assert run(id) == "failed"
-        assert api.status(id)["error"]["code"] == "invalid-graph"
+        assert run(id) == "retrying"
+        assert api.status(id)["error"]["code"] == "not-registered"
         assert model.calls == ()
 
 

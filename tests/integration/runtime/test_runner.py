@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+import typing as t
 import uuid
 
 import pytest
@@ -18,6 +19,7 @@ from flask_crewexec.storage import graph_cache
 from flask_crewexec.tasks import execution
 from flask_crewexec.testing import Rule
 from support.graphs import documents
+from support.in_process import change
 from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.libraries
@@ -309,11 +311,20 @@ class TestFailing:
         assert status["error"]["code"] == "model-cut-off"
         assert [step["status"] for step in status["steps"]] == ["failed", "pending"]
 
-    def test_a_name_that_is_not_registered_in_the_worker(self, app, api):
-        id = api.queue(documents.chain("a", tools=("count_words",)))
-        del current_app_state().registry.tools["count_words"]
-        assert run(id) == "failed"
-        assert api.status(id)["error"]["code"] == "invalid-graph"
+    @pytest.mark.settings(MAX_RETRIES=3)
+    @pytest.mark.parametrize("kind", ["tool", "model"])
+    def test_a_name_that_only_newer_workers_know(self, app, api, kind):
+        id = api.queue(documents.chain("a", tools=("count_words",), model="streaming"))
+        registry = current_app_state().registry
+        known: dict[str, t.Any] = registry.tools if kind == "tool" else registry.llms
+        name = "count_words" if kind == "tool" else "streaming"
+        spec = known.pop(name)
+        assert run(id) == "retrying"
+        error = api.status(id)["error"]
+        assert (error["code"], f"{kind} '{name}'" in error["message"]) == ("not-registered", True)
+        known[name] = spec
+        change(id, status="queued")
+        assert run(id) == "completed"
 
     def test_a_stored_graph_that_cannot_be_read_any_more(self, api, model, monkeypatch):
         def parse(document):

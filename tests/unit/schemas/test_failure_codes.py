@@ -26,6 +26,7 @@ _AS_FAILURE: t.Final = (
     errors.InvalidGraph,
     errors.InvalidInputs,
     errors.ModelMisconfigured,
+    errors.NotRegistered,
     errors.SecretMissing,
     errors.SecretProviderUnavailable,
     errors.StorageUnavailable,
