@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import difflib
 import math
+import re
 import typing as t
 
 from flask import Config
@@ -126,6 +127,10 @@ class Settings:
     """Seconds between two heartbeats of a worker."""
     stale_worker_after: float = 60.0
     """Seconds without a heartbeat after which a worker is considered gone."""
+    execution_queue: str = "crew_execution"
+    """Name of the queue from which workers take executions."""
+    cleanup_queue: str = "cleanup"
+    """Name of the queue from which workers take maintenance, such as the reconciler's rounds."""
     broker_timeout: float = 0.5
     """Seconds that connecting to the broker, or one of its replies, may take in a submission."""
     prices: Prices = dataclasses.field(default_factory=dict, metadata={"check": check_prices})
@@ -148,6 +153,11 @@ class Settings:
     """How long Celery keeps its results in the result backend (a timedelta)."""
 
     @property
+    def queues(self) -> tuple[str, str]:
+        """The names of both queues."""
+        return self.execution_queue, self.cleanup_queue
+
+    @property
     def has_user_limits(self) -> bool:
         """Whether the executions of a user are limited."""
         limits = (self.max_queued_per_user, self.max_running_per_user, self.max_tokens_per_day)
@@ -161,6 +171,7 @@ class Settings:
             else:
                 _check_type(field, getattr(self, field.name))
         self._check_texts()
+        self._check_queues()
         self._check_lease()
 
     def _check_texts(self) -> None:
@@ -178,6 +189,22 @@ class Settings:
             raise ConfigError(
                 f"'{PREFIX}METRICS_TOKEN' must have at least {MIN_TOKEN_LENGTH} characters:"
                 " anyone who guesses it can read the metrics."
+            )
+
+    def _check_queues(self) -> None:
+        for key, name in (
+            ("EXECUTION_QUEUE", self.execution_queue),
+            ("CLEANUP_QUEUE", self.cleanup_queue),
+        ):
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise ConfigError(
+                    f"'{PREFIX}{key}' must consist of letters, digits, '_', '-' and '.';"
+                    f" it is {name!r}."
+                )
+        if self.execution_queue == self.cleanup_queue:
+            raise ConfigError(
+                f"'{PREFIX}EXECUTION_QUEUE' and '{PREFIX}CLEANUP_QUEUE' must be different, or"
+                " maintenance would wait behind executions."
             )
 
     def _check_lease(self) -> None:

@@ -18,13 +18,11 @@ from kombu.pools import ProducerPool
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
 from ..statuses import PRIORITIES
-from .broker_faults import ClusterFound
 from .broker_faults import fault_of
 from .broker_faults import refuse_cluster_node
+from .broker_faults import UnsuitableBroker
 from .celery_app import is_replaced
 from .celery_app import REPLACED
-from .queues import CLEANUP_QUEUE
-from .queues import EXECUTION_QUEUE
 from .queues import list_name
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ def queue_depths(app_state: AppState) -> dict[str, dict[int, int]]:
                 priority: client.llen(list_name(app_state.celery, queue, priority))
                 for priority in PRIORITIES
             }
-            for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
+            for queue in app_state.settings.queues
         }
 
 
@@ -161,6 +159,6 @@ def _translate_broker_errors(connection: Connection) -> Iterator[None]:
         OperationalError,
         *connection.connection_errors,
         *connection.channel_errors,
-        ClusterFound,
+        UnsuitableBroker,
     ) as error:
         raise BrokerUnavailable(fault_of(error).detail) from error

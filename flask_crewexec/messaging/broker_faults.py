@@ -22,8 +22,33 @@ class BrokerFault(t.NamedTuple):
     """Sentence that says what operators do about it."""
 
 
-class ClusterFound(Exception):
+class UnsuitableBroker(Exception):
+    """The broker works, but this application must not use it as it is configured."""
+
+    def __init__(self, fault: BrokerFault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+class ClusterFound(UnsuitableBroker):
     """The broker belongs to a Redis Cluster, but its URL names a single server."""
+
+    def __init__(self) -> None:
+        super().__init__(CLUSTER)
+
+
+class QueueTaken(UnsuitableBroker):
+    """Another application, with another database, takes messages from a queue of ours."""
+
+    def __init__(self, queue: str) -> None:
+        fault = BrokerFault(
+            "taken",
+            f"Another application takes messages from the queue '{queue}' of this Redis database.",
+            "Use another database number in 'CELERY_BROKER_URL', other names in"
+            " 'CREWEXEC_EXECUTION_QUEUE' and 'CREWEXEC_CLEANUP_QUEUE', or a 'global_keyprefix'. If"
+            " that application was killed, wait for 'CREWEXEC_STALE_WORKER_AFTER' seconds.",
+        )
+        super().__init__(fault)
 
 
 SILENT: t.Final = BrokerFault(
@@ -114,8 +139,9 @@ def fault_of(error: BaseException) -> BrokerFault:
     from redis.exceptions import ResponseError
 
     causes = list(_causes(error))
-    if any(isinstance(cause, ClusterFound) for cause in causes):
-        return CLUSTER
+    for cause in causes:
+        if isinstance(cause, UnsuitableBroker):
+            return cause.fault
     reported = next((cause for cause in causes if isinstance(cause, RedisError)), None)
     if reported is None:
         return SILENT
@@ -126,6 +152,11 @@ def fault_of(error: BaseException) -> BrokerFault:
         if pattern.search(str(reported)):
             return fault
     return REFUSED if isinstance(reported, ResponseError) else SILENT
+
+
+def is_unsuitable(error: BaseException) -> bool:
+    """Return whether an error says that this broker must not be used at all."""
+    return any(isinstance(cause, UnsuitableBroker) for cause in _causes(error))
 
 
 def refuse_cluster_node(client: t.Any) -> None:

@@ -23,11 +23,9 @@ from ..config.redis_urls import single_host_url
 from ..config.redis_urls import tls_options
 from ..config.settings import Settings
 from ..errors import ConfigError
-from .queues import CLEANUP_QUEUE
 from .queues import CLEANUP_TASK
-from .queues import EXECUTION_QUEUE
+from .queues import EXECUTION_TASK
 from .queues import OUR_QUEUES_OPTION
-from .queues import ROUTES
 from .transport_aliases import use_our_transports
 
 BEAT_SCHEDULER: t.Final = "flask_crewexec.worker.beat_schedule:BeatScheduler"
@@ -86,7 +84,7 @@ def _new_celery(app: Flask, settings: Settings) -> Celery:
         result_backend=redis_url(app.config, "CELERY_RESULT_BACKEND"),
         result_expires=settings.result_expires,
         broker_connection_retry_on_startup=True,
-        task_default_queue=EXECUTION_QUEUE,
+        task_default_queue=settings.execution_queue,
         task_create_missing_queues=False,
         task_ignore_result=True,
         task_track_started=False,
@@ -112,11 +110,15 @@ def _configure(celery: Celery, settings: Settings) -> None:
         broker_url=single_host_url(conf.broker_url),
         broker_use_ssl=tls_options(conf.broker_url, conf.broker_use_ssl),
         redis_backend_use_ssl=tls_options(conf.result_backend, conf.redis_backend_use_ssl),
-        task_queues=_merge_queues(conf.task_queues, conf.task_default_queue),
-        task_routes={**_check_routes(conf.task_routes), **ROUTES},
+        task_queues=_merge_queues(conf.task_queues, conf.task_default_queue, settings),
+        task_routes={
+            **_check_routes(conf.task_routes),
+            EXECUTION_TASK: {"queue": settings.execution_queue},
+            CLEANUP_TASK: {"queue": settings.cleanup_queue},
+        },
         broker_transport_options=server_options(
             conf.broker_url,
-            _transport_options(conf.broker_transport_options),
+            _transport_options(conf.broker_transport_options, settings),
             settings.broker_timeout,
         ),
         result_backend_transport_options=server_options(
@@ -155,16 +157,16 @@ def _check_routes(routes: object) -> Mapping[str, t.Any]:
     )
 
 
-def _merge_queues(queues: object, default: str) -> list[Queue]:
+def _merge_queues(queues: object, default: str, settings: Settings) -> list[Queue]:
     """Return the host's queues, or its default queue if it lists none, and ours."""
     if queues and not _is_list_of_queues(queues):
         raise ConfigError(
             "'task_queues' of your Celery app must be a list of 'kombu.Queue', so that 'CrewExec'"
             " can add its own."
         )
-    ours = [Queue(name, routing_key=name) for name in (EXECUTION_QUEUE, CLEANUP_QUEUE)]
+    ours = [Queue(name, routing_key=name) for name in settings.queues]
     if not queues:
-        hosts = [] if default == EXECUTION_QUEUE else [Queue(default, routing_key=default)]
+        hosts = [] if default in settings.queues else [Queue(default, routing_key=default)]
     else:
         listed = t.cast("list[Queue]", queues)
         hosts = [queue for queue in listed if queue.name not in {q.name for q in ours}]
@@ -176,9 +178,9 @@ def _is_list_of_queues(queues: object) -> bool:
     return listed and all(isinstance(queue, Queue) for queue in t.cast("list[object]", queues))
 
 
-def _transport_options(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _transport_options(options: Mapping[str, t.Any], settings: Settings) -> dict[str, t.Any]:
     """Return the host's options, and ours that name our queues."""
-    ours = {OUR_QUEUES_OPTION: [EXECUTION_QUEUE, CLEANUP_QUEUE]}
+    ours = {OUR_QUEUES_OPTION: list(settings.queues)}
     return {"visibility_timeout": 3600, **options, **ours}
 
 

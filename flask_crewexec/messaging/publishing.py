@@ -19,8 +19,8 @@ from .broker import producer
 from .broker import shared_broker_client
 from .broker_faults import nothing_queued
 from .message_template import message_templates
+from .queue_claims import check_before_first_message
 from .queues import celery_priority
-from .queues import EXECUTION_QUEUE
 from .queues import EXECUTION_TASK
 from .queues import list_name
 
@@ -37,10 +37,12 @@ def publish_attempt(
     task, id = app_state.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
     template = message_templates.current().get(task, celery_priority(priority))
     try:
+        check_before_first_message(app_state)
         if template is None:
             _publish_with_celery(app_state, task, event, task_id=id, priority=priority)
         else:
-            name = list_name(app_state.celery, EXECUTION_QUEUE, priority)
+            queue = app_state.settings.execution_queue
+            name = list_name(app_state.celery, queue, priority)
             with shared_broker_client(app_state) as client:
                 client.lpush(name, template.render(id, event))
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:

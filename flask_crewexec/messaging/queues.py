@@ -1,4 +1,4 @@
-"""Names of the queues and tasks, and the Redis list of each priority."""
+"""Names of the tasks, and the Redis list of each priority."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from celery import Celery
 
 from ..statuses import PRIORITIES
 
-EXECUTION_QUEUE: t.Final = "crew_execution"
-CLEANUP_QUEUE: t.Final = "cleanup"
 EXECUTION_TASK: t.Final = "crewexec.execution"
 CLEANUP_TASK: t.Final = "crewexec.cleanup"
 
-ROUTES: t.Final = {
-    EXECUTION_TASK: {"queue": EXECUTION_QUEUE},
-    CLEANUP_TASK: {"queue": CLEANUP_QUEUE},
-}
 CELERY_PRIORITIES: t.Final = range(len(PRIORITIES))
 """Celery's values for our priorities; by default it folds ten of them into four lists."""
 OUR_QUEUES_OPTION: t.Final = "crewexec_queues"
 """The transport option with the queues in which every priority has its list."""
 DEFAULT_SEPARATOR: t.Final = "\x06\x16"
 """What kombu writes between the name of a queue and a priority, unless the host has changed it."""
+
+
+def execution_queue(celery: Celery) -> str:
+    """Return the name of the queue of executions, where only our Celery app is known."""
+    return t.cast(str, celery.conf.task_routes[EXECUTION_TASK]["queue"])
 
 
 def celery_priority(priority: int) -> int:

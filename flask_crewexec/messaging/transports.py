@@ -67,6 +67,9 @@ class ClusterChannel(TenPriorities):
     connection_class = PrimaryConnection
     connection_class_ssl = PrimarySSLConnection
 
+    def _has_queue(self, queue: str, **options: t.Any) -> bool:
+        return self._size(queue) > 0  # kombu would ask for the keys without their prefix
+
     def _connparams(self, asynchronous: bool = False) -> dict[str, t.Any]:
         url = self.connection.client.hostname
         options = connection_options(url, self.global_keyprefix)

@@ -21,6 +21,7 @@ from .execution import ExecutionMixin as ExecutionMixin
 from .execution import Progress as Progress
 from .graph import GraphMixin as GraphMixin
 from .graph import GraphVersionMixin as GraphVersionMixin
+from .installation import InstallationMixin as InstallationMixin
 from .mixin import IndexSpec as IndexSpec
 from .mixin import table_of as table_of
 from .step import StepMixin as StepMixin

@@ -13,6 +13,7 @@ from .event import EventMixin
 from .execution import ExecutionMixin
 from .graph import GraphMixin
 from .graph import GraphVersionMixin
+from .installation import InstallationMixin
 from .mixin import Mixin
 from .mixin import table_of
 from .step import StepMixin
@@ -31,6 +32,7 @@ class Models(t.NamedTuple):
     event: type[EventMixin]
     worker: type[WorkerMixin]
     counter: type[CounterMixin]
+    installation: type[InstallationMixin]
 
 
 def define_models(
@@ -72,6 +74,7 @@ def _declare_all(
         _declare("Event", EventMixin, base),
         _declare("Worker", WorkerMixin, base),
         _declare("Counter", CounterMixin, base),
+        _declare("Installation", InstallationMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

@@ -26,7 +26,6 @@ from ..app_state import AppState
 from ..config.per_user_limits import resolve_limit
 from ..errors import BrokerUnavailable
 from ..messaging.publishing import publish_attempt
-from ..messaging.queues import EXECUTION_QUEUE
 from ..models import ExecutionMixin
 from ..per_app import AppLocal
 from ..statuses import ExecutionStatus
@@ -243,7 +242,8 @@ def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
     other = sa.orm.aliased(app_state.models.execution)
     running = _count(other, has_status(other, ExecutionStatus.RUNNING))
     seen_since = database_clock.seconds_from_now(-app_state.settings.lease_seconds)
-    return worker_slots(app_state.models, EXECUTION_QUEUE, seen_since) - running
+    queue = app_state.settings.execution_queue
+    return worker_slots(app_state.models, queue, seen_since) - running
 
 
 def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:

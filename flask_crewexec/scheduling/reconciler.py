@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
 from ..messaging.broker import queue_depths
-from ..messaging.queues import EXECUTION_QUEUE
 from ..models import ExecutionMixin
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
@@ -180,7 +179,7 @@ def _republish_lost(app_state: AppState) -> int:
     if not expected:
         return 0
     try:
-        depths = queue_depths(app_state)[EXECUTION_QUEUE]
+        depths = queue_depths(app_state)[app_state.settings.execution_queue]
     except BrokerUnavailable:
         log.warning("The broker is unavailable; executions stay queued in the database.")
         return 0

@@ -15,8 +15,6 @@ from ..errors import BrokerUnavailable
 from ..messaging.broker import check_broker
 from ..messaging.broker_faults import fault_of
 from ..messaging.broker_faults import SILENT
-from ..messaging.queues import CLEANUP_QUEUE
-from ..messaging.queues import EXECUTION_QUEUE
 from ..per_app import AppLocal
 from ..storage.database_check import is_writable
 from ..storage.database_check import missing_names
@@ -85,7 +83,7 @@ def check_all(app_state: AppState) -> dict[str, Check]:
         "broker": _broker_checks.current().get(lambda: _check_broker(app_state)),
         **{
             f"{WORKERS}{queue}": workers.get(queue, _WORKERS_UNKNOWN)
-            for queue in (EXECUTION_QUEUE, CLEANUP_QUEUE)
+            for queue in app_state.settings.queues
         },
     }
 
@@ -179,7 +177,7 @@ def _check_workers(app_state: AppState) -> dict[str, Check]:
     except (CallTimedOut, sa.exc.SQLAlchemyError):
         return {}
     consumed = {queue for worker in workers for queue in worker.queues}
-    queues = (EXECUTION_QUEUE, CLEANUP_QUEUE)
+    queues = app_state.settings.queues
     return {queue: OK if queue in consumed else _no_worker(queue) for queue in queues}
 
 

@@ -29,6 +29,11 @@ from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
 
+_STRAY: t.Final = (
+    "Dropped a message of execution %s, which the database does not know: either it was removed, or"
+    " another application with another database sends messages to this queue."
+)
+
 _schema: t.Final = ExecutionEventSchema()
 
 
@@ -87,6 +92,9 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
     )
     if started := start_attempt(app_state, request):
         return started
+    if owner_id is None and read_owner_id(app_state, execution_id) is None:
+        log.error(_STRAY, execution_id)
+        return None
     log.info("Attempt %s of execution %s was not claimed.", attempt, execution_id)
     if owner_id is not None:  # it may be on hold now, while a slot may have become free
         release_next(app_state, owner_id)

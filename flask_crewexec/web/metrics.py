@@ -42,8 +42,6 @@ from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import BrokerUnavailable
 from ..messaging.broker import queue_depths
-from ..messaging.queues import CLEANUP_QUEUE
-from ..messaging.queues import EXECUTION_QUEUE
 from ..models import WorkerMixin
 from ..services.readiness import check_all
 from ..services.time_bound_call import CallTimedOut
@@ -201,7 +199,7 @@ def _buckets(bounds: Sequence[float], found: list[CounterDelta]) -> list[tuple[s
 
 
 def _workers(workers: Sequence[WorkerMixin]) -> Iterator[Metric]:
-    queues = (EXECUTION_QUEUE, CLEANUP_QUEUE)
+    queues = current_app_state().settings.queues
     alive: Counter[str] = Counter(dict.fromkeys(queues, 0))
     slots: Counter[str] = Counter(dict.fromkeys(queues, 0))
     for worker in workers:

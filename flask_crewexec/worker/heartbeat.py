@@ -15,6 +15,8 @@ from ..app_state import AppState
 from ..app_state import current_app_state
 from ..process import incarnation
 from ..storage import workers
+from .queue_claim import keep_queues
+from .queue_claim import release_queues
 from .recovery import try_to_recover
 
 log = logging.getLogger(__name__)
@@ -38,10 +40,12 @@ class Heartbeat(threading.Thread):
             app_state = current_app_state()
             while True:
                 self._attempt(app_state, self._beat)
+                self._attempt(app_state, self._keep_queues)
                 try_to_recover(app_state)
                 if self._stopped.wait(app_state.settings.heartbeat_interval):
                     break
             self._attempt(app_state, self._remove)
+            self._attempt(app_state, self._release_queues)
 
     def stop(self) -> None:
         """Stop the thread, which deletes the row."""
@@ -59,6 +63,12 @@ class Heartbeat(threading.Thread):
         with app_state.database.write_transaction() as session:
             uptime = time.monotonic() - self._began
             workers.record_heartbeat(session, app_state.models, self._process(), uptime)
+
+    def _keep_queues(self, app_state: AppState) -> None:
+        keep_queues(app_state, consumed_queues(self._worker))
+
+    def _release_queues(self, app_state: AppState) -> None:
+        release_queues(app_state, consumed_queues(self._worker))
 
     def _process(self) -> workers.WorkerProcess:
         process = incarnation.current()

@@ -18,7 +18,7 @@ from celery import signals
 
 from ..app_state import current_app_state
 from ..messaging import event_publisher
-from ..messaging.queues import EXECUTION_QUEUE
+from ..messaging.queues import execution_queue
 from ..messaging.queues import EXECUTION_TASK
 from ..process import drain
 from ..process import stuck_runs
@@ -56,6 +56,10 @@ class WorkerSignals:
     def _is_for(self, celery: object) -> bool:
         return celery is self._celery()
 
+    def _runs_executions(self, worker: t.Any) -> bool:
+        celery = worker.app
+        return self._is_for(celery) and execution_queue(celery) in consumed_queues(worker)
+
     def connect(self) -> t.Self:
         signals.celeryd_init.connect(self._check_broker, weak=False)
         signals.celeryd_after_setup.connect(self._refuse_without_our_tasks, weak=False)
@@ -75,9 +79,9 @@ class WorkerSignals:
     def _check_broker(self, instance: t.Any, **options: object) -> None:
         """Let the worker check its broker before it consumes."""
         if self._is_for(instance.app):
-            from .cluster_check import RefuseCluster  # only workers need Celery's steps
+            from .broker_check import CheckBroker  # only workers need Celery's steps
 
-            instance.app.steps["consumer"].add(RefuseCluster)
+            instance.app.steps["consumer"].add(CheckBroker)
 
     def _refuse_without_our_tasks(self, instance: t.Any, **options: object) -> None:
         """End a worker of the host that seems to be ours but does not know our tasks."""
@@ -86,12 +90,12 @@ class WorkerSignals:
 
     def _fetch_only_what_can_start(self, instance: t.Any, **options: object) -> None:
         """Let executions wait in Redis, where any worker finds them, if this one runs them."""
-        if self._is_for(instance.app) and EXECUTION_QUEUE in consumed_queues(instance):
+        if self._runs_executions(instance):
             instance.app.conf.worker_disable_prefetch = True
 
     def _preload(self, instance: t.Any, **options: object) -> None:
         """Import crewai once before the pool forks, so that its children share the memory."""
-        if self._is_for(instance.app) and EXECUTION_QUEUE in consumed_queues(instance):
+        if self._runs_executions(instance):
             preload_runtime()
             self._check_models()
             freeze_memory()

@@ -13,6 +13,7 @@ from celery import signals
 from sqlalchemy.orm import configure_mappers
 
 from ..app_state import current_app_state
+from ..messaging.queues import execution_queue
 from ..process import drain
 from .cpu_affinity import pin_to_cpu
 from .cpu_affinity import validate_cpu_count
@@ -64,7 +65,7 @@ def _preload(celery: Celery, options: WorkerOptions) -> None:
     for module in _PRELOADED_MODULES:
         importlib.import_module(module)
     configure_mappers()
-    if options.consumes_executions:
+    if options.consume(execution_queue(celery)):
         preload_runtime()
     with celery.flask_app.app_context():
         for engine in current_app_state().database.extension.engines.values():

@@ -13,8 +13,6 @@ from celery.utils.nodenames import nodename
 from celery.utils.nodenames import nodesplit
 from celery.utils.text import str_to_list
 
-from ..messaging.queues import EXECUTION_QUEUE
-
 _OWN_FILES: t.Final = ("pidfile", "statedb")
 """Options with the path of a file that workers cannot share."""
 
@@ -40,13 +38,10 @@ class WorkerOptions:
                     f"'--{name}' works with one worker only; with '%n' in it, each gets its own."
                 )
 
-    @property
-    def consumes_executions(self) -> bool:
-        """Whether the workers consume the queue of executions."""
-        queues = str_to_list(self._given.get("queues", EXECUTION_QUEUE))
-        return EXECUTION_QUEUE in queues and EXECUTION_QUEUE not in str_to_list(
-            self._given.get("exclude_queues", "")
-        )
+    def consume(self, queue: str) -> bool:
+        """Return whether the workers consume a queue."""
+        queues = str_to_list(self._given.get("queues", queue))
+        return queue in queues and queue not in str_to_list(self._given.get("exclude_queues", ""))
 
     @property
     def pool(self) -> str | None:

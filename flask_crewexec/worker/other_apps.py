@@ -11,7 +11,7 @@ from celery.platforms import EX_FAILURE
 
 from ..messaging.celery_app import is_replaced
 from ..messaging.celery_app import REPLACED
-from ..messaging.queues import EXECUTION_QUEUE
+from ..messaging.queues import execution_queue
 from ..messaging.queues import EXECUTION_TASK
 from .heartbeat import consumed_queues
 
@@ -32,10 +32,11 @@ def refuse_without_our_tasks(celery: Celery, worker: t.Any) -> None:
     """
     if worker.app is celery:
         return
+    queue = execution_queue(celery)
     if is_replaced(celery) and celery.flask_app.extensions["celery"] is worker.app:
         problem = REPLACED
-    elif EXECUTION_QUEUE in consumed_queues(worker) and EXECUTION_TASK not in worker.app.tasks:
-        problem = _NO_TASKS.format(EXECUTION_QUEUE)
+    elif queue in consumed_queues(worker) and EXECUTION_TASK not in worker.app.tasks:
+        problem = _NO_TASKS.format(queue)
     else:
         return
     log.critical("This worker cannot run. %s", problem)

@@ -15,7 +15,6 @@ from flask import Flask
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.broker import queue_depths
-from flask_crewexec.messaging.queues import EXECUTION_QUEUE
 from flask_crewexec.scheduling.fair_scheduler import release_next
 from flask_crewexec.scheduling.fair_scheduler import release_next_or_raise
 from flask_crewexec.storage import leases
@@ -43,7 +42,7 @@ def gate() -> Iterator[threading.Event]:
 @pytest.fixture
 def messages(app: Flask) -> Callable[[], int]:
     """The number of messages that wait for a worker."""
-    return lambda: sum(queue_depths(app.extensions["crewexec"])[EXECUTION_QUEUE].values())
+    return lambda: sum(queue_depths(app.extensions["crewexec"])["crew_execution"].values())
 
 
 def queue(api: Api, count: int, name: str = "a", **order: object) -> list[str]:
@@ -73,7 +72,7 @@ def started_between(owner: str, id: str) -> int:
         return session.scalars(query).one()
 
 
-def add_worker(concurrency: int, queues: tuple[str, ...] = (EXECUTION_QUEUE,)) -> None:
+def add_worker(concurrency: int, queues: tuple[str, ...] = ("crew_execution",)) -> None:
     """Insert the row of a live worker."""
     now = clock.now()
     with current_app_state().database.write_transaction() as session:
@@ -193,7 +192,7 @@ class TestHolding:
     def test_operators_see_how_many_are_on_hold(self, api, admin):
         queue(api, 3)
         shown = admin("GET", "/queues").json
-        assert (shown["queues"][EXECUTION_QUEUE]["5"], shown["on_hold"]["5"]) == (1, 2)
+        assert (shown["queues"]["crew_execution"]["5"], shown["on_hold"]["5"]) == (1, 2)
         scraped = admin("GET", "/metrics").text
         assert 'crewexec_executions_on_hold{priority="5"} 2.0' in scraped
 

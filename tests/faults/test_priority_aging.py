@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.broker import queue_depths
-from flask_crewexec.messaging.queues import EXECUTION_QUEUE
 from support.graphs import documents
 from support.in_process import change
 from support.in_process import column
@@ -40,7 +39,7 @@ def wait_since(id, seconds):
 
 def messages():
     """The number of messages in each list that has any."""
-    depths = queue_depths(current_app_state())[EXECUTION_QUEUE]
+    depths = queue_depths(current_app_state())["crew_execution"]
     return {urgency: count for urgency, count in depths.items() if count}
 
 

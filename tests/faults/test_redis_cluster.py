@@ -6,6 +6,7 @@ import threading
 import uuid
 
 import pytest
+import redis
 
 from flask_crewexec.messaging.event_publisher import publish_tokens
 from flask_crewexec.messaging.event_subscriber import subscribers
@@ -74,6 +75,7 @@ def test_nothing_is_lost_or_done_twice(fault, cluster, app, admin, api, model, s
     assert admin("GET", "/health/ready").status_code == 200
     assert "retried" in reconcile(app).get(timeout=30)
     wait_for_notification()
+    wait_until(lambda: worker_answers(app), what="an answer of the worker")
     assert {key.partition(":")[0] for key in cluster.all_keys()} == {"{crewexec}"}
 
 
@@ -85,6 +87,14 @@ def test_requests_are_counted(api):
 def reconcile(app):
     event = {"action": "reconcile"}
     return app.extensions["celery"].send_task("crewexec.cleanup", (event,), ignore_result=False)
+
+
+def worker_answers(app):
+    """Ask over a pooled connection, which may still lead to the old primary."""
+    try:
+        return bool(app.extensions["celery"].control.inspect(timeout=10, limit=1).ping())
+    except redis.ConnectionError:
+        return False
 
 
 def wait_for_notification():

@@ -40,6 +40,7 @@ TABLES = {
     "crewexec_event",
     "crewexec_worker",
     "crewexec_counter",
+    "crewexec_installation",
 }
 
 

@@ -41,7 +41,7 @@ def test_only_the_first_worker_runs_beat():
     ],
 )
 def test_whether_they_consume_executions(given, do):
-    assert WorkerOptions(given).consumes_executions is do
+    assert WorkerOptions(given).consume("crew_execution") is do
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Two applications, with a database each, and one Redis database."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from flask_crewexec.tasks import execution
+from support.api_client import Api
+from support.api_client import problem
+from support.graphs import documents
+from support.host_app import host
+from support.in_process import close_connections
+from support.servers.processes import StartFailed
+from support.servers.processes import wait_until
+
+CLAIM = "crewexec:claim:crew_execution"
+
+
+@pytest.fixture
+def other(app, tmp_path):
+    """Another application, with a database of its own."""
+    url = f"sqlite:///{tmp_path}/other.sqlite"
+    other = host.create_app({"SQLALCHEMY_DATABASE_URI": url})
+    db = other.extensions["sqlalchemy"]
+    with other.app_context():
+        db.create_all()
+        yield other
+        db.session.remove()
+        close_connections(db.engine)
+
+
+@pytest.fixture
+def start_other_worker(other, start_worker):
+    url = other.config["SQLALCHEMY_DATABASE_URI"]
+    return lambda **options: start_worker({"DATABASE_URL": url}, pool="threads", **options)
+
+
+@pytest.mark.sqlite_enough
+def test_workers_of_another_application_are_refused_while_ours_live(
+    start_worker, start_other_worker, redis_process
+):
+    ours = start_worker(pool="threads")
+    start_worker(pool="threads").stop()
+    with redis_process.client() as client:
+        wait_until(lambda: client.exists(CLAIM), what="the claim of the other worker")
+        assert 0 < client.pttl(CLAIM) <= 60_000
+    with pytest.raises(StartFailed, match=r"queue 'crew_execution'.* Use another database number"):
+        start_other_worker()
+    ours.stop()
+    assert start_other_worker().running
+
+
+@pytest.mark.sqlite_enough
+def test_orders_of_another_application_are_refused(other, start_worker, admin):
+    start_worker(pool="threads")
+    assert admin("GET", "/health/ready").status_code == 200
+    api = Api(other.test_client(), host.ADMIN)
+    order = {"graph_id": api.graph(documents.chain("a"))}
+    answer = api("POST", "/executions", json=order)
+    assert "'crew_execution'" in problem(answer, 503, "broker-unavailable")["detail"]
+
+
+@pytest.mark.settings(EXECUTION_QUEUE="crews", CLEANUP_QUEUE="tidying")
+def test_queues_have_the_names_of_the_settings(app, start_worker, admin, api, model):
+    assert admin("GET", "/queues").json["queues"].keys() == {"crews", "tidying"}
+    id = api.queue(documents.chain("a"), priority=3)
+    assert admin("GET", "/queues").json["queues"]["crews"]["3"] == 1
+    start_worker(pool="threads", queues=("crews", "tidying"))
+    assert api.status(id, wait=30)["status"] == "completed"
+    event = {"action": "reconcile"}
+    done = app.extensions["celery"].send_task("crewexec.cleanup", (event,), ignore_result=False)
+    assert "retried" in done.get(timeout=30)
+    ready = admin("GET", "/health/ready?require=workers")
+    assert {"workers:crews", "workers:tidying"} <= ready.json["checks"].keys()
+    assert ready.status_code == 200
+
+
+def test_a_message_of_an_unknown_execution_is_dropped_and_logged(app, caplog):
+    id = str(uuid.uuid4())
+    assert execution.handle({"execution_id": id, "attempt": 1})["outcome"] == "not-claimed"
+    (record,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert f"execution {id}, which the database does not know" in record.getMessage()
