@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 from celery import Celery
 from flask import Flask
+from flask import Response
 
 from .app_state import AppState
 from .app_state import current_app_state
@@ -15,6 +16,7 @@ from .config.database_urls import check_database_url
 from .config.settings import Settings
 from .database import Database
 from .database import DatabaseExtension
+from .errors import CrewExecError
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import notify_new_events
 from .models import define_models
@@ -26,6 +28,7 @@ from .process.greenlets import expect_late_patch
 from .registry.decorators import RegistrationMixin
 from .tasks import register_tasks
 from .web import create_blueprint
+from .web.problems import problem_response
 from .worker.lifecycle import connect_signals
 
 
@@ -130,6 +133,16 @@ class CrewExec(RegistrationMixin):
             identity_loaders=self._identity_loaders,
             secret_providers=self._secret_providers,
         )
+
+    @staticmethod
+    def error_handler(error: CrewExecError) -> Response:
+        """Answer an error that a view of yours has raised as the API does: with a problem document.
+
+        It is only used where you register it, for the application or for a blueprint of yours::
+
+            app.register_error_handler(CrewExecError, crewexec.error_handler)
+        """
+        return problem_response(error)
 
     @property
     def app_state(self) -> AppState:

@@ -71,7 +71,9 @@ ANONYMOUS: t.Final = Identity("anonymous")
 """The user of all requests without an identity, if anonymous use is enabled."""
 
 
-LoaderResult = Identity | str | int | uuid.UUID | None
+IdentityLike = Identity | str | int | uuid.UUID
+"""A user, or the id of an ordinary one."""
+LoaderResult = IdentityLike | None
 IdentityLoader = Callable[[], LoaderResult]
 
 
@@ -83,3 +85,15 @@ def as_identity(loaded: LoaderResult) -> Identity | None:
     if loaded is None or isinstance(loaded, Identity):
         return loaded
     return Identity(normalize_user_id(loaded))
+
+
+def require_identity(user: IdentityLike) -> Identity:
+    """Return *user* as an identity.
+
+    :raises TypeError: if it is neither an identity nor a user id; None would mean everybody.
+    :raises UserIdRefused: if it is an id that cannot be stored.
+    """
+    identity = as_identity(user)
+    if identity is None:
+        raise TypeError("A user is needed, not None: let visitors sign in first.")
+    return identity

@@ -16,7 +16,6 @@ from flask.typing import ResponseReturnValue
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import CrewExecError
 from flask_crewexec import GraphService
-from flask_crewexec import Identity
 
 from .forms import Field
 from .forms import fields_of
@@ -77,14 +76,14 @@ def queue_crew(graph_id: str) -> ResponseReturnValue:
         return redirect(url_for(".sign_in"), 303)
     try:
         inputs = read_inputs(_read_graph(graph_id, user).schema, request.form)
-        id = AsyncExecutionService().queue_execution(graph_id, None, user.id, inputs)
+        id = AsyncExecutionService().for_user(user.id).queue_execution(graph_id, inputs=inputs)
     except CrewExecError as error:
         return _page(user, error, filled_in=graph_id), error.status
     return redirect(url_for("crewexec_dashboard.show_execution", execution_id=id), 303)
 
 
 def _page(user: User, error: CrewExecError | None = None, filled_in: str | None = None) -> str:
-    graphs = (str(graph.id) for graph in GraphService().list(_owner(user)))
+    graphs = (str(graph.id) for graph in GraphService().for_user(user.id).list())
     forms = [_form(id, user, request.form if id == filled_in else {}) for id in graphs]
     return render_template("crews.html", user=user, forms=forms, error=error)
 
@@ -103,11 +102,7 @@ class _GraphForm(t.NamedTuple):
 
 def _read_graph(graph_id: str, user: User) -> _GraphForm:
     """Return a graph of the user, the JSON Schema of its inputs, and its problems."""
-    service = GraphService()
-    document = service.get(graph_id, _owner(user)).version.document
+    service = GraphService().for_user(user.id)
+    document = service.get(graph_id).version.document
     report = service.report(document)
     return _GraphForm(document, report["inputs_schema"] or NO_INPUTS, report["problems"])
-
-
-def _owner(user: User) -> Identity:
-    return Identity(str(user.id))

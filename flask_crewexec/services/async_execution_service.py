@@ -13,6 +13,7 @@ from sqlalchemy.orm import defer
 
 from ..app_state import current_app_state
 from ..errors import WrongState
+from ..identity import IdentityLike
 from ..models import ExecutionMixin
 from ..process.web_server import is_stopping
 from ..scheduling.queue_position import queue_position
@@ -41,6 +42,7 @@ from .cancellation import cancel
 from .event_pages import read_event_page
 from .graph_report import execution_preview
 from .retries import retry
+from .user_executions import UserExecutions
 
 Json = dict[str, t.Any]
 
@@ -58,7 +60,19 @@ class AsyncExecutionService:
 
     Each method uses database transactions of its own. Commit what they should see, for instance
     a new user, before you call them.
+
+    They are for your own code, which may do everything unless it passes a *requester*. In views,
+    use :meth:`for_user`.
     """
+
+    def for_user(self, user: IdentityLike) -> UserExecutions:
+        """Return what *user* may do: they see no execution of others, unless they manage them.
+
+        :param user: an :class:`~flask_crewexec.Identity`, or the id of an ordinary user.
+        :raises TypeError: if *user* is None or no id.
+        :raises ValueError: if the id cannot be stored.
+        """
+        return UserExecutions(self, user)
 
     def queue_execution(
         self,

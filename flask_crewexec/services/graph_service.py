@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from .. import graphs
 from ..app_state import current_app_state
 from ..graphs import importers
+from ..identity import IdentityLike
 from ..models import GraphMixin
 from ..models import GraphVersionMixin
 from ..schemas import CopySchema
@@ -34,6 +35,7 @@ from .graph_changes import StoredGraph
 from .graph_report import validation_report
 from .import_names import Mappings
 from .import_names import registered_names
+from .user_graphs import UserGraphs
 
 Roles = Collection[str] | None
 
@@ -52,8 +54,18 @@ class GraphService:
     Each method uses database transactions of its own. With *if_match*, the ``etag`` of what was
     read, nothing is changed if the graph has another version by now. A document may name what the
     *roles* of its author allow; with None, as for the host's own code, it may name everything.
-    Queueing an execution checks this again with the roles of its user.
+    Queueing an execution checks this again with the roles of its user. In views, use
+    :meth:`for_user`.
     """
+
+    def for_user(self, user: IdentityLike) -> UserGraphs:
+        """Return what *user* may do: they see no graph of others, unless they manage them.
+
+        :param user: an :class:`~flask_crewexec.Identity`, or the id of an ordinary user.
+        :raises TypeError: if *user* is None or no id.
+        :raises ValueError: if the id cannot be stored.
+        """
+        return UserGraphs(self, user)
 
     def validate(self, document: object, *, roles: Roles = None) -> graphs.Graph:
         """Return the parsed document.

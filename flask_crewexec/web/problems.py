@@ -98,13 +98,14 @@ class InternalError(CrewExecError):
 
 def handle_errors(blueprint: Blueprint) -> None:
     """Answer every error of the blueprint's views with a problem document."""
-    blueprint.register_error_handler(CrewExecError, _expected)
+    blueprint.register_error_handler(CrewExecError, problem_response)
     blueprint.register_error_handler(HTTPException, _http)
     blueprint.register_error_handler(SQLAlchemyError, _database)
     blueprint.register_error_handler(Exception, _unexpected)
 
 
-def _expected(error: CrewExecError) -> Response:
+def problem_response(error: CrewExecError) -> Response:
+    """Return the problem document of an error."""
     response = _respond(error)
     if isinstance(error, QuotaExceeded):
         response.headers["Retry-After"] = str(error.retry_after)

@@ -10,6 +10,7 @@ from flask_crewexec import AsyncExecutionService
 from flask_crewexec import current_execution
 from flask_crewexec import GraphMixin
 from flask_crewexec import GraphService
+from flask_crewexec import Identity
 from flask_crewexec import State
 
 Json = dict[str, t.Any]
@@ -30,12 +31,20 @@ t.assert_type(executions.cancel_task(task_id, reason="no longer needed"), bool)
 t.assert_type(executions.retry(task_id, max_tokens=1_000), Json)
 executions.cancel_task(7)  # type: ignore[arg-type]
 
+mine = executions.for_user(7)
+t.assert_type(mine.queue_execution("a graph", inputs={"topic": "honey"}), str)
+t.assert_type(mine.get_task_status(task_id), Json)
+t.assert_type(mine.cancel_task(task_id), bool)
+executions.for_user(None)  # type: ignore[arg-type]
+mine.get_task_status(task_id, None)  # type: ignore[call-arg]
+
 # States compare with the texts of the API.
 t.assert_type(State("running"), State)
 status: str = State.COMPLETED
 State.FINISHED  # type: ignore[attr-defined]  # noqa: B018
 
 t.assert_type(GraphService().list(), list[GraphMixin])
+t.assert_type(GraphService().for_user(Identity("ada")).list(), list[GraphMixin])
 t.assert_type(GraphService().delete("a graph"), None)
 versions: Sequence[object] = GraphService().versions("a graph")
 

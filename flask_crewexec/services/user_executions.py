@@ -1,0 +1,102 @@
+"""The executions of one user, for the views of the host."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Mapping
+
+from ..identity import Identity
+from ..identity import IdentityLike
+from ..identity import require_identity
+from ..storage.execution_queries import Id
+
+if t.TYPE_CHECKING:
+    from .async_execution_service import AsyncExecutionService
+
+Json = dict[str, t.Any]
+
+
+class UserExecutions:
+    """What one user may do with executions, as :meth:`~flask_crewexec.AsyncExecutionService.for_user` returns it.
+
+    An execution that the user may not see does not exist here: its id raises
+    :exc:`~flask_crewexec.errors.NotFound`. Each method also raises what the method of
+    :class:`~flask_crewexec.AsyncExecutionService` with the same name does.
+    """
+
+    def __init__(self, service: AsyncExecutionService, user: IdentityLike) -> None:
+        self._service = service
+        self._requester = require_identity(user)
+
+    @property
+    def requester(self) -> Identity:
+        """The user."""
+        return self._requester
+
+    def queue_execution(
+        self,
+        graph_id: Id,
+        thread_id: Id | None = None,
+        inputs: Mapping[str, t.Any] | None = None,
+        priority: int | None = None,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_llm_calls: int | None = None,
+        max_tokens: int | None = None,
+        max_tool_calls: int | None = None,
+    ) -> str:
+        """Queue a run of one of the user's own graphs, with their roles; return its task id."""
+        return self._service.queue_execution(
+            graph_id,
+            thread_id,
+            self._requester.user_id,
+            inputs,
+            priority,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            max_llm_calls=max_llm_calls,
+            max_tokens=max_tokens,
+            max_tool_calls=max_tool_calls,
+            roles=self._requester.roles,
+        )
+
+    def get_task_status(self, task_id: Id) -> Json:
+        """Return the status, result, progress, error, usage and times of an execution."""
+        return self._service.get_task_status(task_id, self._requester)
+
+    def get_step(self, task_id: Id, position: int | str) -> Json:
+        """Return one step of an execution with its whole output."""
+        return self._service.get_step(task_id, position, self._requester)
+
+    def get_result(self, task_id: Id) -> Json:
+        """Return the whole result of an execution."""
+        return self._service.get_result(task_id, self._requester)
+
+    def list_executions(
+        self, *, before: uuid.UUID | None = None, limit: int = 50, **filters: object
+    ) -> list[Json]:
+        """Return executions, newest first, without their inputs, steps and results."""
+        return self._service.list_executions(self._requester, before=before, limit=limit, **filters)
+
+    def get_events(self, task_id: Id, *, after: int = 0, limit: int = 200) -> list[Json]:
+        """Return events with a number greater than *after*, in order."""
+        return self._service.get_events(task_id, self._requester, after=after, limit=limit)
+
+    def wait(self, task_id: Id, *, seconds: float) -> Json:
+        """Return the status as soon as the execution has ended, or after *seconds*."""
+        return self._service.wait(task_id, self._requester, seconds=seconds)
+
+    def cancel_task(
+        self, task_id: Id, *, reason: str | None = None, attempt: int | None = None
+    ) -> bool:
+        """Cancel an execution, which then shows that this user did; False if it has ended."""
+        by = self._requester.user_id
+        return self._service.cancel_task(
+            task_id, self._requester, by=by, reason=reason, attempt=attempt
+        )
+
+    def retry(self, task_id: Id, **limits: float | None) -> Json:
+        """Queue another attempt of an ended execution; it resumes after the completed steps."""
+        return self._service.retry(task_id, self._requester, **limits)
