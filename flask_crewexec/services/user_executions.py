@@ -18,7 +18,9 @@ Json = dict[str, t.Any]
 
 
 class UserExecutions:
-    """What one user may do with executions, as :meth:`~flask_crewexec.AsyncExecutionService.for_user` returns it.
+    """What one user may do with executions.
+
+    :meth:`~flask_crewexec.AsyncExecutionService.for_user` returns it.
 
     An execution that the user may not see does not exist here: its id raises
     :exc:`~flask_crewexec.errors.NotFound`. Each method also raises what the method of

@@ -23,7 +23,9 @@ Document = Mapping[str, t.Any]
 
 
 class UserGraphs:
-    """What one user may do with graphs, as :meth:`~flask_crewexec.GraphService.for_user` returns it.
+    """What one user may do with graphs.
+
+    :meth:`~flask_crewexec.GraphService.for_user` returns it.
 
     A graph that the user may not see does not exist here, and documents may name what the user's
     roles allow. Each method also raises what the method of :class:`~flask_crewexec.GraphService`
