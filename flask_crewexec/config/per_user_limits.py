@@ -63,4 +63,6 @@ def _is_number(value: object, highest: float) -> bool:
 
 
 def _described(highest: float) -> str:
-    return "an integer greater than zero" if highest == math.inf else f"from 1 to {highest}"
+    return (
+        "an integer greater than zero" if highest == math.inf else f"an integer from 1 to {highest}"
+    )

@@ -92,6 +92,7 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
     inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
         load_default=None,
+        allow_none=False,
         strict=True,
         validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
         metadata={
