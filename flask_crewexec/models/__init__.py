@@ -25,5 +25,8 @@ from .installation import InstallationMixin as InstallationMixin
 from .mixin import IndexSpec as IndexSpec
 from .mixin import table_of as table_of
 from .step import StepMixin as StepMixin
+from .unmapped import is_plain as is_plain
+from .unmapped import unmapped_execution as unmapped_execution
+from .unmapped import UnmappedExecution as UnmappedExecution
 from .usage import Usage as Usage
 from .worker import WorkerMixin as WorkerMixin

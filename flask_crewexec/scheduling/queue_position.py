@@ -2,91 +2,119 @@
 
 At each urgency users take turns: the first execution of each user comes first, then the second
 one of each, and so on. Within the same round the oldest comes first.
+
+Clients ask for positions again and again, so they come from a snapshot of the queue, which each
+process takes at most once a second.
 """
 
 from __future__ import annotations
 
+import bisect
+import datetime as dt
+import threading
+import time
 import typing as t
+import uuid
+from collections import Counter
+from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from flask import Flask
 
+from .. import clock
+from ..app_state import AppState
 from ..models import ExecutionMixin
+from ..per_app import AppLocal
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
-from ..storage.ownership import owned_by
 
 MAX_POSITION: t.Final = 1_000
 """Counting stops here, because it takes longer the more executions wait, and tells less."""
+MAX_AGE_SECONDS: t.Final = 1.0
+"""How old a snapshot may be."""
+_MAX_SHARE: t.Final = 0.05
+"""Snapshots that take long are taken less often: they use no more of the time than this."""
+
+Turn = tuple[int, int, dt.datetime, uuid.UUID]
+"""What decides which execution comes first: urgency, round, when it was queued, and its id."""
 
 
-def queue_position(session: Session, execution: ExecutionMixin) -> int | None:
-    """Return the position of an execution, from 1.
+def queue_position(app_state: AppState, execution: ExecutionMixin) -> int | None:
+    """Return the position of an execution, from 1, as of a second ago.
 
     :return: None if it is not queued, or if :data:`MAX_POSITION` others or more come before it.
     """
     if execution.status != ExecutionStatus.QUEUED:
         return None
-    query = sa.select(_count_own(execution), _count_urgent(execution))
-    rounds, urgent = session.execute(query).one()
-    ahead = session.scalars(_count_ahead(execution, rounds, urgent)).one()
+    ahead = _snapshots.current().get(app_state).count_ahead(execution)
     return ahead + 1 if ahead < MAX_POSITION else None
 
 
-def _count_own(execution: ExecutionMixin) -> sa.ColumnElement[int]:
-    """Return the SQL for how many executions of its user come first: one in each round."""
-    model = type(execution)
-    mine = owned_by(model, execution.owner_id)
-    return _count(model, MAX_POSITION, mine, *_like(execution), _is_older(execution))
+class QueueSnapshot:
+    """The executions that start next, at most :data:`MAX_POSITION`, in order.
 
-
-def _count_urgent(execution: ExecutionMixin) -> sa.ColumnElement[int]:
-    """Return the SQL for how many executions are more urgent."""
-    model = type(execution)
-    return _count(model, MAX_POSITION, *_queued(model), model.urgency < execution.urgency)
-
-
-def _count_ahead(execution: ExecutionMixin, rounds: int, urgent: int) -> sa.Select[int]:
-    """Return the query that counts, user by user, the executions that come first.
-
-    Grouping would read all queued executions. This recursive query jumps from one user to the next
-    in the index, reads only the executions of each that come first, and stops at the maximum.
-
-    :param rounds: how many executions of its user come first.
-    :param urgent: how many executions are more urgent.
+    :param rows: owner and turn of each.
     """
-    model = type(execution)
-    owners = sa.select(sa.func.min(model.owner_id)).where(has_status(model, ExecutionStatus.QUEUED))
-    ahead = sa.literal(urgent, sa.BigInteger).label("ahead")
-    walk = sa.select(owners.scalar_subquery().label("owner_id"), ahead).cte("walk", recursive=True)
-    next_owner = owners.where(model.owner_id > walk.c.owner_id).scalar_subquery()
-    alike = (owned_by(model, walk.c.owner_id), *_like(execution))
-    in_same_round = _count(model, rounds + 1, *alike, _is_older(execution)) > rounds
-    more = _count(model, rounds, *alike) + sa.case((in_same_round, 1), else_=0)
-    step = sa.select(next_owner, walk.c.ahead + more)
-    step = step.where(walk.c.owner_id.is_not(None), walk.c.ahead < MAX_POSITION)
-    return sa.select(sa.func.max(walk.union_all(step).c.ahead))
+
+    def __init__(self, rows: Iterable[tuple[str, Turn]]) -> None:
+        self._turns: list[Turn] = []
+        self._known: dict[tuple[uuid.UUID, dt.datetime], int] = {}
+        self._rounds: Counter[tuple[str, int]] = Counter()
+        for ahead, (owner_id, turn) in enumerate(rows):
+            urgency, _, queued_at, id = turn
+            self._turns.append(turn)
+            self._known[id, queued_at] = ahead
+            self._rounds[owner_id, urgency] += 1
+
+    def count_ahead(self, execution: ExecutionMixin) -> int:
+        """Return how many executions come before a queued one, which may be newer."""
+        queued_at = clock.as_utc(execution.queued_at)
+        known = self._known.get((execution.id, queued_at))
+        if known is not None:
+            return known
+        urgency = execution.urgency
+        round = self._rounds[execution.owner_id, urgency] + 1
+        return bisect.bisect(self._turns, (urgency, round, queued_at, execution.id))
 
 
-def _queued(model: type[ExecutionMixin]) -> list[sa.ColumnElement[bool]]:
-    # Both values, because `on_hold` precedes the urgency in the indexes.
-    return [has_status(model, ExecutionStatus.QUEUED), model.on_hold.in_((False, True))]
+class _Snapshots:
+    """Keeps the latest snapshot of one application in this process."""
+
+    def __init__(self, app: Flask) -> None:
+        self._query = _first_in_line(app.extensions["crewexec"])
+        self._lock = threading.Lock()
+        self._latest = QueueSnapshot(())
+        self._valid_until = float("-inf")
+
+    def get(self, app_state: AppState) -> QueueSnapshot:
+        """Return the latest snapshot, or a new one if it is too old."""
+        with self._lock:
+            if time.monotonic() >= self._valid_until:
+                start = time.monotonic()
+                self._latest = self._take(app_state)
+                taken = time.monotonic()
+                self._valid_until = taken + max(MAX_AGE_SECONDS, (taken - start) / _MAX_SHARE)
+            return self._latest
+
+    def _take(self, app_state: AppState) -> QueueSnapshot:
+        with app_state.database.autocommit_connection() as connection:
+            return QueueSnapshot(map(_as_turn, connection.execute(self._query)))
 
 
-def _like(execution: ExecutionMixin) -> list[sa.ColumnElement[bool]]:
-    model = type(execution)
-    return [*_queued(model), model.urgency == execution.urgency]
+_snapshots: t.Final = AppLocal(_Snapshots)
 
 
-def _is_older(execution: ExecutionMixin) -> sa.ColumnElement[bool]:
-    model = type(execution)
-    mine = sa.tuple_(sa.literal(execution.queued_at, model.queued_at.type), execution.id)
-    return sa.tuple_(model.queued_at, model.id) < mine
+def _as_turn(row: t.Any) -> tuple[str, Turn]:
+    owner_id, urgency, round, queued_at, id = row
+    return owner_id, (urgency, round, clock.as_utc(queued_at), id)
 
 
-def _count(
-    model: type[ExecutionMixin], limit: int, *conditions: sa.ColumnElement[bool]
-) -> sa.ColumnElement[int]:
-    """Return the SQL that counts rows up to a *limit*."""
-    some = sa.select(model.id).where(*conditions).limit(limit).correlate_except(model).subquery()
-    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
+def _first_in_line(app_state: AppState) -> sa.Select[t.Any]:
+    """Return the query for owners and turns of the executions that start next, in order."""
+    execution = app_state.models.execution
+    of_user = (execution.owner_id, execution.urgency)
+    age = (execution.queued_at, execution.id)
+    round = sa.func.row_number().over(partition_by=of_user, order_by=age).label("own_round")
+    query = sa.select(execution.owner_id, execution.urgency, round, *age)
+    query = query.where(has_status(execution, ExecutionStatus.QUEUED))
+    return query.order_by(execution.urgency, sa.column("own_round"), *age).limit(MAX_POSITION)

@@ -117,7 +117,9 @@ class ProgressSchema(RowSchema):
     )
     queue_position = fields.Integer(
         allow_none=True,
-        metadata={"description": "From 1 to 1000, for a single queued execution"},
+        metadata={
+            "description": "From 1 to 1000, for a single queued execution, as of a second ago"
+        },
     )
 
 

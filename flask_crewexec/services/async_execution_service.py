@@ -9,8 +9,8 @@ from collections.abc import Collection
 from collections.abc import Mapping
 
 import marshmallow as ma
-from sqlalchemy.orm import defer
 
+from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import WrongState
 from ..identity import IdentityLike
@@ -31,12 +31,14 @@ from ..schemas import StepSchema
 from ..statuses import TERMINAL
 from ..storage.bounded_outputs import BoundedOutputs
 from ..storage.bounded_outputs import load_outputs
+from ..storage.bounded_outputs import NO_OUTPUTS
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import find_step
 from ..storage.execution_queries import Id
 from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
+from ..storage.status_query import find_for_status
 from ..storage.transitions import Cancellation
 from .cancellation import cancel
 from .event_pages import read_event_page
@@ -46,13 +48,14 @@ from .user_executions import UserExecutions
 
 Json = dict[str, t.Any]
 
-_STATUS: t.Final = ExecutionStatusSchema(exclude=("result_omitted", "result_url", "steps"))
+_STATUS: t.Final = ExecutionStatusSchema(
+    exclude=("result", "result_omitted", "result_url", "steps")
+)
 _PREVIEW: t.Final = DryRunSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
 _STEP: t.Final = StepSchema()
 _RESULT: t.Final = ResultSchema()
-_NO_OUTPUTS: t.Final = BoundedOutputs([], frozenset(), False)
 
 
 class AsyncExecutionService:
@@ -130,7 +133,7 @@ class AsyncExecutionService:
 
     def queue(self, submission: Submission) -> Json:
         """Queue *submission* as :meth:`queue_execution` does, and return the stored status."""
-        return _status(submit(current_app_state(), submission), _NO_OUTPUTS)
+        return _status(submit(current_app_state(), submission), NO_OUTPUTS)
 
     def preview(self, submission: Submission) -> Json:
         """Make every check of :meth:`queue_execution` and return what would be queued.
@@ -154,13 +157,9 @@ class AsyncExecutionService:
         :raises NotFound: if there is none, or not for *requester*.
         """
         app_state = current_app_state()
-        models = app_state.models
-        with app_state.database.read_session() as session:
-            without_result = defer(models.execution.result, raiseload=True)
-            execution = find_execution(session, models, task_id, requester, without_result)
-            limit = app_state.settings.max_status_chars
-            status = _status(execution, load_outputs(session, models, execution, limit))
-            status["progress"]["queue_position"] = queue_position(session, execution)
+        execution = find_for_status(app_state, task_id, requester)
+        status = _status(execution, _read_outputs(app_state, execution))
+        status["progress"]["queue_position"] = queue_position(app_state, execution)
         return status
 
     def get_step(self, task_id: Id, position: int | str, requester: Requester = None) -> Json:
@@ -279,6 +278,14 @@ def _has_ended(task_id: Id, requester: Requester) -> bool:
     return status is None or status in TERMINAL
 
 
+def _read_outputs(app_state: AppState, execution: ExecutionMixin) -> BoundedOutputs:
+    if execution.started_at is None:
+        return NO_OUTPUTS
+    limit = app_state.settings.max_status_chars
+    with app_state.database.read_session() as session:
+        return load_outputs(session, app_state.models, execution, limit)
+
+
 def _status(execution: ExecutionMixin, outputs: BoundedOutputs) -> Json:
     steps = (
         {**_STEP.dump(step), "output_omitted": step.position in outputs.omitted_steps}
@@ -286,6 +293,7 @@ def _status(execution: ExecutionMixin, outputs: BoundedOutputs) -> Json:
     )
     return {
         **_STATUS.dump(execution),
+        "result": None if outputs.result is None else _RESULT.dump(outputs.result),
         "result_omitted": outputs.result_omitted,
         "steps": list(steps),
     }

@@ -21,29 +21,32 @@ from ..statuses import ExecutionStatus
 
 
 class BoundedOutputs(t.NamedTuple):
-    """The steps of an execution, in order, and what was left out."""
+    """The result and the steps of an execution, in order, and what was left out."""
 
+    result: dict[str, t.Any] | None
     steps: Sequence[StepMixin]
     omitted_steps: frozenset[int]
     """Positions of the steps whose outputs were not read; their texts are None."""
     result_omitted: bool
-    """Whether the result was not read; the execution seems to have none."""
+    """Whether the result was not read; it is None then, too."""
+
+
+NO_OUTPUTS: t.Final = BoundedOutputs(None, (), frozenset(), False)
+"""Those of an execution that has not started: its steps are inserted when it does."""
 
 
 def load_outputs(
     session: Session, models: Models, execution: ExecutionMixin, max_chars: int
 ) -> BoundedOutputs:
-    """Load the result and the outputs, without the largest ones if they are too large together.
+    """Return the result and the outputs, without the largest ones if they are too large together.
 
-    :param execution: loaded without its result, which is set.
     :param max_chars: maximum length of all, as they are stored. The result comes first.
     """
     result, length = _read_result(session, models, execution, max_chars)
-    set_committed_value(execution, "result", result)
     result_omitted = result is None and length is not None
     left = max_chars if result is None or length is None else max_chars - length
     steps, omitted = _read_steps(session, models, execution.id, left)
-    return BoundedOutputs(steps, omitted, result_omitted)
+    return BoundedOutputs(result, steps, omitted, result_omitted)
 
 
 def _read_result(

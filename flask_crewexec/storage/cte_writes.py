@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from ..app_state import AppState
 from ..database import LOCK_TIMEOUT_SECONDS
-from ..models import ExecutionMixin
+from ..models import is_plain
 
 Rows = Sequence[Mapping[str, t.Any]]
 """Rows that all have the same columns."""
@@ -28,8 +28,7 @@ def supports_cte_writes(app_state: AppState) -> bool:
 
     A host's own model may define more than columns, such as values that are set on update.
     """
-    is_default = app_state.models.execution.__module__ == ExecutionMixin.__module__
-    return is_default and _has_ctes(app_state.database.engine)
+    return is_plain(app_state.models.execution) and _has_ctes(app_state.database.engine)
 
 
 def _has_ctes(database: sa.Engine | sa.Connection) -> bool:
@@ -38,8 +37,8 @@ def _has_ctes(database: sa.Engine | sa.Connection) -> bool:
 
 def lock_timeout_guard() -> sa.ColumnElement[bool]:
     """Return a condition that is true, and sets how long the statement waits for a locked row."""
-    timeout = sa.func.set_config("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s", True)
-    return sa.select(timeout).scalar_subquery() != ""
+    setting = f"set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true)"
+    return sa.select(sa.literal_column(setting, sa.String)).scalar_subquery().is_not(None)
 
 
 def insert_many(session: Session, rows: Mapping[sa.Table, Rows]) -> None:

@@ -23,8 +23,12 @@ def owned_by(
     return model.owner_id == owner_id
 
 
+def user_seen_by(requester: Requester) -> str | None:
+    """Return the user whose rows *requester* may see; None if that is everybody's."""
+    return None if requester is None or requester.may_manage_others else requester.user_id
+
+
 def visible_to(query: Q, model: type[ExecutionMixin | GraphMixin], requester: Requester) -> Q:
     """Restrict a *query* of *model* to the rows that *requester* may see."""
-    if requester is None or requester.may_manage_others:
-        return query
-    return query.where(owned_by(model, requester.user_id))
+    user_id = user_seen_by(requester)
+    return query if user_id is None else query.where(owned_by(model, user_id))

@@ -99,7 +99,10 @@ class TestRaising:
         wait_since(mine, 250)
         reconcile()
         assert api.status(mine)["progress"]["queue_position"] == 1
-        assert stranger.status(theirs)["progress"]["queue_position"] == 2
+        wait_until(
+            lambda: stranger.status(theirs)["progress"]["queue_position"] == 2,
+            what="a new snapshot of the queue",
+        )
 
     def test_a_crash_before_the_message_loses_nothing(self, api, reconcile):
         (id,) = queue(api, 1)

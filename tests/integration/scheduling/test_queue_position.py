@@ -7,6 +7,7 @@ import itertools
 import random
 
 import pytest
+import sqlalchemy as sa
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
@@ -51,8 +52,7 @@ def waiting():
 
 
 def positions(rows):
-    with current_app_state().database.read_session() as session:
-        return [queue_position.queue_position(session, row) for row in rows]
+    return [queue_position.queue_position(current_app_state(), row) for row in rows]
 
 
 def test_it_is_the_position_in_the_order_of_starts(line):
@@ -62,3 +62,47 @@ def test_it_is_the_position_in_the_order_of_starts(line):
 def test_counting_stops_at_the_maximum(line, monkeypatch):
     monkeypatch.setattr(queue_position, "MAX_POSITION", 20)
     assert positions(line) == [*range(1, 21), *[None] * 60]
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """Snapshots of the queue stay valid."""
+    monkeypatch.setattr(queue_position, "MAX_AGE_SECONDS", 60.0)
+
+
+def test_who_polls_reads_one_row_and_the_queue_only_once_a_second(app, api, old):
+    first = api.queue(documents.chain("a"))
+    api.status(first)
+    executed = []
+
+    def note(connection, cursor, statement, *_):
+        executed.append(statement)
+
+    sa.event.listen(app.extensions["sqlalchemy"].engine, "before_cursor_execute", note)
+    assert api.status(first)["progress"]["queue_position"] == 1
+    assert len(executed) == 1
+    assert "WHERE crewexec_execution.id = " in executed[0]
+
+
+def test_what_was_queued_since_comes_after_those_of_its_user(api, stranger, old):
+    mine = api.queue(documents.chain("a"))
+    assert position(api, mine) == 1
+    theirs = stranger.queue(documents.chain("a"))
+    mine_too = api.queue(documents.chain("a"))
+    urgent = stranger.queue(documents.chain("a"), priority=1)
+    assert position(api, mine_too) == 2
+    assert position(stranger, theirs) == 2
+    assert position(stranger, urgent) == 1
+
+
+def test_what_is_queued_again_gets_another_position(api, old):
+    first, second = (api.queue(documents.chain("a")) for _ in range(2))
+    assert position(api, first) == 1
+    api("POST", f"/executions/{first}/cancel")
+    api.again(first)
+    assert position(api, first) == 3  # as of a second ago: after itself and the second one
+    assert position(api, second) == 2
+
+
+def position(api, id):
+    return api.status(id)["progress"]["queue_position"]
