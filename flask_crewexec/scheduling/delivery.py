@@ -48,6 +48,22 @@ def publish_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:
             transitions.mark_published(session, app_state.models, execution.id, execution.attempt)
 
 
+def keep_or_delete(app_state: AppState, execution: ExecutionMixin) -> None:
+    """Delete a new execution that is on hold if the broker is unavailable, unless it was released.
+
+    :raises BrokerUnavailable: if it was deleted.
+    """
+    try:
+        require_broker(app_state)
+    except BrokerUnavailable:
+        with app_state.database.write_transaction() as session:
+            deleted = transitions.delete_unpublished(
+                session, app_state.models, execution.id, on_hold=True
+            )
+        if deleted:
+            raise
+
+
 def publish_or_revert(app_state: AppState, former: ExecutionMixin) -> None:
     """Publish a retry; if that fails, revert it, unless the message arrived after all.
 

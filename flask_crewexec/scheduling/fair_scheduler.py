@@ -5,8 +5,9 @@ next user's message. Therefore no more messages of a user wait at each urgency t
 free slots, but always at least one. All further executions are on hold: ``queued`` in the
 database, without a message. When an execution is claimed or ends, the next one of its user is
 released. Processes commit a change first and then look for executions to release, so of two
-concurrent processes at least one sees the change of the other. The reconciler cleans up after
-crashed processes.
+concurrent processes at least one sees the change of the other. Only a submission does not look if
+its execution goes on hold behind others, which release it when they are claimed. The reconciler
+cleans up after crashed processes.
 
 If the host limits how many executions of a user run at once, those beyond the limit are on hold,
 too.
@@ -35,6 +36,10 @@ from ..storage import transitions
 from ..storage.ownership import owned_by
 from ..storage.transitions import ReleasedAttempt
 from ..storage.workers import worker_slots
+from .running_count import count_running_sql
+from .running_count import remember_running
+from .running_count import running_parameters
+from .running_count import running_sql
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +55,10 @@ class SlotCounts(t.NamedTuple):
 
     published: int
     """Messages that wait."""
-    free_slots: int
-    """How many more executions the workers could run; may be negative."""
+    worker_slots: int
+    """How many executions the workers can run at once."""
+    running: int
+    """Executions of all users that run."""
     busy: int | None
     """Executions of the user that run, or have a message that is at least as urgent; None if the
     host has set no limit of running executions."""
@@ -59,7 +66,7 @@ class SlotCounts(t.NamedTuple):
     @classmethod
     def from_row(cls, row: sa.RowMapping) -> t.Self:
         """Read the :func:`_slot_columns` of a row."""
-        return cls(row["published"], row["free_slots"], row.get("busy"))
+        return cls(row["published"], row["worker_slots"], row["running"], row.get("busy"))
 
 
 class SchedulerState(t.NamedTuple):
@@ -81,8 +88,10 @@ class _Statements:
     def __init__(self, app: Flask) -> None:
         app_state = app.extensions["crewexec"]
         self.most_urgent = _most_urgent(app_state)
-        published, free_slots, *_ = _slot_columns(app_state, _URGENCY)
-        has_slot = sa.or_(published.element < 1, published.element < free_slots.element)
+        published, slots, running, *_ = (
+            column.element for column in _slot_columns(app_state, _URGENCY)
+        )
+        has_slot = sa.or_(published < 1, published < slots - running)
         self.release = transitions.release_statement(app_state.models, _USER, _URGENCY, has_slot)
 
 
@@ -98,7 +107,7 @@ def scheduler_columns(app_state: AppState) -> Columns:
 
 def scheduler_parameters(owner_id: str, urgency: int) -> Values:
     """Return the parameters of the :func:`scheduler_columns`."""
-    return {_USER.key: owner_id, _URGENCY.key: urgency}
+    return {_USER.key: owner_id, _URGENCY.key: urgency, **running_parameters()}
 
 
 def may_publish(app_state: AppState, owner_id: str, state: SchedulerState) -> bool:
@@ -118,8 +127,23 @@ def may_publish_sql(
 
     :param columns: the :func:`scheduler_columns` of a subquery; each is evaluated once.
     """
-    may_have = sa.func.greatest(1, columns.free_slots)
-    return sa.and_(sa.not_(columns.has_held_ahead), columns.published < may_have)
+    return sa.and_(sa.not_(columns.has_held_ahead), _has_room(columns))
+
+
+def may_release_sql(columns: ReadOnlyColumnCollection[str, t.Any]) -> sa.ColumnElement[bool]:
+    """Return the SQL for whether to look for others to release after one was put on hold.
+
+    If it is the first on hold, the message ahead of it may have been claimed before it was
+    committed. All others are released when those ahead of them are claimed.
+
+    :param columns: the :func:`scheduler_columns` of a subquery.
+    """
+    return sa.or_(sa.not_(columns.has_held_ahead), _has_room(columns))
+
+
+def _has_room(columns: ReadOnlyColumnCollection[str, t.Any]) -> sa.ColumnElement[bool]:
+    may_have = sa.func.greatest(1, columns.worker_slots - columns.running)
+    return t.cast("sa.ColumnElement[bool]", columns.published < may_have)
 
 
 def release_next(app_state: AppState, owner_id: str) -> None:
@@ -145,10 +169,12 @@ def release_next_or_raise(app_state: AppState, owner_id: str) -> int:
     :raises BrokerUnavailable: if the broker did not accept all of them; they are sent later.
     """
     with app_state.database.autocommit_connection() as connection:
-        query = _statements.current().most_urgent
-        row = connection.execute(query, {_USER.key: owner_id}).mappings().one_or_none()
+        query, parameters = _statements.current().most_urgent, running_parameters()
+        found = connection.execute(query, {_USER.key: owner_id, **parameters})
+        row = found.mappings().one_or_none()
     if row is None:
         return 0
+    remember_running(row["running"], parameters)
     urgency = row["urgency"]
     free = _free_slots_of_user(app_state, owner_id, SlotCounts.from_row(row))
     if free <= 0:
@@ -199,7 +225,7 @@ def max_running_of(app_state: AppState, owner_id: str) -> int | None:
 
 def _free_slots_of_user(app_state: AppState, owner_id: str, slots: SlotCounts) -> int:
     """Return how many more messages may be sent for the user."""
-    free = max(1, slots.free_slots) - slots.published
+    free = max(1, slots.worker_slots - slots.running) - slots.published
     max_running = max_running_of(app_state, owner_id)
     if max_running is None or slots.busy is None:
         return free
@@ -220,11 +246,12 @@ def _slot_columns(app_state: AppState, urgency: sa.SQLColumnExpression[int]) -> 
     published = _queued(other, on_hold=False)
     columns = [
         _count(other, published, other.urgency == urgency).label("published"),
-        _free_worker_slots(app_state).label("free_slots"),
+        _worker_slots(app_state).label("worker_slots"),
+        running_sql(app_state).label("running"),
     ]
     if app_state.settings.max_running_per_user is not None:
-        running = sa.and_(owned_by(other, _USER), has_status(other, ExecutionStatus.RUNNING))
-        busy = sa.or_(running, sa.and_(published, other.urgency <= urgency))
+        own = sa.and_(owned_by(other, _USER), has_status(other, ExecutionStatus.RUNNING))
+        busy = sa.or_(own, sa.and_(published, other.urgency <= urgency))
         columns.append(_count(other, busy).label("busy"))
     return columns
 
@@ -234,16 +261,14 @@ def _count(model: t.Any, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect
     return query.scalar_subquery()
 
 
-def _free_worker_slots(app_state: AppState) -> sa.ColumnElement[int]:
-    """Return the SQL for how many more executions the workers could run; may be negative.
+def _worker_slots(app_state: AppState) -> sa.ScalarSelect[int]:
+    """Return the SQL for how many executions the workers can run at once.
 
     The slots of a worker count for as long after its last heartbeat as it keeps its leases.
     """
-    other = sa.orm.aliased(app_state.models.execution)
-    running = _count(other, has_status(other, ExecutionStatus.RUNNING))
     seen_since = database_clock.seconds_from_now(-app_state.settings.lease_seconds)
     queue = app_state.settings.execution_queue
-    return worker_slots(app_state.models, queue, seen_since) - running
+    return worker_slots(app_state.models, queue, seen_since)
 
 
 def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
@@ -255,7 +280,8 @@ def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
     execution = app_state.models.execution
     on_hold = sa.func.sum(sa.case((execution.on_hold.is_(True), 1), else_=0))
     published = sa.func.count() - on_hold
-    has_slot = sa.or_(published < 1, published < _free_worker_slots(app_state))
+    free_slots = _worker_slots(app_state) - count_running_sql(app_state)
+    has_slot = sa.or_(published < 1, published < free_slots)
     query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
     query = query.group_by(execution.owner_id, execution.urgency).having(on_hold > 0, has_slot)
     return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch_size)

@@ -9,7 +9,6 @@ import datetime as dt
 import logging
 import typing as t
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -25,7 +24,6 @@ from ..models import ExecutionMixin
 from ..observability import tracing
 from ..observability.request_id import current_request_id
 from ..statuses import ExecutionStatus
-from ..storage import database_clock
 from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
 from ..storage.database_errors import is_duplicate_idempotency_key
@@ -35,6 +33,7 @@ from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
 from .admission import Admission
 from .admission import admit
+from .delivery import keep_or_delete
 from .delivery import publish_or_delete
 from .delivery import require_broker
 from .fair_scheduler import release_next
@@ -66,8 +65,8 @@ class _CheckedSubmission(t.NamedTuple):
     inputs: dict[str, t.Any]
     """With the graph's defaults."""
     admission: Admission
-    now: dt.datetime | sa.ColumnElement[dt.datetime]
-    """The database's time, or the SQL for it."""
+    now: dt.datetime | None
+    """The database's time; None if the statement that inserts it will tell."""
 
 
 class Preview(t.NamedTuple):
@@ -126,7 +125,7 @@ def _with_effective_limits(app_state: AppState, request: ValidSubmission) -> Val
 
 
 def _submit_fast_path(app_state: AppState, request: ValidSubmission) -> ExecutionMixin | None:
-    """Submit with one statement.
+    """Submit with one statement, which also decides whether the execution is put on hold.
 
     :return: None if any precondition fails; the slow path then reports which.
     """
@@ -136,10 +135,16 @@ def _submit_fast_path(app_state: AppState, request: ValidSubmission) -> Executio
     if checked is None:
         return None
     execution = _build_execution(app_state, checked)
-    if not insert_if_unchanged(app_state, execution, _queued_event(execution)):
+    inserted = insert_if_unchanged(app_state, execution, _queued_event(execution))
+    if inserted is None:
         return None
     tracing.set_execution_attribute(execution.id)
-    publish_or_delete(app_state, execution)
+    if not execution.on_hold:
+        publish_or_delete(app_state, execution)
+        return execution
+    keep_or_delete(app_state, execution)
+    if inserted.may_release:
+        release_next(app_state, execution.owner_id)
     return execution
 
 
@@ -161,9 +166,7 @@ def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _Check
         inputs = check_graph_use(app_state, graph, request.submission)
     except CrewExecError:
         return None  # there may be a newer version, or none for this user
-    return _CheckedSubmission(
-        request, version, graph, inputs, Admission.PUBLISH, database_clock.now()
-    )
+    return _CheckedSubmission(request, version, graph, inputs, Admission.PUBLISH, None)
 
 
 def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> ExecutionMixin:

@@ -7,12 +7,12 @@ trip.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import typing as t
 import uuid
 
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.sql.dml import ReturningInsert
 
 from .. import clock
 from .. import graphs
@@ -21,10 +21,13 @@ from ..errors import NotFound
 from ..models import ExecutionMixin
 from ..models import Models
 from ..models import table_of
+from ..models import unmapped_execution
 from ..per_app import AppLocal
+from ..statuses import ExecutionStatus
 from ..storage import cte_writes
 from ..storage import database_clock
 from ..storage.cte_writes import supports_cte_writes
+from ..storage.driver_statement import DriverStatement
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
@@ -33,7 +36,9 @@ from .admission import admission_columns
 from .admission import admission_parameters
 from .admission import AdmissionState
 from .fair_scheduler import may_publish_sql
+from .fair_scheduler import may_release_sql
 from .fair_scheduler import scheduler_parameters
+from .running_count import remember_running
 
 Values = dict[str, t.Any]
 
@@ -61,14 +66,21 @@ class _Statements:
         self.document = sa.select(models.graph_version.document).where(
             models.graph_version.graph_id == _GRAPH, models.graph_version.number == _VERSION
         )
-        names = _column_names(models)
-        self.parameters = [(f"new_{name}", name) for name in names]
-        self.insert = _insert_statement(models, names)
-        self.insert_if_unchanged = _conditional_insert(app_state, names)
-        self.defaults = _defaults(models)
+
+
+class _Inserts:
+    """Only for applications that :func:`supports_cte_writes`."""
+
+    def __init__(self, app: Flask) -> None:
+        app_state = app.extensions["crewexec"]
+        dialect = app_state.database.engine.dialect
+        self.defaults = _defaults(app_state.models)
+        self.always = DriverStatement(_insert_statement(app_state.models), dialect)
+        self.if_unchanged = DriverStatement(_conditional_insert(app_state), dialect)
 
 
 _statements: t.Final = AppLocal(_Statements)
+_inserts: t.Final = AppLocal(_Inserts)
 
 
 def look_up(app_state: AppState, owner_id: str, graph_id: uuid.UUID, priority: int) -> Lookup:
@@ -82,6 +94,7 @@ def look_up(app_state: AppState, owner_id: str, graph_id: uuid.UUID, priority: i
         row = connection.execute(statements.lookup, parameters).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no graph '{graph_id}'.")
+        remember_running(row["running"], parameters)
         version = Version(graph_id, row["latest_version"])
         graph = graph_cache.current().get(version)
         if graph is None:
@@ -100,18 +113,13 @@ def _lookup_query(app_state: AppState) -> sa.Select[t.Any]:
     )
 
 
-class _NewExecution(ExecutionMixin):
-    """An execution that is not mapped: the attribute tracking of mapped objects is expensive."""
-
-
 def new_execution(app_state: AppState, values: Values) -> ExecutionMixin:
     """Return an execution with *values*, and the defaults of its other columns."""
     if not supports_cte_writes(app_state):
         return app_state.models.execution(**values)
-    execution = _NewExecution.__new__(_NewExecution)
-    vars(execution).update(_statements.current().defaults)
-    vars(execution).update(values)
-    return execution
+    if forgotten := values.keys() - _INSERTED:
+        raise RuntimeError(f"These columns would not be inserted: {', '.join(forgotten)}.")
+    return unmapped_execution(_inserts.current().defaults, values)
 
 
 def insert_with_event(app_state: AppState, execution: ExecutionMixin, event: NewEvent) -> None:
@@ -120,123 +128,154 @@ def insert_with_event(app_state: AppState, execution: ExecutionMixin, event: New
     The times are set to that of the statement. No subscriber is notified, because nobody knows the
     id yet.
     """
-    statements = _statements.current()
-    parameters = _insert_parameters(statements, execution, event)
-    _run(app_state, statements.insert, execution, parameters)
+    is_published = {_IS_PUBLISHED.key: execution.published_at is not None}
+    _insert(app_state, _inserts.current().always, execution, event, is_published)
 
 
-def insert_if_unchanged(app_state: AppState, execution: ExecutionMixin, event: NewEvent) -> bool:
-    """Do the same, unless the graph has changed or the execution would have to be held.
+class Inserted(t.NamedTuple):
+    """What is to be done after an execution was inserted."""
+
+    may_release: bool
+    """Whether executions of the user that are on hold may be released."""
+
+
+def insert_if_unchanged(
+    app_state: AppState, execution: ExecutionMixin, event: NewEvent
+) -> Inserted | None:
+    """Do the same, unless the graph has changed, and put the execution on hold if it must wait.
 
     It does not check limits of users, so it is only for hosts without any.
+
+    :return: None if the graph has changed.
     """
-    statements = _statements.current()
-    conditions = {
-        **scheduler_parameters(execution.owner_id, execution.priority),
-        _GRAPH.key: execution.graph_id,
-        _VERSION.key: execution.graph_version,
-    }
-    parameters = _insert_parameters(statements, execution, event) | conditions
-    return _run(app_state, statements.insert_if_unchanged, execution, parameters)
+    scheduler = scheduler_parameters(execution.owner_id, execution.urgency)
+    graph = {_GRAPH.key: execution.graph_id, _VERSION.key: execution.graph_version}
+    statement = _inserts.current().if_unchanged
+    row = _insert(app_state, statement, execution, event, {**scheduler, **graph})
+    if row is None:
+        return None
+    remember_running(row["running"], scheduler)
+    return Inserted(row["may_release"])
 
 
-def _insert_parameters(
-    statements: _Statements, execution: ExecutionMixin, event: NewEvent
-) -> Values:
-    columns = vars(execution)
-    return {
-        **{parameter: columns[name] for parameter, name in statements.parameters},
-        "event_type": event.type,
-        "event_data": event.data,
-        _IS_PUBLISHED.key: execution.published_at is not None,
-    }
-
-
-def _run(
+def _insert(
     app_state: AppState,
-    statement: ReturningInsert[t.Any],
+    statement: DriverStatement,
     execution: ExecutionMixin,
-    parameters: Values,
-) -> bool:
-    """Return whether the execution and its event were inserted, and set its times if so."""
+    event: NewEvent,
+    values: Values,
+) -> sa.RowMapping | None:
+    """Return what a *statement* has inserted, if anything, and set what it has decided."""
+    columns = vars(execution)
+    parameters = {parameter: columns[name] for parameter, name in _PARAMETERS.items()}
+    documents = {
+        "new_inputs": json.dumps(execution.inputs),
+        "event_data": json.dumps(event.data),
+    }
+    parameters.update(documents, event_type=event.type, **values)
     with app_state.database.autocommit_connection() as connection:
-        created_at = connection.execute(statement, parameters).scalar_one_or_none()
-    if created_at is None:
-        return False
-    now = clock.as_utc(created_at)
-    execution.created_at = execution.queued_at = now
-    execution.published_at = None if execution.published_at is None else now
-    return True
+        row = statement.execute(connection, parameters).mappings().one_or_none()
+    if row is not None:
+        now = clock.as_utc(row["created_at"])
+        execution.created_at = execution.queued_at = now
+        execution.on_hold = row["on_hold"]
+        execution.published_at = now if row["is_published"] else None
+    return row
 
 
-def _column_names(models: Models) -> list[str]:
-    """Return the columns that a new execution sets, except its times."""
-    return [column.key for column in table_of(models.execution).c if _is_set(column)]
-
-
-def _is_set(column: sa.Column[t.Any]) -> bool:
-    if column.key in _TIMES:
-        return False
-    return not column.nullable or column.key in _NULLABLE_COLUMNS
-
-
-_TIMES: t.Final = ("created_at", "queued_at", "published_at")
-
-
-_NULLABLE_COLUMNS: t.Final = {
-    "thread_id",
-    "timeout",
-    "max_llm_calls",
-    "max_tool_calls",
-    "max_tokens",
-    "idempotency_key",
-    "idempotency_digest",
-    "request_id",
-    "traceparent",
-}
-"""Nullable columns that a new execution may set."""
-
-
-def _insert_statement(
-    models: Models, names: list[str], *conditions: sa.ColumnElement[bool]
-) -> ReturningInsert[t.Any]:
-    """Return the statement that inserts an execution and its event if *conditions* are true."""
-    table, event = table_of(models.execution), table_of(models.event)
-    row = (
-        sa.insert(table)
-        .from_select(
-            [*names, *_TIMES],
-            _new_row(table, names).where(cte_writes.lock_timeout_guard(), *conditions),
-            include_defaults=False,
-        )
-        .returning(table.c.id, table.c.created_at)
-        .cte("execution")
+_PARAMETERS: t.Final = {
+    f"new_{name}": name
+    for name in (
+        "id",
+        "owner_id",
+        "thread_id",
+        "graph_id",
+        "graph_version",
+        "priority",
+        "urgency",
+        "inputs",
+        "on_hold",
+        "total_steps",
+        "timeout",
+        "max_llm_calls",
+        "max_tool_calls",
+        "max_tokens",
+        "idempotency_key",
+        "idempotency_digest",
+        "request_id",
+        "traceparent",
     )
-    event_names = ("type", "data")
-    values = (_parameter("event", event.c[name]) for name in event_names)
+}
+"""Columns that differ between new executions. The others have constants, which cost less."""
+_CONSTANTS: t.Final = {"status": ExecutionStatus.QUEUED, "last_event": 1}
+"""Constants that are not the defaults of their columns."""
+_TIMES: t.Final = ("created_at", "queued_at", "published_at")
+_INSERTED: t.Final = frozenset((*_PARAMETERS.values(), *_CONSTANTS, *_TIMES))
+
+
+def _insert_statement(models: Models, lookup: sa.CTE | None = None) -> sa.Select[t.Any]:
+    """Return the statement that inserts an execution and its first event.
+
+    :param lookup: insert them only if the version of the graph is still the newest one, and put the
+        execution on hold if the scheduler's columns demand that.
+    """
+    row = _insert_execution(table_of(models.execution), lookup)
+    event = table_of(models.event)
+    values = (_parameter("event", event.c.type), _parameter("event", event.c.data))
     first_event = sa.select(row.c.id, row.c.created_at, sa.literal_column("1"), *values)
     insert = sa.insert(event).from_select(
-        ["execution_id", "created_at", "seq", *event_names], first_event, include_defaults=False
+        ["execution_id", "created_at", "seq", "type", "data"], first_event, include_defaults=False
     )
-    return insert.returning(event.c.created_at)
+    results = [row.c.created_at, row.c.on_hold, row.c.is_published]
+    if lookup is not None:
+        results += [lookup.c.running, may_release_sql(lookup.c).label("may_release")]
+    return sa.select(*results).add_cte(insert.cte("first_event"))
 
 
-def _conditional_insert(app_state: AppState, names: list[str]) -> ReturningInsert[t.Any]:
-    lookup = _lookup_query(app_state).subquery("lookup")
-    is_unchanged = lookup.c.latest_version == _VERSION
-    return _insert_statement(app_state.models, names, is_unchanged, may_publish_sql(lookup.c))
-
-
-def _new_row(table: sa.Table, names: list[str]) -> sa.Select[t.Any]:
-    values = (_parameter("new", table.c[name]) for name in names)
+def _insert_execution(table: sa.Table, lookup: sa.CTE | None) -> sa.CTE:
     now = database_clock.now()
-    return sa.select(*values, now, now, sa.case((_IS_PUBLISHED, now)))
+    values = {name: _parameter("new", table.c[name]) for name in _PARAMETERS.values()}
+    values |= _constants(table) | {"created_at": now, "queued_at": now}
+    conditions = [cte_writes.lock_timeout_guard()]
+    is_published: sa.ColumnElement[bool] = _IS_PUBLISHED
+    if lookup is not None:
+        conditions.append(lookup.c.latest_version == _VERSION)
+        is_published = may_publish_sql(lookup.c)
+        values["on_hold"] = sa.not_(is_published)
+    values["published_at"] = sa.case((is_published, now))
+    select = sa.select(*values.values()).where(*conditions)
+    insert = sa.insert(table).from_select([*values], select, include_defaults=False)
+    published = table.c.published_at.is_not(None).label("is_published")
+    returned = (table.c.id, table.c.created_at, table.c.on_hold, published)
+    return insert.returning(*returned).cte("execution")
+
+
+def _conditional_insert(app_state: AppState) -> sa.Select[t.Any]:
+    return _insert_statement(app_state.models, _lookup_query(app_state).cte("lookup"))
 
 
 def _parameter(prefix: str, column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:
-    parameter = sa.bindparam(f"{prefix}_{column.key}", type_=column.type)
+    is_document = isinstance(column.type, sa.JSON)
+    type = sa.Text() if is_document else column.type
+    parameter = sa.bindparam(f"{prefix}_{column.key}", type_=type)
     # A cast to VARCHAR(n) would truncate a value that is too long, which an INSERT rejects.
     return parameter if isinstance(column.type, sa.String) else sa.cast(parameter, column.type)
+
+
+def _constants(table: sa.Table) -> dict[str, sa.ColumnElement[t.Any]]:
+    """Return the SQL for the columns that are the same in all new executions, and not null."""
+    values = {
+        column.key: _default(column)
+        for column in table.c
+        if not column.nullable and column.key not in (*_PARAMETERS.values(), *_TIMES)
+    }
+    return {name: _as_constant(value) for name, value in (values | _CONSTANTS).items()}
+
+
+def _as_constant(value: object) -> sa.ColumnElement[t.Any]:
+    if isinstance(value, bool):
+        return sa.true() if value else sa.false()
+    return sa.literal_column(f"'{value}'" if isinstance(value, str) else str(value))
 
 
 def _defaults(models: Models) -> Values:

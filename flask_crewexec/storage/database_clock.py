@@ -27,9 +27,15 @@ class _DatabaseTime(FunctionElement[dt.datetime]):
     inherit_cache = True
 
 
+class _Now(FunctionElement[dt.datetime]):
+    name = "crewexec_database_now"
+    type = sa.DateTime(timezone=True)
+    inherit_cache = True
+
+
 def now() -> sa.ColumnElement[dt.datetime]:
     """Return the SQL for the time at which the statement runs."""
-    return seconds_from_now(0.0)
+    return _Now()
 
 
 def seconds_from_now(seconds: Seconds) -> sa.ColumnElement[dt.datetime]:
@@ -79,6 +85,7 @@ def utc_day(moment: sa.SQLColumnExpression[t.Any]) -> sa.ColumnElement[str]:
     return _DayOf(moment)
 
 
+@compiles(_Now)
 @compiles(_DatabaseTime)
 @compiles(_SecondsSince)
 @compiles(_PeriodsSince)
@@ -87,6 +94,16 @@ def _unknown(element: FunctionElement[t.Any], compiler: SQLCompiler, **options: 
     raise sa.exc.CompileError(
         f"Flask-CrewExec runs on PostgreSQL and SQLite, not on '{compiler.dialect.name}'."
     )
+
+
+@compiles(_Now, "postgresql")
+def _now_postgresql(element: _Now, compiler: SQLCompiler, **options: t.Any) -> str:
+    return "statement_timestamp()"
+
+
+@compiles(_Now, "sqlite")
+def _now_sqlite(element: _Now, compiler: SQLCompiler, **options: t.Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
 @compiles(_DatabaseTime, "postgresql")

@@ -256,11 +256,13 @@ _REQUEST_CONTEXT: t.Final = ("request_id", "traceparent")
 _RUN_LIMITS: t.Final = ("timeout", "max_llm_calls", "max_tool_calls", "max_tokens")
 
 
-def delete_unpublished(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
-    """Delete a new execution whose message could not be sent.
+def delete_unpublished(
+    session: Session, models: Models, execution_id: uuid.UUID, *, on_hold: bool = False
+) -> bool:
+    """Delete a new execution whose message could not be sent, or one that is *on_hold*.
 
-    :return: False if the message arrived after all, or if another submission with the same
-        idempotency key may have been answered with this execution.
+    :return: False if the message arrived after all, if it was released, or if another submission
+        with the same idempotency key may have been answered with this execution.
     """
     execution, event = models.execution, models.event
     not_shared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
@@ -269,7 +271,7 @@ def delete_unpublished(session: Session, models: Models, execution_id: uuid.UUID
         execution.id == execution_id,
         execution.attempt == 1,
         has_status(execution, ExecutionStatus.QUEUED),
-        execution.on_hold.is_(False),  # otherwise a worker has received its message
+        execution.on_hold.is_(on_hold),  # otherwise it was released, or a worker has it
         not_shared,
     )
     lock = sa.update(execution).where(*is_unpublished).values(token=None)
