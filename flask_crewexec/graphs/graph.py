@@ -14,6 +14,9 @@ from .placeholders import fill
 from .placeholders import filled_length
 from .placeholders import find_placeholders
 
+if t.TYPE_CHECKING:
+    from .call_estimate import ModelCalls
+
 Process = t.Literal["sequential", "hierarchical"]
 
 DEFAULT_MODEL = "default"
@@ -166,6 +169,13 @@ class Graph:
     def inputs(self) -> tuple[str, ...]:
         """The names of the inputs that a run takes, sorted."""
         return tuple(each.name for each in self.declared) or self.placeholders
+
+    @cached_property
+    def model_calls(self) -> ModelCalls:
+        """The estimated number of model calls of an attempt."""
+        from .call_estimate import estimate_calls  # which reads graphs
+
+        return estimate_calls(self)
 
     @cached_property
     def placeholders(self) -> tuple[str, ...]:

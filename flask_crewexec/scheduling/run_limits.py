@@ -7,7 +7,6 @@ import typing as t
 from ..app_state import AppState
 from ..errors import InvalidRequest
 from ..errors import Problem
-from ..graphs import estimate_calls
 from ..graphs import Graph
 from ..schemas import LimitsSchema
 from ..schemas import load
@@ -58,7 +57,7 @@ def with_graph_limits(limits: Limits, graph: Graph) -> Limits:
     """
     if limits["max_llm_calls"] is not None:
         return limits
-    calls = estimate_calls(graph)
+    calls = graph.model_calls
     highest = max(MAX_DEFAULT_CALLS, 10 * calls.lower)
     return {**limits, "max_llm_calls": max(MIN_DEFAULT_CALLS, min(3 * calls.upper, highest))}
 

@@ -46,6 +46,8 @@ class Submission(t.NamedTuple):
     """A submission that is repeated with the same key is queued once."""
     roles: Collection[str] = ()
     """Roles of the user. They are not part of the submission's content."""
+    is_loaded: bool = False
+    """Whether user, thread, key and limits were loaded by the schemas of a request."""
 
     def fingerprint(self) -> str:
         """Return a digest that tells it from other submissions with the same key."""
@@ -75,17 +77,20 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
     priority = DEFAULT_PRIORITY if submission.priority is None else submission.priority
     _check_priority(priority)
     _check_size(app_state, submission.inputs)
+    loaded = _form(submission) if submission.is_loaded else load(_SCHEMA, _form(submission))
+    owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
+    del loaded["idempotency_key"]
+    return ValidSubmission(submission, owner_id, thread_id, priority, loaded)
+
+
+def _form(submission: Submission) -> Json:
     thread_id = submission.thread_id
-    form = {
+    return {
         "user_id": submission.user_id,
         "thread_id": None if thread_id is None else str(thread_id),
         "idempotency_key": submission.idempotency_key,
         **submission.limits,
     }
-    loaded = load(_SCHEMA, form)
-    owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
-    del loaded["idempotency_key"]
-    return ValidSubmission(submission, owner_id, thread_id, priority, loaded)
 
 
 def check_graph_use(app_state: AppState, graph: graphs.Graph, submission: Submission) -> Json:
@@ -97,7 +102,8 @@ def check_graph_use(app_state: AppState, graph: graphs.Graph, submission: Submis
     registry = app_state.registry
     graphs.check_use(graph, registry.permissions_for(submission.roles))
     inputs = graphs.check_inputs(graph, submission.inputs, registry.storages)
-    _check_size(app_state, inputs)
+    if len(inputs) > len(submission.inputs):  # it was checked without the defaults
+        _check_size(app_state, inputs)
     return inputs
 
 

@@ -35,7 +35,7 @@ def validation_report(
 
 def execution_preview(graph: graphs.Graph, max_llm_calls: int | None) -> Json:
     """Return the order of the tasks, and the estimated number of model calls."""
-    calls = graphs.estimate_calls(graph).within(max_llm_calls)
+    calls = graph.model_calls.within(max_llm_calls)
     return {"order": [task.id for task in graph.tasks], "model_calls": calls._asdict()}
 
 

@@ -80,6 +80,7 @@ def _submission(body: Json, requester: Identity, idempotency_key: str | None) ->
         limits={name: body[name] for name in _LIMITS},
         idempotency_key=idempotency_key,
         roles=requester.roles,
+        is_loaded=True,
     )
 
 

@@ -11,7 +11,7 @@ import marshmallow as ma
 from flask import Request
 from flask import request
 from flask.typing import ResponseReturnValue
-from webargs import flaskparser
+from webargs.multidictproxy import MultiDictProxy
 
 from ..schemas import GraphRequestSchema
 from ..schemas import invalid_request
@@ -34,21 +34,48 @@ class Docs:
     """Schemas of the bodies, statuses and media types."""
 
 
-class Parser(flaskparser.FlaskParser):
-    """Rejects unknown fields, bodies that are not JSON, and malformed JSON."""
+class _Reader:
+    """Loads a part of the request, of which often nothing is there, such as optional headers.
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012  # as webargs has it
-        "json": ma.RAISE,
-        "query": ma.RAISE,
-        "headers": ma.EXCLUDE,
-    }
+    webargs does the same with more detours, which would take longer than the loading itself.
+    """
 
-    def load_json(self, req: Request, schema: ma.Schema) -> t.Any:
-        return read_json(req) if req.get_data() else {}
+    def __init__(self, schema: ma.Schema, location: str) -> None:
+        self._schema = schema
+        self._location = location
+        self._names = [field.data_key or name for name, field in schema.load_fields.items()]
+        is_optional = location != "json" and not _needs_loading(schema)
+        self._defaults: dict[str, t.Any] | None = schema.load({}) if is_optional else None
 
-    def handle_error(self, error: ma.ValidationError, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
-        (messages,) = t.cast("dict[str, t.Any]", error.messages).values()  # of one location
-        raise invalid_request(messages) from error
+    def load(self) -> t.Any:
+        """Return the loaded values; unknown fields are rejected, except headers.
+
+        :raises InvalidRequest: with every problem.
+        """
+        if self._location == "json":
+            return self._load(read_json(request) if request.get_data() else {})
+        given = request.headers if self._location == "headers" else request.args
+        if self._defaults is not None and self._is_absent(given):
+            return {**self._defaults}
+        return self._load(MultiDictProxy(t.cast(t.Any, given), self._schema))
+
+    def _is_absent(self, given: t.Any) -> bool:
+        if self._location == "headers":
+            return not any(name in given for name in self._names)
+        return not given
+
+    def _load(self, given: t.Any) -> t.Any:
+        unknown: t.Literal["exclude", "raise"]
+        unknown = "exclude" if self._location == "headers" else "raise"
+        try:
+            return self._schema.load(given, unknown=unknown)
+        except ma.ValidationError as error:
+            raise invalid_request(error.messages) from error
+
+
+def _needs_loading(schema: ma.Schema) -> bool:
+    """Return whether a field is required, or its default may differ from time to time."""
+    return any(each.required or callable(each.load_default) for each in schema.load_fields.values())
 
 
 def read_json(req: Request) -> t.Any:
@@ -65,9 +92,6 @@ def read_json(req: Request) -> t.Any:
         raise MalformedJson(f"The body is not valid JSON: {error}.") from error
 
 
-_parser = Parser()
-
-
 def docs_of(view: View) -> Docs:
     """Return the description of *view*, which ``functools.wraps`` copies to wrappers."""
     return t.cast(Docs, view.__dict__.setdefault("_crewexec_docs", Docs()))
@@ -78,7 +102,13 @@ def reads(schema: ma.Schema, location: str = "json") -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         docs_of(view).requests.insert(0, (schema, location))
-        return _parser.use_args(schema, location=location)(view)
+        reader = _Reader(schema, location)
+
+        @functools.wraps(view)
+        def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return view(*args, reader.load(), **kwargs)
+
+        return wrapped
 
     return decorate
 
