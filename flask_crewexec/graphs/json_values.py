@@ -14,6 +14,8 @@ from ..errors import Problem
 from .problem_messages import child
 from .problem_messages import kind_of
 
+MAX_VALUES: t.Final = 120_000
+"""Number of JSON values in a document or an imported file, with all that editors add."""
 _DEPTH = 100
 _FLOAT_BITS = 1023
 # PostgreSQL stores neither NUL nor unpaired surrogates; json.loads accepts both.

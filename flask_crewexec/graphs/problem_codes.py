@@ -60,7 +60,7 @@ PROBLEM_CODES: t.Final[Mapping[str, str]] = {
     "too-many": "A list has too many items.",
     "too-many-inputs": "The graph declares too many inputs.",
     "too-many-problems": "There are further problems, which are not listed.",
-    "too-many-values": "The document consists of more values than any graph needs.",
+    "too-many-values": "A document or file consists of more values than any graph needs.",
     "tool-not-allowed": "The roles of the user do not allow the tool.",
     "two-managers": "Edges of the type 'manager' start at several nodes.",
     "undeclared-input": "A text uses an input that the graph, which declares inputs, does not.",

@@ -19,11 +19,9 @@ from .input_declarations import MAX_INPUTS
 from .input_declarations import read_declarations
 from .input_types import Declaration
 from .json_values import find_json_problems
+from .json_values import MAX_VALUES
 from .output_schema import output_schema
 from .problem_messages import quote
-
-MAX_VALUES: t.Final = 120_000
-"""Number of JSON values in a document, with all that editors add."""
 
 _NAME = f.text(200)
 _LONG = f.text(20_000)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ...errors import Problem
 from ..json_values import find_json_problems
+from ..json_values import MAX_VALUES
 from ..problem_messages import kind_of
 from ..problem_messages import quote
 from .import_result import Json
@@ -69,7 +70,7 @@ class Files:
         except Unreadable as error:
             self._problems.append(Problem(place, *error.problem))
             return None
-        problems = find_json_problems(value, place)
+        problems = find_json_problems(value, place, max_values=MAX_VALUES)
         if not problems and value is None:
             detail = f"The file {quote(name)} is empty."
             problems = [Problem(place, "wrong-type", detail)]

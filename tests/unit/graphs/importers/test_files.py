@@ -72,6 +72,11 @@ class TestJson:
         found = problems_of("crewai", {"crew.jsonc": f'{{"name": {number}}}'})
         assert found == [("/files/crew.jsonc/name", "not-json")]
 
+    def test_more_values_than_any_crew_has(self):
+        text = '{"name": [' + "0," * 120_000 + "0]}"
+        found = problems_of("crewai", {"crew.jsonc": text})
+        assert found == [("/files/crew.jsonc/name", "too-many-values")]
+
     def test_text_that_cannot_be_stored(self):
         found = problems_of("crewai", {"crew.jsonc": '{"name": "\\u0000"}'})
         assert found == [("/files/crew.jsonc/name", "bad-text")]
