@@ -28,6 +28,9 @@ class ExecutionContext:
     attempt: int
     request_id: str | None = None
     """``X-Request-ID`` of the request that submitted it, if it was a request."""
+    call_id: str | None = None
+    """Id of the tool call, in tools. It is the same when an interrupted call is made again, so use
+    it as the idempotency key of a provider."""
     inputs: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False, hash=False)
     """The inputs, with the graph's defaults; set while a worker runs the execution."""
 

@@ -59,6 +59,25 @@ class StepStatus(enum.StrEnum):
     """Its condition was not met."""
 
 
+class CallKind(enum.StrEnum):
+    """Kind of a call."""
+
+    MODEL = "model"
+    TOOL = "tool"
+    CHECK = "check"
+    """A guardrail has judged an answer."""
+
+
+class CallStatus(enum.StrEnum):
+    """Status of a call."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """The worker was lost before the end of the call was stored; it may have had its effect."""
+
+
 STEP_DONE: t.Final = (StepStatus.COMPLETED, StepStatus.SKIPPED)
 """Statuses of steps that no later attempt repeats."""
 

@@ -14,6 +14,7 @@ from generated import Lines
 from generated import literal
 from sphinx.application import Sphinx
 
+from flask_crewexec.config.call_log import KeptPerUser
 from flask_crewexec.config.per_user_limits import PerUserLimit
 from flask_crewexec.config.pricing import Prices
 from flask_crewexec.config.settings import PREFIX
@@ -66,6 +67,8 @@ def _type(field: dataclasses.Field[t.Any]) -> str:
         return "integer, function from a user's id to one, or ``None``"
     if hint == Prices:
         return "mapping of models to their prices"
+    if hint == KeptPerUser:
+        return '``"content"``, ``"shape"`` or ``"off"``, or function of a user\'s id'
     kinds = t.get_args(hint) or (hint,)
     optional = " or ``None``" if type(None) in kinds else ""
     return _TYPES[kinds[0]] + _range(kinds[0], field) + optional

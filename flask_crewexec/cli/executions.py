@@ -1,4 +1,4 @@
-"""The commands ``flask crewexec status``, ``list``, ``tail``, ``cancel`` and ``retry``."""
+"""The commands of ``flask crewexec`` that concern executions: ``status``, ``list`` and others."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
 from .error_messages import database_message
 from .escaping import one_line
+from .formatting import call_lines
 from .formatting import event_line
 from .formatting import list_lines
 from .formatting import status_lines
@@ -100,6 +101,26 @@ def tail(ctx: click.Context, id: str, after: int) -> None:
     ctx.exit(0 if completed else 1)
 
 
+@_commands.command("calls", cls=_Command)
+@_id
+@click.option(
+    "--step",
+    type=click.IntRange(1, MAX_INTEGER),
+    help="Only calls of the step with this number, from 1.",
+)
+@_as_json
+def calls(id: str, step: int | None, as_json: bool) -> None:
+    """Print the model calls, tool calls and checks of an execution.
+
+    ID is the id of the execution.
+    """
+    position = None if step is None else step - 1
+    found: list[dict[str, t.Any]] = []
+    while page := _service.get_calls(id, step=position, after=found[-1]["number"] if found else 0):
+        found += page
+    click.echo(_as_json_text(found) if as_json else "\n".join(call_lines(found)))
+
+
 @_commands.command("cancel", cls=_Command)
 @_id
 @click.option("--reason", help="Reason, which the owner will see.")
@@ -129,7 +150,7 @@ def retry(id: str) -> None:
     click.echo("The execution is queued as attempt {attempt}.".format_map(_service.retry(id)))
 
 
-COMMANDS: t.Final = (status, list_, tail, cancel, retry)
+COMMANDS: t.Final = (status, list_, tail, calls, cancel, retry)
 
 
 def _as_json_text(found: object) -> str:

@@ -31,6 +31,19 @@ def event_line(event: Json) -> str:
     return f"{head}  {one_line(data)}".rstrip()
 
 
+def call_lines(calls: list[Json]) -> Iterator[str]:
+    """Yield one line for each call, and below it what was new in its request and its answer."""
+    for call in calls:
+        code = "" if call["error"] is None else f" ({call['error']['code']})"
+        tokens = f"  {call['usage']['total_tokens']} tokens" if call["kind"] == "model" else ""
+        head = f"{call['number']:>4}  {_moment(call['started_at'])}  {call['kind']:<5}"
+        name = one_line(f"{call['name']} {call['status']}{code}{tokens}")
+        yield f"{head}  {name}"
+        for key in ("request", "answer"):
+            if call[key] is not None:
+                yield f"{_INDENT}{key}: {one_line(_value(call[key]))}"
+
+
 def list_lines(executions: list[Json]) -> Iterator[str]:
     """Yield a header and one line for each execution."""
     yield _ROW.format(

@@ -16,6 +16,8 @@ import typing as t
 from flask import Config
 
 from ..errors import ConfigError
+from .call_log import KeptPerUser
+from .call_log import validate_kept
 from .per_user_limits import PerUserLimit
 from .per_user_limits import validate_limit
 from .per_user_limits import validate_priority
@@ -123,6 +125,21 @@ class Settings:
     """Interval (a timedelta) at which Celery beat starts a purge of old executions."""
     purge_batch_size: int = 500
     """Number of executions that a purge removes in one transaction."""
+    call_log: KeptPerUser = dataclasses.field(default="content", metadata={"check": validate_kept})
+    """What is kept of the calls of an execution after its end: ``"content"``, ``"shape"`` without
+    what was said, or ``"off"``; or a function from a user's id to one of them."""
+    keep_calls_for: dt.timedelta = dt.timedelta(days=7)
+    """How long the calls of finished executions are kept (a timedelta)."""
+    resume_in_step: bool = True
+    """Whether calls are recorded while an execution has not ended, so that it can continue in the
+    middle of a step."""
+    max_call_chars: int = 1_000_000
+    """Maximum size of the stored contents of a call, in characters; larger ones are cut."""
+    max_calls_chars: int = 50_000_000
+    """Maximum size of the stored contents of all calls of an execution, in characters."""
+    managers_see_content: bool = True
+    """Whether users who manage the executions of others see what was said in them, or only the
+    shape of the calls."""
     heartbeat_interval: float = 10.0
     """Seconds between two heartbeats of a worker."""
     stale_worker_after: float = 60.0
@@ -156,6 +173,11 @@ class Settings:
     def queues(self) -> tuple[str, str]:
         """The names of both queues."""
         return self.execution_queue, self.cleanup_queue
+
+    @property
+    def records_calls(self) -> bool:
+        """Whether calls are recorded at all."""
+        return self.resume_in_step or self.call_log != "off"
 
     @property
     def has_user_limits(self) -> bool:

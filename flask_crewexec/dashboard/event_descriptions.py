@@ -18,6 +18,8 @@ _TITLES: t.Final = {
     "queued": "Queued",
     "started": "Started by a worker",
     "step_started": "Step started",
+    "step_continued": "Step continued",
+    "step_restarted": "Step began anew",
     "step_completed": "Step completed",
     "crew_planned": "Crew planned",
     "step_skipped": "Step skipped",

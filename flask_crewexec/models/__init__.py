@@ -13,6 +13,7 @@ to :class:`flask_crewexec.CrewExec`::
 
 from __future__ import annotations
 
+from .call import CallMixin as CallMixin
 from .counter import CounterMixin as CounterMixin
 from .definition import define_models as define_models
 from .definition import Models as Models

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import query_expression
 
+from .call import CallMixin
 from .counter import CounterMixin
 from .event import EventMixin
 from .execution import ExecutionMixin
@@ -30,6 +31,7 @@ class Models(t.NamedTuple):
     execution: type[ExecutionMixin]
     step: type[StepMixin]
     event: type[EventMixin]
+    call: type[CallMixin]
     worker: type[WorkerMixin]
     counter: type[CounterMixin]
     installation: type[InstallationMixin]
@@ -72,6 +74,7 @@ def _declare_all(
         execution or _declare("Execution", ExecutionMixin, base),
         _declare("Step", StepMixin, base),
         _declare("Event", EventMixin, base),
+        _declare("Call", CallMixin, base),
         _declare("Worker", WorkerMixin, base),
         _declare("Counter", CounterMixin, base),
         _declare("Installation", InstallationMixin, base),

@@ -22,8 +22,10 @@ from .specs import FunctionToolSpec
 from .specs import GuardrailFunction
 from .specs import GuardrailSpec
 from .specs import LLMSpec
+from .specs import OnUnknown
 from .specs import PredicateFunction
 from .specs import PredicateSpec
+from .specs import RedactorFunction
 from .specs import StorageFunction
 from .specs import ToolFunction
 from .specs import ValueOrFactory
@@ -32,6 +34,7 @@ F = t.TypeVar("F", bound=ToolFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
 L = t.TypeVar("L", bound=IdentityLoader)
 P = t.TypeVar("P", bound=PredicateFunction)
+R = t.TypeVar("R", bound=RedactorFunction)
 S = t.TypeVar("S", bound=StorageFunction)
 V = t.TypeVar("V", bound=SecretProvider)
 
@@ -55,6 +58,7 @@ class RegistrationMixin:
         timeout: float | None = None,
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
+        on_unknown: OnUnknown = "repeat",
     ) -> Callable[[F], F]:
         """Register the decorated function as a tool of agents.
 
@@ -66,6 +70,10 @@ class RegistrationMixin:
         :param roles: only users with one of these roles may use the tool.
         :param max_output_chars: maximum length of the output, in characters, instead of
             ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``.
+        :param on_unknown: what to do with a call that was interrupted together with its worker, so
+            that nobody knows whether it has had its effect: ``"repeat"`` it, with the same
+            ``current_execution.call_id``, or ``"fail"`` the execution, so that somebody can look.
+            A call that has ended is never made again.
         :raises ValueError: if models could not use the function; the message says why.
         """
 
@@ -77,6 +85,7 @@ class RegistrationMixin:
                 timeout=timeout,
                 roles=optional_roles(roles),
                 max_output_chars=max_output_chars,
+                on_unknown=on_unknown,
             )
             self._registry.add_tool(spec)
             return function
@@ -94,10 +103,11 @@ class RegistrationMixin:
         timeout: float | None = None,
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
+        on_unknown: OnUnknown = "repeat",
     ) -> None:
         """Register a class derived from CrewAI's ``BaseTool``; only workers import it.
 
-        *timeout*, *roles* and *max_output_chars* are those of :meth:`tool`.
+        *timeout*, *roles*, *max_output_chars* and *on_unknown* are those of :meth:`tool`.
 
         :param source: ``"module:Class"``, such as ``"crewai_tools:ScrapeWebsiteTool"``.
         :param description: description of the tool for users and models.
@@ -115,6 +125,7 @@ class RegistrationMixin:
             timeout=timeout,
             roles=optional_roles(roles),
             max_output_chars=max_output_chars,
+            on_unknown=on_unknown,
         )
         self._registry.add_external_tool(spec)
 
@@ -131,6 +142,7 @@ class RegistrationMixin:
         connect_timeout: float = 30.0,
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
+        on_unknown: OnUnknown = "repeat",
     ) -> None:
         """Register tools of an MCP server, to which workers connect in each run that uses one.
 
@@ -162,6 +174,7 @@ class RegistrationMixin:
                 timeout=timeout,
                 roles=optional_roles(roles),
                 max_output_chars=max_output_chars,
+                on_unknown=on_unknown,
             )
             self._registry.add_external_tool(spec)
 
@@ -214,6 +227,23 @@ class RegistrationMixin:
             return function
 
         return register
+
+    def redactor(self, function: R) -> R:
+        """Register the function that sees each text of the call log before it is shown or kept.
+
+        It takes a text and where it goes, and returns the text to use instead: ``"stored"`` is
+        what stays after the end of an execution, ``"shown"`` is what the API and the pages show,
+        also while it runs. Until the end, the stored log is exact, since runs continue from it.
+
+        :raises RuntimeError: if a redactor is already registered.
+        """
+        if self._registry.redactor is not None:
+            raise RuntimeError(
+                "There is already a redactor. Register one, next to the 'CrewExec' instance, and"
+                " not in an application factory, which may run twice."
+            )
+        self._registry.redactor = function
+        return function
 
     def predicate(self, name: str, *, description: str | None = None) -> Callable[[P], P]:
         """Register the decorated function as a condition of tasks.

@@ -20,6 +20,7 @@ from .specs import FunctionToolSpec
 from .specs import GuardrailSpec
 from .specs import LLMSpec
 from .specs import PredicateSpec
+from .specs import RedactorFunction
 from .specs import StorageFunction
 from .specs import ToolSpec
 
@@ -35,6 +36,7 @@ class Registry:
         self.storages: dict[str, StorageFunction] = {}
         self.guardrails: dict[str, GuardrailSpec] = {}
         self.predicates: dict[str, PredicateSpec] = {}
+        self.redactor: RedactorFunction | None = None
 
     def add_tool(self, spec: FunctionToolSpec) -> None:
         """Register a tool.
@@ -62,6 +64,8 @@ class Registry:
                 f"Tool '{spec.name}' needs a description, or its function a docstring:"
                 " the model knows nothing else about it."
             )
+        if spec.on_unknown not in ("repeat", "fail"):
+            raise ValueError(f"'on_unknown' of tool '{spec.name}' must be 'repeat' or 'fail'.")
         _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
         _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
 

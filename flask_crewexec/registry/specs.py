@@ -23,6 +23,10 @@ SecretValue = ValueOrFactory | Secret
 """A secret value, or a reference to one."""
 
 
+OnUnknown = t.Literal["repeat", "fail"]
+"""What to do with a tool call that was interrupted."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToolSpec:
     """A tool that agents may call."""
@@ -34,6 +38,8 @@ class ToolSpec:
     """Seconds that a call may take; after that the model gets an error."""
     roles: frozenset[str] | None = None
     """Users with one of these roles may use it; None means all users."""
+    on_unknown: OnUnknown = "repeat"
+    """What to do with a call that was interrupted, so that nobody knows whether it has acted."""
     max_output_chars: int | None = None
     """Maximum length of the output; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
 
@@ -84,6 +90,11 @@ class PredicateSpec:
     description: str
     """Description for users."""
     function: PredicateFunction
+
+
+RedactorFunction = Callable[[str, str], str]
+"""Takes a text of a call and where it goes, ``"stored"`` or ``"shown"``; returns the text to use
+instead."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from ..registry.specs import GuardrailFunction
 from ..statuses import ExecutionStatus
 from ..text import storable
 from ..text import truncate
+from .call_log.requests import Verdict
 from .crewai_shims.public_api import TaskOutput
 from .crewai_shims.step_guardrail import StepGuardrail
 from .crewai_shims.step_guardrail import with_json
@@ -24,6 +25,10 @@ MAX_NAME: t.Final = 100
 """Longest name of a guardrail; a rule in words is its own name."""
 MAX_REASON: t.Final = 1000
 """Longest reason that is recorded and sent to the model."""
+
+
+Check = Callable[[str, str, GuardrailFunction], Verdict]
+"""Takes the name of a guardrail, an answer and the guardrail."""
 
 
 class GuardrailFailed(StopRun):
@@ -41,6 +46,7 @@ class AnswerValidator(StepGuardrail):
 
     :param guardrails: pairs of a name and a function.
     :param max_chars: maximum length of a stored answer; longer ones cannot be read as JSON.
+    :param check: records the verdict of a guardrail.
     :param add_event: takes the type of an event and its data.
     """
 
@@ -51,6 +57,7 @@ class AnswerValidator(StepGuardrail):
         *,
         max_chars: int,
         add_event: Callable[..., None],
+        check: Check,
         redact: Redactor,
     ) -> None:
         super().__init__()
@@ -58,6 +65,7 @@ class AnswerValidator(StepGuardrail):
         self._guardrails = guardrails
         self._max_chars = max_chars
         self._add_event = functools.partial(add_event, step=task.name)
+        self._check = check
         self._redact = redact
         self._refusals = 0
 
@@ -65,11 +73,14 @@ class AnswerValidator(StepGuardrail):
         """Return the accepted answer with its JSON, or what is wrong with it."""
         output, problem = self._read_json(output)
         if problem:
-            return False, self._refuse("output_schema", problem)
+            return False, self._refuse("output_schema", problem, output.raw)
         for name, guardrail in self._guardrails:
-            if reason := _interpret(name, guardrail(output.raw)):
-                return False, self._refuse(name, reason)
-            self._add_event("guardrail_passed", guardrail=self._shorten(name, MAX_NAME))
+            shown = self._shorten(name, MAX_NAME)
+            verdict = self._check(shown, output.raw, guardrail)
+            if reason := _interpret(name, verdict.value):
+                return False, self._refuse(name, reason, output.raw, verdict)
+            if verdict.is_new:
+                self._add_event("guardrail_passed", guardrail=shown, **verdict.reference)
         return True, output
 
     def _read_json(self, output: TaskOutput) -> tuple[TaskOutput, str]:
@@ -83,11 +94,14 @@ class AnswerValidator(StepGuardrail):
             return output, problem
         return with_json(output, json.dumps(value, ensure_ascii=False), value), ""
 
-    def _refuse(self, name: str, reason: str) -> str:
+    def _refuse(self, name: str, reason: str, answer: str, verdict: Verdict | None = None) -> str:
         """Record the refusal of an answer, and return what the model is to correct."""
         name, reason = self._shorten(name, MAX_NAME), self._shorten(reason, MAX_REASON)
         self._refusals += 1
-        self._add_event("guardrail_failed", guardrail=name, reason=reason)
+        if verdict is None or verdict.is_new:
+            data = {"reason": reason, "answer": self._shorten(answer, MAX_REASON)}
+            reference = {} if verdict is None else verdict.reference
+            self._add_event("guardrail_failed", guardrail=name, **data, **reference)
         if self._refusals > self._task.guardrail_max_retries:
             raise GuardrailFailed(f"The answer was refused by '{name}': {reason}")
         context = self.context()

@@ -166,6 +166,7 @@ class _CrewBuilder:
             [(guardrail.label, self._guardrail(guardrail, judge)) for guardrail in node.guardrails],
             max_chars=self._app_state.settings.max_output_chars,
             add_event=self._event_handler.add_event,
+            check=self._run_context.calls.check,
             redact=self._run_context.redact,
         )
 

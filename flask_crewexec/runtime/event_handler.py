@@ -10,13 +10,10 @@ import contextlib
 import json
 import logging
 import threading
-import time
 import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
-from contextvars import ContextVar
 
-from ..config.pricing import cost_nanos
 from ..config.settings import Settings
 from ..errors import LeaseLost
 from ..graphs import Graph
@@ -27,12 +24,14 @@ from ..statuses import StepStatus
 from ..text import storable
 from ..text import truncate
 from .budget import Budget
+from .call_events import CallEvents
+from .call_events import current_step
+from .call_events import MAX_ROLE
+from .call_log.run_calls import RunCalls
+from .call_log.scopes import enter_step
 from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import TaskOutput
 from .error_mapping import failure_of_write
-from .finish_reasons import note_finish_reason
-from .model_failures import is_length_limit
-from .openai_protocol.usage import read_usage
 from .recorder import RunRecorder
 from .recorder import Values
 from .resume_state import CONDITION_MET
@@ -47,12 +46,7 @@ from .token_stream import TokenStream
 
 log = logging.getLogger(__name__)
 
-_current_step: ContextVar[int | None] = ContextVar("crewexec_step", default=None)
-"""Position of the step that runs in the current context; several steps may run in parallel."""
-
 _NOT_STORED: t.Final = {"messages", "summary", "tool_failures"}
-MAX_ROLE: t.Final = 200
-"""Maximum length of a stored role; inputs may make roles longer."""
 
 
 class CrewEventHandler:
@@ -73,17 +67,24 @@ class CrewEventHandler:
         self._graph = graph
         self._recorder = recorder
         self._control = control
-        self._budget = budget
-        self._new_token_stream = new_token_stream
-        self._token_streams: dict[int | None, TokenStream] = {}
         self._redact = redact
+        self.calls = CallEvents(
+            settings,
+            recorder,
+            budget,
+            new_token_stream,
+            redact,
+            step_name=lambda: self.current_step,
+        )
         self._positions: dict[str, int] = {}
-        self._call_starts: dict[str, float] = {}
         self._lock = threading.Lock()
         self._finished_steps = 0
         self._running: dict[int, str | None] = {}
         self._failed: int | None = None
-        self._truncated: set[int | None] = set()
+
+    def bind_calls(self, calls: RunCalls) -> None:
+        """Let steps begin with the calls that earlier attempts have made."""
+        self._calls = calls
 
     def bind_tasks(self, crew: crewai.Crew, finished: int) -> None:
         """Map CrewAI's tasks to steps.
@@ -96,14 +97,23 @@ class CrewEventHandler:
     @property
     def current_step(self) -> str | None:
         """Name of the step that runs in the current context."""
-        return self._name(_current_step.get())
+        return self._name(current_step.get())
 
     @property
     def interrupted_step(self) -> str | None:
         """Name of the step that has failed, or else of the last one that is still running."""
-        return self._name(
-            next(reversed(self._running), None) if self._failed is None else self._failed
-        )
+        return self._name(self._interrupted)
+
+    @property
+    def _interrupted(self) -> int | None:
+        return next(reversed(self._running), None) if self._failed is None else self._failed
+
+    def begin_interrupted_step_anew(self) -> None:
+        """Let the next attempt begin the step anew that an error has interrupted."""
+        position = self._interrupted
+        if position is not None:
+            generation = self._calls.generation_of(position) + 1
+            self._recorder.change_step(position, {"generation": generation}, {})
 
     def _name(self, position: int | None) -> str | None:
         return None if position is None else self._graph.tasks[position].name
@@ -111,16 +121,21 @@ class CrewEventHandler:
     def __call__(self, source: object, event: t.Any) -> None:
         """Handle an event; errors stop the run, since CrewAI would only log them."""
         handle = self._HANDLERS.get(event.type)
-        if handle is None:
+        handle_call = CallEvents.HANDLERS.get(event.type)
+        if handle is None and handle_call is None:
             return
         with self._recording():
-            handle(self, source, event)
+            with self._lock:
+                must_write = handle and handle(self, event)
+                must_write = must_write or (handle_call and handle_call(self.calls, event))
+            if must_write:
+                self._recorder.flush()
 
     @contextlib.contextmanager
     def _recording(self) -> Iterator[None]:
+        """Let errors stop the run; threads do not wait for the database with the lock."""
         try:
-            with self._lock:
-                yield
+            yield
         except LeaseLost as error:
             self._control.stop(LeaseLostStop(str(error)))
         except Exception as error:
@@ -128,7 +143,7 @@ class CrewEventHandler:
             self._control.stop(_stop_of_storage_error(error))
 
     def call_allowed(self, context: t.Any) -> None:
-        """Count a model call that the run control allows.
+        """Count a call that the run control allows, of a model that the graph does not name.
 
         It is counted before it is made, since it is paid for even if its end is never seen.
         """
@@ -141,24 +156,53 @@ class CrewEventHandler:
     def count_call(self) -> None:
         """Count a model call before it is made."""
         with self._recording():
-            self._recorder.add_usage(_current_step.get(), Usage(llm_calls=1))
+            self._recorder.add_usage(current_step.get(), Usage(llm_calls=1))
 
     def count_tool_call(self, context: object) -> None:
         """Count a tool call before it is made; the count is written with the next change."""
         with self._recording():
-            self._recorder.add_usage(_current_step.get(), Usage(tool_calls=1))
+            self._recorder.add_usage(current_step.get(), Usage(tool_calls=1))
 
     def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
-        with self._lock:
-            self._recorder.add_event(type, **data)
+        self._recorder.add_event(type, **data)
 
-    def _step_started(self, source: object, event: t.Any) -> None:
+    def add_tool_event(self, type: str, **data: object) -> None:
+        """Add an event about a tool, with the name of the step, and its texts shortened."""
+        self.calls.add_tool_event(type, **data)
+
+    def begin_step_anew(self, position: int, generation: int) -> None:
+        """Let the next attempt begin a step anew."""
+        step = self._name(position)
+        self._recorder.add_event("step_restarted", step=step, reason="diverged")
+        self._recorder.change_step(position, {"generation": generation}, {})
+
+    def flush(self) -> None:
+        """Write what is collected; errors stop the run."""
+        with self._recording():
+            self._recorder.flush()
+        self._control.raise_if_stopped()
+
+    def flush_soon(self) -> None:
+        """Write what is collected, now or after what another thread writes."""
+        with self._recording():
+            self._recorder.flush_soon()
+
+    def stop(self, reason: StopRun) -> None:
+        """Let the run stop at its next boundary."""
+        self._control.stop(reason)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run stops."""
+        return self._control.stopped is not None
+
+    def _step_started(self, event: t.Any) -> bool:
         """Record the start of a step; it is written together with its first call."""
         position = self._positions.get(event.task_id)
         if position is None or self._control.stopped is not None:
-            return  # delegated work belongs to the step around it
-        _current_step.set(position)
+            return False  # delegated work belongs to the step around it
+        current_step.set(position)
         assigned = event.task.agent
         step, agent = self.current_step, assigned and truncate(assigned.role, MAX_ROLE)
         self._running[position] = agent
@@ -170,32 +214,36 @@ class CrewEventHandler:
                 "agent": agent,
                 "started_at": self._recorder.now(),
                 "finished_at": None,
+                **self._calls.begin_step(position, self._graph.tasks[position].name),
             },
             {"current_step": step, "current_agent": agent},
         )
+        return False
 
-    def _step_completed(self, source: object, event: t.Any) -> None:
+    def _step_completed(self, event: t.Any) -> bool:
         position, stopped = self._positions.get(event.task_id), self._control.stopped
         if position is None:
-            return
+            return False
         if stopped is not None and not stopped.finish_running_steps:
-            return
+            return False
         agent = truncate(event.output.agent, MAX_ROLE)
         self._recorder.add_event("step_completed", step=self.current_step, agent=agent)
         self._running.pop(position, None)
         output = {"output": self._storable(event.output, position), "agent": agent}
-        end = {"finished_at": self._recorder.now(), "truncated": position in self._truncated}
+        end = {"finished_at": self._recorder.now(), "truncated": self.calls.is_truncated(position)}
         self._recorder.change_step(
             position,
             {"status": ExecutionStatus.COMPLETED, **output, **end},
             self._count_finished_step(),
         )
-        self._recorder.flush()
-        _current_step.set(None)
+        current_step.set(None)
+        enter_step(None)
+        return True
 
-    def _step_failed(self, source: object, event: t.Any) -> None:
+    def _step_failed(self, event: t.Any) -> bool:
         if self._failed is None:
             self._failed = self._positions.get(event.task_id)
+        return False
 
     def _count_finished_step(self) -> Values:
         """Count a finished step and return the columns of the execution that change."""
@@ -227,7 +275,7 @@ class CrewEventHandler:
         self._control.raise_if_stopped()
         task = self._graph.tasks[position]
         data = {"step": task.name, "condition": task.condition}
-        with self._recording():
+        with self._recording(), self._lock:
             if skipped is None:
                 self._recorder.add_event(CONDITION_MET, **data)
             else:
@@ -240,79 +288,6 @@ class CrewEventHandler:
                 self._recorder.change_step(position, changes, self._count_finished_step())
             self._recorder.flush()
         self._control.raise_if_stopped()
-
-    def _call_started(self, source: object, event: t.Any) -> None:
-        self._call_starts[event.call_id] = time.monotonic()
-        self._recorder.add_event(
-            "model_call_started",
-            model=event.model,
-            agent=_agent_of(event),
-            step=self.current_step,
-        )
-        self._recorder.flush()
-
-    def _call_completed(self, source: object, event: t.Any) -> None:
-        usage = self._with_cost(event.model, usage_of(event.usage or {}))
-        self._recorder.add_usage(_current_step.get(), usage)
-        self._budget.add_usage(usage)
-        cost = {"cost": usage.cost} if event.model in self._settings.prices else {}
-        self._end_call("model_call_completed", event, tokens=usage.total_tokens, **cost)
-        note_finish_reason(event.finish_reason)
-        self._note_length(event)
-
-    def _note_length(self, event: t.Any) -> None:
-        """Note whether the latest answer of a step's agent has reached its maximum length."""
-        position, agent = _current_step.get(), _agent_of(event)
-        if is_length_limit(event.finish_reason):
-            model = {"model": event.model, "agent": agent, "step": self.current_step}
-            self._recorder.add_event("answer_truncated", **model)
-            self._truncated.add(position)
-        elif agent is not None:  # not the judge of an answer
-            self._truncated.discard(position)
-
-    def _call_failed(self, source: object, event: t.Any) -> None:
-        if event.call_id in self._call_starts:  # CrewAI reports some failures twice
-            self._end_call("model_call_failed", event)
-
-    def _on_token(self, source: object, event: t.Any) -> None:
-        stream = self._token_streams.setdefault(_current_step.get(), self._new_token_stream())
-        stream.feed(event.chunk, step=self.current_step, agent=_agent_of(event))
-
-    def _with_cost(self, model: str, usage: Usage) -> Usage:
-        tokens = (usage.prompt_tokens, usage.completion_tokens)
-        return usage._replace(cost_nanos=cost_nanos(self._settings.prices, model, *tokens))
-
-    def _end_call(self, type: str, event: t.Any, **data: object) -> None:
-        if stream := self._token_streams.get(_current_step.get()):
-            stream.flush(step=self.current_step, agent=_agent_of(event))
-        started_at = self._call_starts.pop(event.call_id, None)
-        seconds = None if started_at is None else round(time.monotonic() - started_at, 3)
-        common = {
-            "model": event.model,
-            "agent": _agent_of(event),
-            "step": self.current_step,
-            "seconds": seconds,
-        }
-        self._recorder.add_event(type, **common, **data)
-
-    def _tool_started(self, source: object, event: t.Any) -> None:
-        self._recorder.add_event("tool_started", **self._tool_data(event))
-        self._recorder.flush()
-
-    def _tool_finished(self, source: object, event: t.Any) -> None:
-        output = self._shorten(str(event.output))
-        self._recorder.add_event("tool_finished", **self._tool_data(event), output=output)
-
-    def _tool_failed(self, source: object, event: t.Any) -> None:
-        reason = self._shorten(str(event.error))
-        self._recorder.add_event("tool_failed", **self._tool_data(event), reason=reason)
-
-    def _tool_data(self, event: t.Any) -> Values:
-        tool = truncate(event.tool_name, MAX_ROLE)  # a model may have made it up
-        return {"tool": tool, "agent": _agent_of(event), "step": self.current_step}
-
-    def _shorten(self, text: str) -> str:
-        return truncate(self._redact(storable(text)), self._settings.max_event_chars)
 
     def _storable(self, output: t.Any, position: int) -> dict[str, t.Any]:
         """Return the part of an output that a later attempt needs to resume after the step.
@@ -329,17 +304,11 @@ class CrewEventHandler:
         stored: dict[str, t.Any] = self._redact.value(dumped)
         return stored
 
-    _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, object, t.Any], None]]] = {
+    # Each returns whether its change is written before the run goes on.
+    _HANDLERS: t.ClassVar[dict[str, Callable[[CrewEventHandler, t.Any], bool]]] = {
         "task_started": _step_started,
         "task_completed": _step_completed,
         "task_failed": _step_failed,
-        "llm_call_started": _call_started,
-        "llm_stream_chunk": _on_token,
-        "llm_call_completed": _call_completed,
-        "llm_call_failed": _call_failed,
-        "tool_usage_started": _tool_started,
-        "tool_usage_finished": _tool_finished,
-        "tool_usage_error": _tool_failed,
     }
 
 
@@ -349,18 +318,3 @@ def _stop_of_storage_error(error: Exception) -> StopRun:
         return StorageFailedStop("The progress of the run could not be stored.")
     kinds = {kind.code: kind for kind in (RefusedValueStop, OutdatedSchemaStop)}
     return kinds[failure.code](failure.message)
-
-
-def _agent_of(event: t.Any) -> str | None:
-    """Return the agent's role, at its stored length."""
-    role: str | None = event.agent_role
-    return role and truncate(role, MAX_ROLE)
-
-
-def usage_of(reported: dict[str, t.Any]) -> Usage:
-    """Return the usage that a provider has reported, in OpenAI's or Anthropic's terms."""
-    usage = read_usage(reported)
-    return Usage(
-        prompt_tokens=usage.get("prompt_tokens", 0),
-        completion_tokens=usage.get("completion_tokens", 0),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import typing as t
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from flask import Flask
 
 from ..execution_context import execution_var
 from ..registry.secrets import current_secrets
+from .call_log.run_calls import current_call_id
 from .run_context import RunContext
 
 P = t.ParamSpec("P")
@@ -36,7 +38,8 @@ def with_run_context(function: Callable[P, R], run_context: RunContext) -> Calla
 
 @contextlib.contextmanager
 def _set(run_context: RunContext) -> Iterator[None]:
-    execution = execution_var.set(run_context.execution)
+    call_id = current_call_id.get()
+    execution = execution_var.set(dataclasses.replace(run_context.execution, call_id=call_id))
     secrets = current_secrets.set(run_context.secrets)
     try:
         yield

@@ -13,17 +13,25 @@ from ..graphs import LlmNode
 from ..registry.specs import LLMSpec
 from ..storage.failures import FailureReason
 from ..text import storable
+from ..text import truncate
 from ..text import without_thinking
+from .call_log.log import as_current
+from .call_log.log import CallError
+from .call_log.log import MAX_NAME
+from .call_log.log import OpenCall
+from .call_log.requests import ModelRequest
 from .crewai_shims.llms import DelegatingLLM
-from .crewai_shims.llms import model_call_hooks_already_dispatched
+from .crewai_shims.llms import model_call_hooks_dispatched
 from .crewai_shims.public_api import BaseLLM
 from .error_mapping import model_failure
+from .error_mapping import to_failure
 from .finish_reasons import watch_call
 from .llm_builder import build_llm
 from .model_failures import AllModelsFailed
 from .model_failures import failure_of_answer
 from .model_failures import may_fall_back
 from .model_failures import ModelAnswerError
+from .model_failures import status_of
 from .run_context import RunContext
 
 log = logging.getLogger(__name__)
@@ -98,25 +106,50 @@ class LLMChain(DelegatingLLM):
         chain._run_context = run_context
         return chain
 
-    def call(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Return the first answer of a model that can be used.
+    def call(self, messages: t.Any, tools: t.Any = None, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Return the first answer of a model that can be used, or that an earlier attempt had.
 
         :raises AllModelsFailed: if there is none.
         """
+        calls = self._run_context.calls
+        agent = kwargs.get("from_agent")
+        role = None if agent is None else truncate(agent.role, MAX_NAME)
+        request = calls.model_request(messages, tools, role)
+        stored = calls.stored_answer(request)
+        if stored is not None:
+            self._run_context.note_length(stored["finish_reason"], role)
+            return stored["value"]
+        with model_call_hooks_dispatched():  # each call is checked here
+            return self._ask(request, messages, tools, *args, **kwargs)
+
+    def _ask(self, request: ModelRequest, *args: t.Any, **kwargs: t.Any) -> t.Any:
         failures: list[FailureReason] = []
         for member in self._members:
-            # Else each model dispatches the hooks itself.
-            if failures and model_call_hooks_already_dispatched():
-                self._run_context.before_call()
+            self._run_context.before_call()
+            asked = request.again if failures else request
+            call = self._run_context.calls.begin_model_call(asked, member.llm.model)
             try:
-                with watch_call() as end:
-                    answer = self._delegate(member.llm, *args, **kwargs)
-                return member.check(answer, end.reason)
+                return self._ask_one(member, call, *args, **kwargs)
             except Exception as error:  # noqa: BLE001  # it is classified
+                self._end_failed(call, error)
                 failures.append(self._failure(error, first=not failures))
                 last = error
                 log.warning("Model '%s': %s", member.llm.model, failures[-1].code)
         raise AllModelsFailed(failures) from last
+
+    def _ask_one(self, member: Member, call: OpenCall, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        with as_current(call), watch_call() as end:
+            call.raw = self._delegate(member.llm, *args, **kwargs)
+        answer = member.check(call.raw, end.reason)
+        self._run_context.calls.end_model_call(call, answer, end.reason)
+        return answer
+
+    def _end_failed(self, call: OpenCall, error: Exception) -> None:
+        failure = to_failure(error)
+        reason = CallError(failure.code, status_of(error))
+        self._run_context.calls.fail_model_call(call, reason)
+        if call.raw is None:
+            self._run_context.model_call_failed(call, reason)
 
     def _failure(self, error: Exception, *, first: bool) -> FailureReason:
         """Return why a model did not answer; raise *error* if another model cannot help."""

@@ -180,11 +180,11 @@ def failure_of_call(cause: BaseException) -> FailureReason | None:
     for kind, failure in _BY_CLASS:
         if isinstance(cause, kind):
             return failure
-    status = _status_of(cause)
+    status = status_of(cause)
     return None if status is None else _failure_of_status(cause, status)
 
 
-def _status_of(cause: BaseException) -> int | None:
+def status_of(cause: BaseException) -> int | None:
     """Return the HTTP status of an SDK's exception.
 
     Those of Google's have it as ``code``, and those of botocore in ``response``.

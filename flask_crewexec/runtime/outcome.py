@@ -12,6 +12,7 @@ from ..scheduling.attempt_outcomes import AttemptOutcome
 from ..scheduling.attempt_outcomes import OutcomeKind
 from ..storage.failures import FailureReason
 from .error_mapping import to_failure
+from .stop_reasons import DivergedStop
 from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
@@ -23,7 +24,7 @@ def outcome_of_error(
     """Return the outcome of an attempt that an *error*, or a reason to stop, has ended."""
     if isinstance(error, LeaseLost | LeaseLostStop):
         return AttemptOutcome(kind=OutcomeKind.LEASE_LOST)
-    if isinstance(error, DrainStop):
+    if isinstance(error, DrainStop | DivergedStop):
         return AttemptOutcome(kind=OutcomeKind.RELEASED)
     if ends_process(error):
         return after_worker_loss(counters, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
 from ..storage import leases
+from ..storage.call_retention import CallPolicy
 from ..storage.fencing import Lease
 from ..storage.new_event import NewEvent
 from .cancellation import check_cancelled
@@ -25,28 +27,59 @@ from .stop_reasons import RunCancelled
 
 Error = dict[str, t.Any]
 
+log = logging.getLogger(__name__)
+
+
+_OF_CONTENT: t.Final = frozenset(
+    {
+        "guardrail-failed",
+        "iterations-exhausted",
+        "model-answer-truncated",
+        "model-content-filtered",
+        "model-context-exceeded",
+        "model-refused-answer",
+        "tool-call-repeated",
+    }
+)
+"""Codes of failures that the same answers would lead to again."""
+
+
+class Interruption(t.NamedTuple):
+    """What an error has interrupted."""
+
+    step: str | None
+    """Name of the step."""
+    call: int | None
+    """Number of the call that has failed."""
+
 
 class OutcomeWriter:
     """Stores the outcome of one attempt.
 
-    :param interrupted_step: returns the name of the step that an error has interrupted.
+    :param interruption: returns what an error has interrupted.
+    :param begin_anew: lets the interrupted step begin anew if somebody retries the execution.
     """
 
     def __init__(
         self,
         app_state: AppState,
         lease: Lease,
+        owner_id: str,
         recorder: RunRecorder,
-        interrupted_step: Callable[[], str | None],
+        interruption: Callable[[], Interruption],
+        begin_anew: Callable[[], None],
     ) -> None:
         self._app_state = app_state
         self._lease = lease
+        self._owner_id = owner_id
         self._recorder = recorder
-        self._interrupted_step = interrupted_step
+        self._interruption = interruption
+        self._begin_anew = begin_anew
 
     def complete(self, result: dict[str, t.Any]) -> OutcomeKind:
         """Store the result of a completed attempt."""
-        self._recorder.finish(ExecutionStatus.COMPLETED, result=result, error=None)
+        end_calls = self._end_calls()
+        self._recorder.finish(ExecutionStatus.COMPLETED, end_calls, result=result, error=None)
         return OutcomeKind.COMPLETED
 
     def store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
@@ -67,6 +100,8 @@ class OutcomeWriter:
 
     def _store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
         error = self._describe(outcome, cause)
+        if outcome.failure is not None and outcome.failure.code in _OF_CONTENT:
+            self._begin_anew()
         match outcome.kind:
             case OutcomeKind.CANCELLED:
                 return self._finish(outcome.kind)
@@ -90,8 +125,9 @@ class OutcomeWriter:
         """Return the error to be stored, and log it with its *cause*."""
         if outcome.failure is None:
             return None
-        step = self._interrupted_step()
-        return outcome.failure.as_error(self._lease.execution_id, step, cause=cause)
+        step, call = self._interruption()
+        id = self._lease.execution_id
+        return outcome.failure.as_error(id, step, call=call, cause=cause)
 
     def _finish_or_cancel(self, kind: OutcomeKind, error: Error | None) -> OutcomeKind:
         """End the execution; as cancelled, if its cancellation was requested before."""
@@ -100,8 +136,22 @@ class OutcomeWriter:
         return self._finish(kind, error=error)
 
     def _finish(self, kind: OutcomeKind, **values: Error | None) -> OutcomeKind:
-        self._recorder.finish(ExecutionStatus(kind), **values)
+        self._recorder.finish(ExecutionStatus(kind), self._end_calls(), **values)
         return kind
+
+    def _end_calls(self) -> Callable[[Session], None] | None:
+        """Return what removes the calls, or their contents, that are not kept."""
+        if not self._app_state.settings.records_calls:
+            return None
+        try:
+            policy = CallPolicy.of(self._app_state, self._owner_id)
+        except Exception:
+            log.exception("What is kept of calls cannot be decided; nothing is.")
+            policy = CallPolicy("off", None)
+        if policy.changes_nothing:
+            return None
+        models, id = self._app_state.models, self._lease.execution_id
+        return lambda session: policy.apply(session, models, id)
 
     def _schedule_retry(self, outcome: AttemptOutcome, error: Error | None) -> bool:
         """Let the next attempt start after a delay; False if the execution is to be cancelled."""

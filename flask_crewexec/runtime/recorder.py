@@ -1,12 +1,14 @@
 """Write-behind recorder of one run: its steps, usage and events, fenced by its lease.
 
-Events and usage are collected and written together: with the next change of a step, or before the
-run waits for a model or a tool. So observers always see what the run is waiting for.
+Events, calls and usage are collected and written together: with the next change of a step, or
+before the run waits for a model or a tool. So observers always see what the run is waiting for.
+Threads may collect while another one writes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import typing as t
 from collections.abc import Callable
 
@@ -48,6 +50,9 @@ class RunRecorder:
         self._clock = clock.SteadyClock(start.at)
         self._unwritten: list[WriteBatch] = []
         self._collected = WriteBatch()
+        self._collecting = threading.RLock()
+        self._writing = threading.RLock()
+        self._is_requested = False
 
     def now(self) -> dt.datetime:
         """Return the current time by the database's clock, without a query."""
@@ -55,30 +60,74 @@ class RunRecorder:
 
     def add_event(self, type: str, **data: object) -> None:
         """Add an event to the history."""
-        self._collected.events.append(NewEvent(type, data).at(self.now()))
+        with self._collecting:
+            self._collected.events.append(NewEvent(type, data).at(self.now()))
 
     def add_usage(self, position: int | None, usage: Usage) -> None:
         """Add *usage* to the execution and to the step at *position*."""
-        self._collected.add_usage(position, usage)
+        with self._collecting:
+            self._collected.add_usage(position, usage)
+
+    def add_call(self, number: int, call: Values) -> None:
+        """Insert a call with the next write."""
+        with self._collecting:
+            self._collected.new_calls[number] = call
+
+    def end_call(self, number: int, end: Values) -> None:
+        """Change the columns of the end of a call with the next write."""
+        with self._collecting:
+            self._collected.end_call(number, end)
 
     def change_step(self, position: int, step: Values, execution: Values) -> None:
         """Change columns of a step and of the execution with the next write."""
-        self._collected.steps[position].update(step)
-        self._collected.execution.update(execution)
+        with self._collecting:
+            self._collected.steps[position].update(step)
+            self._collected.execution.update(execution)
 
     def flush(self) -> None:
         """Write the collected changes."""
-        self._commit(None)
+        with self._writing:
+            if self._has_changes or self._unwritten:
+                self._commit(None)
+        self._write_as_requested()
 
-    def finish(self, status: ExecutionStatus, **values: t.Any) -> None:
-        """Write the collected changes, together with the execution's terminal *status*."""
+    def flush_soon(self) -> None:
+        """Write the collected changes; if another thread is writing, it writes them afterwards."""
+        self._is_requested = True
+        self._write_as_requested()
+
+    def _write_as_requested(self) -> None:
+        while self._is_requested and self._writing.acquire(blocking=False):
+            try:
+                self._is_requested = False
+                self._commit(None)
+            finally:
+                self._writing.release()
+
+    @property
+    def _has_changes(self) -> bool:
+        with self._collecting:
+            return not self._collected.is_empty
+
+    def finish(
+        self, status: ExecutionStatus, end_calls: Callable[[Session], None] | None, **values: t.Any
+    ) -> None:
+        """Write the collected changes, together with the execution's terminal *status*.
+
+        :param end_calls: removes what is not kept of the calls, if not everything is.
+        """
         now, models, lease = self.now(), self._app_state.models, self._lease
         self.add_event(status)
         self._collected.execution.update(leases.finished_values(status, now, **values))
-        if status is ExecutionStatus.COMPLETED:  # no step is running
-            self._commit(None)
-        else:
-            self._commit(lambda session: leases.finish_step(session, models, lease, status, now))
+
+        def change(session: Session) -> None:
+            if status is not ExecutionStatus.COMPLETED:  # else no step is running
+                leases.finish_step(session, models, lease, status, now)
+            if end_calls is not None:
+                end_calls(session)
+
+        is_simple = status is ExecutionStatus.COMPLETED and end_calls is None
+        self._commit(None if is_simple else change)
 
     def flush_with_transition(
         self, transition: Callable[[Session], bool | None], *events: NewEvent
@@ -116,11 +165,13 @@ class RunRecorder:
         A batch that could not be written before comes first, with the same number: its commit may
         have succeeded.
         """
-        self._collected.change = change
-        self._unwritten.append(self._collected)
-        self._collected = WriteBatch()
-        while self._unwritten:
-            self._write_with_retry(self._unwritten[0])
+        with self._writing:
+            with self._collecting:
+                self._collected.change = change
+                self._unwritten.append(self._collected)
+                self._collected = WriteBatch()
+            while self._unwritten:
+                self._write_with_retry(self._unwritten[0])
 
     def _write_with_retry(self, batch: WriteBatch) -> None:
         try:

@@ -16,8 +16,11 @@ from ..models import Usage
 from ..scheduling.quotas import remaining_tokens
 from ..statuses import STEP_DONE
 from ..storage.attempts import StartedAttempt
+from ..storage.call_log import read_unfinished
+from ..storage.call_log import Unfinished
 from ..storage.fencing import Lease
 from .budget import Budget
+from .call_log.journal import StoredCall
 
 CONDITION_MET: t.Final = "condition_met"
 """Type of the event that records that a conditional step is done."""
@@ -37,6 +40,8 @@ class ResumeState(t.NamedTuple):
     plans: dict[str, str] | None
     """The plan of each step, by its name, if the crew was planned."""
     budget: Budget
+    calls: Unfinished | None
+    """Calls of earlier attempts; None if there were none, or they are not recorded."""
 
 
 def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeState:
@@ -55,6 +60,7 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
         decided_steps=decided_steps,
         plans=plans,
         budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
+        calls=_earlier_calls(app_state, started.lease),
     )
 
 
@@ -70,6 +76,13 @@ def _earlier_progress(
         planned = _events_of_type(session, app_state, lease, CREW_PLANNED)
     decided_steps = frozenset(data["step"] for data in met)
     return finished, decided_steps, planned[-1]["plans"] if planned else None
+
+
+def _earlier_calls(app_state: AppState, lease: Lease) -> Unfinished | None:
+    if lease.attempt == 1:
+        return None
+    with app_state.database.read_session() as session:
+        return read_unfinished(session, app_state.models, lease.execution_id, StoredCall._fields)
 
 
 def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from ..execution_context import ExecutionContext
 from ..observability.redaction import Redactor
 from ..registry.secrets import SecretResolver
+from .call_log.log import CallError
+from .call_log.log import OpenCall
+from .call_log.run_calls import RunCalls
 from .mcp_servers import McpServers
 from .model_connections import ModelConnections
 from .stop_reasons import StopRun
@@ -24,5 +27,9 @@ class RunContext:
     servers: McpServers
     before_call: Callable[[], None]
     """Raises the reason why the run may make no further model call, if there is one."""
+    calls: RunCalls
+    note_length: Callable[[str | None, str | None], None]
+    """Takes why an answer ended, and the role of its agent, if it has one."""
+    model_call_failed: Callable[[OpenCall, CallError], None]
     stop: Callable[[StopRun], None]
     """Makes the run stop at its next boundary."""

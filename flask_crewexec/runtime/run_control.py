@@ -43,7 +43,6 @@ class RunControl:
         """The hooks to pass to ``scoped_hooks``."""
         return {
             InterceptionPoint.PRE_STEP: [self._before_step],
-            InterceptionPoint.PRE_MODEL_CALL: [self._before_model_call],
             InterceptionPoint.PRE_TOOL_CALL: [self._before_tool_call],
             InterceptionPoint.POST_TOOL_CALL: [self._after_tool_call],
         }
@@ -73,9 +72,6 @@ class RunControl:
     def _before_step(self, context: t.Any) -> None:
         is_task = context.kind == "task"  # and not a step of an agent's work
         self._check(self._must_stop, *([self._should_drain] if is_task else []))
-
-    def _before_model_call(self, context: object) -> None:
-        self.before_call()
 
     def _before_tool_call(self, context: object) -> None:
         self._check(self._must_stop, self._may_call_tool)

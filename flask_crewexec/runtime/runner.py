@@ -21,9 +21,18 @@ from ..registry.secrets import SecretResolver
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import OutcomeKind
 from ..storage.attempts import StartedAttempt
+from ..storage.call_log import Unfinished
 from ..text import storable
 from ..text import truncate
 from .budget import Budget
+from .call_log.contents import ContentLimits
+from .call_log.fingerprint import fingerprint_of
+from .call_log.journal import Journal
+from .call_log.journal import StoredCall
+from .call_log.log import CallLog
+from .call_log.requests import StepState
+from .call_log.run_calls import current_calls
+from .call_log.run_calls import RunCalls
 from .cancellation import check_cancelled
 from .crew_builder import build_crew
 from .crewai_shims.event_sinks import add_stream_sink
@@ -37,9 +46,11 @@ from .database_retry import retry_while_unavailable
 from .event_handler import CrewEventHandler
 from .input_rendering import render_inputs
 from .llm_fallbacks import build_llm_with_fallbacks
+from .llm_fallbacks import LLMChain
 from .mcp_servers import McpServers
 from .model_connections import ModelConnections
 from .outcome import outcome_of_error
+from .outcome_writer import Interruption
 from .outcome_writer import OutcomeWriter
 from .planning import plan_crew
 from .recorder import RunRecorder
@@ -84,7 +95,15 @@ class AttemptRunner:
         self._redact = run_redactor(app_state)
         self._servers = McpServers()
         self._event_handler: CrewEventHandler | None = None
-        self._writer = OutcomeWriter(app_state, lease, self._recorder, self._interrupted_step)
+        self._calls: RunCalls | None = None
+        self._writer = OutcomeWriter(
+            app_state,
+            lease,
+            started.row.owner_id,
+            self._recorder,
+            self._interruption,
+            self._begin_anew,
+        )
         self._monitored = MonitoredRun(
             lease,
             renewed_at=started.requested_at,
@@ -129,6 +148,8 @@ class AttemptRunner:
             raise
         finally:
             self._monitored.mark_finished()
+            if self._calls is not None:
+                self._calls.log.close()
         self._control.raise_if_stopped()
         return output
 
@@ -149,12 +170,19 @@ class AttemptRunner:
         self._event_handler = event_handler = self._new_event_handler(resume.graph)
         prepare_run_context(self._lease.execution_id)
         hooks = self._control.hooks
-        hooks[InterceptionPoint.PRE_MODEL_CALL].append(event_handler.call_allowed)
+        hooks[InterceptionPoint.PRE_MODEL_CALL] = [
+            lambda context: self._before_foreign_call(context, event_handler)
+        ]
         hooks[InterceptionPoint.PRE_TOOL_CALL].append(event_handler.count_tool_call)
         with scoped_hooks(hooks):
-            run_context = self._run_context(resume, connections, event_handler)
+            calls = self._calls = self._run_calls(resume, event_handler)
+            current_calls.set(calls)
+            event_handler.bind_calls(calls)
+            run_context = self._run_context(resume, connections, event_handler, calls)
             graph = render_inputs(resume.graph, self._app_state, run_context)
             crew = build_crew(graph, self._app_state, run_context, event_handler, resume)
+            if calls.log.is_on:
+                calls.fingerprint = fingerprint_of(crew)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
             add_stream_sink(event_handler)
             trace_crew(self._lease.execution_id, crew)
@@ -173,11 +201,33 @@ class AttemptRunner:
             redact=self._redact,
         )
 
+    def _before_foreign_call(self, context: t.Any, event_handler: CrewEventHandler) -> None:
+        """Check and count a call of a model that is none of the graph's, in a tool for instance."""
+        if not isinstance(context.llm, LLMChain):  # those are checked when they are made
+            self._control.before_call()
+            event_handler.call_allowed(context)
+
+    def _run_calls(self, resume: ResumeState, event_handler: CrewEventHandler) -> RunCalls:
+        settings, earlier = self._app_state.settings, resume.calls
+        last, size = (0, 0) if earlier is None else (earlier.last_number, earlier.size)
+        left = max(0, settings.max_calls_chars - size)
+        limits = ContentLimits(self._redact, settings.max_call_chars, left)
+        log = CallLog(
+            self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
+        )
+        journal, steps = _journal_of(earlier if settings.resume_in_step else None)
+        return RunCalls(log, journal, steps, event_handler, not_repeatable=self._not_repeatable())
+
+    def _not_repeatable(self) -> frozenset[str]:
+        tools = self._app_state.registry.tools.values()
+        return frozenset(tool.name for tool in tools if tool.on_unknown == "fail")
+
     def _run_context(
         self,
         resume: ResumeState,
         connections: ModelConnections,
         event_handler: CrewEventHandler,
+        calls: RunCalls,
     ) -> RunContext:
         def before_call() -> None:
             self._control.before_call()
@@ -191,6 +241,9 @@ class AttemptRunner:
             connections=connections,
             servers=self._servers,
             before_call=before_call,
+            calls=calls,
+            note_length=event_handler.calls.note_length,
+            model_call_failed=event_handler.calls.model_call_failed,
             stop=self._control.stop,
         )
 
@@ -219,7 +272,8 @@ class AttemptRunner:
         return self._budget.check_deadline() or check_cancelled(self._app_state, self._lease)
 
     def _may_call(self) -> StopRun | None:
-        return self._budget.reserve_call()
+        drain = self._should_drain() if self._app_state.settings.resume_in_step else None
+        return drain or self._budget.reserve_call()
 
     def _may_call_tool(self) -> StopRun | None:
         return self._budget.reserve_tool_call()
@@ -257,8 +311,13 @@ class AttemptRunner:
         if self._connections is not None:
             self._connections.abort_overdue()
 
-    def _interrupted_step(self) -> str | None:
-        return self._event_handler.interrupted_step if self._event_handler else None
+    def _interruption(self) -> Interruption:
+        step = self._event_handler.interrupted_step if self._event_handler else None
+        return Interruption(step, self._calls.log.ended_by if self._calls else None)
+
+    def _begin_anew(self) -> None:
+        if self._event_handler is not None:
+            self._event_handler.begin_interrupted_step_anew()
 
     def _result(self, output: crewai.CrewOutput) -> dict[str, t.Any]:
         answer = self._redact(storable(output.raw))
@@ -281,6 +340,13 @@ class AttemptRunner:
             log.warning(
                 "Execution %s could not be released.", self._lease.execution_id, exc_info=True
             )
+
+
+def _journal_of(earlier: Unfinished | None) -> tuple[Journal, dict[int, StepState]]:
+    if earlier is None:
+        return Journal(), {}
+    steps = {row.position: StepState(row.generation, row.fingerprint) for row in earlier.steps}
+    return Journal(map(StoredCall._make, earlier.calls)), steps
 
 
 def _kickoff(crew: crewai.Crew) -> crewai.CrewOutput:

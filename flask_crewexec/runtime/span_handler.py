@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from ..observability.tracing import AttemptSpans
 from ..observability.tracing import spans_of
+from .call_events import usage_of
 from .crewai_shims.event_sinks import add_stream_sink
 from .crewai_shims.public_api import crewai
-from .event_handler import usage_of
 
 
 def trace_crew(execution_id: uuid.UUID, crew: crewai.Crew) -> None:

@@ -54,6 +54,17 @@ class DrainStop(StopRun):
     finish_running_steps = True
 
 
+class DivergedStop(StopRun):
+    """A step went on otherwise than before; the next attempt begins it anew."""
+
+
+class UnknownToolOutcomeStop(StopRun):
+    """A tool that must not be called twice may have been called before."""
+
+    status = ExecutionStatus.FAILED
+    code = "tool-outcome-unknown"
+
+
 class StorageFailedStop(StopRun):
     """The progress of the run could not be stored, so it must not continue."""
 

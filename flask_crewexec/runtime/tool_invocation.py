@@ -21,8 +21,12 @@ from ..registry.external_tools import McpToolSpec
 from ..registry.specs import ToolSpec
 from ..text import storable
 from .host_callbacks import with_run_context
+from .recorded_tools import recorded
 from .run_context import RunContext
 from .stop_reasons import MissingSecretStop
+from .tool_errors import ToolExited
+from .tool_errors import ToolFailed
+from .tool_errors import ToolTimeout
 
 Function = Callable[..., object]
 
@@ -32,18 +36,6 @@ MAX_ABANDONED_CALLS: t.Final = 10
 """How many abandoned calls of one tool may still run in this process."""
 
 
-class ToolFailed(Exception):
-    """A call has failed with a message that had to be changed; the model is told the new one."""
-
-
-class ToolExited(Exception):
-    """A tool has tried to end the process; the model is told the message."""
-
-
-class ToolTimeout(Exception):
-    """A call took too long; the model is told the message."""
-
-
 def wrap_tool(
     spec: ToolSpec, function: Function, run_context: RunContext, max_chars: int
 ) -> Function:
@@ -51,8 +43,7 @@ def wrap_tool(
     call_in_context = with_run_context(function, run_context)
     limit = spec.max_output_chars or max_chars
 
-    @functools.wraps(function)
-    def call(**arguments: object) -> object:
+    def run(**arguments: object) -> object:
         try:
             with tracing.trace_tool(run_context.execution.id, spec.name):
                 if spec.timeout is None or isinstance(spec, McpToolSpec):  # it has its own timeout
@@ -75,7 +66,7 @@ def wrap_tool(
                 raise
             raise ToolExited(f"The tool '{spec.name}' has failed.") from error
 
-    return call
+    return recorded(run, function, run_context)
 
 
 def _truncate(result: object, limit: int, redact: Redactor) -> object:

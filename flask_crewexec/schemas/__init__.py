@@ -6,6 +6,11 @@ in the OpenAPI document, so that it always fits the routes.
 
 from __future__ import annotations
 
+from .calls import CallErrorSchema as CallErrorSchema
+from .calls import CallPageSchema as CallPageSchema
+from .calls import CallQuerySchema as CallQuerySchema
+from .calls import CallSchema as CallSchema
+from .calls import WholeCallSchema as WholeCallSchema
 from .events import EVENT_TYPES as EVENT_TYPES
 from .events import EventField as EventField
 from .events import EventType as EventType

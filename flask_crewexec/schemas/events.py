@@ -38,13 +38,16 @@ _REASON: t.Final = EventField("string or null", "Why, as given in the request.",
 _FORCED: t.Final = EventField(
     "boolean", "True if the run did not stop by itself, so that the worker gave it up.", True
 )
+_CALL: t.Final = EventField("integer", "Number of the call in the call log.", optional=True)
+_STATUS: t.Final = EventField("integer", "HTTP status, if the provider has answered.", True)
 _OF_STEP: t.Final = {"step": _STEP, "agent": _AGENT}
 _OF_CONDITION: t.Final = {"step": _STEP, "condition": _CONDITION}
-_OF_CALL: t.Final = {"model": _MODEL, "agent": _AGENT, "step": _CURRENT_STEP}
+_OF_CALL: t.Final = {"model": _MODEL, "agent": _AGENT, "step": _CURRENT_STEP, "call": _CALL}
 _OF_TOOL: t.Final = {
     "tool": EventField("string", "Name of the tool."),
     "agent": _AGENT,
     "step": _CURRENT_STEP,
+    "call": _CALL,
 }
 
 EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
@@ -57,6 +60,21 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
     ),
     "started": EventType("A worker started an attempt.", {"attempt": _ATTEMPT}),
     "step_started": EventType("A step started.", _OF_STEP),
+    "step_continued": EventType(
+        "A step continues in the middle: calls that had ended are not made again.",
+        {"step": _STEP, "calls": EventField("integer", "How many of its calls are stored.")},
+    ),
+    "step_restarted": EventType(
+        "A step begins anew although some of its calls are stored.",
+        {
+            "step": _STEP,
+            "reason": EventField(
+                "string",
+                "'changed' if models or tools are others, 'altered' if a stored call contained a"
+                " secret, 'cut' if one was too large, 'diverged' if the step went on otherwise.",
+            ),
+        },
+    ),
     "step_completed": EventType("A step completed, and its output is stored.", _OF_STEP),
     "step_skipped": EventType("The condition of a step was not met.", _OF_CONDITION),
     "condition_met": EventType("The condition of a step was met.", _OF_CONDITION),
@@ -65,7 +83,8 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
         {"plans": EventField("object", "Plans by the name of the step.")},
     ),
     "guardrail_passed": EventType(
-        "A guardrail accepted a step's answer.", {"step": _STEP, "guardrail": _GUARDRAIL}
+        "A guardrail accepted a step's answer.",
+        {"step": _STEP, "guardrail": _GUARDRAIL, "call": _CALL},
     ),
     "guardrail_failed": EventType(
         "A guardrail or the output schema rejected a step's answer.",
@@ -73,6 +92,8 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             "step": _STEP,
             "guardrail": _GUARDRAIL,
             "reason": EventField("string", "Why, as the model is told."),
+            "answer": EventField("string", "The answer, truncated and redacted.", optional=True),
+            "call": _CALL,
         },
     ),
     "model_call_started": EventType("A model was called.", _OF_CALL),
@@ -86,16 +107,35 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
         },
     ),
     "answer_truncated": EventType("A model's answer ended at its maximum length.", _OF_CALL),
-    "model_call_failed": EventType("A model call failed.", {**_OF_CALL, "seconds": _SECONDS}),
+    "model_call_failed": EventType(
+        "A model call failed.",
+        {
+            **_OF_CALL,
+            "seconds": _SECONDS,
+            "code": EventField("string", "Code of the failure.", optional=True),
+            "status": _STATUS,
+        },
+    ),
     "tool_started": EventType("A tool was called.", _OF_TOOL),
     "tool_finished": EventType(
         "A tool returned.",
-        {**_OF_TOOL, "output": EventField("string", "What it returned, truncated and redacted.")},
+        {
+            **_OF_TOOL,
+            "seconds": _SECONDS._replace(optional=True),
+            "output": EventField("string", "What it returned, truncated and redacted."),
+        },
     ),
     "tool_failed": EventType(
         "A tool raised an exception or exceeded a limit, or the call could not be made.",
         {
             **_OF_TOOL,
+            "seconds": _SECONDS._replace(optional=True),
+            "code": EventField(
+                "string",
+                "'exception', 'timeout', 'server' (of MCP), 'exited', 'refused' or another reason"
+                " of CrewAI's.",
+                optional=True,
+            ),
             "reason": EventField("string", "What the model was told, truncated and redacted."),
         },
     ),

@@ -139,6 +139,9 @@ class ErrorSchema(ma.Schema):
     message = fields.String(metadata={"description": "What went wrong, as a sentence"})
     correlation_id = fields.String(metadata={"description": "Id of the error in the worker's log"})
     step = fields.String(allow_none=True, metadata={"description": "Name of the step that failed"})
+    call = fields.Integer(
+        allow_none=True, metadata={"description": "Number of the call that ended it, if one did"}
+    )
 
 
 class CancellationSchema(RowSchema):

@@ -179,6 +179,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "An agent called a tool again and again with the same arguments, and got the same result.",
         "Change the task, the tool's description or the model.",
     ),
+    "tool-outcome-unknown": FailureCode(
+        "The worker was lost while a tool worked that must not be called twice ('on_unknown').",
+        "Check what the call has done. A retry of the execution makes it again.",
+    ),
     "tool-server-unavailable": FailureCode(
         "A tool server (MCP) could not be reached in any attempt.",
         "Operators check the server's command or URL.",

@@ -23,6 +23,15 @@ class UsageSchema(ma.Schema):
     cost = fields.Float(metadata={"description": "From 'CREWEXEC_PRICES'; 0 without prices"})
 
 
+class TokensSchema(ma.Schema):
+    """Tokens of one model call."""
+
+    prompt_tokens = fields.Integer(metadata={"description": "Tokens that were sent to the model"})
+    completion_tokens = fields.Integer(metadata={"description": "Tokens that it has answered"})
+    total_tokens = fields.Integer(metadata={"description": "Tokens in both directions"})
+    cost = fields.Float(metadata={"description": "From 'CREWEXEC_PRICES'; 0 without prices"})
+
+
 _DAYS: t.Final = validate.Range(dt.date(2000, 1, 1), dt.date(2999, 12, 31))
 _DAYS_PATTERN: t.Final = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"
 

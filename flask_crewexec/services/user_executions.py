@@ -86,6 +86,24 @@ class UserExecutions:
         """Return events with a number greater than *after*, in order."""
         return self._service.get_events(task_id, self._requester, after=after, limit=limit)
 
+    def get_calls(
+        self,
+        task_id: Id,
+        *,
+        step: int | None = None,
+        after: int = 0,
+        limit: int = 50,
+        content: bool = True,
+    ) -> list[Json]:
+        """Return the model calls, tool calls and checks of an execution, in order."""
+        return self._service.get_calls(
+            task_id, self._requester, step=step, after=after, limit=limit, content=content
+        )
+
+    def get_call(self, task_id: Id, number: int | str) -> Json:
+        """Return one call, with all ``messages`` that a model was asked with."""
+        return self._service.get_call(task_id, number, self._requester)
+
     def wait(self, task_id: Id, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*."""
         return self._service.wait(task_id, self._requester, seconds=seconds)

@@ -113,6 +113,7 @@ def _new_steps(
             "name": task.name,
             "status": StepStatus.PENDING,
             "truncated": False,
+            "generation": 0,
             **Usage()._asdict(),
         }
         for position, task in enumerate(graph.tasks)

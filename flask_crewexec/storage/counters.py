@@ -35,6 +35,7 @@ RETRIES: t.Final = "retries"
 LOST_WORKERS: t.Final = "lost_workers"
 MODEL_CALLS: t.Final = "model_calls"
 TOKENS: t.Final = "tokens"
+PURGED_CALLS: t.Final = "purged_calls"
 WAITING: t.Final = "waiting_seconds"
 RUN: t.Final = "run_seconds"
 
@@ -80,7 +81,7 @@ class LastTransition(t.NamedTuple):
 
 def record_usage(session: Session, models: Models, usage: Usage) -> None:
     """Count model calls and tokens, in the transaction that stores them."""
-    _insert(session, models, deltas_of_usage(usage))
+    record(session, models, deltas_of_usage(usage))
 
 
 def deltas_of_usage(usage: Usage) -> list[CounterDelta]:
@@ -180,7 +181,8 @@ def _measurement(name: str, label: str, seconds: float) -> CounterDelta:
     return CounterDelta(name, label, bounds[index] if index < len(bounds) else None, 1, seconds)
 
 
-def _insert(session: Session, models: Models, deltas: Sequence[CounterDelta]) -> None:
+def record(session: Session, models: Models, deltas: Sequence[CounterDelta]) -> None:
+    """Count in the transaction that makes the change."""
     if deltas:
         session.execute(sa.insert(table_of(models.counter)), as_rows(deltas))
 
@@ -213,7 +215,7 @@ def compact(app_state: AppState) -> int:
     while _are_many(app_state):
         with app_state.database.write_transaction() as session:
             deltas = _pop_batch(session, app_state.models)
-            _insert(session, app_state.models, _totals(deltas))
+            record(session, app_state.models, _totals(deltas))
         compacted += len(deltas)
         if len(deltas) < COMPACT_BATCH:
             break

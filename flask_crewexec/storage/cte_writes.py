@@ -98,10 +98,14 @@ def as_json_parameter(table: sa.Table, rows: Rows) -> str:
     """
     names = _json_columns(table)
     placed = [
-        {"place": place, **row, **{name: json.dumps(row[name]) for name in names if name in row}}
+        {"place": place, **row, **{name: _nested(row[name]) for name in names if name in row}}
         for place, row in enumerate(rows, 1)
     ]
     return _encode(placed)
+
+
+def _nested(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 # Created once, because json.dumps() with a default would create an encoder for each call.

@@ -24,6 +24,7 @@ class FailureReason(t.NamedTuple):
         execution_id: uuid.UUID,
         step: str | None = None,
         *,
+        call: int | None = None,
         cause: BaseException | None = None,
     ) -> dict[str, t.Any]:
         """Return the error to store, and log it with its *cause*.
@@ -39,7 +40,7 @@ class FailureReason(t.NamedTuple):
             exc_info=cause,
         )
         common = {"code": self.code, "message": self.message}
-        return {**common, "correlation_id": correlation_id, "step": step}
+        return {**common, "correlation_id": correlation_id, "step": step, "call": call}
 
 
 WORKER_LOST: t.Final = FailureReason(

@@ -20,6 +20,7 @@ from ..app_state import AppState
 from ..models import Models
 from ..models import table_of
 from ..models import Usage
+from . import call_rows
 from . import counters
 from . import cte_writes
 from . import event_log
@@ -44,6 +45,10 @@ class WriteBatch:
     events: list[DatedEvent] = dataclasses.field(default_factory=list)
     usage: dict[int | None, Usage] = dataclasses.field(default_factory=dict)
     """Added to the steps at these positions, and to the execution."""
+    new_calls: dict[int, Values] = dataclasses.field(default_factory=dict)
+    """All columns of new calls but the key, by number."""
+    ended_calls: dict[int, Values] = dataclasses.field(default_factory=dict)
+    """New values of :data:`.call_rows.END` of calls that were written before."""
     change: Callable[[Session], None] | None = None
     """A further change, which runs last."""
 
@@ -52,6 +57,18 @@ class WriteBatch:
         self.usage[position] = self.usage.get(position, Usage()).plus(usage)
         if position is not None:
             self.steps[position]  # creates the entry, so that the step is updated
+
+    def end_call(self, number: int, end: Values) -> None:
+        """Change a call; one that is new in this batch is inserted as it is at its end."""
+        if number in self.new_calls:
+            self.new_calls[number].update(end)
+        else:
+            self.ended_calls[number] = end
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return self == WriteBatch()
 
     @property
     def total(self) -> Usage:
@@ -103,6 +120,7 @@ def _write_with_orm(app_state: AppState, position: WritePosition, batch: WriteBa
             statement = _step_statement(table_of(models.step), tuple(values))
             parameters = {"of_execution": execution_id, **_step_parameters("step", index, batch)}
             session.execute(statement, parameters)
+        call_rows.write(session, models, execution_id, batch.new_calls, batch.ended_calls)
         counters.record_usage(session, models, total)
         if batch.change is not None:
             batch.change(session)
@@ -138,6 +156,8 @@ class _StatementShape(t.NamedTuple):
     """For each step, the columns that it sets."""
     has_events: bool
     has_counters: bool
+    has_new_calls: bool
+    has_ended_calls: bool
 
 
 def _write_with_ctes(app_state: AppState, position: WritePosition, batch: WriteBatch) -> None:
@@ -163,7 +183,14 @@ def _write_with_ctes(app_state: AppState, position: WritePosition, batch: WriteB
 
 def _shape_of(batch: WriteBatch, deltas: Sequence[CounterDelta]) -> _StatementShape:
     steps = tuple(tuple(values) for values in batch.steps.values())
-    return _StatementShape(tuple(batch.execution), steps, bool(batch.events), bool(deltas))
+    return _StatementShape(
+        tuple(batch.execution),
+        steps,
+        bool(batch.events),
+        bool(deltas),
+        bool(batch.new_calls),
+        bool(batch.ended_calls),
+    )
 
 
 def _update_parameters(batch: WriteBatch) -> Values:
@@ -175,16 +202,17 @@ def _update_parameters(batch: WriteBatch) -> Values:
 
 
 def _insert_parameters(models: Models, batch: WriteBatch, deltas: Sequence[CounterDelta]) -> Values:
-    """Return the parameters of the INSERTs of events and counters."""
+    """Return the parameters of the statements of events, counters and calls."""
     rows = {
         "event": (table_of(models.event), event_log.as_rows(batch.events)),
         "counter": (table_of(models.counter), counters.as_rows(deltas)),
     }
-    return {
+    parameters = {
         name: cte_writes.as_json_parameter(table, given)
         for name, (table, given) in rows.items()
         if given
     }
+    return parameters | call_rows.as_parameters(models, batch.new_calls, batch.ended_calls)
 
 
 @functools.lru_cache(maxsize=update_statements.STATEMENT_CACHE_SIZE)
@@ -203,6 +231,11 @@ def _single_statement(models: Models, shape: _StatementShape) -> sa.Select[t.Any
         rest.append(_insert_events(table_of(models.event), row))
     if shape.has_counters:
         rest.append(_insert_counters(table_of(models.counter), row))
+    call = table_of(models.call)
+    if shape.has_new_calls:
+        rest.append(call_rows.insert_part(call, row))
+    if shape.has_ended_calls:
+        rest.append(call_rows.update_part(call, row))
     parts = [part.cte(f"part{index}") for index, part in enumerate(rest)]
     return sa.select(row.c.last_event).add_cte(*parts)
 

@@ -10,6 +10,7 @@ from ..messaging.queues import CLEANUP_TASK
 from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
 from ..storage import counters
+from ..storage.call_retention import purge_calls
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from .base import ExecutionMessageTask
@@ -43,7 +44,8 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
         return counts
     until = retention_cutoff(app_state, loaded["older_than_seconds"], loaded["keep"])
     purged = purge(app_state, until, PURGE_SECONDS)
-    log.info("Removed %s executions.", purged)
+    calls = purge_calls(app_state, PURGE_SECONDS)
+    log.info("Removed %s executions, and %s calls of others.", purged, calls)
     return {"purged": purged}
 
 

@@ -13,6 +13,8 @@ from flask.typing import ResponseReturnValue
 from ..errors import WrongState
 from ..identity import Identity
 from ..scheduling.submission_checks import Submission
+from ..schemas import CallPageSchema
+from ..schemas import CallQuerySchema
 from ..schemas import CancelRequestSchema
 from ..schemas import DryRunQuerySchema
 from ..schemas import DryRunSchema
@@ -28,6 +30,7 @@ from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
 from ..schemas import ResultSchema
 from ..schemas import StepSchema
+from ..schemas import WholeCallSchema
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.event_stream import poll_events
 from . import sse
@@ -129,6 +132,20 @@ def list_events(query: Json, execution_id: str) -> Answer | Response:
     return Answer(body, _pause_unless(seconds == wanted))
 
 
+@responds(CallPageSchema())
+@reads(CallQuerySchema(), "query")
+def list_calls(query: Json, execution_id: str) -> Json:
+    """List the model calls, tool calls and checks of an execution, in order."""
+    page = _service.get_calls(execution_id, current_identity(), **query)
+    return {"calls": page, "next": page[-1]["number"] if page else query["after"]}
+
+
+@responds(WholeCallSchema())
+def get_call(execution_id: str, number: str) -> Json:
+    """Show a call with everything that a model was asked."""
+    return _service.get_call(execution_id, number, current_identity())
+
+
 @responds(ExecutionStatusSchema(), 202)
 @reads(CancelRequestSchema())
 def cancel_execution(body: Json, execution_id: str) -> Json:
@@ -191,5 +208,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(f"{one}/result")(get_result)
     blueprint.get(f"{one}/steps/<position>")(get_step)
     blueprint.get(f"{one}/events")(list_events)
+    blueprint.get(f"{one}/calls")(list_calls)
+    blueprint.get(f"{one}/calls/<number>")(get_call)
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.post(f"{one}/retry")(retry_execution)

@@ -59,6 +59,11 @@ LOST_WORKERS: t.Final = MetricFamily(
     "Attempts that ended because their worker was lost.",
 )
 MODEL_CALLS: t.Final = MetricFamily(f"crewexec_{counters.MODEL_CALLS}", "counter", "Model calls.")
+PURGED_CALLS: t.Final = MetricFamily(
+    f"crewexec_{counters.PURGED_CALLS}",
+    "counter",
+    "Model calls, tool calls and checks that were removed after their time in the call log.",
+)
 TOKENS: t.Final = MetricFamily(
     f"crewexec_{counters.TOKENS}", "counter", "Prompt and completion tokens of models.", ("kind",)
 )
@@ -88,6 +93,7 @@ FAMILIES: t.Final = (
     LOST_WORKERS,
     MODEL_CALLS,
     TOKENS,
+    PURGED_CALLS,
     WAITING_SECONDS,
     RUN_SECONDS,
 )

@@ -161,6 +161,7 @@ def _counters(rows: _DatabaseState) -> Iterator[Metric]:
         (families.RETRIES, counters.RETRIES),
         (families.LOST_WORKERS, counters.LOST_WORKERS),
         (families.MODEL_CALLS, counters.MODEL_CALLS),
+        (families.PURGED_CALLS, counters.PURGED_CALLS),
     ):
         yield _counter(family, {"": 0} | rows.counts(name))
 

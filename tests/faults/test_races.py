@@ -36,7 +36,7 @@ class TestGuards:
 
         guards = RunControl(ask, ask, ask, ask)
         with pytest.raises(RunCancelled):
-            guards._before_model_call(None)
+            guards.before_call()
 
 
 @UNWATCHED

@@ -39,7 +39,7 @@ def answers(api) -> t.Iterator[str]:
     for execution in api("GET", "/executions").json["executions"]:
         path = f"/executions/{execution['id']}"
         stream = api("GET", f"{path}/events", headers={"Accept": "text/event-stream"})
-        yield from (api("GET", path).text, stream.text)
+        yield from (api("GET", path).text, stream.text, api("GET", f"{path}/calls").text)
     yield from (api("GET", path).text for path in ("/graphs", "/usage", "/openapi.json"))
 
 

@@ -258,7 +258,7 @@ class TestKilledProcess:
         start_worker(pool="prefork")
         status = settle(api.queue(documents.chain("a", tools=("kill_itself",))), "failed")
         assert (status["error"]["code"], status["attempt"]) == ("worker-lost", 2)
-        assert len(model.calls) == 2
+        assert len(model.calls) == 1  # the second worker has the first one's answer
 
     @pytest.mark.parametrize("limit", ["--max-tasks-per-child=1", "--max-memory-per-child=1"])
     def test_processes_that_are_replaced_after_each_task_lose_nothing(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.models import CallMixin
 from flask_crewexec.tasks import execution
 
 
@@ -56,6 +57,14 @@ def ask(id: str, expression: sa.ColumnElement[t.Any]) -> t.Any:
     query = sa.select(expression).where(execution.id == uuid.UUID(id))
     with current_app_state().database.read_session() as session:
         return session.execute(query).scalar_one()
+
+
+def stored_calls(id: str) -> list[CallMixin]:
+    """The execution's calls, in their order."""
+    call = current_app_state().models.call
+    query = sa.select(call).where(call.execution_id == uuid.UUID(id)).order_by(call.number)
+    with current_app_state().database.read_session() as session:
+        return list(session.scalars(query))
 
 
 def change(id: str, **values: object) -> None:

@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
-from crewai.events import crewai_event_bus
-from crewai.events.types.tool_usage_events import ToolUsageErrorEvent
 from crewai.hooks import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from pydantic import PrivateAttr
 
 from .agent_iterations import ask_for_final_answer
+from .logged_tool_calls import ConversationCalls
 from .tool_calls import check_tool_call
 from .tool_calls import CheckedCall
 from .tool_calls import MAX_CALLS
 from .tool_calls import RepeatedCalls
 from .tool_calls import too_many_calls
+from .written_actions import made_by
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +45,22 @@ class SingleThreadExecutor(AgentExecutor):
     _usage_aggregation_handler: t.Any = PrivateAttr(default=_ignore_usage)
     _calls_of_answer: int = PrivateAttr(default=0)
     _refused_call: t.Any = PrivateAttr(default=None)
+    _tool_calls: t.Any = PrivateAttr(default=None)
     _repeated: RepeatedCalls = PrivateAttr(default_factory=RepeatedCalls)
 
     def kickoff(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Do the work."""
-        with asyncio.Runner(loop_factory=InlineExecutorLoop) as runner:
+        with (
+            self._tool_calls.conversation(),
+            asyncio.Runner(loop_factory=InlineExecutorLoop) as runner,
+        ):
             return runner.run(self.kickoff_async(*args, **kwargs))
 
     def _setup_messages(self, inputs: dict[str, t.Any]) -> None:
         """Begin another piece of work."""
         self._repeated = RepeatedCalls()
         super()._setup_messages(inputs)
+        self._tool_calls = ConversationCalls(self.state.messages, self.agent)
 
     def recover_from_context_length(self) -> t.NoReturn:
         """Raise the error of the model: CrewAI would raise ``SystemExit``."""
@@ -78,42 +83,46 @@ class SingleThreadExecutor(AgentExecutor):
         self._refused_call = pending[MAX_CALLS] if len(pending) > MAX_CALLS else None
         # The others are forgotten: each would be an event, and part of every further prompt.
         del pending[MAX_CALLS + 1 :]
+        checked = [check_tool_call(tool_call) for tool_call in pending]
+        problems = [self._find_problem(*both) for both in zip(checked, pending, strict=True)]
+        self._tool_calls.announce(pending, checked, problems)
         return super().execute_native_tool()
 
     def _execute_single_native_tool_call(self, tool_call: t.Any) -> dict[str, t.Any]:
         """Call a tool; whatever is wrong with the call, the model is told."""
         call = check_tool_call(tool_call)
-        problem = self._find_problem(call, tool_call)
-        if problem is None:
-            try:
-                result = super()._execute_single_native_tool_call(call.as_tool_call())
-            except (HookAborted, ToolExecutionFailedError):
-                raise
-            except Exception:
-                log.warning("A call of tool '%s' has failed.", call.name, exc_info=True)
-                problem = f"The call of '{call.name}' has failed."
-        if problem is not None:
-            self._report_failed_call(call, problem)
-            result = call.failed_result(problem)
+        logged = self._tool_calls.take(tool_call)
+        result: dict[str, t.Any]
+        if logged.stored is not None:
+            result = logged.stored_result(call, self._tool_name_mapping.get(call.name))
+        elif logged.problem:
+            result = call.failed_result(logged.problem)
+        else:
+            with logged.being_made():
+                result = self._make_call(call)
+            logged.end(result)
         self._repeated.note(call, result["result"])
         return result
+
+    def _make_call(self, call: CheckedCall) -> dict[str, t.Any]:
+        try:
+            made: dict[str, t.Any] = super()._execute_single_native_tool_call(call.as_tool_call())
+            return made
+        except (HookAborted, ToolExecutionFailedError):
+            raise
+        except Exception:
+            log.warning("A call of tool '%s' has failed.", call.name, exc_info=True)
+            return call.failed_result(f"The call of '{call.name}' has failed.")
 
     def _find_problem(self, call: CheckedCall, tool_call: object) -> str | None:
         if self._refused_call is not None and tool_call is self._refused_call:
             return too_many_calls(self._calls_of_answer)
         return call.find_problem(self._available_functions)
 
-    def _report_failed_call(self, call: CheckedCall, problem: str) -> None:
-        """Let the history tell why a call was not made."""
-        event = ToolUsageErrorEvent(
-            tool_name=call.name,
-            tool_args={},
-            from_agent=self.agent,
-            from_task=self.task,
-            agent_key=getattr(self.agent, "key", "unknown"),
-            error=problem,
-        )
-        crewai_event_bus.emit(self, event=event)
+    def execute_tool_action(self) -> t.Literal["tool_completed", "tool_result_is_final"]:
+        """Make the tool call that a model without native tool calls has written."""
+        with made_by(self._tool_calls.make_written_call):
+            return super().execute_tool_action()
 
     def _create_initial_state(self) -> t.Any:
         """Return the state without building a class for it, which takes 4 ms."""

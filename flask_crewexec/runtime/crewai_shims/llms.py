@@ -5,13 +5,13 @@ from __future__ import annotations
 import typing as t
 
 from crewai import BaseLLM
-from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched
+from crewai.hooks.llm_hooks import model_call_hooks_dispatched
 from crewai.llms.base_llm import call_stop_override
 from pydantic import PrivateAttr
 
 __all__ = (
     "DelegatingLLM",
-    "model_call_hooks_already_dispatched",
+    "model_call_hooks_dispatched",
 )
 
 

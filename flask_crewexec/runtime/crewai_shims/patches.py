@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import crewai
 from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
+from crewai.agents import agent_executor
 from crewai.events import crewai_event_bus
 from crewai.events import event_listener
 from crewai.events.listeners.tracing import trace_listener
@@ -19,6 +20,7 @@ from crewai_core.lock_store import set_lock_backend
 
 from .prompt_patches import fill_prompt
 from .prompt_patches import keep_placeholders
+from .written_actions import pass_to_maker
 
 
 def apply() -> None:
@@ -30,6 +32,8 @@ def apply() -> None:
     handler.default_factory = NullTaskOutputStore
     Prompts._build_prompt = keep_placeholders(Prompts._build_prompt)  # type: ignore[method-assign]
     AgentExecutor._format_prompt = fill_prompt  # type: ignore[method-assign,assignment]
+    module: t.Any = agent_executor
+    module.execute_tool_and_check_finality = pass_to_maker(module.execute_tool_and_check_finality)
 
 
 class NullTaskOutputStore:

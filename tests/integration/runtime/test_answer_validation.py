@@ -132,9 +132,12 @@ class TestGuardrailFunctions:
         id = api.queue(self.document({"name": "no_urls"}))
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "Tea."
-        refused = {"step": "a", "guardrail": "no_urls", "reason": "ada wants no links."}
-        assert api.events_of(id, "guardrail_failed") == [refused]
-        assert api.events_of(id, "guardrail_passed") == [{"step": "a", "guardrail": "no_urls"}]
+        check = {"step": "a", "guardrail": "no_urls", "call": 2}
+        refusal = {"reason": "ada wants no links.", "answer": "See http://tea"}
+        assert api.events_of(id, "guardrail_failed") == [check | refusal]
+        assert api.events_of(id, "guardrail_passed") == [
+            {"step": "a", "guardrail": "no_urls", "call": 4}
+        ]
         assert len(model.calls) == api.status(id)["steps"][0]["usage"]["llm_calls"] == 2
 
     def test_the_last_refusal_fails_the_execution_without_a_retry(self, api, model):

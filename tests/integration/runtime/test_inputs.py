@@ -196,6 +196,7 @@ class TestFiles:
         assert CANARY not in str(error)
         return error["code"]
 
+    @pytest.mark.settings(CALL_LOG="off")
     def test_their_text_reaches_the_model_and_is_not_stored(
         self, api, model, uploads, redis_process
     ):

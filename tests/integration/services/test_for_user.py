@@ -48,6 +48,8 @@ READS: dict[str, dict[str, t.Any]] = {
     "get_step": {"position": 0},
     "get_result": {},
     "get_events": {},
+    "get_calls": {},
+    "get_call": {"number": 1},
     "wait": {"seconds": 0},
     "cancel_task": {},
     "retry": {},

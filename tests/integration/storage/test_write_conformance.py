@@ -14,6 +14,8 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import LeaseLost
 from flask_crewexec.models import table_of
 from flask_crewexec.models import Usage
+from flask_crewexec.statuses import CallKind
+from flask_crewexec.statuses import CallStatus
 from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.statuses import StepStatus
 from flask_crewexec.storage import counters
@@ -232,6 +234,46 @@ class TestWriteBatch:
         assert (second["status"], second["llm_calls"]) == ("pending", 0)
         assert (third["status"], third["llm_calls"]) == ("running", 2)
         assert rows["crewexec_execution"][0]["llm_calls"] == 5
+
+    def test_of_calls(self, api, both):
+        start_of_call = {
+            "attempt": 1,
+            "step": 0,
+            "generation": 2,
+            "parent": None,
+            "path": "0/1.1",
+            "kind": CallKind.TOOL,
+            "name": AWKWARD,
+            "agent": None,
+            "request": {"arguments": {"text": AWKWARD, "nul": "\x00"}},
+            "started_at": NOON,
+        }
+        end = {
+            "status": CallStatus.DONE,
+            "digest": "d",
+            "answer": {"text": AWKWARD},
+            "error": None,
+            "altered": True,
+            "cut": False,
+            "size": 7,
+            "prompt_tokens": 2**40,
+            "completion_tokens": 2,
+            "cost_nanos": 3,
+            "finished_at": NOON,
+        }
+        open = {**end, "status": CallStatus.STARTED, "answer": None, "finished_at": None}
+
+        def case():
+            started = start(api)
+            new = {1: {**start_of_call, **open}, 2: {**start_of_call, **end}}
+            write(started, 0, new_calls=new)
+            failed = {**end, "status": CallStatus.FAILED, "answer": None, "error": {"code": "x"}}
+            write(started, 1, new_calls={3: new[1]}, ended_calls={1: end, 2: failed})
+
+        first, second, third = both(case)["crewexec_call"]
+        assert first == {**third, **end, "number": 1}
+        assert (second["answer"], second["error"]) == (None, {"code": "x"})
+        assert third["request"] == start_of_call["request"]
 
     def test_of_counters(self, api, both):
         end = DatedEvent(ExecutionStatus.FAILED, {}, NOON + dt.timedelta(seconds=SECONDS))

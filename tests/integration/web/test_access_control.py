@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from support.api_client import problem
 from support.graphs import documents
@@ -21,16 +22,19 @@ def make_things(api):
     """Make something of a user for each parameter of a path that names a thing."""
     execution = api.queue(documents.chain("a"))
     graph = api.status(execution)["graph_id"]
-    insert_step(execution)
-    return {"graph_id": graph, "execution_id": execution, "position": "0"}
+    insert_step_and_call(execution)
+    return {"graph_id": graph, "execution_id": execution, "position": "0", "number": "1"}
 
 
-def insert_step(execution):
-    """Insert a step as a worker does."""
+def insert_step_and_call(execution):
+    """Insert a step and a call as a worker does."""
     app_state = current_app_state()
     key = {"execution_id": uuid.UUID(execution), "position": 0}
     with app_state.database.write_transaction() as session:
         session.add(app_state.models.step(**key, node_id="a", name="a", status="pending"))
+        call = {"attempt": 1, "path": "0", "kind": "model", "name": "m", "status": "done"}
+        key = {"execution_id": uuid.UUID(execution), "number": 1}
+        session.add(app_state.models.call(**key, **call, started_at=clock.now()))
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def told(answer, ids):
 
 
 def test_a_stranger_gets_the_same_answer_as_for_what_does_not_exist(stranger, routes, owned):
-    unknown = {**dict.fromkeys(owned, UNKNOWN), "position": "0"}
+    unknown = {**dict.fromkeys(owned, UNKNOWN), "position": "0", "number": "1"}
     for method, path in routes:
         theirs = ask(stranger, method, path, owned)
         problem(theirs, 404, "not-found")
@@ -119,5 +123,5 @@ def test_a_user_whose_id_cannot_be_stored_is_refused(client, user):
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
-            ids = {"graph_id": id, "execution_id": id, "position": "0"}
+            ids = {"graph_id": id, "execution_id": id, "position": "0", "number": "1"}
             problem(ask(stranger, method, path, ids), 404, "not-found")

@@ -33,7 +33,11 @@ from support.fast_sqlite import skip_fsync
 log = logging.getLogger(__name__)
 
 KEY = "sk-scripted"
-INTERVALS = {"CREWEXEC_RECONCILE_INTERVAL", "CREWEXEC_PURGE_INTERVAL"}
+INTERVALS = {
+    "CREWEXEC_KEEP_CALLS_FOR",
+    "CREWEXEC_PURGE_INTERVAL",
+    "CREWEXEC_RECONCILE_INTERVAL",
+}
 """Settings that are seconds in the environment."""
 ADMIN = "admin"
 OWN_KEYS = {
@@ -186,6 +190,18 @@ def add_tools(crewexec: CrewExec) -> None:
         """End the process as the kernel does when the memory is full."""
         os.kill(os.getpid(), signal.SIGKILL)
         return "never said"
+
+    def die_once(path: str) -> str:
+        """End the process, unless the file tells that it has done so before."""
+        if not Path(path).exists():
+            Path(path).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with Path(path).open("a") as file:
+            file.write(f"{current_execution.call_id}\n")
+        return "survived"
+
+    crewexec.tool("die_once")(die_once)
+    crewexec.tool("die_and_fail", on_unknown="fail")(die_once)
 
     @crewexec.tool("wait_briefly", timeout=1.0)
     def wait_briefly(path: str) -> str:

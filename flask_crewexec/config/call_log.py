@@ -1,0 +1,39 @@
+"""What is kept of the calls of executions that have ended."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+from ..errors import ConfigError
+
+Kept = t.Literal["content", "shape", "off"]
+KeptPerUser = Kept | Callable[[str], Kept]
+"""The same for all users, or a function from a user's id."""
+
+_CHOICES: t.Final = t.get_args(Kept)
+
+
+def validate_kept(key: str, value: object) -> None:
+    """Check the value of the setting *key*.
+
+    :raises ConfigError: if it is none of the choices, and no function.
+    """
+    if value not in _CHOICES and not callable(value):
+        raise ConfigError(
+            f"'{key}' must be 'content', 'shape' or 'off', or a function that takes a user's id and"
+            f" returns one of them; it is {value!r}."
+        )
+
+
+def resolve_kept(key: str, value: KeptPerUser, user_id: str) -> Kept:
+    """Return what is kept of a user's calls.
+
+    :raises ConfigError: if the host's function returns anything else.
+    """
+    found = value(user_id) if callable(value) else value
+    if found in _CHOICES:
+        return found
+    raise ConfigError(
+        f"The function in '{key}' must return 'content', 'shape' or 'off'; it returned {found!r}."
+    )

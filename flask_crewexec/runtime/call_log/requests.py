@@ -1,0 +1,120 @@
+"""What a run asks of models, tools and guardrails, and what it writes to."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ...statuses import CallStatus
+from ..stop_reasons import StopRun
+from .journal import StoredCall
+from .log import CallError
+from .log import OpenCall
+from .scopes import Scope
+
+Json = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRequest:
+    """A request, whichever model of a chain answers it."""
+
+    scope: Scope
+    content: Json
+    digest: str
+    agent: str | None
+
+    @property
+    def again(self) -> ModelRequest:
+        """The same request to another model, in which nothing is new."""
+        count = self.content["start"] + len(self.content["messages"]) if self.content else 0
+        return dataclasses.replace(self, content={"start": count, "messages": []})
+
+
+@dataclasses.dataclass(frozen=True)
+class ToolRequest:
+    """A tool call of an answer.
+
+    :param arguments: None if they are not an object.
+    :param problem: why it cannot be made, if it cannot.
+    :param delegates: whether it starts the work of another agent.
+    """
+
+    name: str
+    arguments: Mapping[str, t.Any] | None
+    problem: CallError | None = None
+    told: str = ""
+    """What the model is told of the problem."""
+    delegates: bool = False
+
+
+@dataclasses.dataclass
+class ToolCall:
+    """A tool call of this run: to be made, or answered from the journal."""
+
+    request: ToolRequest
+    open: OpenCall
+    stored: StoredCall | None
+    siblings: list[ToolCall] = dataclasses.field(default_factory=list, repr=False)
+    text: str = ""
+    """What the model is told, as far as it is known."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is recorded."""
+        return self.open.status != CallStatus.STARTED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has failed."""
+        return self.open.status == CallStatus.FAILED
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of work that it delegates."""
+        outer = self.open.scope
+        return Scope(outer.step, outer.generation, self.open.path, self.open.number)
+
+
+class Verdict(t.NamedTuple):
+    """What a guardrail says of an answer."""
+
+    value: object
+    is_new: bool
+    """Whether it was given in this attempt."""
+    reference: Mapping[str, int] = {}
+    """The number of the check, as events name it."""
+
+
+class StepState(t.NamedTuple):
+    """What is stored of a step that has not completed."""
+
+    generation: int = 0
+    fingerprint: str | None = None
+
+
+class History(t.Protocol):
+    """What the calls of a run are written to."""
+
+    def add_event(self, type: str, **data: object) -> None:
+        """Add an event to the history."""
+
+    def add_tool_event(self, type: str, **data: object) -> None:
+        """Add an event about a tool, with the name of the step, and its texts shortened."""
+
+    def begin_step_anew(self, position: int, generation: int) -> None:
+        """Let the next attempt begin a step anew."""
+
+    def flush(self) -> None:
+        """Write what is collected."""
+
+    def flush_soon(self) -> None:
+        """Write what is collected, now or after what another thread writes."""
+
+    def stop(self, reason: StopRun) -> None:
+        """Let the run stop at its next boundary."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run stops."""

@@ -1,0 +1,113 @@
+"""Calls of executions, as their owners see them."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable
+
+from sqlalchemy.orm import load_only
+from sqlalchemy.orm import Session
+
+from ..app_state import AppState
+from ..models import CallMixin
+from ..models import ExecutionMixin
+from ..schemas import CallQuerySchema
+from ..schemas import CallSchema
+from ..schemas import load
+from ..statuses import CallKind
+from ..statuses import CallStatus
+from ..statuses import TERMINAL
+from ..storage import call_log
+from ..storage.call_retention import redact_value
+from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import Id
+from ..storage.ownership import Requester
+
+Json = dict[str, t.Any]
+
+_QUERY: t.Final = CallQuerySchema()
+_CALL: t.Final = CallSchema()
+_SHAPE: t.Final = CallSchema(exclude=("request", "answer"))
+_CONTENTS: t.Final = ("request", "answer", "messages")
+_NOTHING: t.Final = {"request": None, "answer": None}
+
+
+def read_calls(
+    app_state: AppState, execution_id: Id, requester: Requester, **page: object
+) -> list[Json]:
+    """Return the calls with a number greater than ``after``, at most ``limit``.
+
+    :raises NotFound: if there is no such execution, or not for *requester*.
+    :raises InvalidRequest: if a value is out of range.
+    """
+    query = load(_QUERY, page)
+    with app_state.database.read_session() as session:
+        execution = _find(session, app_state, execution_id, requester)
+        query["content"] = query["content"] and _sees_content(app_state, execution, requester)
+        rows = call_log.read_calls(session, app_state.models, execution.id, **query)
+        calls = list(_dumped(rows, execution, content=query["content"]))
+    return [_redacted(app_state, call) for call in calls]
+
+
+def read_call(
+    app_state: AppState, execution_id: Id, number: int | str, requester: Requester
+) -> Json:
+    """Return a call with all messages of its request.
+
+    :raises NotFound: if there is no such call, or not for *requester*.
+    """
+    models = app_state.models
+    with app_state.database.read_session() as session:
+        execution = _find(session, app_state, execution_id, requester)
+        row = call_log.find_call(session, models, execution.id, number)
+        content = _sees_content(app_state, execution, requester)
+        (call,) = _dumped([row], execution, content=content)
+        call["messages"] = _whole_request(session, app_state, row) if content else None
+    return _redacted(app_state, call)
+
+
+def _find(
+    session: Session, app_state: AppState, execution_id: Id, requester: Requester
+) -> ExecutionMixin:
+    execution = app_state.models.execution
+    needed = load_only(execution.status, execution.owner_id)
+    return find_execution(session, app_state.models, execution_id, requester, needed)
+
+
+def _sees_content(app_state: AppState, execution: ExecutionMixin, requester: Requester) -> bool:
+    if requester is None or requester.user_id == execution.owner_id:
+        return True
+    return app_state.settings.managers_see_content
+
+
+def _dumped(
+    rows: Iterable[CallMixin], execution: ExecutionMixin, *, content: bool
+) -> Iterable[Json]:
+    for row in rows:
+        call = _CALL.dump(row) if content else {**_SHAPE.dump(row), **_NOTHING}
+        if call["status"] == CallStatus.STARTED and execution.status in TERMINAL:
+            call["status"] = CallStatus.UNKNOWN.value
+        yield call
+
+
+def _whole_request(session: Session, app_state: AppState, call: CallMixin) -> list[Json] | None:
+    """Return all messages of a request; None if some are not stored."""
+    if call.kind != CallKind.MODEL:
+        return None
+    messages: list[Json] = []
+    for request in [*call_log.earlier_requests(session, app_state.models, call), call.request]:
+        if request is None:
+            return None
+        messages = [*messages[: request["start"]], *request["messages"]]
+    return messages
+
+
+def _redacted(app_state: AppState, call: Json) -> Json:
+    """Return a call whose texts the host's redactor has seen."""
+    redactor = app_state.registry.redactor
+    if redactor is None:
+        return call
+    for name in _CONTENTS:
+        if name in call:
+            call[name] = redact_value(redactor, call[name], "shown")
+    return call

@@ -1,0 +1,114 @@
+"""Reads the calls of executions."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session
+
+from ..errors import NotFound
+from ..models import CallMixin
+from ..models import Models
+from ..statuses import STEP_DONE
+
+_MAX_DIGITS: t.Final = 9
+"""Databases cannot compare columns with any number."""
+
+
+def read_calls(
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    *,
+    step: int | None = None,
+    after: int = 0,
+    limit: int,
+    content: bool = True,
+) -> Sequence[CallMixin]:
+    """Return calls with a number greater than *after*, in order.
+
+    :param step: only those of the step at this position.
+    :param content: whether requests and answers are loaded.
+    """
+    call = models.call
+    query = sa.select(call).where(call.execution_id == execution_id, call.number > after)
+    if step is not None:
+        query = query.where(call.step == step)
+    if not content:
+        query = query.options(
+            defer(call.request, raiseload=True), defer(call.answer, raiseload=True)
+        )
+    return session.scalars(query.order_by(call.number).limit(limit)).all()
+
+
+def find_call(
+    session: Session, models: Models, execution_id: uuid.UUID, number: int | str
+) -> CallMixin:
+    """Return a call with its contents.
+
+    :raises NotFound: if there is none.
+    """
+    call = models.call
+    digits = str(number)
+    found = None
+    if digits.isdecimal() and digits.isascii() and len(digits) <= _MAX_DIGITS:
+        found = session.get(call, (execution_id, int(digits)))
+    if found is None:
+        raise NotFound(f"The execution has no call {digits[:20]!r}.")
+    return found
+
+
+def earlier_requests(session: Session, models: Models, call: CallMixin) -> Sequence[t.Any]:
+    """Return what was new in the requests of the same conversation before *call*, in order."""
+    model = models.call
+    query = sa.select(model.request).where(
+        model.execution_id == call.execution_id,
+        model.number < call.number,
+        model.step == call.step if call.step is not None else model.step.is_(None),
+        model.path == call.path,
+        model.generation == call.generation,
+        model.kind == call.kind,
+    )
+    return session.scalars(query.order_by(model.number)).all()
+
+
+class Unfinished(t.NamedTuple):
+    """What earlier attempts have stored of the steps that have not completed."""
+
+    last_number: int
+    size: int
+    """Characters of the contents of all calls."""
+    steps: Sequence[t.Any]
+    """Position, generation and fingerprint of each."""
+    calls: Sequence[t.Any]
+    """Calls of their generations, in order."""
+
+
+def read_unfinished(
+    session: Session, models: Models, execution_id: uuid.UUID, columns: Sequence[str]
+) -> Unfinished:
+    """Return what an attempt needs to continue in the middle of steps.
+
+    :param columns: columns of the calls.
+    """
+    call, step = models.call, models.step
+    of_execution = call.execution_id == execution_id
+    totals = sa.select(
+        sa.func.coalesce(sa.func.max(call.number), 0), sa.func.coalesce(sa.func.sum(call.size), 0)
+    )
+    last, size = session.execute(totals.where(of_execution)).one()
+    unfinished = (step.execution_id == execution_id, step.status.not_in(STEP_DONE))
+    steps = session.execute(
+        sa.select(step.position, step.generation, step.fingerprint).where(*unfinished)
+    ).all()
+    calls = session.execute(
+        sa.select(*(getattr(call, name) for name in columns))
+        .join(step, sa.and_(step.execution_id == call.execution_id, step.position == call.step))
+        .where(of_execution, *unfinished, call.generation == step.generation)
+        .order_by(call.number)
+    ).all()
+    return Unfinished(int(last), int(size), steps, calls)
