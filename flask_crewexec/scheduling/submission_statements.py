@@ -73,10 +73,10 @@ class _Inserts:
 
     def __init__(self, app: Flask) -> None:
         app_state = app.extensions["crewexec"]
-        dialect = app_state.database.engine.dialect
+        engine = app_state.database.engine
         self.defaults = _defaults(app_state.models)
-        self.always = DriverStatement(_insert_statement(app_state.models), dialect)
-        self.if_unchanged = DriverStatement(_conditional_insert(app_state), dialect)
+        self.always = DriverStatement(_insert_statement(app_state.models), engine)
+        self.if_unchanged = DriverStatement(_conditional_insert(app_state), engine)
 
 
 _statements: t.Final = AppLocal(_Statements)

@@ -13,14 +13,19 @@ import sqlalchemy as sa
 
 
 class DriverStatement:
-    """A statement that is compiled once.
+    """A statement that is compiled once, for the driver and the schemas of an engine.
 
     :param statement: its parameters must have types that the driver can send as they are, such as
         text, numbers, UUIDs and times.
     """
 
-    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
-        compiled = t.cast(t.Any, statement).compile(dialect=dialect)
+    def __init__(self, statement: sa.Executable, engine: sa.Engine) -> None:
+        schemas = engine.get_execution_options().get("schema_translate_map")
+        compiled = t.cast(t.Any, statement).compile(
+            dialect=engine.dialect,
+            schema_translate_map=schemas,
+            render_schema_translate=schemas is not None,
+        )
         self.text: str = str(compiled)
         self.parameters: dict[str, t.Any] = dict(compiled.params)
         self._positions: list[str] | None = compiled.positiontup
