@@ -20,18 +20,8 @@ from ..graphs.importers import summarize
 from ..services.graph_service import GraphService
 from .error_messages import database_message
 from .escaping import one_line
+from .project_files import read_project
 
-_MAX_BYTES: t.Final = 4_000_000
-_PATTERNS: t.Final = {
-    "crewai": ("crew.jsonc", "crew.json", "agents/*.jsonc", "agents/*.json"),
-    "crewai-yaml": tuple(
-        f"{folder}{stem}.{end}"
-        for folder in ("", "config/")
-        for stem in ("agents", "tasks")
-        for end in ("yaml", "yml")
-    ),
-}
-"""Files that are read from the folder of a project; other formats are one file."""
 _service: t.Final = GraphService()
 
 
@@ -68,7 +58,13 @@ graphs = AppGroup("graphs", help="Import and export graphs.")
 
 
 @graphs.command("import", cls=_Command)
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "paths",
+    metavar="PATHS...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
@@ -109,14 +105,17 @@ graphs = AppGroup("graphs", help="Import and export graphs.")
 )
 @click.option("--strict", is_flag=True, help="Refuse a crew that would behave differently.")
 @click.option("--dry-run", is_flag=True, help="Print the graph without storing it.")
-def import_(path: Path, format: str, user: str, dry_run: bool, **options: t.Any) -> None:
-    """Store the graph that the files at PATH describe.
+def import_(
+    paths: tuple[Path, ...], format: str, user: str, dry_run: bool, **options: t.Any
+) -> None:
+    """Store the graph that the files at PATHS describe.
 
-    PATH is a file, or the folder of a project. What a graph cannot express is listed on stderr.
+    PATHS is the folder of a project, one of its files, or each file to read. What a graph cannot
+    express is listed on stderr.
     """
     if dry_run:
         options["accept"] = "unguarded"
-    imported = _service.import_files(format, _read(path, format), **options)
+    imported = _service.import_files(format, read_project(paths, format), **options)
     _print_notes(imported.notes)
     click.echo(f"{summarize(imported)}.", err=True)
     if dry_run:
@@ -145,28 +144,6 @@ def export(graph_id: str, folder: Path, version: int | None) -> None:
     exported = export_crewai(stored.version.document)
     _write(folder, dict(exported.files))
     _print_notes(exported.notes)
-
-
-def _read(path: Path, format: str) -> dict[str, str]:
-    if format not in _PATTERNS:
-        if path.is_dir():
-            raise click.ClickException("This format is a single file: pass its path.")
-        return {path.name: _text(path)}
-    root = path if path.is_dir() else path.parent
-    found = [file for pattern in _PATTERNS[format] for file in sorted(root.glob(pattern))]
-    if not found:
-        expected = ", ".join(_PATTERNS[format])
-        raise click.ClickException(f"'{root}' has none of these files: {expected}.")
-    return {file.relative_to(root).as_posix(): _text(file) for file in found}
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise click.ClickException(f"'{path}' is larger than {_MAX_BYTES} bytes.")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"'{path}' cannot be read: {error}.") from error
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from ...errors import Problem
 from ..graph import AgentNode
 from ..graph import DEFAULT_MODEL
 from ..graph import Graph
+from ..graph import Guardrail
 from ..graph import LlmNode
 from ..graph import Reference
 from ..graph import TaskNode
@@ -29,6 +30,9 @@ from ..validation import parse
 from .crewai_notes import input_notes
 from .crewai_notes import layout_notes
 from .crewai_notes import name_notes
+from .stand_ins import function_reference
+from .stand_ins import stand_ins
+from .stand_ins import tool_reference
 
 _GUARDRAIL_MAX_RETRIES: t.Final = 3
 """CrewAI's default of a task's ``guardrail_max_retries``."""
@@ -59,6 +63,7 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     files = {"crew.jsonc": _crew(graph, names)}
     files.update({f"agents/{names[agent.id]}.jsonc": _agent(agent) for agent in agents})
     texts = {name: _text(value) for name, value in files.items()}
+    texts.update(stand_ins(graph.references))
     notes = (
         *layout_notes(document),
         *input_notes(document, graph),
@@ -124,6 +129,7 @@ def _task(task: TaskNode, names: Mapping[str, str], task_names: Mapping[str, str
     assigned = {} if task.agent_id is None else {"agent": names[task.agent_id]}
     return {
         "name": task.name,
+        **_condition(task),
         "description": task.description,
         "expected_output": task.expected_output,
         **assigned,
@@ -139,11 +145,20 @@ def _checks(task: TaskNode) -> Json:
         "markdown": task.markdown,
         "async_execution": task.is_async,
         "output_json": task.output_schema,
-        "guardrails": [each.text for each in task.guardrails if each.text is not None],
+        "guardrails": [rule for each in task.guardrails if (rule := _rule(each))],
     }
     retries = task.guardrail_max_retries
     limit = {} if retries == _GUARDRAIL_MAX_RETRIES else {"guardrail_max_retries": retries}
     return {**{name: value for name, value in fields.items() if value}, **limit}
+
+
+def _rule(guardrail: Guardrail) -> str | Mapping[str, str] | None:
+    return guardrail.text or function_reference(guardrail.label)
+
+
+def _condition(task: TaskNode) -> Json:
+    reference = None if task.condition is None else function_reference(task.condition)
+    return {"type": "ConditionalTask", "condition": reference} if reference else {}
 
 
 def _agent(agent: AgentNode) -> Json:
@@ -167,7 +182,7 @@ def _reasoning(agent: AgentNode) -> Json:
 
 
 def _tools(names: tuple[str, ...]) -> Json:
-    return {"tools": [*names]} if names else {}
+    return {"tools": [tool_reference(name) for name in names]} if names else {}
 
 
 def _llm(model: LlmNode) -> str | Json:

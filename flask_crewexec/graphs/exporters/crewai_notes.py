@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from ...errors import Note
+from ...errors import Severity
 from .. import reactflow
 from ..graph import Graph
 from ..graph import Reference
 from ..problem_messages import child
 from ..problem_messages import listing
 from ..problem_messages import quote
+from .stand_ins import function_reference
 
 
 def layout_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
@@ -51,14 +53,21 @@ _REQUIRED: t.Final = ("required", True)
 def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
     """Yield notes about registered names."""
     for kind, name, pointer, _ in references:
-        code = "left-out" if kind in ("guardrail", "predicate") else "registered-name"
-        yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)))
+        code, severity = "registered-name", _SEVERITIES.get(kind, "changed")
+        if kind in ("guardrail", "predicate") and function_reference(name) is None:
+            code = "left-out"
+        yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)), severity)
 
 
+_SEVERITIES: t.Final[Mapping[str, Severity]] = {
+    "guardrail": "unguarded",
+    "predicate": "unguarded",
+    "default-model": "info",
+}
 _NAME_NOTES: t.Final[Mapping[str, str]] = {
-    "tool": "CrewAI does not know the tool {}. Use one of its own to run the crew there.",
+    "tool": "CrewAI does not know the tool {}. Write it in 'tools' to run the crew there.",
     "model": "CrewAI does not know the model {}. Write 'provider/model' to run the crew there.",
-    "predicate": "CrewAI does not know the predicate {}, so the condition is left out.",
-    "guardrail": "CrewAI does not know the guardrail {}, so it is left out.",
+    "predicate": "CrewAI does not know the predicate {}. Write it in 'registered.py'.",
+    "guardrail": "CrewAI does not know the guardrail {}. Write it in 'registered.py'.",
     "default-model": "No model is connected, so CrewAI uses its own default instead of {}.",
 }

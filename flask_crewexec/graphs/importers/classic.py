@@ -1,56 +1,82 @@
-"""CrewAI's classic ``agents.yaml`` and ``tasks.yaml``."""
+"""CrewAI's classic ``agents.yaml`` and ``tasks.yaml``, with or without ``crew.py``."""
 
 from __future__ import annotations
 
 from ..problem_messages import listing
 from ..problem_messages import quote
+from ..problem_messages import suggestion
+from .choose_crew import choose_crew
 from .crew_parts import CrewParts
+from .crew_settings import read_settings
 from .draft import Draft
 from .files import Files
-from .import_result import FILES
+from .find_schema import schema_finder
 from .import_result import Json
 from .import_result import Options
 from .import_result import Place
 from .name_mapping import Names
+from .python_source import CrewReader
+from .python_source import PythonProject
 from .supported_fields import Fields
 from .supported_fields import fields_of
+from .yaml_config import YamlConfig
 
 
 def read_classic(files: Files, options: Options, names: Names, draft: Draft) -> None:
-    """Read the two files; *options* replace what ``crew.py`` defines."""
-    agents, agents_place = _open("agents", files, draft)
-    tasks, tasks_place = _open("tasks", files, draft)
+    """Read a project; *options* replace what ``crew.py`` defines, or go before it."""
+    project = PythonProject(files, draft)
+    config = YamlConfig(files, draft)
+    parts = CrewParts(draft, names, schema_finder(names, project, draft))
+    crews = project.crews()
+    if crews:
+        crew = choose_crew(crews, options, draft)
+        if crew is not None:
+            CrewReader(crew, project, config, parts, draft).read(options)
+    elif not draft.broken:
+        _read_yaml(config, options, parts, draft)
+
+
+def _read_yaml(config: YamlConfig, options: Options, parts: CrewParts, draft: Draft) -> None:
+    agents, agents_place = config.find("agents", "agents.yaml")
+    tasks, tasks_place = config.find("tasks", "tasks.yaml")
     draft.top.update(name=options.name or "crew", process=options.process or "sequential")
     draft.origins["/nodes"] = tasks_place
     if agents is None or tasks is None:
         return
-    parts = CrewParts(draft, names)
     if not (
         parts.has_valid_size(agents, agents_place) and parts.has_valid_size(tasks, tasks_place)
     ):
         return
+    settings = read_settings(Fields(), options, parts, draft)
     for name, value in agents.items():
         if (definition := draft.members(value, agents_place / name)) is not None:
             fields = _trimmed(fields_of(definition, agents_place / name))
             parts.add_agent(name, fields, agents_place / name)
-    _read_manager(options, parts, draft)
-    for name in _ordered(tasks, options, draft):
-        if (definition := draft.members(tasks[name], tasks_place / name)) is not None:
-            fields = fields_of({"name": name, **definition}, tasks_place / name)
-            parts.add_task(name, fields, tasks_place / name)
-    parts.finish(tasks_place)
+    settings.add_manager()
+    _read_tasks(tasks, tasks_place, options, parts, draft)
 
 
-def _open(stem: str, files: Files, draft: Draft) -> tuple[Json | None, Place]:
-    names = [f"{folder}{stem}.{end}" for folder in ("", "config/") for end in ("yaml", "yml")]
-    file = files.find(*names)
-    if file is None:
-        detail = f"There is no file {quote(names[0])}. Add it."
-        draft.refuse(FILES, "missing-file", detail, breaks=True)
-        return None, Place("")
-    value = files.yaml(file)
-    draft.broken = draft.broken or value is None
-    return value, Place(file)
+def _read_tasks(
+    tasks: Json, place: Place, options: Options, parts: CrewParts, draft: Draft
+) -> None:
+    ordered = _ordered(tasks, options, draft)
+    for name in ordered:
+        if (definition := draft.members(tasks[name], place / name)) is not None:
+            fields = fields_of({"name": name, **definition}, place / name)
+            _leave_out_context(fields, tasks, ordered, draft)
+            parts.add_task(name, fields, place / name)
+    parts.finish(place)
+
+
+def _leave_out_context(fields: Fields, tasks: Json, chosen: list[str], draft: Draft) -> None:
+    """Leave out the context of tasks that are not chosen."""
+    context, place = fields.get("context", (None, Place("")))
+    if isinstance(context, list):
+        others = [name for name in context if name in tasks and name not in chosen]
+        if others:
+            detail = f"The tasks {listing(others)} are not imported, so they are left out."
+            draft.add_note(place, "left-out", detail, "changed")
+            fields["context"] = ([name for name in context if name not in others], place)
 
 
 def _trimmed(agent: Fields) -> Fields:
@@ -62,27 +88,28 @@ def _trimmed(agent: Fields) -> Fields:
 
 
 def _ordered(tasks: Json, options: Options, draft: Draft) -> list[str]:
-    """Return the names of the tasks in the order of the options, or of the file."""
+    """Return the names of the chosen tasks in the order of the options, or of the file."""
+    chosen = _chosen(tasks, options, draft)
     if not options.order:
-        return [*tasks]
+        return chosen
     for index, name in enumerate(options.order):
-        if name not in tasks or name in options.order[:index]:
-            detail = f"'order' must name each task once, not {quote(name)}: {listing(tasks)}."
-            draft.refuse(Place("") / "order" / index, "wrong-order", detail, breaks=True)
-    missing = [name for name in tasks if name not in options.order]
+        if name not in chosen or name in options.order[:index]:
+            detail = f"'order' must name each task once, not {quote(name)}: {listing(chosen)}."
+            at = Place("") / "order" / index
+            hint = f"{suggestion(name, chosen)}The tasks are {listing(chosen)}."
+            draft.refuse(at, "wrong-order", detail, hint, breaks=True)
+    missing = [name for name in chosen if name not in options.order]
     if missing:
         detail = f"'order' must name each task once; these are missing: {listing(missing)}."
         draft.refuse(Place("") / "order", "wrong-order", detail, breaks=True)
-    return [name for name in options.order if name in tasks]
+    return [name for name in options.order if name in chosen]
 
 
-def _read_manager(options: Options, parts: CrewParts, draft: Draft) -> None:
-    if options.manager_agent is not None:
-        place = Place("") / "manager_agent"
-        if options.manager_agent in parts.agents:
-            parts.add_manager(options.manager_agent, place)
-        else:
-            detail = f"There is no such agent. Available: {listing(parts.agents)}."
-            draft.refuse(place, "unknown-agent", detail, breaks=True)
-    elif options.manager_llm is not None:
-        parts.add_manager(None, Place("") / "manager_llm", options.manager_llm)
+def _chosen(tasks: Json, options: Options, draft: Draft) -> list[str]:
+    for index, name in enumerate(options.tasks):
+        if name not in tasks:
+            detail = f"There is no task {quote(name)}. Available: {listing(tasks)}."
+            hint = f"{suggestion(name, tasks)}The tasks are {listing(tasks)}."
+            at = Place("") / "tasks" / index
+            draft.refuse(at, "unknown-task", detail, hint, breaks=True)
+    return [name for name in tasks if not options.tasks or name in options.tasks]

@@ -16,7 +16,7 @@ def connect_coworkers(draft: Draft, agents: Mapping[str, Place]) -> None:
     with_task = {edge["source"] for edge in draft.edges if edge["source"] in agents}
     idle = [id for id in agents if id not in with_task]
     delegating = [id for id in agents if draft.data(id).get("allow_delegation") is True]
-    if with_task.isdisjoint(delegating):
+    if with_task and with_task.isdisjoint(delegating):
         draft.remove(idle)
         for id in idle:
             detail = "No task and no agent that delegates needs this agent, so it is left out."

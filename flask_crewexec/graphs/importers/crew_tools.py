@@ -29,9 +29,20 @@ _CLASS_FIELDS: t.Final = ("tool_type", "python", "name")
 class ToolUse(t.NamedTuple):
     """A tool that is created with arguments."""
 
-    names: tuple[str, ...]
-    """What options may call it; the last ones are its class and its literal name."""
+    kind: str
+    """Its class, or the function that is it."""
     arguments: Mapping[str, object]
+    literal: str | None = None
+    """What it calls itself."""
+    options: tuple[str, ...] = ()
+    """What options may call this very tool: the call itself, and its variable."""
+    place: Place | None = None
+    """Where its arguments are, if not where it is used."""
+
+    @property
+    def identity(self) -> object:
+        """Equal for tools that are created alike."""
+        return self.options[:1] or repr(sorted(self.arguments))
 
 
 class CrewTools:
@@ -41,7 +52,7 @@ class CrewTools:
         self._draft = draft
         self._names = names
         self._nodes: dict[str, str] = {}
-        self._calls: dict[str, str] = {}
+        self._calls: dict[str, object] = {}
         self._noted: set[tuple[str, Place]] = set()
 
     def connect(self, fields: Fields, target: str) -> None:
@@ -60,9 +71,38 @@ class CrewTools:
                 used.add(name)
                 self._draft.add_edge(self._node(name, at), target, at)
 
-    def note_arguments(
-        self, arguments: Mapping[str, object], place: Place, title: str = "The tool"
-    ) -> None:
+    def _find(self, tool: object, place: Place) -> str | None:
+        if isinstance(tool, str):
+            return self._names.tool(tool)
+        use = tool if isinstance(tool, ToolUse) else _serialized(tool)
+        if use is None:
+            detail = f"A tool must be a name, not {kind_of(tool)}, so it is left out."
+            self._draft.add_note(place, "tool-left-out", detail, "changed")
+            return None
+        return self._mapped(use) or self._by_class(use, place)
+
+    def _mapped(self, use: ToolUse) -> str | None:
+        """Return the name to which an option maps this very tool."""
+        mapped = {_without_style(name): found for name, found in self._names.tools.items()}
+        options = map(_without_style, use.options)
+        return next((mapped[name] for name in options if name in mapped), None)
+
+    def _by_class(self, use: ToolUse, place: Place) -> str:
+        found = [self._names.tool(name) for name in (use.literal, use.kind) if name]
+        name = next((name for name in found if name in self._names.known_tools), found[-1])
+        title = f"The tool {quote(name)}"
+        self._note_arguments(use.arguments, use.place or place, title)
+        key = (repr(use.identity), place)
+        if self._calls.setdefault(name, use.identity) != use.identity and key not in self._noted:
+            self._noted.add(key)
+            detail = (
+                f"{title} is created in several ways, which become one."
+                " Map each of its variables to a registered tool with the option 'tools'."
+            )
+            self._draft.add_note(place, "tools-merged", detail, "changed")
+        return name
+
+    def _note_arguments(self, arguments: Mapping[str, object], place: Place, title: str) -> None:
         """Note that a tool loses its *arguments*, and whether it may reach more without them."""
         given = {name: value for name, value in arguments.items() if value not in EMPTY}
         narrowing = [name for name, value in given.items() if _narrows(name, value)]
@@ -79,37 +119,6 @@ class CrewTools:
         if others:
             detail = f"{title} loses {listing(others)}. The host configures its tools."
             self._draft.add_note(place, "tool-arguments", detail, "changed")
-
-    def _find(self, tool: object, place: Place) -> str | None:
-        if isinstance(tool, str):
-            return self._names.tool(tool)
-        use = tool if isinstance(tool, ToolUse) else _serialized(tool)
-        if use is None:
-            detail = f"A tool must be a name, not {kind_of(tool)}, so it is left out."
-            self._draft.add_note(place, "tool-left-out", detail, "changed")
-            return None
-        return self._mapped(use) or self._by_class(use, place)
-
-    def _mapped(self, use: ToolUse) -> str | None:
-        """Return the name to which an option maps this very tool."""
-        return next(
-            (self._names.tools[name] for name in use.names if name in self._names.tools), None
-        )
-
-    def _by_class(self, use: ToolUse, place: Place) -> str:
-        call, known = use.names[0], self._names.known_tools
-        found = [self._names.tool(name) for name in reversed(use.names)]
-        name = next((name for name in found if name in known), self._names.tool(use.names[1]))
-        title = f"The tool {quote(name)}"
-        self.note_arguments(use.arguments, place, title)
-        if self._calls.setdefault(name, call) != call and (call, place) not in self._noted:
-            self._noted.add((call, place))
-            detail = (
-                f"{title} is created in several ways, which become one."
-                " Map each of its variables to a registered tool with the option 'tools'."
-            )
-            self._draft.add_note(place, "tools-merged", detail, "changed")
-        return name
 
     def _node(self, name: str, place: Place) -> str:
         if name not in self._nodes:
@@ -130,8 +139,12 @@ def _serialized(tool: object) -> ToolUse | None:
     if kind is None:
         return None
     arguments = {name: value for name, value in tool.items() if name not in _CLASS_FIELDS}
-    literal = (tool["name"],) if isinstance(tool.get("name"), str) else ()
-    return ToolUse((str(sorted(arguments)), re.split(r"[.:]", kind)[-1], *literal), arguments)
+    name = tool.get("name")
+    return ToolUse(re.split(r"[.:]", kind)[-1], arguments, name if isinstance(name, str) else None)
+
+
+def _without_style(call: str) -> str:
+    return call.replace('"', "'").replace(" ", "")
 
 
 def _narrows(name: str, value: object) -> bool:

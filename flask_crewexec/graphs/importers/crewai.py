@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
 from ..graph import DEFAULT_MODEL
 from ..problem_messages import kind_of
 from ..problem_messages import quote
+from .choose_crew import choose_crew
+from .classic import read_classic
 from .crew_parts import CrewParts
 from .crewai_fields import CREW
 from .draft import Draft
 from .files import Files
+from .find_schema import schema_finder
+from .flow_definition import find_flow
+from .flow_definition import flow_crews
 from .import_result import FILES
 from .import_result import Json
 from .import_result import Options
 from .import_result import Place
 from .inputs import declare_inputs
 from .name_mapping import Names
+from .python_source import PythonProject
 from .supported_fields import Fields
 from .supported_fields import fields_of
 from .supported_fields import keep_supported
@@ -25,9 +32,20 @@ from .task_checks import reference_of
 
 def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> None:
     """Read a project of ``crewai create crew``, or a ``CrewDefinition``."""
-    file = files.find("crew.jsonc", "crew.json")
+    file = _find_definition(files)
+    flow = None if file else find_flow(files)
+    if flow is not None:
+        crews = flow_crews(flow, files, draft)
+        crew = None if draft.broken else choose_crew(crews, options, draft)
+        if crew is not None:
+            kept = keep_supported(crew, CREW, draft)
+            _CrewReader(files, draft, names, Place(flow), kept).read(options)
+        return
+    if file is None and any(name.endswith((".py", ".yaml", ".yml")) for name in files.texts):
+        read_classic(files, options, names, draft)
+        return
     if file is None:
-        detail = 'There is no file "crew.jsonc" or "crew.json". Add it.'
+        detail = 'There is no file "crew.jsonc", "crew.json" or "crew.py". Add it.'
         draft.refuse(FILES, "missing-file", detail, breaks=True)
         return
     definition = files.jsonc(file)
@@ -39,6 +57,14 @@ def read_crewai(files: Files, options: Options, names: Names, draft: Draft) -> N
     _CrewReader(files, draft, names, place, kept).read(options)
 
 
+def _find_definition(files: Files) -> str | None:
+    """Return the name of the crew's file, which is the only one of its name in any folder."""
+    file = files.find("crew.jsonc", "crew.json")
+    ends = ("/crew.jsonc", "/crew.json")
+    others = [name for name in files.texts if name.endswith(ends) and ".." not in name]
+    return file or (others[0] if len(others) == 1 else None)
+
+
 class _CrewReader:
     """Reads the parts of a crew, with its agents' files."""
 
@@ -47,7 +73,8 @@ class _CrewReader:
     ) -> None:
         self._files = files
         self._draft = draft
-        self._parts = CrewParts(draft, names)
+        project = PythonProject(files, draft)
+        self._parts = CrewParts(draft, names, schema_finder(names, project, draft))
         self._place = place
         self._fields = fields
 
@@ -113,7 +140,8 @@ class _CrewReader:
             self._parts.add_agent(name, self._with_settings(*found), found[1])
 
     def _open(self, name: str, place: Place) -> tuple[Json, Place] | None:
-        wanted = (f"agents/{name}.jsonc", f"agents/{name}.json")
+        folder = posixpath.dirname(self._place.file)
+        wanted = [posixpath.join(folder, f"agents/{name}.{end}") for end in ("jsonc", "json")]
         file = self._files.find(*wanted)
         if file is None:
             detail = f"There is no file {quote(wanted[0])}. Add it, or remove this name."

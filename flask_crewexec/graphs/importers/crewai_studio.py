@@ -152,8 +152,7 @@ class _StudioReader:
     def _tool(self, id: object, place: Place) -> ToolUse | str:
         if isinstance(id, str) and id in self._tools:
             name, arguments, at = self._tools[id]
-            self._parts.tools.note_arguments(arguments, at, f"The tool {quote(name)}")
-            return ToolUse((id, name), {})
+            return ToolUse(name, arguments, options=(id,), place=at)
         detail = f"There is no tool with this id. Available: {listing(self._tools)}."
         self._draft.refuse(place, "unknown-tool", detail, breaks=True)
         return ""

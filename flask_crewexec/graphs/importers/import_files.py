@@ -12,9 +12,12 @@ from ...errors import MAX_PROBLEMS
 from ...errors import Note
 from ...errors import Problem
 from ..graph import Graph
+from ..hints import find_hint
 from ..json_values import find_json_problems
+from ..permissions import Permissions
 from ..problem_messages import listing
 from ..problem_messages import quote
+from ..problem_messages import suggestion
 from ..validation import parse
 from .classic import read_classic
 from .crewai import read_crewai
@@ -29,6 +32,8 @@ from .import_result import Place
 from .langflow import read_langflow
 from .name_mapping import Names
 from .reactflow import read_reactflow
+from .sentences import in_words_of_files
+from .sentences import with_hint
 
 _READERS: t.Final[Mapping[str, Callable[[Files, Options, Names, Draft], None]]] = {
     "crewai": read_crewai,
@@ -68,14 +73,18 @@ def import_files(
     """
     if format not in _READERS:
         detail = f"There is no format {quote(format)}. Available: {listing(FORMATS)}."
-        raise _invalid_files([Problem("/format", "unknown-format", detail)])
+        hint = f"{suggestion(format, FORMATS)}The formats are {listing(FORMATS)}."
+        raise _invalid_files([Problem("/format", "unknown-format", detail, hint)])
     if file_problems := find_file_problems(files):
-        raise _invalid_files(file_problems)
+        raise _invalid_files([with_hint(problem) for problem in file_problems])
     draft = Draft({}, Place(""))
     sources = Files(files, draft.problems)
     _READERS[format](sources, options, names, draft)
-    _note_unread(sources, draft)
-    problems = draft.problems + ([] if draft.broken else _find_problems(draft, check))
+    if not draft.broken:
+        _note_unread(sources, draft)
+    problems = [with_hint(problem) for problem in draft.problems[: MAX_PROBLEMS + 1]]
+    if not draft.broken:
+        problems += _find_problems(draft, names, check)
     if problems:
         raise _invalid_files(problems, draft.notes)
     return Imported(draft.document, draft.notes)
@@ -112,16 +121,32 @@ def _without_none(value: t.Any) -> t.Any:
             return value
 
 
-def _find_problems(draft: Draft, check: Callable[[object], Graph]) -> list[Problem]:
+def _find_problems(draft: Draft, names: Names, check: Callable[[object], Graph]) -> list[Problem]:
     try:
         check(draft.document)
     except InvalidGraph as error:
-        return [draft.located(problem) for problem in error.problems]
+        known = Permissions(
+            names.known_tools,
+            names.known_models or (),
+            names.known_guardrails,
+            names.known_predicates,
+        )
+        document, is_drawing = draft.document, draft.complete is not None
+        return [
+            draft.located(
+                with_hint(problem._replace(hint=find_hint(problem, document, known)))
+                if is_drawing
+                else in_words_of_files(problem, document, known)
+            )
+            for problem in error.problems
+        ]
     return []
 
 
 def _note_unread(files: Files, draft: Draft) -> None:
     for name in files.unread():
+        if name.endswith(".py"):
+            continue  # modules are read where the crew needs them
         detail = "Nothing refers to this file, so it is left out."
         draft.add_note(Place(name), "unused-file", detail, "info")
 

@@ -25,6 +25,10 @@ class Place(t.NamedTuple):
         """Return the place of a member."""
         return self._replace(pointer=child(self.pointer, token))
 
+    def parent(self) -> Place:
+        """Return the place of the object around this one."""
+        return self._replace(pointer=self.pointer.rpartition("/")[0])
+
     def below(self, rest: str) -> Place:
         """Return the place at the pointer *rest* below this one."""
         return self._replace(pointer=self.pointer + rest)

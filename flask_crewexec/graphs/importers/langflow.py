@@ -178,14 +178,12 @@ class _FlowReader:
         return fields
 
     def _tools(self, node: Component) -> list[object]:
-        tools = self.flow.into(node, "tools")
-        for tool in tools:
-            if tool.id not in self._used:
-                self._used.add(tool.id)
-                settings = {name: value for name, (value, _) in self._fields(tool, {}).items()}
-                title = f"The tool {quote(tool.type)}"
-                self._parts.tools.note_arguments(settings, tool.place, title)
-        return [(ToolUse((tool.id, tool.type), {}), tool.place) for tool in tools]
+        found: list[object] = []
+        for tool in self.flow.into(node, "tools"):
+            self._used.add(tool.id)
+            settings = {name: value for name, (value, _) in self._fields(tool, {}).items()}
+            found.append((ToolUse(tool.type, settings, options=(tool.id,)), tool.place))
+        return found
 
     def _read_manager(self, crew: Component) -> None:
         for node in self.flow.into(crew, "manager_agent")[:1]:

@@ -13,6 +13,9 @@ import yaml
 from ..problem_messages import quote
 from .import_result import Json
 
+_MAX_REPEATED: t.Final = 100_000
+"""Characters that the aliases of a YAML file may repeat."""
+
 
 class Unreadable(Exception):
     """The content of a file cannot be parsed."""
@@ -47,7 +50,7 @@ def parse_jsonc(text: str) -> object:
 
 
 def parse_yaml(text: str) -> object:
-    """Parse YAML without tags, anchors and aliases.
+    """Parse YAML without tags, and with aliases of small values.
 
     :raises Unreadable: if that fails.
     """
@@ -84,23 +87,45 @@ def _first_duplicate(names: Iterable[str]) -> str | None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A safe loader that refuses tags, duplicate keys and aliases, which may grow without limit."""
+    """A safe loader that refuses tags, duplicate keys, and aliases that grow without limit."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._sizes: dict[str, int] = {}
+        self._open_anchors = 0
+        self._repeated = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise Unreadable(
-                "yaml-alias",
-                f"Line {event.start_mark.line + 1} uses an anchor or an alias."
-                " Write out the value where it is used.",
-            )
+        if isinstance(event, yaml.AliasEvent):
+            self._count_alias(event)
+            return super().compose_node(parent, index)
         if getattr(event, "tag", None):
             raise Unreadable(
                 "yaml-tag",
                 f"Line {event.start_mark.line + 1} uses the tag {quote(str(event.tag))}."
                 " Write plain texts, numbers, lists and mappings.",
             )
-        return super().compose_node(parent, index)
+        if not getattr(event, "anchor", None):
+            return super().compose_node(parent, index)
+        self._open_anchors += 1
+        node = super().compose_node(parent, index)
+        self._open_anchors -= 1
+        self._sizes[event.anchor] = node.end_mark.index - node.start_mark.index if node else 0
+        return node
+
+    def _count_alias(self, event: yaml.AliasEvent) -> None:
+        """Refuse what grows: aliases inside of what an alias repeats, and long repetitions."""
+        size = self._sizes.get(str(event.anchor))
+        self._repeated += 1 + (size or 0)
+        if size is None or self._open_anchors or self._repeated > _MAX_REPEATED:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            reason = "has no value yet" if size is None else "would repeat too much"
+            raise Unreadable(
+                "yaml-alias",
+                f"Line {line}: the alias {quote(str(event.anchor))} {reason}."
+                " Write out the value where it is used.",
+            )
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False

@@ -129,7 +129,7 @@ class TestExporting:
         id = api.graph(documents.chain("a", "b", tools=("say",), model="streaming"))
         result = command("export", id, "--to", tmp_path / "out")
         assert result.exit_code == 0, result.output
-        assert len(result.stdout.splitlines()) == 2
+        assert len(result.stdout.splitlines()) == 3
         returned = command("import", tmp_path / "out", "--user", "ada", "--dry-run")
         assert returned.stderr == "1 agent, 2 tasks.\n"
         document = json.loads(returned.stdout)

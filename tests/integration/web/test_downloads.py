@@ -25,7 +25,9 @@ class TestJson:
         answer = export(api, api.graph(CHAIN), "?format=crewai")
         assert (answer.status_code, answer.mimetype) == (200, "application/json")
         assert answer.json["format"] == "crewai"
-        assert sorted(answer.json["files"]) == ["agents/writer.jsonc", "crew.jsonc"]
+        assert sorted(answer.json["files"]) == [
+            *("agents/writer.jsonc", "crew.jsonc", "tools/say.py")
+        ]
         assert json.loads(answer.json["files"]["crew.jsonc"])["name"] == "test crew"
         notes = [(note["pointer"], note["code"]) for note in answer.json["notes"]]
         assert notes == [

@@ -64,7 +64,10 @@ class TestThereAndBack:
         edges = ["a:b t1", "A_b t2", "A_b A_b.", "t1 t2", "t2 A_b.", "t1 A_b.", "s a:b", "c a:b"]
         original = document(nodes, *edges, "s t2", "m a:b", "n A_b")
         exported = export_crewai(original)
-        assert sorted(exported.files) == ["agents/A_b_2.jsonc", "agents/a_b.jsonc", "crew.jsonc"]
+        assert sorted(exported.files) == [
+            *("agents/A_b_2.jsonc", "agents/a_b.jsonc", "crew.jsonc"),
+            *("tools/count.py", "tools/search.py"),
+        ]
         assert meaning(back(exported)) == meaning(original)
 
     def test_how_answers_are_made_and_checked(self):
@@ -127,11 +130,14 @@ class TestNotes:
 
     def test_of_what_is_registered_as_code(self):
         nodes = [agent("a"), task("t"), task("u", guardrails=[{"name": "g"}], condition="c")]
-        notes = self.notes(document(nodes, "a t", "a u", "t u"))
-        assert [note for note in notes if note[1] == "left-out"] == [
-            ("/nodes/2/data/condition", "left-out"),
-            ("/nodes/2/data/guardrails/0/name", "left-out"),
+        assert self.notes(document(nodes, "a t", "a u", "t u"))[1:] == [
+            ("/nodes/2/data/condition", "registered-name"),
+            ("/nodes/2/data/guardrails/0/name", "registered-name"),
         ]
+
+    def test_of_what_no_function_can_be_called(self):
+        nodes = [agent("a"), task("t", guardrails=[{"name": "no urls"}])]
+        assert ("/nodes/1/data/guardrails/0/name", "left-out") in self.notes(document(nodes, "a t"))
 
     def test_of_descriptions_and_drawings(self):
         drawn = sequential()

@@ -92,7 +92,8 @@ class TestYaml:
         ("text", "code"),
         [
             (BOMB, "yaml-alias"),
-            ("ann: &a {role: A}", "yaml-alias"),
+            ("ann: &a [*a]", "yaml-alias"),
+            ("a: &a " + "x" * 40_000 + "\nb: [*a, *a, *a]", "yaml-alias"),
             ("ann: *a", "yaml-alias"),
             ("ann: {<<: *a}", "yaml-alias"),
             ("ann: !!python/object/apply:os.system [id]", "yaml-tag"),
@@ -113,6 +114,16 @@ class TestYaml:
     )
     def test_what_cannot_be_read(self, text, code):
         assert yaml(text).code == code
+
+    def test_an_alias_repeats_a_small_value(self):
+        agents = (
+            "ann: &ann {role: A, goal: G, backstory: &b Old}\n"
+            "bob: {<<: *ann, role: B, backstory: *b}\n"
+        )
+        tasks = TASKS + TASKS.replace("do:", "too:").replace("ann", "bob")
+        found = import_files("crewai-yaml", {"agents.yaml": agents, "tasks.yaml": tasks})
+        said = [(agent.role, agent.goal, agent.backstory) for agent in parse(found.document).agents]
+        assert said == [("A", "G", "Old"), ("B", "G", "Old")]
 
     def test_a_problem_is_reported_with_its_line(self):
         assert "line 2, column" in yaml("ann:\n  - [}").detail
