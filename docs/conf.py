@@ -20,6 +20,7 @@ extensions = [
     # These write the reference from the code.
     "api_reference",
     "commands_reference",
+    "crewai_fields_reference",
     "errors_reference",
     "events_reference",
     "graph_reference",

@@ -167,7 +167,7 @@ class Graph:
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the inputs that a run takes, sorted."""
+        """The names of the inputs that a run takes: as declared, else sorted."""
         return tuple(each.name for each in self.declared) or self.placeholders
 
     @cached_property

@@ -75,11 +75,8 @@ _TYPES_WITH: t.Final[Mapping[str, Collection[str]]] = {
 def read_declarations(
     inputs: Mapping[str, object], problems: list[Problem]
 ) -> tuple[Declaration, ...]:
-    """Return the declared *inputs* with their valid fields; report invalid ones in *problems*.
-
-    They are sorted, because the order of an object's members has no meaning.
-    """
-    return tuple(_read(name, value, problems) for name, value in sorted(inputs.items()))
+    """Return the declared *inputs* in their order; report invalid fields in *problems*."""
+    return tuple(_read(name, value, problems) for name, value in inputs.items())
 
 
 def _read(name: str, value: object, problems: list[Problem]) -> Declaration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from flask import Blueprint
+from flask import json
 from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
@@ -139,14 +140,14 @@ def _change(change: Change) -> Json:
 
 @responds(ValidationSchema())
 @reads_json_document
-def validate_graph(document: t.Any) -> Json:
+def validate_graph(document: t.Any) -> Answer:
     """Report the problems of a document, or what it needs and how it would run."""
-    return _service.report(document, roles=current_identity().roles)
+    return Answer(_in_order(_service.report(document, roles=current_identity().roles)), {})
 
 
 @documents_response(ImportedGraphSchema(), 201)
 @documents_response(ImportPreviewSchema(), 200)
-@reads(ImportSchema())
+@reads(ImportSchema(), "project")
 @reads(ImportQuerySchema(), "query")
 def import_graph(body: Json, query: Json) -> ResponseReturnValue:
     """Store the graph that files of another tool describe, and report what it leaves out."""
@@ -160,10 +161,10 @@ def import_graph(body: Json, query: Json) -> ResponseReturnValue:
         "summary": summarize(imported),
     }
     if shown:
-        return {"document": imported.document, **said}, 200
+        return _in_order({"document": imported.document, **said}), 200
     stored = _service.create(imported.document, requester.user_id, roles=requester.roles)
     location = url_for(".get_graph", graph_id=stored.graph.id)
-    return {**_dump(stored), **said}, 201, {"Location": location}
+    return _in_order({**_dump(stored), **said}), 201, {"Location": location}
 
 
 @documents_response(ExportSchema(), 200)
@@ -183,7 +184,12 @@ def _created(stored: StoredGraph) -> Answer:
 
 
 def _tagged(stored: StoredGraph) -> Answer:
-    return Answer(_dump(stored), {"ETag": stored.etag})
+    return Answer(_in_order(_dump(stored)), {"ETag": stored.etag})
+
+
+def _in_order(body: Json) -> Response:
+    """Return a response whose members keep their order, such as the inputs of a document."""
+    return Response(json.dumps(body, sort_keys=False), mimetype="application/json")
 
 
 def _dump(stored: StoredGraph) -> Json:

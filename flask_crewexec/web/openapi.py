@@ -14,10 +14,20 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from ..schemas import ProblemSchema
+from .archives import FORM
+from .view_contracts import BODIES
 from .view_contracts import docs_of
 from .view_contracts import View
 
 PREFIX = "crewexec."
+_ARCHIVE: t.Final = {
+    "type": "object",
+    "properties": {
+        "project": {"type": "string", "format": "binary", "description": "ZIP of a project"},
+        "options": {"type": "string", "description": "The other fields, as JSON"},
+    },
+    "required": ["project"],
+}
 
 
 def describe(app: Flask) -> dict[str, t.Any]:
@@ -55,8 +65,10 @@ def _operation(rule: Rule, view: View) -> dict[str, t.Any]:
         "responses": _responses(docs.responses),
     }
     for schema, location in docs.requests:
-        if location == "json":
+        if location in BODIES:
             operation["requestBody"] = _body(schema)
+            if location == "project":
+                operation["requestBody"]["content"][FORM] = {"schema": _ARCHIVE}
         else:
             operation["parameters"].append({"in": location.rstrip("s"), "schema": schema})
     return operation

@@ -10,16 +10,22 @@ from collections.abc import Callable
 import marshmallow as ma
 from flask import Request
 from flask import request
+from flask import Response
 from flask.typing import ResponseReturnValue
 from webargs.multidictproxy import MultiDictProxy
 
 from ..schemas import GraphRequestSchema
 from ..schemas import invalid_request
 from ..schemas import MAX_WAIT_SECONDS
+from .archives import FORM
+from .archives import read_upload
 from .problems import MalformedJson
 from .problems import UnsupportedMediaType
 
 View = Callable[..., t.Any]
+
+BODIES: t.Final = ("json", "project")
+"""Locations of bodies: JSON, or a form with a project as an archive, too."""
 
 
 @dataclasses.dataclass
@@ -44,7 +50,7 @@ class _Reader:
         self._schema = schema
         self._location = location
         self._names = [field.data_key or name for name, field in schema.load_fields.items()]
-        is_optional = location != "json" and not _needs_loading(schema)
+        is_optional = location not in BODIES and not _needs_loading(schema)
         self._defaults: dict[str, t.Any] | None = schema.load({}) if is_optional else None
 
     def load(self) -> t.Any:
@@ -52,7 +58,9 @@ class _Reader:
 
         :raises InvalidRequest: with every problem.
         """
-        if self._location == "json":
+        if self._location == "project" and request.mimetype == FORM:
+            return self._load(read_upload(request))
+        if self._location in BODIES:
             return self._load(read_json(request) if request.get_data() else {})
         given = request.headers if self._location == "headers" else request.args
         if self._defaults is not None and self._is_absent(given):
@@ -173,7 +181,7 @@ def reads_json_document(view: View) -> View:
 class Answer(t.NamedTuple):
     """A response body with additional headers."""
 
-    body: dict[str, t.Any]
+    body: dict[str, t.Any] | Response
     headers: dict[str, str]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+
 import pytest
 
 from support.in_process import run
@@ -164,6 +168,64 @@ class TestImporting:
         id = send(api).json["id"]
         assert stranger("GET", f"/graphs/{id}").status_code == 404
 
+
+@pytest.mark.sqlite_enough
+class TestArchives:
+    @staticmethod
+    def zipped(files):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return content.getvalue()
+
+    def send(self, api, content, **options):
+        form = {"project": (io.BytesIO(content), "x.zip"), "options": json.dumps(options)}
+        return api("POST", "/graphs/import", data=form)
+
+    def test_of_projects(self, api):
+        files = {f"my_crew-main/{name}": text for name, text in FILES.items()}
+        files |= {"my_crew-main/README.md": "no UTF-8: \xff", "my_crew-main/.venv/x.py": "("}
+        answer = self.send(api, self.zipped(files), models={"openai/gpt-4o": "streaming"})
+        assert answer.status_code == 201, answer.json
+        assert [note["code"] for note in answer.json["notes"]] == ["left-out"]
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"crew.jsonc": "x" * 4_000_001},
+            {f"{at}.py": "" for at in range(201)},
+            {"crew.jsonc": b"\xff"},
+        ],
+    )
+    def test_that_are_too_much(self, api, files):
+        answer = self.send(api, self.zipped(files))
+        assert answer.status_code == 422
+        assert [error["code"] for error in answer.json["errors"]] == ["invalid-archive"]
+
+    def test_that_are_none(self, api):
+        assert self.send(api, b"PK no").json["errors"][0]["code"] == "invalid-archive"
+        answer = api("POST", "/graphs/import", data={"x": (io.BytesIO(b""), "x")})
+        assert answer.json["errors"][0]["code"] == "invalid-archive"
+        form = {"project": (io.BytesIO(b""), "x.zip"), "options": "{"}
+        assert api("POST", "/graphs/import", data=form).json["code"] == "malformed-json"
+
+
+@pytest.mark.sqlite_enough
+class TestAccess:
     def test_nobody_is_refused(self, client):
         answer = client.post("/crewexec/graphs/import", json={"format": "crewai", "files": FILES})
         assert answer.status_code == 401
+
+
+@pytest.mark.sqlite_enough
+def test_inputs_stay_in_the_order_of_their_author(api):
+    crew = CREW.replace('"memory": true', '"inputs": {"topic": "tea", "audience": "all", "b": 1}')
+    answer = send(api, files={**FILES, "crew.jsonc": crew})
+    assert answer.status_code == 201, answer.json
+    stored = api("GET", f"/graphs/{answer.json['id']}").json["document"]
+    assert [*stored["inputs"]] == ["topic", "audience", "b"]
+    text = json.dumps(stored)
+    report = api("POST", "/graphs/validate", data=text, content_type="application/json").json
+    assert report["inputs"] == ["topic", "audience", "b"]
+    assert [*report["inputs_schema"]["properties"]] == ["topic", "audience", "b"]

@@ -56,8 +56,8 @@ class TestDeclaring:
             "any-thing": {},
         }
         graph = parse(about(inputs, "About {topic}"))
-        assert graph.inputs == tuple(sorted(inputs))
-        assert [each.name for each in graph.declared if each.required] == ["any-thing", "topic"]
+        assert graph.inputs == tuple(inputs)
+        assert [each.name for each in graph.declared if each.required] == ["topic", "any-thing"]
 
     def test_what_no_text_uses_may_be_declared(self):
         assert problems_of(about({"other": {}})) == []
@@ -204,10 +204,10 @@ class TestChecking:
             (
                 "/inputs/tpoic",
                 "unknown-input",
-                'Did you mean "topic"? The inputs are "size", "topic".',
+                'Did you mean "topic"? The inputs are "topic", "size".',
             ),
-            ("/inputs/size", "not-in-enum", "Allowed are 1."),
             ("/inputs/topic", "missing-input", "Allowed is text."),
+            ("/inputs/size", "not-in-enum", "Allowed are 1."),
         ]
 
     def test_a_default_from_a_storage_that_is_gone(self):
@@ -262,7 +262,7 @@ class TestChecking:
             "enum": ["s", "l"],
             "maxLength": 4,
         }
-        assert schema["required"] == ["any", "size"]
+        assert schema["required"] == ["size", "any"]
         assert schema["additionalProperties"] is False
 
     def test_without_a_storage_no_reference_is_right(self):
