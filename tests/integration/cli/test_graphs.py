@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from support.graphs import documents
+from support.graphs.real_crews import real_crew
 
 pytestmark = pytest.mark.sqlite_enough
 
@@ -90,6 +91,26 @@ class TestImporting:
         document = json.loads(result.stdout)
         assert (document["name"], document["process"]) == ("Classic", "hierarchical")
         assert [node["id"] for node in document["nodes"]] == ["ann", "bob", "second", "first"]
+
+    def test_finds_the_files_of_a_project(self, command, tmp_path):
+        crew = real_crew("scaffold")
+        for name, text in crew.files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        (tmp_path / "docker-compose.yml").write_text("services: [")
+        for path in (tmp_path, tmp_path / "src/garden", tmp_path / "src/garden/crew.py"):
+            result = command("import", path, "--user", "ada", "--dry-run")
+            assert result.exit_code == 0, result.output
+            assert json.loads(result.stdout)["name"] == "Garden"
+            assert result.stderr.endswith("2 agents, 2 tasks; 4 notes change nothing.\n")
+
+    def test_reads_files_of_other_names(self, command, tmp_path):
+        crew = real_crew("shape_only")
+        for name, text in crew.files.items():
+            (tmp_path / name).write_text(text)
+        paths = [tmp_path / name for name in crew.files]
+        result = command("import", *paths, "--user", "ada", "--dry-run")
+        assert json.loads(result.stdout)["process"] == "sequential"
 
     def test_one_file_of_react_flow(self, command, tmp_path):
         (tmp_path / "flow.json").write_text(json.dumps(documents.ONE_TASK))

@@ -325,6 +325,12 @@ class TestExecution:
         page = pages.read(f"/executions/{api.queue(document)}")
         assert "Managed by Boss" in section(page, "graph")
 
+    def test_coworkers_without_a_task_are_named(self, api: Api, pages: Pages) -> None:
+        nodes = [documents.agent("w", allow_delegation=True), documents.agent("painter")]
+        document = documents.crew([*nodes, documents.task("a")], ["w a", "w painter coworker"])
+        page = pages.read(f"/executions/{api.queue(document)}")
+        assert "can be asked: Painter" in section(page, "graph")
+
 
 def add_events(id: str, count: int) -> None:
     models = current_app_state().models

@@ -12,6 +12,7 @@ import pytest
 from flask_crewexec.graphs.exporters import export_crewai
 from support.graphs.real_crews import NAMES
 from support.graphs.real_crews import real_crew
+from support.in_process import run
 
 pytestmark = pytest.mark.sqlite_enough
 
@@ -118,3 +119,17 @@ def test_what_is_exported_runs_in_crewai(api, model, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(model.calls) >= len(RUNS)
+
+
+def test_a_coworker_without_a_task_does_what_it_is_asked(api, model):
+    work = {"task": "Paint a cat", "context": "For a book", "coworker": "Painter"}
+    model.on("Write it", tool=("delegate_work_to_coworker", work), after_tool=False)
+    model.on("Paint a cat", "A cat in blue")
+    model.on(after_tool=True, reply="A book with a cat")
+    id = queued(api, "coworker")
+    assert run(id) == "completed"
+    status = api.status(id)
+    assert status["result"]["raw"] == "A book with a cat"
+    assert [step["agent"] for step in status["steps"]] == ["Author"]
+    (painted,) = [call for call in model.calls if "Paint a cat" in call.prompt]
+    assert "Painter" in str(painted.body["messages"][0])
