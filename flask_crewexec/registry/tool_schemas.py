@@ -22,6 +22,9 @@ Json = dict[str, t.Any]
 log = logging.getLogger(__name__)
 
 _schemas: weakref.WeakKeyDictionary[FunctionToolSpec, Json | None] = weakref.WeakKeyDictionary()
+_models: weakref.WeakKeyDictionary[FunctionToolSpec, type[pydantic.BaseModel]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def arguments_model(spec: FunctionToolSpec) -> type[pydantic.BaseModel]:
@@ -29,6 +32,12 @@ def arguments_model(spec: FunctionToolSpec) -> type[pydantic.BaseModel]:
 
     :raises pydantic.errors.PydanticUserError: if Pydantic does not understand a type.
     """
+    if spec not in _models:
+        _models[spec] = _create_model(spec)
+    return _models[spec]
+
+
+def _create_model(spec: FunctionToolSpec) -> type[pydantic.BaseModel]:
     import pydantic
 
     hints = spec.hints

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import typing as t
+import weakref
 from collections.abc import Iterable
 from collections.abc import Iterator
+
+import pydantic
 
 from ..crewai_shims.public_api import BaseLLM
 from ..crewai_shims.public_api import crewai
@@ -31,4 +34,15 @@ def _models(llm: BaseLLM) -> Iterator[str]:
 
 
 def _tools(tools: Iterable[t.Any] | None) -> object:
-    return [[tool.name, tool.args_schema.model_json_schema()] for tool in tools or ()]
+    return [[tool.name, _schema_digest(tool.args_schema)] for tool in tools or ()]
+
+
+_schemas: t.Final[weakref.WeakKeyDictionary[type, str]] = weakref.WeakKeyDictionary()
+"""Digests of the arguments of tools: making a schema takes a millisecond."""
+
+
+def _schema_digest(arguments: type[pydantic.BaseModel]) -> str:
+    digest = _schemas.get(arguments)
+    if digest is None:
+        digest = _schemas[arguments] = digest_of(arguments.model_json_schema())
+    return digest
