@@ -55,15 +55,23 @@ def test_whatever_is_in_a_file_takes_a_second_at_most(title):
 
 
 MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs.importers import import_files
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def most():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+text = sys.stdin.read()
+Path("/proc/self/clear_refs").write_text("5")  # the most memory so far is what is used now
+before = most()
 try:
-    import_files("crewai", {"crew.py": sys.stdin.read()})
+    import_files("crewai", {"crew.py": text})
 except InvalidGraph:
     pass
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print((most() - before) // 1024)
 """
 
 
@@ -77,7 +85,7 @@ def test_it_takes_less_than_a_hundred_megabytes(title):
         timeout=60,
         check=True,
     )
-    assert int(done.stdout) < 100
+    assert 0 < int(done.stdout) < 100
 
 
 @pytest.mark.parametrize(
