@@ -225,6 +225,8 @@ def _outside_call(
             keywords[each.arg] = value
         elif isinstance(value, dict):
             keywords.update(value)
+        elif isinstance(value, Reference) and "_config[" in value.name:
+            keywords["config"] = value  # CrewAI gives fields of a configuration the same meaning
         else:
             keywords["**"] = Computed(node.lineno)
     positional = [interpreter.evaluate(each, frame) for each in node.args]

@@ -46,6 +46,8 @@ class Interpreter:
     def __init__(self, find_module: FindModule) -> None:
         self.crews: list[Call] = []
         """All calls of ``Crew`` so far."""
+        self.scripts: list[tuple[list[ast.stmt], Frame]] = []
+        """What modules do only if they are run as scripts."""
         self._find_module = find_module
         self._steps = 0
         self._depth = 0
@@ -113,7 +115,8 @@ class Interpreter:
 
     def _skip(self, statement: ast.stmt, frame: Frame) -> bool:
         """Mark what a conditional statement or loop assigns; return whether it may return."""
-        if isinstance(statement, ast.If) and _never_matters(statement.test):
+        if isinstance(statement, ast.If) and _is_for_scripts(statement.test):
+            self.scripts.append((statement.body, frame))
             return False
         if isinstance(statement, ast.Try) and not statement.handlers:
             return self.run(statement.body, frame) is not None
@@ -279,11 +282,9 @@ def _name(value: Value, variable: str) -> None:
         value.variable = variable
 
 
-def _never_matters(test: ast.expr) -> bool:
-    """Return whether a condition only holds in a script, or for type checkers."""
-    if isinstance(test, ast.Compare) and name_of(test.left) == "__name__":
-        return True
-    return name_of(test).rpartition(".")[2] == "TYPE_CHECKING"
+def _is_for_scripts(test: ast.expr) -> bool:
+    """Return whether a condition only holds in a script."""
+    return isinstance(test, ast.Compare) and name_of(test.left) == "__name__"
 
 
 def _inside(statement: ast.stmt) -> Iterator[ast.AST]:

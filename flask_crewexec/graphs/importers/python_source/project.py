@@ -121,7 +121,16 @@ class PythonProject:
                 crews += self._crews_of_class(value, file)
             elif isinstance(value, Function) and value.file == file and _creates_crew(value):
                 crews += self._crews_of_function(value, value.node.name, file, None)
-        return crews
+        return crews or self._crews_of_script(file)
+
+    def _crews_of_script(self, file: str) -> list[CrewSource]:
+        """Return the crews that a file creates only if it is run as a script."""
+        before = len(self._interpreter.crews)
+        for body, frame in self._interpreter.scripts:
+            if frame.file == file:
+                self._interpreter.run(body, frame)
+        created = self._interpreter.crews[before:]
+        return [CrewSource(call.variable or "crew", file, call) for call in created]
 
     def _crews_of_class(self, cls: Class, file: str) -> list[CrewSource]:
         methods = [each for each in cls.members.values() if isinstance(each, Function)]

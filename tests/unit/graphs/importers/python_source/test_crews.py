@@ -109,6 +109,28 @@ class TestNames:
         text = plain(before="").replace("crew =", more + "crew =").replace("[do]", "[do, late]")
         assert [task.name for task in parse(read(text, tasks=("late",)).document).tasks] == ["late"]
 
+    def test_of_yaml_may_be_unpacked(self):
+        body = """
+        @agent
+        def bob(self):
+            return Agent(**self.agents_config["ann"], max_iter=3)
+        """
+        text = crew_py(body, task("agent=self.bob()"))
+        (agent,) = parse(read(text, {"agents.yaml": AGENTS.replace("Ann", "Bob")}).document).agents
+        assert (agent.role, agent.max_iter) == ("Bob", 3)
+
+
+class TestScripts:
+    def test_create_crews_too(self):
+        text = 'if __name__ == "__main__":\n' + textwrap.indent(plain(), "    ")
+        assert read(text).document["name"] == "crew"
+
+    def test_do_not_count_where_a_function_creates_the_crew(self):
+        text = "def build(topic):\n" + textwrap.indent(plain(), "    ") + "    return crew\n"
+        text = text.replace('"Do it"', 'f"Do {topic}"')
+        found = read(text + 'if __name__ == "__main__":\n    build(input()).kickoff()\n')
+        assert parse(found.document).inputs == ("topic",)
+
 
 class TestOrder:
     def test_is_that_of_the_methods(self):
