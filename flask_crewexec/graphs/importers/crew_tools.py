@@ -75,7 +75,7 @@ class CrewTools:
         if isinstance(tool, str):
             return self._names.tool(tool)
         use = tool if isinstance(tool, ToolUse) else _serialized(tool)
-        if use is None:
+        if use is None or not (use.kind or use.literal):
             detail = f"A tool must be a name, not {kind_of(tool)}, so it is left out."
             self._draft.add_note(place, "tool-left-out", detail, "changed")
             return None

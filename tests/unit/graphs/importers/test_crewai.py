@@ -423,9 +423,9 @@ class TestWhatIsLeftOut:
         assert [each.text for each in parse(imported(crew).document).tasks[0].guardrails] == ["x"]
 
     def test_of_tools_that_are_no_names(self):
-        crew = with_agent(tools=[7, {"x": 1}])
+        crew = with_agent(tools=[7, {"x": 1}, {"name": ""}])
         assert crew_notes(crew) == [
-            (f"/agents/ann/tools/{at}", "tool-left-out", "changed") for at in (0, 1)
+            (f"/agents/ann/tools/{at}", "tool-left-out", "changed") for at in (0, 1, 2)
         ]
 
     def test_of_managers_in_code(self):
