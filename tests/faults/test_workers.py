@@ -234,6 +234,27 @@ class TestStoppedWorker:
         assert (status["attempt"], status["lost_attempts"]) == (2, 0)
         assert len(model.calls_matching("Do a")) == len(model.calls_matching("Do b")) == 1
 
+    def test_a_run_is_released_in_the_middle_of_a_step_before_its_next_model_call(
+        self, start_worker, api, model, settle, tmp_path, pool
+    ):
+        file = tmp_path / "go"
+        model.add(Rule(tool=("wait_for_file", {"path": str(file)}), after_tool=False))
+        model.on(reply="DONE")
+        worker = start_worker(pool=pool)
+        id = api.queue(documents.chain("a", tools=("wait_for_file",)))
+        wait_until(Path(f"{file}.waiting").exists, what="the tool")
+        worker.kill(signal.SIGTERM)
+        wait_until(lambda: "Warm shutdown" in worker.log_text(), what="the signal")
+        file.touch()
+        wait_until(lambda: not worker.running, what="the end of the worker")
+        assert (api.status(id)["status"], len(model.calls)) == ("queued", 1)
+        Path(f"{file}.waiting").unlink()
+        start_worker(pool=pool)
+        status = settle(id)
+        assert (status["attempt"], status["lost_attempts"]) == (2, 0)
+        assert len(model.calls) == 2
+        assert not Path(f"{file}.waiting").exists()  # the tool was not called again
+
 
 @pytest.mark.postgresql
 class TestKilledProcess:
