@@ -91,8 +91,6 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema):
     graph_id = fields.UUID(required=True, metadata={"description": "Id of the graph to run"})
     inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
-        load_default=None,
-        allow_none=False,
         strict=True,
         validate=validate.Range(min(PRIORITIES), max(PRIORITIES)),
         metadata={

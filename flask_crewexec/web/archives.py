@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import typing as t
 import zipfile
+import zlib
 
 from flask import Request
 
 from ..errors import InvalidRequest
 from ..errors import Problem
-from .problems import MalformedJson
 
 FORM: t.Final = "multipart/form-data"
 _ARCHIVE: t.Final = "project"
@@ -21,13 +22,22 @@ _SKIPPED: t.Final = frozenset({".git", ".venv", "venv", "__MACOSX", "__pycache__
 _MAX_ENTRIES: t.Final = 5000
 _MAX_FILES: t.Final = 200
 _MAX_BYTES: t.Final = 4_000_000
+_UNREADABLE: t.Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,  # it is encrypted
+    EOFError,
+    OSError,
+)
+"""What reading an archive raises, depending on what is wrong with it."""
 
 
 def read_upload(request: Request) -> dict[str, t.Any]:
     """Return the body of an import from a form with an archive and its options as JSON.
 
-    :raises InvalidRequest: if there is no archive, or it is too large.
-    :raises MalformedJson: if the options are not JSON.
+    :raises InvalidRequest: if there is no archive, it is too large, or the options are not JSON.
     """
     upload = request.files.get(_ARCHIVE)
     if upload is None:
@@ -40,9 +50,9 @@ def _options(request: Request) -> dict[str, t.Any]:
     try:
         options = request.json_module.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MalformedJson(f"'options' is not valid JSON: {error}.") from error
+        raise _invalid(f"'options' is not valid JSON: {error}.", _OPTIONS) from error
     if not isinstance(options, dict):
-        raise MalformedJson("'options' must be an object.")
+        raise _invalid("'options' must be a JSON object.", _OPTIONS)
     return options
 
 
@@ -50,7 +60,7 @@ def _texts(content: bytes) -> dict[str, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             texts = _read(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise _invalid(f"The file is not a ZIP archive that can be read: {error}.") from error
     root = _common_folder(texts)
     return {name.removeprefix(root): text for name, text in texts.items()}
@@ -94,5 +104,6 @@ def _common_folder(texts: dict[str, str]) -> str:
     return f"{first}/" if is_common and first not in ("src", "config", "agents") else ""
 
 
-def _invalid(detail: str) -> InvalidRequest:
-    return InvalidRequest(detail, [Problem(f"/{_ARCHIVE}", "invalid-archive", detail)])
+def _invalid(detail: str, part: str = _ARCHIVE) -> InvalidRequest:
+    code = "invalid-archive" if part == _ARCHIVE else "invalid-json"
+    return InvalidRequest(detail, [Problem(f"/{part}", code, detail)])

@@ -79,7 +79,7 @@ def _submission(body: Json, requester: Identity, idempotency_key: str | None) ->
         thread_id=body["thread_id"],
         user_id=requester.user_id,
         inputs=body["inputs"],
-        priority=body["priority"],
+        priority=body.get("priority"),
         limits={name: body[name] for name in _LIMITS},
         idempotency_key=idempotency_key,
         roles=requester.roles,

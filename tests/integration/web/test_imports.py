@@ -207,8 +207,18 @@ class TestArchives:
         assert self.send(api, b"PK no").json["errors"][0]["code"] == "invalid-archive"
         answer = api("POST", "/graphs/import", data={"x": (io.BytesIO(b""), "x")})
         assert answer.json["errors"][0]["code"] == "invalid-archive"
-        form = {"project": (io.BytesIO(b""), "x.zip"), "options": "{"}
-        assert api("POST", "/graphs/import", data=form).json["code"] == "malformed-json"
+
+    @pytest.mark.parametrize("options", ["", "{", "[]"])
+    def test_with_options_that_are_none(self, api, options):
+        form = {"project": (io.BytesIO(self.zipped(FILES)), "x.zip"), "options": options}
+        answer = api("POST", "/graphs/import", data=form)
+        assert answer.status_code == 422
+        assert answer.json["errors"][0]["pointer"] == "/options"
+
+    def test_that_are_damaged(self, api):
+        content = bytearray(self.zipped({"crew.jsonc": "damaged " * 1000}))
+        content[45:50] = b"\xff" * 5
+        assert self.send(api, bytes(content)).json["errors"][0]["code"] == "invalid-archive"
 
 
 @pytest.mark.sqlite_enough

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import sys
 import typing as t
 from collections.abc import Mapping
 
@@ -29,6 +28,7 @@ from flask_crewexec.graphs.importers import FORMATS
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Imported
 from flask_crewexec.graphs.importers import Names
+from support.counted_calls import count_calls
 from support.graphs.builders import agent
 from support.graphs.builders import document
 from support.graphs.builders import llm
@@ -423,18 +423,7 @@ def doubling() -> Json:
     ids=["too many values", "many values", "cycles", "references"],
 )
 def test_the_work_for_a_document_is_bounded(document):
-    calls = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        problems_of(document)
-    finally:
-        sys.setprofile(None)
-    assert calls < 500_000
+    assert count_calls(lambda: problems_of(document)) < 500_000
 
 
 @pytest.mark.parametrize("number", [1e400, float("nan"), 10**400, -(10**400)])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from flask_crewexec.graphs.importers import import_files
+from support.counted_calls import count_calls
 from support.graphs.foreign_crews import problems_of
 
 CREW = """
@@ -47,11 +47,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("title", HOSTILE)
-def test_whatever_is_in_a_file_takes_a_second_at_most(title):
-    text = HOSTILE[title] + "\n" + CREW
-    started = time.process_time()
-    problems_of("crewai", {"crew.py": text})
-    assert time.process_time() - started < 1
+def test_the_work_for_a_file_is_bounded(title):
+    files = {"crew.py": HOSTILE[title] + "\n" + CREW}
+    assert count_calls(lambda: problems_of("crewai", files)) < 1_000_000
 
 
 MEMORY = """
