@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import types
 import typing as t
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 
 import crewai
 from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
-from crewai.agents import agent_executor
 from crewai.events import crewai_event_bus
 from crewai.events import event_listener
 from crewai.events.listeners.tracing import trace_listener
@@ -32,7 +32,7 @@ def apply() -> None:
     handler.default_factory = NullTaskOutputStore
     Prompts._build_prompt = keep_placeholders(Prompts._build_prompt)  # type: ignore[method-assign]
     AgentExecutor._format_prompt = fill_prompt  # type: ignore[method-assign,assignment]
-    module: t.Any = agent_executor
+    module: t.Any = sys.modules[AgentExecutor.__module__]
     module.execute_tool_and_check_finality = pass_to_maker(module.execute_tool_and_check_finality)
 
 
