@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from flask import Flask
 
+from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.models import CallMixin
 from flask_crewexec.tasks import execution
@@ -86,6 +87,15 @@ def copy_of(id: str, moment: dt.datetime) -> str:
         copied.update(id=key, created_at=moment, queued_at=moment)
         session.add(execution(**copied))
     return str(key)
+
+
+def insert_worker(app: Flask, slots: int = 1_000) -> None:
+    """Insert the row of a live worker, by default with slots for everything."""
+    app_state, now = app.extensions["crewexec"], clock.now()
+    described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": slots}
+    with app_state.database.write_transaction() as session:
+        row = app_state.models.worker(name="w@host", started_at=now, seen_at=now, **described)
+        session.add(row)
 
 
 def end_of_watch() -> None:

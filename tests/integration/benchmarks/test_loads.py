@@ -11,7 +11,6 @@ import pytest
 
 from benchmarks import polling
 from benchmarks import queueing
-from benchmarks.contenders import Ours
 from benchmarks.contenders import Plain
 
 
@@ -23,7 +22,7 @@ def test_every_submission_is_accepted(tmp_path: Path, monkeypatch: pytest.Monkey
         measured = [load.measure(4) for load in loads.values()]
         lists = {
             name: _get(loads[name].port, "/crewexec/executions")["executions"]
-            for name in (Ours.name, queueing.Busy.name, queueing.Backlog.name)
+            for name in (queueing.Ended.name, queueing.Busy.name, queueing.Backlog.name)
         }
         on_hold = _get(loads[queueing.Backlog.name].port, "/crewexec/queues")["on_hold"]
 
@@ -31,7 +30,7 @@ def test_every_submission_is_accepted(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {Plain.name, queueing.FLOOR_NAME, queueing.EMPTY_NAME} <= loads.keys()
     statuses = {name: [each["status"] for each in found] for name, found in lists.items()}
     assert statuses[queueing.Backlog.name] == ["queued"] * 6
-    assert statuses[Ours.name].count("running") == queueing.FEW
+    assert statuses[queueing.Ended.name].count("completed") == queueing.MANY
     assert statuses[queueing.Busy.name].count("running") == queueing.MANY
     assert on_hold["5"] == 4
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import sqlalchemy as sa
 from psycopg import _queries
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.models import table_of
 from flask_crewexec.scheduling import running_count
 from flask_crewexec.scheduling import submission_statements
 from support.api_client import problem
@@ -15,6 +18,7 @@ from support.graphs import documents
 from support.in_process import change
 from support.in_process import column
 from support.in_process import copy_of
+from support.in_process import insert_worker
 from support.servers.broker_faults import FAULTS
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -116,7 +120,7 @@ class TestRunningExecutions:
         assert self.count() == (2, None)
 
     def test_many_are_not_counted_again_within_a_second(self, order, monkeypatch):
-        monkeypatch.setattr(running_count, "MANY", 2)
+        monkeypatch.setattr(running_count, "MANY", 1)
         monkeypatch.setattr(running_count, "MAX_AGE_SECONDS", 60.0)
         first = order().json["id"]
         change(first, status="running")
@@ -131,5 +135,39 @@ class TestRunningExecutions:
         monkeypatch.setattr(running_count, "MAX_AGE_SECONDS", 0.0)
         first = order().json["id"]
         change(first, status="running")
-        order()
+        copy_of(first, clock.now())
+        assert order().status_code == 202
+        assert self.count() == (2, 2)
+        change(first, status="completed", finished_at=clock.now())
         assert self.count() == (1, None)
+
+    def test_until_many_are_counted_no_slot_is_taken_for_free(self, app, order, monkeypatch):
+        monkeypatch.setattr(running_count, "MANY", 1)
+        insert_worker(app, slots=5)
+        first, _ = [order().json["id"] for _ in range(2)]
+        change(first, status="running")
+        for second in range(9):
+            copy_of(first, clock.now() + dt.timedelta(seconds=second))
+        assert column(order().json["id"], "on_hold")
+
+    @pytest.mark.postgresql
+    def test_postgresql_keeps_the_plan_however_many_run(self, app, order):
+        first = order().json["id"]
+        change(first, status="running")
+        engine = app.extensions["sqlalchemy"].engine
+        columns = table_of(current_app_state().models.execution).c.keys()
+        values = ["gen_random_uuid()" if name == "id" else name for name in columns]
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"INSERT INTO crewexec_execution ({', '.join(columns)}) SELECT {', '.join(values)}"
+                " FROM crewexec_execution, generate_series(1, 20000)"
+            )
+            connection.exec_driver_sql("ANALYZE")
+        for _ in range(30):
+            assert order().status_code == 202
+        with engine.connect() as connection:
+            plans = connection.exec_driver_sql(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                " WHERE statement LIKE 'WITH lookup%%'"
+            ).all()
+        assert [(generic > 10, custom <= 10) for generic, custom in plans] == [(True, True)]

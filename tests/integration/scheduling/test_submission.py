@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from celery import signals
 from kombu.messaging import Producer
 
-from flask_crewexec import clock
 from flask_crewexec.messaging.publishing import publish_attempt
 from flask_crewexec.storage import cte_writes
 from flask_crewexec.storage import graph_cache
@@ -22,6 +21,7 @@ from flask_crewexec.storage.graph_cache import Version
 from support.api_client import Api
 from support.api_client import problem
 from support.graphs import documents
+from support.in_process import insert_worker
 from support.in_process import run
 from support.message_lists import list_of
 
@@ -292,15 +292,6 @@ def test_an_older_version_that_is_cached_later_is_not_the_newest():
     for number in (2, 1):
         cache.parse_and_store(Version(id, number), documents.chain("a"))
     assert cache.newest_cached(id) == Version(id, 2)
-
-
-def insert_worker(app):
-    """Insert the row of a live worker that has slots for everything."""
-    app_state, now = app.extensions["crewexec"], clock.now()
-    described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": 1_000}
-    with app_state.database.write_transaction() as session:
-        row = app_state.models.worker(name="w@host", started_at=now, seen_at=now, **described)
-        session.add(row)
 
 
 @pytest.mark.postgresql
