@@ -19,7 +19,7 @@ _TITLES: t.Final = {
     "started": "Started by a worker",
     "step_started": "Step started",
     "step_continued": "Step continued",
-    "step_restarted": "Step began anew",
+    "step_restarted": "Step restarted",
     "step_completed": "Step completed",
     "crew_planned": "Crew planned",
     "step_skipped": "Step skipped",

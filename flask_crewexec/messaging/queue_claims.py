@@ -79,7 +79,7 @@ def check_before_first_message(app_state: AppState) -> None:
     try:
         installation = read_installation_id(app_state)
     except SQLAlchemyError:
-        return  # whoever sends the message will find out, too
+        return  # sending the message will fail, too
     with shared_broker_client(app_state) as client:
         claims = QueueClaims(client, installation)
         for queue in app_state.settings.queues:

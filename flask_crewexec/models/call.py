@@ -33,7 +33,7 @@ class CallMixin(Mixin):
     step: Mapped[int | None]
     """Position of the step; None outside of steps."""
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often the step had begun anew. Steps continue only from calls of their generation."""
+    """How often the step had been restarted. Steps continue only from calls of their generation."""
     parent: Mapped[int | None]
     """Number of the call that delegated the work to which this call belongs."""
     path: Mapped[str] = mapped_column(sa.String(MAX_PATH))

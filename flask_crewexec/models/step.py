@@ -33,7 +33,7 @@ class StepMixin(UsageColumns, Mixin):
     truncated: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether the output ends in the middle, because it had the model's maximum length."""
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often it has begun anew although some of its calls were stored."""
+    """How often it was restarted although some of its calls were stored."""
     fingerprint: Mapped[str | None] = mapped_column(sa.String(64))
     """SHA-256 of the models and tools with which it began."""
     started_at: Mapped[UtcDateTime | None]

@@ -109,7 +109,7 @@ class CrewEventHandler:
         return next(reversed(self._running), None) if self._failed is None else self._failed
 
     def begin_interrupted_step_anew(self) -> None:
-        """Let the next attempt begin the step anew that an error has interrupted."""
+        """Let the next attempt restart the step that an error has interrupted."""
         position = self._interrupted
         if position is not None:
             generation = self._calls.generation_of(position) + 1
@@ -172,7 +172,7 @@ class CrewEventHandler:
         self.calls.add_tool_event(type, **data)
 
     def begin_step_anew(self, position: int, generation: int) -> None:
-        """Let the next attempt begin a step anew."""
+        """Let the next attempt restart a step."""
         step = self._name(position)
         self._recorder.add_event("step_restarted", step=step, reason="diverged")
         self._recorder.change_step(position, {"generation": generation}, {})

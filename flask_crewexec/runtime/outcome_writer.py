@@ -57,7 +57,7 @@ class OutcomeWriter:
     """Stores the outcome of one attempt.
 
     :param interruption: returns what an error has interrupted.
-    :param begin_anew: lets the interrupted step begin anew if somebody retries the execution.
+    :param begin_anew: lets the interrupted step be restarted if somebody retries the execution.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class DrainStop(StopRun):
 
 
 class DivergedStop(StopRun):
-    """A step went on otherwise than before; the next attempt begins it anew."""
+    """A step went on otherwise than before; the next attempt restarts it."""
 
 
 class UnknownToolOutcomeStop(StopRun):

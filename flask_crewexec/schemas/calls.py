@@ -45,7 +45,7 @@ class CallSchema(RowSchema):
     )
     attempt = fields.Integer(metadata={"description": "Number of the attempt that made it"})
     generation = fields.Integer(
-        metadata={"description": "How often the step had begun anew although calls were stored"}
+        metadata={"description": "How often the step had been restarted although calls were stored"}
     )
     parent = fields.Integer(
         allow_none=True,

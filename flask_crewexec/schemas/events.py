@@ -65,7 +65,7 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
         {"step": _STEP, "calls": EventField("integer", "How many of its calls are stored.")},
     ),
     "step_restarted": EventType(
-        "A step begins anew although some of its calls are stored.",
+        "A step is restarted although some of its calls are stored.",
         {
             "step": _STEP,
             "reason": EventField(

@@ -1,6 +1,6 @@
 """Python files that stand in for what the host application has registered.
 
-They let CrewAI load an exported project; whoever runs it there fills them in.
+They let CrewAI load an exported project; those who run it there fill them in.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class ToolUse(t.NamedTuple):
 
 
 class CrewTools:
-    """Adds tools to a draft; a tool is one node, whoever uses it."""
+    """Adds tools to a draft; a tool is one node, however many use it."""
 
     def __init__(self, draft: Draft, names: Names) -> None:
         self._draft = draft

@@ -83,7 +83,7 @@ class Journal:
         return self._calls.get(step, ())
 
     def forget(self, step: int) -> None:
-        """Answer no calls of a step any more, because it begins anew."""
+        """Answer no calls of a step any more, because it is restarted."""
         for call in self._calls.pop(step, ()):
             self._tools.pop(call.key, None)
             self._openings.pop(call.key, None)

@@ -104,7 +104,7 @@ class History(t.Protocol):
         """Add an event about a tool, with the name of the step, and its texts shortened."""
 
     def begin_step_anew(self, position: int, generation: int) -> None:
-        """Let the next attempt begin a step anew."""
+        """Let the next attempt restart a step."""
 
     def flush(self) -> None:
         """Write what is collected."""

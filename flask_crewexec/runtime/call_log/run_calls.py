@@ -97,7 +97,7 @@ class RunCalls:
         return "cut" if any(call.cut for call in calls) else None
 
     def _check_repeatable(self, position: int | None) -> None:
-        """Stop the run if a step that begins anew has called a tool that must not be repeated."""
+        """Stop the run if a step that is restarted has called a tool that must not be repeated."""
         for call in self._journal.calls_of(position):
             if call.may_have_acted and call.name in self._not_repeatable:
                 self.log.ended_by = call.number
@@ -145,7 +145,7 @@ class RunCalls:
         return None
 
     def _diverge(self, scope: Scope) -> t.NoReturn:
-        """End the attempt; the next one begins the step anew."""
+        """End the attempt; the next one restarts the step."""
         assert scope.step is not None
         self._check_repeatable(scope.step)
         self._history.begin_step_anew(scope.step, scope.generation + 1)
