@@ -235,5 +235,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _has_left(connection: socket.socket) -> bool:
-    readable, _, _ = select.select([connection], [], [], 0)
+    poll = select.poll()  # `select.select` takes no descriptor above 1023
+    poll.register(connection, select.POLLIN)
+    readable = poll.poll(0)
     return bool(readable) and not connection.recv(1, socket.MSG_PEEK)

@@ -48,10 +48,17 @@ class ForkedProcess:
             os.kill(self.pid, number)
 
     def _ended_within(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], seconds)[0]:
+        if self.returncode is None and _is_readable(self._status.fileno(), seconds):
             self.returncode = int(self._status.readline() or -signal.SIGKILL)
             self._status.close()
         return self.returncode
+
+
+def _is_readable(descriptor: int, seconds: float | None) -> bool:
+    """Wait until something can be read; `select.select` takes no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 class ForkServer:
