@@ -12,9 +12,9 @@ import typing as t
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from flask import Flask
 
 from ..app_state import AppState
+from ..app_state import current_app_state
 from ..per_app import AppLocal
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
@@ -31,8 +31,7 @@ _KNOWN: t.Final = sa.bindparam("known_running", type_=sa.Integer)
 class _LatestCount:
     """The latest count of one application in this process, if they were many."""
 
-    def __init__(self, app: Flask) -> None:
-        self._app_state: AppState = app.extensions["crewexec"]
+    def __init__(self) -> None:
         self._count: int | None = None
         self._valid_until = float("-inf")
 
@@ -41,7 +40,7 @@ class _LatestCount:
         if self._count is not None and time.monotonic() >= self._valid_until:
             # In the meantime, other threads use the former count.
             self._valid_until = time.monotonic() + MAX_AGE_SECONDS
-            count = self._read()
+            count = _count_all(current_app_state())
             self._count = count if count > MANY else None
         return self._count
 
@@ -49,13 +48,14 @@ class _LatestCount:
         """Let them be counted before they are asked for again."""
         self._count, self._valid_until = _NO_SLOTS, float("-inf")
 
-    def _read(self) -> int:
-        query = sa.select(count_running_sql(self._app_state))
-        with self._app_state.database.autocommit_connection() as connection:
-            return int(connection.execute(query).scalar_one())
+
+_latest: t.Final = AppLocal(lambda app: _LatestCount())
 
 
-_latest: t.Final = AppLocal(_LatestCount)
+def _count_all(app_state: AppState) -> int:
+    query = sa.select(count_running_sql(app_state))
+    with app_state.database.autocommit_connection() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def running_sql(app_state: AppState) -> sa.ColumnElement[int]:
