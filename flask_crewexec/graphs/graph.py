@@ -19,6 +19,9 @@ if t.TYPE_CHECKING:
 
 Process = t.Literal["sequential", "hierarchical"]
 
+OnUnknown = t.Literal["repeat", "fail"]
+"""What to do with a tool call that was interrupted, so that nobody knows whether it has acted."""
+
 DEFAULT_MODEL = "default"
 """The registered model of agents without an ``llm`` edge."""
 
@@ -144,6 +147,8 @@ class Reference(t.NamedTuple):
     pointer: str
     max_tokens: int | None = None
     """Maximum number of tokens of an answer of the model, if the document sets one."""
+    on_unknown: OnUnknown | None = None
+    """What to do with an interrupted call of the tool, if the document says so."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,11 @@ class Graph:
     def placeholders(self) -> tuple[str, ...]:
         """The names of the placeholders in the texts, sorted."""
         return find_placeholders(self._texts)
+
+    @property
+    def not_repeatable(self) -> frozenset[str]:
+        """Names of the tools of which the document says that they must not be called again."""
+        return frozenset(each.name for each in self.references if each.on_unknown == "fail")
 
     @property
     def coworkers(self) -> tuple[AgentNode, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ..errors import Problem
 from .edges import Meaning
+from .graph import OnUnknown
 from .graph import Process
 from .input_declarations import MAX_INPUTS
 from .input_types import InputType
@@ -52,6 +53,7 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "text": "The answer names a source.",
     "temperature": 0.7,
     "max_tokens": 1000,
+    "on_unknown": "fail",
 }
 """An example of a valid value for each field."""
 
@@ -133,6 +135,8 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "undeclared-input": 'Add it to "inputs": {"topic": {"type": "string"}}.',
     "misplaced-file": "Use the file in the goal, the backstory or a task.",
     "above-model-limit": 'A smaller "max_tokens", or none for the maximum.',
+    "must-not-repeat": '"on_unknown": "fail", or none.',
+    "invalid-on-unknown": f"Allowed are {listing(t.get_args(OnUnknown))}.",
     "manager-with-task": "Edges from the other agents to the tasks, or none to let the manager"
     " choose.",
 }

@@ -25,8 +25,8 @@ def find_references(linked: LinkedDraft) -> Iterator[Reference]:
     for node in linked.nodes("tool", "llm"):
         if "name" in node.data:
             kind: t.Literal["tool", "model"] = "tool" if node.type == "tool" else "model"
-            max_tokens = node.data.get("max_tokens")
-            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", max_tokens)
+            limits = (node.data.get("max_tokens"), node.data.get("on_unknown"))
+            yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", *limits)
     for agent in linked.nodes("agent"):
         if not linked.into(agent, "llm"):
             yield Reference("default-model", DEFAULT_MODEL, agent.pointer)

@@ -13,6 +13,7 @@ from . import fields as f
 from . import reactflow
 from .fields import Field
 from .fields import read_object
+from .graph import OnUnknown
 from .graph import Process
 from .input_declarations import FIELDS as _INPUT
 from .input_declarations import MAX_INPUTS
@@ -48,7 +49,10 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "guardrails": Field(f.items(10), default=()),
         "guardrail_max_retries": Field(f.whole(0, 10), default=3),
     },
-    "tool": {"name": Field(_NAME, required=True)},
+    "tool": {
+        "name": Field(_NAME, required=True),
+        "on_unknown": Field(f.choice("invalid-on-unknown", t.get_args(OnUnknown))),
+    },
     "llm": {
         "name": Field(_NAME, required=True),
         "temperature": Field(f.number(0, 2)),

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from ..graphs import OnUnknown
 from ..identity import IdentityLoader
 from ..identity import optional_roles
 from .external_tools import CrewAIToolSpec
@@ -22,7 +23,6 @@ from .specs import FunctionToolSpec
 from .specs import GuardrailFunction
 from .specs import GuardrailSpec
 from .specs import LLMSpec
-from .specs import OnUnknown
 from .specs import PredicateFunction
 from .specs import PredicateSpec
 from .specs import RedactorFunction

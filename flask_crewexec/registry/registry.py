@@ -134,8 +134,14 @@ class Registry:
             max_tokens={
                 name: spec.max_tokens for name, spec in self.llms.items() if spec.max_tokens
             },
+            not_repeatable=self.not_repeatable,
         )
         return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
+
+    @property
+    def not_repeatable(self) -> frozenset[str]:
+        """Names of the tools that must not be called again after an unknown outcome."""
+        return frozenset(name for name, spec in self.tools.items() if spec.on_unknown == "fail")
 
     def fallback_chain(self, name: str) -> list[LLMSpec]:
         """Return a model and its fallbacks in the order in which they are tried, each once."""

@@ -7,6 +7,7 @@ import functools
 import typing as t
 from collections.abc import Callable
 
+from ..graphs import OnUnknown
 from .secrets import Secret
 
 ToolFunction = Callable[..., object]
@@ -21,10 +22,6 @@ ValueOrFactory = str | Callable[[], str]
 
 SecretValue = ValueOrFactory | Secret
 """A secret value, or a reference to one."""
-
-
-OnUnknown = t.Literal["repeat", "fail"]
-"""What to do with a tool call that was interrupted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

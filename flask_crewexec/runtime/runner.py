@@ -216,11 +216,8 @@ class AttemptRunner:
             self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
         )
         journal, steps = _journal_of(earlier if settings.resume_in_step else None)
-        return RunCalls(log, journal, steps, event_handler, not_repeatable=self._not_repeatable())
-
-    def _not_repeatable(self) -> frozenset[str]:
-        tools = self._app_state.registry.tools.values()
-        return frozenset(tool.name for tool in tools if tool.on_unknown == "fail")
+        tools = self._app_state.registry.not_repeatable | resume.graph.not_repeatable
+        return RunCalls(log, journal, steps, event_handler, not_repeatable=tools)
 
     def _run_context(
         self,

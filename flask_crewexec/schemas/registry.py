@@ -18,6 +18,12 @@ class RegisteredToolSchema(ma.Schema):
         allow_none=True, metadata={"description": "Seconds that one call may take"}
     )
     max_output_chars = fields.Integer(metadata={"description": "Longer outputs are truncated"})
+    on_unknown = fields.String(
+        metadata={
+            "description": "What happens to an interrupted call: it is repeated, or the run fails",
+            "enum": ["repeat", "fail"],
+        }
+    )
 
 
 class RegisteredModelSchema(ma.Schema):

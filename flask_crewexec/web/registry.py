@@ -44,6 +44,7 @@ def _tool(spec: ToolSpec, max_chars: int) -> Json:
         "arguments": arguments_schema(spec),
         "timeout": spec.timeout,
         "max_output_chars": spec.max_output_chars or max_chars,
+        "on_unknown": spec.on_unknown,
     }
 
 

@@ -239,6 +239,17 @@ class TestToolsInFlight:
         assert len((tmp_path / "died").read_text().split()) == 1
         assert len(model.calls) == 2
 
+    @pytest.mark.sqlite_enough
+    def test_nor_is_it_repeated_where_only_the_graph_forbids_it(self, api, model, killed, tmp_path):
+        path = tmp_path / "died"
+        model.add(Turn(raw=tool_calls(("die_once", {"path": str(path)})), results=0))
+        document = documents.chain("a", tools=("die_once",))
+        id = api.queue(documents.with_data(document, "die_once", on_unknown="fail"))
+        killed(id, -1, "never")
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "tool-outcome-unknown"
+        assert path.read_text() == ""
+
 
 @pytest.mark.sqlite_enough
 class TestBeginningAnew:

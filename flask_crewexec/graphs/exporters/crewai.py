@@ -73,10 +73,12 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
 
 
 def _find_code_references(references: Iterable[Reference]) -> Iterator[Problem]:
-    for kind, name, pointer, _ in references:
-        if kind == "tool" and ":" in name:
-            detail = f"CrewAI would run the tool {quote(name)} as code. Name a registered tool."
-            yield Problem(pointer, "code-reference", detail)
+    for each in references:
+        if each.kind == "tool" and ":" in each.name:
+            detail = (
+                f"CrewAI would run the tool {quote(each.name)} as code. Name a registered tool."
+            )
+            yield Problem(each.pointer, "code-reference", detail)
 
 
 def _file_names(ids: Iterable[str]) -> dict[str, str]:

@@ -52,7 +52,11 @@ _REQUIRED: t.Final = ("required", True)
 
 def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
     """Yield notes about registered names."""
-    for kind, name, pointer, _ in references:
+    for kind, name, pointer, _, on_unknown in references:
+        if on_unknown is not None:
+            where = f"{pointer.removesuffix('/name')}/on_unknown"
+            detail = f"CrewAI does not continue interrupted calls of {quote(name)}."
+            yield Note("", where, "left-out", detail, "changed")
         code, severity = "registered-name", _SEVERITIES.get(kind, "changed")
         if kind in ("guardrail", "predicate") and function_reference(name) is None:
             code = "left-out"

@@ -49,7 +49,7 @@ def function_reference(name: str) -> Mapping[str, str] | None:
 def stand_ins(references: Iterable[Reference]) -> Iterator[tuple[str, str]]:
     """Yield the names and texts of the files."""
     functions: dict[str, str] = {}
-    for kind, name, _, _ in references:
+    for kind, name, *_ in references:
         if _NAME.fullmatch(name) and kind == "tool":
             yield f"tools/{name}.py", _TOOL.format(name=name)
         elif _NAME.fullmatch(name) and kind in ("guardrail", "predicate"):

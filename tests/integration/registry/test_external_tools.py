@@ -131,6 +131,7 @@ class TestCrewaiClasses:
             options={"proxy": "http://inner:1"},
             timeout=20,
             max_output_chars=500,
+            on_unknown="fail",
         )
         assert shown(api)["scrape"] == {
             "name": "scrape",
@@ -138,6 +139,7 @@ class TestCrewaiClasses:
             "arguments": arguments,
             "timeout": 20.0,
             "max_output_chars": 500,
+            "on_unknown": "fail",
         }
 
     @pytest.mark.parametrize("source", ["scrape", "a:b:c", "os.system", "", "a b:C", ":C"])
@@ -378,6 +380,7 @@ class TestRegisteringServers:
             "arguments": None,
             "timeout": 60.0,
             "max_output_chars": 100_000,
+            "on_unknown": "repeat",
         }
         assert "canary" not in answer.text
         assert "canary" not in repr(crewexec._registry.tools)

@@ -21,8 +21,8 @@ def task(id: str, **data: t.Any) -> Json:
     return {"id": id, "type": "task", "data": data}
 
 
-def tool(id: str, name: str = "search") -> Json:
-    return {"id": id, "type": "tool", "data": {"name": name}}
+def tool(id: str, name: str = "search", **data: t.Any) -> Json:
+    return {"id": id, "type": "tool", "data": {"name": name, **data}}
 
 
 def llm(id: str, name: str = "small", **data: t.Any) -> Json:

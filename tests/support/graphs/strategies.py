@@ -29,7 +29,15 @@ FIELDS = (
     *("id", "type", "data", "source", "target", "position", "label"),
     *("role", "goal", "backstory", "allow_delegation", "max_iter", "expected_output"),
     *("temperature", "max_tokens", "reasoning", "max_reasoning_attempts", "inject_date"),
-    *("markdown", "output_schema", "guardrails", "guardrail_max_retries", "text", "async"),
+    *(
+        "on_unknown",
+        "markdown",
+        "output_schema",
+        "guardrails",
+        "guardrail_max_retries",
+        "text",
+        "async",
+    ),
     *("condition", "planning", "planning_model", "properties", "$ref", "$defs", "anyOf"),
     *("inputs", "default", "required", "enum", "max_length", "minimum", "maximum"),
     *("", "a/b", "~1", "~/", "0", "x" * 120),
@@ -170,7 +178,8 @@ def _helpers(
     nodes: list[Json] = []
     edges: list[str] = []
     for at, name in enumerate(draw(st.lists(st.sampled_from(TOOLS), max_size=3))):
-        nodes.append(tool(f"tool{at}", name))
+        wanted = draw(st.sampled_from([{}, {"on_unknown": "fail"}, {"on_unknown": "repeat"}]))
+        nodes.append(tool(f"tool{at}", name, **wanted))
         users = st.lists(st.sampled_from([*agents, *tasks]), min_size=1, unique_by=id)
         edges += [f"tool{at} {user['id']}" for user in draw(users)]
     settings = st.fixed_dictionaries(

@@ -23,6 +23,7 @@ from support.graphs.builders import llm
 from support.graphs.builders import sequential
 from support.graphs.builders import task
 from support.graphs.builders import tool
+from support.graphs.builders import tool
 
 
 def hints_of(document):
@@ -88,6 +89,7 @@ class TestHints:
             ),
             task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
+            tool("search", on_unknown="repeat"),
         ]
         good = document(
             nodes,
@@ -95,6 +97,7 @@ class TestHints:
             "writer title",
             "facts title",
             "model writer",
+            "search writer",
             process="hierarchical",
         )
         good |= {"description": "x"}

@@ -34,7 +34,9 @@ from support.graphs.foreign_crews import small
 from support.graphs.foreign_crews import with_task
 
 TOOLS, MODELS = ["search"], ["default", "small"]
-ROLE_LIMITS = graphs.RoleLimits({"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100})
+ROLE_LIMITS = graphs.RoleLimits(
+    {"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100}, not_repeatable=["search"]
+)
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
 
@@ -80,6 +82,12 @@ def deep(levels):
 
 DOCUMENTS = {
     "above-model-limit": document([agent("a"), task("t"), llm("m", max_tokens=101)], "a t", "m a"),
+    "invalid-on-unknown": document(
+        [agent("a"), task("t"), tool("s", on_unknown="pray")], "a t", "s a"
+    ),
+    "must-not-repeat": document(
+        [agent("a"), task("t"), tool("s", on_unknown="repeat")], "a t", "s a"
+    ),
     "agent-with-two-models": document(
         [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
     ),

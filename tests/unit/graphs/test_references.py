@@ -9,6 +9,7 @@ from flask_crewexec.graphs import check_names
 from flask_crewexec.graphs import digest
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import Permissions
+from flask_crewexec.graphs import RoleLimits
 from flask_crewexec.graphs import validate
 from support.graphs.builders import agent
 from support.graphs.builders import document
@@ -69,6 +70,35 @@ def test_names_of_a_stored_graph_can_be_checked_again():
         ("/nodes/2/data/name", "unknown-tool"),
         ("/nodes/3/data/name", "unknown-model"),
     ]
+
+
+def with_demand(on_unknown):
+    nodes = [agent("a"), task("t"), tool("s", on_unknown=on_unknown)]
+    return document(nodes, "a t", "s a")
+
+
+class TestOnUnknown:
+    """A graph may forbid what a tool allows, but not allow what it forbids."""
+
+    def problems(self, on_unknown, not_repeatable):
+        limits = RoleLimits(not_repeatable=not_repeatable)
+        permissions = Permissions(["search"], ["default"], role_limits=limits)
+        try:
+            validate(with_demand(on_unknown), permissions)
+        except InvalidGraph as error:
+            return [(each.pointer, each.code) for each in error.problems]
+        return []
+
+    def test_it_is_tightened(self):
+        assert self.problems("fail", []) == []
+        assert parse(with_demand("fail")).not_repeatable == {"search"}
+        assert parse(with_demand("repeat")).not_repeatable == set()
+
+    def test_it_is_not_loosened(self):
+        assert self.problems("fail", ["search"]) == []
+        refused = [("/nodes/2/data/on_unknown", "must-not-repeat")]
+        assert self.problems("repeat", ["search"]) == refused
+        assert self.problems("repeat", ["other"]) == []
 
 
 def test_names_are_reported_together_with_structure():

@@ -139,6 +139,10 @@ class TestNotes:
         nodes = [agent("a"), task("t", guardrails=[{"name": "no urls"}])]
         assert ("/nodes/1/data/guardrails/0/name", "left-out") in self.notes(document(nodes, "a t"))
 
+    def test_of_calls_that_must_not_be_repeated(self):
+        nodes = [agent("a"), task("t"), tool("s", on_unknown="fail")]
+        assert ("/nodes/2/data/on_unknown", "left-out") in self.notes(document(nodes, "a t", "s a"))
+
     def test_of_descriptions_and_drawings(self):
         drawn = sequential()
         drawn["nodes"][0]["position"] = {"x": 0, "y": 0}
