@@ -23,7 +23,6 @@ from support.graphs.builders import llm
 from support.graphs.builders import sequential
 from support.graphs.builders import task
 from support.graphs.builders import tool
-from support.graphs.builders import tool
 
 
 def hints_of(document):
