@@ -14,6 +14,7 @@ from generated import Lines
 from generated import literal
 from sphinx.application import Sphinx
 
+from flask_crewexec.config.call_log import DurationPerUser
 from flask_crewexec.config.call_log import KeptPerUser
 from flask_crewexec.config.per_user_limits import PerUserLimit
 from flask_crewexec.config.pricing import Prices
@@ -69,6 +70,8 @@ def _type(field: dataclasses.Field[t.Any]) -> str:
         return "mapping of models to their prices"
     if hint == KeptPerUser:
         return '``"content"``, ``"shape"`` or ``"off"``, or function of a user\'s id'
+    if hint == DurationPerUser:
+        return "``datetime.timedelta``, or function from a user's id to one"
     kinds = t.get_args(hint) or (hint,)
     optional = " or ``None``" if type(None) in kinds else ""
     return _TYPES[kinds[0]] + _range(kinds[0], field) + optional

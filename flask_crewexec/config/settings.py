@@ -16,7 +16,9 @@ import typing as t
 from flask import Config
 
 from ..errors import ConfigError
+from .call_log import DurationPerUser
 from .call_log import KeptPerUser
+from .call_log import validate_duration
 from .call_log import validate_kept
 from .per_user_limits import PerUserLimit
 from .per_user_limits import validate_limit
@@ -128,8 +130,11 @@ class Settings:
     call_log: KeptPerUser = dataclasses.field(default="content", metadata={"check": validate_kept})
     """What is kept of the calls of an execution after its end: ``"content"``, ``"shape"`` without
     what was said, or ``"off"``; or a function from a user's id to one of them."""
-    keep_calls_for: dt.timedelta = dt.timedelta(days=7)
-    """How long the calls of finished executions are kept (a timedelta)."""
+    keep_calls_for: DurationPerUser = dataclasses.field(
+        default=dt.timedelta(days=7), metadata={"check": validate_duration}
+    )
+    """How long the calls of finished executions are kept (a timedelta), or a function from a user's
+    id to it."""
     resume_in_step: bool = True
     """Whether calls are recorded while an execution has not ended, so that it can continue in the
     middle of a step."""

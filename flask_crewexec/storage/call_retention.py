@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import math
 import time
 import typing as t
 import uuid
@@ -21,9 +20,7 @@ from ..models import table_of
 from ..registry.specs import RedactorFunction
 from ..statuses import has_status
 from ..statuses import TERMINAL
-from . import counters
 from . import database_clock
-from .counters import CounterDelta
 
 _BULK: t.Final = {"synchronize_session": False}
 _ROWS: t.Final = 100
@@ -76,14 +73,15 @@ class CallPolicy(t.NamedTuple):
     def apply(self, session: Session, models: Models, execution_id: uuid.UUID) -> None:
         """Remove what is not kept of the calls of an ended execution."""
         if self.kept == "off":
-            _delete(session, models, [execution_id])
+            delete_calls(session, models, [execution_id])
         elif self.kept == "shape":
             _remove_contents(session, models, execution_id)
         elif self.redactor is not None:
             _redact(session, models, execution_id, self.redactor)
 
 
-def _delete(session: Session, models: Models, ids: Sequence[uuid.UUID]) -> int:
+def delete_calls(session: Session, models: Models, ids: Sequence[uuid.UUID]) -> int:
+    """Delete all calls of these executions; return how many."""
     call = models.call
     statement = sa.delete(call).where(call.execution_id.in_(ids))
     result = session.execute(statement, execution_options=_BULK)
@@ -119,46 +117,7 @@ def _next_rows(call: sa.Table, execution_id: uuid.UUID, last: int) -> sa.Select[
     return query.order_by(call.c.number).limit(_ROWS)
 
 
-def purge_calls(app_state: AppState, seconds: float = math.inf) -> int:
-    """Delete the calls of executions that ended ``CREWEXEC_KEEP_CALLS_FOR`` ago; return how many.
-
-    Also remove what is not kept of the calls of executions that have ended without their worker.
-
-    :param seconds: start no other batch after this time; the next purge continues.
-    """
-    deadline = time.monotonic() + seconds
-    _end_remaining(app_state, deadline)
-    with app_state.database.read_session() as session:
-        until = database_clock.read(session) - app_state.settings.keep_calls_for
-    purged = 0
-    while time.monotonic() < deadline and (batch := _purge_batch(app_state, until)):
-        purged += batch
-    return purged
-
-
-def _purge_batch(app_state: AppState, until: dt.datetime) -> int:
-    models, size = app_state.models, app_state.settings.purge_batch_size
-    call, execution = models.call, models.execution
-    ended = sa.and_(has_status(execution, *TERMINAL), execution.finished_at <= until)
-    # Ids begin with the time of their creation, so this reads no newer calls.
-    old = sa.select(call.execution_id).where(call.execution_id <= _newest_id(until)).distinct()
-    query = sa.select(execution.id).where(execution.id.in_(old), ended).limit(size)
-    with app_state.database.write_transaction() as session:
-        ids = session.scalars(query.with_for_update(skip_locked=True)).all()
-        if not ids:
-            return 0
-        purged = _delete(session, models, ids)
-        counters.record(session, models, [CounterDelta(counters.PURGED_CALLS, times=purged)])
-    return purged
-
-
-def _newest_id(moment: dt.datetime) -> uuid.UUID:
-    """Return an id that is not less than that of any execution that was created by *moment*."""
-    milliseconds = int(moment.timestamp() * 1000)
-    return uuid.UUID(int=(milliseconds << 80) | ((1 << 80) - 1))
-
-
-def _end_remaining(app_state: AppState, deadline: float) -> None:
+def end_remaining(app_state: AppState, deadline: float) -> None:
     """Apply the policy where an execution was ended by others than its worker."""
     settings = app_state.settings
     if settings.call_log == "content" and app_state.registry.redactor is None:

@@ -10,7 +10,7 @@ from ..messaging.queues import CLEANUP_TASK
 from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
 from ..storage import counters
-from ..storage.call_retention import purge_calls
+from ..storage.call_purge import purge_calls
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from .base import ExecutionMessageTask

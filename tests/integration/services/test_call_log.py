@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 
 import pytest
 
-from flask_crewexec import clock
-from flask_crewexec.app_state import current_app_state
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
-from flask_crewexec.storage import counters
-from flask_crewexec.storage.call_retention import CallPolicy
-from flask_crewexec.tasks import cleanup
 from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
-from support.in_process import change
 from support.in_process import run
 from support.in_process import stored_calls
 from support.scripted_turns import tool_calls
@@ -180,60 +173,6 @@ class TestReading:
         assert '{"text": "3"}' in shown
         asked = ["crewexec", "calls", counted, "--step", "1", "--json"]
         assert [c["number"] for c in json.loads(runner.invoke(args=asked).output)] == [1, 2, 3]
-
-
-class TestRetention:
-    def test_calls_are_kept_for_some_days(self, api, counted):
-        change(counted, finished_at=clock.now() - dt.timedelta(days=6))
-        cleanup.handle({"action": "purge"})
-        assert len(calls(api, counted)) == 3
-
-    @pytest.mark.settings(KEEP_CALLS_FOR=0.001)
-    def test_calls_are_removed_before_their_execution(self, api, counted):
-        live = api.queue(documents.chain("a"))
-        cleanup.handle({"action": "purge"})
-        assert calls(api, counted) == []
-        assert api.status(counted)["status"] == "completed"
-        assert api.status(live)["status"] == "queued"
-        totals = {total.name: total.times for total in counters.read_totals(current_app_state())}
-        assert totals[counters.PURGED_CALLS] == 3
-
-    @pytest.mark.settings(KEEP_CALLS_FOR=0.001)
-    def test_calls_of_an_execution_that_may_go_on_are_kept(self, api, counted):
-        change(counted, status="retrying")
-        cleanup.handle({"action": "purge"})
-        assert len(calls(api, counted)) == 3
-
-    @pytest.mark.settings(CALL_LOG="shape")
-    def test_contents_are_removed_where_another_process_has_ended_the_run(self, api, model):
-        id = api.queue(with_tool(model))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(CallPolicy, "changes_nothing", True)
-            run(id)
-        assert calls(api, id)[0]["request"] is not None
-        cleanup.handle({"action": "purge"})
-        assert [call["request"] for call in calls(api, id)] == [None] * 3
-
-    @pytest.mark.settings(CALL_LOG="shape")
-    def test_contents_may_be_removed_at_the_end(self, api, counted):
-        assert [(c["request"], c["answer"]) for c in calls(api, counted)] == [(None, None)] * 3
-        assert calls(api, counted)[1]["name"] == "count_words"
-
-    @pytest.mark.settings(CALL_LOG="off")
-    def test_all_may_be_removed_at_the_end(self, api, counted):
-        assert calls(api, counted) == []
-
-    @pytest.mark.settings(CALL_LOG="off", RESUME_IN_STEP=False)
-    def test_nothing_need_be_stored(self, api, counted):
-        assert calls(api, counted) == []
-        assert "call" not in api.events_of(counted, "model_call_started")[0]
-
-    @pytest.mark.settings(CALL_LOG="shape")
-    def test_a_run_that_fails_keeps_the_shape_only(self, api, model):
-        model.on(status=401)
-        id = api.queue(documents.chain("a"))
-        assert run(id) == "failed"
-        assert [(c["request"], c["status"]) for c in calls(api, id)] == [(None, "failed")]
 
 
 class TestRedactor:
