@@ -18,7 +18,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Rule
@@ -55,20 +54,6 @@ def killed(app, api, environment, fork_server, reconcile):
         return done.stdout + done.stderr
 
     return killed
-
-
-@pytest.fixture
-def notes(app):
-    """A function that returns the notes that tools have written, and removes them."""
-
-    def notes() -> Counter[str]:
-        session = app.extensions["sqlalchemy"].session
-        found = session.execute(sa.text("select text from note")).scalars().all()
-        session.execute(sa.text("delete from note"))
-        session.commit()
-        return Counter(text.removeprefix("ada: ") for text in found)
-
-    return notes
 
 
 def check(calls, written: Counter[str]) -> int:

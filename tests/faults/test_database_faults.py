@@ -272,7 +272,12 @@ def lost_answers_for_long(monkeypatch):
 class TestOutdatedSchema:
     @pytest.mark.parametrize(
         ("table", "name", "calls"),
-        [("step", "output", 1), ("step", "started_at", 1), ("execution", "result", 2)],
+        [
+            ("step", "output", 1),
+            ("step", "started_at", 1),
+            ("execution", "result", 2),
+            ("call", "request", 1),
+        ],
     )
     def test_a_run_fails_at_once_and_names_the_column(self, api, model, gate, table, name, calls):
         gate.set()

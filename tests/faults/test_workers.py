@@ -17,6 +17,8 @@ from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
 from support.graphs import documents
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.closed_door import ClosedDoor
 from support.servers.processes import wait_until
@@ -235,13 +237,15 @@ class TestStoppedWorker:
         assert len(model.calls_matching("Do a")) == len(model.calls_matching("Do b")) == 1
 
     def test_a_run_is_released_in_the_middle_of_a_step_before_its_next_model_call(
-        self, start_worker, api, model, settle, tmp_path, pool
+        self, start_worker, api, model, settle, notes, tmp_path, pool
     ):
         file = tmp_path / "go"
-        model.add(Rule(tool=("wait_for_file", {"path": str(file)}), after_tool=False))
-        model.on(reply="DONE")
+        first = ("write_note", {"text": "first"}), ("wait_for_file", {"path": str(file)})
+        model.add(Turn(raw=tool_calls(*first), results=0))
+        model.add(Turn(raw=tool_calls(("write_note", {"text": "second"})), results=2))
+        model.add(Turn(reply="DONE", results=3))
         worker = start_worker(pool=pool)
-        id = api.queue(documents.chain("a", tools=("wait_for_file",)))
+        id = api.queue(documents.chain("a", tools=("write_note", "wait_for_file")))
         wait_until(Path(f"{file}.waiting").exists, what="the tool")
         worker.kill(signal.SIGTERM)
         wait_until(lambda: "Warm shutdown" in worker.log_text(), what="the signal")
@@ -252,8 +256,9 @@ class TestStoppedWorker:
         start_worker(pool=pool)
         status = settle(id)
         assert (status["attempt"], status["lost_attempts"]) == (2, 0)
-        assert len(model.calls) == 2
+        assert len(model.calls) == 3
         assert not Path(f"{file}.waiting").exists()  # the tool was not called again
+        assert notes() == {"first": 1, "second": 1}
 
 
 @pytest.mark.postgresql

@@ -208,6 +208,13 @@ def add_tools(crewexec: CrewExec) -> None:
         """Wait for a file, but not for long."""
         return f"{wait_for_file(path)} for {current_execution.user_id}"
 
+    @crewexec.tool("append_line")
+    def append_line(path: str, line: str) -> str:
+        """Append a line to a file."""
+        with Path(path).open("a") as file:
+            file.write(f"{line}\n")
+        return "appended"
+
     @crewexec.tool("wait_for_file")
     def wait_for_file(path: str) -> str:
         """Return as soon as a file is there; another one, ``.waiting``, tells that it waits."""
