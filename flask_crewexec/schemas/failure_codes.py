@@ -180,7 +180,8 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Change the task, the tool's description or the model.",
     ),
     "tool-outcome-unknown": FailureCode(
-        "The worker was lost while a tool worked that must not be called twice ('on_unknown').",
+        "The worker was lost while a tool worked that must not be called twice ('on_unknown'), or a"
+        " step that has called such a tool would have to be restarted.",
         "Check what the call has done. A retry of the execution makes it again.",
     ),
     "tool-server-unavailable": FailureCode(

@@ -18,7 +18,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Rule
 from support.graphs import documents
@@ -137,6 +139,21 @@ def parallel_steps() -> Crew:
     return Crew(document, rules, asked=5, notes={"a", "b"})
 
 
+def planned_work() -> Crew:
+    """A planned crew whose agent reasons, in two attempts, before it calls a tool."""
+    plans = json.dumps({"a": "Note it."})
+    rules: list[Rule] = [
+        Turn(when='"task": "a"', reply=plans),
+        Turn(when="# Your plan so far", reply="Call the tool.\nREADY"),
+        Turn(when=r"# Plan\n[\s\S]*# Plan\nCall", raw=tool_calls(note("one")), results=0),
+        Turn(when="Do a", reply="Not yet.", results=0),
+        Turn(reply="DONE", results=1),
+    ]
+    document = documents.chain("a", tools=("write_note",))
+    documents.with_data(document, "writer", reasoning=True)
+    return Crew({**document, "planning": True}, rules, asked=5, notes={"one"})
+
+
 @pytest.fixture
 def kill_everywhere(api, model, killed, notes):
     """A function that runs a crew once for each of its writes, at which it is killed."""
@@ -175,8 +192,8 @@ class TestKilledAtAWrite:
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         "crew",
-        [delegated_work(), judged_answers(), parallel_steps()],
-        ids=["delegated", "judged", "parallel"],
+        [delegated_work(), judged_answers(), parallel_steps(), planned_work()],
+        ids=["delegated", "judged", "parallel", "planned"],
     )
     def test_whatever_is_in_it(self, kill_everywhere, crew, when):
         kill_everywhere(crew, when)
@@ -300,14 +317,66 @@ class TestBeginningAnew:
 
 
 @pytest.mark.sqlite_enough
+class TestDiverging:
+    """Steps that, for whatever reason, go on otherwise than what is stored."""
+
+    @pytest.fixture
+    def diverging(self, app, api, model):
+        """A function that interrupts a run after its tool call, and changes the stored call."""
+
+        def diverging(**values: object) -> str:
+            model.add(Turn(raw=tool_calls(note("one")), results=0))
+            model.add(Turn(raw=tool_calls(note("two")), results=1))
+            model.add(Turn(status=429, results=2, times=1), Turn(reply="DONE", results=2))
+            document = documents.chain("a", tools=("write_note",))
+            id = api.queue(documents.with_data(document, "write_note", **values))
+            assert run(id) == "retrying"
+            call = current_app_state().models.call
+            changed = sa.update(call).where(call.execution_id == uuid.UUID(id), call.number == 2)
+            with current_app_state().database.write_transaction() as session:
+                session.execute(changed.values(answer={"text": "read"}))
+            due(id)
+            return t.cast(str, id)
+
+        return diverging
+
+    def test_they_are_restarted_by_the_next_attempt(self, api, model, notes, diverging):
+        id = diverging()
+        assert run(id) == "released"
+        assert len(model.calls) == 3  # before anything else was made
+        assert api.events_of(id, "step_restarted") == [{"step": "a", "reason": "diverged"}]
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "DONE"
+        assert len(model.calls) == 6
+        assert notes() == {"one": 2, "two": 2}
+        generations = {call.number: call.generation for call in stored_calls(id)}
+        assert list(generations.values()) == [0] * 5 + [1] * 5
+
+    def test_but_not_if_a_tool_must_not_be_called_again(self, api, model, notes, diverging):
+        id = diverging(on_unknown="fail")
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], error["call"]) == ("tool-outcome-unknown", 2)
+        assert (len(model.calls), notes()) == (3, {"one": 1, "two": 1})
+        api.again(id)  # somebody has looked
+        assert run(id) == "completed"
+        assert notes() == {"one": 1, "two": 1}
+
+
+def due(id: str) -> None:
+    """Let a retry begin at once."""
+    change(id, available_at=LONG_AGO)
+    cleanup.handle({"action": "reconcile"})
+
+
+@pytest.mark.sqlite_enough
 class TestRetries:
     def test_a_retry_after_a_rate_limit_continues_at_the_refused_call(self, api, model, notes):
         model.add(Turn(raw=tool_calls(note("one")), results=0))
         model.add(Turn(status=429, results=1, times=1), Turn(reply="DONE", results=1))
         id = api.queue(documents.chain("a", tools=("write_note",)))
         assert run(id) == "retrying"
-        change(id, available_at=LONG_AGO)
-        cleanup.handle({"action": "reconcile"})
+        due(id)
         assert run(id) == "completed"
         assert len(model.calls) == 3
         assert notes() == {"one": 1}
@@ -333,8 +402,7 @@ class TestRetries:
         model.on(reply="Thought: Done.\nFinal Answer: DONE")
         id = api.queue(documents.chain("a", tools=("write_note",)))
         assert run(id) == "retrying"
-        change(id, available_at=LONG_AGO)
-        cleanup.handle({"action": "reconcile"})
+        due(id)
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "DONE"
         assert "tools" not in model.calls[0].body
@@ -346,8 +414,7 @@ class TestRetries:
         model.add(Turn(status=429, results=1, times=1), Turn(reply="DONE", results=1))
         id = api.queue(documents.chain("a", tools=("write_note",), model="streaming"))
         assert run(id) == "retrying"
-        change(id, available_at=LONG_AGO)
-        cleanup.handle({"action": "reconcile"})
+        due(id)
         assert run(id) == "completed"
         assert all(call.body["stream"] for call in model.calls)
         assert (len(model.calls), notes()) == (3, {"one": 1})

@@ -40,6 +40,10 @@ _OUTCOME: t.Final = (
     "The run was interrupted while it called the tool '{}', which must not be called twice. Check"
     " what the call has done, then retry the execution."
 )
+_RESTART: t.Final = (
+    "A step cannot continue where it was interrupted, and has called the tool '{}', which must not"
+    " be called twice. Check what the call has done, then retry the execution to restart the step."
+)
 
 
 class RunCalls:
@@ -101,7 +105,8 @@ class RunCalls:
         for call in self._journal.calls_of(position):
             if call.may_have_acted and call.name in self._not_repeatable:
                 self.log.ended_by = call.number
-                self._history.stop(UnknownToolOutcomeStop(_OUTCOME.format(call.name)))
+                self._history.stop(UnknownToolOutcomeStop(_RESTART.format(call.name)))
+                return
 
     def begin_conversation(self, messages: list[Message]) -> Conversation:
         """Begin a conversation; one that has begun before begins with the same messages."""
