@@ -54,6 +54,8 @@ class EventDescription(t.NamedTuple):
     type: str
     at: dt.datetime
     title: str
+    call: int | None
+    """Number of the call that it is about."""
     values: tuple[str, ...]
     """Short values, to be shown next to the title."""
     blocks: tuple[tuple[str, str], ...]
@@ -64,7 +66,9 @@ def describe(event: EventMixin) -> EventDescription:
     """Describe an event, also one of a type that this version does not know."""
     values: list[str] = []
     blocks: list[tuple[str, str]] = []
-    for name, value in event.data.items():
+    data = dict(event.data)
+    call = data.pop("call") if isinstance(data.get("call"), int) else None
+    for name, value in data.items():
         text = _text(name, value)
         if len(text) > _MAX_INLINE_CHARS or "\n" in text or name == "output":
             blocks.append((spoken(name), text))
@@ -72,7 +76,7 @@ def describe(event: EventMixin) -> EventDescription:
             values.append(_inline(name, text))
     title = _TITLES.get(event.type, spoken(event.type).capitalize())
     at = clock.as_utc(event.created_at)
-    return EventDescription(event.seq, event.type, at, title, tuple(values), tuple(blocks))
+    return EventDescription(event.seq, event.type, at, title, call, tuple(values), tuple(blocks))
 
 
 def _inline(name: str, text: str) -> str:

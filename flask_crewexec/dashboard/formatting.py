@@ -54,14 +54,14 @@ def pretty(value: t.Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def shown(text: str | None) -> str:
+def shown(text: str | None, limit: int = SHOWN_CHARS) -> str:
     """Return the part of a long text that a page shows."""
-    return (text or "")[:SHOWN_CHARS]
+    return (text or "")[:limit]
 
 
-def is_cut(text: str | None) -> bool:
+def is_cut(text: str | None, limit: int = SHOWN_CHARS) -> bool:
     """Return whether :func:`shown` leaves something out."""
-    return len(text or "") > SHOWN_CHARS
+    return len(text or "") > limit
 
 
 def brief(text: str, limit: int) -> str:

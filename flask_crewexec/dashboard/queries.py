@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import defer
+from sqlalchemy.orm import load_only
 
 from .. import graphs
 from ..app_state import AppState
@@ -17,6 +18,8 @@ from ..models import EventMixin
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..models import WorkerMixin
+from ..statuses import STEP_DONE
+from ..statuses import TERMINAL
 from ..storage.event_log import newest_events
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import output_excerpts
@@ -78,6 +81,41 @@ def _parse(document: object) -> graphs.Graph | None:
         return graphs.parse(document)
     except InvalidGraph:
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallsView:
+    """The execution to which calls belong."""
+
+    execution: ExecutionMixin
+    graph_name: str
+    steps: Mapping[int, StepMixin]
+    """By position, those that have started."""
+
+    def may_go_on(self, position: int | None) -> bool:
+        """Return whether there may be further calls, of a step or of the execution."""
+        step = None if position is None else self.steps.get(position)
+        is_done = step is not None and step.status in STEP_DONE
+        return self.execution.status not in TERMINAL and not is_done
+
+
+def read_calls_view(app_state: AppState, execution_id: str, requester: Identity) -> CallsView:
+    """Return what pages about calls tell of their execution.
+
+    :raises NotFound: if there is none, or not for *requester*.
+    """
+    models = app_state.models
+    execution, step = models.execution, models.step
+    with app_state.database.read_session() as session:
+        needed = load_only(execution.status, execution.owner_id, execution.graph_id)
+        found = find_execution(session, models, execution_id, requester, needed)
+        names = load_only(step.position, step.name, step.status)
+        steps = steps_of(session, models, found.id, names)
+        return CallsView(
+            execution=found,
+            graph_name=session.get_one(models.graph, found.graph_id).name,
+            steps={step.position: step for step in steps},
+        )
 
 
 class WorkerView(t.NamedTuple):

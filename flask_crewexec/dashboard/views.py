@@ -34,6 +34,7 @@ from ..storage.queue_stats import count_on_hold
 from ..web.authentication import current_identity
 from ..web.executions import next_id
 from ..web.problems import Forbidden
+from . import call_views
 from . import charts
 from .event_descriptions import describe
 from .graph_layout import draw
@@ -172,3 +173,4 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.post(f"{one}/retry")(retry_execution)
     blueprint.get("/queues")(show_queues)
+    call_views.add_routes(blueprint)

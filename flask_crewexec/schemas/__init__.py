@@ -10,6 +10,7 @@ from .calls import CallErrorSchema as CallErrorSchema
 from .calls import CallPageSchema as CallPageSchema
 from .calls import CallQuerySchema as CallQuerySchema
 from .calls import CallSchema as CallSchema
+from .calls import MAX_CALLS as MAX_CALLS
 from .calls import WholeCallSchema as WholeCallSchema
 from .events import EVENT_TYPES as EVENT_TYPES
 from .events import EventField as EventField

@@ -85,6 +85,9 @@ class CallSchema(RowSchema):
     cut = fields.Boolean(
         metadata={"description": "Whether something in it is left out, such as too long texts"}
     )
+    size = fields.Integer(
+        metadata={"description": "Characters that are stored of its request and answer"}
+    )
     usage = fields.Nested(TokensSchema, metadata={"description": "Tokens and cost of a model call"})
     started_at = Moment(metadata={"description": "When it began"})
     finished_at = Moment(allow_none=True, metadata={"description": "When it ended"})

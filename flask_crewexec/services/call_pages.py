@@ -43,26 +43,33 @@ def read_calls(
     query = load(_QUERY, page)
     with app_state.database.read_session() as session:
         execution = _find(session, app_state, execution_id, requester)
-        query["content"] = query["content"] and _sees_content(app_state, execution, requester)
+        query["content"] &= sees_content(app_state, execution.owner_id, requester)
         rows = call_log.read_calls(session, app_state.models, execution.id, **query)
         calls = list(_dumped(rows, execution, content=query["content"]))
     return [_redacted(app_state, call) for call in calls]
 
 
 def read_call(
-    app_state: AppState, execution_id: Id, number: int | str, requester: Requester
+    app_state: AppState,
+    execution_id: Id,
+    number: int | str,
+    requester: Requester,
+    *,
+    whole: bool = True,
 ) -> Json:
-    """Return a call with all messages of its request.
+    """Return a call.
 
+    :param whole: whether to read all messages of its request.
     :raises NotFound: if there is no such call, or not for *requester*.
     """
     models = app_state.models
     with app_state.database.read_session() as session:
         execution = _find(session, app_state, execution_id, requester)
         row = call_log.find_call(session, models, execution.id, number)
-        content = _sees_content(app_state, execution, requester)
+        content = sees_content(app_state, execution.owner_id, requester)
         (call,) = _dumped([row], execution, content=content)
-        call["messages"] = _whole_request(session, app_state, row) if content else None
+        whole = whole and content
+        call["messages"] = _whole_request(session, app_state, row) if whole else None
     return _redacted(app_state, call)
 
 
@@ -74,8 +81,9 @@ def _find(
     return find_execution(session, app_state.models, execution_id, requester, needed)
 
 
-def _sees_content(app_state: AppState, execution: ExecutionMixin, requester: Requester) -> bool:
-    if requester is None or requester.user_id == execution.owner_id:
+def sees_content(app_state: AppState, owner_id: str, requester: Requester) -> bool:
+    """Return whether *requester* may read what was said in the executions of a user."""
+    if requester is None or requester.user_id == owner_id:
         return True
     return app_state.settings.managers_see_content
 

@@ -110,6 +110,7 @@
       shown.delete(gone.id);
       gone.remove();
     }
+    document.dispatchEvent(new Event("crewexec:updated"));
   }
 
   // Inserts or replaces a part unless it is unchanged, and returns the part that is shown.
@@ -139,12 +140,13 @@
     return !selection.isCollapsed && element.contains(selection.anchorNode);
   }
 
-  // Keeps what the reader has opened, scrolled and focused.
+  // Keeps what the reader has opened, fetched, scrolled and focused.
   function replace(old, fresh) {
     const opened = [...old.querySelectorAll("details[open][id]")].map((element) => element.id);
     const scrolled = [...old.querySelectorAll(".scroll[id]")]
       .map((element) => [element.id, element.scrollLeft, element.scrollTop]);
     const focused = old.contains(document.activeElement) ? focusId(document.activeElement) : null;
+    moveFetched(old, fresh);
     old.replaceWith(fresh);
     for (const id of opened) {
       const element = document.getElementById(id);
@@ -155,6 +157,13 @@
       if (element) element.scrollTo(left, top);
     }
     if (focused) refocus(focused);
+  }
+
+  function moveFetched(old, fresh) {
+    for (const fetched of old.querySelectorAll("[data-fetched]")) {
+      const place = fresh.querySelector(`#${fetched.id}`);
+      if (place && !fresh.contains(fetched)) place.replaceWith(fetched);
+    }
   }
 
   function focusId(element) {

@@ -1,38 +1,15 @@
-"""The dashboard in a real browser: the sample app's web server and worker, and a scripted model.
-
-The pictures that it takes are kept in pytest's base folder, in ``pictures``.
-"""
+"""The dashboard in a real browser: the sample app's web server and worker, and a scripted model."""
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import typing as t
-from collections.abc import Callable
-from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 
-from flask_crewexec.testing import ScriptedModel
-from sample_app import create_app
-from sample_app.extensions import db
-from sample_app.seeding import seed
 from support.graphs import documents
-from support.paths import ROOT
 from support.servers.browser import Browser
-from support.servers.browser import CHROMIUM
-from support.servers.browser import chromium
-from support.servers.celery_nodes import WorkerProcess
-from support.servers.debian_packages import ensure_installed
-from support.servers.debian_packages import NotInstalled
-from support.servers.processes import free_port
-from support.servers.processes import ServerProcess
 from support.servers.processes import wait_until
-from support.servers.redis_process import RedisProcess
-from support.servers.redis_servers import chosen_redis
+from support.servers.sample_site import Site
 
 pytestmark = pytest.mark.browser
 
@@ -43,143 +20,6 @@ HOSTILE = (
 
 
 FOCUSABLE = "[...document.querySelectorAll('a[href], summary, button, [tabindex=\"0\"]')]"
-
-
-class WebProcess(ServerProcess):
-    """The sample app behind Werkzeug's threaded server."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "flask", "--app", "sample_app", "run", "--port", str(port)]
-        super().__init__(command, log=folder / "web.log", cwd=ROOT, environment=environment)
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/crewexec/health/live", trust_env=False).is_success
-        except httpx.TransportError:
-            return False
-
-
-class Site(t.NamedTuple):
-    """The sample app as it runs, and a user of it."""
-
-    url: str
-    token: str
-    model: ScriptedModel
-
-    def store(self, document: documents.Document) -> None:
-        """Give the user a graph."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.url}/crewexec/graphs"
-        answer = httpx.post(url, json=document, headers=headers, trust_env=False, timeout=20)
-        assert answer.status_code == 201, answer.text
-
-    def open_streams(self) -> float:
-        """Return how many streams of events the web server has open."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.url}/crewexec/metrics"
-        found = httpx.get(url, headers=headers, trust_env=False, timeout=20).text
-        (line,) = (line for line in found.splitlines() if line.startswith("crewexec_open_streams "))
-        return float(line.split()[1])
-
-
-@pytest.fixture(scope="module")
-def _installed() -> None:
-    try:
-        ensure_installed(CHROMIUM)
-    except NotInstalled as reason:
-        pytest.skip(f"no browser: {reason}")
-
-
-@pytest.fixture(scope="module")
-def site(_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    database = f"sqlite:///{folder / 'sample.sqlite'}"
-    token = seed_user(database)
-    redis = RedisProcess(tmp_path_factory.mktemp("site-redis"), chosen_redis())
-    with redis, ScriptedModel() as model:
-        environment = {
-            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
-            "CELERY_BROKER_URL": redis.url,
-            "CELERY_RESULT_BACKEND": redis.url,
-            "DATABASE_URL": database,
-            "FLASK_SKIP_DOTENV": "1",
-            "MODEL_NAME": "scripted",
-            "OPENAI_API_KEY": model.key,
-            "OPENAI_BASE_URL": model.base_url,
-        }
-        worker = WorkerProcess(folder, environment, pool="threads", concurrency=2)
-        with WebProcess(folder, environment) as web, worker:
-            yield Site(web.url, token, model)
-
-
-def seed_user(database: str) -> str:
-    app = create_app({"SQLALCHEMY_DATABASE_URI": database})
-    with app.app_context():
-        token = seed("ada", admin=True).token
-        db.session.remove()
-        db.engine.dispose()
-    return token
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "pictures"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def browser(_installed: None, pictures: Path, tmp_path: Path) -> Iterator[Browser]:
-    with chromium(pictures, tmp_path / "profile") as browser:
-        browser.look()
-        yield browser
-        refused = [line for line in browser.errors() if "Content Security Policy" in line]
-        assert refused == []
-
-
-@pytest.fixture
-def signed_in(browser: Browser, site: Site) -> Browser:
-    browser.open(f"{site.url}/sign-in")
-    browser.find("input[name=token]").send_keys(site.token)
-    browser.find("button").click()
-    browser.wait_for("h1", "Crews")
-    return browser
-
-
-@pytest.fixture
-def queue(signed_in: Browser, site: Site) -> Callable[..., None]:
-    """Queue a graph from the sample app's page, which leads to the execution's."""
-
-    def queue(name: str, **inputs: str) -> None:
-        signed_in.open(f"{site.url}/crews")
-        (form,) = (
-            card.find_element("css selector", "form")
-            for card in signed_in.find_all("section.card")
-            if card.find_element("css selector", "h2").text == name
-        )
-        for input, text in inputs.items():
-            form.find_element("name", input).send_keys(text)
-        form.find_element("css selector", "button").click()
-        signed_in.wait_for("h1", name)
-
-    return queue
-
-
-@pytest.fixture
-def hold(site: Site) -> Iterator[Callable[[str], threading.Event]]:
-    """Let the model wait with its answer to prompts, until the event that is returned is set."""
-    events = []
-
-    def hold(pattern: str, reply: str = "held back") -> threading.Event:
-        events.append(threading.Event())
-        site.model.on(pattern, reply, hold=events[-1])
-        return events[-1]
-
-    yield hold
-    for event in events:
-        event.set()
 
 
 def node(place: int, state: str) -> str:

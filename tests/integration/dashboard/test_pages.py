@@ -7,7 +7,6 @@ import html
 import re
 import typing as t
 import uuid
-from html.parser import HTMLParser
 
 import pytest
 import sqlalchemy as sa
@@ -22,8 +21,12 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.dashboard import create_dashboard
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
+from support.dashboard_pages import dangers
+from support.dashboard_pages import is_problem
+from support.dashboard_pages import Pages
+from support.dashboard_pages import section
+from support.dashboard_pages import text_of
 from support.graphs import documents
-from support.host_app import host
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
@@ -34,95 +37,13 @@ from support.servers.redis_process import RedisProcess
 
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(1)'>"
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
-OURS = {"Sec-Fetch-Site": "same-origin"}
 
-
-class Pages:
-    """The dashboard as one user sees it."""
-
-    def __init__(self, client: FlaskClient, user: str | None) -> None:
-        self._client = client
-        self._headers = {"X-User": user} if user else {}
-
-    def get(self, path: str, **query: object) -> t.Any:
-        given = {"query_string": query} if query else {}
-        return self._client.get(f"/crewexec-dashboard{path}", headers=self._headers, **given)
-
-    def read(self, path: str, **query: object) -> str:
-        answer = self.get(path, **query)
-        assert answer.status_code == 200, answer.text
-        return t.cast(str, answer.text)
-
-    def post(self, path: str, headers: dict[str, str] = OURS, **form: str) -> t.Any:
-        return self._client.post(
-            f"/crewexec-dashboard{path}", data=form, headers={**self._headers, **headers}
-        )
-
-
-@pytest.fixture(autouse=True)
-def _registered(app: Flask) -> None:
-    app.register_blueprint(create_dashboard())
-
-
-@pytest.fixture
-def pages(client: FlaskClient) -> Pages:
-    return Pages(client, "ada")
-
-
-@pytest.fixture
-def strangers(client: FlaskClient) -> Pages:
-    return Pages(client, "mallory")
-
-
-@pytest.fixture
-def admins(client: FlaskClient) -> Pages:
-    return Pages(client, host.ADMIN)
-
-
-def text_of(page: str) -> str:
-    """What can be read on a page, on one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
-
-
-def section(page: str, id: str) -> str:
-    found = re.search(rf'<section id="{id}".*?</section>', page, re.DOTALL)
-    assert found, page
-    return found[0]
-
-
-class Dangers(HTMLParser):
-    """Collects elements and attributes that none of our pages has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        names = {name for name, _ in attributes}
-        if tag in ("img", "style", "iframe") or (tag == "script" and "src" not in names):
-            self.found.append(tag)
-        self.found += [name for name in names if name.startswith("on") or name == "style"]
-        self.found += [value for _, value in attributes if value and value.startswith("java")]
-
-
-def dangers(page: str) -> list[str]:
-    """What a browser would run, or show as it pleases a stranger."""
-    parser = Dangers()
-    parser.feed(page)
-    return parser.found
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 def listed(page: str) -> list[str]:
     """Ids of the executions on a page, in their order."""
     return re.findall(r'<a id="to-([^"]+)"', page)
-
-
-def is_problem(answer: t.Any, status: int, code: str) -> str:
-    """Check that *answer* is a page about a problem, and return what it says."""
-    assert answer.status_code == status, answer.text
-    assert answer.mimetype == "text/html"
-    assert f"<code>{code}</code>" in answer.text
-    return text_of(answer.text)
 
 
 class TestWhoSees:

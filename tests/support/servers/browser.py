@@ -61,10 +61,29 @@ class Browser:
         """What the console has complained about since the last call."""
         return [line["message"] for line in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
-    def block(self, pattern: str) -> None:
-        """Let requests to addresses of this pattern fail."""
+    def block(self, *patterns: str) -> None:
+        """Let only requests to addresses of these patterns fail."""
         self.driver.execute_cdp_cmd("Network.enable", {})
-        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [pattern]})
+        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [*patterns]})
+
+    def allow_clipboard(self) -> None:
+        """Let pages copy and paste without asking."""
+        allowed = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+        self.driver.execute_cdp_cmd("Browser.grantPermissions", allowed)
+
+    def clipboard(self) -> str:
+        """What was copied last."""
+        script = "navigator.clipboard.readText().then(arguments[0])"
+        return t.cast(str, self.driver.execute_async_script(script))
+
+    def focused(self) -> str:
+        """The id of the element that has the focus; of a summary, that of what it opens."""
+        script = "const e = document.activeElement; return e.id || e.parentElement.id"
+        return t.cast(str, self.driver.execute_script(script))
+
+    def press(self, *keys: str) -> None:
+        """Press keys where the focus is."""
+        self.driver.switch_to.active_element.send_keys(*keys)
 
     def look(self, *, width: int = 1280, dark: bool = False) -> None:
         """Show pages as wide as a desktop or a phone, light or dark."""
