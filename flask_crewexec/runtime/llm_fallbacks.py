@@ -19,9 +19,12 @@ from .call_log.log import as_current
 from .call_log.log import CallError
 from .call_log.log import MAX_NAME
 from .call_log.log import OpenCall
+from .call_log.requests import Answer
 from .call_log.requests import ModelRequest
 from .crewai_shims.llms import DelegatingLLM
 from .crewai_shims.llms import model_call_hooks_dispatched
+from .crewai_shims.llms import remember
+from .crewai_shims.llms import remembered_by
 from .crewai_shims.public_api import BaseLLM
 from .error_mapping import model_failure
 from .error_mapping import to_failure
@@ -117,10 +120,18 @@ class LLMChain(DelegatingLLM):
         request = calls.model_request(messages, tools, role)
         stored = calls.stored_answer(request)
         if stored is not None:
-            self._run_context.note_length(stored["finish_reason"], role)
-            return stored["value"]
+            self._run_context.note_length(stored.finish_reason, role)
+            self._let_remember(stored)
+            return stored.value
         with model_call_hooks_dispatched():  # each call is checked here
             return self._ask(request, messages, tools, *args, **kwargs)
+
+    def _let_remember(self, stored: Answer) -> None:
+        """Let the model that has answered keep what its object has kept then."""
+        for member in self._members:
+            if member.llm.model == stored.model:
+                remember(member.llm, stored.remembered)
+                break
 
     def _ask(self, request: ModelRequest, *args: t.Any, **kwargs: t.Any) -> t.Any:
         failures: list[FailureReason] = []
@@ -138,10 +149,13 @@ class LLMChain(DelegatingLLM):
         raise AllModelsFailed(failures) from last
 
     def _ask_one(self, member: Member, call: OpenCall, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        before = remembered_by(member.llm)
         with as_current(call), watch_call() as end:
             call.raw = self._delegate(member.llm, *args, **kwargs)
         answer = member.check(call.raw, end.reason)
-        self._run_context.calls.end_model_call(call, answer, end.reason)
+        after = remembered_by(member.llm)
+        new = {} if after == before else after
+        self._run_context.calls.end_model_call(call, Answer(answer, end.reason, new))
         return answer
 
     def _end_failed(self, call: OpenCall, error: Exception) -> None:

@@ -21,6 +21,8 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.runtime import llm_builder
+from flask_crewexec.runtime.crewai_shims.openai_llm import OpenAILLM
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Rule
 from support.graphs import documents
@@ -324,7 +326,7 @@ class TestDiverging:
     def diverging(self, app, api, model):
         """A function that interrupts a run after its tool call, and changes the stored call."""
 
-        def diverging(**values: object) -> str:
+        def diverging(number: int = 2, answer: object = {"text": "read"}, **values: object) -> str:
             model.add(Turn(raw=tool_calls(note("one")), results=0))
             model.add(Turn(raw=tool_calls(note("two")), results=1))
             model.add(Turn(status=429, results=2, times=1), Turn(reply="DONE", results=2))
@@ -332,9 +334,11 @@ class TestDiverging:
             id = api.queue(documents.with_data(document, "write_note", **values))
             assert run(id) == "retrying"
             call = current_app_state().models.call
-            changed = sa.update(call).where(call.execution_id == uuid.UUID(id), call.number == 2)
+            changed = sa.update(call).where(
+                call.execution_id == uuid.UUID(id), call.number == number
+            )
             with current_app_state().database.write_transaction() as session:
-                session.execute(changed.values(answer={"text": "read"}))
+                session.execute(changed.values(answer=answer))
             due(id)
             return t.cast(str, id)
 
@@ -352,6 +356,14 @@ class TestDiverging:
         generations = {call.number: call.generation for call in stored_calls(id)}
         assert list(generations.values()) == [0] * 5 + [1] * 5
 
+    def test_so_are_those_whose_answers_cannot_be_restored(self, api, model, diverging):
+        """The SDK of the model's provider was removed, or has changed its classes."""
+        id = diverging(number=1, answer={"value": [{"__class__": "openai.gone:Call", "value": {}}]})
+        assert run(id) == "released"
+        assert run(id) == "completed"
+        assert api.events_of(id, "step_restarted") == [{"step": "a", "reason": "diverged"}]
+        assert len(model.calls) == 6
+
     def test_but_not_if_a_tool_must_not_be_called_again(self, api, model, notes, diverging):
         id = diverging(on_unknown="fail")
         assert run(id) == "failed"
@@ -367,6 +379,16 @@ def due(id: str) -> None:
     """Let a retry begin at once."""
     change(id, available_at=LONG_AGO)
     cleanup.handle({"action": "reconcile"})
+
+
+class Remembering(OpenAILLM):
+    """A model whose object says with each request what it has kept of its last answer."""
+
+    def _exchange(self, params: dict[str, t.Any], call: dict[str, t.Any]) -> t.Any:
+        kept = {"user": self._last_response_id} if self._last_response_id else {}
+        answer = super()._exchange({**params, **kept}, call)
+        self._last_response_id = f"answered {len(params['messages'])} messages"
+        return answer
 
 
 @pytest.mark.sqlite_enough
@@ -408,6 +430,18 @@ class TestRetries:
         assert "tools" not in model.calls[0].body
         assert (len(model.calls), notes()) == (3, {"one": 1})
         assert [call.kind for call in stored_calls(id)] == ["model", "tool", "model", "model"]
+
+    def test_a_model_keeps_of_stored_answers_what_it_had_kept(self, api, model, monkeypatch):
+        monkeypatch.setattr(llm_builder, "OpenAILLM", Remembering)
+        model.add(Turn(raw=tool_calls(note("one")), results=0))
+        model.add(Turn(status=429, results=1, times=1), Turn(reply="DONE", results=1))
+        id = api.queue(documents.chain("a", tools=("write_note",)))
+        assert run(id) == "retrying"
+        due(id)
+        assert run(id) == "completed"
+        first, refused, again = [call.body for call in model.calls]
+        assert "user" not in first
+        assert refused["user"] == again["user"] == "answered 2 messages"
 
     def test_a_streamed_answer_is_not_asked_for_again(self, api, model, notes):
         model.add(Turn(raw=None, tool=note("one"), results=0))

@@ -32,6 +32,18 @@ class ModelRequest:
         return dataclasses.replace(self, content={"start": count, "messages": []})
 
 
+class Answer(t.NamedTuple):
+    """An answer that can be used."""
+
+    value: object
+    """Text, or calls of tools as objects of the provider."""
+    finish_reason: str | None
+    remembered: Mapping[str, t.Any] = {}
+    """What the model's object keeps of it for its next request, if anything."""
+    model: str = ""
+    """The model of a stored answer."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ToolRequest:
     """A tool call of an answer.

@@ -19,6 +19,7 @@ from .journal import StoredCall
 from .log import CallError
 from .log import CallLog
 from .log import OpenCall
+from .requests import Answer
 from .requests import History
 from .requests import Json
 from .requests import ModelRequest
@@ -134,8 +135,8 @@ class RunCalls:
         content = {"start": start, "messages": new}
         return ModelRequest(scope, content, digest_of(digest, bool(tools)), agent)
 
-    def stored_answer(self, request: ModelRequest) -> Json | None:
-        """Return what has answered a request before: ``{"value", "finish_reason"}``.
+    def stored_answer(self, request: ModelRequest) -> Answer | None:
+        """Return what has answered a request before.
 
         :raises DivergedStop: if the conversation goes on otherwise than it did.
         """
@@ -143,7 +144,10 @@ class RunCalls:
         occurrence = scope.count(request.digest)
         found = self._journal.answer(CallKind.MODEL, scope, request.digest, occurrence)
         if found is not None and found.answer is not None:
-            return {**found.answer, "value": answers.decode(found.answer["value"])}
+            try:
+                return _answer_of(found.answer, found.name)
+            except answers.NotRestorable:
+                self._diverge(scope)
         # A verdict that is stored spares the call of its judge, which is in no conversation.
         if isinstance(scope, Conversation) and self._journal.has_answers_left(scope):
             self._diverge(scope)
@@ -167,13 +171,17 @@ class RunCalls:
             digest=request.digest,
         )
 
-    def end_model_call(self, call: OpenCall, answer: object, finish_reason: str | None) -> None:
-        """Note an answer that can be used; it is written with the next change."""
+    def end_model_call(self, call: OpenCall, answer: Answer) -> None:
+        """Note an answer; it is written with the next change."""
         try:
-            stored, altered = answers.encode(answer), False
+            stored, altered = answers.encode(answer.value), False
+            remembered = answers.encode(answer.remembered)
         except answers.NotStorable:
-            stored, altered = str(answer), True
-        self.log.end(call, {"value": stored, "finish_reason": finish_reason}, altered=altered)
+            stored, altered, remembered = str(answer.value), True, None
+        content = {"value": stored, "finish_reason": answer.finish_reason}
+        if remembered:
+            content["remembered"] = remembered
+        self.log.end(call, content, altered=altered)
         self.log.ended_by = None
 
     def fail_model_call(self, call: OpenCall, error: CallError) -> None:
@@ -310,6 +318,11 @@ class RunCalls:
     def _raise(self, reason: StopRun) -> t.NoReturn:
         self._history.stop(reason)
         raise reason
+
+
+def _answer_of(stored: Json, model: str) -> Answer:
+    remembered = answers.decode(stored.get("remembered", {}))
+    return Answer(answers.decode(stored["value"]), stored["finish_reason"], remembered, model)
 
 
 def _text_of(stored: StoredCall) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
 from crewai import BaseLLM
 from crewai.hooks.llm_hooks import model_call_hooks_dispatched
@@ -12,7 +13,31 @@ from pydantic import PrivateAttr
 __all__ = (
     "DelegatingLLM",
     "model_call_hooks_dispatched",
+    "remember",
+    "remembered_by",
 )
+
+_REMEMBERED: t.Final = (
+    "_last_reasoning_items",
+    "_last_response_id",
+    "_previous_thinking_blocks",
+)
+"""Attributes in which CrewAI's classes keep parts of an answer for their next request."""
+
+
+def remembered_by(llm: BaseLLM) -> dict[str, t.Any]:
+    """Return what a model's object keeps of its answers for its next request.
+
+    OpenAI's Responses and Anthropic's thinking need it: it is in no message.
+    """
+    found = {name: getattr(llm, name, None) for name in _REMEMBERED}
+    return {name: value for name, value in found.items() if value}
+
+
+def remember(llm: BaseLLM, remembered: Mapping[str, t.Any]) -> None:
+    """Let a model's object keep what another one has kept."""
+    for name, value in remembered.items():
+        setattr(llm, name, value)
 
 
 class DelegatingLLM(BaseLLM):
