@@ -70,7 +70,8 @@ class CallSchema(RowSchema):
         allow_none=True,
         metadata={
             "description": 'Of a model: \'{"value", "finish_reason"}\', whose value is a text or'
-            ' tool calls, with "remembered" if the model\'s object keeps more of it; of a tool: \'{"text"}\', as the model was told; of a check:'
+            " tool calls, with 'remembered' if the model's object keeps more of it; of a tool:"
+            " '{\"text\"}', as the model was told; of a check:"
             " '{\"verdict\"}', true or what is wrong. Null if it was left out"
         },
     )
