@@ -1,24 +1,24 @@
 """Forks Python processes that need not import CrewAI, Celery and Flask again.
 
-`ForkServer` starts this module as a program. Each request is one datagram: the command, its folder
-and its environment as JSON, with the descriptors of its output and of a socket for its status. On
-that socket the process's id is sent, and later its exit status.
+`ForkServerProcess` starts this module as a program. Each request is one datagram: the command, its
+folder and its environment as JSON, with the descriptors of its output and of a socket for its
+status. On that socket the process's id is sent, and later its exit status.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
 import threading
 import typing as t
-
-from flask_crewexec.process import drain
 
 MODULES: t.Final = (
     "billiard.pool",
@@ -54,23 +54,31 @@ class Request(t.TypedDict):
 
 
 def main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
-    for module in MODULES:
-        importlib.import_module(module)
-    importlib.import_module("flask_crewexec.runtime.warm_up").warm_up()
-    gc.freeze()
-    assert threading.active_count() == 1, "a fork would lose threads"
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, 3)
-        if not data:
-            return
+    """Serve requests until the end of standard input, which comes when the tests end."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    while sys.stdin not in select.select([sys.stdin, requests], [], [])[0]:
+        load()
+        data, descriptors, _, _ = socket.recv_fds(requests, REQUEST_BYTES, 3)
         if os.fork() == 0:
-            control.close()
+            requests.close()
             start(json.loads(data), *descriptors)
             return
         for descriptor in descriptors:
             os.close(descriptor)
         reap()
+
+
+@functools.cache
+def load() -> None:
+    """Import everything; not before the first request, which many tests never make."""
+    gc.disable()  # nothing is garbage yet
+    for module in MODULES:
+        importlib.import_module(module)
+    importlib.import_module("flask_crewexec.runtime.warm_up").warm_up()
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    assert threading.active_count() == 1, "a fork would lose threads"
 
 
 def reap() -> None:
@@ -114,6 +122,7 @@ def become(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    drain = importlib.import_module("flask_crewexec.process.drain")
     drain.reset_after_fork()  # as each process of "worker --processes" does
     paths = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [request["folder"], *filter(None, paths), *sys.path]

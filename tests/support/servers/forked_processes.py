@@ -61,24 +61,39 @@ def _is_readable(descriptor: int, seconds: float | None) -> bool:
     return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
-class ForkServer:
-    """A process that has loaded what workers need, and forks it."""
+class ForkServerProcess:
+    """A process that loads what workers need when it is first asked, and forks it.
+
+    It ends with the process that has started it.
+    """
 
     def __init__(self) -> None:
-        self._control, served = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with served:
+        self._folder = tempfile.TemporaryDirectory(prefix="crewexec-fork-")
+        self.address = str(Path(self._folder.name, "requests"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as requests:
+            requests.bind(self.address)
             self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "support.servers.fork_server", str(served.fileno())],
+                [sys.executable, "-m", "support.servers.fork_server", str(requests.fileno())],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(TESTS)},
-                pass_fds=[served.fileno()],
-                stdin=subprocess.DEVNULL,
+                pass_fds=[requests.fileno()],
+                stdin=subprocess.PIPE,
                 start_new_session=True,
             )
 
     def stop(self) -> None:
-        self._control.close()
-        self._process.wait(30)
+        with self._folder:
+            self._process.communicate(timeout=30)
+
+
+class ForkServer:
+    """What asks a `ForkServerProcess` to fork, from any process.
+
+    :param address: that of the server.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
 
     def start(
         self,
@@ -102,7 +117,7 @@ class ForkServer:
         status, told = socket.socketpair()
         with status, told:
             descriptors = [output.fileno(), (errors or output).fileno(), told.fileno()]
-            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+            self._send(json.dumps(request).encode(), descriptors)
             told.close()
             return ForkedProcess(command, status)
 
@@ -126,6 +141,11 @@ class ForkServer:
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
             return subprocess.CompletedProcess(command, code, _text(output), _text(errors))
+
+    def _send(self, request: bytes, descriptors: list[int]) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.connect(self._address)
+            socket.send_fds(client, [request], descriptors)
 
 
 def _text(file: t.IO[bytes]) -> str:

@@ -19,6 +19,7 @@ from flask_crewexec.runtime.openai_protocol.errors import MalformedAnswer
 from flask_crewexec.runtime.openai_protocol.errors import UpstreamError
 from flask_crewexec.storage.failures import FailureReason
 
+CLIENT = openai.OpenAI(api_key="none")
 REQUEST = httpx.Request("POST", "http://model.invalid")
 
 
@@ -26,7 +27,7 @@ def of_sdk(status, message="no", code=None):
     """Return the SDK's error for a response."""
     body = {"error": {"message": message, "code": code}}
     response = httpx.Response(status, json=body, request=REQUEST)
-    return openai.OpenAI(api_key="none")._make_status_error(message, body=body, response=response)
+    return CLIENT._make_status_error(message, body=body, response=response)
 
 
 class GoogleError(Exception):
