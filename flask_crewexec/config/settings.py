@@ -145,6 +145,10 @@ class Settings:
     managers_see_content: bool = True
     """Whether users who manage the executions of others see what was said in them, or only the
     shape of the calls."""
+    trace_content: bool = False
+    """Whether spans contain what was said, in the attributes of OpenTelemetry's GenAI conventions.
+    OpenTelemetry's environment variable ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` also
+    switches it on."""
     heartbeat_interval: float = 10.0
     """Seconds between two heartbeats of a worker."""
     stale_worker_after: float = 60.0

@@ -7,15 +7,13 @@ import typing as t
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from ..observability.tool_call_forms import read_tool_call
 from ..statuses import CallKind
 from ..text import storable
 from .formatting import pretty
 from .formatting import spoken
 
 Json = dict[str, t.Any]
-
-_CLASS: t.Final = "__class__"
-"""Marks an object of a provider's library."""
 
 
 class Text(t.NamedTuple):
@@ -100,25 +98,10 @@ def _texts(title: str, value: t.Any) -> Iterator[Text]:
             yield from _texts(title, part)
     elif isinstance(value, dict) and value.get("type") == "text":
         yield from _texts(title, value.get("text"))
-    elif wanted := _wanted_call(value):
-        yield wanted
+    elif call := read_tool_call(value):
+        yield Text(f"Calls {call.name}", _readable(call.arguments))
     else:
         yield Text(title, pretty(value))
-
-
-def _wanted_call(value: t.Any) -> Text | None:
-    """Return what a model wants of a tool, in the forms of the providers."""
-    if not isinstance(value, dict):
-        return None
-    if _CLASS in value:
-        return _wanted_call(value.get("value"))
-    function = value.get("function") or value.get("function_call") or value
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        return None
-    for key in ("arguments", "input", "args"):
-        if key in function:
-            return Text(f"Calls {function['name']}", _readable(function[key]))
-    return None
 
 
 def _readable(arguments: t.Any) -> str:

@@ -2,12 +2,14 @@
 
 ::
 
-    (a request) ─▶ crewexec queue ─▶ crewexec attempt ─▶ crewexec step ─▶ chat, execute_tool
+    (a request) ─▶ crewexec queue ─▶ crewexec attempt ─▶ invoke_agent ─▶ chat, execute_tool
+
+The names from ``invoke_agent`` on, which is a step, are those of OpenTelemetry's GenAI conventions.
 
 The trace context is stored in the execution's row as W3C ``traceparent``, not in the message, which
 may be lost and published again by the reconciler. All attempts belong to the trace of the request
-that queued the execution. Spans contain no text of users or models, no user ids and no error
-messages.
+that queued the execution. Spans contain no user ids and no error messages, and texts of users and
+models only if the host wants them.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from contextvars import ContextVar
 
 from ..execution_context import ExecutionContext
 from ..statuses import ExecutionStatus
+from .span_contents import SpanContents
 
 if t.TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -31,11 +34,13 @@ if t.TYPE_CHECKING:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace import Tracer
 
-Attributes = dict[str, str | int]
+Attributes = dict[str, t.Any]
 
 log = logging.getLogger(__name__)
 
 EXECUTION_ID: t.Final = "crewexec.execution.id"
+_OPERATION: t.Final = "gen_ai.operation.name"
+_CALL_ATTRIBUTES: t.Final = {"provider": "gen_ai.provider.name", "number": "crewexec.call.number"}
 
 
 def _tracer() -> Tracer | None:
@@ -91,12 +96,17 @@ class AttemptSpans:
         self._open: dict[object, Span] = {}
         self._step: Context | None = None
         self._lock = threading.Lock()
+        self.contents: SpanContents | None = None
+        """None if spans contain nothing of what is said."""
 
-    def start_step(self, key: object, **attributes: str | int) -> None:
+    def start_step(self, key: object, position: int, agent: str | None) -> None:
         """Start the span of a step; it is the parent of model and tool calls until it ends."""
         from opentelemetry import trace
 
-        span = self._start(key, "crewexec step", self._context, _prefixed("step", attributes))
+        attributes = {_OPERATION: "invoke_agent", "crewexec.step.position": position}
+        if self.contents is not None:
+            attributes |= self.contents.agent(agent)
+        span = self._start(key, "invoke_agent", self._context, attributes)
         self._step = trace.set_span_in_context(span, self._context)
         _step.set(self._step)
 
@@ -106,23 +116,50 @@ class AttemptSpans:
         _step.set(None)
         self._end(key, failed)
 
-    def start_call(self, key: object, model: str) -> None:
-        """Start the span of a model call, named by OpenTelemetry's GenAI conventions."""
-        attributes: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+    def start_call(self, key: object, model: str, messages: object, **more: str | int) -> None:
+        """Start the span of a model call.
+
+        :param more: ``provider`` and the ``number`` of the call in the call log, if known.
+        """
+        attributes: Attributes = {_OPERATION: "chat", "gen_ai.request.model": model}
+        attributes |= {_CALL_ATTRIBUTES[name]: value for name, value in more.items()}
+        if self.contents is not None:
+            attributes |= self.contents.prompt(messages)
         self._start(key, f"chat {model}", self._parent, attributes)
 
-    def end_call(self, key: object, failed: bool = False, **tokens: int) -> None:
+    def end_call(
+        self, key: object, answer: object, finish_reason: str | None, **tokens: int
+    ) -> None:
         """End the span of a model call that used ``input_tokens`` and ``output_tokens``."""
-        usage: Attributes = {f"gen_ai.usage.{name}": count for name, count in tokens.items()}
-        self._end(key, failed, usage)
+        attributes: Attributes = {f"gen_ai.usage.{name}": count for name, count in tokens.items()}
+        if finish_reason is not None:
+            attributes["gen_ai.response.finish_reasons"] = [finish_reason]
+        if self.contents is not None:
+            attributes |= self.contents.answer(answer, finish_reason)
+        self._end(key, failed=False, attributes=attributes)
+
+    def fail_call(self, key: object) -> None:
+        """End the span of a model call that has failed."""
+        self._end(key, failed=True)
 
     @contextlib.contextmanager
-    def tool(self, name: str) -> Iterator[None]:
-        """Trace a tool call; spans that the tool starts itself become children."""
-        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
+    def tool(self, name: str, arguments: object) -> Iterator[Callable[[object], None]]:
+        """Trace a tool call; spans that the tool starts itself become children.
+
+        :return: a function that notes the result.
+        """
+        contents = self.contents
+        attributes: Attributes = {_OPERATION: "execute_tool", "gen_ai.tool.name": name}
+        if contents is not None:
+            attributes |= contents.arguments(arguments)
         span = self._tracer.start_span(f"execute_tool {name}", self._parent, attributes=attributes)
+
+        def note_result(result: object) -> None:
+            if contents is not None:
+                span.set_attributes(contents.result(result))
+
         with _current(span):
-            yield
+            yield note_result
 
     @property
     def _parent(self) -> Context:
@@ -161,10 +198,19 @@ def spans_of(execution_id: uuid.UUID) -> AttemptSpans | None:
     return _running.get(execution_id)
 
 
-def trace_tool(execution_id: uuid.UUID, name: str) -> contextlib.AbstractContextManager[None]:
-    """Trace a tool call of an execution."""
+def trace_tool(
+    execution_id: uuid.UUID, name: str, arguments: object
+) -> contextlib.AbstractContextManager[Callable[[object], None]]:
+    """Trace a tool call of an execution.
+
+    :return: in its context, a function that notes the result.
+    """
     spans = spans_of(execution_id)
-    return contextlib.nullcontext() if spans is None else spans.tool(name)
+    return contextlib.nullcontext(_ignore) if spans is None else spans.tool(name, arguments)
+
+
+def _ignore(result: object) -> None:
+    pass
 
 
 @contextlib.contextmanager
@@ -208,6 +254,7 @@ def _start_attempt(tracer: Tracer, execution: ExecutionContext, traceparent: str
         links=links,
         attributes={
             EXECUTION_ID: str(execution.id),
+            _OPERATION: "invoke_workflow",
             "crewexec.graph.id": str(execution.graph_id),
             "crewexec.attempt": execution.attempt,
         },
@@ -265,7 +312,3 @@ def _propagator() -> t.Any:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     return TraceContextTextMapPropagator()
-
-
-def _prefixed(prefix: str, attributes: Attributes) -> Attributes:
-    return {f"crewexec.{prefix}.{name}": value for name, value in attributes.items()}

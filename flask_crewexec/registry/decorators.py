@@ -233,7 +233,8 @@ class RegistrationMixin:
 
         It takes a text and where it goes, and returns the text to use instead: ``"stored"`` is
         what stays after the end of an execution, ``"shown"`` is what the API and the pages show,
-        also while it runs. Until the end, the stored log is exact, since runs continue from it.
+        also while it runs, and ``"traced"`` is what the spans of OpenTelemetry contain. Until the
+        end, the stored log is exact, since runs continue from it.
 
         :raises RuntimeError: if a redactor is already registered.
         """

@@ -90,8 +90,8 @@ class PredicateSpec:
 
 
 RedactorFunction = Callable[[str, str], str]
-"""Takes a text of a call and where it goes, ``"stored"`` or ``"shown"``; returns the text to use
-instead."""
+"""Takes a text of a call and where it goes, ``"stored"``, ``"shown"`` or ``"traced"``; returns the
+text to use instead."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -150,6 +150,7 @@ class LLMChain(DelegatingLLM):
 
     def _ask_one(self, member: Member, call: OpenCall, *args: t.Any, **kwargs: t.Any) -> t.Any:
         before = remembered_by(member.llm)
+        call.asked = args[0]
         with as_current(call), watch_call() as end:
             call.raw = self._delegate(member.llm, *args, **kwargs)
         answer = member.check(call.raw, end.reason)

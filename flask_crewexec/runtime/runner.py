@@ -185,7 +185,7 @@ class AttemptRunner:
                 calls.fingerprint = fingerprint_of(crew)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
             add_stream_sink(event_handler)
-            trace_crew(self._lease.execution_id, crew)
+            trace_crew(self._lease.execution_id, crew, self._app_state, self._redact)
             skip_completed(crew, resume.finished)
             self._add_plans(crew, graph, resume, run_context, event_handler)
             return _kickoff(crew)

@@ -45,13 +45,15 @@ def wrap_tool(
 
     def run(**arguments: object) -> object:
         try:
-            with tracing.trace_tool(run_context.execution.id, spec.name):
+            with tracing.trace_tool(run_context.execution.id, spec.name, arguments) as note_result:
                 if spec.timeout is None or isinstance(spec, McpToolSpec):  # it has its own timeout
                     result = call_in_context(**arguments)
                 else:
                     bound = functools.partial(call_in_context, **arguments)
                     result = _call_with_timeout(spec, bound)
-                return _truncate(result, limit, run_context.redact)
+                told = _truncate(result, limit, run_context.redact)
+                note_result(told)
+                return told
         except SecretMissing as error:
             run_context.stop(MissingSecretStop(error.detail))
             raise

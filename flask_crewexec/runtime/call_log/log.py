@@ -61,6 +61,8 @@ class OpenCall:
     answer: Content = _NOTHING
     error: CallError | None = None
     usage: Usage = dataclasses.field(default_factory=Usage)
+    asked: object = None
+    """All messages with which a model is asked."""
     raw: object = None
     """What a model has answered, whether it can be used or not."""
     entered: bool = False

@@ -25,8 +25,14 @@ from support.in_process import column
 from support.in_process import run
 from support.message_lists import list_of
 from support.paths import TESTS
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.processes import wait_until
+
+PROVIDER = "gen_ai.provider.name"
+ARGUMENTS = "gen_ai.tool.call.arguments"
+RESULT = "gen_ai.tool.call.result"
 
 pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
 
@@ -74,7 +80,7 @@ class TestOneTrace:
     def test_from_the_request_to_the_model_call(self, api, model, spans):
         id = queue_in_request(api, documents.chain("a"))
         run(id)
-        chain = ["chat gpt-4o-mini", "crewexec step", "crewexec attempt", "crewexec queue"]
+        chain = ["chat gpt-4o-mini", "invoke_agent", "crewexec attempt", "crewexec queue"]
         parents = [spans.parent_of(spans.one(name)) for name in chain]
         assert parents == [*chain[1:], "request"]
         kinds = [spans.one(name).kind for name in chain]
@@ -84,7 +90,7 @@ class TestOneTrace:
 
     def test_each_step_has_its_own_calls(self, api, model, spans):
         run(queue_in_request(api, documents.chain("a", "b")))
-        steps = {span.context.span_id: span for span in spans.named("crewexec step")}
+        steps = {span.context.span_id: span for span in spans.named("invoke_agent")}
         calls = spans.named("chat gpt-4o-mini")
         positions = [
             steps[call.parent.span_id].attributes["crewexec.step.position"] for call in calls
@@ -98,6 +104,7 @@ class TestOneTrace:
         usage = api.status(id)["usage"]
         assert told["gen_ai.usage.input_tokens"] == usage["prompt_tokens"] > 0
         assert told["gen_ai.usage.output_tokens"] == usage["completion_tokens"] > 0
+        assert told["gen_ai.response.finish_reasons"] == ("stop",)
 
     def test_a_tool_and_what_the_host_traces_within(self, api, app, model, spans):
         spec = app.extensions["crewexec"].registry.tools["count_words"]
@@ -112,7 +119,7 @@ class TestOneTrace:
         model.add(Rule(tool=("count_words", {"text": "a b"}), after_tool=False, times=1))
         run(queue_in_request(api, documents.chain("a", tools=("count_words",))))
         assert spans.parent_of(spans.one("query")) == "execute_tool count_words"
-        assert spans.parent_of(spans.one("execute_tool count_words")) == "crewexec step"
+        assert spans.parent_of(spans.one("execute_tool count_words")) == "invoke_agent"
 
     def test_lasts_over_attempts(self, api, model, spans):
         model.on("Do a", status=503, times=1, reply="busy")
@@ -143,7 +150,7 @@ class TestTrouble:
     def test_a_failed_call_is_marked_without_its_message(self, api, model, spans):
         model.on("Do a", status=400, reply="the secret word")
         run(queue_in_request(api, documents.chain("a")))
-        for name in ("chat gpt-4o-mini", "crewexec step", "crewexec attempt"):
+        for name in ("chat gpt-4o-mini", "invoke_agent", "crewexec attempt"):
             assert spans.one(name).status.status_code is StatusCode.ERROR
         assert "secret word" not in "".join(span.to_json() for span in spans.ended)
 
@@ -175,7 +182,7 @@ class TestTrouble:
         model.add(Rule(tool=("exit", {}), after_tool=False))
         id = queue_in_request(api, documents.chain("a", tools=("exit",)), max_llm_calls=1)
         assert run(id) == "failed"
-        assert len(spans.named("crewexec step")) == len(spans.named("crewexec attempt")) == 1
+        assert len(spans.named("invoke_agent")) == len(spans.named("crewexec attempt")) == 1
 
 
 class TestPrivacy:
@@ -186,6 +193,79 @@ class TestPrivacy:
         exported = "".join(span.to_json() for span in spans.ended)
         for text in (user, "Tell about", "Tea is", host.KEY):
             assert text not in exported
+
+
+@pytest.mark.settings(TRACE_CONTENT=True)
+class TestContents:
+    @pytest.fixture
+    def counting(self, api, model):
+        words = ("count_words", {"text": "a b c"})
+        model.add(Turn(raw=tool_calls(words), results=0), Turn(reply="THREE", results=1))
+        document = documents.chain("a", tools=("count_words",))
+        return lambda: run(queue_in_request(api, document))
+
+    def test_prompts_and_answers(self, counting, spans):
+        assert counting() == "completed"
+        first, last = spans.named("chat gpt-4o-mini")
+        assert (first.attributes["crewexec.call.number"], first.attributes[PROVIDER]) == (
+            1,
+            "openai",
+        )
+        said = json.loads(last.attributes["gen_ai.input.messages"])
+        assert [message["role"] for message in said] == ["system", "user", "assistant", "tool"]
+        assert said[0]["parts"][0]["type"] == "text"
+        (called,) = said[2]["parts"]
+        assert (called["type"], called["name"]) == ("tool_call", "count_words")
+        (told,) = said[3]["parts"]
+        assert (told["type"], told["id"], told["response"]) == (
+            "tool_call_response",
+            called["id"],
+            "3",
+        )
+        (answer,) = json.loads(last.attributes["gen_ai.output.messages"])
+        assert answer == {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "THREE"}],
+            "finish_reason": "stop",
+        }
+        (wanted,) = json.loads(first.attributes["gen_ai.output.messages"])[0]["parts"]
+        assert json.loads(wanted["arguments"]) == {"text": "a b c"}
+        assert spans.one("invoke_agent").attributes["gen_ai.agent.name"] == "Writer"
+
+    def test_arguments_and_results_of_tools(self, counting, spans):
+        counting()
+        tool = spans.one("execute_tool count_words").attributes
+        assert json.loads(tool["gen_ai.tool.call.arguments"])["text"] == "a b c"
+        assert tool["gen_ai.tool.call.result"] == "3"
+
+    def test_secrets_are_replaced(self, api, model, spans):
+        model.add(Turn(raw=tool_calls(("tell_key", {})), results=0))
+        model.add(Turn(reply=lambda body: body["messages"][-1]["content"], results=1))
+        run(queue_in_request(api, documents.chain("a", tools=("tell_key",))))
+        exported = "".join(span.to_json() for span in spans.ended)
+        assert "[secret]" in spans.one("execute_tool tell_key").attributes[RESULT]
+        assert "key/of&ada" not in exported
+
+    def test_the_host_may_hide_texts(self, app, counting, spans):
+        redactor = app.extensions["crewexec_host"].redactor
+        redactor(lambda text, goes: text.replace("a b c", f"<{goes}>"))
+        counting()
+        exported = "".join(span.to_json() for span in spans.ended)
+        assert "<traced>" in spans.one("execute_tool count_words").attributes[ARGUMENTS]
+        assert "a b c" not in exported
+
+    def test_a_redactor_that_fails_hides_all(self, app, counting, spans):
+        app.extensions["crewexec_host"].redactor(lambda text, goes: 1 / 0)
+        assert counting() == "completed"
+        assert spans.one("execute_tool count_words").attributes[RESULT] == "[withheld]"
+
+    @pytest.mark.settings(TRACE_CONTENT=False)
+    @pytest.mark.parametrize(("value", "is_on"), [("true", True), ("SPAN_ONLY", True), ("", False)])
+    def test_the_standard_variable(self, counting, spans, monkeypatch, value, is_on):
+        monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", value)
+        counting()
+        assert (RESULT in spans.one("execute_tool count_words").attributes) == is_on
+        assert ("THREE" in spans.named("chat gpt-4o-mini")[1].to_json()) == is_on
 
 
 class TestOff:
@@ -224,6 +304,6 @@ def test_a_worker_that_is_traced_after_its_fork(
     lines = [json.loads(line) for line in exported.read_text().splitlines()]
     names = [line["name"] for line in lines]
     assert names.count("chat gpt-4o-mini") == 2
-    assert {"crewexec step", "execute_tool count_words"} <= set(names)
+    assert {"invoke_agent", "execute_tool count_words"} <= set(names)
     trace_id = f"0x{spans.one('request').context.trace_id:032x}"
     assert {line["context"]["trace_id"] for line in lines} == {trace_id}
