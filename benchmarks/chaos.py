@@ -1,5 +1,8 @@
 """Queue many executions, inject faults, and check that nothing was lost or repeated.
 
+Each step asks the model twice, and makes two tool calls at once in between, whose effects are rows
+of a table of their own.
+
 Run it from a clone with the test dependencies::
 
     python -m benchmarks.chaos --executions 200 --seed 1
@@ -13,6 +16,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import json
 import logging
 import random
@@ -38,6 +42,10 @@ from flask import Flask
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from flask_crewexec.models import Models
+from flask_crewexec.runtime.call_log.contents import Content
+from flask_crewexec.runtime.call_log.log import OpenCall
+from flask_crewexec.runtime.call_log.scopes import Scope
+from flask_crewexec.statuses import CallKind
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.testing import Call
 from flask_crewexec.testing import ScriptedModel
@@ -45,6 +53,8 @@ from support.api_client import Api
 from support.fast_settings import FAST
 from support.graphs import documents
 from support.host_app import host
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 from support.servers.broker_faults import empty
 from support.servers.broker_faults import fill
 from support.servers.broker_faults import make_read_only
@@ -56,7 +66,13 @@ from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
 TESTS = Path(__file__).parents[1] / "tests"
-STEPS = 3
+STEPS = 2
+CALLS = 2
+"""How often a step asks the model."""
+TOOL = "leave_effect"
+TOOL_SECONDS = 0.15
+"""How long a tool works before its effect, and after it."""
+EFFECTS = "create table effect (call_id text not null, text text not null)"
 FINAL = frozenset({"completed", "failed", "cancelled", "timed_out"})
 STEP = re.compile(r"Do (run\d+_step\d+)\b")
 """Finds the step in a prompt."""
@@ -99,6 +115,13 @@ class Report:
     repeated_calls_of_interrupted_steps: int = 0
     calls_held_back_by_a_freeze: int = 0
     """Of completed steps, by workers that were frozen between their last check and the call."""
+    tool_calls: int = 0
+    """Stored ones; those that were interrupted are stored once for each time they were made."""
+    tool_calls_interrupted: int = 0
+    tool_calls_failed: int = 0
+    """Because the database was away."""
+    effects: int = 0
+    repeated_effects_of_interrupted_calls: int = 0
     workers_killed: int = 0
     workers_frozen: int = 0
     children_killed: int = 0
@@ -167,7 +190,7 @@ def start_system(options: Options, folder: Path) -> Iterator[System]:
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(postgres_server())
         redis = stack.enter_context(RedisProcess(folder / "redis", chosen_redis()))
-        model = stack.enter_context(ScriptedModel(host.KEY)).on(delay=options.model_delay)
+        model = stack.enter_context(ScriptedModel(host.KEY)).add(*_turns(options.model_delay))
         environment = {
             "DATABASE_URL": postgres.fresh_database_url(),
             "CELERY_BROKER_URL": redis.url,
@@ -184,6 +207,16 @@ def start_system(options: Options, folder: Path) -> Iterator[System]:
         yield System(app, postgres, redis, model, workers)
 
 
+def _turns(delay: float) -> list[Turn]:
+    """Return how the model answers: with two tool calls, then with a text."""
+    both = ("left", "right")
+    calls = tool_calls(*((TOOL, {"text": text, "seconds": TOOL_SECONDS}) for text in both))
+    return [
+        Turn(raw=calls, results=0, delay=delay),
+        Turn(reply="DONE", results=2, delay=delay),
+    ]
+
+
 @contextlib.contextmanager
 def running_app(environment: dict[str, str]) -> Iterator[Flask]:
     """Create the host and its tables."""
@@ -196,6 +229,8 @@ def running_app(environment: dict[str, str]) -> Iterator[Flask]:
     db = app.extensions["sqlalchemy"]
     with app.app_context():
         db.create_all()
+        db.session.execute(sa.text(EFFECTS))
+        db.session.commit()
     try:
         yield app
     finally:
@@ -216,7 +251,8 @@ def queue_all(app: Flask, options: Options) -> None:
     """Queue the executions with all priorities."""
     api = Api(app.test_client(), "ada")
     for number in range(options.executions):
-        api.queue(documents.chain(*_steps_of(number)), priority=number % 10 + 1)
+        document = documents.chain(*_steps_of(number), tools=(TOOL,))
+        api.queue(document, priority=number % 10 + 1)
 
 
 def _steps_of(number: int) -> list[str]:
@@ -433,10 +469,12 @@ class Audit:
         """Complete the report."""
         counts = [len(calls) for calls in self._calls.values()]
         self._report.model_calls = sum(counts)
-        self._report.repeated_calls_of_interrupted_steps = sum(counts) - len(counts)
+        self._report.repeated_calls_of_interrupted_steps = sum(counts) - CALLS * len(counts)
         self._check_executions()
         self._check_steps()
         self._check_events()
+        self._check_answers()
+        self._check_effects()
 
     def _violated(self, what: str) -> None:
         self._report.violations.append(what)
@@ -451,7 +489,7 @@ class Audit:
         for id, status, llm_calls in rows:
             if status != "completed":
                 self._violated(f"Execution {id} is '{status}'")
-            elif llm_calls < max(STEPS, received[id]):
+            elif llm_calls < max(STEPS * CALLS, received[id]):
                 self._violated(f"Execution {id} counts {llm_calls} calls of {received[id]}")
         self._report.completed = sum(row.status == "completed" for row in rows)
 
@@ -492,6 +530,70 @@ class Audit:
             for step in _steps_of(number):
                 if completions[step] != 1:
                     self._violated(f"{step} was completed {completions[step]} times")
+
+    def _check_answers(self) -> None:
+        """Check that no answer, and no result of a tool, was stored twice."""
+        done = Counter(
+            (row.call_id, row.kind, row.digest) for row in self._stored if row.status == "done"
+        )
+        for (id, kind, _), times in done.items():
+            if times != 1:
+                self._violated(f"The {kind} call {id} was done {times} times")
+
+    def _check_effects(self) -> None:
+        """Check that each finished tool call has had its effect, and that it was not made again.
+
+        A call whose worker was lost may have had its effect: it is repeated.
+        """
+        made = Counter(row.call_id for row in self._system.rows(sa.text("select * from effect")))
+        stored: dict[str, list[StoredCall]] = {}
+        for call in self._stored:
+            if call.kind == "tool":
+                stored.setdefault(call.call_id, []).append(call)
+        for id in made.keys() - stored.keys():
+            self._violated(f"The effect of {id} belongs to no call")
+        for id, calls in stored.items():
+            self._check_effects_of(id, calls, made[id])
+        self._report.effects = made.total()
+
+    def _check_effects_of(self, id: str, calls: Sequence[StoredCall], made: int) -> None:
+        """Check the calls with an *id*, in the order in which they were made."""
+        states = [call.status for call in calls]
+        self._report.tool_calls += len(calls)
+        self._report.tool_calls_interrupted += states.count("unknown")
+        self._report.tool_calls_failed += states.count("failed")
+        self._report.repeated_effects_of_interrupted_calls += max(0, made - 1)
+        if not states.count("done") <= made <= len(calls):
+            self._violated(f"{made} effects of the calls {id}: {states}")
+        if "done" in states[:-1]:
+            self._violated(f"The finished call {id} was made again: {states}")
+
+    @functools.cached_property
+    def _stored(self) -> list[StoredCall]:
+        call = self._system.models.call
+        columns = (call.kind, call.digest, call.status)
+        key = (call.execution_id, call.step, call.generation, call.path)
+        return [
+            StoredCall(_call_id(*row[: len(key)]), *row[len(key) :])
+            for row in self._system.rows(sa.select(*key, *columns).order_by(call.number))
+        ]
+
+
+class StoredCall(t.NamedTuple):
+    """A row of the call log."""
+
+    call_id: str
+    """What ``current_execution.call_id`` is in the call; the same if it is made again."""
+    kind: str
+    digest: str | None
+    status: str
+
+
+def _call_id(execution_id: uuid.UUID, step: int, generation: int, path: str) -> str:
+    """Return the id that is documented to be the same when a call is made again."""
+    scope = Scope(step, generation)
+    call = OpenCall(None, scope, CallKind.TOOL, TOOL, None, path, Content(None, 0, False))
+    return call.unique_id(execution_id)
 
 
 def _step_of(call: Call) -> str:

@@ -40,14 +40,18 @@ class RunRecorder:
 
     Every write raises :class:`~flask_crewexec.errors.LeaseLost`, and changes nothing, once the
     lease is not valid any more.
+
+    :param time: the clock of everything that is recorded.
     """
 
-    def __init__(self, app_state: AppState, lease: Lease, start: LastTransition) -> None:
+    def __init__(
+        self, app_state: AppState, lease: Lease, start: LastTransition, time: clock.SteadyClock
+    ) -> None:
         self._app_state = app_state
         self._lease = lease
         self._write_number = 0
         self._start = start
-        self._clock = clock.SteadyClock(start.at)
+        self._clock = time
         self._unwritten: list[WriteBatch] = []
         self._collected = WriteBatch()
         self._collecting = threading.RLock()

@@ -86,7 +86,7 @@ class AttemptRunner:
         self._app_state = app_state
         self._started = started
         self._lease = lease = started.lease
-        self._recorder = RunRecorder(app_state, lease, started.start)
+        self._recorder = RunRecorder(app_state, lease, started.start, started.time)
         self._budget = Budget()
         self._control = RunControl(
             self._must_stop, self._may_call, self._may_call_tool, self._should_drain

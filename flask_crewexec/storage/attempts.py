@@ -36,6 +36,8 @@ class StartedAttempt(t.NamedTuple):
     start: LastTransition
     requested_at: float
     """When the lease was requested, by :func:`~flask_crewexec.clock.since_boot`."""
+    time: clock.SteadyClock
+    """Continues from the database's time at the start."""
 
     @property
     def context(self) -> ExecutionContext:
@@ -54,9 +56,10 @@ def start_attempt(app_state: AppState, request: LeaseRequest) -> StartedAttempt 
         if claimed is None:
             return None
         lease, row = claimed
+        time = clock.SteadyClock(clock.as_utc(row.database_time))
         graph = _load_graph(session, app_state, Version(row.graph_id, row.graph_version))
         start = _record_start(session, app_state, claimed, graph)
-    return StartedAttempt(lease, row, graph, start, requested_at)
+    return StartedAttempt(lease, row, graph, start, requested_at, time)
 
 
 def _load_graph(session: Session, app_state: AppState, version: Version) -> Graph | Exception:

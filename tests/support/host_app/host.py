@@ -208,6 +208,16 @@ def add_tools(crewexec: CrewExec) -> None:
         """Wait for a file, but not for long."""
         return f"{wait_for_file(path)} for {current_execution.user_id}"
 
+    @crewexec.tool("leave_effect")
+    def leave_effect(text: str, seconds: float = 0.0) -> str:
+        """Work for some seconds before and after a row was inserted into the table "effect"."""
+        time.sleep(seconds)
+        values = {"call": current_execution.call_id, "text": text}
+        db.session.execute(sa.text("insert into effect values (:call, :text)"), values)
+        db.session.commit()
+        time.sleep(seconds)
+        return "left"
+
     @crewexec.tool("append_line")
     def append_line(path: str, line: str) -> str:
         """Append a line to a file."""
