@@ -12,7 +12,9 @@ from .extension import CrewExec
 from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphMixin
+from .notifications.notification import Notification
 from .registry.secrets import Secret
+from .registry.signals import signals
 from .services.async_execution_service import AsyncExecutionService
 from .services.graph_service import GraphService
 from .statuses import ExecutionStatus as State
@@ -26,8 +28,10 @@ __all__ = [
     "GraphMixin",
     "GraphService",
     "Identity",
+    "Notification",
     "Secret",
     "State",
     "StorageUnavailable",
     "current_execution",
+    "signals",
 ]

@@ -19,6 +19,7 @@ from .database import DatabaseExtension
 from .errors import CrewExecError
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import notify_new_events
+from .messaging.event_publisher import request_delivery
 from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
@@ -127,6 +128,7 @@ class CrewExec(RegistrationMixin):
                 bind_key=self._bind_key,
                 idle_timeout=settings.lease_seconds,
                 on_events_committed=notify_new_events,
+                on_deliveries_committed=request_delivery,
             ),
             celery=celery,
             registry=self._registry,

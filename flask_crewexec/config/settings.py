@@ -20,6 +20,7 @@ from .call_log import DurationPerUser
 from .call_log import KeptPerUser
 from .call_log import validate_duration
 from .call_log import validate_kept
+from .networks import check_networks
 from .per_user_limits import PerUserLimit
 from .per_user_limits import validate_limit
 from .per_user_limits import validate_priority
@@ -157,6 +158,22 @@ class Settings:
     """Name of the queue from which workers take executions."""
     cleanup_queue: str = "cleanup"
     """Name of the queue from which workers take maintenance, such as the reconciler's rounds."""
+    notification_queue: str | None = None
+    """Name of the queue from which workers take notifications of handlers and webhooks; None for
+    that of maintenance."""
+    notification_threads: int = 4
+    """Maximum number of notifications that one worker process delivers at the same time."""
+    notification_timeout: float = 15.0
+    """Seconds that a handler or the server of a webhook may take for one notification."""
+    webhooks: bool = False
+    """Whether users may have webhooks."""
+    webhook_networks: t.Sequence[str] = dataclasses.field(
+        default=(), metadata={"check": check_networks}
+    )
+    """Networks that webhooks may reach, also without TLS, although they are not public, such as
+    ``["10.20.0.0/16"]``."""
+    max_webhooks_per_user: PerUserLimit = dataclasses.field(default=20, metadata=_PER_USER)
+    """Maximum number of one user's webhooks."""
     broker_timeout: float = 0.5
     """Seconds that connecting to the broker, or one of its replies, may take in a submission."""
     prices: Prices = dataclasses.field(default_factory=dict, metadata={"check": check_prices})
@@ -179,9 +196,16 @@ class Settings:
     """How long Celery keeps its results in the result backend (a timedelta)."""
 
     @property
-    def queues(self) -> tuple[str, str]:
-        """The names of both queues."""
-        return self.execution_queue, self.cleanup_queue
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues."""
+        return tuple(
+            dict.fromkeys((self.execution_queue, self.cleanup_queue, self.queue_of_notifications))
+        )
+
+    @property
+    def queue_of_notifications(self) -> str:
+        """The name of the queue of notifications."""
+        return self.notification_queue or self.cleanup_queue
 
     @property
     def records_calls(self) -> bool:
@@ -226,16 +250,17 @@ class Settings:
         for key, name in (
             ("EXECUTION_QUEUE", self.execution_queue),
             ("CLEANUP_QUEUE", self.cleanup_queue),
+            ("NOTIFICATION_QUEUE", self.queue_of_notifications),
         ):
             if not re.fullmatch(r"[\w.-]+", name):
                 raise ConfigError(
                     f"'{PREFIX}{key}' must consist of letters, digits, '_', '-' and '.';"
                     f" it is {name!r}."
                 )
-        if self.execution_queue == self.cleanup_queue:
+        if self.execution_queue in (self.cleanup_queue, self.notification_queue):
             raise ConfigError(
-                f"'{PREFIX}EXECUTION_QUEUE' and '{PREFIX}CLEANUP_QUEUE' must be different, or"
-                " maintenance would wait behind executions."
+                f"'{PREFIX}EXECUTION_QUEUE' must be another queue than those of maintenance and"
+                " notifications, or these would wait behind executions."
             )
 
     def _check_lease(self) -> None:

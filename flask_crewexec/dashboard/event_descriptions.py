@@ -33,6 +33,7 @@ _TITLES: t.Final = {
     "tool_started": "Tool called",
     "tool_finished": "Tool returned",
     "tool_failed": "Tool failed",
+    "budget_exhausted": "Budget exhausted",
     "retrying": "Retry scheduled",
     "worker_lost": "Worker lost",
     "released": "Released by the worker",

@@ -21,6 +21,8 @@ from .connection_events import adapt_connections
 
 CHANGED_EXECUTIONS: t.Final = "crewexec_changed_executions"
 """Key in a session's ``info`` of the ids of executions to which it added events."""
+NEW_DELIVERIES: t.Final = "crewexec_new_deliveries"
+"""Key in a session's ``info`` of whether it added deliveries."""
 LOCK_TIMEOUT_SECONDS: t.Final = 5
 """How long a statement waits for a row that another transaction has locked."""
 
@@ -52,6 +54,8 @@ class Database:
     """Seconds after which PostgreSQL aborts an idle transaction, for instance of a hung process."""
     on_events_committed: Callable[[Iterable[uuid.UUID]], None]
     """Called after a commit, with the ids of executions that have new events."""
+    on_deliveries_committed: Callable[[], None]
+    """Called after a commit of new deliveries."""
 
     @functools.cached_property
     def engine(self) -> sa.Engine:
@@ -108,6 +112,8 @@ class Database:
                 session.connection().exec_driver_sql(self._set_timeouts).close()
             yield session
         self.on_events_committed(session.info.get(CHANGED_EXECUTIONS, ()))
+        if session.info.get(NEW_DELIVERIES):
+            self.on_deliveries_committed()
 
     def host_session(self) -> Session | None:
         """Return the host's own session of the current context, if it was created."""

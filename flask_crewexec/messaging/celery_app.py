@@ -25,6 +25,7 @@ from ..config.settings import Settings
 from ..errors import ConfigError
 from .queues import CLEANUP_TASK
 from .queues import EXECUTION_TASK
+from .queues import NOTIFICATION_TASK
 from .queues import OUR_QUEUES_OPTION
 from .transport_aliases import use_our_transports
 
@@ -115,6 +116,7 @@ def _configure(celery: Celery, settings: Settings) -> None:
             **_check_routes(conf.task_routes),
             EXECUTION_TASK: {"queue": settings.execution_queue},
             CLEANUP_TASK: {"queue": settings.cleanup_queue},
+            NOTIFICATION_TASK: {"queue": settings.queue_of_notifications},
         },
         broker_transport_options=server_options(
             conf.broker_url,

@@ -23,6 +23,7 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
 from .broker import shared_broker_client
+from .publishing import publish_delivery_request
 
 CHANNEL_PREFIX: t.Final = "crewexec:notifications:"
 """Followed by an execution's id."""
@@ -35,6 +36,8 @@ IDLE_SECONDS: t.Final = 0.2
 MAX_PENDING: t.Final = 1000
 """Messages of one execution that are kept while the broker is slow; further ones are lost."""
 NEW_EVENTS: t.Final = "{}"
+_DELIVERY_REQUEST: t.Final = "delivery request"
+"""In place of a channel: a message for a worker."""
 
 _Batch = Mapping[str, Sequence[str]]
 """Messages by channel."""
@@ -45,12 +48,17 @@ log = logging.getLogger(__name__)
 def notify_new_events(execution_ids: Iterable[uuid.UUID]) -> None:
     """Notify the subscribers of these executions that there are new events."""
     for execution_id in execution_ids:
-        _publishers.current().add(execution_id, NEW_EVENTS)
+        _publishers.current().add(f"{CHANNEL_PREFIX}{execution_id}", NEW_EVENTS)
+
+
+def request_delivery() -> None:
+    """Let a worker deliver what is in the outbox; several requests become one message."""
+    _publishers.current().add(_DELIVERY_REQUEST, NEW_EVENTS)
 
 
 def publish_tokens(execution_id: uuid.UUID, message: dict[str, t.Any]) -> None:
     """Send *message* to the execution's subscribers; it is lost if the broker is unavailable."""
-    _publishers.current().add(execution_id, json.dumps(message))
+    _publishers.current().add(f"{CHANNEL_PREFIX}{execution_id}", json.dumps(message))
 
 
 def flush() -> None:
@@ -71,12 +79,12 @@ class _Publisher:
         self._pending: dict[str, list[str]] = {}
         self._paused_until = 0.0
 
-    def add(self, execution_id: uuid.UUID, message: str) -> None:
+    def add(self, channel: str, message: str) -> None:
         """Add a message to the next batch, unless the broker has just failed."""
         if time.monotonic() < self._paused_until:
             return
         with self._changed:
-            pending = self._pending.setdefault(f"{CHANNEL_PREFIX}{execution_id}", [])
+            pending = self._pending.setdefault(channel, [])
             repeated = bool(pending) and pending[-1] == message == NEW_EVENTS
             if not repeated and len(pending) < MAX_PENDING:
                 pending.append(message)
@@ -127,6 +135,14 @@ _publishers: t.Final = AppLocal(_Publisher)
 
 
 def _publish(app_state: AppState, batch: _Batch) -> None:
+    channels = {**batch}
+    if channels.pop(_DELIVERY_REQUEST, None):
+        publish_delivery_request(app_state)
+    if channels:
+        _publish_to_subscribers(app_state, channels)
+
+
+def _publish_to_subscribers(app_state: AppState, batch: _Batch) -> None:
     with shared_broker_client(app_state) as client:
         pipeline = client.pipeline(transaction=False)
         for channel, messages in batch.items():

@@ -23,6 +23,10 @@ from .queue_claims import check_before_first_message
 from .queues import celery_priority
 from .queues import EXECUTION_TASK
 from .queues import list_name
+from .queues import NOTIFICATION_TASK
+
+_EXPIRES: t.Final = 60.0
+"""Seconds after which a request is useless, since the reconciler has repeated it."""
 
 
 def publish_attempt(
@@ -47,6 +51,23 @@ def publish_attempt(
                 client.lpush(name, template.render(id, event))
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
         raise nothing_queued(error) from error
+
+
+def publish_delivery_request(app_state: AppState) -> None:
+    """Publish the message that lets a worker deliver notifications.
+
+    It may be lost: the reconciler publishes another one.
+
+    :raises BrokerUnavailable: if the broker did not confirm the message in time.
+    """
+    task = app_state.celery.tasks[NOTIFICATION_TASK]
+    try:
+        with producer(app_state) as acquired:
+            task.apply_async(
+                ({},), producer=acquired, retry=False, expires=_EXPIRES, ignore_result=True
+            )
+    except (OperationalError, LimitExceeded) as error:
+        raise BrokerUnavailable("Notifications are delivered later.") from error
 
 
 def task_id(execution_id: uuid.UUID, attempt: int) -> str:

@@ -10,6 +10,7 @@ from ..statuses import PRIORITIES
 
 EXECUTION_TASK: t.Final = "crewexec.execution"
 CLEANUP_TASK: t.Final = "crewexec.cleanup"
+NOTIFICATION_TASK: t.Final = "crewexec.notifications"
 
 CELERY_PRIORITIES: t.Final = range(len(PRIORITIES))
 """Celery's values for our priorities; by default it folds ten of them into four lists."""

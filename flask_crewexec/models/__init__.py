@@ -17,6 +17,7 @@ from .call import CallMixin as CallMixin
 from .counter import CounterMixin as CounterMixin
 from .definition import define_models as define_models
 from .definition import Models as Models
+from .delivery import DeliveryMixin as DeliveryMixin
 from .event import EventMixin as EventMixin
 from .execution import ExecutionMixin as ExecutionMixin
 from .execution import Progress as Progress
@@ -30,4 +31,5 @@ from .unmapped import is_plain as is_plain
 from .unmapped import unmapped_execution as unmapped_execution
 from .unmapped import UnmappedExecution as UnmappedExecution
 from .usage import Usage as Usage
+from .webhook import WebhookMixin as WebhookMixin
 from .worker import WorkerMixin as WorkerMixin

@@ -10,6 +10,7 @@ from sqlalchemy.orm import query_expression
 
 from .call import CallMixin
 from .counter import CounterMixin
+from .delivery import DeliveryMixin
 from .event import EventMixin
 from .execution import ExecutionMixin
 from .graph import GraphMixin
@@ -18,6 +19,7 @@ from .installation import InstallationMixin
 from .mixin import Mixin
 from .mixin import table_of
 from .step import StepMixin
+from .webhook import WebhookMixin
 from .worker import WorkerMixin
 
 M = t.TypeVar("M", bound=Mixin)
@@ -35,6 +37,8 @@ class Models(t.NamedTuple):
     worker: type[WorkerMixin]
     counter: type[CounterMixin]
     installation: type[InstallationMixin]
+    delivery: type[DeliveryMixin]
+    webhook: type[WebhookMixin]
 
 
 def define_models(
@@ -78,6 +82,8 @@ def _declare_all(
         _declare("Worker", WorkerMixin, base),
         _declare("Counter", CounterMixin, base),
         _declare("Installation", InstallationMixin, base),
+        _declare("Delivery", DeliveryMixin, base),
+        _declare("Webhook", WebhookMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

@@ -19,6 +19,8 @@ from .mixin import Mixin
 from .mixin import UserId
 from .mixin import UtcDateTime
 from .usage import UsageColumns
+from .webhook import MAX_EVENTS
+from .webhook import MAX_URL
 
 
 class Progress(t.NamedTuple):
@@ -114,6 +116,10 @@ class ExecutionMixin(UsageColumns, Mixin):
     """``X-Request-ID`` of the request that last queued it."""
     traceparent: Mapped[str | None] = mapped_column(sa.String(55))
     """The trace in which it was last queued (W3C Trace Context)."""
+    webhook_url: Mapped[str | None] = mapped_column(sa.String(MAX_URL))
+    """URL that came with the submission, to be told its events."""
+    webhook_events: Mapped[str | None] = mapped_column(sa.String(MAX_EVENTS))
+    """Which events, as in the table of webhooks."""
     cancel_requested_at: Mapped[UtcDateTime | None]
     cancelled_by: Mapped[UserId | None]
     cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))

@@ -29,7 +29,16 @@ def start_drain(seconds: float) -> None:
     _DOUBLE.pack_into(_shared, 0, time.monotonic() + seconds)
 
 
+def has_begun() -> bool:
+    """Return whether the worker shuts down."""
+    return _deadline() > 0.0
+
+
 def deadline_passed() -> bool:
     """Return whether runs are to be released."""
+    return 0.0 < _deadline() <= time.monotonic()
+
+
+def _deadline() -> float:
     deadline: float = _DOUBLE.unpack_from(_shared)[0]
-    return 0.0 < deadline <= time.monotonic()
+    return deadline

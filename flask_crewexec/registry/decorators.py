@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..graphs import OnUnknown
 from ..identity import IdentityLoader
 from ..identity import optional_roles
+from ..schemas.notifications import check_patterns
 from .external_tools import CrewAIToolSpec
 from .external_tools import mcp_tool_name
 from .external_tools import McpServerSpec
@@ -22,6 +23,7 @@ from .secrets import SecretProvider
 from .specs import FunctionToolSpec
 from .specs import GuardrailFunction
 from .specs import GuardrailSpec
+from .specs import HandlerSpec
 from .specs import LLMSpec
 from .specs import PredicateFunction
 from .specs import PredicateSpec
@@ -32,6 +34,7 @@ from .specs import ValueOrFactory
 
 F = t.TypeVar("F", bound=ToolFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
+H = t.TypeVar("H", bound=Callable[..., object])
 L = t.TypeVar("L", bound=IdentityLoader)
 P = t.TypeVar("P", bound=PredicateFunction)
 R = t.TypeVar("R", bound=RedactorFunction)
@@ -337,6 +340,30 @@ class RegistrationMixin:
 
         def register(function: S) -> S:
             self._registry.add_storage(name, function)
+            return function
+
+        return register
+
+    def on(self, *events: str, name: str | None = None) -> Callable[[H], H]:
+        """Register the decorated function as a handler of what happens to executions.
+
+        It takes a :class:`~flask_crewexec.Notification`, and is called on a worker, in an
+        application context, after the change has been committed: at least once for each change,
+        and in order for each execution. A handler that raises an exception is called again later,
+        up to ten times in three days, so compare :attr:`~flask_crewexec.Notification.id` with what
+        you have done.
+
+        :param events: types such as ``"execution.completed"``, ``"execution.*"`` or ``"*"``.
+        :param name: what deliveries are stored under; the function's module and name by default.
+        :raises ValueError: if an event is unknown, or the function cannot be called like that.
+        """
+
+        def register(function: H) -> H:
+            given = name or f"{function.__module__}.{function.__qualname__}"
+            patterns = check_patterns(events)
+            self._registry.add_handler(
+                HandlerSpec(name=given, patterns=patterns, function=function)
+            )
             return function
 
         return register

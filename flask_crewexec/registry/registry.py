@@ -18,6 +18,7 @@ from ..graphs import RoleLimits
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
 from .specs import GuardrailSpec
+from .specs import HandlerSpec
 from .specs import LLMSpec
 from .specs import PredicateSpec
 from .specs import RedactorFunction
@@ -25,6 +26,7 @@ from .specs import StorageFunction
 from .specs import ToolSpec
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+MAX_HANDLER_NAME: t.Final = 100
 
 
 class Registry:
@@ -37,6 +39,7 @@ class Registry:
         self.guardrails: dict[str, GuardrailSpec] = {}
         self.predicates: dict[str, PredicateSpec] = {}
         self.redactor: RedactorFunction | None = None
+        self.handlers: dict[str, HandlerSpec] = {}
 
     def add_tool(self, spec: FunctionToolSpec) -> None:
         """Register a tool.
@@ -124,6 +127,30 @@ class Registry:
         _check_name("predicate", spec.name, self.predicates)
         _check_function("predicate", spec, "a text", "its JSON or None")
         self.predicates[spec.name] = spec
+
+    def add_handler(self, spec: HandlerSpec) -> None:
+        """Register a handler of notifications.
+
+        :raises ValueError: if the name is taken or too long, or the function cannot be called.
+        """
+        if spec.name in self.handlers:
+            raise ValueError(
+                f"There is already a handler called '{spec.name}'. Pass another 'name'. Register it"
+                " next to the 'CrewExec' instance, and not in an application factory."
+            )
+        if len(spec.name) > MAX_HANDLER_NAME:
+            raise ValueError(f"The name of a handler has at most {MAX_HANDLER_NAME} characters.")
+        if inspect.iscoroutinefunction(spec.function):
+            raise ValueError(
+                f"Handler '{spec.name}' must be an ordinary function, not a coroutine."
+            )
+        try:
+            inspect.signature(spec.function).bind("notification")
+        except TypeError as error:
+            raise ValueError(
+                f"Handler '{spec.name}' is called with a notification: {error}."
+            ) from error
+        self.handlers[spec.name] = spec
 
     def permissions_for(self, roles: Collection[str] | None) -> Permissions:
         """Return what a user with these *roles* may use; None allows everything."""

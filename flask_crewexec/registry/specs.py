@@ -122,3 +122,14 @@ class LLMSpec:
 def resolve(value: ValueOrFactory) -> str:
     """Return the value, calling it if it is a function."""
     return value() if callable(value) else value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HandlerSpec:
+    """A function that is told what happens to executions."""
+
+    name: str
+    """Kept with each delivery, so a renamed handler does not get those that wait."""
+    patterns: tuple[str, ...]
+    function: Callable[[t.Any], object]
+    """Takes a notification."""

@@ -23,6 +23,7 @@ from .cancellation import check_cancelled
 from .error_mapping import failure_of_write
 from .outcome import ended_by_write
 from .recorder import RunRecorder
+from .stop_reasons import BudgetSpent
 from .stop_reasons import RunCancelled
 
 Error = dict[str, t.Any]
@@ -136,6 +137,9 @@ class OutcomeWriter:
         return self._finish(kind, error=error)
 
     def _finish(self, kind: OutcomeKind, **values: Error | None) -> OutcomeKind:
+        error = values.get("error")
+        if error is not None and error["code"] == BudgetSpent.code:
+            self._recorder.add_event("budget_exhausted", reason=error["message"])
         self._recorder.finish(ExecutionStatus(kind), self._end_calls(), **values)
         return kind
 

@@ -145,7 +145,7 @@ class RunRecorder:
             if transition(session) is False:
                 raise _TransitionRefused
             if events:
-                event_log.append(session, self._app_state.models, self._lease.execution_id, events)
+                event_log.append(session, self._app_state, self._lease.execution_id, events)
 
         try:
             self._commit(change)

@@ -199,7 +199,7 @@ def _end_for(app_state: AppState) -> Callable[[Lease, StopRun], None]:
         with contextlib.suppress(LeaseLost), app_state.database.write_transaction() as session:
             leases.finish(session, models, lease, outcome.status, error=error)
             event = NewEvent(outcome.status, {"forced": True})
-            event_log.append(session, models, lease.execution_id, [event])
+            event_log.append(session, app_state, lease.execution_id, [event])
 
     return end
 

@@ -84,7 +84,7 @@ def _take_over(app_state: AppState, row: _Candidate) -> bool:
         outcome = _decide_recovery(session, app_state, lease)
         _store_recovery(session, app_state, lease, outcome)
         event = NewEvent("worker_lost", {"worker": row.worker, "then": outcome.status})
-        event_log.append(session, models, row.id, [event])
+        event_log.append(session, app_state, row.id, [event])
     log.warning("Worker %s lost execution %s, which is %s now.", row.worker, row.id, outcome.status)
     if outcome.kind is OutcomeKind.WORKER_LOST:
         republish(app_state, row.id)
@@ -143,7 +143,7 @@ def _time_out(app_state: AppState, row: _Candidate) -> bool:
         error = DEADLINE_EXCEEDED.as_error(row.id)
         if not transitions.expire_pending(session, models, row.id, error):
             return False
-        event_log.append(session, models, row.id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])
+        event_log.append(session, app_state, row.id, [NewEvent(ExecutionStatus.TIMED_OUT, {})])
     return True
 
 
@@ -164,7 +164,7 @@ def _requeue_retry(app_state: AppState, row: _Candidate) -> bool:
         if not transitions.requeue_due_retry(session, models, row.id, row.attempt):
             return False
         event = NewEvent("queued", {"attempt": row.attempt})
-        event_log.append(session, models, row.id, [event])
+        event_log.append(session, app_state, row.id, [event])
     return True
 
 

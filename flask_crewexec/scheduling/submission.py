@@ -21,6 +21,7 @@ from ..errors import IdempotencyKeyReused
 from ..errors import Problem
 from ..ids import parse_uuid
 from ..models import ExecutionMixin
+from ..models import UnmappedExecution
 from ..observability import tracing
 from ..observability.request_id import current_request_id
 from ..statuses import ExecutionStatus
@@ -31,6 +32,7 @@ from ..storage.execution_queries import find_by_idempotency_key
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
+from ..storage.outbox import wants_queued
 from .admission import Admission
 from .admission import admit
 from .delivery import keep_or_delete
@@ -152,7 +154,7 @@ def _allows_fast_path(app_state: AppState, request: ValidSubmission) -> bool:
     needs_checks = (
         app_state.settings.has_user_limits or request.submission.idempotency_key is not None
     )
-    return not needs_checks and supports_cte_writes(app_state)
+    return not needs_checks and supports_cte_writes(app_state) and not wants_queued(app_state)
 
 
 def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission | None:
@@ -258,14 +260,14 @@ def request_context() -> dict[str, str | None]:
 
 def _insert(app_state: AppState, execution: ExecutionMixin) -> None:
     event = _queued_event(execution)
-    if supports_cte_writes(app_state):
+    if isinstance(execution, UnmappedExecution):
         insert_with_event(app_state, execution, event)
         return
     with app_state.database.write_transaction() as session:
         session.add(execution)
         session.flush()
         dated = [event.at(execution.queued_at)]
-        event_log.insert_numbered(session, app_state.models, execution.id, dated, last=1)
+        event_log.insert_numbered(session, app_state, execution.id, dated, last=1)
         # No subscriber is notified, because nobody knows the id yet.
         session.info[CHANGED_EXECUTIONS].clear()
 

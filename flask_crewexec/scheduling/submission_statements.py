@@ -31,6 +31,7 @@ from ..storage.driver_statement import DriverStatement
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
+from ..storage.outbox import wants_queued
 from ..storage.ownership import owned_by
 from .admission import admission_columns
 from .admission import admission_parameters
@@ -114,8 +115,11 @@ def _lookup_query(app_state: AppState) -> sa.Select[t.Any]:
 
 
 def new_execution(app_state: AppState, values: Values) -> ExecutionMixin:
-    """Return an execution with *values*, and the defaults of its other columns."""
-    if not supports_cte_writes(app_state):
+    """Return an execution with *values*, and the defaults of its other columns.
+
+    It is mapped unless one statement can insert it with all that belongs to it.
+    """
+    if not supports_cte_writes(app_state) or wants_queued(app_state):
         return app_state.models.execution(**values)
     if forgotten := values.keys() - _INSERTED:
         raise RuntimeError(f"These columns would not be inserted: {', '.join(forgotten)}.")

@@ -83,6 +83,7 @@ from .submissions import SubmissionSchema as SubmissionSchema
 from .submissions import ThreadSchema as ThreadSchema
 from .task_events import CleanupEventSchema as CleanupEventSchema
 from .task_events import ExecutionEventSchema as ExecutionEventSchema
+from .task_events import NotificationEventSchema as NotificationEventSchema
 from .usage import DayUsageSchema as DayUsageSchema
 from .usage import UsageQuerySchema as UsageQuerySchema
 from .usage import UsageReportSchema as UsageReportSchema

@@ -139,6 +139,10 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             "reason": EventField("string", "What the model was told, truncated and redacted."),
         },
     ),
+    "budget_exhausted": EventType(
+        "The execution used all of its model calls, tool calls or tokens.",
+        {"reason": EventField("string", "Which limit it has reached.")},
+    ),
     "retrying": EventType(
         "An attempt failed with a transient error and will be retried.",
         {

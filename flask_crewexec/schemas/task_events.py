@@ -30,3 +30,9 @@ class CleanupEventSchema(ma.Schema):
     keep = fields.Integer(
         load_default=None, allow_none=True, strict=True, validate=validate.Range(0, MAX_INTEGER)
     )
+
+
+class NotificationEventSchema(ma.Schema):
+    """Event of the notification task."""
+
+    limit = fields.Integer(load_default=100, strict=True, validate=validate.Range(1, MAX_INTEGER))

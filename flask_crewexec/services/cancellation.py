@@ -47,7 +47,7 @@ def cancel(
         if event is None:
             session.expire_all()  # SQLite has locked nothing
             return _is_cancelled(find_execution(session, models, execution_id, requester))
-        event_log.append(session, models, execution.id, [event])
+        event_log.append(session, app_state, execution.id, [event])
     release_next(app_state, execution.owner_id)
     return True
 

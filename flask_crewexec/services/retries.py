@@ -81,4 +81,4 @@ def _requeue(
             "Another request has just retried or changed this execution. Read its status."
         )
     event = NewEvent("queued", {"attempt": former.attempt + 1})
-    event_log.append(session, app_state.models, former.id, [event])
+    event_log.append(session, app_state, former.id, [event])

@@ -16,6 +16,7 @@ from ..models import Usage
 from ..statuses import StepStatus
 from . import event_log
 from . import leases
+from . import outbox
 from .counters import LastTransition
 from .fencing import Lease
 from .graph_cache import graph_cache
@@ -79,17 +80,18 @@ def _load_graph(session: Session, app_state: AppState, version: Version) -> Grap
 def _record_start(
     session: Session, app_state: AppState, claimed: ClaimedAttempt, graph: Graph | Exception
 ) -> LastTransition:
-    models, (lease, row) = app_state.models, claimed
+    lease, row = claimed
     queued = LastTransition("queued", clock.as_utc(row.queued_at), row.priority)
     started = NewEvent("started", {"attempt": lease.attempt}).at(clock.as_utc(row.database_time))
+    outbox.make_due(session, app_state, lease.execution_id)
     event_log.insert_numbered(
         session,
-        models,
+        app_state,
         lease.execution_id,
         [started],
         row.last_event,
         queued,
-        also_insert={table_of(models.step): _new_steps(session, app_state, lease, graph)},
+        also_insert={table_of(app_state.models.step): _new_steps(session, app_state, lease, graph)},
     )
     return queued._replace(type=started.type, at=started.time)
 

@@ -14,13 +14,16 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from .. import clock
+from ..app_state import AppState
 from ..database import CHANGED_EXECUTIONS
+from ..database import NEW_DELIVERIES
 from ..models import EventMixin
 from ..models import Models
 from ..models import table_of
 from . import counters
 from . import cte_writes
 from . import database_clock
+from . import outbox
 from .counters import LastTransition
 from .cte_writes import Rows
 from .new_event import DatedEvent
@@ -29,7 +32,7 @@ from .new_event import NewEvent
 
 def append(
     session: Session,
-    models: Models,
+    app_state: AppState,
     execution_id: uuid.UUID,
     events: Sequence[NewEvent],
     last_transition: LastTransition | None = None,
@@ -42,10 +45,11 @@ def append(
     :param last_transition: the last change of status before them, if the caller knows it.
     """
     counts = {"of_execution": execution_id, "count": len(events)}
-    row = session.execute(_raise_last_event(table_of(models.execution)), counts).one_or_none()
+    statement = _raise_last_event(table_of(app_state.models.execution))
+    row = session.execute(statement, counts).one_or_none()
     if row is not None:
         dated = [event.at(clock.as_utc(row.database_time)) for event in events]
-        insert_numbered(session, models, execution_id, dated, row.last_event, last_transition)
+        insert_numbered(session, app_state, execution_id, dated, row.last_event, last_transition)
 
 
 @functools.lru_cache(maxsize=8)
@@ -58,7 +62,7 @@ def _raise_last_event(execution: sa.Table) -> ReturningUpdate[t.Any]:
 
 def insert_numbered(
     session: Session,
-    models: Models,
+    app_state: AppState,
     execution_id: uuid.UUID,
     events: Sequence[DatedEvent],
     last: int,
@@ -67,9 +71,12 @@ def insert_numbered(
 ) -> None:
     """Insert *events*, for which this transaction has raised ``last_event`` to *last*.
 
+    Deliveries to those who want to be told are inserted with them.
+
     :param last_transition: the last change of status before them, if the caller knows it.
     :param also_insert: rows of other tables to insert with the same statement.
     """
+    models = app_state.models
     session.info.setdefault(CHANGED_EXECUTIONS, set()).add(execution_id)
     first = last - len(events) + 1
     numbered = [
@@ -80,8 +87,15 @@ def insert_numbered(
         deltas = counters.deltas_of_history(session, models, execution_id, first, events)
     else:
         deltas = counters.deltas_of_events(events, last_transition)
-    rows = {table_of(models.event): numbered, table_of(models.counter): counters.as_rows(deltas)}
-    cte_writes.insert_many(session, {**rows, **(also_insert or {})})
+    deliveries = outbox.new_deliveries(session, app_state, execution_id, first, events)
+    session.info[NEW_DELIVERIES] = session.info.get(NEW_DELIVERIES, False) or bool(deliveries)
+    rows = {
+        table_of(models.event): numbered,
+        table_of(models.counter): counters.as_rows(deltas),
+        **(also_insert or {}),
+        table_of(models.delivery): deliveries,
+    }
+    cte_writes.insert_many(session, rows)
 
 
 def read_events(

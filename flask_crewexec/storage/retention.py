@@ -59,6 +59,7 @@ def count_purgeable(app_state: AppState, until: dt.datetime) -> dict[str, int]:
             "steps": _count(session, _children(models.step, ids)),
             "events": _count(session, _children(models.event, ids)),
             "calls": _count(session, _children(models.call, ids)),
+            "deliveries": _count(session, _children(models.delivery, ids)),
         }
 
 
@@ -113,7 +114,7 @@ def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
 def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) -> None:
     """Delete rows of deleted executions; SQLite only cascades if foreign keys are switched on."""
     remaining = sa.select(models.execution.id).where(models.execution.id.in_(ids))
-    for model in (models.event, models.call, models.step):
+    for model in (models.event, models.call, models.step, models.delivery):
         gone = sa.and_(model.execution_id.in_(ids), model.execution_id.not_in(remaining))
         session.execute(sa.delete(model).where(gone), execution_options=_BULK)
 

@@ -33,6 +33,7 @@ from ..statuses import has_status
 from ..statuses import RETRYABLE
 from ..statuses import UNCLAIMED
 from . import database_clock
+from .outbox import withdraw_queued
 from .ownership import owned_by
 
 
@@ -261,8 +262,8 @@ def delete_unpublished(
 ) -> bool:
     """Delete a new execution whose message could not be sent, or one that is *on_hold*.
 
-    :return: False if the message arrived after all, if it was released, or if another submission
-        with the same idempotency key may have been answered with this execution.
+    :return: False if the message arrived after all, if it was released, if somebody was told of it,
+        or if another submission with the same idempotency key may have been answered with it.
     """
     execution, event = models.execution, models.event
     not_shared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
@@ -275,14 +276,17 @@ def delete_unpublished(
         not_shared,
     )
     lock = sa.update(execution).where(*is_unpublished).values(token=None)
-    if not update_one(session, lock):
+    if not update_one(session, lock) or not withdraw_queued(session, models, execution_id):
         return False
     session.execute(sa.delete(event).where(event.execution_id == execution_id))
     return update_one(session, sa.delete(execution).where(*is_unpublished))
 
 
 def revert_requeue(session: Session, models: Models, former: ExecutionMixin) -> bool:
-    """Undo :func:`requeue` after its message could not be sent; False if it arrived after all."""
+    """Undo :func:`requeue` after its message could not be sent.
+
+    :return: False if it arrived after all, or if somebody was told of it.
+    """
     execution = models.execution
     restored = (
         "status",
@@ -296,16 +300,16 @@ def revert_requeue(session: Session, models: Models, former: ExecutionMixin) -> 
         *_REQUEST_CONTEXT,
         *_RUN_LIMITS,
     )
-    statement = (
-        sa.update(execution)
-        .where(
-            execution.id == former.id,
-            execution.attempt == former.attempt + 1,
-            has_status(execution, ExecutionStatus.QUEUED),
-        )
-        .values({name: getattr(former, name) for name in restored})
+    is_requeued = (
+        execution.id == former.id,
+        execution.attempt == former.attempt + 1,
+        has_status(execution, ExecutionStatus.QUEUED),
     )
-    return update_one(session, statement)
+    lock = sa.select(execution.id).where(*is_requeued).with_for_update()
+    if session.scalar(lock) is None or not withdraw_queued(session, models, former.id):
+        return False
+    statement = sa.update(execution).where(*is_requeued)
+    return update_one(session, statement.values({name: getattr(former, name) for name in restored}))
 
 
 def update_one(

@@ -25,6 +25,7 @@ from . import counters
 from . import cte_writes
 from . import event_log
 from . import fencing
+from . import outbox
 from . import update_statements
 from .counters import CounterDelta
 from .counters import LastTransition
@@ -114,7 +115,7 @@ def _write_with_orm(app_state: AppState, position: WritePosition, batch: WriteBa
         execution_id = position.lease.execution_id
         if batch.events:
             event_log.insert_numbered(
-                session, models, execution_id, batch.events, last, position.start
+                session, app_state, execution_id, batch.events, last, position.start
             )
         for index, values in batch.steps.items():
             statement = _step_statement(table_of(models.step), tuple(values))
@@ -158,6 +159,7 @@ class _StatementShape(t.NamedTuple):
     has_counters: bool
     has_new_calls: bool
     has_ended_calls: bool
+    deliveries: outbox.Shape
 
 
 def _write_with_ctes(app_state: AppState, position: WritePosition, batch: WriteBatch) -> None:
@@ -166,22 +168,28 @@ def _write_with_ctes(app_state: AppState, position: WritePosition, batch: WriteB
         *counters.deltas_of_usage(batch.total),
         *counters.deltas_of_events(batch.events, position.start),
     ]
+    deliveries, delivery_parameters = outbox.as_parameters(app_state, batch.events)
     parameters = {
         **fencing.fencing_parameters(lease),
         "write_number": position.number,
         **_update_parameters(batch),
         **_insert_parameters(models, batch, deltas),
+        **delivery_parameters,
     }
     with app_state.database.autocommit_connection() as connection:
-        statement = _single_statement(models, _shape_of(batch, deltas))
+        statement = _single_statement(models, _shape_of(batch, deltas, deliveries))
         if connection.execute(statement, parameters).one_or_none() is None:
             fencing.verify_write(connection, models, lease, position.number)
             return
     if batch.events:
         app_state.database.on_events_committed([lease.execution_id])
+    if deliveries != outbox.NOTHING:
+        app_state.database.on_deliveries_committed()
 
 
-def _shape_of(batch: WriteBatch, deltas: Sequence[CounterDelta]) -> _StatementShape:
+def _shape_of(
+    batch: WriteBatch, deltas: Sequence[CounterDelta], deliveries: outbox.Shape
+) -> _StatementShape:
     steps = tuple(tuple(values) for values in batch.steps.values())
     return _StatementShape(
         tuple(batch.execution),
@@ -190,6 +198,7 @@ def _shape_of(batch: WriteBatch, deltas: Sequence[CounterDelta]) -> _StatementSh
         bool(deltas),
         bool(batch.new_calls),
         bool(batch.ended_calls),
+        deliveries,
     )
 
 
@@ -222,7 +231,8 @@ def _single_statement(models: Models, shape: _StatementShape) -> sa.Select[t.Any
     update = fencing.fenced_update_statement(execution, shape.execution).where(
         cte_writes.lock_timeout_guard()
     )
-    row = update.returning(execution.c.id, execution.c.last_event).cte("changed")
+    owner = outbox.owner_columns(execution, shape.deliveries)
+    row = update.returning(execution.c.id, execution.c.last_event, *owner).cte("changed")
     rest: list[sa.Update | sa.Insert] = [
         _update_step(table_of(models.step), names, f"step{index}", row.c.id)
         for index, names in enumerate(shape.steps)
@@ -236,6 +246,7 @@ def _single_statement(models: Models, shape: _StatementShape) -> sa.Select[t.Any
         rest.append(call_rows.insert_part(call, row))
     if shape.has_ended_calls:
         rest.append(call_rows.update_part(call, row))
+    rest.extend(outbox.insert_parts(models, row, shape.deliveries))
     parts = [part.cte(f"part{index}") for index, part in enumerate(rest)]
     return sa.select(row.c.last_event).add_cte(*parts)
 

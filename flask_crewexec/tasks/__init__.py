@@ -13,6 +13,7 @@ from celery import Celery
 
 from . import cleanup
 from . import execution
+from . import notifications
 
 Event = dict[str, t.Any]
 Handler = Callable[[Event], Event]
@@ -20,6 +21,7 @@ Handler = Callable[[Event], Event]
 HANDLERS: t.Final[dict[str, Handler]] = {
     "execution": execution.handle,
     "cleanup": cleanup.handle,
+    "notifications": notifications.handle,
 }
 """The handlers, by the names that ``flask crewexec invoke`` takes."""
 
@@ -29,5 +31,5 @@ def register_tasks(celery: Celery) -> None:
 
     Celery binds a task class to its app, so each app in a process needs its own classes.
     """
-    for task in (execution.ExecutionTask, cleanup.CleanupTask):
+    for task in (execution.ExecutionTask, cleanup.CleanupTask, notifications.NotificationTask):
         celery.register_task(type(task.__name__, (task,), {})())

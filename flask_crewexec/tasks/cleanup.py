@@ -6,10 +6,12 @@ import logging
 import typing as t
 
 from ..app_state import current_app_state
+from ..messaging.event_publisher import request_delivery
 from ..messaging.queues import CLEANUP_TASK
 from ..scheduling.reconciler import reconcile
 from ..schemas import CleanupEventSchema
 from ..storage import counters
+from ..storage import deliveries
 from ..storage.call_purge import purge_calls
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
@@ -27,7 +29,8 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do one round of the work that *event* names. Concurrent rounds are safe.
 
     ``{"action": "reconcile"}`` recovers executions of lost workers, queues due retries, ends
-    overdue executions, publishes lost messages again, and releases held executions.
+    overdue executions, publishes lost messages again, and releases held executions. It also lets
+    a worker deliver notifications that are due.
 
     ``{"action": "purge", "older_than_seconds"?: float, "keep"?: int}`` removes ended executions;
     the defaults are ``CREWEXEC_KEEP_FOR`` and ``CREWEXEC_KEEP_COUNT``.
@@ -41,6 +44,8 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
     if loaded["action"] == "reconcile":
         counts = dict(reconcile(app_state))
         counters.compact(app_state)
+        if deliveries.has_due(app_state):
+            request_delivery()
         return counts
     until = retention_cutoff(app_state, loaded["older_than_seconds"], loaded["keep"])
     purged = purge(app_state, until, PURGE_SECONDS)

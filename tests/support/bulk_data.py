@@ -24,6 +24,7 @@ USED_GRAPHS: t.Final = 203
 GRAPHS: t.Final = 5_000
 """Most have no executions; of those, one in fifty is archived."""
 UNFINISHED: t.Final = 400
+WEBHOOKS: t.Final = 2_000
 STEPS: t.Final = 3
 EVENTS: t.Final = 10
 
@@ -48,6 +49,8 @@ def fill(
         sql.executions(),
         sql.steps(first),
         sql.events(first),
+        sql.deliveries(first),
+        sql.webhooks(),
     ]
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -172,6 +175,31 @@ class _Sql:
         }
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
         return _insert("crewexec_event", columns, f"{source} WHERE {self._newest(first)}")
+
+    def deliveries(self, first: int) -> str:
+        """Those of the most urgent executions wait for one, the others have been delivered."""
+        waits = "i = 2 AND execution.urgency = 1"
+        columns = {
+            "execution_id": "execution.id",
+            "receiver": "'handler:told'",
+            "seq": "i",
+            "type": "'execution.started'",
+            "status": f"CASE WHEN {waits} THEN 'waiting' ELSE 'delivered' END",
+            "due_at": "execution.created_at",
+        }
+        source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
+        return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")
+
+    def webhooks(self) -> str:
+        columns = {
+            "id": self._id("i"),
+            "owner_id": "'user-' || (i % 200)",
+            "url": "'https://example.com/' || i",
+            "events": "' execution.completed '",
+            "created_at": self._moment("0"),
+            "updated_at": self._moment("0"),
+        }
+        return _insert("crewexec_webhook", columns, _numbers(0, WEBHOOKS))
 
     def _newest(self, first: int) -> str:
         born = f"({self._now} - {self._every} * ({self._count - 1} - {first}))"

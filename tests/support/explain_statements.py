@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-LARGE = ("execution", "step", "event", "graph_version", "graph")
+LARGE = ("execution", "step", "event", "delivery", "webhook", "graph_version", "graph")
 """Tables that grow with use, without their prefix."""
 
 _READS: t.Final = re.compile(r"\s*(WITH|SELECT|UPDATE|DELETE)\b", re.IGNORECASE)

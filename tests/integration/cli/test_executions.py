@@ -288,4 +288,4 @@ def add_events(id, several):
     app_state = current_app_state()
     entries = [NewEvent("noted", data) for data in several]
     with app_state.database.write_transaction() as session:
-        event_log.append(session, app_state.models, uuid.UUID(id), entries)
+        event_log.append(session, app_state, uuid.UUID(id), entries)

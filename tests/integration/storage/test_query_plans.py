@@ -18,6 +18,7 @@ from flask_crewexec.dashboard import create_dashboard
 from flask_crewexec.storage import leases
 from flask_crewexec.storage.fencing import Lease
 from flask_crewexec.tasks import cleanup
+from flask_crewexec.tasks import notifications
 from flask_crewexec.testing import ScriptedModel
 from support import bulk_data
 from support import databases
@@ -38,6 +39,7 @@ LIMITS = {
     "CREWEXEC_MAX_RUNNING_PER_USER": 1_000,
     "CREWEXEC_MAX_TOKENS_PER_DAY": 10**12,
     "CREWEXEC_KEEP_COUNT": EXECUTIONS - 1_000,
+    "CREWEXEC_WEBHOOKS": True,
 }
 """With all of them, everything is asked that can be."""
 MOST = {"postgresql": 1_000, "sqlite": 450}
@@ -165,6 +167,11 @@ class Journey:
             held = Lease(row.id, row.attempt, row.token)
             leases.renew(session, app_state.models, [held], 30.0)
 
+    def tell(self) -> None:
+        """Deliver notifications."""
+        with self._label("deliver"):
+            assert notifications.handle({"limit": 3}) == {"tried": 3}
+
     def clean_up(self) -> None:
         """Reconcile and remove."""
         with self._label("reconcile"):
@@ -192,6 +199,7 @@ def statements(app: Flask) -> list[Rehearsed]:
                 journey.read_one(user, state)
         journey.look_after_it()
         journey.work()
+        journey.tell()
         journey.clean_up()
     return [statement for statement in rehearsal.statements if statement.label]
 

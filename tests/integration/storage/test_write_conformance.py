@@ -14,6 +14,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import LeaseLost
 from flask_crewexec.models import table_of
 from flask_crewexec.models import Usage
+from flask_crewexec.registry.specs import HandlerSpec
 from flask_crewexec.statuses import CallKind
 from flask_crewexec.statuses import CallStatus
 from flask_crewexec.statuses import ExecutionStatus
@@ -29,6 +30,7 @@ from flask_crewexec.storage.new_event import DatedEvent
 from flask_crewexec.storage.write_batch import WriteBatch
 from flask_crewexec.storage.write_batch import WritePosition
 from support.graphs import documents
+from support.in_process import change
 from support.in_process import run
 from support.stored_events import INVENTED
 
@@ -311,6 +313,82 @@ class TestWriteBatch:
         rows = both(case)
         assert len(rows["crewexec_event"]) == 2
         assert rows["crewexec_execution"][0]["current_step"] is None
+
+
+def listen(*patterns):
+    """Register a handler of such events."""
+    spec = HandlerSpec(name=f"on {patterns[0]}", patterns=patterns, function=print)
+    current_app_state().registry.handlers[spec.name] = spec
+
+
+def add_webhook(number, owner, *patterns, url="https://example.com/", **columns):
+    """Insert a webhook of a user, whose id is the same in both ways."""
+    key = {"id": uuid.UUID(int=number), "owner_id": owner}
+    row = {**key, "url": url, "events": f" {' '.join(patterns)} ", **columns}
+    with current_app_state().database.write_transaction() as session:
+        session.add(current_app_state().models.webhook(**row))
+
+
+def told(rows):
+    """What is to be told to whom: the kind of the receiver and the type, in their order."""
+    found = [(row["seq"], row["receiver"].split(":")[0], row["type"]) for row in rows]
+    return [(receiver, type) for _, receiver, type in sorted(found)]
+
+
+class TestDeliveries:
+    EVENTS = (
+        DatedEvent("step_completed", {"step": "a", "agent": None}, NOON),
+        DatedEvent(INVENTED, {}, NOON),
+        DatedEvent("retrying", {"code": "a", "seconds": SECONDS}, NOON),
+    )
+
+    def test_that_nobody_wants(self, api, both):
+        listen("execution.failed")
+        rows = both(lambda: write(start(api), 0, events=self.EVENTS))
+        assert rows["crewexec_delivery"] == []
+
+    def test_to_handlers(self, api, both):
+        listen("execution.*")
+        listen("step.completed", "execution.failed")
+        rows = both(lambda: write(start(api), 0, events=self.EVENTS))["crewexec_delivery"]
+        assert {(row["status"], row["tries"]) for row in rows} == {("waiting", 0)}
+        assert told(rows) == [
+            ("handler", "execution.queued"),
+            ("handler", "execution.started"),
+            ("handler", "step.completed"),
+            ("handler", "execution.retrying"),
+        ]
+
+    @pytest.mark.settings(WEBHOOKS=True)
+    def test_to_webhooks(self, api, both):
+        def case():
+            add_webhook(1, "ada", "step.completed", "execution.started")
+            add_webhook(2, "ada", "*", enabled=False)
+            add_webhook(3, "ada", "execution.retrying")
+            add_webhook(4, "bob", "*")
+            write(start(api), 0, events=self.EVENTS)
+
+        rows = both(case)["crewexec_delivery"]
+        assert told(rows) == [
+            ("webhook", "execution.started"),
+            ("webhook", "step.completed"),
+            ("webhook", "execution.retrying"),
+        ]
+
+    @pytest.mark.settings(WEBHOOKS=True)
+    def test_to_the_webhook_of_an_execution(self, api, both):
+        def case():
+            add_webhook(1, "ada", url=None)
+            first, second = start(api), start(api)
+            values = {"webhook_url": "https://example.com/", "webhook_events": " step.* "}
+            change(str(second.lease.execution_id), **values)
+            for started in (first, second):
+                write(started, 0, events=self.EVENTS)
+
+        rows = both(case)
+        (row,) = rows["crewexec_delivery"]
+        assert row["type"] == "step.completed"
+        assert row["execution_id"] == rows["crewexec_execution"][1]["id"]
 
 
 class TestRun:

@@ -213,3 +213,36 @@ class TestGuardrails:
         crewexec.guardrail("one", description="d")(lambda answer: True)
         with pytest.raises(ValueError, match="There is already a guardrail called 'one'"):
             crewexec.guardrail("one", description="d")(lambda answer: True)
+
+
+class TestHandlers:
+    def test_the_function_stays_usable(self, crewexec):
+        @crewexec.on("execution.completed")
+        def tell(notification):
+            return notification
+
+        assert tell("it") == "it"
+
+    def test_a_name_is_registered_once(self, crewexec):
+        crewexec.on("*", name="mail")(lambda notification: None)
+        with pytest.raises(ValueError, match="already a handler called 'mail'"):
+            crewexec.on("*", name="mail")(lambda notification: None)
+
+    def test_unknown_events_are_refused(self, crewexec):
+        with pytest.raises(ValueError, match=r"no event 'execution\.done'"):
+            crewexec.on("execution.done")(lambda notification: None)
+
+    def test_it_must_take_a_notification(self, crewexec):
+        with pytest.raises(ValueError, match="is called with a notification"):
+            crewexec.on("*", name="mail")(lambda: None)
+
+    def test_coroutines_are_refused(self, crewexec):
+        async def tell(notification):
+            pass
+
+        with pytest.raises(ValueError, match="not a coroutine"):
+            crewexec.on("*", name="mail")(tell)
+
+    def test_names_that_cannot_be_stored_are_refused(self, crewexec):
+        with pytest.raises(ValueError, match="at most 100 characters"):
+            crewexec.on("*", name="x" * 101)(lambda notification: None)

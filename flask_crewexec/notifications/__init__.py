@@ -1,0 +1,1 @@
+"""Tell handlers, signals and webhooks what has happened, from the outbox."""

@@ -1,0 +1,47 @@
+"""What receivers are told."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Mapping
+
+from ..schemas.notifications import status_told
+from ..storage.deliveries import Claim
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Notification:
+    """What happened to an execution, as handlers and signals are told."""
+
+    id: str
+    """The same each time that it is told, and different for each event."""
+    type: str
+    """Such as ``"execution.completed"``."""
+    time: dt.datetime
+    """When it happened, by the database's clock."""
+    execution_id: str
+    status: str
+    """Status of the execution after the event; it may have changed since."""
+    user_id: str
+    """The owner of the execution."""
+    thread_id: str | None
+    graph_id: str
+    data: Mapping[str, t.Any]
+    """Fields of the event in the history, such as the name of the step."""
+
+    @classmethod
+    def of(cls, claim: Claim) -> t.Self:
+        """Return what is told with a delivery."""
+        return cls(
+            id=f"{claim.key.execution_id}.{claim.key.seq}",
+            type=claim.type,
+            time=claim.time,
+            execution_id=str(claim.key.execution_id),
+            status=status_told(claim.type),
+            user_id=claim.owner_id,
+            thread_id=claim.thread_id,
+            graph_id=str(claim.graph_id),
+            data=claim.data,
+        )
