@@ -63,7 +63,7 @@ def _runner(app: Flask) -> Callable[[], float]:
         gc.collect()  # so that no run collects the garbage of another
         start = time.process_time()
         outcome = execution.handle({"execution_id": id})["outcome"]
-        event_publisher.flush()  # the notifications of a run are part of it
+        event_publisher.flush()  # the announcements of a run are part of it
         seconds = time.process_time() - start
         if outcome != "completed":
             raise RuntimeError(f"A run ended as {outcome}")

@@ -18,7 +18,7 @@ from .database import Database
 from .database import DatabaseExtension
 from .errors import CrewExecError
 from .messaging.celery_app import bind_celery
-from .messaging.event_publisher import notify_new_events
+from .messaging.event_publisher import announce_new_events
 from .messaging.event_publisher import request_delivery
 from .models import define_models
 from .models import ExecutionMixin
@@ -127,7 +127,7 @@ class CrewExec(RegistrationMixin):
                 extension=db,
                 bind_key=self._bind_key,
                 idle_timeout=settings.lease_seconds,
-                on_events_committed=notify_new_events,
+                on_events_committed=announce_new_events,
                 on_deliveries_committed=request_delivery,
             ),
             celery=celery,

@@ -1,4 +1,4 @@
-"""``.. event-types::`` and ``.. stream-event-types::`` describe every type of event."""
+"""``.. event-types::``, ``.. stream-event-types::`` and ``.. notification-types::``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flask_crewexec.schemas import EVENT_TYPES
 from flask_crewexec.schemas import EventField
 from flask_crewexec.schemas import EventType
 from flask_crewexec.schemas import STREAM_EVENT_TYPES
+from flask_crewexec.schemas.notifications import NOTIFICATION_TYPES
 
 
 class EventTypesDirective(GeneratedDirective):
@@ -37,6 +38,17 @@ class StreamEventTypesDirective(EventTypesDirective):
     types = STREAM_EVENT_TYPES
 
 
+class NotificationTypesDirective(GeneratedDirective):
+    """Takes no content."""
+
+    has_content = False
+
+    def lines(self) -> Lines:
+        """Yield a table of the types."""
+        rows = ((literal(name), phrase(text)) for name, text in NOTIFICATION_TYPES.items())
+        yield from table(("Type", "Meaning"), rows)
+
+
 def _describe(known: EventType) -> Lines:
     yield from (phrase(known.meaning), "")
     rows = ((literal(name), field.type, _meaning(field)) for name, field in known.fields.items())
@@ -52,4 +64,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_object_type("event", "event", "pair: %s; event")
     app.add_directive("event-types", EventTypesDirective)
     app.add_directive("stream-event-types", StreamEventTypesDirective)
+    app.add_directive("notification-types", NotificationTypesDirective)
     return {"parallel_read_safe": True}

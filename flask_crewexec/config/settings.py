@@ -259,8 +259,8 @@ class Settings:
                 )
         if self.execution_queue in (self.cleanup_queue, self.notification_queue):
             raise ConfigError(
-                f"'{PREFIX}EXECUTION_QUEUE' must be another queue than those of maintenance and"
-                " notifications, or these would wait behind executions."
+                f"'{PREFIX}EXECUTION_QUEUE' must be another queue than '{PREFIX}CLEANUP_QUEUE' and"
+                f" '{PREFIX}NOTIFICATION_QUEUE', or maintenance would wait behind executions."
             )
 
     def _check_lease(self) -> None:

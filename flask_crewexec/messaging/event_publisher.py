@@ -1,6 +1,6 @@
-"""Publish notifications over Redis: an execution has new events, or a model has sent tokens.
+"""Publish announcements over Redis: an execution has new events, or a model has sent tokens.
 
-Notifications may be lost; the events themselves are in the database. So nobody waits for the
+Announcements may be lost; the events themselves are in the database. So nobody waits for the
 broker: a background thread publishes in batches.
 """
 
@@ -25,7 +25,7 @@ from ..per_app import AppLocal
 from .broker import shared_broker_client
 from .publishing import publish_delivery_request
 
-CHANNEL_PREFIX: t.Final = "crewexec:notifications:"
+CHANNEL_PREFIX: t.Final = "crewexec:announcements:"
 """Followed by an execution's id."""
 BACKOFF_SECONDS: t.Final = 5.0
 """How long nothing is published after the broker did not accept a batch."""
@@ -45,7 +45,7 @@ _Batch = Mapping[str, Sequence[str]]
 log = logging.getLogger(__name__)
 
 
-def notify_new_events(execution_ids: Iterable[uuid.UUID]) -> None:
+def announce_new_events(execution_ids: Iterable[uuid.UUID]) -> None:
     """Notify the subscribers of these executions that there are new events."""
     for execution_id in execution_ids:
         _publishers.current().add(f"{CHANNEL_PREFIX}{execution_id}", NEW_EVENTS)
@@ -127,7 +127,7 @@ class _Publisher:
         """Stop publishing for a few seconds; the events themselves are committed."""
         self._paused_until = time.monotonic() + BACKOFF_SECONDS
         log.warning(
-            "Could not publish event notifications; subscribers will be delayed.", exc_info=error
+            "Could not publish event announcements; subscribers will be delayed.", exc_info=error
         )
 
 

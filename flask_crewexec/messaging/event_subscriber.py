@@ -1,6 +1,6 @@
-"""Subscribe to notifications over Redis: wake up as soon as an execution has new events.
+"""Subscribe to announcements over Redis: wake up as soon as an execution has new events.
 
-Notifications may be lost, so subscribers also read the database from time to time. Only the
+Announcements may be lost, so subscribers also read the database from time to time. Only the
 tokens of streaming models are in the messages themselves; they are not stored anywhere.
 """
 
@@ -37,13 +37,13 @@ RECEIVE_SECONDS: t.Final = 0.1
 PING_SECONDS: t.Final = 2.0
 """How often the broker is pinged."""
 POLL_SECONDS: t.Final = 1.0
-"""How often subscribers read the database while notifications are unavailable."""
+"""How often subscribers read the database while announcements are unavailable."""
 
 log = logging.getLogger(__name__)
 
 
 class Subscription:
-    """The notifications of one execution for one reader."""
+    """The announcements of one execution for one reader."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
@@ -57,7 +57,7 @@ class Subscription:
     def wait(self, seconds: float) -> list[Json]:
         """Return the messages as soon as there is one, or none after *seconds*.
 
-        While notifications are unavailable it returns earlier, so that the caller reads the
+        While announcements are unavailable it returns earlier, so that the caller reads the
         database; and also when the web server is about to stop.
         """
         timeout = seconds if self._subscriber.connected else min(seconds, POLL_SECONDS)
@@ -101,7 +101,7 @@ class _Heartbeat:
 class Subscriber:
     """The subscriptions of one application in this process; a thread receives their messages.
 
-    :ivar connected: whether notifications arrive at present.
+    :ivar connected: whether announcements arrive at present.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -133,7 +133,7 @@ class Subscriber:
                 # Whatever it is, the subscribers continue with the database.
                 if self.connected:
                     log.warning(
-                        "Event notifications are unavailable; polling the database instead.",
+                        "Event announcements are unavailable; polling the database instead.",
                         exc_info=True,
                     )
                 self._disconnect()

@@ -18,7 +18,7 @@ from .event_pages import read_event_page
 Json = dict[str, t.Any]
 
 POLL_SECONDS: t.Final = 15.0
-"""Longest time between two reads, in case a notification is lost."""
+"""Longest time between two reads, in case an announcement is lost."""
 
 
 def tail(task_id: Id, requester: Requester = None, *, after: int = 0) -> Iterator[Json]:

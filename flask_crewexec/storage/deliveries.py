@@ -87,8 +87,8 @@ def _due(delivery: type[DeliveryMixin]) -> sa.Select[t.Any]:
         earlier.seq < delivery.seq,
         earlier.status == WAITING,
     )
-    columns = (delivery.execution_id, delivery.receiver, delivery.seq, delivery.tries)
-    query: sa.Select[t.Any] = sa.select(*columns).where(*_is_due(delivery), is_next)
+    key: list[t.Any] = [delivery.execution_id, delivery.receiver, delivery.seq]
+    query = sa.select(*key, delivery.tries).where(*_is_due(delivery), is_next)
     return query.order_by(delivery.due_at, delivery.execution_id, delivery.seq).limit(1)
 
 

@@ -72,7 +72,7 @@ class WorkerSignals:
         signals.worker_ready.connect(self._drain_on_sigquit, weak=False)
         signals.worker_shutting_down.connect(self._drain, weak=False)
         signals.task_revoked.connect(self._cancel_revoked, weak=False)
-        signals.worker_process_shutdown.connect(self._flush_notifications, weak=False)
+        signals.worker_process_shutdown.connect(self._flush_announcements, weak=False)
         signals.worker_shutdown.connect(self._stop, weak=False)
         return self
 
@@ -121,8 +121,8 @@ class WorkerSignals:
             current_app_state().database.dispose()
         recover_in_background(celery)
 
-    def _flush_notifications(self, **options: object) -> None:
-        """Flush pending notifications: the child exits without joining its threads."""
+    def _flush_announcements(self, **options: object) -> None:
+        """Flush pending announcements: the child exits without joining its threads."""
         celery = self._celery()
         if celery is not None:
             with celery.flask_app.app_context():
@@ -184,5 +184,5 @@ class WorkerSignals:
         if self._is_for(sender.app) and self._heartbeat is not None:
             self._heartbeat.stop()
         if self._is_for(sender.app) and self._thread_replacement is not None:
-            self._flush_notifications()
+            self._flush_announcements()
             self._thread_replacement.exit_without_hung_threads()

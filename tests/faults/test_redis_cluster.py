@@ -74,7 +74,7 @@ def test_nothing_is_lost_or_done_twice(fault, cluster, app, admin, api, model, s
     assert len(model.calls) == len(orders.accepted)
     assert admin("GET", "/health/ready").status_code == 200
     assert "retried" in reconcile(app).get(timeout=30)
-    wait_for_notification()
+    wait_for_announcement()
     wait_until(lambda: worker_answers(app), what="an answer of the worker")
     assert {key.partition(":")[0] for key in cluster.all_keys()} == {"{crewexec}"}
 
@@ -97,7 +97,7 @@ def worker_answers(app):
         return False
 
 
-def wait_for_notification():
+def wait_for_announcement():
     """Publish until a subscriber hears it; after a failure nothing is published for a while."""
     id, heard = uuid.uuid4(), []
 
@@ -107,7 +107,7 @@ def wait_for_notification():
         return {"text": "hello"} in heard
 
     with subscribers.current().subscribe(id) as subscription:
-        wait_until(is_heard, what="a notification")
+        wait_until(is_heard, what="an announcement")
 
 
 def statuses(api):

@@ -154,7 +154,7 @@ class TestHangingToolOfAProcess:
             api("POST", f"/executions/{id}/cancel")
             wait_until(
                 lambda: pubsub.get_message(timeout=1.0) and api.status(id)["status"] == "cancelled",
-                what="the notification of the end",
+                what="the announcement of the end",
             )
 
 

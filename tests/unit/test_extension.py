@@ -292,7 +292,12 @@ class TestCelery:
         }
         assert own.conf.task_acks_late is True
         assert own.tasks["crewexec.execution"].acks_late is False
-        assert own.conf.task_routes.keys() == {"mail", "crewexec.execution", "crewexec.cleanup"}
+        assert own.conf.task_routes.keys() == {
+            "mail",
+            "crewexec.execution",
+            "crewexec.cleanup",
+            "crewexec.notifications",
+        }
         assert own.conf.beat_schedule.keys() == {
             "mail",
             "crewexec-purge",

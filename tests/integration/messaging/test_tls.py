@@ -1,4 +1,4 @@
-"""A broker behind TLS, for messages, results and notifications."""
+"""A broker behind TLS, for messages, results and announcements."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def accepts(app_state):
 
 
 class TestTrustedAuthority:
-    def test_messages_results_and_notifications_arrive(
+    def test_messages_results_and_announcements_arrive(
         self, app, start_worker, start_server, api, model
     ):
         server = start_server("--worker-class=gthread", "--threads=4")

@@ -11,6 +11,7 @@ from flask import current_app
 
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
+from flask_crewexec import Notification
 from flask_crewexec import signals
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.notifications import handlers
@@ -29,7 +30,7 @@ def on(app):
 @pytest.fixture
 def told(on):
     """Everything that a handler is told."""
-    told = []
+    told: list[Notification] = []
     on("*", name="told")(told.append)
     return told
 
@@ -45,6 +46,13 @@ def make_due():
     due = clock.now().replace(year=2001)
     with current_app_state().database.write_transaction() as session:
         session.execute(sa.update(delivery).values(due_at=due))
+
+
+def claim():
+    """Claim what is due first, which there is."""
+    claim = deliveries.claim(current_app_state(), 60.0)
+    assert claim is not None
+    return claim
 
 
 def rows():
@@ -118,7 +126,7 @@ class TestNotifications:
         assert [each.type for each in told] == ["execution.queued", "execution.cancelled"]
 
     def test_only_of_what_is_wanted(self, api, model, on):
-        told = []
+        told: list[Notification] = []
         on("execution.completed", "step.*", name="some")(told.append)
         complete(api, model, "a")
         assert deliver() == 2
@@ -319,9 +327,9 @@ class TestClaims:
         complete(api, model, "a")
         app_state = current_app_state()
         make_due()
-        first = deliveries.claim(app_state, 60.0)
+        first = claim()
         make_due()
-        second = deliveries.claim(app_state, 60.0)
+        second = claim()
         assert (first.key, first.tries, second.tries) == (second.key, 1, 2)
         assert not deliveries.settle(app_state, first, "failed", {})
         assert not deliveries.put_off(app_state, first, 60.0, {})
@@ -331,10 +339,10 @@ class TestClaims:
     def test_nobody_else_claims_it_or_what_follows_meanwhile(self, api, model, told):
         complete(api, model, "a")
         app_state = current_app_state()
-        assert deliveries.claim(app_state, 60.0)
+        claim()
         assert deliveries.claim(app_state, 60.0) is None
 
     def test_two_executions_are_told_at_the_same_time(self, api, model, told):
         ids = {complete(api, model, name) for name in ("a", "b")}
-        claims = [deliveries.claim(current_app_state(), 60.0) for _ in ids]
-        assert {str(claim.key.execution_id) for claim in claims} == ids
+        claims = [claim() for _ in ids]
+        assert {str(each.key.execution_id) for each in claims} == ids

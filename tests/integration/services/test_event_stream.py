@@ -18,7 +18,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging import event_publisher
 from flask_crewexec.messaging import event_subscriber
 from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
-from flask_crewexec.messaging.event_publisher import notify_new_events
+from flask_crewexec.messaging.event_publisher import announce_new_events
 from flask_crewexec.messaging.event_publisher import publish_tokens
 from support.graphs import documents
 from support.in_process import run
@@ -204,7 +204,7 @@ class TestLongPoll:
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/wait")
 
 
-class TestNotifications:
+class TestAnnouncements:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_unreadable_messages_do_no_harm(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
@@ -255,10 +255,10 @@ class TestPublisher:
     def test_come_in_their_order_and_wake_up_once(self, app, heard):
         id, hear = heard
         for _ in range(3):
-            notify_new_events([id])
+            announce_new_events([id])
         publish_tokens(id, {"word": "a"})
         publish_tokens(id, {"word": "a"})
-        notify_new_events([id])
+        announce_new_events([id])
         publish_tokens(id, {"word": "b"})
         words = [{}, {"word": "a"}, {"word": "a"}, {}, {"word": "b"}]
         assert [hear() for _ in words] == words
