@@ -113,6 +113,8 @@ def _purge_executions(app_state: AppState, until: dt.datetime) -> int:
 
 def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) -> None:
     """Delete rows of deleted executions; SQLite only cascades if foreign keys are switched on."""
+    if session.get_bind().dialect.name == "postgresql":
+        return
     remaining = sa.select(models.execution.id).where(models.execution.id.in_(ids))
     for model in (models.event, models.call, models.step, models.delivery):
         gone = sa.and_(model.execution_id.in_(ids), model.execution_id.not_in(remaining))

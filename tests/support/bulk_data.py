@@ -186,7 +186,6 @@ class _Sql:
             "type": "'execution.started'",
             "status": f"CASE WHEN {waits} THEN 'waiting' ELSE 'delivered' END",
             "due_at": "execution.created_at",
-            "answer": self._json(_ANSWER),
         }
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
         return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")

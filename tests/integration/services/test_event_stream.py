@@ -17,8 +17,8 @@ from flask import current_app
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging import event_publisher
 from flask_crewexec.messaging import event_subscriber
-from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from flask_crewexec.messaging.event_publisher import announce_new_events
+from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from flask_crewexec.messaging.event_publisher import publish_tokens
 from support.graphs import documents
 from support.in_process import run
