@@ -27,6 +27,7 @@ from sqlalchemy.orm import mapped_column
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
 from flask_crewexec import Identity
+from flask_crewexec import Notification
 from flask_crewexec import Secret
 from support.fast_sqlite import skip_fsync
 
@@ -91,6 +92,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
         return (Path(app.config["DESK"]) / user_id / reference).read_bytes()
 
     add_own_keys(crewexec)
+    add_handler(crewexec)
     app.extensions["crewexec_host"] = crewexec
     return app
 
@@ -120,6 +122,29 @@ def add_own_keys(crewexec: CrewExec) -> None:
         log.warning("The key is %s.", key)
         print(f"The key is {key}.")
         return f"The key is {key}."
+
+
+def add_handler(crewexec: CrewExec) -> None:
+    """A handler that notes what it is told, if ``TOLD`` names the events.
+
+    ``DIE_WHEN_TOLD`` is a file; if it does not exist yet, the process ends after the note.
+    ``WAIT_WHEN_TOLD`` is a file that the handler waits for.
+    """
+    patterns = os.environ.get("TOLD", "").split()
+    if not patterns:
+        return
+
+    @crewexec.on(*patterns, name="told")
+    def note(notification: Notification) -> None:
+        db.session.add(Note(text=f"{notification.id} {notification.type}"))
+        db.session.commit()
+        awaited = os.environ.get("WAIT_WHEN_TOLD")
+        while awaited and not Path(awaited).exists():
+            time.sleep(0.02)
+        die = os.environ.get("DIE_WHEN_TOLD")
+        if die and not Path(die).exists():
+            Path(die).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def who_asks() -> Identity | None:
