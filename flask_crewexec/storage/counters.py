@@ -36,6 +36,7 @@ LOST_WORKERS: t.Final = "lost_workers"
 MODEL_CALLS: t.Final = "model_calls"
 TOKENS: t.Final = "tokens"
 PURGED_CALLS: t.Final = "purged_calls"
+NOTIFICATIONS: t.Final = "notifications"
 WAITING: t.Final = "waiting_seconds"
 RUN: t.Final = "run_seconds"
 

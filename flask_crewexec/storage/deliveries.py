@@ -25,7 +25,9 @@ from .. import clock
 from ..app_state import AppState
 from ..models import DeliveryMixin
 from ..models import Models
+from . import counters
 from . import database_clock
+from .counters import CounterDelta
 from .outbox import WAITING
 from .transitions import update_one
 
@@ -144,15 +146,36 @@ def has_due(app_state: AppState) -> bool:
         return bool(session.scalar(query))
 
 
+class Backlog(t.NamedTuple):
+    """Deliveries that wait."""
+
+    waiting: int
+    delay: float
+    """Seconds since the first of them was due; 0 if none is."""
+
+
+def read_backlog(app_state: AppState) -> Backlog:
+    """Return how much waits to be delivered."""
+    delivery = app_state.models.delivery
+    delay = database_clock.seconds_since(sa.func.min(delivery.due_at))
+    waits, _ = _is_due(delivery)
+    with app_state.database.read_session() as session:
+        count, seconds = session.execute(sa.select(sa.func.count(), delay).where(waits)).one()
+    return Backlog(count, max(0.0, seconds or 0.0))
+
+
 def settle(
     app_state: AppState, claim: Claim, status: t.Literal["delivered", "failed"], answer: Answer
 ) -> bool:
-    """Store how the last try went; False if another process has claimed it since."""
+    """Store that nothing more is to be tried; False if another process has claimed it since."""
+    models = app_state.models
     values = {"status": status, "ended_at": database_clock.now(), "answer": answer}
     with app_state.database.write_transaction() as session:
-        return update_one(
-            session, _unchanged(app_state.models.delivery, claim.key, claim.tries).values(values)
-        )
+        mine = _unchanged(models.delivery, claim.key, claim.tries)
+        settled = update_one(session, mine.values(values))
+        if settled:
+            counters.record(session, models, [CounterDelta(counters.NOTIFICATIONS, status)])
+    return settled
 
 
 def put_off(app_state: AppState, claim: Claim, seconds: float, answer: Answer) -> bool:

@@ -64,6 +64,20 @@ PURGED_CALLS: t.Final = MetricFamily(
     "counter",
     "Model calls, tool calls and checks that were removed after their time in the call log.",
 )
+NOTIFICATIONS: t.Final = MetricFamily(
+    f"crewexec_{counters.NOTIFICATIONS}",
+    "counter",
+    "Notifications that were delivered, or given up after the last try.",
+    ("outcome",),
+)
+NOTIFICATIONS_WAITING: t.Final = MetricFamily(
+    "crewexec_notifications_waiting", "gauge", "Notifications that were not delivered yet."
+)
+NOTIFICATION_DELAY: t.Final = MetricFamily(
+    "crewexec_notification_delay_seconds",
+    "gauge",
+    "For how long the oldest one has been due; 0 if none is.",
+)
 TOKENS: t.Final = MetricFamily(
     f"crewexec_{counters.TOKENS}", "counter", "Prompt and completion tokens of models.", ("kind",)
 )
@@ -94,6 +108,9 @@ FAMILIES: t.Final = (
     MODEL_CALLS,
     TOKENS,
     PURGED_CALLS,
+    NOTIFICATIONS,
+    NOTIFICATIONS_WAITING,
+    NOTIFICATION_DELAY,
     WAITING_SECONDS,
     RUN_SECONDS,
 )

@@ -50,6 +50,8 @@ from ..statuses import ACTIVE
 from ..statuses import TERMINAL
 from ..storage import counters
 from ..storage.counters import CounterDelta
+from ..storage.deliveries import Backlog
+from ..storage.deliveries import read_backlog
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.workers import live_workers
@@ -122,6 +124,7 @@ class _DatabaseState:
     active: dict[str, int]
     on_hold: dict[int, int]
     workers: Sequence[WorkerMixin]
+    notifications: Backlog
 
     def counts(self, name: str) -> dict[str, int]:
         """Return the values of a counter by label."""
@@ -139,7 +142,8 @@ class _DatabaseState:
 def _read(app_state: AppState) -> _DatabaseState:
     totals = counters.read_totals(app_state)
     active, on_hold = count_active(app_state), count_on_hold(app_state)
-    return _DatabaseState(totals, active, on_hold, live_workers(app_state))
+    workers, backlog = live_workers(app_state), read_backlog(app_state)
+    return _DatabaseState(totals, active, on_hold, workers, backlog)
 
 
 def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
@@ -148,6 +152,8 @@ def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
     yield _gauge(families.EXECUTIONS_ON_HOLD, rows.on_hold)
     yield from _workers(rows.workers)
     yield from _counters(rows)
+    yield _gauge(families.NOTIFICATIONS_WAITING, {"": rows.notifications.waiting})
+    yield _gauge(families.NOTIFICATION_DELAY, {"": rows.notifications.delay})
     yield _histogram(families.WAITING_SECONDS, counters.WAITING, rows)
     yield _histogram(families.RUN_SECONDS, counters.RUN, rows)
 
@@ -155,6 +161,8 @@ def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
 def _counters(rows: _DatabaseState) -> Iterator[Metric]:
     ended = {status: 0 for status in sorted(TERMINAL)} | rows.counts(counters.ENDED)
     yield _counter(families.EXECUTIONS_ENDED, ended)
+    told = {"delivered": 0, "failed": 0} | rows.counts(counters.NOTIFICATIONS)
+    yield _counter(families.NOTIFICATIONS, told)
     tokens = {"prompt": 0, "completion": 0} | rows.counts(counters.TOKENS)
     yield _counter(families.TOKENS, tokens)
     for family, name in (
@@ -173,10 +181,10 @@ def _counter(family: MetricFamily, values: dict[str, int]) -> Metric:
     return metric
 
 
-def _gauge(family: MetricFamily, values: Mapping[t.Any, int]) -> Metric:
+def _gauge(family: MetricFamily, values: Mapping[t.Any, float]) -> Metric:
     metric = GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
     for value, count in values.items():
-        metric.add_metric([str(value)], count)
+        metric.add_metric([str(value)] if family.labels else [], count)
     return metric
 
 

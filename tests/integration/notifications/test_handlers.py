@@ -322,6 +322,29 @@ class TestSignals:
         assert rows() == []
 
 
+class TestMetrics:
+    def test_what_waits_and_what_became_of_it(self, api, admin, model, on, told):
+        @on("execution.completed", name="broken")
+        def fail(notification):
+            raise RuntimeError
+
+        def figures():
+            lines = admin("GET", "/metrics").text.splitlines()
+            return dict(line.split(" ") for line in lines if "crewexec_notification" in line[:25])
+
+        complete(api, model, "a")
+        assert figures()["crewexec_notifications_waiting"] == "5.0"
+        make_due()
+        assert float(figures()["crewexec_notification_delay_seconds"]) > 1e8
+        for _ in range(10):
+            deliver()
+        found = figures()
+        assert found['crewexec_notifications_total{outcome="delivered"}'] == "4.0"
+        assert found['crewexec_notifications_total{outcome="failed"}'] == "1.0"
+        assert found["crewexec_notifications_waiting"] == "0.0"
+        assert found["crewexec_notification_delay_seconds"] == "0.0"
+
+
 class TestClaims:
     def test_one_that_was_claimed_again_is_not_settled_by_the_first(self, api, model, told):
         complete(api, model, "a")

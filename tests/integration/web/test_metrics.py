@@ -146,7 +146,7 @@ class TestFormat:
     def test_all_counters_begin_at_zero(self, scrape):
         found = scrape()
         assert set(found.growing.values()) == {0.0}
-        assert len(found.growing) == 4 + 2 + 4
+        assert len(found.growing) == 4 + 2 + 2 + 4
 
     def test_in_a_registry_of_the_host(self, app):
         registry = CollectorRegistry()
