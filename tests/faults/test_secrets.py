@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import typing as t
 from urllib.parse import quote
 
@@ -19,11 +20,11 @@ pytestmark = pytest.mark.sqlite_enough
 
 
 @pytest.fixture
-def everything(api, redis_process) -> t.Callable[[], str]:
+def everything(app, api, redis_process) -> t.Callable[[], str]:
     """A function that returns all that is stored and all that the routes show."""
 
     def everything() -> str:
-        return "\n".join([*rows(), *answers(api), *messages(redis_process)])
+        return "\n".join([*rows(), *answers(app, api), *messages(redis_process)])
 
     return everything
 
@@ -35,12 +36,38 @@ def rows() -> t.Iterator[str]:
             yield from map(str, session.execute(sa.select(t.cast(t.Any, model).__table__)))
 
 
-def answers(api) -> t.Iterator[str]:
+def answers(app, api) -> t.Iterator[str]:
+    """What each route answers about each execution, call, step and graph."""
+    known = arguments(api)
+    urls = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("crewexec.") and "GET" in rule.methods:
+            for values in known[frozenset(rule.arguments)]:
+                path = urls.build(rule.endpoint, values).removeprefix("/crewexec")
+                yield api("GET", path).text
     for execution in api("GET", "/executions").json["executions"]:
-        path = f"/executions/{execution['id']}"
-        stream = api("GET", f"{path}/events", headers={"Accept": "text/event-stream"})
-        yield from (api("GET", path).text, stream.text, api("GET", f"{path}/calls").text)
-    yield from (api("GET", path).text for path in ("/graphs", "/usage", "/openapi.json"))
+        if execution["finished_at"]:  # else the stream would not end
+            path = f"/executions/{execution['id']}/events"
+            yield api("GET", path, headers={"Accept": "text/event-stream"}).text
+
+
+def arguments(api) -> dict[frozenset[str], list[dict[str, t.Any]]]:
+    """All values of the arguments that paths have."""
+    graphs = [{"graph_id": graph["id"]} for graph in api("GET", "/graphs").json["graphs"]]
+    found = api("GET", "/executions").json["executions"]
+    executions = [{"execution_id": execution["id"]} for execution in found]
+    calls = [
+        {**each, "number": call["number"]}
+        for each in executions
+        for call in api("GET", f"/executions/{each['execution_id']}/calls").json["calls"]
+    ]
+    return {
+        frozenset(): [{}],
+        frozenset({"graph_id"}): graphs,
+        frozenset({"execution_id"}): executions,
+        frozenset({"execution_id", "number"}): calls,
+        frozenset({"execution_id", "position"}): [{**each, "position": 0} for each in executions],
+    }
 
 
 def messages(redis_process) -> t.Iterator[str]:
@@ -85,9 +112,17 @@ def environment(environment, own_model):
     return {**environment, "OWN_MODEL_URL": own_model.base_url}
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.fixture
+def gate() -> t.Iterator[threading.Event]:
+    """What an answer waits for; open at the latest when the test ends."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.mark.each_pool
 @pytest.mark.settings(MAX_WORKER_LOSSES=0, LOG_FORMAT="json")
-def test_keys_that_users_bring(api, own_model, start_worker, settle, everything, pool):
+def test_keys_that_users_bring(api, own_model, start_worker, settle, everything, gate, pool):
     """The provider gives them, and models, tools and servers repeat them wherever they can."""
     key = host.OWN_KEYS["model", "ada"]
     told = f"Incorrect API key provided: {key}."
@@ -99,14 +134,19 @@ def test_keys_that_users_bring(api, own_model, start_worker, settle, everything,
     for tool in tools:
         call = (tool, arguments.get(tool, {}))
         own_model.add(Rule("Do repeat", tool=call, times=1))
-    own_model.on("Do repeat", lambda body: json.dumps(body["messages"]))
+    own_model.on("Do repeat", lambda body: json.dumps(body["messages"]), hold=gate)
     own_model.add(Rule("Do crash", tool=("tell_key", {}), after_tool=False))
     own_model.add(Rule("Do crash", tool=("kill_itself", {})))
     worker = start_worker(pool=pool)
     settle(api.queue(documents.chain("succeed", model="own")))
     settle(api.queue(documents.chain("fail", model="own")), "failed")
     settle(api.queue(documents.chain("argue", model="own")), "failed")
-    settle(api.queue(documents.chain("repeat", tools=tools, model="own")))
+    id = api.queue(documents.chain("repeat", tools=tools, model="own"))
+    own_model.wait_for_calls(1 + len(tools), matching="Do repeat")
+    live = everything()  # while what the tools said is needed to continue
+    assert "The key is [secret]." in live
+    gate.set()
+    settle(id)
     if pool == "prefork":
         crash = documents.chain("crash", tools=("tell_key", "kill_itself"), model="own")
         settle(api.queue(crash), "failed")
@@ -120,6 +160,7 @@ def test_keys_that_users_bring(api, own_model, start_worker, settle, everything,
     assert "Incorrect API key provided" in log
     for secret in host.OWN_KEYS.values():
         for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+            assert spelling not in live
             assert spelling not in found
             assert spelling not in log
 

@@ -51,21 +51,6 @@ class TestContents:
         assert last["answer"] == {"value": "THREE", "finish_reason": "stop"}
         assert all(call["started_at"] <= call["finished_at"] for call in (first, tool, last))
 
-    def test_each_message_is_stored_once(self, api, model):
-        words = "count_words", {"text": "a b c"}
-        for turn in range(12):
-            texts = {"text": f"turn {turn}"}
-            model.add(Turn(raw=tool_calls((words[0], texts)), results=turn))
-        model.add(Turn(reply="DONE", results=12))
-        id = api.queue(documents.with_data(with_tool(model), "writer", max_iter=20))
-        assert run(id) == "completed"
-        requests = [call.request or {} for call in stored_calls(id) if call.kind == "model"]
-        said = [message for request in requests for message in request["messages"]]
-        assert [message["role"] for message in said] == [
-            *("system", "user"),
-            *(["assistant", "tool"] * 12),
-        ]
-
     def test_a_single_call_shows_the_whole_request(self, api, model, counted):
         whole = api("GET", f"/executions/{counted}/calls/3").json
         sent = model.calls[-1].body["messages"]
