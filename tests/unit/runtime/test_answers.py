@@ -37,6 +37,11 @@ def bedrock_call() -> object:
     return {"toolUseId": "tooluse_1", "name": "count", "input": ARGUMENTS}
 
 
+def anthropic_block() -> object:
+    """What CrewAI returns where the SDK does not know the kind of a block."""
+    return {"type": "tool_use", "id": "toolu_1", "name": "count", "input": ARGUMENTS}
+
+
 def anthropic_call() -> object:
     types = pytest.importorskip("anthropic.types")
     return types.ToolUseBlock(id="toolu_1", name="count", input=ARGUMENTS, type="tool_use")
@@ -63,6 +68,7 @@ class TestRoundTrip:
             openai_call,
             responses_call,
             bedrock_call,
+            anthropic_block,
             anthropic_call,
             anthropic_preview_call,
             gemini_call,
