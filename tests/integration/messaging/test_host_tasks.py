@@ -59,7 +59,6 @@ def test_our_worker_runs_what_a_plain_producer_has_sent(app, plain, start_worker
         app="support.host_app.mail_worker",
         pool="threads",
         queues=("crew_execution", QUEUE),
-        fork_server=None,
     )
     assert answers(send(plain)) == ALL_SENT
     ids = [api.queue(documents.chain("a"), priority=priority) for priority in (1, 4, 10)]

@@ -90,19 +90,7 @@ def wait_for(demo: Demo, text: str) -> None:
     assert text in demo.text(), demo.text()
 
 
-def test_a_crew_runs_from_end_to_end(start_demo: StartDemo) -> None:
-    demo = start_demo("--scripted", "--topic", "tests")
-    assert demo.end(180) == 0, demo.text()
-    text = demo.text()
-    assert "scripted model: fixed answers, not a real model" in text
-    assert "Writer starts 'Importance'" in text
-    assert "No model wrote it." in text
-    assert re.search(r"Usage +3 model calls, \d+ tokens", text)
-    assert demo.left_behind() == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serving_ends_cleanly_on_a_signal(start_demo: StartDemo, number: signal.Signals) -> None:
+def test_serving_ends_cleanly_on_ctrl_c(start_demo: StartDemo) -> None:
     demo = start_demo("--scripted", "--serve")
     wait_for(demo, "Ready ")
     url = t.cast(re.Match[str], re.search(r"Web +(http\S+)", demo.text())).group(1)
@@ -110,6 +98,10 @@ def test_serving_ends_cleanly_on_a_signal(start_demo: StartDemo, number: signal.
         httpx.get(f"{url}/crewexec/health/ready?require=workers", trust_env=False).status_code
         == 200
     )
+    end_cleanly(demo, signal.SIGINT)
+
+
+def end_cleanly(demo: Demo, number: signal.Signals) -> None:
     demo.process.send_signal(number)
     assert demo.end() == 0, demo.text()
     assert demo.left_behind() == []
@@ -125,7 +117,9 @@ def test_stopping_early_leaves_nothing(start_demo: StartDemo) -> None:
         assert demo.left_behind() == []
 
 
-def test_agents_use_the_tools_on_the_users_notes(start_demo: StartDemo) -> None:
+def test_agents_use_the_tools_on_the_users_notes_until_it_is_terminated(
+    start_demo: StartDemo,
+) -> None:
     with ScriptedModel() as model:
         model.on("list what they say", tool=("search_notes", {"query": "honey"}), after_tool=False)
         model.on(
@@ -139,6 +133,7 @@ def test_agents_use_the_tools_on_the_users_notes(start_demo: StartDemo) -> None:
         with api_of(demo) as api:
             run_digest(api)
             notes = api.get("/notes").json()["notes"]
+        end_cleanly(demo, signal.SIGTERM)
         told = json.dumps([call.body["messages"] for call in model.calls])
     assert {"title": "Digest", "text": "Sold 42."} in notes
     assert "Sold 42 jars of honey" in told
@@ -175,14 +170,19 @@ def test_the_demo_uses_the_users_postgresql(
         ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
     ],
 )
-def test_a_machine_without_the_engine_falls_back_to_the_script(
+def test_a_crew_runs_from_end_to_end_on_a_machine_without_the_engine(
     start_demo: StartDemo, tmp_path: Path, engine: str, reason: str
 ) -> None:
     (tmp_path / "xllamacpp.py").write_text(engine)
-    demo = start_demo(PYTHONPATH=str(tmp_path))
+    demo = start_demo("--topic", "tests", PYTHONPATH=str(tmp_path))
     assert demo.end(180) == 0, demo.text()
-    assert re.search(f"this machine cannot run the local model: .*{reason}", demo.text())
-    assert "scripted model: fixed answers, not a real model" in demo.text()
+    text = demo.text()
+    assert re.search(f"this machine cannot run the local model: .*{reason}", text)
+    assert "scripted model: fixed answers, not a real model" in text
+    assert "Writer starts 'Importance'" in text
+    assert "No model wrote it." in text
+    assert re.search(r"Usage +3 model calls, \d+ tokens", text)
+    assert demo.left_behind() == []
 
 
 def test_a_failed_crew_is_a_failed_demo(start_demo: StartDemo) -> None:

@@ -22,6 +22,7 @@ import psutil
 from support.servers.forked_processes import ForkServer
 
 _POLL_SECONDS = 0.02
+_MAX_POLL_SECONDS = 0.1
 
 _STILL: t.Final = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
 
@@ -219,12 +220,16 @@ def run_as(user: str | None) -> _RunAs:
 def wait_until(
     condition: Callable[[], object], *, seconds: float = 30.0, what: str = "the condition"
 ) -> None:
-    """Ask until the condition holds; raise TimeoutError when it never does."""
-    deadline = time.monotonic() + seconds
+    """Ask until the condition holds; raise TimeoutError when it never does.
+
+    The longer it waits the less often it asks, since that takes time from what it waits for.
+    """
+    start = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - start
+        if waited > seconds:
             raise TimeoutError(f"Waited {seconds:g} s for {what}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(min(max(_POLL_SECONDS, waited / 10), _MAX_POLL_SECONDS))
 
 
 def free_port() -> int:
