@@ -13,6 +13,8 @@
     ├── NotFound                       the graph or execution does not exist for this user
     ├── TooManyGraphs                  the user may have no more graphs
     ├── TooManyVersions                the graph may have no more versions
+    ├── TooManyWebhooks                the user may have no more webhooks
+    ├── WebhooksOff                    the host offers no webhooks
     ├── WrongState                     not possible in the current state
     ├── PreconditionFailed             the graph no longer matches ``If-Match``
     ├── IdempotencyKeyReused           the key belongs to a different submission
@@ -193,6 +195,24 @@ class TooManyVersions(CrewExecError):
     status = 409
     title = "Too many versions"
     remedy = "Copy the graph, which makes a graph with one version, and change the copy."
+
+
+class TooManyWebhooks(CrewExecError):
+    """The user has as many webhooks as ``CREWEXEC_MAX_WEBHOOKS_PER_USER`` allows."""
+
+    code = "too-many-webhooks"
+    status = 409
+    title = "Too many webhooks"
+    remedy = "Change or delete one of the user's webhooks instead of adding another."
+
+
+class WebhooksOff(CrewExecError):
+    """The application offers no webhooks: ``CREWEXEC_WEBHOOKS`` is off."""
+
+    code = "webhooks-off"
+    status = 409
+    title = "No webhooks"
+    remedy = "Leave the webhook out. Operators set 'CREWEXEC_WEBHOOKS' to offer webhooks."
 
 
 class WrongState(CrewExecError):

@@ -24,6 +24,7 @@ from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
+from .notifications.signing import check_signing
 from .observability.logs import install_log_handlers
 from .process.greenlets import expect_late_patch
 from .registry.decorators import RegistrationMixin
@@ -109,6 +110,8 @@ class CrewExec(RegistrationMixin):
             )
         settings = Settings.from_config(app.config)
         check_database_url(app.config, self._bind_key)
+        if settings.webhooks:
+            check_signing(app.config)
         db = self._database_of(app)
         celery = bind_celery(app, settings, celery or self._celery)
         app.extensions["crewexec"] = self._new_app_state(settings, db, celery)

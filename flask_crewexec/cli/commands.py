@@ -22,6 +22,7 @@ from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
 from . import executions
 from .graphs import graphs
+from .webhooks import webhooks
 
 _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
     "with_appcontext": False,  # children of a worker must not inherit one
@@ -33,7 +34,7 @@ _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
 def command_group() -> AppGroup:
     """Return a new ``crewexec`` group; each application needs its own."""
     group = AppGroup("crewexec", help="Run and manage crews.")
-    for command in (worker, beat, invoke, prune, graphs, *executions.COMMANDS):
+    for command in (worker, beat, invoke, prune, graphs, webhooks, *executions.COMMANDS):
         group.add_command(command)
     return group
 

@@ -6,10 +6,8 @@ import json
 import typing as t
 
 import click
-import sqlalchemy as sa
 from flask.cli import AppGroup
 
-from ..errors import CrewExecError
 from ..errors import WrongState
 from ..schemas import load
 from ..schemas import MAX_INTEGER
@@ -18,8 +16,7 @@ from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
-from .error_messages import database_message
-from .escaping import one_line
+from .error_messages import OneLineCommand
 from .formatting import call_lines
 from .formatting import event_line
 from .formatting import list_lines
@@ -28,24 +25,12 @@ from .formatting import status_lines
 _service: t.Final = AsyncExecutionService()
 
 
-class _Command(click.Command):
-    """A command that ends with one sentence if it fails."""
-
-    def invoke(self, ctx: click.Context) -> t.Any:
-        try:
-            return super().invoke(ctx)
-        except CrewExecError as error:
-            raise click.ClickException(one_line(error.detail)) from error
-        except sa.exc.SQLAlchemyError as error:
-            raise click.ClickException(database_message(error)) from error
-
-
 _commands = AppGroup("executions")
 _id = click.argument("id")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
-@_commands.command("status", cls=_Command)
+@_commands.command("status", cls=OneLineCommand)
 @_id
 @_as_json
 def status(id: str, as_json: bool) -> None:
@@ -57,7 +42,7 @@ def status(id: str, as_json: bool) -> None:
     click.echo(_as_json_text(found) if as_json else "\n".join(status_lines(found)))
 
 
-@_commands.command("list", cls=_Command)
+@_commands.command("list", cls=OneLineCommand)
 @click.option(
     "--status",
     type=click.Choice([*map(str, ExecutionStatus)]),
@@ -81,7 +66,7 @@ def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> No
     click.echo(_as_json_text(found) if as_json else "\n".join(list_lines(found)))
 
 
-@_commands.command("tail", cls=_Command)
+@_commands.command("tail", cls=OneLineCommand)
 @_id
 @click.option(
     "--after",
@@ -101,7 +86,7 @@ def tail(ctx: click.Context, id: str, after: int) -> None:
     ctx.exit(0 if completed else 1)
 
 
-@_commands.command("calls", cls=_Command)
+@_commands.command("calls", cls=OneLineCommand)
 @_id
 @click.option(
     "--step",
@@ -121,7 +106,7 @@ def calls(id: str, step: int | None, as_json: bool) -> None:
     click.echo(_as_json_text(found) if as_json else "\n".join(call_lines(found)))
 
 
-@_commands.command("cancel", cls=_Command)
+@_commands.command("cancel", cls=OneLineCommand)
 @_id
 @click.option("--reason", help="Reason, which the owner will see.")
 def cancel(id: str, reason: str | None) -> None:
@@ -140,7 +125,7 @@ def cancel(id: str, reason: str | None) -> None:
     )
 
 
-@_commands.command("retry", cls=_Command)
+@_commands.command("retry", cls=OneLineCommand)
 @_id
 def retry(id: str) -> None:
     """Retry an ended execution after its completed steps.

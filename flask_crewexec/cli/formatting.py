@@ -60,6 +60,33 @@ def list_lines(executions: list[Json]) -> Iterator[str]:
         )
 
 
+def webhook_lines(webhooks: list[Json]) -> Iterator[str]:
+    """Yield a header and one line for each webhook; its URL is for its owner alone."""
+    row = "{id:<36}  {state:<5}  {failures:>8}  {host:<30}  {user}  {events}"
+    names = ("id", "state", "failures", "host", "user", "events")
+    yield row.format(**{name: name.upper() for name in names})
+    for webhook in webhooks:
+        yield row.format(
+            id=webhook["id"],
+            state="on" if webhook["enabled"] else "off",
+            failures=webhook["failures"],
+            host=one_line(webhook["host"] or "(of executions)"),
+            user=one_line(webhook["user_id"]),
+            events=" ".join(webhook["events"]) if webhook["host"] else "",
+        ).rstrip()
+
+
+def delivery_lines(deliveries: list[Json]) -> Iterator[str]:
+    """Yield a header and one line for each delivery, with how its last try ended."""
+    row = "{id:<41}  {receiver:<44}  {type:<20}  {status:<9}  {tries:>5}  {answer}"
+    names = ("id", "receiver", "type", "status", "tries", "answer")
+    yield row.format(**{name: name.upper() for name in names})
+    for delivery in deliveries:
+        answer = delivery["answer"] or {}
+        told = (str(answer[key]) for key in ("status", "code", "text") if key in answer)
+        yield row.format(**{**delivery, "answer": one_line(" ".join(told))}).rstrip()
+
+
 def status_lines(execution: Json) -> Iterator[str]:
     """Yield the details of an execution, with its steps and result."""
     for label, text in _facts(execution):

@@ -25,6 +25,10 @@ class DeliveryMixin(Mixin):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  # one tree instead of two
     __indexes__: t.ClassVar = {
         "ix_crewexec_delivery_due": IndexSpec(("due_at",), "status = 'waiting'"),
+        "ix_crewexec_delivery_receiver": IndexSpec(("receiver", "execution_id", "seq")),
+        "ix_crewexec_delivery_failed": IndexSpec(
+            ("receiver", "execution_id", "seq"), "status = 'failed'"
+        ),
     }
 
     execution_id: Mapped[uuid.UUID] = mapped_column(
@@ -46,3 +50,8 @@ class DeliveryMixin(Mixin):
     """When it was delivered or given up."""
     answer: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """How the last try ended: ``{"code"?, "text"?, "status"?, "seconds"}``."""
+
+    @property
+    def event_id(self) -> str:
+        """Id of the event, as receivers are told it."""
+        return f"{self.execution_id}.{self.seq}"

@@ -31,6 +31,7 @@ class WebhookMixin(Mixin):
     __tablename__ = "crewexec_webhook"
     __indexes__: t.ClassVar = {
         "ix_crewexec_webhook_owner": IndexSpec(("owner_id", "id")),
+        "ux_crewexec_webhook_of_executions": IndexSpec(("owner_id",), "url IS NULL", unique=True),
     }
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)

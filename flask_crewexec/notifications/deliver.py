@@ -12,11 +12,13 @@ from ..storage.deliveries import Claim
 from ..storage.outbox import DELIVERED
 from ..storage.outbox import FAILED
 from ..storage.outbox import SIGNALS
+from ..storage.outbox import WEBHOOK
 from .backoff import delay_after
 from .handlers import call_handler
 from .handlers import send_signal
 from .notification import Notification
 from .result import Result
+from .webhook_sender import send_webhook
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ def _attempt(app_state: AppState, claim: Claim) -> Result:
     receiver, notification = claim.key.receiver, Notification.of(claim)
     if receiver == SIGNALS:
         return send_signal(app_state, receiver, notification)
+    if receiver.startswith(WEBHOOK):
+        return send_webhook(app_state, claim, notification)
     return call_handler(app_state, receiver, notification)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+GONE: t.Final = "gone"
+"""Code of an answer after which a webhook is switched off."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:

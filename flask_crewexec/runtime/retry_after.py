@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import math
 import re
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from .. import clock
+from ..outbound.retry_after import parse_retry_after
 
 MAX_RETRY_AFTER: t.Final = 3600.0
 """The longest time that is respected, in seconds."""
@@ -31,9 +29,7 @@ def read_retry_after(error: BaseException) -> float:
 
 def _candidates(headers: Mapping[str, str], body: object) -> Iterator[float]:
     yield _number(headers.get("retry-after-ms", "")) / 1000
-    value = headers.get("retry-after", "")
-    yield _number(value)
-    yield _seconds_until(value)
+    yield parse_retry_after(headers.get("retry-after", ""))
     delay = _RETRY_DELAY.search(str(body)[:10_000])
     yield _number(delay[1] if delay else "")
 
@@ -42,14 +38,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return math.nan
-
-
-def _seconds_until(date: str) -> float:
-    """Return the seconds until a date (RFC 9110)."""
-    try:
-        moment = email.utils.parsedate_to_datetime(date)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-        return (aware - clock.now()).total_seconds()
-    except (ValueError, OverflowError, TypeError):  # no date, or one beyond every calendar
         return math.nan

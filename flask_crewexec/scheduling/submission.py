@@ -24,6 +24,7 @@ from ..models import ExecutionMixin
 from ..models import UnmappedExecution
 from ..observability import tracing
 from ..observability.request_id import current_request_id
+from ..schemas.notifications import stored_patterns
 from ..statuses import ExecutionStatus
 from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
@@ -33,6 +34,7 @@ from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
 from ..storage.outbox import wants_queued
+from ..storage.webhooks import ensure_of_executions
 from .admission import Admission
 from .admission import admit
 from .delivery import keep_or_delete
@@ -249,8 +251,16 @@ def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> Execut
         "idempotency_digest": None if key is None else submission.fingerprint(),
         **request_context(),
         **with_graph_limits(request.limits, checked.graph),
+        **_webhook_columns(request),
     }
     return new_execution(app_state, values)
+
+
+def _webhook_columns(request: ValidSubmission) -> dict[str, str]:
+    webhook = request.webhook
+    if webhook is None:
+        return {}
+    return {"webhook_url": webhook["url"], "webhook_events": stored_patterns(webhook["events"])}
 
 
 def request_context() -> dict[str, str | None]:
@@ -266,6 +276,8 @@ def _insert(app_state: AppState, execution: ExecutionMixin) -> None:
     with app_state.database.write_transaction() as session:
         session.add(execution)
         session.flush()
+        if execution.webhook_url is not None:
+            ensure_of_executions(session, app_state.models, execution.owner_id)
         dated = [event.at(execution.queued_at)]
         event_log.insert_numbered(session, app_state, execution.id, dated, last=1)
         # No subscriber is notified, because nobody knows the id yet.

@@ -21,9 +21,12 @@ from ..errors import Problem
 from ..models import ExecutionMixin
 from ..schemas import load
 from ..schemas import SubmissionSchema
+from ..schemas.notifications import ENDS
 from ..statuses import DEFAULT_PRIORITY
 from ..statuses import PRIORITIES
 from .run_limits import Limits
+from .webhook_checks import check_webhook_url
+from .webhook_checks import require_webhooks
 
 Json = dict[str, t.Any]
 
@@ -47,14 +50,21 @@ class Submission(t.NamedTuple):
     roles: Collection[str] = ()
     """Roles of the user. They are not part of the submission's content."""
     is_loaded: bool = False
-    """Whether user, thread, key and limits were loaded by the schemas of a request."""
+    """Whether user, thread, key, limits and webhook were loaded by the schemas of a request."""
+    webhook: Mapping[str, t.Any] | None = None
+    """``{"url", "events"?}``, to be told of this execution."""
 
     def fingerprint(self) -> str:
         """Return a digest that tells it from other submissions with the same key."""
         ids = [str(self.graph_id), self.thread_id and str(self.thread_id)]
         limits = {name: value for name, value in self.limits.items() if value is not None}
         priority = DEFAULT_PRIORITY if self.priority is None else self.priority
-        return graphs.digest([*ids, self.inputs, priority, limits])
+        content = [*ids, self.inputs, priority, limits]
+        return graphs.digest(content if self.webhook is None else [*content, _told(self.webhook)])
+
+
+def _told(webhook: Mapping[str, t.Any]) -> list[t.Any]:
+    return [webhook["url"], sorted(set(webhook.get("events", ENDS)))]
 
 
 class ValidSubmission(t.NamedTuple):
@@ -65,6 +75,8 @@ class ValidSubmission(t.NamedTuple):
     thread_id: str | None
     priority: int
     limits: Limits
+    webhook: Json | None
+    """``{"url", "events"}``."""
 
 
 def validate_request(app_state: AppState, submission: Submission) -> ValidSubmission:
@@ -72,15 +84,20 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
 
     :raises InvalidPriority: if the priority is out of range.
     :raises InvalidInputs: if the inputs are no JSON or too large.
-    :raises InvalidRequest: if another value cannot be stored.
+    :raises InvalidRequest: if another value cannot be stored, or the URL of a webhook not be used.
+    :raises WebhooksOff: if it has a webhook, and the host offers none.
     """
     priority = DEFAULT_PRIORITY if submission.priority is None else submission.priority
     _check_priority(priority)
     _check_size(app_state, submission.inputs)
     loaded = _form(submission) if submission.is_loaded else load(_SCHEMA, _form(submission))
     owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
+    webhook = loaded.pop("webhook")
     del loaded["idempotency_key"]
-    return ValidSubmission(submission, owner_id, thread_id, priority, loaded)
+    if webhook is not None:
+        require_webhooks(app_state)
+        check_webhook_url(app_state, webhook["url"], "/webhook/url")
+    return ValidSubmission(submission, owner_id, thread_id, priority, loaded, webhook)
 
 
 def _form(submission: Submission) -> Json:
@@ -89,6 +106,7 @@ def _form(submission: Submission) -> Json:
         "user_id": submission.user_id,
         "thread_id": None if thread_id is None else str(thread_id),
         "idempotency_key": submission.idempotency_key,
+        "webhook": submission.webhook,
         **submission.limits,
     }
 

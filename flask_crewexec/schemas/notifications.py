@@ -25,6 +25,14 @@ NOTIFICATION_TYPES: t.Final[Mapping[str, str]] = {
 }
 """The meaning of each type."""
 
+ENDS: t.Final = (
+    "execution.completed",
+    "execution.failed",
+    "execution.cancelled",
+    "execution.timed_out",
+)
+"""What webhooks are told unless they choose."""
+
 _TYPES_OF_EVENTS: t.Final[Mapping[str, str]] = {
     "queued": "execution.queued",
     "released": "execution.queued",
@@ -64,6 +72,11 @@ def patterns_of(type: str) -> tuple[str, str, str]:
 def matches(patterns: Iterable[str], type: str) -> bool:
     """Return whether one of the *patterns* matches a type."""
     return not set(patterns).isdisjoint(patterns_of(type))
+
+
+def stored_patterns(patterns: Iterable[str]) -> str:
+    """Return patterns as a webhook stores them: each between two spaces."""
+    return f" {' '.join(patterns)} "
 
 
 def known_patterns() -> list[str]:

@@ -9,14 +9,19 @@ from marshmallow import validate
 MAX_PAGE = 200
 
 
-class PageQuerySchema(ma.Schema):
-    """Range of a list."""
+class LimitQuerySchema(ma.Schema):
+    """Length of a page of a list."""
 
     limit = fields.Integer(
         load_default=50,
         validate=validate.Range(1, MAX_PAGE),
         metadata={"description": "Maximum number of items"},
     )
+
+
+class PageQuerySchema(LimitQuerySchema):
+    """Range of a list."""
+
     before = fields.UUID(
         load_default=None, metadata={"description": "'next' of the previous page, for older items"}
     )

@@ -13,6 +13,7 @@ from .fields import Text
 from .fields import UserId
 from .graphs import _ORDER_DESCRIPTION
 from .graphs import ModelCallsSchema
+from .webhooks import SubmissionWebhookSchema
 
 MAX_TIMEOUT = 366 * 86_400
 
@@ -85,7 +86,18 @@ class IdempotencyHeaderSchema(ma.Schema):
     )
 
 
-class QueueRequestSchema(LimitsSchema, ThreadSchema):
+class WebhookOfSubmissionSchema(ma.Schema):
+    """A webhook that comes with a submission."""
+
+    webhook = fields.Nested(
+        SubmissionWebhookSchema,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "A webhook that is told of this execution alone"},
+    )
+
+
+class QueueRequestSchema(LimitsSchema, ThreadSchema, WebhookOfSubmissionSchema):
     """A submission: the graph to run, its inputs, priority and limits."""
 
     graph_id = fields.UUID(required=True, metadata={"description": "Id of the graph to run"})
@@ -131,7 +143,9 @@ class OwnerSchema(ma.Schema):
     user_id = UserId()
 
 
-class SubmissionSchema(OwnerSchema, ThreadSchema, IdempotencyKeySchema, LimitsSchema):
+class SubmissionSchema(
+    OwnerSchema, ThreadSchema, IdempotencyKeySchema, LimitsSchema, WebhookOfSubmissionSchema
+):
     """A submission without its graph, inputs and priority."""
 
 

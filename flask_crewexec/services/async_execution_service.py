@@ -10,27 +10,23 @@ from collections.abc import Mapping
 
 import marshmallow as ma
 
-from ..app_state import AppState
 from ..app_state import current_app_state
 from ..errors import WrongState
 from ..identity import IdentityLike
-from ..models import ExecutionMixin
 from ..process.web_server import is_stopping
-from ..scheduling.queue_position import queue_position
 from ..scheduling.run_limits import Limits
+from ..scheduling.status_document import read_status_document
+from ..scheduling.status_document import status_document
 from ..scheduling.submission import preview
 from ..scheduling.submission import submit
 from ..scheduling.submission_checks import Submission
 from ..schemas import DryRunSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionSchema
-from ..schemas import ExecutionStatusSchema
 from ..schemas import load
 from ..schemas import ResultSchema
 from ..schemas import StepSchema
 from ..statuses import TERMINAL
-from ..storage.bounded_outputs import BoundedOutputs
-from ..storage.bounded_outputs import load_outputs
 from ..storage.bounded_outputs import NO_OUTPUTS
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import find_step
@@ -38,7 +34,6 @@ from ..storage.execution_queries import Id
 from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
-from ..storage.status_query import find_for_status
 from ..storage.transitions import Cancellation
 from .call_pages import read_call
 from .call_pages import read_calls
@@ -50,9 +45,6 @@ from .user_executions import UserExecutions
 
 Json = dict[str, t.Any]
 
-_STATUS: t.Final = ExecutionStatusSchema(
-    exclude=("result", "result_omitted", "result_url", "steps")
-)
 _PREVIEW: t.Final = DryRunSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
@@ -92,6 +84,7 @@ class AsyncExecutionService:
         max_llm_calls: int | None = None,
         max_tokens: int | None = None,
         max_tool_calls: int | None = None,
+        webhook: Mapping[str, t.Any] | None = None,
         roles: Collection[str] = (),
     ) -> str:
         """Queue a run of the newest version of a graph and return its task id.
@@ -107,6 +100,8 @@ class AsyncExecutionService:
         :param max_llm_calls: model calls that it may make, over all attempts.
         :param max_tool_calls: tool calls that it may make, over all attempts.
         :param max_tokens: tokens after which it makes no further calls.
+        :param webhook: ``{"url", "events"?}``, a webhook that is told of this execution alone; by
+            default how it ends.
         :param roles: roles of the user, for tools and models that are restricted to some roles.
         :raises NotFound: if the user has no such graph.
         :raises InvalidGraph: if the graph names a tool or model that is not registered any more,
@@ -114,7 +109,9 @@ class AsyncExecutionService:
         :raises InvalidInputs: if the inputs do not fit the graph, or are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
         :raises PriorityTooUrgent: if it is more urgent than the user may use.
-        :raises InvalidRequest: if a value cannot be stored, or a limit is above the settings'.
+        :raises InvalidRequest: if a value cannot be stored, a limit is above the settings', or the
+            URL of the webhook cannot be used.
+        :raises WebhooksOff: if there is a webhook, and ``CREWEXEC_WEBHOOKS`` is off.
         :raises IdempotencyKeyReused: if the key belongs to a different submission.
         :raises IdempotencyKeyInUse: if the first submission with the key is still being queued.
         :raises QuotaExceeded: if the user may not queue more at the moment.
@@ -129,13 +126,21 @@ class AsyncExecutionService:
         }
         given = {} if inputs is None else inputs
         submission = Submission(
-            graph_id, thread_id, user_id, given, priority, limits, idempotency_key, roles
+            graph_id,
+            thread_id,
+            user_id,
+            given,
+            priority,
+            limits,
+            idempotency_key,
+            roles,
+            webhook=webhook,
         )
         return str(submit(current_app_state(), submission).id)
 
     def queue(self, submission: Submission) -> Json:
         """Queue *submission* as :meth:`queue_execution` does, and return the stored status."""
-        return _status(submit(current_app_state(), submission), NO_OUTPUTS)
+        return status_document(submit(current_app_state(), submission), NO_OUTPUTS)
 
     def preview(self, submission: Submission) -> Json:
         """Make every check of :meth:`queue_execution` and return what would be queued.
@@ -158,11 +163,7 @@ class AsyncExecutionService:
 
         :raises NotFound: if there is none, or not for *requester*.
         """
-        app_state = current_app_state()
-        execution = find_for_status(app_state, task_id, requester)
-        status = _status(execution, _read_outputs(app_state, execution))
-        status["progress"]["queue_position"] = queue_position(app_state, execution)
-        return status
+        return read_status_document(current_app_state(), task_id, requester)
 
     def get_step(self, task_id: Id, position: int | str, requester: Requester = None) -> Json:
         """Return one step of an execution with its whole output.
@@ -307,24 +308,3 @@ def _has_ended(task_id: Id, requester: Requester) -> bool:
     """Return whether an execution has ended; one that cannot be found counts as ended."""
     status = read_status(current_app_state(), task_id, requester)
     return status is None or status in TERMINAL
-
-
-def _read_outputs(app_state: AppState, execution: ExecutionMixin) -> BoundedOutputs:
-    if execution.started_at is None:
-        return NO_OUTPUTS
-    limit = app_state.settings.max_status_chars
-    with app_state.database.read_session() as session:
-        return load_outputs(session, app_state.models, execution, limit)
-
-
-def _status(execution: ExecutionMixin, outputs: BoundedOutputs) -> Json:
-    steps = (
-        {**_STEP.dump(step), "output_omitted": step.position in outputs.omitted_steps}
-        for step in outputs.steps
-    )
-    return {
-        **_STATUS.dump(execution),
-        "result": None if outputs.result is None else _RESULT.dump(outputs.result),
-        "result_omitted": outputs.result_omitted,
-        "steps": list(steps),
-    }

@@ -19,6 +19,8 @@ from ..storage import graph_transitions
 from ..storage.graph_queries import find_graph
 from ..storage.graph_queries import find_version
 from ..storage.graph_queries import Id
+from ..storage.owner_locks import GRAPHS
+from ..storage.owner_locks import lock_rows_of
 from ..storage.ownership import Requester
 from . import graph_limits
 from .etags import etag
@@ -60,7 +62,7 @@ def insert(app_state: AppState, name: str, document: Document, owner: str) -> St
     version = _new_version(app_state, graph.id, 1, document, owner)
     with app_state.database.write_transaction() as session:
         if max_graphs is not None:
-            graph_transitions.lock_graphs_of(session, owner)
+            lock_rows_of(session, owner, GRAPHS)
         session.add(graph)
         session.flush()
         graph_limits.enforce_graphs(session, app_state, owner, max_graphs)

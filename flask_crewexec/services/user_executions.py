@@ -48,6 +48,7 @@ class UserExecutions:
         max_llm_calls: int | None = None,
         max_tokens: int | None = None,
         max_tool_calls: int | None = None,
+        webhook: Mapping[str, t.Any] | None = None,
     ) -> str:
         """Queue a run of one of the user's own graphs, with their roles; return its task id."""
         return self._service.queue_execution(
@@ -61,6 +62,7 @@ class UserExecutions:
             max_llm_calls=max_llm_calls,
             max_tokens=max_tokens,
             max_tool_calls=max_tool_calls,
+            webhook=webhook,
             roles=self._requester.roles,
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -15,9 +13,6 @@ from .graph_queries import Id
 from .ownership import Requester
 from .ownership import visible_to
 from .transitions import update_one
-
-_GRAPHS_LOCK: t.Final = 1
-"""Tells this lock of a user from that of running executions."""
 
 
 def lock(session: Session, models: Models, graph_id: Id, requester: Requester) -> None:
@@ -33,16 +28,6 @@ def lock(session: Session, models: Models, graph_id: Id, requester: Requester) -
         statement.values(latest_version=graph.latest_version),
         execution_options={"synchronize_session": False},
     )
-
-
-def lock_graphs_of(session: Session, owner_id: str) -> None:
-    """Make others that call this for the same user wait until the transaction ends.
-
-    On SQLite, the first INSERT or UPDATE of the transaction does that.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        key = sa.func.hashtextextended(owner_id, _GRAPHS_LOCK)
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def advance(session: Session, graph: GraphMixin, name: str) -> bool:

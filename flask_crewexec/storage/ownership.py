@@ -34,3 +34,8 @@ def visible_to(query: Q, model: OwnedModel, requester: Requester) -> Q:
     """Restrict a *query* of *model* to the rows that *requester* may see."""
     user_id = user_seen_by(requester)
     return query if user_id is None else query.where(owned_by(model, user_id))
+
+
+def belongs_to(row: ExecutionMixin | GraphMixin | WebhookMixin, requester: Requester) -> bool:
+    """Return whether a row is *requester*'s own; everything is the host's."""
+    return requester is None or row.owner_id == requester.user_id

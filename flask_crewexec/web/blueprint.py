@@ -16,6 +16,7 @@ from . import executions
 from . import graphs
 from . import operations
 from . import registry
+from . import webhooks
 from .authentication import authenticate
 from .csrf import reject_csrf
 from .problems import handle_errors
@@ -63,7 +64,7 @@ def _api(settings: Settings) -> Blueprint:
     blueprint.before_request(authenticate)
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
-    for module in (executions, graphs, operations, registry):
+    for module in (executions, graphs, operations, registry, webhooks):
         module.add_routes(blueprint)
     return blueprint
 

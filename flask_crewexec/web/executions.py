@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import WrongState
 from ..identity import Identity
+from ..scheduling.status_document import with_links
 from ..scheduling.submission_checks import Submission
 from ..schemas import CallPageSchema
 from ..schemas import CallQuerySchema
@@ -84,6 +85,7 @@ def _submission(body: Json, requester: Identity, idempotency_key: str | None) ->
         idempotency_key=idempotency_key,
         roles=requester.roles,
         is_loaded=True,
+        webhook=body["webhook"],
     )
 
 
@@ -166,18 +168,7 @@ def retry_execution(limits: Json, execution_id: str) -> Json:
 
 def _linked(status: Json) -> Json:
     """Return a status with the URLs of what was left out."""
-    one = {"execution_id": status["id"]}
-    steps = [
-        {
-            **step,
-            "output_url": url_for(".get_step", **one, position=step["position"])
-            if step["output_omitted"]
-            else None,
-        }
-        for step in status["steps"]
-    ]
-    result_url = url_for(".get_result", **one) if status["result_omitted"] else None
-    return {**status, "result_url": result_url, "steps": steps}
+    return with_links(status, lambda view, **values: url_for(f".{view}", **values))
 
 
 def _wait_for(status: Json, requester: Identity, seconds: float) -> Json:

@@ -13,6 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
+from ..schemas import EVENT_ID
 from ..schemas import ProblemSchema
 from .archives import FORM
 from .view_contracts import BODIES
@@ -86,6 +87,9 @@ def _path_parameter(name: str) -> dict[str, t.Any]:
     if name == "position":
         schema: dict[str, t.Any] = {"type": "integer", "minimum": 0}
         description = "Position in the order of execution, from 0"
+    elif name == "event_id":
+        schema = {"type": "string", "pattern": EVENT_ID}
+        description = "Id of the event, as receivers are told it"
     else:
         schema = {"type": "string", "format": "uuid"}
         description = f"Id of the {name.removesuffix('_id')}"

@@ -29,7 +29,12 @@ from support.doc_examples import PAGES
 pytestmark = pytest.mark.sqlite_enough
 
 EXECUTION_ID = "01a222e2-c2e0-770c-9d30-190d6af1193f"
-VARIABLES = {"$GRAPH_ID": EXECUTION_ID, "$EXECUTION_ID": EXECUTION_ID, "$TOKEN": "token"}
+VARIABLES = {
+    "$GRAPH_ID": EXECUTION_ID,
+    "$EXECUTION_ID": EXECUTION_ID,
+    "$WEBHOOK_ID": EXECUTION_ID,
+    "$TOKEN": "token",
+}
 SHELL = {".", "cd", "export", "jq", "mkdir", "python3", "tox", "uv", "uvx"}
 """Commands that are not ours, without anything of ours in their arguments."""
 

@@ -61,8 +61,10 @@ def arguments(api) -> dict[frozenset[str], list[dict[str, t.Any]]]:
         for each in executions
         for call in api("GET", f"/executions/{each['execution_id']}/calls").json["calls"]
     ]
+    webhooks = api("GET", "/webhooks").json.get("webhooks", ())
     return {
         frozenset(): [{}],
+        frozenset({"webhook_id"}): [{"webhook_id": webhook["id"]} for webhook in webhooks],
         frozenset({"graph_id"}): graphs,
         frozenset({"execution_id"}): executions,
         frozenset({"execution_id", "number"}): calls,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+import uuid
 
 import sqlalchemy as sa
 
@@ -25,6 +26,8 @@ GRAPHS: t.Final = 5_000
 """Most have no executions; of those, one in fifty is archived."""
 UNFINISHED: t.Final = 400
 WEBHOOKS: t.Final = 2_000
+WEBHOOK: t.Final = uuid.UUID("00000000-03e8-7000-8000-000000000000")
+"""That of the user with many executions."""
 STEPS: t.Final = 3
 EVENTS: t.Final = 10
 
@@ -50,6 +53,7 @@ def fill(
         sql.steps(first),
         sql.events(first),
         sql.deliveries(first),
+        sql.deliveries_to_a_webhook(first),
         sql.webhooks(),
     ]
     for statement in statements:
@@ -190,10 +194,25 @@ class _Sql:
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
         return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")
 
+    def deliveries_to_a_webhook(self, first: int) -> str:
+        """Those of the first webhook, of which a few have failed."""
+        failed = "i = 3 AND execution.urgency = 1"
+        columns = {
+            "execution_id": "execution.id",
+            "receiver": f"'webhook:{WEBHOOK}'",
+            "seq": "i",
+            "type": "'execution.started'",
+            "status": f"CASE WHEN {failed} THEN 'failed' ELSE 'delivered' END",
+            "due_at": "execution.created_at",
+            "ended_at": "execution.created_at",
+        }
+        source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
+        return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")
+
     def webhooks(self) -> str:
         columns = {
             "id": self._id("i"),
-            "owner_id": "'user-' || (i % 200)",
+            "owner_id": f"CASE WHEN i = 0 THEN '{USER}' ELSE 'user-' || (i % 200) END",
             "url": "'https://example.com/' || i",
             "events": "' execution.completed '",
             "created_at": self._moment("0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,9 @@ from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.cli.monitor_snapshot import read_snapshot
 from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.services.delivery_service import DeliveryService
 from flask_crewexec.storage import leases
+from flask_crewexec.storage import webhook_state
 from flask_crewexec.storage.fencing import Lease
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import notifications
@@ -172,6 +175,52 @@ class Journey:
         with self._label("deliver"):
             assert notifications.handle({"limit": 3}) == {"tried": 3}
 
+    def read_webhooks(self, user: str) -> None:
+        """Read webhooks and how their deliveries went."""
+        one = f"/crewexec/webhooks/{bulk_data.WEBHOOK}"
+        newest, deep = self.find(owner_id=bulk_data.USER), self.find(back=2_000)
+        self.get(user, "/crewexec/webhooks")
+        self.get(user, "/crewexec/webhooks", before=str(bulk_data.WEBHOOK))
+        self.get(user, one)
+        for chosen in ({}, {"status": "failed"}, {"status": "delivered"}):
+            self.get(user, f"{one}/deliveries", **chosen)
+            self.get(user, f"{one}/deliveries", **chosen, before=f"{deep.id}.4")
+        for page in ({}, {"before": "4.webhook:x"}):
+            self.get(user, f"/crewexec/executions/{newest.id}/deliveries", **page)
+
+    def use_webhooks(self) -> None:
+        """Add and change a webhook, send to it and to one of an execution, and send again."""
+        user = Api(self._client, bulk_data.USER)
+        graph = str(self.find(owner_id=bulk_data.USER).graph_id)
+        url = "https://8.8.8.8/"
+        with self._label("webhooks"):
+            id = user("POST", "/webhooks", json={"url": url}).json["id"]
+            user("POST", f"/webhooks/{id}/rotate")
+            user("PATCH", f"/webhooks/{id}", json={"enabled": False})
+            user("DELETE", f"/webhooks/{id}")
+            order = {"graph_id": graph, "webhook": {"url": url}}
+            assert user("POST", "/executions", json=order).status_code == 202
+            assert user("POST", "/webhooks", json={"url": None}).status_code == 201
+        with self._label("webhook state"):
+            self._send_to(bulk_data.WEBHOOK)
+        path = f"/webhooks/{bulk_data.WEBHOOK}"
+        failed = user("GET", f"{path}/deliveries?status=failed&limit=200").json["deliveries"]
+        with self._label("failed deliveries"):
+            DeliveryService().failed()
+        with self._label("resend"):
+            answer = user("POST", f"{path}/deliveries/{failed[0]['id']}/resend")
+            assert answer.status_code == 204
+            since = {"since": "2001-01-01T00:00Z"}
+            assert user("POST", f"{path}/resend", json=since).json["resent"] == len(failed) - 1
+
+    def _send_to(self, id: uuid.UUID) -> None:
+        app_state = current_app_state()
+        target = webhook_state.read_target(app_state, id)
+        assert target is not None
+        webhook_state.count_failure(app_state, target, "It failed.")
+        assert webhook_state.reset_failures(app_state, target)
+        assert webhook_state.switch_off(app_state, target, "It is gone.")
+
     def clean_up(self) -> None:
         """Reconcile and remove."""
         with self._label("reconcile"):
@@ -197,9 +246,12 @@ def statements(app: Flask) -> list[Rehearsed]:
         for user in (bulk_data.USER, host.ADMIN):
             for state in ("queued", "running", "completed"):
                 journey.read_one(user, state)
+        for user in (bulk_data.USER, host.ADMIN):
+            journey.read_webhooks(user)
         journey.look_after_it()
         journey.work()
         journey.tell()
+        journey.use_webhooks()
         journey.clean_up()
     return [statement for statement in rehearsal.statements if statement.label]
 

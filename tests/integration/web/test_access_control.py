@@ -12,9 +12,12 @@ from flask_crewexec.app_state import current_app_state
 from support.api_client import problem
 from support.graphs import documents
 
-pytestmark = pytest.mark.sqlite_enough
+WEBHOOKS = {"WEBHOOKS": True, "MAX_WEBHOOKS_PER_USER": None}
+
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.settings(**WEBHOOKS)]
 
 UNKNOWN = "01a20000-0000-7000-8000-000000000000"
+NUMBERS = {"position": "0", "number": "1"}
 PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -23,7 +26,25 @@ def make_things(api):
     execution = api.queue(documents.chain("a"))
     graph = api.status(execution)["graph_id"]
     insert_step_and_call(execution)
-    return {"graph_id": graph, "execution_id": execution, "position": "0", "number": "1"}
+    webhook = api("POST", "/webhooks", json={"url": "https://8.8.8.8/"}).json["id"]
+    event = insert_delivery(execution, webhook)
+    return {
+        "graph_id": graph,
+        "execution_id": execution,
+        "webhook_id": webhook,
+        "event_id": event,
+        **NUMBERS,
+    }
+
+
+def insert_delivery(execution, webhook):
+    """Insert a delivery that was given up."""
+    app_state = current_app_state()
+    key = {"execution_id": uuid.UUID(execution), "receiver": f"webhook:{webhook}", "seq": 1}
+    state = {"type": "execution.queued", "status": "failed", "due_at": clock.now()}
+    with app_state.database.write_transaction() as session:
+        session.add(app_state.models.delivery(**key, **state))
+    return f"{execution}.1"
 
 
 def insert_step_and_call(execution):
@@ -56,7 +77,8 @@ def routes(admin):
 
 def ask(requester, method, path, ids):
     options = {"json": documents.chain("b")} if method == "PUT" else {}
-    options = options or ({"json": {}} if method == "POST" else {})
+    if method in ("POST", "PATCH"):
+        options = {"json": {"since": "2026-01-01T00:00Z"} if path.endswith("resend") else {}}
     query = "?from=1" if path.endswith("/diff") else ""
     return requester(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)
 
@@ -64,13 +86,13 @@ def ask(requester, method, path, ids):
 def told(answer, ids):
     """The problem without what differs from id to id."""
     text = answer.get_data(as_text=True)
-    for name in ("graph_id", "execution_id"):
+    for name in ("graph_id", "execution_id", "webhook_id"):
         text = text.replace(ids[name], "ID")
     return text
 
 
 def test_a_stranger_gets_the_same_answer_as_for_what_does_not_exist(stranger, routes, owned):
-    unknown = {**dict.fromkeys(owned, UNKNOWN), "position": "0", "number": "1"}
+    unknown = {**dict.fromkeys(owned, UNKNOWN), **NUMBERS, "event_id": f"{UNKNOWN}.1"}
     for method, path in routes:
         theirs = ask(stranger, method, path, owned)
         problem(theirs, 404, "not-found")
@@ -85,11 +107,16 @@ def test_its_owner_finds_it_on_each_of_these_routes(api, routes):
 
 
 def test_a_stranger_changes_nothing(api, stranger, routes, owned):
-    before = [api.status(owned["execution_id"]), api("GET", f"/graphs/{owned['graph_id']}").json]
+    before = seen(api, owned)
     for method, path in routes:
         ask(stranger, method, path, owned)
-    after = [api.status(owned["execution_id"]), api("GET", f"/graphs/{owned['graph_id']}").json]
-    assert after == before
+    assert seen(api, owned) == before
+
+
+def seen(api, ids):
+    webhook = f"/webhooks/{ids['webhook_id']}"
+    paths = (f"/graphs/{ids['graph_id']}", webhook, f"{webhook}/deliveries")
+    return [api.status(ids["execution_id"]), *(api("GET", path).json for path in paths)]
 
 
 @pytest.mark.parametrize("query", ["", "?status=queued", "?graph_id={graph_id}"])
@@ -123,5 +150,6 @@ def test_a_user_whose_id_cannot_be_stored_is_refused(client, user):
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
-            ids = {"graph_id": id, "execution_id": id, "position": "0", "number": "1"}
+            names = ("graph_id", "execution_id", "webhook_id")
+            ids = {**dict.fromkeys(names, id), **NUMBERS, "event_id": f"{UNKNOWN}.1"}
             problem(ask(stranger, method, path, ids), 404, "not-found")

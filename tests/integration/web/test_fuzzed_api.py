@@ -25,10 +25,12 @@ CONFIG = """
 [parameters]
 graph_id = {{ dictionary = "graphs" }}
 execution_id = {{ dictionary = "executions" }}
+webhook_id = {{ dictionary = "webhooks" }}
 
 [dictionaries]
 graphs.values = {graphs}
 executions.values = {executions}
+webhooks.values = {webhooks}
 
 # No worker runs here, so 503 is its right answer; 405 is that to other methods.
 [[operations]]
@@ -52,6 +54,15 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412, 422]
 [[operations]]
 include-operation-id = ["delete_graph", "archive_graph", "restore_graph"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412]
+
+# Webhooks are deleted meanwhile, some stand for single executions, and URLs have to be public.
+[[operations]]
+include-operation-id = [
+    "create_webhook", "get_webhook", "change_webhook", "delete_webhook", "get_webhook_secret",
+    "rotate_webhook_secret", "test_webhook", "list_webhook_deliveries",
+    "resend_failed_deliveries", "resend_delivery",
+]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 
 # What is wrong with a document is what this one is asked for. Other methods find a graph's id in
 # the last part of the path.
@@ -95,11 +106,14 @@ def strict(document: dict[str, t.Any]) -> dict[str, t.Any]:
     return document
 
 
-def test_every_answer_is_as_described(server, api, tmp_path):
+@pytest.mark.settings(WEBHOOKS=True, NOTIFICATION_TIMEOUT=0.5)
+def test_every_answer_is_as_described(server, api, admin, tmp_path):
     graphs = [api.graph(documents.chain("a", "b")) for _ in range(8)]
     executions = [api.queue(documents.chain("a")) for _ in range(8)]
+    url = {"url": "https://8.8.8.8/"}
+    webhooks = [admin("POST", "/webhooks", json=url).json["id"] for _ in range(8)]
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(graphs=graphs, executions=executions))
+    config.write_text(CONFIG.format(graphs=graphs, executions=executions, webhooks=webhooks))
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(strict(api("GET", "/openapi.json").json)))
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config]

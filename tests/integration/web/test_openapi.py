@@ -78,7 +78,13 @@ def test_bodies_are_needed_where_they_say_something(document):
         if "requestBody" in operation
     }
     optional = {id for id, is_needed in needed.items() if not is_needed}
-    assert optional == {"cancel_execution", "retry_execution", "copy_graph"}
+    assert optional == {
+        "cancel_execution",
+        "retry_execution",
+        "copy_graph",
+        "change_webhook",
+        "rotate_webhook_secret",
+    }
     assert {"create_graph", "import_graph", "queue_execution"} <= needed.keys()
 
 

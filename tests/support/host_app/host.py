@@ -34,6 +34,7 @@ from support.fast_sqlite import skip_fsync
 log = logging.getLogger(__name__)
 
 KEY = "sk-scripted"
+SECRET_KEY = "the host's own key, of which others are derived"
 INTERVALS = {
     "CREWEXEC_KEEP_CALLS_FOR",
     "CREWEXEC_PURGE_INTERVAL",
@@ -68,6 +69,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("DATABASE_URL", "sqlite://")
     app.config["MODEL_URL"] = os.environ.get("MODEL_URL", "http://127.0.0.1:9/v1")
+    app.config["SECRET_KEY"] = SECRET_KEY
     app.config.from_prefixed_env("HOST")
     for key in app.config.keys() & INTERVALS:
         app.config[key] = dt.timedelta(seconds=app.config[key])

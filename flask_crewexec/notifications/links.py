@@ -1,0 +1,16 @@
+"""Addresses of our routes in what is sent by workers, which answer no request."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+
+def url_of(view: str, **values: object) -> str:
+    """Return the address of a view of the API: a path, unless the host sets ``SERVER_NAME``."""
+    endpoint, config = f"crewexec.api.{view}", current_app.config
+    server = config["SERVER_NAME"] or ""
+    adapter = current_app.url_map.bind(
+        server, config["APPLICATION_ROOT"], url_scheme=config["PREFERRED_URL_SCHEME"]
+    )
+    current_app.inject_url_defaults(endpoint, values)
+    return adapter.build(endpoint, values, force_external=bool(server))
