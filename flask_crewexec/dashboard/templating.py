@@ -16,6 +16,7 @@ from jinja2 import PackageLoader
 from jinja2 import StrictUndefined
 from markupsafe import Markup
 
+from ..app_state import current_app_state
 from ..identity import Identity
 from ..statuses import ExecutionStatus
 from . import formatting
@@ -39,6 +40,11 @@ def _csrf_field() -> Markup:
     return Markup('<input type="hidden" name="csrf_token" value="{}">').format(make_token())
 
 
+def _offers_webhooks() -> bool:
+    """Return whether users may have webhooks, so that pages link to them."""
+    return current_app_state().settings.webhooks
+
+
 def _make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("flask_crewexec.dashboard"),
@@ -60,6 +66,7 @@ def _make_environment() -> Environment:
     environment.globals.update(
         url_for=url_for,
         csrf_field=_csrf_field,
+        offers_webhooks=_offers_webhooks,
         seconds_between=formatting.seconds_between,
         statuses=tuple(ExecutionStatus),
     )

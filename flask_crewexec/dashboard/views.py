@@ -36,6 +36,7 @@ from ..web.executions import next_id
 from ..web.problems import Forbidden
 from . import call_views
 from . import charts
+from . import webhook_views
 from .event_descriptions import describe
 from .graph_layout import draw
 from .graph_layout import manager_of
@@ -44,6 +45,7 @@ from .queries import read_execution
 from .queries import read_workers
 from .templating import render
 from .timeline import make_rows
+from .webhook_views import deliveries_of_execution
 
 Json = dict[str, t.Any]
 
@@ -143,7 +145,8 @@ def _depths() -> dict[str, dict[int, int]] | None:
 def _render_execution(template: str, execution_id: str) -> str:
     requester = current_identity()
     view = read_execution(current_app_state(), execution_id, requester)
-    return render(template, requester, **_values(view))
+    deliveries = deliveries_of_execution(execution_id, requester)
+    return render(template, requester, **_values(view), deliveries=deliveries)
 
 
 def _values(view: ExecutionView) -> dict[str, t.Any]:
@@ -174,3 +177,4 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post(f"{one}/retry")(retry_execution)
     blueprint.get("/queues")(show_queues)
     call_views.add_routes(blueprint)
+    webhook_views.add_routes(blueprint)
