@@ -37,6 +37,7 @@ def recorded(run: Function, function: Function, run_context: RunContext) -> Func
         tool = current_tool.get()
         if tool is None:  # a crew of the host calls it
             return run(**arguments)
+        run_context.before_tool()
         tool.open.entered = True
         calls = run_context.calls
         try:

@@ -27,6 +27,8 @@ class RunContext:
     servers: McpServers
     before_call: Callable[[], None]
     """Raises the reason why the run may make no further model call, if there is one."""
+    before_tool: Callable[[], None]
+    """Raises the reason why a tool call that was allowed must not be made, if there is one."""
     calls: RunCalls
     note_length: Callable[[str | None, str | None], None]
     """Takes why an answer ended, and the role of its agent, if it has one."""

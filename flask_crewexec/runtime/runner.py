@@ -124,7 +124,7 @@ class AttemptRunner:
                 resources.enter_context(watchdogs.current().monitor(self._monitored))
                 resources.enter_context(self._servers)
                 self._connections = resources.enter_context(
-                    ModelConnections(self._app_state.settings.max_answer_bytes, self._before_send)
+                    ModelConnections(self._app_state.settings.max_answer_bytes, self._check_lease)
                 )
                 output = self._run_to_completion(self._connections)
                 return self._writer.complete(self._result(output))
@@ -238,6 +238,7 @@ class AttemptRunner:
             connections=connections,
             servers=self._servers,
             before_call=before_call,
+            before_tool=self._check_lease,
             calls=calls,
             note_length=event_handler.calls.note_length,
             model_call_failed=event_handler.calls.model_call_failed,
@@ -275,8 +276,8 @@ class AttemptRunner:
     def _may_call_tool(self) -> StopRun | None:
         return self._budget.reserve_tool_call()
 
-    def _before_send(self) -> None:
-        """Raise the reason why a model call must not be sent.
+    def _check_lease(self) -> None:
+        """Raise the reason why a model call must not be sent, or a tool must not be called.
 
         This process may have been frozen after its last look at the database.
         """

@@ -118,6 +118,32 @@ class TestFrozenWorker:
         comes_back(id, worker)
 
 
+@pytest.mark.python
+@pytest.mark.sqlite_enough
+class TestWorkerFrozenBeforeTheTool:
+    """It has looked whether it may make the call, and has begun to check the arguments."""
+
+    def test_it_does_not_call_a_tool_that_another_has_called(
+        self, start_worker, api, model, settle, notes, tmp_path
+    ):
+        gate = tmp_path / "gate"
+        call = "note_once_there", {"path": str(gate)}
+        model.add(Turn(raw=tool_calls(call), results=0), Turn(reply="DONE", results=1))
+        frozen = start_worker(pool="threads")
+        id = api.queue(documents.chain("a", tools=("note_once_there",)))
+        wait_until(lambda: is_waiting(gate), what="the arguments")
+        frozen.suspend()
+        gate.touch()
+        other = start_worker(pool="threads")
+        before = settle(id)
+        assert notes() == {str(gate): 1}
+        other.stop()
+        frozen.resume()
+        told = "has lost the lease"
+        wait_until(lambda: told in frozen.log_text(), what="the end of the old run")
+        assert (api.status(id), notes()) == (before, {})
+
+
 @pytest.fixture
 def postgres():
     """A server of our own, since others use the one of the session."""

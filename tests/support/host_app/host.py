@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask import request
 from flask_sqlalchemy import SQLAlchemy
+from pydantic import AfterValidator
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -155,6 +156,16 @@ def who_asks() -> Identity | None:
     return Identity(user, may_manage_others=user == ADMIN, roles=roles) if user else None
 
 
+def wait_until_there(path: str) -> str:
+    Path(f"{path}.waiting").touch()
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return path
+
+
+FileThatIsThere = t.Annotated[str, AfterValidator(wait_until_there)]
+
+
 def add_tools(crewexec: CrewExec) -> None:
     @crewexec.tool("write_note")
     def write_note(text: str) -> str:
@@ -245,6 +256,11 @@ def add_tools(crewexec: CrewExec) -> None:
         time.sleep(seconds)
         return "left"
 
+    @crewexec.tool("note_once_there")
+    def note_once_there(path: FileThatIsThere) -> str:
+        """Write a note; its argument is checked until the file is there."""
+        return write_note(path)
+
     @crewexec.tool("append_line")
     def append_line(path: str, line: str) -> str:
         """Append a line to a file."""
@@ -255,7 +271,5 @@ def add_tools(crewexec: CrewExec) -> None:
     @crewexec.tool("wait_for_file")
     def wait_for_file(path: str) -> str:
         """Return as soon as a file is there; another one, ``.waiting``, tells that it waits."""
-        Path(f"{path}.waiting").touch()
-        while not Path(path).exists():
-            time.sleep(0.02)
+        wait_until_there(path)
         return "it is there"
