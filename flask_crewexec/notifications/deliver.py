@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from ..app_state import AppState
 from ..storage import deliveries
-from ..storage.deliveries import Claim
+from ..storage.delivery_claims import Claim
+from ..storage.delivery_claims import claim as claim_delivery
 from ..storage.outbox import DELIVERED
 from ..storage.outbox import FAILED
 from ..storage.outbox import SIGNALS
@@ -32,7 +33,7 @@ def deliver_next(app_state: AppState, on_claim: Callable[[], object] = lambda: N
     :param on_claim: called before it is tried.
     """
     seconds = app_state.settings.notification_timeout + MARGIN_SECONDS
-    claim = deliveries.claim(app_state, seconds)
+    claim = claim_delivery(app_state, seconds)
     if claim is None:
         return False
     on_claim()

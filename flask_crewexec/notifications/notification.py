@@ -8,7 +8,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ..schemas.notifications import status_told
-from ..storage.deliveries import Claim
+from ..storage.delivery_claims import Claim
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

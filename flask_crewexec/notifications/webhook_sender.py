@@ -9,7 +9,7 @@ import uuid
 from ..app_state import AppState
 from ..errors import NotFound
 from ..storage import webhook_state
-from ..storage.deliveries import Claim
+from ..storage.delivery_claims import Claim
 from ..storage.outbox import WEBHOOK
 from ..storage.webhook_state import Target
 from .notification import Notification

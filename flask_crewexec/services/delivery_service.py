@@ -20,7 +20,7 @@ from ..schemas import DeliverySchema
 from ..schemas import ExecutionDeliveryQuerySchema
 from ..schemas import load
 from ..storage import delivery_log
-from ..storage.deliveries import DeliveryKey
+from ..storage.delivery_claims import DeliveryKey
 from ..storage.execution_queries import find_execution
 from ..storage.outbox import WEBHOOK
 from ..storage.ownership import Requester

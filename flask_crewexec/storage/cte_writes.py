@@ -28,10 +28,11 @@ def supports_cte_writes(app_state: AppState) -> bool:
 
     A host's own model may define more than columns, such as values that are set on update.
     """
-    return is_plain(app_state.models.execution) and _has_ctes(app_state.database.engine)
+    return is_plain(app_state.models.execution) and has_ctes(app_state.database.engine)
 
 
-def _has_ctes(database: sa.Engine | sa.Connection) -> bool:
+def has_ctes(database: sa.Engine | sa.Connection) -> bool:
+    """Return whether a database has data-modifying CTEs."""
     return database.dialect.name == "postgresql"
 
 
@@ -44,7 +45,7 @@ def lock_timeout_guard() -> sa.ColumnElement[bool]:
 def insert_many(session: Session, rows: Mapping[sa.Table, Rows]) -> None:
     """Insert rows into several tables, on PostgreSQL with one statement."""
     filled = {table: some for table, some in rows.items() if some}
-    if len(filled) > 1 and _has_ctes(session.get_bind()):
+    if len(filled) > 1 and has_ctes(session.get_bind()):
         statement = _insert_statement(tuple((table, *some[0]) for table, some in filled.items()))
         parameters = {table.name: as_json_parameter(table, some) for table, some in filled.items()}
         session.execute(statement, parameters)

@@ -12,136 +12,31 @@ frozen or replaced changes nothing any more.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
+import functools
 import typing as t
-import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
-from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
-from .. import clock
 from ..app_state import AppState
-from ..models import DeliveryMixin
 from ..models import Models
+from ..models import table_of
 from . import counters
+from . import cte_writes
 from . import database_clock
 from .counters import CounterDelta
+from .delivery_claims import Claim
+from .delivery_claims import is_due
 from .outbox import WAITING
 from .transitions import update_one
 
 Answer = dict[str, t.Any]
 
 
-class DeliveryKey(t.NamedTuple):
-    """Which event is told to whom."""
-
-    execution_id: uuid.UUID
-    receiver: str
-    seq: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A delivery that this process is to try now, with what is told."""
-
-    key: DeliveryKey
-    type: str
-    tries: int
-    """Which try this is, from 1."""
-    event: str
-    """Type of the event in the history."""
-    data: dict[str, t.Any]
-    time: dt.datetime
-    """When the event happened."""
-    owner_id: str
-    thread_id: str | None
-    graph_id: uuid.UUID
-    webhook_url: str | None
-    """URL that came with the execution."""
-
-
-def claim(app_state: AppState, seconds: float) -> Claim | None:
-    """Claim the delivery that has been due longest, for *seconds*.
-
-    A receiver's deliveries of one execution are claimed in order: none while an earlier one waits.
-    """
-    models = app_state.models
-    with app_state.database.write_transaction() as session:
-        delivery = models.delivery
-        first = session.execute(_due(delivery).with_for_update(skip_locked=True)).one_or_none()
-        if first is None:
-            return None
-        key = DeliveryKey._make(first[:3])
-        values = {"tries": first.tries + 1, "due_at": database_clock.seconds_from_now(seconds)}
-        if not update_one(session, _unchanged(delivery, key, first.tries).values(values)):
-            return None
-        return _read_claim(session, models, key)
-
-
-def _due(delivery: type[DeliveryMixin]) -> sa.Select[t.Any]:
-    """Return the query for the first delivery that is due."""
-    earlier = aliased(delivery)
-    is_next = ~sa.exists().where(
-        earlier.execution_id == delivery.execution_id,
-        earlier.receiver == delivery.receiver,
-        earlier.seq < delivery.seq,
-        earlier.status == WAITING,
-    )
-    key: list[t.Any] = [delivery.execution_id, delivery.receiver, delivery.seq]
-    query = sa.select(*key, delivery.tries).where(*_is_due(delivery), is_next)
-    return query.order_by(delivery.due_at, delivery.execution_id, delivery.seq).limit(1)
-
-
-def _is_due(delivery: type[DeliveryMixin]) -> tuple[sa.ColumnElement[bool], ...]:
-    # A literal, so that the partial index is used.
-    waits = delivery.status == sa.literal_column(f"'{WAITING}'")
-    return waits, delivery.due_at <= database_clock.now()
-
-
-def _unchanged(delivery: type[DeliveryMixin], key: DeliveryKey, tries: int) -> sa.Update:
-    return sa.update(delivery).where(
-        *_has_key(delivery, key), delivery.tries == tries, delivery.status == WAITING
-    )
-
-
-def _has_key(delivery: type[DeliveryMixin], key: DeliveryKey) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        delivery.execution_id == key.execution_id,
-        delivery.receiver == key.receiver,
-        delivery.seq == key.seq,
-    )
-
-
-def _read_claim(session: Session, models: Models, key: DeliveryKey) -> Claim:
-    delivery, event, execution = models.delivery, models.event, models.execution
-    query = (
-        sa.select(
-            delivery.type,
-            delivery.tries,
-            event.type.label("event"),
-            event.data,
-            event.created_at,
-            execution.owner_id,
-            execution.thread_id,
-            execution.graph_id,
-            execution.webhook_url,
-        )
-        .join(execution, execution.id == delivery.execution_id)
-        .join(event, sa.and_(event.execution_id == execution.id, event.seq == delivery.seq))
-        .where(*_has_key(delivery, key))
-    )
-    row = session.execute(query).one()
-    values = {**row._mapping, "time": clock.as_utc(row.created_at)}
-    del values["created_at"]
-    return Claim(key=key, **values)
-
-
 def has_due(app_state: AppState) -> bool:
     """Return whether a delivery is due, or waits behind one that is."""
     delivery = app_state.models.delivery
-    query = sa.select(sa.exists().where(*_is_due(delivery)))
+    query = sa.select(sa.exists().where(*is_due(delivery)))
     with app_state.database.read_session() as session:
         return bool(session.scalar(query))
 
@@ -158,7 +53,7 @@ def read_backlog(app_state: AppState) -> Backlog:
     """Return how much waits to be delivered."""
     delivery = app_state.models.delivery
     delay = database_clock.seconds_since(sa.func.min(delivery.due_at))
-    waits, _ = _is_due(delivery)
+    waits, _ = is_due(delivery)
     with app_state.database.read_session() as session:
         count, seconds = session.execute(sa.select(sa.func.count(), delay).where(waits)).one()
     return Backlog(count, max(0.0, seconds or 0.0))
@@ -168,11 +63,14 @@ def settle(
     app_state: AppState, claim: Claim, status: t.Literal["delivered", "failed"], answer: Answer
 ) -> bool:
     """Store that nothing more is to be tried; False if another process has claimed it since."""
-    models = app_state.models
-    values = {"status": status, "ended_at": database_clock.now(), "answer": answer}
+    models, parameters = app_state.models, {**_parameters(claim, answer), "new_status": status}
+    if cte_writes.has_ctes(app_state.database.engine):
+        with app_state.database.autocommit_connection() as connection:
+            statement = _settle_and_count(models)
+            counted = {**parameters, "counter_id": uuid7()}
+            return connection.execute(statement, counted).one_or_none() is not None
     with app_state.database.write_transaction() as session:
-        mine = _unchanged(models.delivery, claim.key, claim.tries)
-        settled = update_one(session, mine.values(values))
+        settled = update_one(session, _settle(table_of(models.delivery)), parameters)
         if settled:
             counters.record(session, models, [CounterDelta(counters.NOTIFICATIONS, status)])
     return settled
@@ -183,19 +81,67 @@ def put_off(app_state: AppState, claim: Claim, seconds: float, answer: Answer) -
 
     :return: False if another process has claimed it since.
     """
-    delivery = app_state.models.delivery
-    due_at = database_clock.seconds_from_now(seconds)
-    behind = sa.update(delivery).where(
-        delivery.execution_id == claim.key.execution_id,
-        delivery.receiver == claim.key.receiver,
-        delivery.seq > claim.key.seq,
-        delivery.status == WAITING,
-        delivery.due_at < due_at,
-    )
+    delivery = table_of(app_state.models.delivery)
+    parameters = {**_parameters(claim, answer), "seconds": seconds}
     with app_state.database.write_transaction() as session:
-        mine = _unchanged(delivery, claim.key, claim.tries)
-        if not update_one(session, mine.values(due_at=due_at, answer=answer)):
+        if not update_one(session, _put_off(delivery), parameters):
             return False
         options = {"synchronize_session": False}
-        session.execute(behind.values(due_at=due_at), execution_options=options)
+        session.execute(_put_off_behind(delivery), parameters, execution_options=options)
     return True
+
+
+def _parameters(claim: Claim, answer: Answer) -> dict[str, t.Any]:
+    key = {f"of_{name}": value for name, value in claim.key._asdict().items()}
+    return {**key, "of_try": claim.tries, "new_answer": answer}
+
+
+def _of_receiver(delivery: sa.Table) -> list[sa.ColumnElement[bool]]:
+    names = ("execution_id", "receiver")
+    key = [delivery.c[name] == sa.bindparam(f"of_{name}") for name in names]
+    return [*key, delivery.c.status == WAITING]
+
+
+def _claimed(delivery: sa.Table) -> sa.Update:
+    """Return the UPDATE of a delivery that nobody else has claimed since."""
+    is_claimed = (
+        delivery.c.seq == sa.bindparam("of_seq"),
+        delivery.c.tries == sa.bindparam("of_try"),
+    )
+    update = sa.update(delivery).where(*_of_receiver(delivery), *is_claimed)
+    return update.values(answer=sa.bindparam("new_answer", type_=delivery.c.answer.type))
+
+
+@functools.lru_cache(maxsize=8)
+def _settle(delivery: sa.Table) -> sa.Update:
+    status = sa.bindparam("new_status", type_=sa.String)
+    return _claimed(delivery).values(status=status, ended_at=database_clock.now())
+
+
+@functools.lru_cache(maxsize=8)
+def _settle_and_count(models: Models) -> sa.Select[t.Any]:
+    delivery, counter = table_of(models.delivery), table_of(models.counter)
+    settle = _settle(delivery).where(cte_writes.lock_timeout_guard())
+    settled = settle.returning(delivery.c.status).cte("settled")
+    delta = CounterDelta(counters.NOTIFICATIONS)
+    constants = (sa.literal(delta.times), sa.literal(delta.total))
+    id = sa.bindparam("counter_id", type_=sa.Uuid)
+    counted = sa.select(id, sa.literal(delta.name), settled.c.status, *constants)
+    columns = ["id", "name", "label", "times", "total"]
+    insert = sa.insert(counter).from_select(columns, counted, include_defaults=False)
+    return sa.select(settled.c.status).add_cte(insert.cte("counted"))
+
+
+@functools.lru_cache(maxsize=8)
+def _put_off(delivery: sa.Table) -> sa.Update:
+    return _claimed(delivery).values(due_at=_later())
+
+
+@functools.lru_cache(maxsize=8)
+def _put_off_behind(delivery: sa.Table) -> sa.Update:
+    is_behind = (delivery.c.seq > sa.bindparam("of_seq"), delivery.c.due_at < _later())
+    return sa.update(delivery).where(*_of_receiver(delivery), *is_behind).values(due_at=_later())
+
+
+def _later() -> sa.ColumnElement[t.Any]:
+    return database_clock.seconds_from_now(sa.bindparam("seconds", type_=sa.Float))

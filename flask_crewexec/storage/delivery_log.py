@@ -15,7 +15,7 @@ from ..database import NEW_DELIVERIES
 from ..models import DeliveryMixin
 from ..models import Models
 from . import database_clock
-from .deliveries import DeliveryKey
+from .delivery_claims import DeliveryKey
 from .outbox import DELIVERED
 from .outbox import FAILED
 from .outbox import WAITING

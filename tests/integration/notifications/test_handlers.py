@@ -16,6 +16,7 @@ from flask_crewexec import signals
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.notifications import handlers
 from flask_crewexec.storage import deliveries
+from flask_crewexec.storage import delivery_claims
 from flask_crewexec.tasks import notifications
 from support.graphs import documents
 from support.in_process import run
@@ -50,7 +51,7 @@ def make_due():
 
 def claim():
     """Claim what is due first, which there is."""
-    claim = deliveries.claim(current_app_state(), 60.0)
+    claim = delivery_claims.claim(current_app_state(), 60.0)
     assert claim is not None
     return claim
 
@@ -363,7 +364,7 @@ class TestClaims:
         complete(api, model, "a")
         app_state = current_app_state()
         claim()
-        assert deliveries.claim(app_state, 60.0) is None
+        assert delivery_claims.claim(app_state, 60.0) is None
 
     def test_two_executions_are_told_at_the_same_time(self, api, model, told):
         ids = {complete(api, model, name) for name in ("a", "b")}

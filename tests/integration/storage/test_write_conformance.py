@@ -65,7 +65,7 @@ def both(app, statements, monkeypatch):
         single, ctes = _rows_after(case, statements)
         assert ctes > 0
         with monkeypatch.context() as patch:
-            patch.setattr(cte_writes, "_has_ctes", lambda database: False)
+            patch.setattr(cte_writes, "has_ctes", lambda database: False)
             portable, ctes = _rows_after(case, statements)
         assert ctes == 0
         assert portable == single
