@@ -30,6 +30,7 @@ MODULES = (
     "events",
     "density",
     "recovery",
+    "notifications",
 )
 """Each has ``measure(profile)``, which returns figures."""
 
