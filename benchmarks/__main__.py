@@ -28,6 +28,7 @@ MODULES = (
     "latency",
     "running",
     "events",
+    "calls",
     "density",
     "recovery",
     "notifications",

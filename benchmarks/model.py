@@ -6,7 +6,7 @@ It implements OpenAI's chat completions with little CPU, so that its client is m
 
 ``POST /control`` with ``{"latency": seconds}`` sets the latency and resets the counters;
 ``GET /control`` returns them. A call belongs to the crew whose mark (``crew-`` and a hexadecimal
-number) it contains.
+number) it contains. A caller who offers a tool gets two calls of it before the answer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 import typing as t
 
 MARK = re.compile(rb"crew-[0-9a-f]+")
+TOOL_CALLS = 2
 TEXT = "I now can give a great answer\nFinal Answer: It is done."
 
 
@@ -65,7 +66,7 @@ class StubModel:
                 await asyncio.sleep(self._latency)
         finally:
             self._in_flight -= 1
-        return _completion(self._calls)
+        return _completion(self._calls, _message(body))
 
     def _count(self, body: bytes) -> None:
         self._calls += 1
@@ -86,14 +87,26 @@ def _response(content: t.Any) -> bytes:
     return head.encode() + b"\r\n\r\n" + body
 
 
-def _completion(number: int) -> dict[str, t.Any]:
-    message = {"role": "assistant", "content": TEXT}
+def _message(body: bytes) -> dict[str, t.Any]:
+    """Return the answer, or a call of the tool that is offered."""
+    request = json.loads(body) if b'"tools"' in body else {}
+    results = sum(message["role"] == "tool" for message in request.get("messages", ()))
+    if not request.get("tools") or results >= TOOL_CALLS:
+        return {"role": "assistant", "content": TEXT}
+    arguments = json.dumps({"text": f"Count these {results} words, please."})
+    function = {"name": request["tools"][0]["function"]["name"], "arguments": arguments}
+    call = {"id": f"call_{results}", "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def _completion(number: int, message: dict[str, t.Any]) -> dict[str, t.Any]:
+    finish_reason = "tool_calls" if "tool_calls" in message else "stop"
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
         "created": 0,
         "model": "stub",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
     }
 

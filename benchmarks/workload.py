@@ -32,6 +32,17 @@ def document(tasks: int) -> Json:
     return {"version": 1, "name": name, "nodes": agents + nodes, "edges": edges + order}
 
 
+def with_tool(tasks: int, name: str) -> Json:
+    """Return the crew as a graph document in which all agents have a tool.
+
+    The model calls it twice in each task.
+    """
+    graph = document(tasks)
+    graph["nodes"].append({"id": name, "type": "tool", "data": {"name": name}})
+    graph["edges"] += [{"source": name, "target": f"agent{n}"} for n in range(1, tasks + 1)]
+    return graph
+
+
 def mark() -> str:
     """Return a topic by which the model recognises the calls of a crew."""
     return f"crew-{uuid.uuid4().hex}"
