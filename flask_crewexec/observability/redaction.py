@@ -44,10 +44,11 @@ class Redactor:
             self._spellings |= new
             longest_first = sorted(self._spellings, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+            self._shortest = min(map(len, self._spellings), default=0)
 
     def __call__(self, text: str) -> str:
         """Return *text* without secrets."""
-        return self._pattern.sub(REDACTED, text)
+        return text if len(text) < self._shortest else self._pattern.sub(REDACTED, text)
 
     def value(self, value: t.Any) -> t.Any:
         """Return a JSON value without secrets in its strings."""

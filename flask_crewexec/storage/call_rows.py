@@ -83,7 +83,7 @@ def insert_part(call: sa.Table, row: sa.CTE) -> sa.Insert:
     """Return the INSERT of the rows in the parameter ``new_calls``."""
     names = ("number", *START, *END)
     given = cte_writes.json_rows(call, names, "new_calls")
-    each = sa.select(row.c.id, *cte_writes.row_values(call, names, given))
+    each = sa.select(row.c.id, *cte_writes.row_values(call, names))
     each = each.join_from(row, given, sa.true())
     columns = ["execution_id", *names]
     return sa.insert(call).from_select(columns, each, include_defaults=False)
@@ -92,7 +92,7 @@ def insert_part(call: sa.Table, row: sa.CTE) -> sa.Insert:
 def update_part(call: sa.Table, row: sa.CTE) -> sa.Update:
     """Return the UPDATE of the rows in the parameter ``ended_calls``."""
     given = cte_writes.json_rows(call, ("number", *END), "ended_calls")
-    values = cte_writes.row_values(call, END, given)
+    values = cte_writes.row_values(call, END)
     key = (call.c.execution_id == row.c.id, call.c.number == given.c.number)
     return sa.update(call).where(*key).values(dict(zip(END, values, strict=True)))
 

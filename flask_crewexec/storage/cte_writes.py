@@ -13,11 +13,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from ..app_state import AppState
 from ..database import LOCK_TIMEOUT_SECONDS
 from ..models import is_plain
+
+_SOURCE: t.Final = "r"
+"""Name of the rows of a parameter."""
+_quote: t.Final = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 
 Rows = Sequence[Mapping[str, t.Any]]
 """Rows that all have the same columns."""
@@ -60,7 +65,7 @@ def _insert_statement(shapes: tuple[tuple[t.Any, ...], ...]) -> sa.Select[t.Any]
     parts = []
     for table, *names in shapes:
         source = json_rows(table, names, table.name)
-        each = sa.select(*row_values(table, names, source))
+        each = sa.select(*row_values(table, names)).select_from(source)
         part = sa.insert(table).from_select(names, each, include_defaults=False)
         parts.append(part.cte(f"into_{table.name}"))
     return sa.select(sa.literal_column("1")).add_cte(*parts)
@@ -74,22 +79,26 @@ def json_rows(table: sa.Table, names: Iterable[str], parameter: str) -> sa.Table
     columns = [sa.column("place", sa.Integer), *(_source_column(table.c[name]) for name in names)]
     document = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
     each = sa.func.json_to_recordset(document).table_valued(*columns)
-    return each.render_derived(with_types=True)
+    return each.render_derived(name=_SOURCE, with_types=True)
 
 
 def _source_column(column: sa.Column[t.Any]) -> sa.ColumnClause[t.Any]:
     # JSON is nested as text, because PostgreSQL would reject an escaped NUL in nested JSON.
-    return sa.column(column.name, sa.Text if _is_json(column) else column.type)
+    is_text = _is_json(column) or isinstance(column.type, sa.String)
+    return sa.column(column.name, sa.Text if is_text else column.type)
 
 
-def row_values(
-    table: sa.Table, names: Iterable[str], source: sa.TableValuedAlias
-) -> list[sa.ColumnElement[t.Any]]:
-    """Return the columns of :func:`json_rows` with the types of the table's columns."""
-    return [
-        sa.cast(source.c[name], sa.JSON) if _is_json(table.c[name]) else source.c[name]
-        for name in names
-    ]
+def row_values(table: sa.Table, names: Iterable[str]) -> list[sa.ColumnElement[t.Any]]:
+    """Return the columns of :func:`json_rows` with the types of the table's columns.
+
+    Their SQL is short, since psycopg parses statements of more than 4,096 characters each time.
+    """
+    return [_row_value(table.c[name]) for name in names]
+
+
+def _row_value(column: sa.Column[t.Any]) -> sa.ColumnElement[t.Any]:
+    name = f"{_SOURCE}.{_quote(column.name)}"
+    return sa.literal_column(f"{name}::JSON" if _is_json(column) else name, column.type)
 
 
 def as_json_parameter(table: sa.Table, rows: Rows) -> str:

@@ -255,14 +255,14 @@ def _insert_events(event: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("type", "data", "created_at")
     given = cte_writes.json_rows(event, names, "event")
     number = row.c.last_event - sa.bindparam("new_events", type_=sa.Integer) + given.c.place
-    each = sa.select(row.c.id, number, *cte_writes.row_values(event, names, given))
+    each = sa.select(row.c.id, number, *cte_writes.row_values(event, names))
     return _insert(event, ["execution_id", "seq", *names], each.join_from(row, given, sa.true()))
 
 
 def _insert_counters(counter: sa.Table, row: sa.CTE) -> sa.Insert:
     names = ("id", *CounterDelta._fields)
     given = cte_writes.json_rows(counter, names, "counter")
-    each = sa.select(*cte_writes.row_values(counter, names, given))
+    each = sa.select(*cte_writes.row_values(counter, names))
     return _insert(counter, names, each.join_from(row, given, sa.true()))
 
 

@@ -12,6 +12,15 @@ MAX_SHOWN: t.Final = 2_000
 """How much is kept of each text of contents that are too large."""
 _MAX_NESTING: t.Final = 100
 _LEFT_OUT: t.Final = "…"
+_NUMBERS: t.Final = (bool, int, float)
+_WORDS: t.Final = frozenset(
+    {
+        *("system", "user", "assistant", "tool", "function", "text", "stop", "tool_calls"),
+        *("start", "messages", "role", "content", "tool_call_id", "id", "type", "name"),
+        *("arguments", "value", "finish_reason"),
+    }
+)
+"""Words of the protocol, which need not be searched for secrets."""
 
 
 class Content(t.NamedTuple):
@@ -62,11 +71,11 @@ class _Walk:
         self.altered = False
 
     def clean(self, value: t.Any, nesting: int) -> t.Any:
-        if value is None or (isinstance(value, bool | int | float) and math.isfinite(value)):
-            self.size += len(repr(value))
-            return value
         if isinstance(value, str):
             return self._text(value)
+        if value is None or (isinstance(value, _NUMBERS) and math.isfinite(value)):
+            self.size += len(repr(value))
+            return value
         if nesting and isinstance(value, dict):
             return {self._text(str(key)): self.clean(v, nesting - 1) for key, v in value.items()}
         if nesting and isinstance(value, list | tuple):
@@ -75,6 +84,9 @@ class _Walk:
         return _LEFT_OUT
 
     def _text(self, text: str) -> str:
+        if text in _WORDS:
+            self.size += len(text)
+            return text
         kept = self._redact(storable(text))
         self.size += len(kept)
         self.altered = self.altered or kept != text
