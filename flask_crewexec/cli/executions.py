@@ -97,7 +97,7 @@ def tail(ctx: click.Context, id: str, after: int) -> None:
 def calls(id: str, step: int | None, as_json: bool) -> None:
     """Print the model calls, tool calls and checks of an execution.
 
-    ID is the id of the execution.
+    ID is the id of the execution. Long requests and answers are shortened, except with --json.
     """
     position = None if step is None else step - 1
     found: list[dict[str, t.Any]] = []

@@ -6,12 +6,15 @@ import json
 import typing as t
 from collections.abc import Iterator
 
+from ..text import truncate
 from .escaping import escape
 from .escaping import one_line
 
 Json = dict[str, t.Any]
 
 _INDENT: t.Final = "    "
+_MAX_CONTENT: t.Final = 500
+"""How much of a request or an answer is shown; JSON has all of it."""
 _ROW: t.Final = "{id:<36}  {status:<13}  {priority:>8}  {steps:>5}  {created:<20}  {user}"
 _UNITS: t.Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -32,16 +35,20 @@ def event_line(event: Json) -> str:
 
 
 def call_lines(calls: list[Json]) -> Iterator[str]:
-    """Yield one line for each call, and below it what was new in its request and its answer."""
+    """Yield one line for each call, and below it the beginnings of what was new and its answer."""
     for call in calls:
-        code = "" if call["error"] is None else f" ({call['error']['code']})"
-        tokens = f"  {call['usage']['total_tokens']} tokens" if call["kind"] == "model" else ""
         head = f"{call['number']:>4}  {_moment(call['started_at'])}  {call['kind']:<5}"
-        name = one_line(f"{call['name']} {call['status']}{code}{tokens}")
-        yield f"{head}  {name}"
+        yield f"{head}  {_call_summary(call)}"
         for key in ("request", "answer"):
             if call[key] is not None:
-                yield f"{_INDENT}{key}: {one_line(_value(call[key]))}"
+                yield f"{_INDENT}{key}: {truncate(one_line(_value(call[key])), _MAX_CONTENT)}"
+
+
+def _call_summary(call: Json) -> str:
+    code = f" ({call['error']['code']})" if call["error"] else ""
+    marks = [name for name in ("altered", "cut") if call[name]]
+    tokens = [f"{call['usage']['total_tokens']} tokens"] if call["kind"] == "model" else []
+    return "  ".join([one_line(f"{call['name']} {call['status']}{code}"), *tokens, *marks])
 
 
 def list_lines(executions: list[Json]) -> Iterator[str]:

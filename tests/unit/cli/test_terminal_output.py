@@ -17,6 +17,7 @@ from rich.text import Text
 
 from flask_crewexec.cli.escaping import escape
 from flask_crewexec.cli.escaping import one_line
+from flask_crewexec.cli.formatting import call_lines
 from flask_crewexec.cli.formatting import span
 from flask_crewexec.cli.monitor_snapshot import QueueSnapshot
 from flask_crewexec.cli.monitor_view import MonitorFrame
@@ -32,6 +33,37 @@ from flask_crewexec.storage.workers import SeenWorker
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 WORKING = {"broker": OK, "database": OK}
 MODELS = define_models(sa.MetaData())
+
+
+CALL = {
+    "number": 3,
+    "kind": "model",
+    "name": "m\x1b[2J",
+    "status": "done",
+    "error": None,
+    "started_at": "2030-01-01T00:00:00+00:00",
+    "usage": {"total_tokens": 7},
+    "altered": False,
+    "cut": False,
+    "request": None,
+    "answer": None,
+}
+
+
+class TestCalls:
+    def test_a_line_tells_what_is_unusual(self):
+        (line,) = call_lines([CALL])
+        assert line == r"   3  2030-01-01 00:00:00Z  model  m\x1b[2J done  7 tokens"
+        failed = {**CALL, "status": "failed", "error": {"code": "timeout"}, "cut": True}
+        (line,) = call_lines([failed])
+        assert line.endswith("failed (timeout)  7 tokens  cut")
+
+    def test_contents_are_escaped_on_one_line_of_bounded_length(self):
+        answer = {"value": "\x1b[2J\n" + "long " * 1000}
+        _, line = call_lines([{**CALL, "answer": answer}])
+        assert line.startswith("    answer: ")
+        assert "\x1b" not in line
+        assert len(line) < 600
 
 
 class TestHarmless:
