@@ -113,6 +113,8 @@ class Contender(abc.ABC):
             "CELERY_RESULT_BACKEND": broker_url,
             "MODEL_URL": model_url,
             "HOST_SQLALCHEMY_ENGINE_OPTIONS": json.dumps(POOL),
+            # With a key, Flask would look for a session in each request; the references have none.
+            "HOST_SECRET_KEY": "null",
         }
         self.engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
 
