@@ -26,8 +26,8 @@ class DeliveryMixin(Mixin):
     __indexes__: t.ClassVar = {
         "ix_crewexec_delivery_due": IndexSpec(("due_at",), "status = 'waiting'"),
         "ix_crewexec_delivery_receiver": IndexSpec(("receiver", "execution_id", "seq")),
-        "ix_crewexec_delivery_failed": IndexSpec(
-            ("receiver", "execution_id", "seq"), "status = 'failed'"
+        "ix_crewexec_delivery_open": IndexSpec(
+            ("receiver", "execution_id", "seq"), "status <> 'delivered'"
         ),
     }
 

@@ -22,8 +22,10 @@ from .outbox import WAITING
 from .outbox import WEBHOOK
 from .transitions import update_one
 
-_FAILED: t.Final[sa.ColumnElement[t.Any]] = sa.literal_column(f"'{FAILED}'")
-"""A literal, so that the partial index is used."""
+_STATUSES: t.Final[dict[str, sa.ColumnElement[t.Any]]] = {
+    status: sa.literal_column(f"'{status}'") for status in (WAITING, DELIVERED, FAILED)
+}
+"""Literals, so that the partial index is used whatever SQLite thinks of a parameter."""
 
 
 def list_of_receiver(
@@ -41,7 +43,7 @@ def list_of_receiver(
     delivery = app_state.models.delivery
     query = sa.select(delivery).where(delivery.receiver == receiver)
     if status is not None:
-        query = query.where(delivery.status == (_FAILED if status == FAILED else status))
+        query = query.where(*_has_status(delivery, status))
     if before is not None:
         place = sa.tuple_(delivery.execution_id, delivery.seq)
         query = query.where(place < sa.tuple_(sa.literal(before[0], sa.Uuid), before[1]))
@@ -75,12 +77,17 @@ def list_failed(
 ) -> Sequence[DeliveryMixin]:
     """Return deliveries that were given up, by receiver, newest execution first."""
     delivery = app_state.models.delivery
-    query = sa.select(delivery).where(delivery.status == _FAILED)
+    query = sa.select(delivery).where(*_has_status(delivery, FAILED))
     key = (delivery.receiver, delivery.execution_id, delivery.seq)
     if before is not None:
         id = sa.literal(before.execution_id, sa.Uuid)
         query = query.where(sa.tuple_(*key) < sa.tuple_(before.receiver, id, before.seq))
     return _read(app_state, query, *key, limit=limit)
+
+
+def _has_status(delivery: type[DeliveryMixin], status: str) -> list[sa.ColumnElement[bool]]:
+    has, is_open = delivery.status == _STATUSES[status], delivery.status != _STATUSES[DELIVERED]
+    return [has] if status == DELIVERED else [has, is_open]
 
 
 def _read(
@@ -110,7 +117,7 @@ def resend_failed(session: Session, models: Models, receiver: str, since: dt.dat
     delivery = models.delivery
     these = (
         delivery.receiver == receiver,
-        delivery.status == _FAILED,
+        *_has_status(delivery, FAILED),
         delivery.ended_at >= since,
     )
     statement = sa.update(delivery).where(*these).values(_again())

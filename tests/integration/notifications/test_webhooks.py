@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
+import ssl
+import uuid
 from email.utils import format_datetime
 
 import pytest
 import sqlalchemy as sa
+import trustme
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.notifications import webhook_request
+from flask_crewexec.notifications.notification import Notification
 from flask_crewexec.notifications.signing import secret_of
+from flask_crewexec.notifications.webhook_sender import send_webhook
+from flask_crewexec.storage.delivery_claims import claim as claim_delivery
 from flask_crewexec.storage.webhook_state import MAX_FAILURES
 from support.deliveries import deliver
 from support.deliveries import deliveries
 from support.graphs import documents
 from support.host_app import host
 from support.in_process import run
+from support.servers.processes import wait_until
 from support.servers.webhook_receiver import drip
 from support.servers.webhook_receiver import flood
 from support.servers.webhook_receiver import hang
@@ -228,6 +237,47 @@ class TestAnswers:
         assert outcome() == ("waiting", 1, {"code": "unreachable"})
 
 
+@pytest.mark.sqlite_enough
+class TestTls:
+    @pytest.fixture
+    def authority(self):
+        return trustme.CA()
+
+    @pytest.fixture
+    def secure(self, authority):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        with WebhookReceiver(context) as receiver:
+            yield receiver
+
+    def test_certificates_are_verified(self, api, model, app, secure):
+        add_webhook(secure.url)
+        complete(api, model)
+        deliver()
+        assert outcome() == ("waiting", 1, {"code": "unreachable"})
+        assert secure.messages == []
+
+    def test_of_a_server_that_is_trusted(self, api, model, app, secure, authority, monkeypatch):
+        with authority.cert_pem.tempfile() as path:
+            monkeypatch.setattr(
+                webhook_request, "_trusted", lambda: ssl.create_default_context(cafile=path)
+            )
+            hook = add_webhook(secure.url)
+            complete(api, model)
+            deliver()
+        assert outcome() == ("delivered", 1, {"status": 204})
+        assert secure.messages[0].is_signed_with(secret_of(hook, 1))
+
+
+@pytest.mark.sqlite_enough
+def test_workers_send_them(api, model, hook, receiver, start_worker):
+    start_worker()
+    model.on("Do a", "ALPHA")
+    id = api.queue(documents.chain("a"))
+    wait_until(lambda: receiver.messages, seconds=90)
+    assert receiver.messages[0].verify(secret_of(hook, 1))["data"]["id"] == id
+
+
 class TestFailures:
     def test_they_are_counted_until_one_succeeds(self, api, model, hook, receiver):
         complete(api, model)
@@ -252,6 +302,26 @@ class TestFailures:
         deliver()
         assert outcome() == ("failed", 3, {"code": "webhook-off"})
         assert len(receiver.messages) == 2
+
+    @pytest.mark.sqlite_enough
+    def test_a_worker_without_webhooks_leaves_it_to_others(self, app, api, model, hook):
+        complete(api, model)
+        app_state = current_app_state()
+        settings = dataclasses.replace(app_state.settings, webhooks=False)
+        app.extensions["crewexec"] = dataclasses.replace(app_state, settings=settings)
+        deliver()
+        assert outcome() == ("waiting", 1, {"code": "webhooks-off"})
+
+    @pytest.mark.sqlite_enough
+    def test_the_execution_may_have_been_removed(self, api, model, receiver):
+        add_webhook(receiver.url, body="full")
+        complete(api, model)
+        claim = claim_delivery(current_app_state(), 60.0)
+        assert claim is not None
+        key = claim.key._replace(execution_id=uuid.uuid4())
+        claim = dataclasses.replace(claim, key=key)
+        result = send_webhook(current_app_state(), claim, Notification.of(claim))
+        assert (result.answer["code"], result.is_final) == ("execution-removed", True)
 
     def test_what_waits_for_one_that_is_removed_is_given_up(self, api, model, hook, receiver):
         complete(api, model)

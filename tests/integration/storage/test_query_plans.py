@@ -16,6 +16,7 @@ from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.cli.monitor_snapshot import read_snapshot
 from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.schemas import DELIVERY_STATUSES
 from flask_crewexec.services.delivery_service import DeliveryService
 from flask_crewexec.storage import leases
 from flask_crewexec.storage import webhook_state
@@ -182,7 +183,7 @@ class Journey:
         self.get(user, "/crewexec/webhooks")
         self.get(user, "/crewexec/webhooks", before=str(bulk_data.WEBHOOK))
         self.get(user, one)
-        for chosen in ({}, {"status": "failed"}, {"status": "delivered"}):
+        for chosen in ({}, *({"status": status} for status in DELIVERY_STATUSES)):
             self.get(user, f"{one}/deliveries", **chosen)
             self.get(user, f"{one}/deliveries", **chosen, before=f"{deep.id}.4")
         for page in ({}, {"before": "4.webhook:x"}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import typing as t
 from collections.abc import Callable
@@ -40,9 +41,13 @@ class Message(t.NamedTuple):
 
 
 class WebhookReceiver:
-    """Answers 204 by default; use it as a context manager."""
+    """Answers 204 by default; use it as a context manager.
 
-    def __init__(self) -> None:
+    :param tls: with which it speaks TLS.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.messages: list[Message] = []
         self.answer: Answer = reply(204)
         self.leave = threading.Event()
@@ -52,6 +57,8 @@ class WebhookReceiver:
         handler = type("OfReceiver", (Handler,), {"receiver": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
@@ -62,7 +69,8 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        scheme, port = "https" if self._tls else "http", self._server.server_address[1]
+        return f"{scheme}://127.0.0.1:{port}/hook"
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -36,7 +36,7 @@ def test_no_other_module_compares_owners():
     assert found == ["storage/ownership.py"]
 
 
-@pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph])
+@pytest.mark.parametrize("model", [MODELS.execution, MODELS.graph, MODELS.webhook])
 def test_users_see_their_own_rows_and_managers_and_the_host_see_all(model):
     def condition(requester):
         return visible_to(sa.select(model.id), model, requester).whereclause
