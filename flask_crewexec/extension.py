@@ -19,11 +19,11 @@ from .database import DatabaseExtension
 from .errors import CrewExecError
 from .messaging.celery_app import bind_celery
 from .messaging.event_publisher import announce_new_events
-from .messaging.event_publisher import request_delivery
 from .models import define_models
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .models import Models
+from .notifications.dispatcher import deliver_soon
 from .notifications.signing import check_signing
 from .observability.logs import install_log_handlers
 from .process.greenlets import expect_late_patch
@@ -131,7 +131,7 @@ class CrewExec(RegistrationMixin):
                 bind_key=self._bind_key,
                 idle_timeout=settings.lease_seconds,
                 on_events_committed=announce_new_events,
-                on_deliveries_committed=request_delivery,
+                on_deliveries_committed=deliver_soon,
             ),
             celery=celery,
             registry=self._registry,

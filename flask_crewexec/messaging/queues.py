@@ -25,6 +25,11 @@ def execution_queue(celery: Celery) -> str:
     return t.cast(str, celery.conf.task_routes[EXECUTION_TASK]["queue"])
 
 
+def notification_queue(celery: Celery) -> str:
+    """Return the name of the queue of notifications, where only our Celery app is known."""
+    return t.cast(str, celery.conf.task_routes[NOTIFICATION_TASK]["queue"])
+
+
 def celery_priority(priority: int) -> int:
     """Return Celery's value for a priority from 1 to 10: from 0, which is the most urgent."""
     return PRIORITIES.index(priority)

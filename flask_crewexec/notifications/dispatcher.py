@@ -8,16 +8,39 @@ from __future__ import annotations
 import functools
 import logging
 import typing as t
+import weakref
 
+from celery import Celery
 from flask import Flask
 
 from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
+from ..messaging.event_publisher import request_delivery
 from ..per_app import AppLocal
 from ..process import drain
 from .deliver import deliver_next
 
 log = logging.getLogger(__name__)
+
+
+_delivering: t.Final = weakref.WeakSet[Celery]()
+"""Celery apps whose worker this is, or has forked this process, if it serves their queue."""
+
+
+def deliver_here(celery: Celery) -> None:
+    """Let this process, and those that it forks, deliver what they have written themselves."""
+    _delivering.add(celery)
+
+
+def deliver_soon() -> None:
+    """Let this process or another one deliver what was just committed.
+
+    A worker delivers it itself, since its places may be taken for hours.
+    """
+    if current_app_state().celery in _delivering:
+        wake()
+    else:
+        request_delivery()
 
 
 def wake() -> None:

@@ -20,6 +20,8 @@ from ..app_state import current_app_state
 from ..messaging import event_publisher
 from ..messaging.queues import execution_queue
 from ..messaging.queues import EXECUTION_TASK
+from ..messaging.queues import notification_queue
+from ..notifications.dispatcher import deliver_here
 from ..process import drain
 from ..process import stuck_runs
 from .heartbeat import consumed_queues
@@ -65,6 +67,7 @@ class WorkerSignals:
         signals.celeryd_after_setup.connect(self._refuse_without_our_tasks, weak=False)
         signals.celeryd_after_setup.connect(self._fetch_only_what_can_start, weak=False)
         signals.celeryd_after_setup.connect(self._preload, weak=False)
+        signals.celeryd_after_setup.connect(self._deliver_notifications, weak=False)
         signals.worker_process_init.connect(self._after_fork, weak=False)
         signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
         signals.worker_ready.connect(self._replace_hung_threads, weak=False)
@@ -99,6 +102,12 @@ class WorkerSignals:
             preload_runtime()
             self._check_models()
             freeze_memory()
+
+    def _deliver_notifications(self, instance: t.Any, **options: object) -> None:
+        """Let the processes of this worker deliver what they write, if it serves the queue."""
+        celery = instance.app
+        if self._is_for(celery) and notification_queue(celery) in consumed_queues(instance):
+            deliver_here(celery)
 
     def _check_models(self) -> None:
         celery = self._celery()

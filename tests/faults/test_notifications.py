@@ -20,6 +20,8 @@ from support.graphs import documents
 from support.in_process import change
 from support.in_process import run
 from support.paths import TESTS
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -124,11 +126,11 @@ class TestWorkers:
         def all_told() -> bool:
             release_claims()
             reconcile()
-            return in_order(told(), id) == to_be_told(id) and count("waiting") == 0
+            return api.status(id)["status"] == "completed" and count("waiting") == 0
 
         wait_until(all_told, what="all notifications")
+        assert in_order(told(), id) == to_be_told(id)
         assert max(Counter(told()).values()) == 2
-        assert api.status(id)["status"] == "completed"
 
     def test_several_tell_everything_once(self, app, api, model, start_worker, told):
         model.on("Do a", "ALPHA")
@@ -160,6 +162,21 @@ class TestWorkers:
             lambda: all(in_order(told(), id) == to_be_told(id) for id in (first, second)),
             what="all notifications",
         )
+
+    @pytest.mark.parametrize("pool", ["threads", "prefork"])
+    @pytest.mark.sqlite_enough
+    def test_a_worker_whose_places_are_taken_tells_what_it_does(
+        self, app, api, model, start_worker, tmp_path, told, pool
+    ):
+        path = tmp_path / "answer"
+        waits = Turn(raw=tool_calls(("wait_for_file", {"path": str(path)})), results=0)
+        model.add(waits, Turn(reply="DONE", results=1))
+        start_worker(pool=pool, concurrency=1)
+        id = api.queue(documents.chain("a", tools=("wait_for_file",)))
+        wait_until(lambda: len(told()) == 2, what="the start's notification")
+        assert api.status(id)["status"] == "running"
+        path.touch()
+        wait_until(lambda: in_order(told(), id) == to_be_told(id) and count("waiting") == 0)
 
     @pytest.mark.settings(NOTIFICATION_QUEUE="tell")
     def test_a_queue_of_their_own(self, app, api, model, start_worker, told):
