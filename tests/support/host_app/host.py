@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask import request
 from flask_sqlalchemy import SQLAlchemy
-from pydantic import AfterValidator
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -163,7 +162,16 @@ def wait_until_there(path: str) -> str:
     return path
 
 
-FileThatIsThere = t.Annotated[str, AfterValidator(wait_until_there)]
+class AwaitedFile:
+    """Validates a path; pydantic is imported only where tools are called."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: t.Any) -> t.Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(wait_until_there, handler(source))
+
+
+FileThatIsThere = t.Annotated[str, AwaitedFile()]
 
 
 def add_tools(crewexec: CrewExec) -> None:
