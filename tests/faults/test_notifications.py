@@ -22,6 +22,7 @@ from support.in_process import run
 from support.paths import TESTS
 from support.scripted_turns import tool_calls
 from support.scripted_turns import Turn
+from support.servers.postgres import postgres_server
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -188,6 +189,38 @@ class TestWorkers:
         assert told() == []
         start_worker(pool="threads", queues=("tell",))
         wait_until(lambda: in_order(told(), id) == to_be_told(id), what="all notifications")
+
+
+@pytest.mark.postgresql
+class TestDatabase:
+    @pytest.fixture
+    def postgres(self):
+        """A server of our own, since we stop it."""
+        with postgres_server() as process:
+            yield process
+
+    def test_one_that_is_away_after_a_call_lets_it_be_repeated(
+        self, app, api, model, postgres, deliver
+    ):
+        told = []
+
+        @app.extensions["crewexec_host"].on("execution.completed", name="stops the database")
+        def stop_at_first(notification):
+            told.append(notification.id)
+            if len(told) == 1:
+                postgres.stop()
+
+        model.on("Do a", "ALPHA")
+        id = api.queue(documents.chain("a"))
+        assert run(id) == "completed"
+        with pytest.raises(sa.exc.OperationalError):
+            deliver()
+        postgres.start()
+        app.extensions["sqlalchemy"].engine.dispose()
+        deliver()
+        (completed, _) = to_be_told(id)[-1]
+        assert told == [completed] * 2
+        assert count("waiting") == 0
 
 
 class TestBroker:
