@@ -40,3 +40,8 @@ def as_utc(moment: dt.datetime | None) -> dt.datetime | None:
     if moment is None:
         return None
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def midnight() -> dt.datetime:
+    """Return when the current day (UTC) has begun."""
+    return now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -15,6 +15,9 @@
     ├── TooManyVersions                the graph may have no more versions
     ├── TooManyWebhooks                the user may have no more webhooks
     ├── WebhooksOff                    the host offers no webhooks
+    ├── NotAsked                       the input request asks other people
+    ├── InputAnswered                  the input request was answered otherwise
+    ├── InputGone                      the input request can be answered no more
     ├── WrongState                     not possible in the current state
     ├── PreconditionFailed             the graph no longer matches ``If-Match``
     ├── IdempotencyKeyReused           the key belongs to a different submission
@@ -222,6 +225,33 @@ class WrongState(CrewExecError):
     status = 409
     title = "Not possible in the current state"
     remedy = "Read the execution or graph again, and decide by its state."
+
+
+class NotAsked(CrewExecError):
+    """The user may see the input request, but it asks others."""
+
+    code = "not-asked"
+    status = 403
+    title = "Not asked"
+    remedy = "Let one of the request's 'assignees' answer it."
+
+
+class InputAnswered(CrewExecError):
+    """Somebody else has answered the input request, or the same user otherwise."""
+
+    code = "input-answered"
+    status = 409
+    title = "Answered before"
+    remedy = "Read the input request: its first answer counts."
+
+
+class InputGone(CrewExecError):
+    """The input request has expired, or its execution has ended."""
+
+    code = "input-gone"
+    status = 410
+    title = "Too late"
+    remedy = "Read the input request and the execution: nothing waits for this answer."
 
 
 class PreconditionFailed(CrewExecError):

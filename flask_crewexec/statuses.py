@@ -30,6 +30,8 @@ UNCLAIMED = frozenset(
     {ExecutionStatus.QUEUED, ExecutionStatus.WAITING_INPUT, ExecutionStatus.RETRYING}
 )
 """Statuses in which no worker holds a lease."""
+QUEUEING = UNCLAIMED - {ExecutionStatus.WAITING_INPUT}
+"""Statuses of executions that go on without anybody's help; they count for the queue quota."""
 TERMINAL = frozenset(
     {
         ExecutionStatus.COMPLETED,
@@ -59,6 +61,25 @@ class StepStatus(enum.StrEnum):
     """Its condition was not met."""
 
 
+class InputStatus(enum.StrEnum):
+    """Status of an input request."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    """The execution has ended without an answer."""
+
+
+class Decision(enum.StrEnum):
+    """How a person decides about a draft."""
+
+    APPROVE = "approve"
+    CHANGE = "change"
+    EDIT = "edit"
+    REJECT = "reject"
+
+
 class CallKind(enum.StrEnum):
     """Kind of a call."""
 
@@ -82,7 +103,9 @@ STEP_DONE: t.Final = (StepStatus.COMPLETED, StepStatus.SKIPPED)
 """Statuses of steps that no later attempt repeats."""
 
 
-def has_status(row: t.Any, *statuses: ExecutionStatus | StepStatus) -> sa.ColumnElement[bool]:
+def has_status(
+    row: t.Any, *statuses: ExecutionStatus | StepStatus | InputStatus
+) -> sa.ColumnElement[bool]:
     """Return the condition that a row has one of *statuses*, which become constants in the SQL.
 
     With a parameter instead, PostgreSQL could not use a partial index of one status in a plan that

@@ -21,6 +21,7 @@ from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
 from . import executions
+from . import input_requests
 from .graphs import graphs
 from .webhooks import webhooks
 
@@ -34,7 +35,16 @@ _PASS_THROUGH: t.Final[dict[str, t.Any]] = {
 def command_group() -> AppGroup:
     """Return a new ``crewexec`` group; each application needs its own."""
     group = AppGroup("crewexec", help="Run and manage crews.")
-    for command in (worker, beat, invoke, prune, graphs, webhooks, *executions.COMMANDS):
+    for command in (
+        worker,
+        beat,
+        invoke,
+        prune,
+        graphs,
+        webhooks,
+        *executions.COMMANDS,
+        *input_requests.COMMANDS,
+    ):
         group.add_command(command)
     return group
 

@@ -94,6 +94,21 @@ def delivery_lines(deliveries: list[Json]) -> Iterator[str]:
         yield row.format(**{**delivery, "answer": one_line(" ".join(told))}).rstrip()
 
 
+def input_request_lines(requests: list[Json]) -> Iterator[str]:
+    """Yield the input requests, each with its draft."""
+    for request in requests:
+        state = request["decision"] or request["status"]
+        head = f"{request['id']}  {state:<9}  {_moment(request['created_at'])}"
+        yield f"{head}  {one_line(request['step_name'])}, round {request['round']}"
+        yield f"{_INDENT}execution: {request['execution_id']}"
+        yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
+        for key in ("message", "problem"):
+            if request[key]:
+                yield f"{_INDENT}{key}: {one_line(request[key])}"
+        if request["draft"]:
+            yield from (_INDENT + line for line in escape(request["draft"]["text"]).splitlines())
+
+
 def status_lines(execution: Json) -> Iterator[str]:
     """Yield the details of an execution, with its steps and result."""
     for label, text in _facts(execution):
@@ -102,6 +117,8 @@ def status_lines(execution: Json) -> Iterator[str]:
     for step in execution["steps"]:
         name, agent = (one_line(step[key] or "") for key in ("name", "agent"))
         yield f"{'Step':<10} {step['position'] + 1}. {step['status']}: {name}, by {agent or '?'}"
+    for request in execution["input_requests"]:
+        yield f"{'Waits for':<10} an answer to the input request {request}"
     if execution["result_omitted"]:
         yield "Result     is too large to be shown."
     if execution["result"]:

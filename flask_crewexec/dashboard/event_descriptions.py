@@ -34,6 +34,10 @@ _TITLES: t.Final = {
     "tool_finished": "Tool returned",
     "tool_failed": "Tool failed",
     "budget_exhausted": "Budget exhausted",
+    "input_requested": "People asked",
+    "input_answered": "Answered",
+    "input_expired": "Not answered in time",
+    "waiting_input": "Waiting for people",
     "retrying": "Retry scheduled",
     "worker_lost": "Worker lost",
     "released": "Released by the worker",
@@ -44,7 +48,9 @@ _TITLES: t.Final = {
     "timed_out": "Timed out",
 }
 
-_UNNAMED: t.Final = frozenset({"step", "agent", "model", "tool", "code", "reason", "seconds"})
+_UNNAMED: t.Final = frozenset(
+    {"step", "agent", "model", "tool", "code", "reason", "seconds", "decision"}
+)
 """Fields whose values are shown without the name of the field."""
 
 

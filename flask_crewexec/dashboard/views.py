@@ -36,10 +36,12 @@ from ..web.executions import next_id
 from ..web.problems import Forbidden
 from . import call_views
 from . import charts
+from . import input_views
 from . import webhook_views
 from .event_descriptions import describe
 from .graph_layout import draw
 from .graph_layout import manager_of
+from .input_views import requests_of_execution
 from .queries import ExecutionView
 from .queries import read_execution
 from .queries import read_workers
@@ -146,7 +148,10 @@ def _render_execution(template: str, execution_id: str) -> str:
     requester = current_identity()
     view = read_execution(current_app_state(), execution_id, requester)
     deliveries = deliveries_of_execution(execution_id, requester)
-    return render(template, requester, **_values(view), deliveries=deliveries)
+    is_active = view.execution.status not in TERMINAL
+    asked = requests_of_execution(execution_id, requester) if is_active else []
+    values = {**_values(view), "deliveries": deliveries, "input_requests": asked}
+    return render(template, requester, **values)
 
 
 def _values(view: ExecutionView) -> dict[str, t.Any]:
@@ -178,3 +183,4 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/queues")(show_queues)
     call_views.add_routes(blueprint)
     webhook_views.add_routes(blueprint)
+    input_views.add_routes(blueprint)

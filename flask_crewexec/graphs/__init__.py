@@ -21,11 +21,13 @@ from .input_values import check_inputs as check_inputs
 from .input_values import check_length as check_length
 from .input_values import texts_of as texts_of
 from .inputs_schema import inputs_schema as inputs_schema
+from .json_answers import find_mismatch as find_mismatch
 from .json_answers import read_answer as read_answer
 from .json_values import digest as digest
 from .permissions import Permissions as Permissions
 from .problem_codes import PROBLEM_CODES as PROBLEM_CODES
 from .references import find_unknown as find_unknown
+from .review import Review as Review
 from .role_limits import RoleLimits as RoleLimits
 from .validation import check_names as check_names
 from .validation import check_use as check_use

@@ -10,6 +10,7 @@ from .graph import LlmNode
 from .graph import TaskNode
 from .references import find_references
 from .references import planning_model
+from .review import Review
 from .schema import NodeDraft
 from .structure import dependencies
 from .structure import task_name
@@ -67,6 +68,7 @@ def _task(node: NodeDraft, linked: LinkedDraft, order: list[str]) -> TaskNode:
         output_schema=node.data["output_schema"],
         guardrails=tuple(Guardrail(**each) for each in node.data["guardrails"]),
         guardrail_max_retries=node.data["guardrail_max_retries"],
+        review=node.data["review"] or (Review() if node.data["human_input"] else None),
     )
 
 

@@ -30,7 +30,8 @@ def estimate_calls(graph: Graph) -> ModelCalls:
     answer. If it may delegate, it can delegate with each answer except the last; coworkers do not
     delegate further. In a hierarchical graph the manager executes each task and delegates to its
     agent, or to any agent. An answer that delegates several times counts as one delegation. A
-    checked answer is repeated and judged up to its number of retries. Plans of the crew and of
+    checked answer is repeated and judged up to its number of retries, in each round of its
+    review. Plans of the crew and of
     agents that reason are added.
     """
     plan = 0 if graph.planner is None else 1
@@ -45,9 +46,8 @@ def _minimum(task: TaskNode, graph: Graph) -> int:
 def _maximum(task: TaskNode, graph: Graph) -> int:
     answers, coworkers = _responsible(task, graph)
     delegated = max((agent.max_iter + 1 for agent in coworkers), default=0)
-    times = 1 + task.guardrail_max_retries if task.is_checked else 1
     once = answers + 1 + answers * delegated + _judgements(task)
-    return _plans(task, graph) + times * once
+    return _plans(task, graph) + task.max_answers * once
 
 
 def _plans(task: TaskNode, graph: Graph) -> int:

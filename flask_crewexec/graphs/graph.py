@@ -13,6 +13,7 @@ from .input_types import Declaration
 from .placeholders import fill
 from .placeholders import filled_length
 from .placeholders import find_placeholders
+from .review import Review
 
 if t.TYPE_CHECKING:
     from .call_estimate import ModelCalls
@@ -118,11 +119,20 @@ class TaskNode:
     """Checks that an answer must pass, in this order."""
     guardrail_max_retries: int = 3
     """Maximum number of further answers after a failed check."""
+    review: Review | None = None
+    """What a person is asked about an answer that passes."""
 
     @property
     def is_checked(self) -> bool:
         """Whether answers are checked."""
-        return self.output_schema is not None or bool(self.guardrails)
+        return bool(self.output_schema is not None or self.guardrails or self.review)
+
+    @property
+    def max_answers(self) -> int:
+        """Maximum number of answers, where checks refuse them or a person demands changes."""
+        is_judged = self.output_schema is not None or self.guardrails
+        per_round = 1 + self.guardrail_max_retries if is_judged else 1
+        return per_round * (1 if self.review is None else self.review.max_drafts)
 
     TEXTS: t.ClassVar = ("description", "expected_output")
     """The fields with placeholders; the rules of guardrails have some, too."""

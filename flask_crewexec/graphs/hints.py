@@ -18,6 +18,8 @@ from .permissions import Permissions
 from .problem_messages import listing
 from .problem_messages import quote
 from .problem_messages import suggestion
+from .review import DECISIONS
+from .review import OnExpiry
 from .schema import fields_of
 
 EXAMPLES: t.Final[Mapping[str, object]] = {
@@ -54,6 +56,16 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "temperature": 0.7,
     "max_tokens": 1000,
     "on_unknown": "fail",
+    "human_input": True,
+    "review": {"message": "Are the facts right?", "assignees": {"roles": ["editor"]}},
+    "message": "Are the facts right?",
+    "decisions": ["approve", "change"],
+    "assignees": {"roles": ["editor"]},
+    "users": ["ann"],
+    "roles": ["editor"],
+    "expires_in": 86_400,
+    "on_expiry": "fail",
+    "max_rounds": 5,
 }
 """An example of a valid value for each field."""
 
@@ -136,6 +148,9 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "misplaced-file": "Use the file in the goal, the backstory or a task.",
     "above-model-limit": 'A smaller "max_tokens", or none for the maximum.',
     "must-not-repeat": '"on_unknown": "fail", or none.',
+    "unknown-decision": f"Allowed are {listing(DECISIONS)}.",
+    "no-final-decision": 'For example ["approve", "change"].',
+    "unknown-expiry": f"Allowed are {listing(t.get_args(OnExpiry))}.",
     "invalid-on-unknown": f"Allowed are {listing(t.get_args(OnUnknown))}.",
     "manager-with-task": "Edges from the other agents to the tasks, or none to let the manager"
     " choose.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import re
@@ -14,6 +15,7 @@ from ..text import without_thinking
 from .bounded_schema_check import find_error
 from .bounded_schema_check import TooMuchWork
 from .json_values import find_json_problems
+from .problem_messages import child
 from .problem_messages import quote
 
 Json = dict[str, t.Any]
@@ -36,6 +38,19 @@ def read_answer(schema: Mapping[str, t.Any], text: str) -> tuple[Json | None, st
             return value, ""
         first_error = first_error or error
     return None, first_error or "The answer is not a JSON object."
+
+
+def find_mismatch(schema: Mapping[str, t.Any], value: Json) -> tuple[str, str] | None:
+    """Return where an object does not match *schema*, as a JSON pointer, and why."""
+    if problems := find_json_problems(value):
+        return problems[0].pointer, problems[0].detail
+    try:
+        error = find_error(schema, value)
+    except TooMuchWork:
+        return "", "The answer is too long to be checked. Make it shorter."
+    if error is None:
+        return None
+    return functools.reduce(child, map(str, error.absolute_path), ""), _shortened(error.message)
 
 
 def _find_error(schema: Mapping[str, t.Any], value: Json) -> str:

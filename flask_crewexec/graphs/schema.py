@@ -23,6 +23,9 @@ from .json_values import find_json_problems
 from .json_values import MAX_VALUES
 from .output_schema import output_schema
 from .problem_messages import quote
+from .review import ASSIGNEES as _ASSIGNEES
+from .review import FIELDS as _REVIEW
+from .review import read_review
 
 _NAME = f.text(200)
 _LONG = f.text(20_000)
@@ -48,6 +51,8 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "output_schema": Field(output_schema),
         "guardrails": Field(f.items(10), default=()),
         "guardrail_max_retries": Field(f.whole(0, 10), default=3),
+        "human_input": Field(f.flag, default=False),
+        "review": Field(f.members("too-many", len(_REVIEW))),
     },
     "tool": {
         "name": Field(_NAME, required=True),
@@ -177,6 +182,8 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
     if "guardrails" in data:
         at = f"{pointer}/data/guardrails"
         data["guardrails"] = _read_guardrails(data["guardrails"], at, problems)
+    if data.get("review") is not None:
+        data["review"] = read_review(data["review"], f"{pointer}/data/review", problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)
@@ -217,8 +224,8 @@ def _find_repeated_ids(nodes: list[NodeDraft | None]) -> Iterator[Problem]:
 def fields_of(part: str) -> Mapping[str, Field]:
     """Return the fields of a *part*, by name.
 
-    :param part: ``document``, ``node``, ``edge``, ``input``, ``guardrail``, or a type of nodes for
-        the fields of its data.
+    :param part: ``document``, ``node``, ``edge``, ``input``, ``guardrail``, ``review``,
+        ``assignees``, or a type of nodes for the fields of its data.
     """
     parts: Mapping[str, Mapping[str, Field]] = {
         "document": _DOCUMENT,
@@ -226,6 +233,8 @@ def fields_of(part: str) -> Mapping[str, Field]:
         "edge": _EDGE,
         "input": _INPUT,
         "guardrail": _GUARDRAIL,
+        "review": _REVIEW,
+        "assignees": _ASSIGNEES,
         **_DATA,
     }
     return parts.get(part, {})

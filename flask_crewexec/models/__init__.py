@@ -23,6 +23,8 @@ from .execution import ExecutionMixin as ExecutionMixin
 from .execution import Progress as Progress
 from .graph import GraphMixin as GraphMixin
 from .graph import GraphVersionMixin as GraphVersionMixin
+from .input_request import InputAssigneeMixin as InputAssigneeMixin
+from .input_request import InputRequestMixin as InputRequestMixin
 from .installation import InstallationMixin as InstallationMixin
 from .mixin import IndexSpec as IndexSpec
 from .mixin import table_of as table_of

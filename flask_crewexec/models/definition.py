@@ -15,6 +15,8 @@ from .event import EventMixin
 from .execution import ExecutionMixin
 from .graph import GraphMixin
 from .graph import GraphVersionMixin
+from .input_request import InputAssigneeMixin
+from .input_request import InputRequestMixin
 from .installation import InstallationMixin
 from .mixin import Mixin
 from .mixin import table_of
@@ -39,6 +41,8 @@ class Models(t.NamedTuple):
     installation: type[InstallationMixin]
     delivery: type[DeliveryMixin]
     webhook: type[WebhookMixin]
+    input_request: type[InputRequestMixin]
+    input_assignee: type[InputAssigneeMixin]
 
 
 def define_models(
@@ -84,6 +88,8 @@ def _declare_all(
         _declare("Installation", InstallationMixin, base),
         _declare("Delivery", DeliveryMixin, base),
         _declare("Webhook", WebhookMixin, base),
+        _declare("InputRequest", InputRequestMixin, base),
+        _declare("InputAssignee", InputAssigneeMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

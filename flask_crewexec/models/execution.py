@@ -106,6 +106,10 @@ class ExecutionMixin(UsageColumns, Mixin):
     """Seconds that it may take from its first start."""
     deadline: Mapped[UtcDateTime | None]
     """When the timeout ends, by the database's clock."""
+    seconds_left: Mapped[float | None]
+    """Seconds that were left of the timeout when it began to wait for people."""
+    former_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Tokens that it had used before the day on which an answer of people last queued it."""
     max_llm_calls: Mapped[int | None]
     max_tool_calls: Mapped[int | None]
     max_tokens: Mapped[int | None]

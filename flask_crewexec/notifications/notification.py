@@ -39,7 +39,7 @@ class Notification:
             type=claim.type,
             time=claim.time,
             execution_id=str(claim.key.execution_id),
-            status=status_told(claim.type),
+            status=status_told(claim.type, claim.data),
             user_id=claim.owner_id,
             thread_id=claim.thread_id,
             graph_id=str(claim.graph_id),

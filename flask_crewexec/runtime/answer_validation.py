@@ -1,4 +1,4 @@
-"""Validation of the answer of one step: its output schema, then its guardrails."""
+"""Validation of the answer of one step: its output schema, its guardrails, then people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..graphs import read_answer
 from ..graphs import TaskNode
 from ..observability.redaction import Redactor
 from ..registry.specs import GuardrailFunction
+from ..statuses import Decision
 from ..statuses import ExecutionStatus
 from ..text import storable
 from ..text import truncate
@@ -19,6 +20,9 @@ from .call_log.requests import Verdict
 from .crewai_shims.public_api import TaskOutput
 from .crewai_shims.step_guardrail import StepGuardrail
 from .crewai_shims.step_guardrail import with_json
+from .crewai_shims.step_guardrail import with_text
+from .reviews import Decided
+from .reviews import StepReview
 from .stop_reasons import StopRun
 
 MAX_NAME: t.Final = 100
@@ -26,6 +30,8 @@ MAX_NAME: t.Final = 100
 MAX_REASON: t.Final = 1000
 """Longest reason that is recorded and sent to the model."""
 
+
+_DEMAND: t.Final = "A person has read your answer. Write it again, with what they demand:"
 
 Check = Callable[[str, str, GuardrailFunction], Verdict]
 """Takes the name of a guardrail, an answer and the guardrail."""
@@ -38,6 +44,15 @@ class GuardrailFailed(StopRun):
     code = "guardrail-failed"
 
 
+class _Refusal(t.NamedTuple):
+    """Why an answer is refused."""
+
+    name: str
+    reason: str
+    verdict: Verdict | None = None
+    """That of a guardrail."""
+
+
 class AnswerValidator(StepGuardrail):
     """All checks of one step, combined into one guardrail.
 
@@ -48,6 +63,7 @@ class AnswerValidator(StepGuardrail):
     :param max_chars: maximum length of a stored answer; longer ones cannot be read as JSON.
     :param check: records the verdict of a guardrail.
     :param add_event: takes the type of an event and its data.
+    :param review: asks people about answers that pass.
     """
 
     def __init__(
@@ -59,6 +75,7 @@ class AnswerValidator(StepGuardrail):
         add_event: Callable[..., None],
         check: Check,
         redact: Redactor,
+        review: StepReview | None = None,
     ) -> None:
         super().__init__()
         self._task = task
@@ -67,21 +84,72 @@ class AnswerValidator(StepGuardrail):
         self._add_event = functools.partial(add_event, step=task.name)
         self._check = check
         self._redact = redact
+        self._review = review
         self._refusals = 0
 
     def check(self, output: TaskOutput) -> tuple[bool, t.Any]:
         """Return the accepted answer with its JSON, or what is wrong with it."""
+        accepted, refusal = self._judge(output)
+        if refusal is not None:
+            return False, self._refuse(refusal, accepted.raw)
+        if self._review is None:
+            return True, accepted
+        return self._ask_people(self._review, output, accepted)
+
+    def _judge(self, output: TaskOutput) -> tuple[TaskOutput, _Refusal | None]:
+        """Return the answer with its JSON, and the first refusal, if there is one."""
         output, problem = self._read_json(output)
         if problem:
-            return False, self._refuse("output_schema", problem, output.raw)
+            return output, _Refusal("output_schema", problem)
         for name, guardrail in self._guardrails:
             shown = self._shorten(name, MAX_NAME)
             verdict = self._check(shown, output.raw, guardrail)
             if reason := _interpret(name, verdict.value):
-                return False, self._refuse(name, reason, output.raw, verdict)
+                return output, _Refusal(name, reason, verdict)
             if verdict.is_new:
                 self._add_event("guardrail_passed", guardrail=shown, **verdict.reference)
-        return True, output
+        return output, None
+
+    def _ask_people(
+        self, review: StepReview, original: TaskOutput, output: TaskOutput
+    ) -> tuple[bool, t.Any]:
+        """Return the answer that a person accepts, or what they want to be changed.
+
+        :param original: what CrewAI shows the model if it is to be changed.
+        """
+        problem = None
+        while True:
+            draft = self._draft(output)
+            decided = review.decide(draft, problem)
+            if decided.decision == Decision.CHANGE:
+                return False, self._demand(decided, draft, original)
+            if decided.decision == Decision.APPROVE:
+                return True, output if decided.draft == draft else self._approved(decided, output)
+            edited = with_text(output, _text_of(decided.answer))
+            output, refusal = self._judge(edited)
+            if refusal is None:
+                return True, output
+            self._record(refusal, output.raw)
+            name = self._shorten(refusal.name, MAX_NAME)
+            problem = f"'{name}' has refused it: {self._shorten(refusal.reason, MAX_REASON)}"
+
+    def _draft(self, output: TaskOutput) -> dict[str, t.Any]:
+        """Return what people see of an answer."""
+        text = self._shorten(output.raw, self._max_chars)
+        if output.json_dict is None:
+            return {"text": text}
+        return {"text": text, "value": self._redact.value(output.json_dict)}
+
+    def _approved(self, decided: Decided, output: TaskOutput) -> TaskOutput:
+        """Return what was approved, where the step was restarted and now answers otherwise."""
+        return self._read_json(with_text(output, decided.draft["text"]))[0]
+
+    def _demand(self, decided: Decided, draft: dict[str, t.Any], original: TaskOutput) -> str:
+        """Return what the model is told of a change that a person demands."""
+        if decided.draft != draft:
+            original.raw = decided.draft["text"]
+        self._refusals = 0
+        return self._with_context(f"{_DEMAND}\n{decided.answer['text']}")
 
     def _read_json(self, output: TaskOutput) -> tuple[TaskOutput, str]:
         """Return the answer with its JSON, and what is wrong with that, if anything is."""
@@ -94,16 +162,27 @@ class AnswerValidator(StepGuardrail):
             return output, problem
         return with_json(output, json.dumps(value, ensure_ascii=False), value), ""
 
-    def _refuse(self, name: str, reason: str, answer: str, verdict: Verdict | None = None) -> str:
+    def _refuse(self, refusal: _Refusal, answer: str) -> str:
         """Record the refusal of an answer, and return what the model is to correct."""
-        name, reason = self._shorten(name, MAX_NAME), self._shorten(reason, MAX_REASON)
+        self._record(refusal, answer)
         self._refusals += 1
-        if verdict is None or verdict.is_new:
-            data = {"reason": reason, "answer": self._shorten(answer, MAX_REASON)}
-            reference = {} if verdict is None else verdict.reference
-            self._add_event("guardrail_failed", guardrail=name, **data, **reference)
+        name = self._shorten(refusal.name, MAX_NAME)
+        reason = self._shorten(refusal.reason, MAX_REASON)
         if self._refusals > self._task.guardrail_max_retries:
             raise GuardrailFailed(f"The answer was refused by '{name}': {reason}")
+        return self._with_context(reason)
+
+    def _record(self, refusal: _Refusal, answer: str) -> None:
+        verdict = refusal.verdict
+        if verdict is not None and not verdict.is_new:
+            return
+        reason = self._shorten(refusal.reason, MAX_REASON)
+        data = {"reason": reason, "answer": self._shorten(answer, MAX_REASON)}
+        reference = {} if verdict is None else verdict.reference
+        name = self._shorten(refusal.name, MAX_NAME)
+        self._add_event("guardrail_failed", guardrail=name, **data, **reference)
+
+    def _with_context(self, reason: str) -> str:
         context = self.context()
         return f"{reason}\n\n### What you have to work with:\n{context}" if context else reason
 
@@ -118,3 +197,10 @@ def _interpret(name: str, verdict: object) -> str | None:
     if isinstance(verdict, str) and verdict.strip():
         return verdict
     raise TypeError(f"Guardrail '{name}' must return True or a sentence, not {verdict!r}.")
+
+
+def _text_of(answer: dict[str, t.Any]) -> str:
+    """Return what a person has written instead of a draft."""
+    if "value" in answer:
+        return json.dumps(answer["value"], ensure_ascii=False)
+    return str(answer["text"])

@@ -29,6 +29,8 @@ from .llm_fallbacks import build_llm_with_fallbacks
 from .llm_judge import LLMJudge
 from .planning import Reasoning
 from .resume_state import ResumeState
+from .reviews import ReviewedStep
+from .reviews import StepReview
 from .run_context import RunContext
 from .tool_builder import build_tool
 
@@ -132,7 +134,7 @@ class _CrewBuilder:
             async_execution=node.is_async,
             markdown=node.markdown,
             guardrail=validator,
-            guardrail_max_retries=node.guardrail_max_retries,
+            guardrail_max_retries=node.max_answers - 1,  # the validator counts each kind itself
         )
         step.set_output_schema(node.output_schema)
         if isinstance(responsible, AgentNode) and responsible.reasoning:
@@ -168,7 +170,19 @@ class _CrewBuilder:
             add_event=self._event_handler.add_event,
             check=self._run_context.calls.check,
             redact=self._run_context.redact,
+            review=self._review(node),
         )
+
+    def _review(self, node: TaskNode) -> StepReview | None:
+        if node.review is None:
+            return None
+        position = self._graph.tasks.index(node)
+        execution = self._run_context.execution
+        schema = None if node.output_schema is None else dict(node.output_schema)
+        generation = functools.partial(self._run_context.calls.generation_of, position)
+        step = ReviewedStep(execution.id, execution.user_id, position, node.name, schema)
+        write = self._event_handler.write
+        return StepReview(self._app_state, node.review, step, generation, write)
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
         if guardrail.text is None:

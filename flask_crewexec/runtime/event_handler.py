@@ -14,6 +14,8 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from sqlalchemy.orm import Session
+
 from ..config.settings import Settings
 from ..errors import LeaseLost
 from ..graphs import Graph
@@ -21,6 +23,7 @@ from ..models import Usage
 from ..observability.redaction import Redactor
 from ..statuses import ExecutionStatus
 from ..statuses import StepStatus
+from ..storage.new_event import NewEvent
 from ..text import storable
 from ..text import truncate
 from .budget import Budget
@@ -181,6 +184,12 @@ class CrewEventHandler:
         """Write what is collected; errors stop the run."""
         with self._recording():
             self._recorder.flush()
+        self._control.raise_if_stopped()
+
+    def write(self, change: Callable[[Session], None], event: NewEvent) -> None:
+        """Write what is collected, with a further *change* and its *event*; errors stop the run."""
+        with self._recording():
+            self._recorder.flush_with_transition(change, event)
         self._control.raise_if_stopped()
 
     def flush_soon(self) -> None:

@@ -16,6 +16,7 @@ from .stop_reasons import DivergedStop
 from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
+from .stop_reasons import WaitForPersonStop
 
 
 def outcome_of_error(
@@ -26,6 +27,8 @@ def outcome_of_error(
         return AttemptOutcome(kind=OutcomeKind.LEASE_LOST)
     if isinstance(error, DrainStop | DivergedStop):
         return AttemptOutcome(kind=OutcomeKind.RELEASED)
+    if isinstance(error, WaitForPersonStop):
+        return AttemptOutcome(kind=OutcomeKind.WAITING)
     if ends_process(error):
         return after_worker_loss(counters, settings)
     kind = _terminal_kind(error)

@@ -15,6 +15,8 @@ from ..scheduling.attempt_outcomes import OutcomeKind
 from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
+from ..storage import event_log
+from ..storage import input_requests
 from ..storage import leases
 from ..storage.call_retention import CallPolicy
 from ..storage.fencing import Lease
@@ -34,11 +36,13 @@ log = logging.getLogger(__name__)
 _OF_CONTENT: t.Final = frozenset(
     {
         "guardrail-failed",
+        "input-expired",
         "iterations-exhausted",
         "model-answer-truncated",
         "model-content-filtered",
         "model-context-exceeded",
         "model-refused-answer",
+        "rejected-by-reviewer",
         "tool-call-repeated",
     }
 )
@@ -108,6 +112,8 @@ class OutcomeWriter:
                 return self._finish(outcome.kind)
             case OutcomeKind.RETRYING:
                 stored = self._schedule_retry(outcome, error)
+            case OutcomeKind.WAITING:
+                stored = self._wait_for_input()
             case OutcomeKind.RELEASED:
                 stored = self._requeue(leases.release, NewEvent("released", {}))
             case OutcomeKind.WORKER_LOST:
@@ -168,6 +174,23 @@ class OutcomeWriter:
             ),
             NewEvent("retrying", {"code": outcome.failure.code, "seconds": seconds}),
         )
+
+    def _wait_for_input(self) -> bool:
+        """Let the execution wait for people; False if it is to be cancelled.
+
+        If they have answered everything in the meantime, it is queued at once.
+        """
+        app_state, lease = self._app_state, self._lease
+
+        def transition(session: Session) -> bool:
+            if not leases.wait_for_input(session, app_state.models, lease):
+                return False
+            waiting = NewEvent("waiting_input", {})
+            event_log.append(session, app_state, lease.execution_id, [waiting])
+            input_requests.queue_if_answered(session, app_state, lease.execution_id)
+            return True
+
+        return self._recorder.flush_with_transition(transition)
 
     def _requeue(
         self, transition: Callable[[Session, Models, Lease], bool], event: NewEvent

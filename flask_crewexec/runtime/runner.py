@@ -215,7 +215,7 @@ class AttemptRunner:
         log = CallLog(
             self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
         )
-        journal, steps = _journal_of(earlier if settings.resume_in_step else None)
+        journal, steps = _journal_of(earlier, continues=settings.resume_in_step)
         tools = self._app_state.registry.not_repeatable | resume.graph.not_repeatable
         return RunCalls(log, journal, steps, event_handler, not_repeatable=tools)
 
@@ -340,10 +340,14 @@ class AttemptRunner:
             )
 
 
-def _journal_of(earlier: Unfinished | None) -> tuple[Journal, dict[int, StepState]]:
+def _journal_of(
+    earlier: Unfinished | None, *, continues: bool
+) -> tuple[Journal, dict[int, StepState]]:
     if earlier is None:
         return Journal(), {}
     steps = {row.position: StepState(row.generation, row.fingerprint) for row in earlier.steps}
+    if not continues:
+        return Journal(), steps
     return Journal(map(StoredCall._make, earlier.calls)), steps
 
 

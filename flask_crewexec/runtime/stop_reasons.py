@@ -58,6 +58,26 @@ class DivergedStop(StopRun):
     """A step went on otherwise than before; the next attempt restarts it."""
 
 
+class WaitForPersonStop(StopRun):
+    """A step cannot go on without a person; other steps go on."""
+
+    finish_running_steps = True
+
+
+class RejectedStop(StopRun):
+    """A person has rejected the answer of a step."""
+
+    status = ExecutionStatus.FAILED
+    code = "rejected-by-reviewer"
+
+
+class InputExpiredStop(StopRun):
+    """Nobody has answered in time."""
+
+    status = ExecutionStatus.FAILED
+    code = "input-expired"
+
+
 class UnknownToolOutcomeStop(StopRun):
     """A tool that must not be called twice may have been called before."""
 

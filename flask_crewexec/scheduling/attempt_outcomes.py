@@ -27,6 +27,8 @@ class OutcomeKind(enum.StrEnum):
     TIMED_OUT = "timed_out"
     RETRYING = "retrying"
     """It failed for a transient reason; the next attempt starts after a delay."""
+    WAITING = "waiting_input"
+    """A step cannot go on without a person; the next attempt continues after the answer."""
     RELEASED = "released"
     """Its worker shuts down; another one resumes the execution."""
     WORKER_LOST = "worker-lost"

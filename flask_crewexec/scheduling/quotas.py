@@ -14,7 +14,7 @@ from ..config.per_user_limits import resolve_limit
 from ..errors import QueueQuotaExceeded
 from ..errors import TokenQuotaExceeded
 from ..statuses import has_status
-from ..statuses import UNCLAIMED
+from ..statuses import QUEUEING
 from ..storage.ownership import owned_by
 from ..storage.usage_report import lowest_uuid7_at
 from ..storage.usage_report import tokens_since_sql
@@ -47,7 +47,7 @@ def quota_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
     columns: list[sa.Label[t.Any]] = []
     if settings.max_queued_per_user is not None:
         query = sa.select(sa.func.count()).select_from(execution)
-        waiting = (owned_by(execution, _USER), has_status(execution, *UNCLAIMED))
+        waiting = (owned_by(execution, _USER), has_status(execution, *QUEUEING))
         columns.append(query.where(*waiting).scalar_subquery().label("queued"))
     if settings.max_tokens_per_day is not None:
         columns.append(tokens_since_sql(app_state, _USER, _MIDNIGHT, _FIRST_ID).label("tokens"))
@@ -56,7 +56,7 @@ def quota_columns(app_state: AppState) -> list[sa.Label[t.Any]]:
 
 def quota_parameters(owner_id: str) -> dict[str, t.Any]:
     """Return the parameters of the :func:`quota_columns`."""
-    midnight = _midnight()
+    midnight = clock.midnight()
     return {
         _MIDNIGHT.key: midnight,
         _FIRST_ID.key: lowest_uuid7_at(midnight),
@@ -105,10 +105,6 @@ def _token_budget(app_state: AppState, owner_id: str) -> int | None:
     return resolve_limit("CREWEXEC_MAX_TOKENS_PER_DAY", limit, owner_id)
 
 
-def _midnight() -> dt.datetime:
-    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def _seconds_to_midnight() -> int:
-    left = _midnight() + dt.timedelta(days=1) - clock.now()
+    left = clock.midnight() + dt.timedelta(days=1) - clock.now()
     return math.ceil(left.total_seconds())

@@ -35,6 +35,7 @@ from .attempt_outcomes import AttemptOutcome
 from .attempt_outcomes import OutcomeKind
 from .delivery import republish
 from .fair_scheduler import release_all_users
+from .input_expiry import expire_inputs
 from .priority_aging import raise_urgency
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def reconcile(app_state: AppState) -> dict[str, int]:
         "taken_over": _recover_lost(app_state),
         "timed_out": _expire_overdue(app_state),
         "retried": _requeue_due_retries(app_state),
+        "expired_inputs": expire_inputs(app_state),
         "republished": _republish_lost(app_state),
         "raised": raise_urgency(app_state),
         "released": release_all_users(app_state),

@@ -10,10 +10,12 @@ from ..models import ExecutionMixin
 from ..schemas import ExecutionStatusSchema
 from ..schemas import ResultSchema
 from ..schemas import StepSchema
+from ..statuses import ExecutionStatus
 from ..storage.bounded_outputs import BoundedOutputs
 from ..storage.bounded_outputs import load_outputs
 from ..storage.bounded_outputs import NO_OUTPUTS
 from ..storage.execution_queries import Id
+from ..storage.input_requests import open_ids
 from ..storage.ownership import Requester
 from ..storage.status_query import find_for_status
 from .queue_position import queue_position
@@ -21,8 +23,9 @@ from .queue_position import queue_position
 Json = dict[str, t.Any]
 
 _STATUS: t.Final = ExecutionStatusSchema(
-    exclude=("result", "result_omitted", "result_url", "steps")
+    exclude=("result", "result_omitted", "result_url", "steps", "input_requests")
 )
+_MAY_HAVE_ASKED: t.Final = (ExecutionStatus.RUNNING, ExecutionStatus.WAITING_INPUT)
 _STEP: t.Final = StepSchema()
 _RESULT: t.Final = ResultSchema()
 
@@ -35,6 +38,8 @@ def read_status_document(app_state: AppState, execution_id: Id, requester: Reque
     execution = find_for_status(app_state, execution_id, requester)
     status = status_document(execution, _read_outputs(app_state, execution))
     status["progress"]["queue_position"] = queue_position(app_state, execution)
+    if execution.status in _MAY_HAVE_ASKED:
+        status["input_requests"] = open_ids(app_state, execution.id)
     return status
 
 
@@ -57,6 +62,7 @@ def status_document(execution: ExecutionMixin, outputs: BoundedOutputs) -> Json:
         "result": None if outputs.result is None else _RESULT.dump(outputs.result),
         "result_omitted": outputs.result_omitted,
         "steps": list(steps),
+        "input_requests": [],
     }
 
 

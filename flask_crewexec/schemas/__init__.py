@@ -53,6 +53,10 @@ from .imports import ImportedGraphSchema as ImportedGraphSchema
 from .imports import ImportPreviewSchema as ImportPreviewSchema
 from .imports import ImportQuerySchema as ImportQuerySchema
 from .imports import ImportSchema as ImportSchema
+from .input_requests import InputAnswerSchema as InputAnswerSchema
+from .input_requests import InputRequestPageSchema as InputRequestPageSchema
+from .input_requests import InputRequestQuerySchema as InputRequestQuerySchema
+from .input_requests import InputRequestSchema as InputRequestSchema
 from .operations import FailedCheckSchema as FailedCheckSchema
 from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema

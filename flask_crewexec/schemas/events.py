@@ -50,9 +50,16 @@ _OF_TOOL: t.Final = {
     "call": _CALL,
 }
 
+_OF_INPUT: t.Final = {"request": EventField("string", "Id of the input request."), "step": _STEP}
+_DECISION: t.Final = EventField(
+    "string or null", "'approve', 'change', 'edit' or 'reject'; null if it expired to fail."
+)
+_THEN: t.Final = EventField("string", "Status of the execution afterwards.")
+
 EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
     "queued": EventType(
-        "The execution was queued: at first, by a user's retry, or when a retry became due.",
+        "The execution was queued: at first, by a user's retry, when a retry became due, or when"
+        " people had answered.",
         {
             "priority": EventField("integer", "Priority from 1 to 10, at first.", optional=True),
             "attempt": _ATTEMPT._replace(meaning="Number of the next attempt.", optional=True),
@@ -142,6 +149,30 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
     "budget_exhausted": EventType(
         "The execution used all of its model calls, tool calls or tokens.",
         {"reason": EventField("string", "Which limit it has reached.")},
+    ),
+    "input_requested": EventType(
+        "A step asks people, for instance to review its answer.",
+        {
+            **_OF_INPUT,
+            "kind": EventField("string", "'review'."),
+            "round": EventField("integer", "How often the step has asked, from 1."),
+        },
+    ),
+    "input_answered": EventType(
+        "Somebody answered an input request.",
+        {
+            **_OF_INPUT,
+            "decision": _DECISION,
+            "by": EventField("string or null", "Who; null if the application did."),
+            "then": _THEN,
+        },
+    ),
+    "input_expired": EventType(
+        "Nobody answered an input request in time; what it says for this case is done.",
+        {**_OF_INPUT, "decision": _DECISION, "then": _THEN},
+    ),
+    "waiting_input": EventType(
+        "The execution cannot go on until people answer; no worker holds it."
     ),
     "retrying": EventType(
         "An attempt failed with a transient error and will be retried.",

@@ -247,6 +247,9 @@ class ExecutionStatusSchema(ExecutionSchema):
     steps = fields.List(
         fields.Nested(StatusStepSchema), metadata={"description": "Steps in the order of execution"}
     )
+    input_requests = fields.List(
+        fields.String(), metadata={"description": "Ids of the input requests that are open"}
+    )
 
 
 class ExecutionPageSchema(ma.Schema):

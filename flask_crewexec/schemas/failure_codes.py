@@ -61,6 +61,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "A step's last permitted answer was rejected by a guardrail or its output schema.",
         "Read the events 'guardrail_failed', then change the task or the guardrail.",
     ),
+    "input-expired": FailureCode(
+        "Nobody answered an input request in time.",
+        "Retry the execution to ask again; completed steps are kept.",
+    ),
     "invalid-graph": FailureCode(
         "The worker cannot read the stored graph.",
         "Run the same version of the application in web and worker processes.",
@@ -152,6 +156,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "No worker that tried had registered what the message names, such as a tool or a model.",
         "Run the same version of the application everywhere; upgrade workers before web servers.",
         transient=True,
+    ),
+    "rejected-by-reviewer": FailureCode(
+        "A person rejected the answer of a step.",
+        "Change the task or its inputs, or retry the execution to restart the step.",
     ),
     "secret-missing": FailureCode(
         "Neither the user nor the host has a value for a secret that the run needs.",

@@ -15,12 +15,16 @@ NOTIFICATION_TYPES: t.Final[Mapping[str, str]] = {
     " retry, or because its worker was lost or shut down.",
     "execution.started": "A worker started an attempt.",
     "execution.retrying": "An attempt failed with a transient error; another one follows.",
+    "execution.waiting_input": "It cannot go on until people answer.",
     "execution.completed": "It completed.",
     "execution.failed": "It failed.",
     "execution.cancelled": "It was cancelled.",
     "execution.timed_out": "It exceeded its timeout.",
     "step.completed": "A step completed, and its output is stored.",
     "step.skipped": "The condition of a step was not met.",
+    "input.requested": "A step asks people, for instance to review its answer.",
+    "input.answered": "Somebody answered.",
+    "input.expired": "Nobody answered in time.",
     "budget.exhausted": "It used all of its model calls, tool calls or tokens.",
 }
 """The meaning of each type."""
@@ -38,12 +42,16 @@ _TYPES_OF_EVENTS: t.Final[Mapping[str, str]] = {
     "released": "execution.queued",
     "started": "execution.started",
     "retrying": "execution.retrying",
+    "waiting_input": "execution.waiting_input",
     "completed": "execution.completed",
     "failed": "execution.failed",
     "cancelled": "execution.cancelled",
     "timed_out": "execution.timed_out",
     "step_completed": "step.completed",
     "step_skipped": "step.skipped",
+    "input_requested": "input.requested",
+    "input_answered": "input.answered",
+    "input_expired": "input.expired",
     "budget_exhausted": "budget.exhausted",
 }
 """The notification for each event of the history that is told."""
@@ -58,8 +66,10 @@ def notification_type(event: str, data: Mapping[str, t.Any]) -> str | None:
     return _TYPES_OF_EVENTS.get(event)
 
 
-def status_told(type: str) -> str:
+def status_told(type: str, data: Mapping[str, t.Any]) -> str:
     """Return the status of the execution after an event of this type."""
+    if "then" in data:
+        return str(data["then"])
     family, _, name = type.partition(".")
     return _STATUSES.get(name, name) if family == "execution" else ExecutionStatus.RUNNING
 

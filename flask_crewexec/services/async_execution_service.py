@@ -26,6 +26,7 @@ from ..schemas import ExecutionSchema
 from ..schemas import load
 from ..schemas import ResultSchema
 from ..schemas import StepSchema
+from ..statuses import ExecutionStatus
 from ..statuses import TERMINAL
 from ..storage.bounded_outputs import NO_OUTPUTS
 from ..storage.execution_queries import find_execution
@@ -35,11 +36,13 @@ from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
+from . import input_requests
 from .call_pages import read_call
 from .call_pages import read_calls
 from .cancellation import cancel
 from .event_pages import read_event_page
 from .graph_report import execution_preview
+from .input_requests import Answered
 from .retries import retry
 from .user_executions import UserExecutions
 
@@ -251,14 +254,15 @@ class AsyncExecutionService:
     def wait(self, task_id: Id, requester: Requester = None, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*.
 
-        A web server that is about to stop does not wait any longer.
+        It also returns as soon as the execution waits for people, since that may take weeks. A
+        web server that is about to stop does not wait any longer.
 
         :raises NotFound: if there is none, or not for *requester*.
         """
         deadline = time.monotonic() + seconds
         pause = 0.05
         while (left := deadline - time.monotonic()) > 0 and not is_stopping():
-            if _has_ended(task_id, requester):
+            if _goes_on_no_more(task_id, requester):
                 break
             time.sleep(min(pause, left))
             pause = min(pause * 2, 1.0)
@@ -286,6 +290,65 @@ class AsyncExecutionService:
         cancellation = Cancellation(by, reason)
         return cancel(current_app_state(), task_id, requester, cancellation, attempt)
 
+    def input_requests(
+        self,
+        requester: Requester = None,
+        *,
+        status: str | None = None,
+        execution_id: Id | None = None,
+        assigned: str | None = None,
+        before: uuid.UUID | None = None,
+        limit: int = 50,
+    ) -> list[Json]:
+        """Return what executions ask people, newest first.
+
+        :param status: only requests with this status: ``"open"`` for instance.
+        :param execution_id: only those of this execution.
+        :param assigned: ``"me"`` for those that *requester* is asked.
+        :param before: only those that are older than this one.
+        :raises InvalidRequest: if a value is not valid.
+        """
+        filters = {"status": status, "execution_id": execution_id, "assigned": assigned}
+        page = {"before": before, "limit": limit, **filters}
+        return input_requests.list_requests(current_app_state(), requester, **page)
+
+    def get_input_request(self, request_id: Id, requester: Requester = None) -> Json:
+        """Return one input request.
+
+        :raises NotFound: if there is none, or not for *requester*.
+        """
+        return input_requests.read_request(current_app_state(), request_id, requester)
+
+    def answer(
+        self,
+        request_id: Id,
+        decision: str,
+        requester: Requester = None,
+        *,
+        text: str | None = None,
+        value: Mapping[str, t.Any] | None = None,
+        by: str | None = None,
+    ) -> Answered:
+        """Answer an input request. The execution goes on once nothing else is open.
+
+        :param decision: ``"approve"``; ``"change"`` with a *text* that says what; ``"edit"`` with
+            the answer itself, a *value* where the request has a schema, else a *text*; or
+            ``"reject"``.
+        :param by: who answers, as the request will show it; by default *requester*.
+        :return: the request, and whether this is its first answer: False if the same was answered
+            before.
+        :raises NotFound: if there is none, or not for *requester*.
+        :raises NotAsked: if it asks others.
+        :raises InvalidRequest: if the answer does not fit the request.
+        :raises InputAnswered: if it was answered otherwise before.
+        :raises InputGone: if it has expired, or its execution has ended.
+        """
+        content = {"text": text, "value": value}
+        given = {name: each for name, each in content.items() if each is not None}
+        who = by if by is not None or requester is None else requester.user_id
+        answer = {"decision": decision, **given}
+        return input_requests.answer(current_app_state(), request_id, requester, answer, who)
+
     def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps.
 
@@ -304,7 +367,7 @@ class AsyncExecutionService:
         return self.get_task_status(task_id, requester)
 
 
-def _has_ended(task_id: Id, requester: Requester) -> bool:
-    """Return whether an execution has ended; one that cannot be found counts as ended."""
+def _goes_on_no_more(task_id: Id, requester: Requester) -> bool:
+    """Return whether an execution has ended, cannot be found, or waits for people."""
     status = read_status(current_app_state(), task_id, requester)
-    return status is None or status in TERMINAL
+    return status is None or status in TERMINAL or status == ExecutionStatus.WAITING_INPUT

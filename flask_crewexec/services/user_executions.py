@@ -13,6 +13,7 @@ from ..storage.execution_queries import Id
 
 if t.TYPE_CHECKING:
     from .async_execution_service import AsyncExecutionService
+    from .input_requests import Answered
 
 Json = dict[str, t.Any]
 
@@ -118,6 +119,25 @@ class UserExecutions:
         return self._service.cancel_task(
             task_id, self._requester, by=by, reason=reason, attempt=attempt
         )
+
+    def input_requests(self, **filters: t.Any) -> list[Json]:
+        """Return what executions ask people, as far as the user may see it, newest first."""
+        return self._service.input_requests(self._requester, **filters)
+
+    def get_input_request(self, request_id: Id) -> Json:
+        """Return one input request."""
+        return self._service.get_input_request(request_id, self._requester)
+
+    def answer(
+        self,
+        request_id: Id,
+        decision: str,
+        *,
+        text: str | None = None,
+        value: Mapping[str, t.Any] | None = None,
+    ) -> Answered:
+        """Answer an input request, which then shows that this user did."""
+        return self._service.answer(request_id, decision, self._requester, text=text, value=value)
 
     def retry(self, task_id: Id, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps."""

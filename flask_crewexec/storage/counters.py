@@ -52,7 +52,9 @@ COMPACT_BATCH: t.Final = 5_000
 """How many rows one transaction compacts."""
 
 _STARTED: t.Final = "started"
-_ATTEMPT_ENDED: t.Final = frozenset({*TERMINAL, "retrying", "released", "worker_lost"})
+_ATTEMPT_ENDED: t.Final = frozenset(
+    {*TERMINAL, "retrying", "waiting_input", "released", "worker_lost"}
+)
 """Events with which an attempt ends."""
 _QUEUED: t.Final = frozenset({"queued", "released", "worker_lost"})
 """Events after which an execution waits for a worker."""

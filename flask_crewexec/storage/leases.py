@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
 
+from .. import clock
 from ..models import ExecutionMixin
 from ..models import Models
 from ..models import table_of
@@ -28,6 +29,7 @@ from . import update_statements
 from .fencing import fenced_update
 from .fencing import Lease
 from .fencing import lease_is_valid
+from .input_withdrawal import withdraw_open
 from .ownership import owned_by
 from .transitions import update_one
 
@@ -107,7 +109,10 @@ def _running_values(execution: sa.Table) -> Values:
         "last_event": c.last_event + sa.bindparam("new_events", type_=sa.Integer),
         "on_hold": False,
         "started_at": sa.func.coalesce(c.started_at, database_clock.now()),
-        "deadline": sa.func.coalesce(c.deadline, database_clock.seconds_from_now(c.timeout)),
+        "deadline": sa.func.coalesce(
+            c.deadline, database_clock.seconds_from_now(sa.func.coalesce(c.seconds_left, c.timeout))
+        ),
+        "seconds_left": None,
     }
 
 
@@ -186,7 +191,11 @@ def finished_values(status: ExecutionStatus, now: dt.datetime, **values: t.Any) 
 def finish_step(
     session: Session, models: Models, lease: Lease, status: ExecutionStatus, now: dt.datetime
 ) -> None:
-    """End the running step with the status with which the execution ends."""
+    """End the running step with the status with which the execution ends.
+
+    What it has asked people is withdrawn.
+    """
+    withdraw_open(session, models, lease.execution_id)
     _update_running_step(session, models, lease, status=StepStatus(status), finished_at=now)
 
 
@@ -232,6 +241,29 @@ def schedule_retry(
         retries=execution.retries + 1,
         available_at=database_clock.seconds_from_now(seconds),
         error=error,
+    )
+
+
+def wait_for_input(session: Session, models: Models, lease: Lease) -> bool:
+    """Let the execution wait for people, without a worker.
+
+    What is left of its timeout goes on with the next attempt.
+
+    :return: False if cancellation was requested.
+    """
+    deadline = models.execution.deadline
+    query = sa.select(deadline, database_clock.now())
+    end, now = session.execute(query.where(models.execution.id == lease.execution_id)).one()
+    left = None if end is None else (clock.as_utc(end) - clock.as_utc(now)).total_seconds()
+    return _end_attempt(
+        session,
+        models,
+        lease,
+        **_CLEARED,
+        status=ExecutionStatus.WAITING_INPUT,
+        attempt=lease.attempt + 1,
+        deadline=None,
+        seconds_left=None if left is None else max(0.0, left),
     )
 
 

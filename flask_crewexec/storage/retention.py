@@ -60,6 +60,7 @@ def count_purgeable(app_state: AppState, until: dt.datetime) -> dict[str, int]:
             "events": _count(session, _children(models.event, ids)),
             "calls": _count(session, _children(models.call, ids)),
             "deliveries": _count(session, _children(models.delivery, ids)),
+            "input_requests": _count(session, _children(models.input_request, ids)),
         }
 
 
@@ -116,7 +117,13 @@ def _delete_orphans(session: Session, models: Models, ids: Sequence[uuid.UUID]) 
     if session.get_bind().dialect.name == "postgresql":
         return
     remaining = sa.select(models.execution.id).where(models.execution.id.in_(ids))
-    for model in (models.event, models.call, models.step, models.delivery):
+    request, assignee = models.input_request, models.input_assignee
+    ended = sa.and_(request.execution_id.in_(ids), request.execution_id.not_in(remaining))
+    asked = sa.select(request.id).where(ended)
+    session.execute(
+        sa.delete(assignee).where(assignee.request_id.in_(asked)), execution_options=_BULK
+    )
+    for model in (models.event, models.call, models.step, models.delivery, request):
         gone = sa.and_(model.execution_id.in_(ids), model.execution_id.not_in(remaining))
         session.execute(sa.delete(model).where(gone), execution_options=_BULK)
 

@@ -11,6 +11,8 @@ found no such row: another process was faster, and the caller must not go on.
       │ └──requeue_due_retry─────────────────────────┘
       └──requeue (a user asked)── failed, cancelled, timed_out
 
+    running ──wait_for_input──▶ waiting_input ──queue_answered──▶ queued
+
     queued, retrying, waiting_input ──cancel_pending──▶ cancelled
                                     ──expire_pending──▶ timed_out
 """
@@ -26,6 +28,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from .. import clock
 from ..models import ExecutionMixin
 from ..models import Models
 from ..statuses import ExecutionStatus
@@ -33,6 +36,8 @@ from ..statuses import has_status
 from ..statuses import RETRYABLE
 from ..statuses import UNCLAIMED
 from . import database_clock
+from .input_withdrawal import has_open_requests
+from .input_withdrawal import withdraw_open
 from .outbox import withdraw_queued
 from .ownership import owned_by
 
@@ -59,7 +64,10 @@ def cancel_pending(
             **_cancellation_values(cancellation),
         )
     )
-    return update_one(session, statement)
+    if not update_one(session, statement):
+        return False
+    withdraw_open(session, models, execution_id)
+    return True
 
 
 def request_cancellation(
@@ -106,7 +114,10 @@ def expire_pending(
             error=error,
         )
     )
-    return update_one(session, statement)
+    if not update_one(session, statement):
+        return False
+    withdraw_open(session, models, execution_id)
+    return True
 
 
 def requeue_due_retry(
@@ -125,6 +136,35 @@ def requeue_due_retry(
         .values(
             status=ExecutionStatus.QUEUED,
             available_at=None,
+            published_at=None,
+            on_hold=True,
+            queued_at=database_clock.now(),
+            urgency=execution.priority,
+        )
+    )
+    return update_one(session, statement)
+
+
+def queue_answered(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
+    """Queue an execution that waits for people, if none of its input requests is open any more.
+
+    The fair scheduler releases it. The caller has locked it. Tokens that it has used on earlier
+    days do not count for the quota of this day.
+    """
+    execution = models.execution
+    tokens = execution.prompt_tokens + execution.completion_tokens
+    statement = (
+        sa.update(execution)
+        .where(
+            execution.id == execution_id,
+            has_status(execution, ExecutionStatus.WAITING_INPUT),
+            sa.not_(has_open_requests(models, execution_id)),
+        )
+        .values(
+            status=ExecutionStatus.QUEUED,
+            former_tokens=sa.case(
+                (execution.queued_at < clock.midnight(), tokens), else_=execution.former_tokens
+            ),
             published_at=None,
             on_hold=True,
             queued_at=database_clock.now(),
@@ -248,6 +288,7 @@ _END_COLUMNS: t.Final = (
     "finished_at",
     "error",
     "deadline",
+    "seconds_left",
     "cancel_requested_at",
     "cancelled_by",
     "cancel_reason",

@@ -73,16 +73,22 @@ def tokens_since_sql(
 ) -> sa.ColumnElement[int]:
     """Return the SQL for the tokens of a user's executions that were queued since *moment*.
 
-    Executions that were queued earlier and retried since then count with all their tokens.
+    Executions that were queued earlier and retried since then count with all their tokens, except
+    those that they had used before they waited for people.
 
     :param first_id: the :func:`lowest_uuid7_at` that time.
     """
     execution = app_state.models.execution
-    tokens = sa.func.coalesce(sa.func.sum(execution.prompt_tokens + execution.completion_tokens), 0)
-    query = sa.select(tokens).where(owned_by(execution, user))
+    tokens = execution.prompt_tokens + execution.completion_tokens
+    since = tokens - sa.func.coalesce(execution.former_tokens, 0)
+    of_user = owned_by(execution, user)
     again = (execution.id < first_id, execution.attempt > 1, execution.queued_at >= moment)
-    new = query.where(execution.id >= first_id).scalar_subquery()
-    return new + query.where(*again).scalar_subquery()
+    new = _total(tokens).where(of_user, execution.id >= first_id).scalar_subquery()
+    return new + _total(since).where(of_user, *again).scalar_subquery()
+
+
+def _total(tokens: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
+    return sa.select(sa.func.coalesce(sa.func.sum(tokens), 0))
 
 
 def lowest_uuid7_at(moment: dt.datetime) -> uuid.UUID:

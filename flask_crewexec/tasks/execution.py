@@ -42,9 +42,10 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
 
     :param event: ``{"execution_id": str, "attempt": int}``; without an attempt, the current one.
     :return: ``{"execution_id", "attempt", "outcome"}``. The outcome is the terminal status;
-        ``"retrying"`` or ``"released"`` if another attempt follows; ``"not-claimed"`` if the
-        attempt is not queued or another worker has claimed it; or ``"lease-lost"`` if another
-        worker has taken the execution over.
+        ``"retrying"`` or ``"released"`` if another attempt follows; ``"waiting_input"`` if it
+        follows when people have answered; ``"not-claimed"`` if the attempt is not queued or
+        another worker has claimed it; or ``"lease-lost"`` if another worker has taken the
+        execution over.
     :raises ValidationError: if the event is invalid.
     :raises NotFound: if no attempt is named and there is no such execution.
     """

@@ -33,6 +33,7 @@ VARIABLES = {
     "$GRAPH_ID": EXECUTION_ID,
     "$EXECUTION_ID": EXECUTION_ID,
     "$WEBHOOK_ID": EXECUTION_ID,
+    "$REQUEST_ID": EXECUTION_ID,
     "$TOKEN": "token",
 }
 SHELL = {".", "cd", "export", "jq", "mkdir", "python3", "tox", "uv", "uvx"}

@@ -62,9 +62,11 @@ def arguments(api) -> dict[frozenset[str], list[dict[str, t.Any]]]:
         for call in api("GET", f"/executions/{each['execution_id']}/calls").json["calls"]
     ]
     webhooks = api("GET", "/webhooks").json.get("webhooks", ())
+    asked = api("GET", "/input-requests").json["input_requests"]
     return {
         frozenset(): [{}],
         frozenset({"webhook_id"}): [{"webhook_id": webhook["id"]} for webhook in webhooks],
+        frozenset({"request_id"}): [{"request_id": each["id"]} for each in asked],
         frozenset({"graph_id"}): graphs,
         frozenset({"execution_id"}): executions,
         frozenset({"execution_id", "number"}): calls,

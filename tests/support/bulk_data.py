@@ -55,6 +55,8 @@ def fill(
         sql.deliveries(first),
         sql.deliveries_to_a_webhook(first),
         sql.webhooks(),
+        sql.input_requests(first),
+        sql.input_assignees(first),
     ]
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -219,6 +221,38 @@ class _Sql:
             "updated_at": self._moment("0"),
         }
         return _insert("crewexec_webhook", columns, _numbers(0, WEBHOOKS))
+
+    def input_requests(self, first: int) -> str:
+        """Those of the most urgent executions are open, and ask an editor."""
+        is_open = "execution.urgency = 1"
+        columns = {
+            **dict.fromkeys(("id", "execution_id"), "execution.id"),
+            "owner_id": "execution.owner_id",
+            "kind": "'review'",
+            **dict.fromkeys(("step", "generation"), "0"),
+            "step_name": "'step-0'",
+            "round": "1",
+            "draft": self._json('{"text": "A draft"}'),
+            "decisions": self._json('["approve"]'),
+            "is_assigned": self._boolean(is_open),
+            "expires_at": self._moment(f"{self._now} + 86400"),
+            "on_expiry": "'fail'",
+            "status": f"CASE WHEN {is_open} THEN 'open' ELSE 'answered' END",
+            "created_at": "execution.created_at",
+        }
+        source = "crewexec_execution AS execution"
+        return _insert("crewexec_input_request", columns, f"{source} WHERE {self._newest(first)}")
+
+    def input_assignees(self, first: int) -> str:
+        is_open = "execution.urgency = 1"
+        somebody = "CAST(execution.id AS VARCHAR(40))"
+        columns = {
+            "request_id": "execution.id",
+            "kind": f"CASE WHEN {is_open} THEN 'role' ELSE 'user' END",
+            "name": f"CASE WHEN {is_open} THEN 'editor' ELSE {somebody} END",
+        }
+        source = "crewexec_execution AS execution"
+        return _insert("crewexec_input_assignee", columns, f"{source} WHERE {self._newest(first)}")
 
     def _newest(self, first: int) -> str:
         born = f"({self._now} - {self._every} * ({self._count - 1} - {first}))"

@@ -30,6 +30,7 @@ from ..validation import parse
 from .crewai_notes import input_notes
 from .crewai_notes import layout_notes
 from .crewai_notes import name_notes
+from .crewai_notes import review_notes
 from .stand_ins import function_reference
 from .stand_ins import stand_ins
 from .stand_ins import tool_reference
@@ -67,6 +68,7 @@ def export_crewai(document: Mapping[str, t.Any]) -> Exported:
     notes = (
         *layout_notes(document),
         *input_notes(document, graph),
+        *review_notes(document),
         *name_notes(graph.references),
     )
     return Exported(texts, notes)
@@ -147,6 +149,7 @@ def _checks(task: TaskNode) -> Json:
         "markdown": task.markdown,
         "async_execution": task.is_async,
         "output_json": task.output_schema,
+        "human_input": task.review is not None,
         "guardrails": [rule for each in task.guardrails if (rule := _rule(each))],
     }
     retries = task.guardrail_max_retries

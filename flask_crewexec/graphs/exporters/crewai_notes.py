@@ -47,6 +47,14 @@ def input_notes(document: Mapping[str, t.Any], graph: Graph) -> Iterator[Note]:
             yield Note("", child("/inputs", name), "left-out", detail)
 
 
+def review_notes(document: Mapping[str, t.Any]) -> Iterator[Note]:
+    """Yield notes about reviews that say more than that somebody is asked."""
+    for at, node in enumerate(document["nodes"]):
+        if node["data"].get("review"):
+            detail = "CrewAI asks at its terminal, so only 'human_input' is kept."
+            yield Note("", f"/nodes/{at}/data/review", "left-out", detail, "changed")
+
+
 _REQUIRED: t.Final = ("required", True)
 
 

@@ -29,7 +29,7 @@ from .task_checks import TaskChecks
 
 DEFAULT_OUTPUT: t.Final = "A complete answer to the task."
 """Expected output of tasks that do not say any."""
-_SAME_FIELDS: t.Final = ("name", "description", "markdown")
+_SAME_FIELDS: t.Final = ("name", "description", "markdown", "human_input")
 """Fields of tasks that graphs have, too."""
 _RETRIES: t.Final = "guardrail_max_retries"
 _MAX_PARTS: t.Final = 200
@@ -92,6 +92,8 @@ class CrewParts:
     def _task_fields(self, kept: Fields, place: Place) -> Fields:
         """Return the data of a task's node except guardrails."""
         given = Fields({name: kept[name] for name in _SAME_FIELDS if kept.value(name) is not None})
+        if given.value("human_input") is False:
+            del given["human_input"]
         given["expected_output"] = self._expected_output(kept, place)
         for name in ("max_retries", _RETRIES):
             if kept.value(name) is not None:

@@ -33,6 +33,12 @@ class StepGuardrail(LLMGuardrail):
         raise NotImplementedError
 
 
+def with_text(output: TaskOutput, raw: str) -> TaskOutput:
+    """Return *output* with another answer."""
+    changed = {"raw": raw, "json_dict": None, "output_format": OutputFormat.RAW}
+    return output.model_copy(update=changed)
+
+
 def with_json(output: TaskOutput, raw: str, value: dict[str, t.Any]) -> TaskOutput:
     """Return *output* with its answer in JSON."""
     changed = {"raw": raw, "json_dict": value, "output_format": OutputFormat.JSON}

@@ -54,11 +54,11 @@ class TestImporting:
         ]
 
     def test_asks_for_consent_to_missing_checks(self, command, project, api):
-        tasks = [{**TASK, "human_input": True}]
+        tasks = [{**TASK, "guardrail": 7}]
         (project / "crew.jsonc").write_text(json.dumps({**CREW, "tasks": tasks}))
         result = command("import", project, "--user", api.user)
         assert result.exit_code == 1
-        assert "At /files/crew.jsonc/tasks/0/human_input." in result.stderr
+        assert "At /files/crew.jsonc/tasks/0/guardrail." in result.stderr
         assert command("import", project, "--user", api.user, "--dry-run").exit_code == 0
         assert api("GET", "/graphs").json["graphs"] == []
         words = ("--user", api.user, "--accept", "unguarded")

@@ -13,6 +13,7 @@ from flask_crewexec.graphs.exporters import export_crewai
 from support.graphs.real_crews import NAMES
 from support.graphs.real_crews import real_crew
 from support.in_process import run
+from support.input_requests import answer
 
 pytestmark = pytest.mark.sqlite_enough
 
@@ -45,11 +46,20 @@ def queued(api, name):
     return answer.json["id"]
 
 
+def end_of(api, id):
+    """Wait for the end; a person approves whatever the crew asks."""
+    status = api.status(id, wait=WAIT)
+    while status["status"] == "waiting_input":
+        answer(api, id, "approve")
+        status = api.status(id, wait=WAIT)
+    return status
+
+
 def test_all_of_them_run_to_their_end(api, model, start_worker):
     model.on(reply=reply)
     ids = {name: queued(api, name) for name in NAMES}
     start_worker(pool="threads")
-    statuses = {name: api.status(id, wait=WAIT) for name, id in ids.items()}
+    statuses = {name: end_of(api, id) for name, id in ids.items()}
     failed = {name: each["error"] for name, each in statuses.items() if each["error"]}
     assert failed == {}
     assert {each["status"] for each in statuses.values()} == {"completed"}

@@ -33,6 +33,8 @@ from support.graphs import documents
 from support.host_app import host
 from support.in_process import end_of_watch
 from support.in_process import run
+from support.input_requests import answer
+from support.input_requests import reviewed
 from support.servers.redis_process import RedisProcess
 
 EXECUTIONS = 30_000
@@ -136,6 +138,25 @@ class Journey:
         self.get(user, f"/crewexec/executions/{id}")
         self.get(user, f"/crewexec/executions/{id}/events", after="5", limit="3")
         self.get(user, f"/crewexec-dashboard/executions/{id}")
+
+    def read_input_requests(self, user: str) -> None:
+        """Read what executions ask, all of it, what is open, and what the user is asked."""
+        newest, deep = self.find(owner_id=bulk_data.USER), self.find(back=2_000)
+        path = "/crewexec/input-requests"
+        for page in ({}, {"before": str(deep.id)}):
+            for chosen in ({}, {"status": "open"}, {"status": "open", "assigned": "me"}):
+                self.get(user, path, **chosen, **page)
+        self.get(user, path, execution_id=str(newest.id))
+
+    def answer(self) -> None:
+        """Let a person approve an answer."""
+        user = Api(self._client, bulk_data.USER)
+        with self._label("ask"):
+            id = user.queue(reviewed())
+            assert run(id) == "waiting_input"
+        with self._label("answer"):
+            answer(user, id, "approve")
+            assert user("POST", f"/executions/{id}/cancel").status_code == 202
 
     def look_after_it(self) -> None:
         """Read what an operator does."""
@@ -249,8 +270,11 @@ def statements(app: Flask) -> list[Rehearsed]:
                 journey.read_one(user, state)
         for user in (bulk_data.USER, host.ADMIN):
             journey.read_webhooks(user)
+        for user in (bulk_data.USER, bulk_data.RARE_USER, host.ADMIN):
+            journey.read_input_requests(user)
         journey.look_after_it()
         journey.work()
+        journey.answer()
         journey.tell()
         journey.use_webhooks()
         journey.clean_up()

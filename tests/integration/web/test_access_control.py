@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.sqlite_enough, pytest.mark.settings(**WEBHOOKS)]
 
 UNKNOWN = "01a20000-0000-7000-8000-000000000000"
 NUMBERS = {"position": "0", "number": "1"}
+BODIES = {"resend": {"since": "2026-01-01T00:00Z"}, "answer": {"decision": "approve"}}
 PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -29,6 +30,7 @@ def make_things(api):
     webhook = api("POST", "/webhooks", json={"url": "https://8.8.8.8/"}).json["id"]
     event = insert_delivery(execution, webhook)
     return {
+        "request_id": insert_input_request(execution),
         "graph_id": graph,
         "execution_id": execution,
         "webhook_id": webhook,
@@ -45,6 +47,20 @@ def insert_delivery(execution, webhook):
     with app_state.database.write_transaction() as session:
         session.add(app_state.models.delivery(**key, **state))
     return f"{execution}.1"
+
+
+def insert_input_request(execution):
+    """Insert what an execution asks, as a worker does."""
+    app_state = current_app_state()
+    with app_state.database.write_transaction() as session:
+        place = {"step": 0, "step_name": "a", "generation": 0, "round": 1, "kind": "review"}
+        asked = {"draft": {"text": "x"}, "decisions": ["approve"], "on_expiry": "fail"}
+        state = {"status": "open", "created_at": clock.now(), "owner_id": "ada"}
+        key = {"execution_id": uuid.UUID(execution)}
+        request = app_state.models.input_request(**key, **place, **asked, **state)
+        session.add(request)
+        session.flush()
+        return str(request.id)
 
 
 def insert_step_and_call(execution):
@@ -78,7 +94,7 @@ def routes(admin):
 def ask(requester, method, path, ids):
     options = {"json": documents.chain("b")} if method == "PUT" else {}
     if method in ("POST", "PATCH"):
-        options = {"json": {"since": "2026-01-01T00:00Z"} if path.endswith("resend") else {}}
+        options = {"json": BODIES.get(path.rpartition("/")[2], {})}
     query = "?from=1" if path.endswith("/diff") else ""
     return requester(method, PARAMETER.sub(lambda found: ids[found[1]], path) + query, **options)
 
@@ -86,7 +102,7 @@ def ask(requester, method, path, ids):
 def told(answer, ids):
     """The problem without what differs from id to id."""
     text = answer.get_data(as_text=True)
-    for name in ("graph_id", "execution_id", "webhook_id"):
+    for name in ("graph_id", "execution_id", "webhook_id", "request_id"):
         text = text.replace(ids[name], "ID")
     return text
 
@@ -150,6 +166,6 @@ def test_a_user_whose_id_cannot_be_stored_is_refused(client, user):
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
-            names = ("graph_id", "execution_id", "webhook_id")
+            names = ("graph_id", "execution_id", "webhook_id", "request_id")
             ids = {**dict.fromkeys(names, id), **NUMBERS, "event_id": f"{UNKNOWN}.1"}
             problem(ask(stranger, method, path, ids), 404, "not-found")

@@ -314,7 +314,14 @@ class TestLists:
         with statements(app) as sent:
             (listed,) = api("GET", "/executions").json["executions"]
         missing = api.status(id).keys() - listed.keys()
-        assert missing == {"inputs", "result", "result_omitted", "result_url", "steps"}
+        assert missing == {
+            "input_requests",
+            "inputs",
+            "result",
+            "result_omitted",
+            "result_url",
+            "steps",
+        }
         assert not any(".inputs" in line or ".result" in line for line in sent)
 
     @pytest.mark.parametrize(

@@ -88,14 +88,14 @@ class TestImporting:
     def test_missing_checks_need_consent(self, api):
         files = {
             **FILES,
-            "crew.jsonc": CREW.replace('"name": "facts"', '"name": "facts", "human_input": true'),
+            "crew.jsonc": CREW.replace('"name": "facts"', '"name": "facts", "guardrail": 7'),
         }
         refused = send(api, files=files)
         assert (refused.status_code, refused.json["code"]) == (422, "import-not-accepted")
         (error,) = refused.json["errors"]
         assert (error["pointer"], error["code"]) == (
-            "/files/crew.jsonc/tasks/0/human_input",
-            "human-input",
+            "/files/crew.jsonc/tasks/0/guardrail",
+            "guardrail-left-out",
         )
         assert len(refused.json["notes"]) == 3
         assert send(api, "?dry_run=true", files=files).status_code == 200

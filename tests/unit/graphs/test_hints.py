@@ -16,6 +16,7 @@ from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import Permissions
 from flask_crewexec.graphs import validate
 from flask_crewexec.graphs.hints import EXAMPLES
+from flask_crewexec.graphs.schema import fields_of
 from support.graphs.builders import agent
 from support.graphs.builders import document
 from support.graphs.builders import hierarchical
@@ -85,6 +86,15 @@ class TestHints:
                 output_schema={},
                 guardrail_max_retries=1,
                 guardrails=[],
+                human_input=True,
+                review={
+                    "message": "x",
+                    "decisions": ["edit"],
+                    "assignees": {"users": [], "roles": []},
+                    "expires_in": 1,
+                    "on_expiry": "reject",
+                    "max_rounds": 1,
+                },
             ),
             task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
@@ -109,6 +119,7 @@ class TestHints:
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)
+        used |= {*fields_of("review"), *fields_of("assignees")}
         assert EXAMPLES.keys() - used == {"source", "target", "text"}
 
     @pytest.mark.parametrize("bad", [None, 1, [], {}, {"nodes": 1}, {"nodes": [{"data": []}]}])

@@ -81,6 +81,9 @@ def deep(levels):
 
 
 DOCUMENTS = {
+    "no-final-decision": document([agent("a"), task("t", review={"decisions": ["change"]})], "a t"),
+    "unknown-decision": document([agent("a"), task("t", review={"decisions": ["hm"]})], "a t"),
+    "unknown-expiry": document([agent("a"), task("t", review={"on_expiry": "hm"})], "a t"),
     "above-model-limit": document([agent("a"), task("t"), llm("m", max_tokens=101)], "a t", "m a"),
     "invalid-on-unknown": document(
         [agent("a"), task("t"), tool("s", on_unknown="pray")], "a t", "s a"

@@ -199,7 +199,7 @@ class TestNever:
         "field",
         [
             *("output_file", "output_json", "output_pydantic", "response_model", "converter_cls"),
-            *("callback", "guardrail", "human_input", "input_files", "config", "python", "code"),
+            *("callback", "guardrail", "input_files", "config", "python", "code"),
         ],
     )
     def test_of_a_task(self, field):

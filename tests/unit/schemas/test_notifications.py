@@ -34,13 +34,14 @@ def test_other_events_are_not_told():
 
 @pytest.mark.parametrize("type", NOTIFICATION_TYPES)
 def test_every_notification_has_a_status(type):
-    assert status_told(type) in list(ExecutionStatus)
+    assert status_told(type, {}) in list(ExecutionStatus)
 
 
 def test_statuses_are_those_after_the_event():
-    assert status_told("execution.timed_out") == "timed_out"
-    assert status_told("execution.started") == "running"
-    assert status_told("budget.exhausted") == "running"
+    assert status_told("execution.timed_out", {}) == "timed_out"
+    assert status_told("execution.started", {}) == "running"
+    assert status_told("budget.exhausted", {}) == "running"
+    assert status_told("input.answered", {"then": "queued"}) == "queued"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class TestThereAndBack:
         schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
         nodes = [
             agent("a", **reasons),
-            task("t", markdown=True, guardrails=rules, guardrail_max_retries=0),
+            task("t", markdown=True, guardrails=rules, guardrail_max_retries=0, human_input=True),
             task("u", **{"async": True}),
             task("v", output_schema=schema),
         ]

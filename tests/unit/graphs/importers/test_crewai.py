@@ -9,6 +9,7 @@ import pytest
 
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Review
 from flask_crewexec.graphs.importers import import_files
 from flask_crewexec.graphs.importers import Names
 from support.graphs.crewai_projects import created_by_crewai
@@ -156,6 +157,10 @@ class TestWhatIsCarried:
 
     def test_the_form_of_answers(self):
         assert self.task(markdown=True).markdown
+
+    def test_that_a_person_is_asked(self):
+        assert self.task(human_input=True).review == Review()
+        assert self.task(human_input=False).review is None
         assert self.task(output_json=OBJECT).output_schema == OBJECT
         assert self.task(output_pydantic=OBJECT, output_json=OBJECT).output_schema == OBJECT
         assert self.task(response_model=OBJECT).output_schema == OBJECT
@@ -352,7 +357,6 @@ class TestWhatIsLeftOut:
         ("field", "value", "code", "severity"),
         [
             ("condition", REFERENCE, "condition-left-out", "unguarded"),
-            ("human_input", True, "human-input", "unguarded"),
             ("guardrail", REFERENCE, "guardrail-left-out", "unguarded"),
             ("guardrail", 7, "guardrail-left-out", "unguarded"),
             ("callback", "os.system", "code-reference", "changed"),

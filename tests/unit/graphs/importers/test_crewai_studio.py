@@ -152,8 +152,6 @@ class TestNotes:
         assert notes(changed(CHAIN, **{field: True})) == [(f"/{field}", "left-out")]
 
     def test_of_tasks_and_managers(self):
-        crew = changed(CHAIN, "tasks", 0, human_input=True)
-        assert notes(crew) == [("/tasks/0/human_input", "human-input")]
         assert notes(changed(CHAIN, manager_llm="x")) == [("/manager_llm", "left-out")]
 
     def test_of_settings_of_tools(self):

@@ -1,0 +1,78 @@
+"""The commands ``flask crewexec inbox`` and ``flask crewexec answer``."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import click
+from flask.cli import AppGroup
+
+from ..schemas import MAX_PAGE
+from ..services.async_execution_service import AsyncExecutionService
+from ..statuses import Decision
+from ..statuses import InputStatus
+from .error_messages import OneLineCommand
+from .formatting import input_request_lines
+
+_service: t.Final = AsyncExecutionService()
+_commands = AppGroup("input-requests")
+
+
+@_commands.command("inbox", cls=OneLineCommand)
+@click.option(
+    "--status",
+    type=click.Choice([*map(str, InputStatus)]),
+    default=InputStatus.OPEN.value,
+    show_default=True,
+    help="Only those with this status.",
+)
+@click.option("--execution", "execution_id", type=click.UUID, help="Only those of this execution.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_PAGE),
+    default=20,
+    show_default=True,
+    help="Maximum number of input requests.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
+    """List what executions ask people, newest first."""
+    found = _service.input_requests(status=status, execution_id=execution_id, limit=limit)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(input_request_lines(found)))
+
+
+@_commands.command("answer", cls=OneLineCommand)
+@click.argument("id")
+@click.argument("decision", type=click.Choice([*map(str, Decision)]))
+@click.option("--text", help="What to change, the answer itself for 'edit', or why, for 'reject'.")
+@click.option("--by", help="Who answers, as the request will show it.")
+def answer(id: str, decision: str, text: str | None, by: str | None) -> None:
+    """Answer an input request; its execution goes on once nothing else is open.
+
+    ID is the id of the input request. DECISION is one of those that it allows.
+    """
+    answered = _service.answer(id, decision, by=by, **_content(decision, text, id))
+    click.echo("The answer is stored." if answered.is_new else "It was answered so before.")
+
+
+def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
+    """Return what is written; JSON where the request demands an object."""
+    if decision != Decision.EDIT or text is None:
+        return {"text": text}
+    if _service.get_input_request(id)["schema"] is None:
+        return {"text": text}
+    return {"value": _as_object(text)}
+
+
+def _as_object(text: str) -> dict[str, t.Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise click.BadParameter("The answer of this step is an object; write it as JSON.")
+    return t.cast("dict[str, t.Any]", value)
+
+
+COMMANDS: t.Final = (inbox, answer)

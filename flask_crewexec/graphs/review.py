@@ -1,0 +1,104 @@
+"""Reviews: whether a person looks at the answer of a task before the crew goes on."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import Problem
+from ..statuses import Decision
+from . import fields as f
+from .fields import Field
+from .fields import read_object
+from .problem_messages import kind_of
+from .problem_messages import listing
+
+OnExpiry = t.Literal["fail", "approve", "reject"]
+
+DECISIONS: t.Final = tuple(map(str, Decision))
+MAX_SECONDS: t.Final = 366 * 24 * 3600
+_MAX_ASSIGNEES: t.Final = 50
+_MAX_NAME: t.Final = 255
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a person is asked about the answer of a task, and what they may decide."""
+
+    message: str | None = None
+    """What they are told."""
+    decisions: tuple[str, ...] = DECISIONS
+    users: tuple[str, ...] = ()
+    """Ids of the users who are asked."""
+    roles: tuple[str, ...] = ()
+    """Roles of the users who are asked. Without users and roles, it is the owner."""
+    expires_in: float | None = None
+    """Seconds until it is too late for an answer."""
+    on_expiry: OnExpiry = "fail"
+    max_rounds: int = 5
+    """In how many rounds a person may be asked; in the last one they cannot demand a change."""
+
+    @property
+    def max_drafts(self) -> int:
+        """How many drafts the agent may have to write."""
+        return self.max_rounds if Decision.CHANGE in self.decisions else 1
+
+    def decisions_in(self, round: int) -> list[str]:
+        """Return what may be decided in a round, counted from 1."""
+        is_last = round >= self.max_rounds
+        return [each for each in self.decisions if not (is_last and each == Decision.CHANGE)]
+
+
+@f.accepts(f"list of different ones of {listing(DECISIONS)}, not only 'change'")
+def _decisions(value: object) -> f.Fault | None:
+    if not isinstance(value, list):
+        return f.Fault("wrong-type", f"must be a list, not {kind_of(value)}.")
+    for at, each in enumerate(value):
+        if each not in DECISIONS:
+            demand = f"must contain only {listing(DECISIONS)}."
+            return f.Fault("unknown-decision", demand, f"/{at}")
+    if not {*value} - {Decision.CHANGE}:
+        return f.Fault("no-final-decision", "must contain a decision that ends the review.")
+    return None
+
+
+def _names(what: str) -> f.Check:
+    @f.accepts(f"list of at most {_MAX_ASSIGNEES} {what}, texts of at most {_MAX_NAME} characters")
+    def check(value: object) -> f.Fault | None:
+        if fault := f.items(_MAX_ASSIGNEES)(value):
+            return fault
+        of_text = f.text(_MAX_NAME)
+        for at, each in enumerate(t.cast("list[object]", value)):
+            if fault := of_text(each):
+                return fault._replace(demand=f"has an item that {fault.demand}", below=f"/{at}")
+        return None
+
+    return check
+
+
+FIELDS: t.Final[Mapping[str, Field]] = {
+    "message": Field(f.text(2000)),
+    "decisions": Field(_decisions, default=DECISIONS),
+    "assignees": Field(f.members("too-many", 2), default={}),
+    "expires_in": Field(f.number(1, MAX_SECONDS)),
+    "on_expiry": Field(f.choice("unknown-expiry", t.get_args(OnExpiry)), default="fail"),
+    "max_rounds": Field(f.whole(1, 20), default=5),
+}
+ASSIGNEES: t.Final[Mapping[str, Field]] = {
+    "users": Field(_names("ids of users"), default=()),
+    "roles": Field(_names("roles"), default=()),
+}
+
+
+def read_review(value: object, pointer: str, problems: list[Problem]) -> Review | None:
+    """Return the review that a task demands; its problems are reported in *problems*."""
+    found = read_object(value, FIELDS, (), pointer, problems)
+    given = found.pop("assignees", {})
+    assignees = read_object(given, ASSIGNEES, (), f"{pointer}/assignees", problems)
+    if len(found) < len(FIELDS) - 1 or len(assignees) < len(ASSIGNEES):
+        return None
+    users, roles = (tuple(dict.fromkeys(assignees[kind])) for kind in ("users", "roles"))
+    wanted = found.pop("decisions")
+    decisions = tuple(each for each in DECISIONS if each in wanted)
+    return Review(**found, users=users, roles=roles, decisions=decisions)

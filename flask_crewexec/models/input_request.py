@@ -1,0 +1,90 @@
+"""Tables of what executions ask people, and of whom they ask."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+from uuid_utils.compat import uuid7
+
+from .mixin import IndexSpec
+from .mixin import Json
+from .mixin import Mixin
+from .mixin import UserId
+from .mixin import UtcDateTime
+
+
+class InputRequestMixin(Mixin):
+    """One question of one execution to people. It is answered once."""
+
+    __tablename__ = "crewexec_input_request"
+    __indexes__: t.ClassVar = {
+        "ux_crewexec_input_request_round": IndexSpec(
+            ("execution_id", "step", "generation", "kind", "round"), unique=True
+        ),
+        "ix_crewexec_input_request_owner": IndexSpec(("owner_id", "id")),
+        "ix_crewexec_input_request_open": IndexSpec(("owner_id", "id"), "status = 'open'"),
+        "ix_crewexec_input_request_expiry": IndexSpec(
+            ("expires_at",), "status = 'open' AND expires_at IS NOT NULL"
+        ),
+    }
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7)
+    execution_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("crewexec_execution.id", ondelete="CASCADE")
+    )
+    owner_id: Mapped[UserId]
+    """Owner of the execution."""
+    kind: Mapped[str] = mapped_column(sa.String(10))
+    """``review``: of the answer of a step."""
+    step: Mapped[int]
+    """Position of the step."""
+    step_name: Mapped[str] = mapped_column(sa.String(200))
+    generation: Mapped[int]
+    """How often the step had been restarted."""
+    round: Mapped[int]
+    """From 1 in each generation."""
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    """What the graph tells those who are asked."""
+    problem: Mapped[str | None] = mapped_column(sa.Text)
+    """Why the previous answer, which somebody has edited, was refused."""
+    draft: Mapped[Json] = mapped_column(sa.JSON)
+    """``{"text", "value"?}``: what is reviewed."""
+    schema: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    """JSON Schema that an edited answer must match."""
+    decisions: Mapped[list[str]] = mapped_column(sa.JSON)
+    """Which decisions are allowed."""
+    is_assigned: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether others than the owner of the execution are asked."""
+    expires_at: Mapped[UtcDateTime | None]
+    """Until when it can be answered, by the database's clock."""
+    on_expiry: Mapped[str] = mapped_column(sa.String(10))
+    """What happens then: ``fail``, ``approve`` or ``reject``."""
+    status: Mapped[str] = mapped_column(sa.String(10))
+    """``open``, ``answered``, ``expired`` or ``withdrawn``."""
+    decision: Mapped[str | None] = mapped_column(sa.String(10))
+    answer: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    """``{"text"}`` or ``{"value"}``, if the decision needs one."""
+    answered_by: Mapped[UserId | None]
+    created_at: Mapped[UtcDateTime]
+    answered_at: Mapped[UtcDateTime | None]
+    """When it was answered, expired or was withdrawn."""
+
+
+class InputAssigneeMixin(Mixin):
+    """A user or a role that is asked instead of the owner of the execution."""
+
+    __tablename__ = "crewexec_input_assignee"
+    __indexes__: t.ClassVar = {
+        "ix_crewexec_input_assignee_name": IndexSpec(("name", "kind", "request_id")),
+    }
+
+    request_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("crewexec_input_request.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
+    """``user`` or ``role``."""
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)

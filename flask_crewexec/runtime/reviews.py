@@ -1,0 +1,177 @@
+"""Reviews of answers: what a step asks people, and what they have decided."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from ..app_state import AppState
+from ..graphs import Review
+from ..models import InputRequestMixin
+from ..statuses import Decision
+from ..statuses import InputStatus
+from ..storage import input_requests
+from ..storage.new_event import NewEvent
+from .stop_reasons import InputExpiredStop
+from .stop_reasons import RejectedStop
+from .stop_reasons import WaitForPersonStop
+
+Json = dict[str, t.Any]
+
+KIND: t.Final = "review"
+
+
+class ReviewedStep(t.NamedTuple):
+    """The step whose answer is reviewed."""
+
+    execution_id: uuid.UUID
+    owner_id: str
+    position: int
+    name: str
+    schema: Json | None
+    """JSON Schema of its answer."""
+
+
+class Decided(t.NamedTuple):
+    """What a person has decided."""
+
+    decision: str
+    draft: Json
+    """What they have seen."""
+    answer: Json
+    """What they have written: ``{"text"}``, ``{"value"}`` or nothing."""
+
+
+class StepReview:
+    """Asks people about the drafts of one step, and finds what they have decided.
+
+    A step that continues finds the decisions in the order in which it has asked. One that is
+    restarted, because it cannot continue, goes on from the last decision: nobody is asked twice
+    about what they have seen, and an approved draft counts even if the new one reads otherwise.
+
+    :param generation: returns how often the step was restarted.
+    :param write: runs a function with the session of a write under the lease, and adds an event.
+    """
+
+    def __init__(
+        self,
+        app_state: AppState,
+        review: Review,
+        step: ReviewedStep,
+        generation: Callable[[], int],
+        write: Callable[[Callable[[Session], None], NewEvent], None],
+    ) -> None:
+        self._app_state = app_state
+        self._review = review
+        self._step = step
+        self._generation = generation
+        self._write = write
+        self._last: InputRequestMixin | None = None
+
+    def decide(self, draft: Json, problem: str | None = None) -> Decided:
+        """Return what was decided about a *draft*.
+
+        :param problem: why the previous answer, which a person has edited, was refused.
+        :raises WaitForPersonStop: if nothing was decided yet; somebody is asked.
+        :raises RejectedStop: if it was rejected.
+        :raises InputExpiredStop: if nobody has answered in time.
+        """
+        asked = self._read()
+        request = self._next(asked)
+        if request is None:
+            self._ask(draft, problem, self._next_round(asked))
+        if request is None or request.status == InputStatus.OPEN:
+            raise WaitForPersonStop("The answer of a step waits for a person.")
+        if request.decision is None:
+            raise InputExpiredStop(
+                f"Nobody has reviewed the answer of '{self._step.name}' in time."
+            )
+        if request.decision == Decision.REJECT:
+            raise RejectedStop(_reason(self._step.name, request))
+        self._last = request
+        return Decided(request.decision, request.draft, request.answer or {})
+
+    def _read(self) -> Sequence[InputRequestMixin]:
+        models, step = self._app_state.models, self._step
+        with self._app_state.database.read_session() as session:
+            return input_requests.requests_of_step(
+                session, models, step.execution_id, step.position, KIND
+            )
+
+    def _next(self, asked: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
+        """Return the request that is about the current draft, if there is one."""
+        last = self._last
+        mine = [each for each in asked if self._is_mine(each) and not _is_withdrawn(each)]
+        if last is not None and self._is_mine(last):
+            mine = [each for each in mine if each.round > last.round]
+        if mine:
+            return mine[0]
+        return asked[-1] if last is None and asked and _still_counts(asked[-1]) else None
+
+    def _is_mine(self, request: InputRequestMixin) -> bool:
+        return request.generation == self._generation()
+
+    def _next_round(self, asked: Sequence[InputRequestMixin]) -> int:
+        rounds = [each.round for each in asked if self._is_mine(each)]
+        return 1 + max([*rounds, self._last.round if self._last else 0])
+
+    def _ask(self, draft: Json, problem: str | None, round: int) -> None:
+        review, step = self._review, self._step
+        id, models = input_requests.new_id(), self._app_state.models
+        new = input_requests.NewRequest(
+            owner_id=step.owner_id,
+            kind=KIND,
+            step=step.position,
+            step_name=step.name,
+            generation=self._generation(),
+            round=round,
+            message=review.message,
+            problem=problem,
+            draft=draft,
+            schema=step.schema,
+            decisions=review.decisions_in(round),
+            on_expiry=review.on_expiry,
+        )
+        assignees = [
+            *((input_requests.USER, name) for name in review.users),
+            *((input_requests.ROLE, name) for name in review.roles),
+        ]
+
+        def insert(session: Session) -> None:
+            input_requests.insert(
+                session,
+                models,
+                step.execution_id,
+                new,
+                id=id,
+                expires_in=review.expires_in,
+                assignees=assignees,
+            )
+
+        event = NewEvent(
+            "input_requested",
+            {"request": str(id), "kind": KIND, "step": step.name, "round": round},
+        )
+        self._write(insert, event)
+
+
+def _is_withdrawn(request: InputRequestMixin) -> bool:
+    return request.status == InputStatus.WITHDRAWN
+
+
+def _still_counts(request: InputRequestMixin) -> bool:
+    """Return whether a request of an earlier generation is also about the new draft."""
+    if request.status == InputStatus.OPEN:
+        return True
+    return request.decision not in (None, Decision.REJECT)
+
+
+def _reason(step: str, request: InputRequestMixin) -> str:
+    if request.status == InputStatus.EXPIRED:
+        return f"Nobody has reviewed the answer of '{step}' in time, so it counts as rejected."
+    words = (request.answer or {}).get("text")
+    return f"A person has rejected the answer of '{step}'{f': {words}' if words else '.'}"

@@ -1,0 +1,151 @@
+"""Input requests, and answers to them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow import validate
+
+from ..statuses import Decision
+from ..statuses import InputStatus
+from .fields import Moment
+from .fields import RowSchema
+from .fields import Text
+from .pages import PageQuerySchema
+
+MAX_ANSWER: t.Final = 200_000
+"""Maximum number of characters of an answer."""
+
+
+class InputRequestQuerySchema(PageQuerySchema):
+    """Range of the list of input requests, and filters."""
+
+    status = fields.String(
+        load_default=None,
+        validate=validate.OneOf([*map(str, InputStatus)]),
+        metadata={"description": "Only requests with this status"},
+    )
+    execution_id = fields.UUID(
+        load_default=None, metadata={"description": "Only those of this execution"}
+    )
+    assigned = fields.String(
+        load_default=None,
+        validate=validate.OneOf(["me"]),
+        metadata={"description": "'me' for those that the user is asked"},
+    )
+
+
+class DraftSchema(ma.Schema):
+    """What is reviewed."""
+
+    text = fields.String(metadata={"description": "The answer of the step"})
+    value = fields.Dict(metadata={"description": "The same as an object, if the task has a schema"})
+
+
+class AnswerContentSchema(ma.Schema):
+    """What somebody has written."""
+
+    text = fields.String(metadata={"description": "Text, for a change or instead of the answer"})
+    value = fields.Dict(metadata={"description": "An object instead of the answer"})
+
+
+class AssigneesSchema(ma.Schema):
+    """Who is asked."""
+
+    users = fields.List(fields.String(), metadata={"description": "Ids of users"})
+    roles = fields.List(fields.String(), metadata={"description": "Roles of users"})
+
+
+class InputRequestSchema(RowSchema):
+    """What a step asks people."""
+
+    id = fields.String(metadata={"description": "Id of the request"})
+    execution_id = fields.String(metadata={"description": "Id of the execution"})
+    kind = fields.String(metadata={"description": "'review': of the answer of a step"})
+    step = fields.Integer(metadata={"description": "Position of the step, from 0"})
+    step_name = fields.String(metadata={"description": "Name of the step"})
+    round = fields.Integer(metadata={"description": "How often the step has asked, from 1"})
+    message = fields.String(
+        allow_none=True, metadata={"description": "What the graph tells those who are asked"}
+    )
+    problem = fields.String(
+        allow_none=True,
+        metadata={"description": "Why the answer that somebody has edited before was refused"},
+    )
+    draft = fields.Nested(
+        DraftSchema,
+        allow_none=True,
+        metadata={"description": "What is reviewed; null for managers who may not see it"},
+    )
+    schema = fields.Dict(
+        allow_none=True, metadata={"description": "JSON Schema that an edited answer must match"}
+    )
+    decisions = fields.List(
+        fields.String(validate=validate.OneOf([*map(str, Decision)])),
+        metadata={"description": "Which decisions are allowed"},
+    )
+    assignees = fields.Nested(
+        AssigneesSchema,
+        metadata={"description": "Who is asked; nobody is named where the owner is"},
+    )
+    expires_at = Moment(allow_none=True, metadata={"description": "Until when it can be answered"})
+    on_expiry = fields.String(
+        metadata={"description": "What happens then: 'fail', 'approve' or 'reject'"}
+    )
+    status = fields.String(
+        validate=validate.OneOf([*map(str, InputStatus)]),
+        metadata={"description": "'withdrawn' if the execution has ended without an answer"},
+    )
+    may_answer = fields.Boolean(
+        metadata={"description": "Whether it is open, and the user is one of those who may answer"}
+    )
+    decision = fields.String(
+        allow_none=True,
+        validate=validate.OneOf([*map(str, Decision)]),
+        metadata={"description": "What was decided"},
+    )
+    answer = fields.Nested(
+        AnswerContentSchema, allow_none=True, metadata={"description": "What was written"}
+    )
+    answered_by = fields.String(
+        allow_none=True, metadata={"description": "Who has answered; null if nobody has"}
+    )
+    created_at = Moment(metadata={"description": "When it was asked"})
+    answered_at = Moment(
+        allow_none=True,
+        metadata={"description": "When it was answered, has expired or was withdrawn"},
+    )
+
+
+class InputRequestPageSchema(ma.Schema):
+    """One page of the list."""
+
+    input_requests = fields.List(
+        fields.Nested(InputRequestSchema), metadata={"description": "The requests of this page"}
+    )
+    next = fields.String(
+        allow_none=True, metadata={"description": "Value of 'before' for the next page"}
+    )
+
+
+class InputAnswerSchema(ma.Schema):
+    """An answer to an input request."""
+
+    decision = fields.String(
+        required=True,
+        validate=validate.OneOf([*map(str, Decision)]),
+        metadata={"description": "One of the request's 'decisions'"},
+    )
+    text = Text(
+        1,
+        MAX_ANSWER,
+        lines=True,
+        metadata={
+            "description": "What is to be changed; the answer itself, for 'edit'; why, for 'reject'"
+        },
+    )
+    value = fields.Dict(
+        metadata={"description": "For 'edit' where the request has a 'schema': the object"}
+    )

@@ -1,0 +1,309 @@
+"""Input requests: what executions ask people, and what these answer.
+
+Each change locks the row of the execution first, so answers, cancellation, expiry and the pause of
+a run happen one after the other. A request is answered by one conditional UPDATE.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from ..app_state import AppState
+from ..identity import Identity
+from ..models import ExecutionMixin
+from ..models import InputAssigneeMixin
+from ..models import InputRequestMixin
+from ..models import Models
+from ..statuses import has_status
+from ..statuses import InputStatus
+from . import database_clock
+from . import event_log
+from .new_event import NewEvent
+from .ownership import answerable_by
+from .ownership import belongs_to
+from .ownership import named_by
+from .ownership import owned_by
+from .ownership import Requester
+from .ownership import user_seen_by
+from .transitions import queue_answered
+from .transitions import update_one
+
+Json = dict[str, t.Any]
+
+USER: t.Final = "user"
+ROLE: t.Final = "role"
+
+
+class NewRequest(t.NamedTuple):
+    """What is asked."""
+
+    owner_id: str
+    kind: str
+    step: int
+    step_name: str
+    generation: int
+    round: int
+    message: str | None
+    problem: str | None
+    draft: Json
+    schema: Json | None
+    decisions: list[str]
+    on_expiry: str
+
+
+def insert(
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    new: NewRequest,
+    *,
+    id: uuid.UUID,
+    expires_in: float | None,
+    assignees: Sequence[tuple[str, str]],
+) -> None:
+    """Insert a request, in a transaction that has checked the lease.
+
+    :param expires_in: seconds until it is too late for an answer.
+    :param assignees: pairs of a kind and a name; none for the owner of the execution.
+    """
+    values = {
+        **new._asdict(),
+        "id": id,
+        "execution_id": execution_id,
+        "is_assigned": bool(assignees),
+        "status": InputStatus.OPEN,
+        "created_at": database_clock.now(),
+    }
+    if expires_in is not None:
+        values["expires_at"] = database_clock.seconds_from_now(expires_in)
+    session.execute(sa.insert(models.input_request).values(values))
+    if assignees:
+        rows = [{"request_id": id, "kind": kind, "name": name} for kind, name in assignees]
+        session.execute(sa.insert(models.input_assignee), rows)
+
+
+def new_id() -> uuid.UUID:
+    """Return the id of a new request."""
+    return uuid7()
+
+
+def requests_of_step(
+    session: Session, models: Models, execution_id: uuid.UUID, step: int, kind: str
+) -> Sequence[InputRequestMixin]:
+    """Return what a step has asked, in its order."""
+    request = models.input_request
+    query = sa.select(request).where(
+        request.execution_id == execution_id, request.step == step, request.kind == kind
+    )
+    return session.scalars(query.order_by(request.generation, request.round)).all()
+
+
+def open_ids(app_state: AppState, execution_id: uuid.UUID) -> list[str]:
+    """Return the ids of the open requests of an execution, in their order."""
+    request = app_state.models.input_request
+    query = sa.select(request.id).where(
+        request.execution_id == execution_id, has_status(request, InputStatus.OPEN)
+    )
+    with app_state.database.read_session() as session:
+        return [str(id) for id in session.scalars(query.order_by(request.id))]
+
+
+class Found(t.NamedTuple):
+    """A request, and what is needed to show it."""
+
+    request: InputRequestMixin
+    assignees: Sequence[InputAssigneeMixin]
+    is_due: bool
+    """Whether it is open, but expired."""
+
+    def may_be_answered_by(self, requester: Requester) -> bool:
+        """Return whether *requester*, who can see it, may answer it."""
+        if requester is None or requester.may_manage_others:
+            return True
+        if not self.request.is_assigned:
+            return belongs_to(self.request, requester)
+        return self.names(requester)
+
+    def names(self, requester: Identity) -> bool:
+        """Return whether the request asks this very user."""
+        mine = {(USER, requester.user_id), *((ROLE, role) for role in requester.roles)}
+        return any((each.kind, each.name) in mine for each in self.assignees)
+
+
+def find(session: Session, models: Models, id: uuid.UUID, requester: Requester) -> Found | None:
+    """Return a request; None if there is none, or not for *requester*."""
+    mine = answerable_by(models, requester)
+    query = _found(models).where(models.input_request.id == id, mine)
+    return next(iter(_read(session, models, query)), None)
+
+
+class Page(t.NamedTuple):
+    """Which requests to list."""
+
+    limit: int
+    before: uuid.UUID | None
+    """Only those that are older than this one."""
+    status: str | None
+    execution_id: uuid.UUID | None
+    assigned: bool
+    """Only those that the requester is asked."""
+
+
+def list_page(session: Session, models: Models, requester: Requester, page: Page) -> list[Found]:
+    """Return requests, newest first."""
+    request, user_id = models.input_request, user_seen_by(requester)
+    if requester is None or not (page.assigned or user_id is not None):
+        return _read(session, models, _limited(_found(models), request, page))
+    # Two statements: PostgreSQL might join the few ids of one with all requests.
+    ids = session.scalars(_ids_for(models, requester, page)).all()
+    newest = sorted({*ids}, reverse=True)[: page.limit]
+    query = _found(models).where(request.id.in_(newest)).order_by(request.id.desc())
+    return _read(session, models, query) if newest else []
+
+
+def _limited(
+    query: sa.Select[t.Any], request: type[InputRequestMixin], page: Page
+) -> sa.Select[t.Any]:
+    if page.status is not None:
+        query = query.where(has_status(request, InputStatus(page.status)))
+    if page.execution_id is not None:
+        query = query.where(request.execution_id == page.execution_id)
+    if page.before is not None:
+        query = query.where(request.id < page.before)
+    return query.order_by(request.id.desc()).limit(page.limit)
+
+
+def _ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]:
+    """Return the query for the ids of a page of what a user owns, and of what names them.
+
+    Each half reads no more than it needs: with one condition, all requests would be read.
+    """
+    request, other = models.input_request, sa.orm.aliased(models.input_request)
+    own = sa.select(request.id).where(owned_by(request, requester.user_id))
+    if page.assigned:
+        own = own.where(request.is_assigned.is_(False))
+    named = sa.select(other.id).where(other.id.in_(named_by(models, requester)))
+    halves = [_limited(own, request, page), _limited(named, other, page)]
+    both = sa.union_all(*(sa.select(half.subquery()) for half in halves)).subquery()
+    return sa.select(both.c.id)
+
+
+def _found(models: Models) -> sa.Select[t.Any]:
+    request = models.input_request
+    is_due = sa.and_(has_status(request, InputStatus.OPEN), _is_expired(request))
+    columns: list[t.Any] = [request, sa.func.coalesce(is_due, sa.false())]
+    return sa.select(*columns)
+
+
+def _read(session: Session, models: Models, query: sa.Select[t.Any]) -> list[Found]:
+    rows = session.execute(query).all()
+    assignee = models.input_assignee
+    ids = [request.id for request, _ in rows if request.is_assigned]
+    assignees: Sequence[InputAssigneeMixin] = []
+    if ids:
+        of_requests = sa.select(assignee).where(assignee.request_id.in_(ids))
+        assignees = session.scalars(of_requests.order_by(assignee.kind, assignee.name)).all()
+    return [
+        Found(request, [each for each in assignees if each.request_id == request.id], is_due)
+        for request, is_due in rows
+    ]
+
+
+def _is_expired(request: type[InputRequestMixin]) -> sa.ColumnElement[bool]:
+    return request.expires_at <= database_clock.now()
+
+
+class Ended(t.NamedTuple):
+    """How a request ends."""
+
+    status: InputStatus
+    decision: str | None
+    answer: Json | None = None
+    by: str | None = None
+
+
+def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: Ended) -> bool:
+    """End an open request; if it was the last one that its execution waits for, queue that.
+
+    :return: False, with nothing changed, if it has ended before, or cannot end in this way now.
+    """
+    models = app_state.models
+    _lock(session, models.execution, found.execution_id)
+    if not _store_end(session, models.input_request, found.id, ended):
+        return False
+    is_queued = queue_answered(session, models, found.execution_id)
+    status, attempt = _read_state(session, models.execution, found.execution_id)
+    events = [_event(found, ended, status), *([_queued(attempt)] if is_queued else [])]
+    event_log.append(session, app_state, found.execution_id, events)
+    return True
+
+
+def queue_if_answered(session: Session, app_state: AppState, execution_id: uuid.UUID) -> None:
+    """Queue an execution that has just begun to wait, if people have answered everything."""
+    if queue_answered(session, app_state.models, execution_id):
+        _, attempt = _read_state(session, app_state.models.execution, execution_id)
+        event_log.append(session, app_state, execution_id, [_queued(attempt)])
+
+
+def _lock(session: Session, execution: type[ExecutionMixin], id: uuid.UUID) -> None:
+    session.scalar(sa.select(execution.id).where(execution.id == id).with_for_update())
+
+
+def _store_end(
+    session: Session, request: type[InputRequestMixin], id: uuid.UUID, ended: Ended
+) -> bool:
+    expired = sa.func.coalesce(_is_expired(request), sa.false())
+    in_time = expired if ended.status == InputStatus.EXPIRED else sa.not_(expired)
+    statement = sa.update(request).where(
+        request.id == id, has_status(request, InputStatus.OPEN), in_time
+    )
+    return update_one(
+        session,
+        statement.values(
+            status=ended.status,
+            decision=ended.decision,
+            answer=ended.answer,
+            answered_by=ended.by,
+            answered_at=database_clock.now(),
+        ),
+    )
+
+
+def _read_state(
+    session: Session, execution: type[ExecutionMixin], id: uuid.UUID
+) -> tuple[str, int]:
+    """Return the status and the attempt of an execution."""
+    query = sa.select(execution.status, execution.attempt).where(execution.id == id)
+    status, attempt = session.execute(query).one()
+    return status, attempt
+
+
+def _queued(attempt: int) -> NewEvent:
+    return NewEvent("queued", {"attempt": attempt})
+
+
+def _event(found: InputRequestMixin, ended: Ended, status: str) -> NewEvent:
+    request, step, decision = str(found.id), found.step_name, ended.decision
+    if ended.status == InputStatus.EXPIRED:
+        return NewEvent(
+            "input_expired",
+            {"request": request, "step": step, "decision": decision, "then": status},
+        )
+    return NewEvent(
+        "input_answered",
+        {"request": request, "step": step, "decision": decision, "by": ended.by, "then": status},
+    )
+
+
+def read_expired(app_state: AppState, limit: int) -> Sequence[InputRequestMixin]:
+    """Return open requests that have expired, oldest first."""
+    request = app_state.models.input_request
+    query = sa.select(request).where(has_status(request, InputStatus.OPEN), _is_expired(request))
+    with app_state.database.read_session() as session:
+        return session.scalars(query.order_by(request.expires_at).limit(limit)).all()

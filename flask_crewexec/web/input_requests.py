@@ -1,0 +1,53 @@
+"""Routes to see and answer what executions ask people."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from ..schemas import InputAnswerSchema
+from ..schemas import InputRequestPageSchema
+from ..schemas import InputRequestQuerySchema
+from ..schemas import InputRequestSchema
+from ..services.async_execution_service import AsyncExecutionService
+from .authentication import current_identity
+from .executions import next_id
+from .view_contracts import documents_response
+from .view_contracts import reads
+from .view_contracts import responds
+
+Json = dict[str, t.Any]
+
+_service: t.Final = AsyncExecutionService()
+
+
+@responds(InputRequestPageSchema())
+@reads(InputRequestQuerySchema(), "query")
+def list_input_requests(query: Json) -> Json:
+    """List input requests that the user may see, newest first."""
+    page = _service.input_requests(current_identity(), **query)
+    return {"input_requests": page, "next": next_id(page, query["limit"])}
+
+
+@responds(InputRequestSchema())
+def get_input_request(request_id: str) -> Json:
+    """Show an input request."""
+    return _service.get_input_request(request_id, current_identity())
+
+
+@documents_response(InputRequestSchema(), 200, 202)
+@reads(InputAnswerSchema())
+def answer_input_request(body: Json, request_id: str) -> ResponseReturnValue:
+    """Answer an input request; 202 the first time, 200 if the same user repeats the answer."""
+    answered = _service.answer(request_id, requester=current_identity(), **body)
+    return answered.request, 202 if answered.is_new else 200
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Add the routes of input requests to *blueprint*."""
+    one = "/input-requests/<request_id>"
+    blueprint.get("/input-requests")(list_input_requests)
+    blueprint.get(one)(get_input_request)
+    blueprint.post(f"{one}/answer")(answer_input_request)

@@ -1,0 +1,300 @@
+"""Executions that wait for people, when several things happen at once and processes die."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from flask_crewexec.app_state import current_app_state
+from support.graphs import documents
+from support.in_process import change
+from support.in_process import column
+from support.in_process import run
+from support.in_process import running
+from support.input_requests import answer
+from support.input_requests import open_request
+from support.input_requests import requests_of
+from support.input_requests import reviewed
+from support.input_requests import send_answer
+from support.paths import TESTS
+from support.servers.processes import wait_until
+
+LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+
+
+def expire(id):
+    """Let the open requests of an execution have expired."""
+    request = current_app_state().models.input_request
+    statement = sa.update(request).where(request.execution_id == uuid.UUID(id))
+    with current_app_state().database.write_transaction() as session:
+        session.execute(statement.values(expires_at=LONG_AGO))
+
+
+def at_once(app, *actions):
+    """Do several things at the same time, each in a thread; return what came of them."""
+    barrier = threading.Barrier(len(actions))
+
+    def do(action):
+        with app.app_context():
+            barrier.wait(30)
+            return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(do, actions))
+
+
+def branches():
+    """``a`` and ``b`` run beside each other, both are reviewed, and ``end`` reads both."""
+    nodes = [documents.agent("w"), *(documents.task(id) for id in ("a", "b", "end"))]
+    made = documents.crew(nodes, ["w a", "w b", "w end", "a end", "b end"])
+    for id in "ab":
+        documents.with_data(made, id, **{"async": True, "human_input": True})
+    return made
+
+
+class TestParallelSteps:
+    def test_both_ask_and_the_last_answer_lets_the_run_go_on(self, api, model):
+        id = api.queue(branches())
+        assert run(id) == "waiting_input"
+        first, second = requests_of(api, id, status="open")
+        assert {first["step_name"], second["step_name"]} == {"a", "b"}
+        assert len(model.calls) == 2
+        assert send_answer(api, first["id"], "approve").status_code == 202
+        assert api.status(id)["status"] == "waiting_input"
+        assert run(id) == "not-claimed"
+        assert send_answer(api, second["id"], "approve").status_code == 202
+        assert run(id) == "completed"
+        assert len(model.calls) == 3
+
+    def test_one_goes_on_while_the_other_asks_and_an_answer_comes_before_the_pause(
+        self, app, api, model
+    ):
+        gate = threading.Event()
+        model.on("Do b", "BETA", hold=gate)
+        document = branches()
+        documents.with_data(document, "b", human_input=False)
+        id = api.queue(document)
+        with running(app, id) as outcomes:
+            wait_until(lambda: requests_of(api, id), what="the question")
+            model.wait_for_calls(2)
+            answered = answer(api, id, "approve")
+            assert answered["status"] == "answered"
+            assert api.status(id)["status"] == "running"
+            gate.set()
+        assert outcomes == ["waiting_input"]
+        status = api.status(id)
+        assert status["status"] == "queued"
+        assert {step["name"]: step["status"] for step in status["steps"]}["b"] == "completed"
+        assert run(id) == "completed"
+        assert len(model.calls) == 3
+
+
+class TestAtOnce:
+    def test_one_of_two_answers_counts(self, app, api, admin):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(api, id)["id"]
+        answers = at_once(
+            app,
+            lambda: send_answer(api, request, "approve").status_code,
+            lambda: send_answer(admin, request, "reject").status_code,
+        )
+        assert sorted(answers) == [202, 409]
+        end = "completed" if answers[0] == 202 else "failed"
+        assert run(id) == end
+        assert api.event_types(id).count("input_answered") == 1
+
+    def test_an_answer_and_a_cancellation(self, app, api):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(api, id)["id"]
+        answered, cancelled = at_once(
+            app,
+            lambda: send_answer(api, request, "approve").status_code,
+            lambda: api("POST", f"/executions/{id}/cancel").status_code,
+        )
+        assert cancelled == 202
+        assert answered in (202, 410)
+        assert api.status(id)["status"] == "cancelled"
+        (found,) = requests_of(api, id)
+        assert found["status"] == ("answered" if answered == 202 else "withdrawn")
+        assert run(id) == "not-claimed"
+
+    def test_an_answer_and_the_expiry(self, app, api, reconcile):
+        id = api.queue(reviewed(review={"expires_in": 1000}))
+        run(id)
+        request = open_request(api, id)["id"]
+        expire(id)
+        answered, _ = at_once(
+            app, lambda: send_answer(api, request, "approve").status_code, reconcile
+        )
+        assert answered == 410
+        reconcile()
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "input-expired"
+        assert api.event_types(id).count("input_expired") == 1
+
+    def test_the_same_answer_again_is_no_other(self, api, stranger):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(api, id)["id"]
+        assert send_answer(api, request, "approve").status_code == 202
+        assert send_answer(api, request, "approve").status_code == 200
+        refused = send_answer(api, request, "change", text="x")
+        assert refused.status_code == 409
+        assert "'ada'" in refused.json["detail"]
+        assert send_answer(stranger, request, "approve").status_code == 404
+
+
+class TestExpiry:
+    @pytest.mark.parametrize(
+        ("on_expiry", "outcome", "code"),
+        [
+            ("fail", "failed", "input-expired"),
+            ("approve", "completed", None),
+            ("reject", "failed", "rejected-by-reviewer"),
+        ],
+    )
+    def test_what_the_graph_says_is_done(self, api, model, reconcile, on_expiry, outcome, code):
+        id = api.queue(reviewed(review={"expires_in": 1000, "on_expiry": on_expiry}))
+        assert run(id) == "waiting_input"
+        assert reconcile()["expired_inputs"] == 0
+        expire(id)
+        assert reconcile()["expired_inputs"] == 1
+        assert run(id) == outcome
+        error = api.status(id)["error"]
+        assert (error and error["code"]) == code
+        assert len(model.calls) == 1
+
+    def test_a_retry_asks_again(self, api, reconcile):
+        id = api.queue(reviewed(review={"expires_in": 1000}))
+        run(id)
+        expire(id)
+        reconcile()
+        assert run(id) == "failed"
+        api.again(id)
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+
+
+class TestWaiting:
+    def test_the_rest_of_the_timeout_goes_on_after_the_answer(self, api, reconcile):
+        id = api.queue(reviewed("a", "b"), timeout=500)
+        run(id)
+        assert column(id, "deadline") is None
+        left = column(id, "seconds_left")
+        assert 0 < left < 500
+        change(id, seconds_left=0.001)
+        reconcile()
+        assert api.status(id)["status"] == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "timed_out"
+
+    def test_a_cancellation_withdraws_the_question_and_a_retry_asks_again(self, api, model):
+        id = api.queue(reviewed())
+        run(id)
+        assert api("POST", f"/executions/{id}/cancel").status_code == 202
+        assert api.status(id)["status"] == "cancelled"
+        (found,) = requests_of(api, id)
+        assert found["status"] == "withdrawn"
+        assert send_answer(api, found["id"], "approve").status_code == 410
+        api.again(id)
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert len(model.calls) == 1
+
+    def test_a_run_that_fails_withdraws_what_it_asks(self, app, api, model):
+        gate = threading.Event()
+        model.on("Do b", status=400, hold=gate)
+        id = api.queue(branches())
+        with running(app, id) as outcomes:
+            wait_until(lambda: requests_of(api, id), what="the question")
+            assert api("POST", f"/executions/{id}/cancel").status_code == 202
+            gate.set()
+        assert outcomes == ["cancelled"]
+        assert {each["status"] for each in requests_of(api, id)} == {"withdrawn"}
+
+    @pytest.mark.settings(MAX_RUNNING_PER_USER=1, MAX_QUEUED_PER_USER=1)
+    def test_it_holds_no_place_and_an_answer_is_not_refused(self, api):
+        waiting = []
+        for _ in range(3):
+            waiting.append(api.queue(reviewed()))
+            assert run(waiting[-1]) == "waiting_input"
+        other = api.queue(documents.chain("b"))
+        for id in waiting:
+            answer(api, id, "approve")
+        assert run(other) == "completed"
+        for id in waiting:
+            assert run(id) == "completed"
+
+
+class TestQuota:
+    @pytest.mark.settings(MAX_TOKENS_PER_DAY=1_000_000)
+    def test_tokens_of_earlier_days_are_not_used_today(self, api):
+        id = api.queue(reviewed())
+        run(id)
+        used = api.status(id)["usage"]["total_tokens"]
+        assert used > 0
+        change(id, queued_at=LONG_AGO)
+        answer(api, id, "approve")
+        assert column(id, "former_tokens") == used
+
+
+class TestBroker:
+    @pytest.fixture
+    def redis_process(self, tmp_path):
+        """A server of our own, since we stop it."""
+        from support.servers.redis_process import RedisProcess
+        from support.servers.redis_servers import chosen_redis
+
+        with RedisProcess(tmp_path, chosen_redis()) as process:
+            yield process
+
+    def test_an_answer_counts_while_it_is_away(
+        self, api, model, redis_process, start_worker, settle
+    ):
+        id = api.queue(reviewed())
+        assert run(id) == "waiting_input"
+        redis_process.stop()
+        answer(api, id, "approve")
+        assert api.status(id)["status"] == "queued"
+        redis_process.start()
+        start_worker(pool="threads")
+        settle(id)
+        assert len(model.calls) == 1
+
+
+class TestKilledRun:
+    """A process is killed before and after each of its writes."""
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_it_asks_once_and_pays_no_stored_draft_again(
+        self, api, model, environment, fork_server, reconcile, when
+    ):
+        variables = {**environment, "PYTHONPATH": str(TESTS)}
+        killed = 0
+        for at in range(1, 5):
+            paid = len(model.calls)
+            id = api.queue(reviewed())
+            command = [sys.executable, "-m", "support.killed_run", id, str(at), when]
+            if fork_server.run(command, environment=variables).returncode != 0:
+                killed += 1
+                change(id, lease_expires_at=LONG_AGO)
+                reconcile()
+            if api.status(id)["status"] == "queued":
+                assert run(id) == "waiting_input"
+            assert api.status(id)["status"] == "waiting_input"
+            assert len(requests_of(api, id)) == 1
+            answer(api, id, "approve")
+            assert run(id) == "completed"
+            has_draft = at > 1 or when == "after"
+            assert len(model.calls) - paid <= (1 if has_draft else 2)
+        assert killed >= 2

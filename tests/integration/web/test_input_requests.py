@@ -1,0 +1,166 @@
+"""Who sees and answers what executions ask, through the API, Python and the terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec import Identity
+from flask_crewexec.errors import InputAnswered
+from flask_crewexec.errors import NotAsked
+from support.api_client import problem
+from support.in_process import run
+from support.input_requests import answer
+from support.input_requests import open_request
+from support.input_requests import requests_of
+from support.input_requests import reviewed
+from support.input_requests import send_answer
+
+ASSIGNED = {"assignees": {"users": ["mallory"], "roles": ["editor"]}}
+
+
+@pytest.fixture
+def assigned(api):
+    """An execution of ada's that asks mallory and editors."""
+    id = api.queue(reviewed(review=ASSIGNED))
+    assert run(id) == "waiting_input"
+    return id
+
+
+def mine(api, **headers):
+    query = {"assigned": "me", "status": "open"}
+    response = api("GET", "/input-requests", query_string=query, headers=headers)
+    return [each["id"] for each in response.json["input_requests"]]
+
+
+class TestAccess:
+    def test_a_stranger_sees_nothing(self, api, stranger):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(api, id)["id"]
+        assert requests_of(stranger, id) == []
+        problem(stranger("GET", f"/input-requests/{request}"), 404, "not-found")
+        problem(send_answer(stranger, request, "approve"), 404, "not-found")
+        assert mine(api) == [request]
+
+    def test_those_who_are_asked_see_the_request_and_not_the_execution(
+        self, api, stranger, assigned
+    ):
+        request = open_request(stranger, assigned)
+        assert request["may_answer"]
+        assert request["assignees"] == {"users": ["mallory"], "roles": ["editor"]}
+        assert mine(stranger) == [request["id"]]
+        problem(stranger("GET", f"/executions/{assigned}"), 404, "not-found")
+        assert answer(stranger, assigned, "approve")["answered_by"] == "mallory"
+        assert run(assigned) == "completed"
+
+    def test_the_owner_sees_what_others_are_asked(self, api, assigned):
+        request = open_request(api, assigned)
+        assert not request["may_answer"]
+        assert mine(api) == []
+        problem(send_answer(api, request["id"], "approve"), 403, "not-asked")
+
+    def test_roles_are_asked_too(self, client, api, assigned):
+        request = open_request(api, assigned)["id"]
+        editor = {"X-User": "eve", "X-Roles": "editor"}
+        path = f"/crewexec/input-requests/{request}"
+        assert client.get(path, headers=editor).json["may_answer"]
+        body = {"decision": "approve"}
+        assert client.get(path, headers={**editor, "X-Roles": "author"}).status_code == 404
+        assert client.post(f"{path}/answer", json=body, headers=editor).status_code == 202
+
+    def test_managers_answer_everything(self, admin, assigned):
+        assert answer(admin, assigned, "approve")["answered_by"] == "admin"
+
+    @pytest.mark.settings(MANAGERS_SEE_CONTENT=False)
+    def test_managers_may_be_kept_from_reading_drafts(self, api, admin):
+        id = api.queue(reviewed())
+        run(id)
+        assert open_request(admin, id)["draft"] is None
+        assert open_request(api, id)["draft"] is not None
+
+
+class TestPages:
+    def test_go_on_after_the_last_one(self, api):
+        ids = [api.queue(reviewed()) for _ in range(3)]
+        for id in ids:
+            run(id)
+        found, before = [], None
+        while True:
+            query = {"limit": 2} | ({"before": before} if before else {})
+            page = api("GET", "/input-requests", query_string=query).json
+            found += [each["execution_id"] for each in page["input_requests"]]
+            before = page["next"]
+            if before is None:
+                break
+        assert found == ids[::-1]
+
+    @pytest.mark.parametrize("query", [{"status": "x"}, {"assigned": "ada"}, {"limit": 0}])
+    def test_refuse_other_filters(self, api, query):
+        problem(api("GET", "/input-requests", query_string=query), 422, "invalid-request")
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ({}, "/decision"),
+            ({"decision": "maybe"}, "/decision"),
+            ({"decision": "approve", "value": {}}, "/value"),
+            ({"decision": "change", "text": " "}, "/text"),
+            ({"decision": "edit", "text": "a", "value": {}}, "/value"),
+            ({"decision": "edit", "value": {}}, "/value"),
+            ({"decision": "edit", "text": "\x00"}, "/text"),
+            ({"decision": "approve", "arguments": {}}, "/arguments"),
+        ],
+    )
+    def test_of_another_form_are_refused(self, api, body, pointer):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(api, id)["id"]
+        refused = api("POST", f"/input-requests/{request}/answer", json=body)
+        assert [e["pointer"] for e in problem(refused, 422, "invalid-request")["errors"]] == [
+            pointer
+        ]
+        assert open_request(api, id)["status"] == "open"
+
+    def test_in_python(self, app, api):
+        id = api.queue(reviewed(review=ASSIGNED))
+        run(id)
+        service = AsyncExecutionService()
+        assert service.for_user("eve").input_requests() == []
+        (request,) = service.for_user(Identity("eve", roles={"editor"})).input_requests()
+        with pytest.raises(NotAsked):
+            service.for_user("ada").answer(request["id"], "approve")
+        first = service.answer(request["id"], "edit", text="MINE", by="the boss")
+        assert (first.is_new, first.request["answered_by"]) == (True, "the boss")
+        again = service.answer(request["id"], "edit", text="MINE", by="the boss")
+        assert not again.is_new
+        with pytest.raises(InputAnswered):
+            service.answer(request["id"], "approve")
+        assert service.get_input_request(request["id"])["answer"] == {"text": "MINE"}
+        assert service.wait(id, seconds=0)["status"] == "queued"
+
+    def test_waiting_for_the_end_returns_when_people_are_asked(self, api):
+        id = api.queue(reviewed())
+        run(id)
+        assert api.status(id, wait=60)["status"] == "waiting_input"
+
+    def test_in_the_terminal(self, app, api):
+        plain, other = api.queue(reviewed()), api.queue(reviewed())
+        for id in (plain, other):
+            run(id)
+        command = app.test_cli_runner().invoke
+        listed = command(args=["crewexec", "inbox", "--json"])
+        assert [each["execution_id"] for each in json.loads(listed.output)] == [other, plain]
+        request = open_request(api, plain)["id"]
+        assert request in command(args=["crewexec", "inbox", "--execution", plain]).output
+        assert request in command(args=["crewexec", "status", plain]).output
+        words = ["crewexec", "answer", request, "edit", "--text", "MINE", "--by", "ann"]
+        assert "stored" in command(args=words).output
+        assert "before" in command(args=words).output
+        refused = command(args=["crewexec", "answer", request, "approve"])
+        assert (refused.exit_code, "'ann' has answered" in refused.output) == (1, True)
+        assert run(plain) == "completed"

@@ -1,0 +1,74 @@
+"""Reviews in graph documents."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_crewexec.graphs import estimate_calls
+from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Review
+from support.graphs.builders import agent
+from support.graphs.builders import document
+from support.graphs.builders import problems_of
+from support.graphs.builders import task
+
+REVIEW = "/nodes/1/data/review"
+
+
+def with_task(**data):
+    return document([agent("a", max_iter=2), task("t", **data)], "a t")
+
+
+def review_of(**data):
+    (checked,) = parse(with_task(**data)).tasks
+    return checked.review
+
+
+class TestReview:
+    def test_is_off_by_default_and_has_defaults(self):
+        assert review_of() is None
+        assert review_of(human_input=True) == Review()
+        assert review_of(review={}) == Review()
+
+    def test_says_who_is_asked_what(self):
+        assert review_of(
+            review={
+                "message": "Good?",
+                "decisions": ["reject", "approve"],
+                "assignees": {"users": ["ann", "bob", "ann"], "roles": ["editor"]},
+                "expires_in": 60,
+                "on_expiry": "approve",
+                "max_rounds": 2,
+            }
+        ) == Review("Good?", ("approve", "reject"), ("ann", "bob"), ("editor",), 60, "approve", 2)
+
+    @pytest.mark.parametrize(
+        ("review", "below", "code"),
+        [
+            ("x", "", "wrong-type"),
+            ({"message": " "}, "/message", "blank"),
+            ({"decisions": "approve"}, "/decisions", "wrong-type"),
+            ({"decisions": ["approve", "x"]}, "/decisions/1", "unknown-decision"),
+            ({"decisions": []}, "/decisions", "no-final-decision"),
+            ({"decisions": ["change"]}, "/decisions", "no-final-decision"),
+            ({"assignees": ["ann"]}, "/assignees", "wrong-type"),
+            ({"assignees": {"groups": []}}, "/assignees/groups", "unknown-field"),
+            ({"assignees": {"users": [1]}}, "/assignees/users/0", "wrong-type"),
+            ({"assignees": {"roles": [" "]}}, "/assignees/roles/0", "blank"),
+            ({"expires_in": 0}, "/expires_in", "out-of-range"),
+            ({"on_expiry": "default"}, "/on_expiry", "unknown-expiry"),
+            ({"max_rounds": 0}, "/max_rounds", "out-of-range"),
+            ({"four_eyes": True}, "/four_eyes", "unknown-field"),
+        ],
+    )
+    def test_what_is_wrong_is_found_at_its_place(self, review, below, code):
+        assert problems_of(with_task(review=review)) == [(f"{REVIEW}{below}", code)]
+
+    def test_each_round_may_need_as_many_answers_as_the_checks_allow(self):
+        once = estimate_calls(parse(with_task())).upper
+        asked = {"review": {"max_rounds": 3}}
+        assert estimate_calls(parse(with_task(**asked))).upper == 3 * once
+        checked = {"output_schema": {"type": "object"}, "guardrail_max_retries": 1}
+        assert estimate_calls(parse(with_task(**asked, **checked))).upper == 6 * once
+        no_change = {"review": {"decisions": ["approve"]}}
+        assert estimate_calls(parse(with_task(**no_change))).upper == once
