@@ -21,6 +21,8 @@ from support.servers.processes import wait_until
 
 pytestmark = pytest.mark.sqlite_enough
 
+PUBLISHER = "crewexec-event-publisher"
+"""A thread that ends when it was idle for a moment."""
 KINDS = (crewai.Agent, crewai.Crew, crewai.Task, MonitoredRun)
 
 
@@ -38,6 +40,11 @@ def do_runs(count: int) -> None:
             )
         )
     end_of_watch()
+    wait_until(lambda: PUBLISHER not in names_of_threads(), what="the last announcement")
+
+
+def names_of_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if not grows_by_itself(thread)]
 
 
 def grows_by_itself(thread: threading.Thread) -> bool:
@@ -52,7 +59,7 @@ def belongings() -> dict[str, t.Any]:
     return {
         "objects": kinds,
         "handlers": sum(map(len, crewai.events.crewai_event_bus._sync_handlers.values())),
-        "threads": [thread.name for thread in threading.enumerate() if not grows_by_itself(thread)],
+        "threads": names_of_threads(),
     }
 
 
