@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from support.api_client import Api
 from .contenders import ours_in_process
 from .contenders import ring
 from .contenders import USER
+from .cpu_of_run import cpu_of_run
 from .figures import alternate
 from .figures import Figure
 from .figures import Profile
@@ -69,20 +69,10 @@ def _space(engine: sa.Engine) -> Figure:
 
 def _run(app: Flask, graph: str, app_state: AppState) -> float:
     """Run a crew, and return its CPU time in milliseconds."""
-    from flask_crewexec.messaging import event_publisher
-    from flask_crewexec.tasks import execution
-
     body: Json = {"graph_id": graph, "inputs": {"topic": mark()}}
     id = Api(app.test_client(), USER)("POST", "/executions", json=body).json["id"]
     with _state(app, app_state):
-        gc.collect()  # so that no run collects the garbage of another
-        start = time.process_time()
-        outcome = execution.handle({"execution_id": id})["outcome"]
-        event_publisher.flush()  # the notifications of a run are part of it
-        seconds = time.process_time() - start
-    if outcome != "completed":
-        raise RuntimeError(f"A run ended as {outcome}")
-    return seconds * 1000
+        return cpu_of_run(id)
 
 
 @contextlib.contextmanager

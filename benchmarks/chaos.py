@@ -73,6 +73,8 @@ TOOL = "leave_effect"
 TOOL_SECONDS = 0.15
 """How long a tool works before its effect, and after it."""
 EFFECTS = "create table effect (call_id text not null, text text not null)"
+MAX_SHOWN = 50
+"""How many violations are printed."""
 FINAL = frozenset({"completed", "failed", "cancelled", "timed_out"})
 STEP = re.compile(r"Do (run\d+_step\d+)\b")
 """Finds the step in a prompt."""
@@ -137,10 +139,16 @@ class Report:
     violations: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
-        counts = dataclasses.asdict(self)
-        violations = counts.pop("violations")
-        lines = [f"{name.replace('_', ' '):36}{value:>8.5g}" for name, value in counts.items()]
-        return "\n".join([*lines, *(f"VIOLATED: {line}" for line in violations)])
+        return table_of(self)
+
+
+def table_of(report: t.Any) -> str:
+    """Return the counts of a dataclass, line by line, and its first ``violations``."""
+    counts = dataclasses.asdict(report)
+    violations = counts.pop("violations")
+    lines = [f"{name.replace('_', ' '):36}{value:>8.5g}" for name, value in counts.items()]
+    found = (f"VIOLATED: {line}" for line in violations[:MAX_SHOWN])
+    return "\n".join([*lines, *found])
 
 
 class System(t.NamedTuple):

@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import itertools
 import json
 import logging
 import os
@@ -44,6 +43,7 @@ from .chaos import reconciling
 from .chaos import Report
 from .chaos import start_system
 from .chaos import System
+from .chaos import table_of
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -299,15 +299,6 @@ class Audit:
         self._findings.repeated_calls = len(calls) - len({*calls})
 
 
-def describe(findings: Findings, report: Report) -> str:
-    """Return a table of both."""
-    counts = dataclasses.asdict(findings)
-    violations = counts.pop("violations")
-    lines = [f"{name.replace('_', ' '):36}{value:>8.5g}" for name, value in counts.items()]
-    found = (f"VIOLATED: {line}" for line in itertools.islice(violations, 50))
-    return "\n".join([str(report), "", *lines, *found])
-
-
 def main(environment: Mapping[str, str] = VARIABLES) -> int:
     """Run the command line; return 1 if there was a violation."""
     parser = argparse.ArgumentParser(
@@ -325,7 +316,7 @@ def main(environment: Mapping[str, str] = VARIABLES) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         options = Options(given.executions, given.seconds, given.seed, model_delay=0.05)
         findings, report = run(options, folder)
-    print(describe(findings, report))
+    print(f"{report}\n\n{table_of(findings)}")
     return 1 if findings.violations or report.violations else 0
 
 

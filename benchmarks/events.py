@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import statistics
-import time
 import typing as t
 from collections.abc import Callable
 from unittest import mock
@@ -21,6 +20,7 @@ from support.api_client import Api
 from .contenders import ours_in_process
 from .contenders import ring
 from .contenders import USER
+from .cpu_of_run import cpu_of_run
 from .figures import alternate
 from .figures import Figure
 from .figures import Profile
@@ -51,23 +51,13 @@ def measure(profile: Profile) -> list[Figure]:
 
 def _runner(app: Flask) -> Callable[[], float]:
     """Return a function that runs a crew and returns its CPU time in milliseconds."""
-    from flask_crewexec.messaging import event_publisher
-    from flask_crewexec.tasks import execution
-
     api = Api(app.test_client(), USER)
     graph = api.graph(document(TASKS))
 
     def run() -> float:
         submission = {"graph_id": graph, "inputs": {"topic": mark()}}
         id = api("POST", "/executions", json=submission).json["id"]
-        gc.collect()  # so that no run collects the garbage of another
-        start = time.process_time()
-        outcome = execution.handle({"execution_id": id})["outcome"]
-        event_publisher.flush()  # the announcements of a run are part of it
-        seconds = time.process_time() - start
-        if outcome != "completed":
-            raise RuntimeError(f"A run ended as {outcome}")
-        return seconds * 1000
+        return cpu_of_run(id)
 
     return run
 

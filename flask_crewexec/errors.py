@@ -40,6 +40,8 @@
 Each class has a stable ``code``, the HTTP ``status`` and ``title`` of the problem document that
 clients receive, and a ``remedy``. :data:`flask_crewexec.web.error_codes.ERROR_CODES` lists all
 codes; :data:`flask_crewexec.schemas.FAILURE_CODES` lists those of failed executions.
+
+All are in this one module, since it is part of the public API.
 """
 
 from __future__ import annotations

@@ -57,19 +57,18 @@ class _Slot:
         self._is_running = False
         self._is_called = False
 
-    def start(self) -> bool:
-        """Start the thread; False if it runs already."""
+    def wake(self, *, again: bool = False) -> bool:
+        """Start the thread; False if it runs already.
+
+        :param again: let a thread that runs look for deliveries once more before it ends.
+        """
         with self.thread.changed:
             if self._is_running:
+                self._is_called = self._is_called or again
                 return False
             self.thread.ensure_running()
             self._is_running = True
             return True
-
-    def call(self) -> None:
-        """Let the thread look for deliveries once more before it ends."""
-        with self.thread.changed:
-            self._is_called = True
 
     def may_end(self) -> bool:
         """Return whether the thread is to end now."""
@@ -91,8 +90,11 @@ class _Dispatcher:
 
     def wake(self) -> None:
         """Start one more thread; if all run, one of them looks again before it ends."""
-        if not any(slot.start() for slot in self._slots):
-            self._slots[0].call()
+        try:
+            if not any(slot.wake() for slot in self._slots):
+                self._slots[0].wake(again=True)
+        except RuntimeError as error:  # there are too many threads, or the process exits
+            log.warning("Notifications wait for the reconciler: %s.", error)
 
     def work(self, slot: _Slot) -> None:
         while True:

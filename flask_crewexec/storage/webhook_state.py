@@ -81,7 +81,7 @@ def count_failure(app_state: AppState, target: Target, reason: str) -> bool:
 
 
 def switch_off(app_state: AppState, target: Target, reason: str) -> bool:
-    """Switch a webhook off; False if that was done, or it was changed, meanwhile."""
+    """Switch a webhook off; False if it is off or has another URL by now."""
     values = {"enabled": False, "disabled_reason": reason, "updated_at": database_clock.now()}
     return _update(app_state, _unchanged(app_state.models.webhook, target).values(values))
 

@@ -50,7 +50,7 @@ def at_once(app, *actions):
 
 
 def branches():
-    """``a`` and ``b`` run beside each other, both are reviewed, and ``end`` reads both."""
+    """``a`` and ``b`` run at the same time, both are reviewed, and ``end`` reads both."""
     nodes = [documents.agent("w"), *(documents.task(id) for id in ("a", "b", "end"))]
     made = documents.crew(nodes, ["w a", "w b", "w end", "a end", "b end"])
     for id in "ab":

@@ -1,4 +1,4 @@
-"""Workers that freeze while they call the tools of an answer, and databases that go away meanwhile.
+"""Workers that freeze, and databases that go away, while the tools of an answer are called.
 
 The effects of a tool are in a table or file of its own.
 """

@@ -14,10 +14,14 @@ from flask_crewexec import clock
 from flask_crewexec import Notification
 from flask_crewexec import signals
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.notifications import dispatcher
 from flask_crewexec.notifications import handlers
-from flask_crewexec.storage import deliveries
+from flask_crewexec.storage import deliveries as storage
 from flask_crewexec.storage import delivery_claims
 from flask_crewexec.tasks import notifications
+from support.deliveries import deliver
+from support.deliveries import deliveries
+from support.deliveries import make_due
 from support.graphs import documents
 from support.in_process import run
 
@@ -36,19 +40,6 @@ def told(on):
     return told
 
 
-def deliver():
-    """Deliver what is due, also what is put off."""
-    make_due()
-    return notifications.handle({})["tried"]
-
-
-def make_due():
-    delivery = current_app_state().models.delivery
-    due = clock.now().replace(year=2001)
-    with current_app_state().database.write_transaction() as session:
-        session.execute(sa.update(delivery).values(due_at=due))
-
-
 def claim():
     """Claim what is due first, which there is."""
     claim = delivery_claims.claim(current_app_state(), 60.0)
@@ -56,16 +47,8 @@ def claim():
     return claim
 
 
-def rows():
-    """All deliveries, by receiver and in their order."""
-    delivery = current_app_state().models.delivery
-    query = sa.select(delivery).order_by(delivery.receiver, delivery.execution_id, delivery.seq)
-    with current_app_state().database.read_session() as session:
-        return list(session.scalars(query))
-
-
 def statuses():
-    return [(row.status, row.tries) for row in rows()]
+    return [(row.status, row.tries) for row in deliveries()]
 
 
 def complete(api, model, *tasks):
@@ -153,12 +136,12 @@ class TestNothingWithoutReceivers:
         sa.event.listen(app.extensions["sqlalchemy"].engine, "before_cursor_execute", note)
         complete(api, model, "a")
         assert not [each for each in statements if "delivery" in each or "webhook." in each]
-        assert rows() == []
+        assert deliveries() == []
 
     def test_no_row_for_events_that_nobody_wants(self, api, model, on):
         on("execution.failed", name="failures")(print)
         complete(api, model, "a")
-        assert rows() == []
+        assert deliveries() == []
 
 
 class TestFailures:
@@ -173,7 +156,7 @@ class TestFailures:
 
         id = complete(api, model, "a")
         assert (deliver(), statuses()) == (1, [("waiting", 1)])
-        assert rows()[0].answer["text"] == "RuntimeError"
+        assert deliveries()[0].answer["text"] == "RuntimeError"
         (record,) = [each for each in caplog.records if "handler:second" in each.message]
         assert (record.execution_id, record.user_id) == (id, "ada")
         assert deliver() == 1
@@ -192,7 +175,7 @@ class TestFailures:
         assert statuses() == [("failed", 10)]
         assert "after 10 tries" in caplog.text
 
-    def test_other_receivers_are_told_meanwhile(self, api, model, on, told):
+    def test_other_receivers_are_told_in_the_meantime(self, api, model, on, told):
         @on("*", name="broken")
         def fail(notification):
             raise RuntimeError
@@ -228,7 +211,7 @@ class TestFailures:
         complete(api, model, "a")
         assert notifications.handle({}) == {"tried": 1}
         assert notifications.handle({}) == {"tried": 0}
-        assert not deliveries.has_due(current_app_state())
+        assert not storage.has_due(current_app_state())
 
     @pytest.mark.settings(NOTIFICATION_TIMEOUT=0.05)
     def test_one_that_hangs_is_given_up(self, api, model, on):
@@ -241,7 +224,7 @@ class TestFailures:
         complete(api, model, "a")
         try:
             assert deliver() == 1
-            assert rows()[0].answer["code"] == "timeout"
+            assert deliveries()[0].answer["code"] == "timeout"
         finally:
             release.set()
 
@@ -260,7 +243,7 @@ class TestFailures:
             deliver()
             deliver()
             assert len(begun) == 1
-            assert rows()[0].answer["code"] == "hung"
+            assert deliveries()[0].answer["code"] == "hung"
         finally:
             release.set()
 
@@ -268,7 +251,22 @@ class TestFailures:
         complete(api, model, "a")
         del app.extensions["crewexec"].registry.handlers["told"]
         assert deliver() == 1
-        assert rows()[0].answer["code"] == "not-registered"
+        assert deliveries()[0].answer["code"] == "not-registered"
+
+
+class TestThreads:
+    def test_where_none_can_be_started_a_run_goes_on(self, app, api, model, told, monkeypatch):
+        start = threading.Thread.start
+
+        def refuse(thread):
+            if thread.name.startswith("crewexec-notifications"):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(dispatcher, "_delivering", {current_app_state().celery})
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        complete(api, model, "a")
+        assert deliver() == 4
 
 
 class TestContext:
@@ -320,7 +318,7 @@ class TestSignals:
     def test_nothing_is_stored_for_signals_without_receivers(self, api, model):
         with signals["execution.failed"].connected_to(print):
             complete(api, model, "a")
-        assert rows() == []
+        assert deliveries() == []
 
 
 class TestMetrics:
@@ -355,12 +353,12 @@ class TestClaims:
         make_due()
         second = claim()
         assert (first.key, first.tries, second.tries) == (second.key, 1, 2)
-        assert not deliveries.settle(app_state, first, "failed", {})
-        assert not deliveries.put_off(app_state, first, 60.0, {})
-        assert deliveries.settle(app_state, second, "delivered", {})
-        assert not deliveries.settle(app_state, second, "failed", {})
+        assert not storage.settle(app_state, first, "failed", {})
+        assert not storage.put_off(app_state, first, 60.0, {})
+        assert storage.settle(app_state, second, "delivered", {})
+        assert not storage.settle(app_state, second, "failed", {})
 
-    def test_nobody_else_claims_it_or_what_follows_meanwhile(self, api, model, told):
+    def test_nobody_else_claims_it_or_what_follows(self, api, model, told):
         complete(api, model, "a")
         app_state = current_app_state()
         claim()

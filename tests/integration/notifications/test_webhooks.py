@@ -21,6 +21,7 @@ from flask_crewexec.notifications.signing import secret_of
 from flask_crewexec.notifications.webhook_sender import send_webhook
 from flask_crewexec.storage.delivery_claims import claim as claim_delivery
 from flask_crewexec.storage.webhook_state import MAX_FAILURES
+from flask_crewexec.tasks import notifications
 from support.deliveries import deliver
 from support.deliveries import deliveries
 from support.graphs import documents
@@ -73,6 +74,21 @@ def complete(api, model):
     id = api.queue(documents.chain("a"))
     assert run(id) == "completed"
     return id
+
+
+def until_next_try():
+    """For how long the only delivery waits."""
+    (row,) = deliveries()
+    return max(clock.as_utc(row.due_at) - clock.now(), dt.timedelta())
+
+
+def let_time_pass(span):
+    """Move what is due as if the database's clock had been set."""
+    delivery = current_app_state().models.delivery
+    (row,) = deliveries()
+    with current_app_state().database.write_transaction() as session:
+        due_at = clock.as_utc(row.due_at) - span - dt.timedelta(seconds=1)
+        session.execute(sa.update(delivery).values(due_at=due_at))
 
 
 def outcome():
@@ -182,6 +198,18 @@ class TestAnswers:
         complete(api, model)
         deliver()
         assert outcome() == ("waiting", 1, {"code": "refused", "status": status})
+
+    def test_of_a_server_that_fails_for_a_day(self, api, model, hook, receiver):
+        receiver.answer = reply(500)
+        complete(api, model)
+        while (waited := until_next_try()) < dt.timedelta(days=1):
+            let_time_pass(waited)
+            assert notifications.handle({}) == {"tried": 1}
+        receiver.answer = reply(204)
+        let_time_pass(waited)
+        assert notifications.handle({}) == {"tried": 1}
+        assert len({message.headers["webhook-id"] for message in receiver.messages}) == 1
+        assert (outcome()[0], read(hook).failures) == ("delivered", 0)
 
     def test_a_redirect_is_not_followed(self, api, model, hook, receiver):
         receiver.answer = reply(307, Location=receiver.url)

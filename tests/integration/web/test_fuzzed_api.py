@@ -55,7 +55,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412, 422]
 include-operation-id = ["delete_graph", "archive_graph", "restore_graph"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 412]
 
-# Webhooks are deleted meanwhile, some stand for single executions, and URLs have to be public.
+# Webhooks are deleted in between, some stand for single executions, and URLs have to be public.
 [[operations]]
 include-operation-id = [
     "create_webhook", "get_webhook", "change_webhook", "delete_webhook", "get_webhook_secret",
