@@ -52,8 +52,8 @@ def fill(
         sql.executions(),
         sql.steps(first),
         sql.events(first),
-        sql.deliveries(first),
-        sql.deliveries_to_a_webhook(first),
+        sql.deliveries(first, "handler:told", 2, "waiting"),
+        sql.deliveries(first, f"webhook:{WEBHOOK}", 3, "failed"),
         sql.webhooks(),
         sql.input_requests(first),
         sql.input_assignees(first),
@@ -182,31 +182,18 @@ class _Sql:
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
         return _insert("crewexec_event", columns, f"{source} WHERE {self._newest(first)}")
 
-    def deliveries(self, first: int) -> str:
-        """Those of the most urgent executions wait for one, the others have been delivered."""
-        waits = "i = 2 AND execution.urgency = 1"
+    def deliveries(self, first: int, receiver: str, seq: int, status: str) -> str:
+        """All are delivered, but one of each of the most urgent executions has a *status*."""
+        others = f"i = {seq} AND execution.urgency = 1"
+        has_ended = f"NOT ({others} AND '{status}' = 'waiting')"
         columns = {
             "execution_id": "execution.id",
-            "receiver": "'handler:told'",
+            "receiver": f"'{receiver}'",
             "seq": "i",
             "type": "'execution.started'",
-            "status": f"CASE WHEN {waits} THEN 'waiting' ELSE 'delivered' END",
+            "status": f"CASE WHEN {others} THEN '{status}' ELSE 'delivered' END",
             "due_at": "execution.created_at",
-        }
-        source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
-        return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")
-
-    def deliveries_to_a_webhook(self, first: int) -> str:
-        """Those of the first webhook, of which a few have failed."""
-        failed = "i = 3 AND execution.urgency = 1"
-        columns = {
-            "execution_id": "execution.id",
-            "receiver": f"'webhook:{WEBHOOK}'",
-            "seq": "i",
-            "type": "'execution.started'",
-            "status": f"CASE WHEN {failed} THEN 'failed' ELSE 'delivered' END",
-            "due_at": "execution.created_at",
-            "ended_at": "execution.created_at",
+            "ended_at": f"CASE WHEN {has_ended} THEN execution.created_at END",
         }
         source = f"crewexec_execution AS execution, {_numbers(1, EVENTS + 1)}"
         return _insert("crewexec_delivery", columns, f"{source} WHERE {self._newest(first)}")
