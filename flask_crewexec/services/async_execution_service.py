@@ -36,13 +36,14 @@ from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
+from . import input_answers
 from . import input_requests
 from .call_pages import read_call
 from .call_pages import read_calls
 from .cancellation import cancel
 from .event_pages import read_event_page
 from .graph_report import execution_preview
-from .input_requests import Answered
+from .input_answers import Answered
 from .retries import retry
 from .user_executions import UserExecutions
 
@@ -347,7 +348,7 @@ class AsyncExecutionService:
         given = {name: each for name, each in content.items() if each is not None}
         who = by if by is not None or requester is None else requester.user_id
         answer = {"decision": decision, **given}
-        return input_requests.answer(current_app_state(), request_id, requester, answer, who)
+        return input_answers.answer(current_app_state(), request_id, requester, answer, who)
 
     def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps.

@@ -13,7 +13,7 @@ from ..storage.execution_queries import Id
 
 if t.TYPE_CHECKING:
     from .async_execution_service import AsyncExecutionService
-    from .input_requests import Answered
+    from .input_answers import Answered
 
 Json = dict[str, t.Any]
 

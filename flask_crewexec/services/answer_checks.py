@@ -1,0 +1,65 @@
+"""Checks of the answers to input requests, before they are stored."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ..app_state import AppState
+from ..errors import InvalidRequest
+from ..errors import Problem
+from ..graphs import find_mismatch
+from ..models import InputRequestMixin
+from ..statuses import Decision
+
+Json = dict[str, t.Any]
+
+
+def check_answer(
+    app_state: AppState, request: InputRequestMixin, decision: str, content: Json
+) -> None:
+    """Check an answer, as far as no code of the host is needed.
+
+    :param content: what is written: ``text`` or ``value``, or nothing.
+    :raises InvalidRequest: if it does not fit the *request*.
+    """
+    if decision not in request.decisions:
+        allowed = ", ".join(f"'{each}'" for each in request.decisions)
+        raise _invalid("/decision", f"This request allows only {allowed}.")
+    _check_content(decision, content)
+    if decision == Decision.EDIT:
+        _check_edit(app_state, request, content)
+
+
+def _check_content(decision: str, content: Json) -> None:
+    """Check that an answer says what its decision needs."""
+    if decision == Decision.EDIT:
+        if len(content) != 1:
+            field = "value" if content else "text"
+            raise _invalid(f"/{field}", "Send either 'text' or 'value'.")
+    elif "value" in content:
+        raise _invalid("/value", "Leave 'value' out: it belongs to the decision 'edit'.")
+    elif decision == Decision.CHANGE and not content.get("text", "").strip():
+        raise _invalid("/text", "Say in 'text' what is to be changed.")
+
+
+def _check_edit(app_state: AppState, request: InputRequestMixin, content: Json) -> None:
+    """Check what is written instead of the draft."""
+    limit = app_state.settings.max_output_chars
+    field = "value" if "value" in content else "text"
+    text = json.dumps(content["value"]) if field == "value" else content["text"]
+    if len(text) > limit:
+        raise _invalid(f"/{field}", f"At most {limit} characters are allowed.")
+    if request.schema is None:
+        if field == "value":
+            raise _invalid("/value", "The step has no schema; send the answer as 'text'.")
+        return
+    if field == "text":
+        raise _invalid("/text", "The answer of this step is an object; send it as 'value'.")
+    if mismatch := find_mismatch(request.schema, content["value"]):
+        pointer, detail = mismatch
+        raise _invalid(f"/value{pointer}", detail)
+
+
+def _invalid(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, [Problem(pointer, "invalid-answer", detail)])
