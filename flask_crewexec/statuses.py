@@ -71,13 +71,25 @@ class InputStatus(enum.StrEnum):
     """The execution has ended without an answer."""
 
 
+class InputKind(enum.StrEnum):
+    """What an input request is about."""
+
+    REVIEW = "review"
+    """The answer of a step."""
+    APPROVAL = "approval"
+    """A tool call that must not be made without a person."""
+    QUESTION = "question"
+    """A question of an agent."""
+
+
 class Decision(enum.StrEnum):
-    """How a person decides about a draft."""
+    """How a person decides about what they are asked."""
 
     APPROVE = "approve"
     CHANGE = "change"
     EDIT = "edit"
     REJECT = "reject"
+    RESPOND = "respond"
 
 
 class CallKind(enum.StrEnum):

@@ -16,7 +16,9 @@ from .problem_messages import listing
 
 OnExpiry = t.Literal["fail", "approve", "reject"]
 
-DECISIONS: t.Final = tuple(map(str, Decision))
+DECISIONS: t.Final = tuple(
+    map(str, (Decision.APPROVE, Decision.CHANGE, Decision.EDIT, Decision.REJECT))
+)
 MAX_SECONDS: t.Final = 366 * 24 * 3600
 _MAX_ASSIGNEES: t.Final = 50
 _MAX_NAME: t.Final = 255

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 from uuid_utils.compat import uuid7
 
+from .call import MAX_PATH
 from .mixin import IndexSpec
 from .mixin import Json
 from .mixin import Mixin
@@ -23,7 +24,7 @@ class InputRequestMixin(Mixin):
     __tablename__ = "crewexec_input_request"
     __indexes__: t.ClassVar = {
         "ux_crewexec_input_request_round": IndexSpec(
-            ("execution_id", "step", "generation", "kind", "round"), unique=True
+            ("execution_id", "step", "generation", "kind", "call", "round"), unique=True
         ),
         "ix_crewexec_input_request_owner": IndexSpec(("owner_id", "id")),
         "ix_crewexec_input_request_open": IndexSpec(("owner_id", "id"), "status = 'open'"),
@@ -39,22 +40,30 @@ class InputRequestMixin(Mixin):
     owner_id: Mapped[UserId]
     """Owner of the execution."""
     kind: Mapped[str] = mapped_column(sa.String(10))
-    """``review``: of the answer of a step."""
+    """``review`` of the answer of a step, ``approval`` of a tool call, or ``question``."""
     step: Mapped[int]
     """Position of the step."""
     step_name: Mapped[str] = mapped_column(sa.String(200))
     generation: Mapped[int]
     """How often the step had been restarted."""
     round: Mapped[int]
-    """From 1 in each generation."""
+    """From 1 in each generation, for each call."""
+    call: Mapped[str] = mapped_column(sa.String(MAX_PATH), default="", server_default="")
+    """Path of the tool call within its step, as in the call log; empty for a review."""
     message: Mapped[str | None] = mapped_column(sa.Text)
-    """What the graph tells those who are asked."""
+    """What the graph tells those who are asked, or the question."""
     problem: Mapped[str | None] = mapped_column(sa.Text)
     """Why the previous answer, which somebody has edited, was refused."""
-    draft: Mapped[Json] = mapped_column(sa.JSON)
+    draft: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """``{"text", "value"?}``: what is reviewed."""
+    tool: Mapped[str | None] = mapped_column(sa.String(200))
+    """Name of the tool whose call waits."""
+    arguments: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    """Its validated arguments, as they are shown."""
+    digest: Mapped[str | None] = mapped_column(sa.String(64))
+    """SHA-256 of the arguments with which the tool would be called, in hexadecimal."""
     schema: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
-    """JSON Schema that an edited answer must match."""
+    """JSON Schema that what somebody writes must match."""
     decisions: Mapped[list[str]] = mapped_column(sa.JSON)
     """Which decisions are allowed."""
     is_assigned: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
@@ -62,7 +71,9 @@ class InputRequestMixin(Mixin):
     expires_at: Mapped[UtcDateTime | None]
     """Until when it can be answered, by the database's clock."""
     on_expiry: Mapped[str] = mapped_column(sa.String(10))
-    """What happens then: ``fail``, ``approve`` or ``reject``."""
+    """What happens then: ``fail``, ``approve``, ``reject`` or ``default``."""
+    default: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    """The answer that is used then, for ``default``."""
     status: Mapped[str] = mapped_column(sa.String(10))
     """``open``, ``answered``, ``expired`` or ``withdrawn``."""
     decision: Mapped[str | None] = mapped_column(sa.String(10))

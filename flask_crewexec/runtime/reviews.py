@@ -13,6 +13,7 @@ from ..app_state import AppState
 from ..graphs import Review
 from ..models import InputRequestMixin
 from ..statuses import Decision
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import input_requests
 from ..storage.new_event import NewEvent
@@ -21,8 +22,6 @@ from .stop_reasons import RejectedStop
 from .stop_reasons import WaitForPersonStop
 
 Json = dict[str, t.Any]
-
-KIND: t.Final = "review"
 
 
 class ReviewedStep(t.NamedTuple):
@@ -93,13 +92,13 @@ class StepReview:
         if request.decision == Decision.REJECT:
             raise RejectedStop(_reason(self._step.name, request))
         self._last = request
-        return Decided(request.decision, request.draft, request.answer or {})
+        return Decided(request.decision, request.draft or {}, request.answer or {})
 
     def _read(self) -> Sequence[InputRequestMixin]:
         models, step = self._app_state.models, self._step
         with self._app_state.database.read_session() as session:
             return input_requests.requests_of_step(
-                session, models, step.execution_id, step.position, KIND
+                session, models, step.execution_id, step.position, InputKind.REVIEW
             )
 
     def _next(self, asked: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
@@ -124,7 +123,7 @@ class StepReview:
         id, models = input_requests.new_id(), self._app_state.models
         new = input_requests.NewRequest(
             owner_id=step.owner_id,
-            kind=KIND,
+            kind=InputKind.REVIEW,
             step=step.position,
             step_name=step.name,
             generation=self._generation(),
@@ -154,7 +153,7 @@ class StepReview:
 
         event = NewEvent(
             "input_requested",
-            {"request": str(id), "kind": KIND, "step": step.name, "round": round},
+            {"request": str(id), "kind": InputKind.REVIEW, "step": step.name, "round": round},
         )
         self._write(insert, event)
 

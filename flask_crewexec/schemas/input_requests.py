@@ -9,6 +9,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..statuses import Decision
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from .fields import Moment
 from .fields import RowSchema
@@ -59,16 +60,23 @@ class AssigneesSchema(ma.Schema):
 
 
 class InputRequestSchema(RowSchema):
-    """What a step asks people."""
+    """What an execution asks people."""
 
     id = fields.String(metadata={"description": "Id of the request"})
     execution_id = fields.String(metadata={"description": "Id of the execution"})
-    kind = fields.String(metadata={"description": "'review': of the answer of a step"})
+    kind = fields.String(
+        validate=validate.OneOf([*map(str, InputKind)]),
+        metadata={
+            "description": "'review' of the answer of a step, 'approval' of a tool call, or"
+            " 'question' of an agent"
+        },
+    )
     step = fields.Integer(metadata={"description": "Position of the step, from 0"})
     step_name = fields.String(metadata={"description": "Name of the step"})
-    round = fields.Integer(metadata={"description": "How often the step has asked, from 1"})
+    round = fields.Integer(metadata={"description": "How often the same was asked, from 1"})
     message = fields.String(
-        allow_none=True, metadata={"description": "What the graph tells those who are asked"}
+        allow_none=True,
+        metadata={"description": "What the graph tells those who are asked, or the question"},
     )
     problem = fields.String(
         allow_none=True,
@@ -77,10 +85,24 @@ class InputRequestSchema(RowSchema):
     draft = fields.Nested(
         DraftSchema,
         allow_none=True,
-        metadata={"description": "What is reviewed; null for managers who may not see it"},
+        metadata={
+            "description": "What is reviewed; null for managers who may not see it, and for other"
+            " kinds"
+        },
+    )
+    tool = fields.String(
+        allow_none=True, metadata={"description": "Name of the tool whose call waits"}
+    )
+    arguments = fields.Dict(
+        allow_none=True,
+        metadata={"description": "Arguments of the call; null for managers who may not see them"},
+    )
+    digest = fields.String(
+        allow_none=True,
+        metadata={"description": "SHA-256 of the arguments with which the tool would be called"},
     )
     schema = fields.Dict(
-        allow_none=True, metadata={"description": "JSON Schema that an edited answer must match"}
+        allow_none=True, metadata={"description": "JSON Schema that what is written must match"}
     )
     decisions = fields.List(
         fields.String(validate=validate.OneOf([*map(str, Decision)])),
@@ -92,7 +114,11 @@ class InputRequestSchema(RowSchema):
     )
     expires_at = Moment(allow_none=True, metadata={"description": "Until when it can be answered"})
     on_expiry = fields.String(
-        metadata={"description": "What happens then: 'fail', 'approve' or 'reject'"}
+        metadata={"description": "What happens then: 'fail', 'approve', 'reject' or 'default'"}
+    )
+    default = fields.Dict(
+        allow_none=True,
+        metadata={"description": "The answer that is used then, if that is 'default'"},
     )
     status = fields.String(
         validate=validate.OneOf([*map(str, InputStatus)]),

@@ -24,7 +24,7 @@ Json = dict[str, t.Any]
 
 _REQUEST: t.Final = InputRequestSchema()
 _QUERY: t.Final = InputRequestQuerySchema()
-_CONTENTS: t.Final = ("draft", "answer")
+_CONTENTS: t.Final = ("draft", "arguments", "digest", "answer")
 
 
 def list_requests(app_state: AppState, requester: Requester, **query: object) -> list[Json]:

@@ -41,7 +41,7 @@ ROLE: t.Final = "role"
 
 
 class NewRequest(t.NamedTuple):
-    """What is asked."""
+    """What is asked; see :class:`~flask_crewexec.models.InputRequestMixin` for the fields."""
 
     owner_id: str
     kind: str
@@ -51,10 +51,15 @@ class NewRequest(t.NamedTuple):
     round: int
     message: str | None
     problem: str | None
-    draft: Json
+    draft: Json | None
     schema: Json | None
     decisions: list[str]
     on_expiry: str
+    call: str = ""
+    tool: str | None = None
+    arguments: Json | None = None
+    digest: str | None = None
+    default: Json | None = None
 
 
 def insert(
