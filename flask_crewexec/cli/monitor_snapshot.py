@@ -13,6 +13,8 @@ from ..storage.execution_queries import list_finished
 from ..storage.execution_queries import list_running
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
+from ..storage.queue_stats import OpenInputs
+from ..storage.queue_stats import read_open_inputs
 from ..storage.workers import known_workers
 from ..storage.workers import SeenWorker
 
@@ -28,6 +30,8 @@ class QueueSnapshot:
     """Number of executions by status, for statuses that are not final."""
     on_hold: Mapping[int, int]
     """Number of executions on hold by priority."""
+    inputs: OpenInputs
+    """Input requests that are open."""
     workers: Sequence[SeenWorker]
     """Alive or not, those with the latest heartbeat first."""
     running: Sequence[ExecutionMixin]
@@ -41,6 +45,7 @@ def read_snapshot(app_state: AppState) -> QueueSnapshot:
     return QueueSnapshot(
         counts=count_active(app_state),
         on_hold=count_on_hold(app_state),
+        inputs=read_open_inputs(app_state),
         workers=known_workers(app_state, MAX_ROWS),
         running=list_running(app_state, MAX_ROWS),
         ended=list_finished(app_state, MAX_ROWS),

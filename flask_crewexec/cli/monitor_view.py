@@ -121,6 +121,9 @@ def _heading(frame: MonitorFrame) -> Text:
     parts = [f"{frame.at:%Y-%m-%d %H:%M:%S}Z"]
     if not isinstance(frame.snapshot, SourceError):
         parts += [f"{number} {state}" for state, number in sorted(frame.snapshot.counts.items())]
+        if inputs := frame.snapshot.inputs.open:
+            oldest = span(frame.snapshot.inputs.oldest)
+            parts.append(f"input requests: {inputs} open, oldest {oldest}")
     return Text("   ".join(parts), "bold", overflow="ellipsis", no_wrap=True)
 
 

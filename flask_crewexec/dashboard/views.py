@@ -31,6 +31,7 @@ from ..storage.graph_queries import graph_names
 from ..storage.hourly_stats import read_hours
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
+from ..storage.queue_stats import read_open_inputs
 from ..web.authentication import current_identity
 from ..web.executions import next_id
 from ..web.problems import Forbidden
@@ -130,6 +131,7 @@ def show_queues() -> str:
         depths=_depths(),
         on_hold=count_on_hold(app_state),
         counts=count_active(app_state),
+        inputs=read_open_inputs(app_state),
         workers=read_workers(app_state),
         hours=hours,
         charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},

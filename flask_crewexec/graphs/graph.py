@@ -135,18 +135,20 @@ class TaskNode:
         return per_round * (1 if self.review is None else self.review.max_drafts)
 
     TEXTS: t.ClassVar = ("description", "expected_output")
-    """The fields with placeholders; the rules of guardrails have some, too."""
+    """The fields with placeholders; rules of guardrails and the review have some, too."""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The texts of these fields."""
         rules = (guardrail.text for guardrail in self.guardrails if guardrail.text)
-        return (self.description, self.expected_output, *rules)
+        message = None if self.review is None else self.review.message
+        return (self.description, self.expected_output, *rules, *([message] if message else []))
 
     def filled(self, values: Mapping[str, str]) -> TaskNode:
         """Return the task with placeholders replaced by *values*."""
         guardrails = tuple(each.filled(values) for each in self.guardrails)
-        return replace(_filled(self, values), guardrails=guardrails)
+        review = self.review and self.review.filled(values)
+        return replace(_filled(self, values), guardrails=guardrails, review=review)
 
 
 class Reference(t.NamedTuple):

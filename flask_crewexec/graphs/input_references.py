@@ -15,8 +15,8 @@ from .problem_messages import listing
 from .problem_messages import quote
 from .schema import Draft
 
-_SHORT = ("/role", "/text")
-"""Suffixes of pointers to texts that events and messages contain."""
+_SHORT = ("/role", "/text", "/message")
+"""Suffixes of pointers to texts that events, messages and questions to people contain."""
 _TEXTS = {"agent": AgentNode.TEXTS, "task": TaskNode.TEXTS}
 
 
@@ -38,7 +38,8 @@ def _find_problem(types: Mapping[str, object], pointer: str, name: str) -> Probl
         return Problem(pointer, "undeclared-input", detail)
     if types[name] == "file" and pointer.endswith(_SHORT):
         detail = (
-            f"The input {quote(name)} is a file, which roles and rules cannot contain. Move it."
+            f"The input {quote(name)} is a file, which roles, rules and messages cannot contain."
+            " Move it."
         )
         return Problem(pointer, "misplaced-file", detail)
     return None
@@ -52,3 +53,6 @@ def _uses(draft: Draft) -> Iterator[tuple[str, str]]:
         for at, guardrail in enumerate(node.data.get("guardrails", ())):
             for name in find_placeholders([guardrail.get("text") or ""]):
                 yield f"{node.pointer}/data/guardrails/{at}/text", name
+        review = node.data.get("review")
+        for name in find_placeholders([(review and review.message) or ""]):
+            yield f"{node.pointer}/data/review/message", name

@@ -34,7 +34,7 @@ PROBLEM_CODES: t.Final[Mapping[str, str]] = {
     "manager-with-task": "The manager is connected with a task.",
     "manager-with-tools": "The manager is connected with a tool.",
     "misplaced-field": "A field of an input does not fit the input's type.",
-    "misplaced-file": "A role or rule contains an input of the type 'file'.",
+    "misplaced-file": "A role, a rule or a message contains an input of the type 'file'.",
     "missing-field": "A required field is missing.",
     "missing-input": "An input that the graph needs is missing.",
     "model-not-allowed": "The roles of the user do not allow the model.",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 
 from ..errors import Problem
 from ..statuses import Decision
+from ..text import truncate
 from . import fields as f
 from .fields import Field
 from .fields import read_object
+from .placeholders import fill
 from .problem_messages import kind_of
 from .problem_messages import listing
 
@@ -20,6 +23,10 @@ DECISIONS: t.Final = tuple(
     map(str, (Decision.APPROVE, Decision.CHANGE, Decision.EDIT, Decision.REJECT))
 )
 MAX_SECONDS: t.Final = 366 * 24 * 3600
+MAX_VALUE: t.Final = 500
+"""Longest value of an input in a message, in characters; longer ones are cut."""
+MAX_MESSAGE: t.Final = 10_000
+"""Longest message with placeholders replaced."""
 _MAX_ASSIGNEES: t.Final = 50
 _MAX_NAME: t.Final = 255
 
@@ -29,7 +36,7 @@ class Review:
     """What a person is asked about the answer of a task, and what they may decide."""
 
     message: str | None = None
-    """What they are told."""
+    """What they are told; it may contain placeholders."""
     decisions: tuple[str, ...] = DECISIONS
     users: tuple[str, ...] = ()
     """Ids of the users who are asked."""
@@ -45,6 +52,13 @@ class Review:
     def max_drafts(self) -> int:
         """How many drafts the agent may have to write."""
         return self.max_rounds if Decision.CHANGE in self.decisions else 1
+
+    def filled(self, values: Mapping[str, str]) -> Review:
+        """Return the review with placeholders in its message replaced by *values*, cut if long."""
+        if self.message is None:
+            return self
+        short = {name: truncate(value, MAX_VALUE) for name, value in values.items()}
+        return replace(self, message=truncate(fill(self.message, short), MAX_MESSAGE))
 
     def decisions_in(self, round: int) -> list[str]:
         """Return what may be decided in a round, counted from 1."""

@@ -32,7 +32,9 @@ class Progress(t.NamedTuple):
     current_step: str | None
     current_agent: str | None
     elapsed_seconds: float | None
-    """From the first start to the end, or to now while it runs."""
+    """From the first start to the end, or to now, without the time it has waited for people."""
+    waited_seconds: float
+    """How long it has waited for people."""
     queue_position: int | None = None
     """From 1 while it is queued; None where it was not counted."""
 
@@ -108,6 +110,10 @@ class ExecutionMixin(UsageColumns, Mixin):
     """When the timeout ends, by the database's clock."""
     seconds_left: Mapped[float | None]
     """Seconds that were left of the timeout when it began to wait for people."""
+    waiting_since: Mapped[UtcDateTime | None]
+    """When it began to wait for people; None if it does not."""
+    waited_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """Seconds that it had waited for people before that."""
     former_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
     """Tokens that it had used before the day on which an answer of people last queued it."""
     max_llm_calls: Mapped[int | None]
@@ -155,15 +161,24 @@ class ExecutionMixin(UsageColumns, Mixin):
             self.current_step,
             self.current_agent,
             self._elapsed_seconds,
+            self._seconds_for_people,
         )
 
     @property
     def _elapsed_seconds(self) -> float | None:
-        started_at = clock.as_utc(self.started_at)
-        if started_at is None:
+        if self.started_at is None:
             return None
+        return max(0.0, self._seconds_since(self.started_at) - self._seconds_for_people)
+
+    @property
+    def _seconds_for_people(self) -> float:
+        now = 0.0 if self.waiting_since is None else self._seconds_since(self.waiting_since)
+        return self.waited_seconds + now
+
+    def _seconds_since(self, moment: dt.datetime) -> float:
+        """Return the seconds from *moment* to the end, or until the row was read."""
         end = clock.as_utc(self.finished_at or self.read_at) or clock.now()
-        return max(0.0, (end - started_at).total_seconds())
+        return (end - clock.as_utc(moment)).total_seconds()
 
     @property
     def limits(self) -> t.Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 from collections.abc import Collection
@@ -181,8 +182,10 @@ class _CrewBuilder:
         schema = None if node.output_schema is None else dict(node.output_schema)
         generation = functools.partial(self._run_context.calls.generation_of, position)
         step = ReviewedStep(execution.id, execution.user_id, position, node.name, schema)
-        write = self._event_handler.write
-        return StepReview(self._app_state, node.review, step, generation, write)
+        write, message = self._event_handler.write, node.review.message
+        shown = message and self._run_context.redact(message)
+        review = dataclasses.replace(node.review, message=shown)
+        return StepReview(self._app_state, review, step, generation, write)
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
         if guardrail.text is None:

@@ -113,8 +113,12 @@ class ProgressSchema(RowSchema):
         allow_none=True, metadata={"description": "Role of the agent that works on it"}
     )
     elapsed_seconds = fields.Float(
-        allow_none=True, metadata={"description": "Seconds since the first start, until the end"}
+        allow_none=True,
+        metadata={
+            "description": "Seconds from the first start to the end, except those of waited_seconds"
+        },
     )
+    waited_seconds = fields.Float(metadata={"description": "Seconds that it waited for people"})
     queue_position = fields.Integer(
         allow_none=True,
         metadata={

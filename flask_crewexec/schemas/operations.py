@@ -17,6 +17,15 @@ class FailedCheckSchema(ma.Schema):
     remedy = fields.String(metadata={"description": "What operators do about it"})
 
 
+class OpenInputsSchema(ma.Schema):
+    """Input requests of all users that people have not answered yet."""
+
+    open = fields.Integer(metadata={"description": "How many there are"})
+    oldest_seconds = fields.Float(
+        metadata={"description": "For how long the oldest one has been open; 0 if none is"}
+    )
+
+
 class QueuesSchema(ma.Schema):
     """Lengths of the queues, and live workers."""
 
@@ -29,6 +38,9 @@ class QueuesSchema(ma.Schema):
         keys=fields.String(),
         values=fields.Integer(),
         metadata={"description": "Executions that the scheduler holds, by priority"},
+    )
+    input_requests = fields.Nested(
+        OpenInputsSchema, metadata={"description": "Input requests that are open"}
     )
     workers = fields.List(
         fields.Nested("WorkerSchema"), metadata={"description": "Workers with a recent heartbeat"}

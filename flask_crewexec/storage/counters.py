@@ -39,10 +39,12 @@ PURGED_CALLS: t.Final = "purged_calls"
 NOTIFICATIONS: t.Final = "notifications"
 WAITING: t.Final = "waiting_seconds"
 RUN: t.Final = "run_seconds"
+INPUT: t.Final = "input_seconds"
 
 HISTOGRAM_BUCKETS: t.Final = {
     WAITING: (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0),
     RUN: (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0),
+    INPUT: (60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0, 259200.0, 604800.0, 2592000.0),
 }
 """Upper bounds of the buckets, in seconds. One more bucket has no upper bound."""
 
@@ -124,6 +126,14 @@ def deltas_of_events(
         if last_transition is not None and event.type in _COUNTED | _QUEUED:
             last_transition = last_transition._replace(type=event.type, at=event.time)
     return deltas
+
+
+def delta_of_input(outcome: str, seconds: float) -> CounterDelta:
+    """Return the measurement of how long an input request was open.
+
+    :param outcome: ``answered`` or ``expired``.
+    """
+    return _measurement(INPUT, outcome, max(0.0, seconds))
 
 
 def _read_last_transition(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from .. import clock
 from ..app_state import AppState
 from ..identity import Identity
 from ..models import ExecutionMixin
@@ -22,6 +23,7 @@ from ..models import InputRequestMixin
 from ..models import Models
 from ..statuses import has_status
 from ..statuses import InputStatus
+from . import counters
 from . import database_clock
 from . import event_log
 from .new_event import NewEvent
@@ -244,6 +246,7 @@ def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: 
         return False
     is_queued = queue_answered(session, models, found.execution_id)
     status, attempt = _read_state(session, models.execution, found.execution_id)
+    _count(session, models, found, ended)
     events = [_event(found, ended, status), *([_queued(attempt)] if is_queued else [])]
     event_log.append(session, app_state, found.execution_id, events)
     return True
@@ -278,6 +281,13 @@ def _store_end(
             answered_at=database_clock.now(),
         ),
     )
+
+
+def _count(session: Session, models: Models, found: InputRequestMixin, ended: Ended) -> None:
+    """Count a request that has ended, with the time for which it was open."""
+    opened = clock.as_utc(found.created_at)
+    seconds = (database_clock.read(session) - opened).total_seconds()
+    counters.record(session, models, [counters.delta_of_input(ended.status, seconds)])
 
 
 def _read_state(

@@ -262,6 +262,7 @@ def wait_for_input(session: Session, models: Models, lease: Lease) -> bool:
         **_CLEARED,
         status=ExecutionStatus.WAITING_INPUT,
         attempt=lease.attempt + 1,
+        waiting_since=database_clock.now(),
         deadline=None,
         seconds_left=None if left is None else max(0.0, left),
     )

@@ -61,6 +61,7 @@ def cancel_pending(
             status=ExecutionStatus.CANCELLED,
             available_at=None,  # no other attempt follows
             finished_at=database_clock.now(),
+            **_waited(execution),
             **_cancellation_values(cancellation),
         )
     )
@@ -85,6 +86,12 @@ def request_cancellation(
         .values(**_cancellation_values(cancellation))
     )
     return update_one(session, statement)
+
+
+def _waited(execution: type[ExecutionMixin]) -> dict[str, t.Any]:
+    """Return the columns of an execution that does not wait for people any more."""
+    now = sa.func.coalesce(database_clock.seconds_since(execution.waiting_since), 0.0)
+    return {"waiting_since": None, "waited_seconds": execution.waited_seconds + now}
 
 
 def _cancellation_values(cancellation: Cancellation) -> dict[str, t.Any]:
@@ -165,6 +172,7 @@ def queue_answered(session: Session, models: Models, execution_id: uuid.UUID) ->
             former_tokens=sa.case(
                 (execution.queued_at < clock.midnight(), tokens), else_=execution.former_tokens
             ),
+            **_waited(execution),
             published_at=None,
             on_hold=True,
             queued_at=database_clock.now(),

@@ -78,6 +78,20 @@ NOTIFICATION_DELAY: t.Final = MetricFamily(
     "gauge",
     "For how long the oldest one has been due; 0 if none is.",
 )
+INPUT_REQUESTS: t.Final = MetricFamily(
+    "crewexec_input_requests", "gauge", "Input requests that people have not answered yet."
+)
+INPUT_REQUEST_AGE: t.Final = MetricFamily(
+    "crewexec_input_request_age_seconds",
+    "gauge",
+    "For how long the oldest one has been open; 0 if none is.",
+)
+INPUT_SECONDS: t.Final = MetricFamily(
+    f"crewexec_{counters.INPUT}",
+    "histogram",
+    "Seconds that input requests were open, by outcome: answered or expired.",
+    ("outcome",),
+)
 TOKENS: t.Final = MetricFamily(
     f"crewexec_{counters.TOKENS}", "counter", "Prompt and completion tokens of models.", ("kind",)
 )
@@ -111,6 +125,9 @@ FAMILIES: t.Final = (
     NOTIFICATIONS,
     NOTIFICATIONS_WAITING,
     NOTIFICATION_DELAY,
+    INPUT_REQUESTS,
+    INPUT_REQUEST_AGE,
+    INPUT_SECONDS,
     WAITING_SECONDS,
     RUN_SECONDS,
 )

@@ -54,6 +54,8 @@ from ..storage.deliveries import Backlog
 from ..storage.deliveries import read_backlog
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
+from ..storage.queue_stats import OpenInputs
+from ..storage.queue_stats import read_open_inputs
 from ..storage.workers import live_workers
 from . import metric_families as families
 from .metric_families import MetricFamily
@@ -125,6 +127,7 @@ class _DatabaseState:
     on_hold: dict[int, int]
     workers: Sequence[WorkerMixin]
     notifications: Backlog
+    inputs: OpenInputs
 
     def counts(self, name: str) -> dict[str, int]:
         """Return the values of a counter by label."""
@@ -143,7 +146,8 @@ def _read(app_state: AppState) -> _DatabaseState:
     totals = counters.read_totals(app_state)
     active, on_hold = count_active(app_state), count_on_hold(app_state)
     workers, backlog = live_workers(app_state), read_backlog(app_state)
-    return _DatabaseState(totals, active, on_hold, workers, backlog)
+    inputs = read_open_inputs(app_state)
+    return _DatabaseState(totals, active, on_hold, workers, backlog, inputs)
 
 
 def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
@@ -154,6 +158,9 @@ def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
     yield from _counters(rows)
     yield _gauge(families.NOTIFICATIONS_WAITING, {"": rows.notifications.waiting})
     yield _gauge(families.NOTIFICATION_DELAY, {"": rows.notifications.delay})
+    yield _gauge(families.INPUT_REQUESTS, {"": rows.inputs.open})
+    yield _gauge(families.INPUT_REQUEST_AGE, {"": rows.inputs.oldest})
+    yield _histogram(families.INPUT_SECONDS, counters.INPUT, rows)
     yield _histogram(families.WAITING_SECONDS, counters.WAITING, rows)
     yield _histogram(families.RUN_SECONDS, counters.RUN, rows)
 

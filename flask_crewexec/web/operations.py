@@ -25,6 +25,7 @@ from ..services.readiness import check_all
 from ..services.readiness import is_ready
 from ..services.readiness import OK
 from ..storage.queue_stats import count_on_hold
+from ..storage.queue_stats import read_open_inputs
 from ..storage.usage_report import daily_usage
 from ..storage.usage_report import DailyUsage
 from ..storage.workers import live_workers
@@ -53,9 +54,11 @@ def show_queues() -> Json:
         raise Forbidden("Only users who may manage others' executions can see the queues.")
     app_state = current_app_state()
     workers = _workers.dump(live_workers(app_state))
+    inputs = read_open_inputs(app_state)
     return {
         "queues": queue_depths(app_state),
         "on_hold": count_on_hold(app_state),
+        "input_requests": {"open": inputs.open, "oldest_seconds": inputs.oldest},
         "workers": workers,
         "problems": _problems(check_all(app_state)),
     }

@@ -118,6 +118,16 @@ class TestDecisions:
         assert len(model.calls) == 4
 
 
+class TestMessage:
+    def test_contains_the_inputs_of_the_execution(self, api, model):
+        document = reviewed(review={"message": "Is this about {topic}?"})
+        missing = api("POST", "/executions", json={"graph_id": api.graph(document)})
+        assert [error["pointer"] for error in missing.json["errors"]] == ["/inputs/topic"]
+        id = api.queue(document, inputs={"topic": "{tea}"})
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["message"] == "Is this about {tea}?"
+
+
 class TestChecks:
     def test_run_before_a_person_is_asked_and_are_not_paid_again(self, app, api, model):
         seen = []

@@ -80,6 +80,7 @@ class TestQueueing:
             "current_step": None,
             "current_agent": None,
             "elapsed_seconds": None,
+            "waited_seconds": 0,
             "queue_position": 1,
         }
 

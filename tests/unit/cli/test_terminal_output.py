@@ -28,6 +28,7 @@ from flask_crewexec.errors import BrokerUnavailable
 from flask_crewexec.models import define_models
 from flask_crewexec.services.readiness import Check
 from flask_crewexec.services.readiness import OK
+from flask_crewexec.storage.queue_stats import OpenInputs
 from flask_crewexec.storage.workers import SeenWorker
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -153,7 +154,15 @@ class TestSource:
 def execution(**columns):
     defaults = {"id": uuid.uuid4(), "owner_id": "ada", "status": "running", "started_at": NOW}
     counts = dict.fromkeys(
-        ("total_steps", "finished_steps", "llm_calls", "prompt_tokens", "completion_tokens"), 0
+        (
+            "total_steps",
+            "finished_steps",
+            "llm_calls",
+            "prompt_tokens",
+            "completion_tokens",
+            "waited_seconds",
+        ),
+        0,
     )
     return MODELS.execution(**{**defaults, **counts, **columns})
 
@@ -164,7 +173,8 @@ def worker(name, silent):
 
 def look(**parts):
     held = dict.fromkeys(range(1, 11), 0)
-    parts = {"counts": {}, "on_hold": held, "workers": [], "running": [], "ended": [], **parts}
+    nothing = {"counts": {}, "inputs": OpenInputs(0, 0.0), "on_hold": held}
+    parts = {**nothing, "workers": [], "running": [], "ended": [], **parts}
     return MonitorFrame(
         at=NOW,
         stale_after=60.0,
@@ -192,6 +202,12 @@ class TestPage:
         assert "silent" in red
         assert "1 min ago" in red
         assert "0 s ago" in Text.from_ansi(shown).plain
+
+    def test_says_how_long_people_have_been_asked(self):
+        week = 7 * 24 * 3600.0
+        asked = look(counts={"waiting_input": 2}, inputs=OpenInputs(3, week))
+        assert "2 waiting_input   input requests: 3 open, oldest 7 d" in printed(page(asked))
+        assert "input requests" not in printed(page(look()))
 
     def test_says_how_many_run_that_are_not_shown(self):
         running = [execution() for _ in range(3)]

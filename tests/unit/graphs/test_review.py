@@ -7,6 +7,8 @@ import pytest
 from flask_crewexec.graphs import estimate_calls
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import Review
+from flask_crewexec.graphs.review import MAX_MESSAGE
+from flask_crewexec.graphs.review import MAX_VALUE
 from support.graphs.builders import agent
 from support.graphs.builders import document
 from support.graphs.builders import problems_of
@@ -63,6 +65,27 @@ class TestReview:
     )
     def test_what_is_wrong_is_found_at_its_place(self, review, below, code):
         assert problems_of(with_task(review=review)) == [(f"{REVIEW}{below}", code)]
+
+    def test_the_message_may_contain_inputs(self):
+        graph = parse(with_task(review={"message": "Is {topic} good?"}))
+        assert graph.placeholders == ("topic",)
+        (checked,) = graph.filled({"topic": "{tea}"}).tasks
+        assert checked.review.message == "Is {tea} good?"
+
+    def test_long_values_and_messages_are_cut(self):
+        values = {"topic": "x" * 10_000}
+        long = review_of(review={"message": "{topic} is the topic."}).filled(values)
+        assert long.message == f"{'x' * (MAX_VALUE - 1)}… is the topic."
+        longer = review_of(review={"message": "{topic}" * 100}).filled(values)
+        assert len(longer.message) == MAX_MESSAGE
+
+    @pytest.mark.parametrize(
+        ("inputs", "code"),
+        [({"tea": {}}, "undeclared-input"), ({"topic": {"type": "file"}}, "misplaced-file")],
+    )
+    def test_inputs_in_the_message_must_be_declared_and_short(self, inputs, code):
+        asked = {**with_task(review={"message": "Is {topic} good?"}), "inputs": inputs}
+        assert problems_of(asked) == [(f"{REVIEW}/message", code)]
 
     def test_each_round_may_need_as_many_answers_as_the_checks_allow(self):
         once = estimate_calls(parse(with_task())).upper
