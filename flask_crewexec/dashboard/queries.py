@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import defer
 from sqlalchemy.orm import load_only
+from sqlalchemy.orm import Session
 
 from .. import graphs
 from ..app_state import AppState
@@ -16,20 +18,30 @@ from ..errors import InvalidGraph
 from ..identity import Identity
 from ..models import EventMixin
 from ..models import ExecutionMixin
+from ..models import Models
 from ..models import StepMixin
 from ..models import WorkerMixin
 from ..statuses import STEP_DONE
 from ..statuses import TERMINAL
+from ..storage.call_log import CallSpan
+from ..storage.call_log import read_spans
+from ..storage.event_log import events_of_types
+from ..storage.event_log import Mark
 from ..storage.event_log import newest_events
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import output_excerpts
 from ..storage.execution_queries import result_excerpt
 from ..storage.execution_queries import steps_of
 from ..storage.workers import known_workers
+from .event_calls import CALL_MARKS
+from .event_calls import find_calls
 from .formatting import SHOWN_CHARS
+from .periods import MARKS
 
 MAX_EVENTS: t.Final = 300
 """How many of the newest events a page shows."""
+_MAX_MARKS: t.Final = 20_000
+"""How many calls, and how many events about attempts and steps, a timeline shows."""
 _MAX_WORKERS: t.Final = 200
 _EXCERPT_CHARS: t.Final = SHOWN_CHARS + 1
 """One more than a page shows, so that it knows whether there is more."""
@@ -50,6 +62,10 @@ class ExecutionView:
     """The beginnings of the steps' outputs, by position; whole ones may be large."""
     events: Sequence[EventMixin]
     """The newest events, oldest first."""
+    marks: Sequence[Mark]
+    """The events that tell when attempts and steps began and ended, in order."""
+    calls: Sequence[CallSpan]
+    """All calls, in order, without their contents."""
 
 
 def read_execution(app_state: AppState, execution_id: str, requester: Identity) -> ExecutionView:
@@ -63,17 +79,28 @@ def read_execution(app_state: AppState, execution_id: str, requester: Identity) 
         execution = find_execution(session, models, execution_id, requester, without_result)
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
+        steps = steps_of(session, models, execution.id, defer(models.step.output, raiseload=True))
         return ExecutionView(
             execution=execution,
             graph_name=session.get_one(models.graph, execution.graph_id).name,
             graph=_parse(version.document),
             result=result_excerpt(session, models, execution.id, _EXCERPT_CHARS),
-            steps=steps_of(
-                session, models, execution.id, defer(models.step.output, raiseload=True)
-            ),
+            steps=steps,
             outputs=output_excerpts(session, models, execution.id, _EXCERPT_CHARS),
             events=newest_events(session, models, execution.id, MAX_EVENTS),
+            marks=events_of_types(session, models, execution.id, MARKS, _MAX_MARKS),
+            calls=_read_calls(session, models, execution.id, steps),
         )
+
+
+def _read_calls(
+    session: Session, models: Models, execution_id: uuid.UUID, steps: Sequence[StepMixin]
+) -> Sequence[CallSpan]:
+    calls = read_spans(session, models, execution_id, _MAX_MARKS)
+    if calls or not steps:
+        return calls
+    events = events_of_types(session, models, execution_id, CALL_MARKS, _MAX_MARKS)
+    return [*find_calls(events, {step.name: step.position for step in steps})]
 
 
 def _parse(document: object) -> graphs.Graph | None:

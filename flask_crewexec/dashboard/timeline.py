@@ -1,4 +1,4 @@
-"""Timeline of an execution: when its steps ran, waited, and called models and tools."""
+"""Timeline of an execution: its attempts and pauses, and when its steps ran and made calls."""
 
 from __future__ import annotations
 
@@ -10,41 +10,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import clock
-from ..models import EventMixin
 from ..models import StepMixin
 from ..models import Usage
+from ..statuses import CallStatus
 from ..statuses import STEP_DONE
 from ..statuses import StepStatus
+from ..storage.call_log import CallSpan
+from .formatting import duration
 from .graph_layout import agent_of
+from .periods import find_periods
+from .periods import find_segments
+from .periods import Period
+from .periods import running_seconds
+from .periods import Segment
 from .queries import ExecutionView
+from .time_axis import TimeAxis
 
-_MIN_WIDTH: t.Final = 0.4
+_MIN_WIDTH: t.Final = 0.3
 """Percent of the line that the shortest bar takes, so that it is visible."""
-_INTERRUPTIONS: t.Final = frozenset({"queued", "started", "worker_lost", "released", "retrying"})
-"""Events after which no earlier call can be in progress."""
+_MERGED: t.Final = 0.2
+"""Bars of one kind with a smaller gap, in percent, are drawn as one."""
 
 
 class Bar(t.NamedTuple):
     """A period of time, in percent of the whole."""
 
     kind: str
-    """``wait``, ``run``, ``model`` or ``tool``."""
+    """``wait``, ``run``, ``broken``, ``model``, ``tool``, ``check``, ``failed`` or a pause."""
     x: float
     width: float
+    title: str
+    calls: int = 1
+    """How many calls it stands for."""
 
 
 class Span(t.NamedTuple):
-    """A call of a model or tool."""
+    """A call."""
 
     kind: str
     begin: dt.datetime
     end: dt.datetime
-    step: str | None = None
-    """Name of the step to which it belongs, if that is known."""
-
-    def is_of(self, step: str) -> bool:
-        """Return whether it may belong to the step of that name."""
-        return self.step in (None, step)
+    title: str
+    has_failed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,44 +64,84 @@ class Row:
     status: str
     started_at: dt.datetime | None
     seconds: float | None
-    """Duration, until now if the step is running."""
+    """For how long it ran in all attempts, until now if it is running."""
     reads: tuple[str, ...]
     """Names of the steps whose outputs it reads."""
     missing: tuple[str, ...]
     """Names of those that have not completed."""
     waited: float | None
-    """Seconds from the end of the steps that it reads to its start."""
+    """Seconds of attempts from the end of the steps that it reads to its start."""
     model_seconds: float
     tool_seconds: float
     bars: tuple[Bar, ...]
+    calls: tuple[Bar, ...]
     usage: Usage
     output: str | None
 
 
-def make_rows(view: ExecutionView) -> list[Row]:
-    """Return the steps of an execution in order, including those that have not started."""
-    steps = {step.node_id: step for step in view.steps}
-    timeline = _Timeline(view)
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """An execution over time."""
+
+    periods: Sequence[Period]
+    """Attempts and pauses."""
+    bars: Sequence[Bar]
+    """The same, as drawn."""
+    axis: TimeAxis
+    rows: Sequence[Row]
+    """The steps in order, including those that have not started."""
+
+
+def make_timeline(view: ExecutionView) -> Timeline:
+    """Return what an execution did, and when."""
+    maker = _Maker(view)
+    bars = [
+        Bar(stretch.period.kind, round(stretch.x, 2), round(stretch.width, 2), stretch.period.title)
+        for stretch in maker.axis.stretches
+    ]
+    return Timeline(periods=maker.periods, bars=bars, axis=maker.axis, rows=_rows(view, maker))
+
+
+def _rows(view: ExecutionView, maker: _Maker) -> list[Row]:
     if view.graph is None:
-        return [timeline.row(step.position, step.name, None, step, ()) for step in view.steps]
+        return [maker.row(step.position, step.name, None, step, ()) for step in view.steps]
+    steps = {step.node_id: step for step in view.steps}
     tasks = {task.id: task for task in view.graph.tasks}
     rows = []
     for position, task in enumerate(tasks.values()):
         reads = [(tasks[id].name, steps.get(id)) for id in task.context]
         planned = agent_of(view.graph, task)
-        rows.append(timeline.row(position, task.name, planned, steps.get(task.id), reads))
+        rows.append(maker.row(position, task.name, planned, steps.get(task.id), reads))
     return rows
 
 
-class _Timeline:
-    """The time from the execution's start to its end, or to now."""
+class _Maker:
+    """Makes the rows of one execution."""
 
     def __init__(self, view: ExecutionView) -> None:
         execution = view.execution
         self._end = clock.as_utc(execution.finished_at or execution.read_at) or clock.now()
-        self._begin = clock.as_utc(execution.started_at) or self._end
-        self._spans = find_spans(view.events, self._end)
         self._outputs = view.outputs
+        self.periods = find_periods(view.marks, self._end)
+        self.axis = TimeAxis(self.periods)
+        self._segments = find_segments(view.marks, self._end)
+        self._spans: dict[int | None, list[Span]] = {}
+        for call in view.calls:
+            self._spans.setdefault(call.step, []).append(self._span(call))
+
+    def _span(self, call: CallSpan) -> Span:
+        begin = clock.as_utc(call.started_at)
+        end = clock.as_utc(call.finished_at) or self._end_of_attempt(begin)
+        has_failed = call.status in (CallStatus.FAILED, CallStatus.UNKNOWN)
+        took = duration(max(0.0, (end - begin).total_seconds()))
+        failed = " (failed)" if has_failed else ""
+        number = f"Call {call.number}, " if call.number else ""
+        title = f"{number}{call.kind} {call.name}{failed}: {took}"
+        return Span(call.kind, begin, max(begin, end), title, has_failed)
+
+    def _end_of_attempt(self, moment: dt.datetime) -> dt.datetime:
+        """Return when the attempt of *moment* ended: no call outlives it."""
+        return next((each.end for each in self.periods if moment < each.end), self._end)
 
     def row(
         self,
@@ -105,88 +152,77 @@ class _Timeline:
         reads: Sequence[tuple[str, StepMixin | None]],
     ) -> Row:
         begin = None if step is None else clock.as_utc(step.started_at)
-        end = self._end_of(step)
-        ready = self._ready(reads)
-        spans = [
-            span for span in self._spans if begin and begin <= span.begin < end and span.is_of(name)
-        ]
+        segments = self._segments.get(name, [])
+        first = segments[0].begin if segments else begin
+        ready, spans = self._ready(reads), self._spans.get(position, [])
         return Row(
             position=position,
             name=name,
             agent=(step.agent if step else None) or agent,
             status=step.status if step else StepStatus.PENDING,
             started_at=begin,
-            seconds=None if begin is None else (end - begin).total_seconds(),
+            seconds=_total(segments) if begin else None,
             reads=tuple(name for name, _ in reads),
             missing=tuple(name for name, other in reads if not _is_completed(other)),
-            waited=_seconds(ready, begin) if reads else None,
-            model_seconds=_total(spans, "model"),
-            tool_seconds=_total(spans, "tool"),
-            bars=tuple(self._bars(ready, begin, end, spans)),
+            waited=running_seconds(self.periods, ready, first) if ready and first else None,
+            model_seconds=_total(span for span in spans if span.kind == "model"),
+            tool_seconds=_total(span for span in spans if span.kind == "tool"),
+            bars=tuple(self._step_bars(ready, first, segments)),
+            calls=tuple(self._call_bars(spans)),
             usage=step.usage if step else Usage(),
             output=self._outputs.get(step.position) if step else None,
         )
 
-    def _end_of(self, step: StepMixin | None) -> dt.datetime:
-        return (clock.as_utc(step.finished_at) if step else None) or self._end
-
     def _ready(self, reads: Sequence[tuple[str, StepMixin | None]]) -> dt.datetime | None:
         """Return when the last of the steps that are read completed; None before that."""
-        ends = [self._end_of(step) for _, step in reads if _is_completed(step)]
+        ends = [
+            clock.as_utc(step.finished_at) or self._end
+            for _, step in reads
+            if step is not None and _is_completed(step)
+        ]
         return max(ends) if ends and len(ends) == len(reads) else None
 
-    def _bars(
-        self,
-        ready: dt.datetime | None,
-        begin: dt.datetime | None,
-        end: dt.datetime,
-        spans: Sequence[Span],
+    def _step_bars(
+        self, ready: dt.datetime | None, first: dt.datetime | None, segments: Sequence[Segment]
     ) -> Iterator[Bar]:
-        if begin is None:
-            return
-        if ready is not None and ready < begin:
-            yield self._bar("wait", ready, begin)
-        yield self._bar("run", begin, end)
+        if ready is not None and first is not None and ready < first:
+            yield self._bar("wait", ready, first, "Ready, but not started")
+        for begin, end, is_broken in segments:
+            took = duration((end - begin).total_seconds())
+            if is_broken:
+                yield self._bar("broken", begin, end, f"Interrupted after {took}")
+            else:
+                yield self._bar("run", begin, end, f"Ran for {took}")
+
+    def _call_bars(self, spans: Sequence[Span]) -> Iterator[Bar]:
+        """Return the bars of calls; those that would touch are one."""
+        last: dict[str, Bar] = {}
         for span in spans:
-            yield self._bar(span.kind, span.begin, span.end)
+            kind = "failed" if span.has_failed else span.kind
+            bar = self._bar(kind, span.begin, span.end, span.title)
+            if kind in last and bar.x - (last[kind].x + last[kind].width) < _MERGED:
+                last[kind] = _merged(last[kind], bar)
+            else:
+                if kind in last:
+                    yield last[kind]
+                last[kind] = bar
+        yield from last.values()
 
-    def _bar(self, kind: str, begin: dt.datetime, end: dt.datetime) -> Bar:
-        whole = max((self._end - self._begin).total_seconds(), 0.001)
-        x = 100 * max(0.0, (begin - self._begin).total_seconds()) / whole
-        width = 100 * (end - begin).total_seconds() / whole
-        x = min(x, 100 - _MIN_WIDTH)
-        return Bar(kind, round(x, 2), round(min(max(width, _MIN_WIDTH), 100 - x), 2))
-
-
-def find_spans(events: Iterable[EventMixin], end: dt.datetime) -> list[Span]:
-    """Return the calls among *events*; a call that has not ended lasts until *end*."""
-    spans: list[Span] = []
-    open_calls: dict[tuple[str, str | None], dt.datetime] = {}
-    for event in events:
-        kind, _, what = event.type.replace("model_call_", "model_").partition("_")
-        at, key = clock.as_utc(event.created_at), (kind, event.data.get("step"))
-        if event.type in _INTERRUPTIONS:
-            spans += _closed(open_calls, at)
-        elif kind in ("model", "tool") and what == "started":
-            open_calls[key] = at
-        elif key in open_calls:
-            spans.append(Span(kind, open_calls.pop(key), at, key[1]))
-    return spans + _closed(open_calls, end)
+    def _bar(self, kind: str, begin: dt.datetime, end: dt.datetime, title: str) -> Bar:
+        x = min(self.axis.position(begin), 100 - _MIN_WIDTH)
+        width = max(self.axis.position(end) - x, _MIN_WIDTH)
+        return Bar(kind, round(x, 2), round(min(width, 100 - x), 2), title)
 
 
-def _closed(open_calls: dict[tuple[str, str | None], dt.datetime], at: dt.datetime) -> list[Span]:
-    spans = [Span(kind, begin, max(begin, at), step) for (kind, step), begin in open_calls.items()]
-    open_calls.clear()
-    return spans
+def _merged(bar: Bar, other: Bar) -> Bar:
+    end, calls = max(bar.x + bar.width, other.x + other.width), bar.calls + other.calls
+    title = f"{calls} calls, {bar.kind}"
+    return bar._replace(width=round(end - bar.x, 2), calls=calls, title=title)
 
 
 def _is_completed(step: StepMixin | None) -> bool:
     return step is not None and step.status in STEP_DONE
 
 
-def _seconds(begin: dt.datetime | None, end: dt.datetime | None) -> float | None:
-    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())
-
-
-def _total(spans: Iterable[Span], kind: str) -> float:
-    return sum((span.end - span.begin).total_seconds() for span in spans if span.kind == kind)
+def _total(parts: Iterable[Span | Segment]) -> float:
+    return sum((part.end - part.begin).total_seconds() for part in parts)

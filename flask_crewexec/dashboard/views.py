@@ -47,7 +47,7 @@ from .queries import ExecutionView
 from .queries import read_execution
 from .queries import read_workers
 from .templating import render
-from .timeline import make_rows
+from .timeline import make_timeline
 from .webhook_views import deliveries_of_execution
 
 Json = dict[str, t.Any]
@@ -158,6 +158,7 @@ def _render_execution(template: str, execution_id: str) -> str:
 
 def _values(view: ExecutionView) -> dict[str, t.Any]:
     graph, status = view.graph, view.execution.status
+    timeline = make_timeline(view)
     return {
         "execution": view.execution,
         "result": view.result,
@@ -165,7 +166,8 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "drawing": graph and draw(graph, view.steps),
         "manager": graph and manager_of(graph),
         "coworkers": [agent.role for agent in graph.coworkers] if graph else [],
-        "rows": make_rows(view),
+        "timeline": timeline,
+        "rows": timeline.rows,
         "history": [describe(event) for event in reversed(view.events)],
         "event_types": EVENT_TYPES,
         "is_active": status not in TERMINAL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 from collections.abc import Sequence
@@ -43,6 +44,30 @@ def read_calls(
             defer(call.request, raiseload=True), defer(call.answer, raiseload=True)
         )
     return session.scalars(query.order_by(call.number).limit(limit)).all()
+
+
+class CallSpan(t.NamedTuple):
+    """What a call was, and when it ran."""
+
+    number: int | None
+    """None if the call is not stored."""
+    step: int | None
+    kind: str
+    name: str
+    status: str
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+
+
+def read_spans(
+    session: Session, models: Models, execution_id: uuid.UUID, limit: int
+) -> list[CallSpan]:
+    """Return the newest calls, without their contents, in order."""
+    call = models.call
+    columns = (getattr(call, name) for name in CallSpan._fields)
+    query = sa.select(*columns).where(call.execution_id == execution_id)
+    newest = session.execute(query.order_by(call.number.desc()).limit(limit)).all()
+    return [CallSpan(*row) for row in reversed(newest)]
 
 
 def find_call(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import typing as t
 import uuid
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -115,6 +117,26 @@ def newest_events(
     query = sa.select(event).where(event.execution_id == execution_id)
     newest = session.scalars(query.order_by(event.seq.desc()).limit(limit)).all()
     return [*reversed(newest)]
+
+
+class Mark(t.NamedTuple):
+    """What happened, and when."""
+
+    type: str
+    data: Mapping[str, t.Any]
+    created_at: dt.datetime
+
+
+def events_of_types(
+    session: Session, models: Models, execution_id: uuid.UUID, types: Collection[str], limit: int
+) -> list[Mark]:
+    """Return the newest events of some *types*, in order."""
+    event = models.event
+    query = sa.select(event.type, event.data, event.created_at).where(
+        event.execution_id == execution_id, event.type.in_(types)
+    )
+    newest = session.execute(query.order_by(event.seq.desc()).limit(limit)).all()
+    return [Mark(*row) for row in reversed(newest)]
 
 
 def as_rows(events: Iterable[DatedEvent]) -> list[dict[str, t.Any]]:

@@ -208,7 +208,7 @@ class TestExecution:
         id = api.queue(documents.chain("a", tools=("count_words",)))
         run(id)
         page = pages.read(f"/executions/{id}")
-        assert "bar-tool" in section(page, "steps")
+        assert "bar-tool" in section(page, "timeline")
         assert "Tool returned count_words" in text_of(section(page, "history"))
 
     def test_only_the_newest_events_are_shown(self, api: Api, pages: Pages) -> None:

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import sqlalchemy as sa
 
+from flask_crewexec import clock
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.testing import ScriptedModel
 from sample_app import create_app
 from sample_app.extensions import db
 from sample_app.seeding import seed
+from support import long_run
 from support.graphs.documents import Document
 from support.paths import ROOT
 from support.servers.celery_nodes import WorkerProcess
@@ -44,6 +48,8 @@ class Site(t.NamedTuple):
 
     url: str
     token: str
+    database: str
+    """Address of its database."""
     model: ScriptedModel
     log: Path
     """Where the web server notes each request."""
@@ -67,6 +73,19 @@ class Site(t.NamedTuple):
         status = self.ask("POST", "/executions", json=body, headers=wait).json()
         assert status["status"] == "completed", status
         return t.cast(str, status["id"])
+
+    def insert_long_run(self) -> str:
+        """Give the user an execution with many attempts, steps and calls; return its id."""
+        graph = self.store(long_run.document())
+        app = create_app({"SQLALCHEMY_DATABASE_URI": self.database})
+        with app.app_context():
+            (owner,) = db.session.scalars(
+                sa.select(current_app_state().models.graph.owner_id).distinct()
+            )
+            id = long_run.insert(current_app_state(), graph, owner, clock.now())
+            db.session.remove()
+            db.engine.dispose()
+        return id
 
     def open_streams(self) -> float:
         """Return how many streams of events the web server has open."""
@@ -98,7 +117,7 @@ def sample_site(folder: Path, redis_url: str) -> Iterator[Site]:
         }
         worker = WorkerProcess(folder, environment, pool="threads", concurrency=2)
         with WebProcess(folder, environment) as web, worker:
-            yield Site(web.url, token, model, web.log)
+            yield Site(web.url, token, database, model, web.log)
 
 
 def _seed_user(database: str) -> str:

@@ -1,4 +1,4 @@
-"""How the dashboard says things: durations, events, calls on a timeline, charts."""
+"""How the dashboard says things: durations, events, charts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from flask_crewexec.dashboard import charts
 from flask_crewexec.dashboard import event_descriptions
 from flask_crewexec.dashboard import formatting
-from flask_crewexec.dashboard.timeline import find_spans
 from flask_crewexec.models import EventMixin
 from flask_crewexec.storage.hourly_stats import Hour
 
@@ -72,35 +71,6 @@ def test_events_of_unknown_types_are_described() -> None:
     assert line.title == "Guardrail checked"
     assert line.values == ("passed true",)
     assert line.blocks == (("list", "[\n  1\n]"),)
-
-
-def test_calls_last_from_their_start_to_their_end_or_until_now() -> None:
-    spans = find_spans(
-        [
-            Event("model_call_started", 0),
-            Event("model_call_completed", 2),
-            Event("tool_started", 2),
-            Event("tool_failed", 5),
-            Event("tool_finished", 6),
-            Event("model_call_started", 7),
-        ],
-        NOON + dt.timedelta(seconds=9),
-    )
-    found = [(span.kind, (span.end - span.begin).total_seconds()) for span in spans]
-    assert found == [("model", 2), ("tool", 3), ("model", 2)]
-
-
-@pytest.mark.parametrize("end", ["worker_lost", "released", "retrying", "queued", "started"])
-def test_a_call_does_not_outlive_its_attempt(end: str) -> None:
-    events = [Event("model_call_started", 0), Event(end, 3), Event("tool_finished", 4)]
-    (span,) = find_spans(events, NOON + dt.timedelta(seconds=100))
-    assert (span.end - span.begin).total_seconds() == 3
-
-
-def test_asking_to_cancel_ends_no_call() -> None:
-    events = [Event("tool_started", 0), Event("cancel_requested", 3), Event("tool_failed", 4)]
-    (span,) = find_spans(events, NOON + dt.timedelta(seconds=100))
-    assert (span.end - span.begin).total_seconds() == 4
 
 
 def test_columns_are_as_high_as_their_values() -> None:
