@@ -16,6 +16,7 @@
     ├── TooManyWebhooks                the user may have no more webhooks
     ├── WebhooksOff                    the host offers no webhooks
     ├── NotAsked                       the input request asks other people
+    ├── FourEyes                       the input request needs another person
     ├── InputAnswered                  the input request was answered otherwise
     ├── InputGone                      the input request can be answered no more
     ├── WrongState                     not possible in the current state
@@ -236,6 +237,18 @@ class NotAsked(CrewExecError):
     status = 403
     title = "Not asked"
     remedy = "Let one of the request's 'assignees' answer it."
+
+
+class FourEyes(CrewExecError):
+    """The input request needs another person: not the owner, nor who has edited what it shows."""
+
+    code = "four-eyes"
+    status = 403
+    title = "Another person is needed"
+    remedy = (
+        "Let somebody else answer than the owner of the execution, who edited what is asked about,"
+        " and who issued the link."
+    )
 
 
 class InputAnswered(CrewExecError):

@@ -102,6 +102,9 @@ def input_request_lines(requests: list[Json]) -> Iterator[str]:
         yield f"{head}  {one_line(request['step_name'])}, round {request['round']}"
         yield f"{_INDENT}execution: {request['execution_id']}"
         yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
+        if request["answered_by"]:
+            bypass = ", a manager who was not asked" if request["bypassed"] else ""
+            yield f"{_INDENT}answered by: {one_line(request['answered_by'])}{bypass}"
         for key in ("message", "problem"):
             if request[key]:
                 yield f"{_INDENT}{key}: {one_line(request[key])}"

@@ -19,6 +19,9 @@ _service: t.Final = AsyncExecutionService()
 _commands = AppGroup("input-requests")
 
 
+_by: t.Final = click.option("--by", help="Who answers, as the request will show it.")
+
+
 @_commands.command("inbox", cls=OneLineCommand)
 @click.option(
     "--status",
@@ -46,14 +49,42 @@ def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
 @click.argument("id")
 @click.argument("decision", type=click.Choice([*map(str, Decision)]))
 @click.option("--text", help="What to change, the answer itself for 'edit', or why, for 'reject'.")
-@click.option("--by", help="Who answers, as the request will show it.")
-def answer(id: str, decision: str, text: str | None, by: str | None) -> None:
+@_by
+@click.option("--bypass", is_flag=True, help="Answer although another person is needed.")
+def answer(id: str, decision: str, text: str | None, by: str | None, bypass: bool) -> None:
     """Answer an input request; its execution goes on once nothing else is open.
 
     ID is the id of the input request. DECISION is one of those that it allows.
     """
-    answered = _service.answer(id, decision, by=by, **_content(decision, text, id))
+    content = _content(decision, text, id)
+    answered = _service.answer(id, decision, by=by, bypass=bypass, **content)
     click.echo("The answer is stored." if answered.is_new else "It was answered so before.")
+
+
+@_commands.command("answer-all", cls=OneLineCommand)
+@click.argument("execution_id")
+@click.argument("file", type=click.File(), default="-")
+@_by
+def answer_all(execution_id: str, file: t.IO[str], by: str | None) -> None:
+    """Answer several input requests of one execution: all, or none.
+
+    FILE is JSON, by default what the command reads from its standard input: an object with a list
+    of "answers". Each has the "id" of an input request and its "decision", and "text", "value" or
+    "bypass" where they are needed.
+    """
+    answered = _service.answer_all(execution_id, _read_answers(file), by=by)
+    new = sum(each.is_new for each in answered)
+    click.echo(f"Answers stored: {new}. Answered so before: {len(answered) - new}.")
+
+
+def _read_answers(file: t.IO[str]) -> list[dict[str, t.Any]]:
+    try:
+        value = json.load(file)["answers"]
+    except (ValueError, RecursionError, TypeError, LookupError):
+        value = None
+    if not isinstance(value, list):
+        raise click.BadParameter('Write JSON: {"answers": [{"id": "…", "decision": "…"}, …]}.')
+    return value
 
 
 def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
@@ -75,4 +106,4 @@ def _as_object(text: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", value)
 
 
-COMMANDS: t.Final = (inbox, answer)
+COMMANDS: t.Final = (inbox, answer, answer_all)

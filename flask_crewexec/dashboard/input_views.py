@@ -66,7 +66,8 @@ def answer_request(request_id: str) -> ResponseReturnValue:
     requester, decision = current_identity(), request.form.get("decision", "")
     asked = _service.get_input_request(request_id, requester)
     content = _content(asked, decision)
-    answered = _service.answer(request_id, decision, requester, **content)
+    bypass = "bypass" in request.form
+    answered = _service.answer(request_id, decision, requester, bypass=bypass, **content)
     id = answered.request["execution_id"]
     return redirect(url_for(".show_execution", execution_id=id), 303)
 

@@ -68,6 +68,12 @@ class InputRequestMixin(Mixin):
     """Which decisions are allowed."""
     is_assigned: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether others than the owner of the execution are asked."""
+    roles_only: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether only users with the roles of its assignees are asked, since a tool demands it."""
+    four_eyes: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether neither the owner nor whoever has edited what is asked about may answer."""
+    edited_by: Mapped[UserId | None]
+    """Who has written the draft or the arguments, in the round before."""
     expires_at: Mapped[UtcDateTime | None]
     """Until when it can be answered, by the database's clock."""
     on_expiry: Mapped[str] = mapped_column(sa.String(10))
@@ -80,6 +86,8 @@ class InputRequestMixin(Mixin):
     answer: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """``{"text"}`` or ``{"value"}``, if the decision needs one."""
     answered_by: Mapped[UserId | None]
+    bypassed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether that was a manager who was not asked."""
     created_at: Mapped[UtcDateTime]
     answered_at: Mapped[UtcDateTime | None]
     """When it was answered, expired or was withdrawn."""

@@ -53,7 +53,9 @@ from .imports import ImportedGraphSchema as ImportedGraphSchema
 from .imports import ImportPreviewSchema as ImportPreviewSchema
 from .imports import ImportQuerySchema as ImportQuerySchema
 from .imports import ImportSchema as ImportSchema
+from .input_requests import AnsweredSchema as AnsweredSchema
 from .input_requests import InputAnswerSchema as InputAnswerSchema
+from .input_requests import InputAnswersSchema as InputAnswersSchema
 from .input_requests import InputRequestPageSchema as InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema as InputRequestQuerySchema
 from .input_requests import InputRequestSchema as InputRequestSchema

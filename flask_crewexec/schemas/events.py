@@ -164,6 +164,7 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             **_OF_INPUT,
             "decision": _DECISION,
             "by": EventField("string or null", "Who; null if the application did."),
+            "bypassed": EventField("boolean", "Whether that was a manager who was not asked."),
             "then": _THEN,
         },
     ),

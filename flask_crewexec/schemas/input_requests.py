@@ -18,6 +18,8 @@ from .pages import PageQuerySchema
 
 MAX_ANSWER: t.Final = 200_000
 """Maximum number of characters of an answer."""
+MAX_ANSWERS: t.Final = 100
+"""Maximum number of answers that are sent at once."""
 
 
 class InputRequestQuerySchema(PageQuerySchema):
@@ -112,6 +114,19 @@ class InputRequestSchema(RowSchema):
         AssigneesSchema,
         metadata={"description": "Who is asked; nobody is named where the owner is"},
     )
+    roles_only = fields.Boolean(
+        metadata={"description": "Whether a tool demands that only users with these roles answer"}
+    )
+    four_eyes = fields.Boolean(
+        metadata={
+            "description": "Whether another person must answer than the owner of the execution, and"
+            " than whoever has edited what is asked about"
+        }
+    )
+    edited_by = fields.String(
+        allow_none=True,
+        metadata={"description": "Who has written the draft or the arguments, if a person has"},
+    )
     expires_at = Moment(allow_none=True, metadata={"description": "Until when it can be answered"})
     on_expiry = fields.String(
         metadata={"description": "What happens then: 'fail', 'approve', 'reject' or 'default'"}
@@ -127,6 +142,12 @@ class InputRequestSchema(RowSchema):
     may_answer = fields.Boolean(
         metadata={"description": "Whether it is open, and the user is one of those who may answer"}
     )
+    may_bypass = fields.Boolean(
+        metadata={
+            "description": "Whether it is open, and the user, a manager, may answer only with"
+            " 'bypass'"
+        }
+    )
     decision = fields.String(
         allow_none=True,
         validate=validate.OneOf([*map(str, Decision)]),
@@ -137,6 +158,9 @@ class InputRequestSchema(RowSchema):
     )
     answered_by = fields.String(
         allow_none=True, metadata={"description": "Who has answered; null if nobody has"}
+    )
+    bypassed = fields.Boolean(
+        metadata={"description": "Whether that was a manager who was not asked"}
     )
     created_at = Moment(metadata={"description": "When it was asked"})
     answered_at = Moment(
@@ -174,4 +198,45 @@ class InputAnswerSchema(ma.Schema):
     )
     value = fields.Dict(
         metadata={"description": "For 'edit' where the request has a 'schema': the object"}
+    )
+    bypass = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "Whether a manager answers although the request asks others, which it"
+            " will show"
+        },
+    )
+
+
+class InputAnswerItemSchema(InputAnswerSchema):
+    """An answer to one of several input requests."""
+
+    id = fields.String(required=True, metadata={"description": "Id of the input request"})
+
+
+def _are_different(answers: list[dict[str, t.Any]]) -> None:
+    """Check that each answer is to another request."""
+    ids = [answer["id"] for answer in answers]
+    for at, id in enumerate(ids):
+        if id in ids[:at]:
+            raise ma.ValidationError({at: {"id": ["Answer each input request once."]}})
+
+
+class InputAnswersSchema(ma.Schema):
+    """Answers to several input requests of one execution."""
+
+    answers = fields.List(
+        fields.Nested(InputAnswerItemSchema),
+        required=True,
+        validate=[validate.Length(1, MAX_ANSWERS), _are_different],
+        metadata={"description": "The answers, each to another request"},
+    )
+
+
+class AnsweredSchema(ma.Schema):
+    """Input requests that were answered at once."""
+
+    input_requests = fields.List(
+        fields.Nested(InputRequestSchema),
+        metadata={"description": "The requests, in the order of the answers"},
     )

@@ -7,6 +7,7 @@ import typing as t
 import uuid
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import marshmallow as ma
 
@@ -38,6 +39,7 @@ from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
 from . import input_answers
 from . import input_requests
+from .answer_rights import Answerer
 from .call_pages import read_call
 from .call_pages import read_calls
 from .cancellation import cancel
@@ -329,6 +331,7 @@ class AsyncExecutionService:
         text: str | None = None,
         value: Mapping[str, t.Any] | None = None,
         by: str | None = None,
+        bypass: bool = False,
     ) -> Answered:
         """Answer an input request. The execution goes on once nothing else is open.
 
@@ -336,19 +339,38 @@ class AsyncExecutionService:
             the answer itself, a *value* where the request has a schema, else a *text*; or
             ``"reject"``.
         :param by: who answers, as the request will show it; by default *requester*.
+        :param bypass: whether a manager answers although the request asks others; it shows that.
         :return: the request, and whether this is its first answer: False if the same was answered
             before.
         :raises NotFound: if there is none, or not for *requester*.
         :raises NotAsked: if it asks others.
+        :raises FourEyes: if it needs another person than this one.
         :raises InvalidRequest: if the answer does not fit the request.
         :raises InputAnswered: if it was answered otherwise before.
         :raises InputGone: if it has expired, or its execution has ended.
         """
         content = {"text": text, "value": value}
         given = {name: each for name, each in content.items() if each is not None}
-        who = by if by is not None or requester is None else requester.user_id
-        answer = {"decision": decision, **given}
-        return input_answers.answer(current_app_state(), request_id, requester, answer, who)
+        answer = {"decision": decision, "bypass": bypass, **given}
+        who = Answerer(requester, by)
+        return input_answers.answer(current_app_state(), request_id, who, answer)
+
+    def answer_all(
+        self,
+        task_id: Id,
+        answers: Sequence[Mapping[str, t.Any]],
+        requester: Requester = None,
+        *,
+        by: str | None = None,
+    ) -> list[Answered]:
+        """Answer several input requests of one execution: all, or none.
+
+        :param answers: a dict for each, with the ``id`` of the request, the ``decision``, and the
+            other arguments of :meth:`answer`.
+        :raises CrewExecError: what :meth:`answer` raises; its ``problems`` point to the answers.
+        """
+        who = Answerer(requester, by)
+        return input_answers.answer_all(current_app_state(), task_id, who, answers)
 
     def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps.

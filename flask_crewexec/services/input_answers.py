@@ -1,29 +1,45 @@
-"""Answers to input requests."""
+"""Answers to input requests: one, or several of one execution at once."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import typing as t
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
 
 from ..app_state import AppState
+from ..errors import CrewExecError
 from ..errors import InputAnswered
 from ..errors import InputGone
-from ..errors import NotAsked
+from ..errors import InvalidRequest
+from ..errors import NotFound
+from ..errors import Problem
+from ..ids import parse_uuid
 from ..scheduling.fair_scheduler import release_next
 from ..schemas import InputAnswerSchema
+from ..schemas import InputAnswersSchema
 from ..schemas import load
 from ..statuses import InputStatus
 from ..storage import input_requests
 from ..storage.execution_queries import Id
 from ..storage.input_requests import Ended
 from ..storage.input_requests import Found
-from ..storage.ownership import Requester
 from .answer_checks import check_answer
+from .answer_rights import Answerer
+from .answer_rights import check_rights
 from .input_requests import dump_request
 from .input_requests import find_request
 
 Json = dict[str, t.Any]
 
 _ANSWER: t.Final = InputAnswerSchema()
+_ANSWERS: t.Final = InputAnswersSchema()
+_NO_CONTENT: t.Final = frozenset({"id", "decision", "bypass"})
+"""Fields of an answer that are not what is written."""
 
 
 class Answered(t.NamedTuple):
@@ -34,55 +50,137 @@ class Answered(t.NamedTuple):
     """False if the same user has given the same answer before."""
 
 
-def answer(
-    app_state: AppState, id: Id, requester: Requester, given: Json, by: str | None
-) -> Answered:
+class _Checked(t.NamedTuple):
+    """An answer that may be stored."""
+
+    found: Found
+    ended: Ended
+    pointer: str
+    """To the answer in what was sent."""
+
+
+def answer(app_state: AppState, id: Id, who: Answerer, given: Json) -> Answered:
     """Answer an input request; its execution goes on once nothing else is open.
 
     :param given: the fields of the answer.
-    :param by: who answers, as the request will show it.
-    :raises NotFound: if there is none, or not for *requester*.
+    :raises NotFound: if there is none, or not for this user.
     :raises NotAsked: if it asks others.
+    :raises FourEyes: if it needs another person.
     :raises InvalidRequest: if the answer does not fit the request.
-    :raises InputAnswered: if somebody else has answered before, or *by* otherwise.
+    :raises InputAnswered: if somebody else has answered before, or the same user otherwise.
     :raises InputGone: if it has expired, or its execution has ended.
     """
     loaded = load(_ANSWER, given)
-    decision = loaded.pop("decision")
     with app_state.database.read_session() as session:
-        found = find_request(session, app_state, id, requester)
-        _check(app_state, found, requester, decision, loaded)
-    ended = Ended(InputStatus.ANSWERED, decision, loaded or None, by)
+        found = find_request(session, app_state, id, who.requester)
+    ended = _check(app_state, found, who, loaded)
+    return _store(app_state, who, [_Checked(found, ended, "")])[0]
+
+
+def answer_all(
+    app_state: AppState, execution_id: Id, who: Answerer, answers: Sequence[Mapping[str, object]]
+) -> list[Answered]:
+    """Answer several input requests of one execution: all, or none.
+
+    :param answers: for each, ``id`` and the fields of the answer.
+    :raises CrewExecError: what :func:`answer` raises, with pointers to the answers.
+    """
+    loaded = load(_ANSWERS, {"answers": answers})["answers"]
+    with app_state.database.read_session() as session:
+        found = _find_all(session, app_state, execution_id, who, loaded)
+    return _store(app_state, who, _check_all(app_state, found, who, loaded))
+
+
+def _find_all(
+    session: Session, app_state: AppState, execution_id: Id, who: Answerer, answers: Sequence[Json]
+) -> list[Found]:
+    """Return the requests in the order of the *answers*.
+
+    Those who are asked do not see the execution, so only its requests say whether there is one.
+    """
+    key = parse_uuid(execution_id, "execution")
+    found = []
+    for at, each in enumerate(answers):
+        with _pointing_to(f"/answers/{at}/id"):
+            request = find_request(session, app_state, each["id"], who.requester)
+            if request.request.execution_id != key:
+                raise NotFound(f"Execution '{key}' has no input request '{each['id']}'.")
+        found.append(request)
+    return found
+
+
+def _check_all(
+    app_state: AppState, found: Sequence[Found], who: Answerer, answers: Sequence[Json]
+) -> list[_Checked]:
+    """Check all answers, and report everything that is wrong with what they say."""
+    checked: list[_Checked] = []
+    wrong: list[InvalidRequest] = []
+    for at, (each, given) in enumerate(zip(found, answers, strict=True)):
+        pointer = f"/answers/{at}"
+        try:
+            with _pointing_to(pointer):
+                checked.append(_Checked(each, _check(app_state, each, who, given), pointer))
+        except InvalidRequest as error:
+            wrong.append(error)
+    if wrong:
+        problems = itertools.chain.from_iterable(error.problems for error in wrong)
+        raise InvalidRequest(wrong[0].detail, problems)
+    return checked
+
+
+def _check(app_state: AppState, found: Found, who: Answerer, given: Json) -> Ended:
+    """Return an answer as it is stored, if this user may give it."""
+    content = {name: given[name] for name in given.keys() - _NO_CONTENT}
+    bypassed = check_rights(found, who, given["bypass"])
+    check_answer(app_state, found.request, given["decision"], content)
+    return Ended(InputStatus.ANSWERED, given["decision"], content or None, who.by, bypassed)
+
+
+def _store(app_state: AppState, who: Answerer, checked: Sequence[_Checked]) -> list[Answered]:
+    """Store answers, all or none; the execution goes on if nothing else is open."""
+    pairs = [(each.found.request, each.ended) for each in checked]
     with app_state.database.write_transaction() as session:
-        is_new = input_requests.end(session, app_state, found.request, ended)
-    if is_new:
-        release_next(app_state, found.request.owner_id)
+        are_new = input_requests.end_all(session, app_state, pairs)
+        for each, is_new in zip(checked, are_new, strict=True):
+            if not is_new:
+                with _pointing_to(each.pointer):
+                    _check_same(session, app_state, who, each)
+    if any(are_new):
+        release_next(app_state, checked[0].found.request.owner_id)
     with app_state.database.read_session() as session:
-        now = find_request(session, app_state, id, requester)
-        if not is_new:
-            _check_same(now, ended)
-        return Answered(dump_request(app_state, now, requester), is_new)
+        now = [_find_again(session, app_state, who, each) for each in checked]
+        shown = [dump_request(app_state, each, who.requester) for each in now]
+    return [Answered(*pair) for pair in zip(shown, are_new, strict=True)]
 
 
-def _check(
-    app_state: AppState, found: Found, requester: Requester, decision: str, content: Json
-) -> None:
-    """Check that *requester* may decide so."""
-    if not found.may_be_answered_by(requester):
-        raise NotAsked("You can see this request, but it asks others.")
-    check_answer(app_state, found.request, decision, content)
-
-
-def _check_same(found: Found, ended: Ended) -> None:
+def _check_same(session: Session, app_state: AppState, who: Answerer, checked: _Checked) -> None:
     """Check that an answer that came too late is the same as the first one."""
-    request = found.request
+    request = _find_again(session, app_state, who, checked).request
     status, by = InputStatus(request.status), request.answered_by
-    first = Ended(status, request.decision, request.answer, by)
-    if first == ended:
+    first = Ended(status, request.decision, request.answer, by, request.bypassed)
+    if first == checked.ended:
         return
     if request.status == InputStatus.ANSWERED:
-        who = f"'{request.answered_by}'" if request.answered_by else "The application"
-        raise InputAnswered(f"{who} has answered with '{request.decision}' before.")
+        somebody = f"'{request.answered_by}'" if request.answered_by else "The application"
+        raise InputAnswered(f"{somebody} has answered with '{request.decision}' before.")
     if request.status == InputStatus.WITHDRAWN:
         raise InputGone("The execution has ended, so nothing waits for an answer.")
     raise InputGone("The request has expired.")
+
+
+def _find_again(session: Session, app_state: AppState, who: Answerer, checked: _Checked) -> Found:
+    return find_request(session, app_state, checked.found.request.id, who.requester)
+
+
+@contextlib.contextmanager
+def _pointing_to(pointer: str) -> Iterator[None]:
+    """Let errors say where the answer is that they are about."""
+    try:
+        yield
+    except CrewExecError as error:
+        if not pointer:
+            raise
+        own = error.problems or [Problem("", error.code, error.detail)]
+        problems = [each._replace(pointer=pointer + each.pointer) for each in own]
+        place = problems[0].pointer.removeprefix("/")
+        raise type(error)(f"{place}: {error.detail}", problems) from error

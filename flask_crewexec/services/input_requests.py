@@ -18,6 +18,9 @@ from ..storage.execution_queries import Id
 from ..storage.input_requests import Found
 from ..storage.input_requests import Page
 from ..storage.ownership import Requester
+from .answer_rights import Answerer
+from .answer_rights import find_refusal
+from .answer_rights import may_bypass
 from .call_pages import sees_content
 
 Json = dict[str, t.Any]
@@ -69,7 +72,9 @@ def dump_request(app_state: AppState, found: Found, requester: Requester) -> Jso
     if found.is_due:
         dumped["status"] = InputStatus.EXPIRED.value
     is_open = dumped["status"] == InputStatus.OPEN
-    dumped["may_answer"] = is_open and found.may_be_answered_by(requester)
+    is_asked = find_refusal(found, Answerer(requester)) is None
+    dumped["may_answer"] = is_open and is_asked
+    dumped["may_bypass"] = is_open and not is_asked and may_bypass(requester)
     if not _sees_content(app_state, found, requester):
         dumped.update(dict.fromkeys(_CONTENTS))
     return t.cast(Json, dumped)

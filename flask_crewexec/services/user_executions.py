@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from ..identity import Identity
 from ..identity import IdentityLike
@@ -135,9 +136,16 @@ class UserExecutions:
         *,
         text: str | None = None,
         value: Mapping[str, t.Any] | None = None,
+        bypass: bool = False,
     ) -> Answered:
         """Answer an input request, which then shows that this user did."""
-        return self._service.answer(request_id, decision, self._requester, text=text, value=value)
+        return self._service.answer(
+            request_id, decision, self._requester, text=text, value=value, bypass=bypass
+        )
+
+    def answer_all(self, task_id: Id, answers: Sequence[Mapping[str, t.Any]]) -> list[Answered]:
+        """Answer several input requests of one execution: all, or none."""
+        return self._service.answer_all(task_id, answers, self._requester)
 
     def retry(self, task_id: Id, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps."""

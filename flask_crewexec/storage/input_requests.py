@@ -28,7 +28,6 @@ from . import database_clock
 from . import event_log
 from .new_event import NewEvent
 from .ownership import answerable_by
-from .ownership import belongs_to
 from .ownership import named_by
 from .ownership import owned_by
 from .ownership import Requester
@@ -62,6 +61,9 @@ class NewRequest(t.NamedTuple):
     arguments: Json | None = None
     digest: str | None = None
     default: Json | None = None
+    roles_only: bool = False
+    four_eyes: bool = False
+    edited_by: str | None = None
 
 
 def insert(
@@ -129,17 +131,11 @@ class Found(t.NamedTuple):
     is_due: bool
     """Whether it is open, but expired."""
 
-    def may_be_answered_by(self, requester: Requester) -> bool:
-        """Return whether *requester*, who can see it, may answer it."""
-        if requester is None or requester.may_manage_others:
-            return True
-        if not self.request.is_assigned:
-            return belongs_to(self.request, requester)
-        return self.names(requester)
-
     def names(self, requester: Identity) -> bool:
         """Return whether the request asks this very user."""
-        mine = {(USER, requester.user_id), *((ROLE, role) for role in requester.roles)}
+        mine = {(ROLE, role) for role in requester.roles}
+        if not self.request.roles_only:
+            mine.add((USER, requester.user_id))
         return any((each.kind, each.name) in mine for each in self.assignees)
 
 
@@ -233,6 +229,8 @@ class Ended(t.NamedTuple):
     decision: str | None
     answer: Json | None = None
     by: str | None = None
+    bypassed: bool = False
+    """Whether it was a manager who was not asked."""
 
 
 def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: Ended) -> bool:
@@ -240,16 +238,27 @@ def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: 
 
     :return: False, with nothing changed, if it has ended before, or cannot end in this way now.
     """
-    models = app_state.models
-    _lock(session, models.execution, found.execution_id)
-    if not _store_end(session, models.input_request, found.id, ended):
-        return False
-    is_queued = queue_answered(session, models, found.execution_id)
-    status, attempt = _read_state(session, models.execution, found.execution_id)
-    _count(session, models, found, ended)
-    events = [_event(found, ended, status), *([_queued(attempt)] if is_queued else [])]
-    event_log.append(session, app_state, found.execution_id, events)
-    return True
+    return end_all(session, app_state, [(found, ended)])[0]
+
+
+def end_all(
+    session: Session, app_state: AppState, ends: Sequence[tuple[InputRequestMixin, Ended]]
+) -> list[bool]:
+    """End open requests of one execution, as :func:`end` does; return for each what that does."""
+    models, id = app_state.models, ends[0][0].execution_id
+    _lock(session, models.execution, id)
+    are_ended = [_store_end(session, models.input_request, each.id, ended) for each, ended in ends]
+    new = [pair for pair, is_ended in zip(ends, are_ended, strict=True) if is_ended]
+    if new:
+        is_queued = queue_answered(session, models, id)
+        status, attempt = _read_state(session, models.execution, id)
+        for each, ended in new:
+            _count(session, models, each, ended)
+        events = [_event(each, ended, status) for each, ended in new]
+        event_log.append(
+            session, app_state, id, [*events, *([_queued(attempt)] if is_queued else [])]
+        )
+    return are_ended
 
 
 def queue_if_answered(session: Session, app_state: AppState, execution_id: uuid.UUID) -> None:
@@ -278,6 +287,7 @@ def _store_end(
             decision=ended.decision,
             answer=ended.answer,
             answered_by=ended.by,
+            bypassed=ended.bypassed,
             answered_at=database_clock.now(),
         ),
     )
@@ -312,7 +322,14 @@ def _event(found: InputRequestMixin, ended: Ended, status: str) -> NewEvent:
         )
     return NewEvent(
         "input_answered",
-        {"request": request, "step": step, "decision": decision, "by": ended.by, "then": status},
+        {
+            "request": request,
+            "step": step,
+            "decision": decision,
+            "by": ended.by,
+            "bypassed": ended.bypassed,
+            "then": status,
+        },
     )
 
 

@@ -7,7 +7,9 @@ import typing as t
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from ..schemas import AnsweredSchema
 from ..schemas import InputAnswerSchema
+from ..schemas import InputAnswersSchema
 from ..schemas import InputRequestPageSchema
 from ..schemas import InputRequestQuerySchema
 from ..schemas import InputRequestSchema
@@ -45,9 +47,19 @@ def answer_input_request(body: Json, request_id: str) -> ResponseReturnValue:
     return answered.request, 202 if answered.is_new else 200
 
 
+@documents_response(AnsweredSchema(), 200, 202)
+@reads(InputAnswersSchema())
+def answer_input_requests(body: Json, execution_id: str) -> ResponseReturnValue:
+    """Answer several input requests of an execution, all or none; 200 if nothing was new."""
+    answered = _service.answer_all(execution_id, body["answers"], current_identity())
+    is_new = any(each.is_new for each in answered)
+    return {"input_requests": [each.request for each in answered]}, 202 if is_new else 200
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes of input requests to *blueprint*."""
     one = "/input-requests/<request_id>"
     blueprint.get("/input-requests")(list_input_requests)
     blueprint.get(one)(get_input_request)
     blueprint.post(f"{one}/answer")(answer_input_request)
+    blueprint.post("/executions/<execution_id>/answers")(answer_input_requests)

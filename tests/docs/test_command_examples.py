@@ -80,6 +80,7 @@ def test_commands_can_be_entered(
     monkeypatch.chdir(tmp_path)
     for folder in ("my_crew", "src/my_crew/config"):  # to be imported
         Path(folder).mkdir(parents=True)
+    Path("answers.json").touch()  # to be read
     for example, (program, *words) in commands_of(page):
         try:
             check(example, program.rpartition("/")[2], words, app)
@@ -109,13 +110,13 @@ def parse(command: click.Command, name: str, words: list[str]) -> None:
     if name in ("worker", "beat"):
         check_options(celery_command.commands[name], words, command)
         return
-    context = command.make_context(name, list(words))
-    if isinstance(command, click.Group):
-        name_of_next, following, rest = command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
-        assert following is not None
-        parse(following, str(name_of_next), rest)
+    with command.make_context(name, list(words)) as context:  # closes files
+        if isinstance(command, click.Group):
+            name_of_next, following, rest = command.resolve_command(
+                context, [*context._protected_args, *context.args]
+            )
+            assert following is not None
+            parse(following, str(name_of_next), rest)
 
 
 def check_options(command: click.Command, words: list[str], *others: click.Command) -> None:

@@ -19,6 +19,7 @@ from support.in_process import run
 from support.in_process import running
 from support.input_requests import answer
 from support.input_requests import open_request
+from support.input_requests import parallel
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.input_requests import send_answer
@@ -49,18 +50,9 @@ def at_once(app, *actions):
         return list(pool.map(do, actions))
 
 
-def branches():
-    """``a`` and ``b`` run at the same time, both are reviewed, and ``end`` reads both."""
-    nodes = [documents.agent("w"), *(documents.task(id) for id in ("a", "b", "end"))]
-    made = documents.crew(nodes, ["w a", "w b", "w end", "a end", "b end"])
-    for id in "ab":
-        documents.with_data(made, id, **{"async": True, "human_input": True})
-    return made
-
-
 class TestParallelSteps:
     def test_both_ask_and_the_last_answer_lets_the_run_go_on(self, api, model):
-        id = api.queue(branches())
+        id = api.queue(parallel("a", "b"))
         assert run(id) == "waiting_input"
         first, second = requests_of(api, id, status="open")
         assert {first["step_name"], second["step_name"]} == {"a", "b"}
@@ -77,7 +69,7 @@ class TestParallelSteps:
     ):
         gate = threading.Event()
         model.on("Do b", "BETA", hold=gate)
-        document = branches()
+        document = parallel("a", "b")
         documents.with_data(document, "b", human_input=False)
         id = api.queue(document)
         with running(app, id) as outcomes:
@@ -214,7 +206,7 @@ class TestWaiting:
     def test_a_run_that_fails_withdraws_what_it_asks(self, app, api, model):
         gate = threading.Event()
         model.on("Do b", status=400, hold=gate)
-        id = api.queue(branches())
+        id = api.queue(parallel("a", "b"))
         with running(app, id) as outcomes:
             wait_until(lambda: requests_of(api, id), what="the question")
             assert api("POST", f"/executions/{id}/cancel").status_code == 202

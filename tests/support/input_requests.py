@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
+
+import sqlalchemy as sa
+
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.models import table_of
 
 from .api_client import Api
 from .graphs import documents
@@ -14,6 +20,17 @@ def reviewed(*ids: str, review: Json | None = None, **data: t.Any) -> Json:
     """A chain whose first task is reviewed."""
     asked: Json = {"human_input": True} if review is None else {"review": review}
     return documents.with_data(documents.chain(*ids or ("a",)), "a", **asked, **data)
+
+
+def parallel(*ids: str, review: Json | None = None) -> Json:
+    """A graph whose tasks run at the same time and are reviewed; ``end`` reads them all."""
+    nodes = [documents.agent("w"), *(documents.task(id) for id in (*ids, "end"))]
+    edges = [*(f"w {id}" for id in (*ids, "end")), *(f"{id} end" for id in ids)]
+    made = documents.crew(nodes, edges)
+    asked: Json = {"human_input": True} if review is None else {"review": review}
+    for id in ids:
+        documents.with_data(made, id, **{"async": True, **asked})
+    return made
 
 
 def requests_of(api: Api, id: str, **query: object) -> list[Json]:
@@ -32,6 +49,23 @@ def open_request(api: Api, id: str) -> Json:
 def send_answer(api: Api, request_id: str, decision: str, **content: object) -> t.Any:
     path = f"/input-requests/{request_id}/answer"
     return api("POST", path, json={"decision": decision, **content})
+
+
+def send_answers(api: Api, id: str, answers: list[Json]) -> t.Any:
+    """Answer several requests of an execution at once."""
+    return api("POST", f"/executions/{id}/answers", json={"answers": answers})
+
+
+def rows_of(id: str) -> list[tuple[t.Any, ...]]:
+    """Return all that is stored of an execution, what it asks and what has happened to it."""
+    models, key = current_app_state().models, uuid.UUID(id)
+    queries = [sa.select(table_of(models.execution)).where(models.execution.id == key)]
+    for model in (models.input_request, models.event):
+        table = table_of(model)
+        mine = sa.select(table).where(model.execution_id == key)
+        queries.append(mine.order_by(*table.primary_key.columns))
+    with current_app_state().database.read_session() as session:
+        return [tuple(row) for query in queries for row in session.execute(query)]
 
 
 def answer(api: Api, id: str, decision: str, expect: int = 202, **content: object) -> Json:

@@ -14,6 +14,7 @@ from support.dashboard_pages import is_problem
 from support.dashboard_pages import Pages
 from support.in_process import run
 from support.input_requests import open_request
+from support.input_requests import requests_of
 from support.input_requests import reviewed
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -69,6 +70,12 @@ class TestReview:
     ) -> None:
         id, path = waiting(api, review={"assignees": {"users": ["eve"]}})
         assert 'value="approve"' not in ada.read(f"/executions/{id}")
-        assert 'value="approve"' in Pages(client, "admin").read(f"/executions/{id}")
+        admin = Pages(client, "admin")
+        page = admin.read(f"/executions/{id}")
+        assert 'value="approve"' in page
+        assert 'name="bypass" value="1" required' in page
         is_problem(ada.post(path, decision="approve"), 403, "not-asked")
         is_problem(Pages(client, "bob").post(path, decision="approve"), 404, "not-found")
+        is_problem(admin.post(path, decision="approve"), 403, "not-asked")
+        assert admin.post(path, decision="approve", bypass="1").status_code == 303
+        assert requests_of(api, id)[0]["bypassed"]

@@ -71,8 +71,34 @@ class TestAccess:
         assert client.get(path, headers={**editor, "X-Roles": "author"}).status_code == 404
         assert client.post(f"{path}/answer", json=body, headers=editor).status_code == 202
 
-    def test_managers_answer_everything(self, admin, assigned):
-        assert answer(admin, assigned, "approve")["answered_by"] == "admin"
+    def test_managers_answer_what_names_nobody(self, api, admin):
+        id = api.queue(reviewed())
+        run(id)
+        answered = answer(admin, id, "approve")
+        assert (answered["answered_by"], answered["bypassed"]) == ("admin", False)
+
+    def test_managers_who_are_not_asked_say_so_and_it_is_recorded(self, app, api, admin, assigned):
+        request = open_request(admin, assigned)
+        assert (request["may_answer"], request["may_bypass"]) == (False, True)
+        refused = problem(send_answer(admin, request["id"], "approve"), 403, "not-asked")
+        assert "'bypass': true" in refused["detail"]
+        assert open_request(api, assigned)["status"] == "open"
+        answered = answer(admin, assigned, "approve", bypass=True)
+        assert (answered["answered_by"], answered["bypassed"]) == ("admin", True)
+        assert send_answer(admin, request["id"], "approve", bypass=True).status_code == 200
+        (event,) = api.events_of(assigned, "input_answered")
+        assert (event["by"], event["bypassed"]) == ("admin", True)
+        command = ["crewexec", "inbox", "--status", "answered"]
+        shown = app.test_cli_runner().invoke(args=command).output
+        assert "answered by: admin, a manager who was not asked" in shown
+
+    @pytest.mark.parametrize("who", ["api", "stranger"])
+    def test_a_bypass_is_for_managers(self, request, api, who, assigned):
+        answered = send_answer(
+            request.getfixturevalue(who), open_request(api, assigned)["id"], "approve", bypass=True
+        )
+        assert answered.status_code == (403 if who == "api" else 202)
+        assert not requests_of(api, assigned)[0]["bypassed"]
 
     @pytest.mark.settings(MANAGERS_SEE_CONTENT=False)
     def test_managers_may_be_kept_from_reading_drafts(self, api, admin):

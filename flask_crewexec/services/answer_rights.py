@@ -1,0 +1,76 @@
+"""Who may answer an input request."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import FourEyes
+from ..errors import NotAsked
+from ..storage.input_requests import Found
+from ..storage.ownership import belongs_to
+from ..storage.ownership import Requester
+
+
+class Answerer(t.NamedTuple):
+    """Who answers."""
+
+    requester: Requester
+    named: str | None = None
+    """Name of the person, if the host's own code gives one."""
+    issued_by: str | None = None
+    """Who has issued the signed link with which they answer."""
+
+    @property
+    def by(self) -> str | None:
+        """Who answers, as the request will show it; None if the application does."""
+        return self.named or (self.requester.user_id if self.requester else None)
+
+
+def check_rights(found: Found, who: Answerer, bypass: bool) -> bool:
+    """Check that somebody may answer a request; return whether only since they bypass its rules.
+
+    :param bypass: whether a manager answers although they are not asked.
+    :raises NotAsked: if the request asks others.
+    :raises FourEyes: if it needs another person than this one.
+    """
+    refusal = find_refusal(found, who)
+    if refusal is None:
+        return False
+    if not may_bypass(who.requester):
+        raise refusal
+    if not bypass:
+        raise type(refusal)(
+            f"{refusal.detail} As a manager, send 'bypass': true to answer nevertheless; the"
+            " request will show that you did."
+        )
+    return True
+
+
+def find_refusal(found: Found, who: Answerer) -> NotAsked | FourEyes | None:
+    """Return why somebody who sees a request may not answer it without a bypass, if so."""
+    if found.request.four_eyes and who.by in _first_eyes(found, who):
+        return FourEyes("This request needs an answer of another person.")
+    if not _is_asked(found, who.requester):
+        return NotAsked("You can see this request, but it asks others.")
+    return None
+
+
+def may_bypass(requester: Requester) -> bool:
+    """Return whether *requester* may answer what asks others."""
+    return requester is None or requester.may_manage_others
+
+
+def _first_eyes(found: Found, who: Answerer) -> set[str]:
+    """Return those who have had a part in what is asked."""
+    request = found.request
+    return {each for each in (request.owner_id, request.edited_by, who.issued_by) if each}
+
+
+def _is_asked(found: Found, requester: Requester) -> bool:
+    request = found.request
+    if requester is None:
+        return True
+    if request.is_assigned or request.roles_only:
+        return found.names(requester)
+    is_plain_manager = requester.may_manage_others and not request.four_eyes
+    return belongs_to(request, requester) or is_plain_manager
