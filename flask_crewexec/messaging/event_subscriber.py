@@ -31,7 +31,7 @@ from .event_publisher import CHANNEL_PREFIX
 Json = dict[str, t.Any]
 
 MAX_PENDING: t.Final = 1000
-"""Messages that are kept for one subscription; a slow reader loses further ones."""
+"""Messages of an execution that are kept for a reader; a slow one loses further ones."""
 RECEIVE_SECONDS: t.Final = 0.1
 """How often the thread looks for new and closed subscriptions."""
 PING_SECONDS: t.Final = 2.0
@@ -42,19 +42,28 @@ POLL_SECONDS: t.Final = 1.0
 log = logging.getLogger(__name__)
 
 
+class Announcement(t.NamedTuple):
+    """A message about an execution."""
+
+    execution_id: uuid.UUID
+    tokens: Json
+    """What a streaming model has written; empty if there may be new events in the database."""
+
+
 class Subscription:
-    """The announcements of one execution for one reader."""
+    """The announcements of some executions for one reader."""
 
-    def __init__(self, subscriber: Subscriber) -> None:
+    def __init__(self, subscriber: Subscriber, count: int) -> None:
+        """Create the subscription to *count* executions."""
         self._subscriber = subscriber
-        self._messages: queue.Queue[Json] = queue.Queue(MAX_PENDING)
+        self._messages: queue.Queue[Announcement] = queue.Queue(count * MAX_PENDING)
 
-    def put(self, message: Json) -> None:
+    def put(self, message: Announcement) -> None:
         """Add a message, unless too many are unread."""
         with contextlib.suppress(queue.Full):
             self._messages.put_nowait(message)
 
-    def wait(self, seconds: float) -> list[Json]:
+    def wait(self, seconds: float) -> list[Announcement]:
         """Return the messages as soon as there is one, or none after *seconds*.
 
         While announcements are unavailable it returns earlier, so that the caller reads the
@@ -62,13 +71,13 @@ class Subscription:
         """
         timeout = seconds if self._subscriber.connected else min(seconds, POLL_SECONDS)
         deadline = time.monotonic() + timeout
-        messages: list[Json] = []
+        messages: list[Announcement] = []
         while not messages and (left := deadline - time.monotonic()) > 0 and not is_stopping():
             messages = self._take(min(left, STOP_CHECK_SECONDS))
         return messages
 
-    def _take(self, seconds: float) -> list[Json]:
-        messages: list[Json] = []
+    def _take(self, seconds: float) -> list[Announcement]:
+        messages: list[Announcement] = []
         with contextlib.suppress(queue.Empty):
             messages.append(self._messages.get(timeout=seconds))
             while True:
@@ -105,25 +114,30 @@ class Subscriber:
     """
 
     def __init__(self, app: Flask) -> None:
-        self._subscriptions: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._subscriptions: defaultdict[uuid.UUID, list[Subscription]] = defaultdict(list)
         self._thread = BackgroundThread(app, self._work, name="crewexec-event-subscriber")
         self._lock = self._thread.changed
         self.connected = False
 
     @contextlib.contextmanager
-    def subscribe(self, execution_id: uuid.UUID) -> Iterator[Subscription]:
-        """Subscribe to an execution for the duration of a ``with`` block."""
-        subscription, channel = Subscription(self), f"{CHANNEL_PREFIX}{execution_id}"
+    def subscribe(self, *execution_ids: uuid.UUID) -> Iterator[Subscription]:
+        """Subscribe to different executions for the duration of a ``with`` block."""
+        subscription = Subscription(self, len(execution_ids))
         with self._lock:
             self._thread.ensure_running()
-            self._subscriptions[channel].append(subscription)
+            for execution_id in execution_ids:
+                self._subscriptions[execution_id].append(subscription)
         try:
             yield subscription
         finally:
             with self._lock:
-                self._subscriptions[channel].remove(subscription)
-                if not self._subscriptions[channel]:
-                    del self._subscriptions[channel]
+                for execution_id in execution_ids:
+                    self._remove(execution_id, subscription)
+
+    def _remove(self, execution_id: uuid.UUID, subscription: Subscription) -> None:
+        self._subscriptions[execution_id].remove(subscription)
+        if not self._subscriptions[execution_id]:
+            del self._subscriptions[execution_id]
 
     def _work(self) -> None:
         while self._has_subscriptions():
@@ -163,7 +177,7 @@ class Subscriber:
     def _update_channels(self, pubsub: t.Any, subscribed: set[str]) -> set[str]:
         """Subscribe to the channels that are wanted by now, and to no others."""
         with self._lock:
-            wanted = set(self._subscriptions)
+            wanted = {f"{CHANNEL_PREFIX}{id}" for id in self._subscriptions}
         if new := wanted - subscribed:
             pubsub.subscribe(*new)
         if old := subscribed - wanted:
@@ -173,24 +187,28 @@ class Subscriber:
     def _deliver(self, message: Json) -> None:
         if message["type"] == "subscribe":
             self.connected = True
-            self._put(message["channel"], {})  # there may have been events before
+            self._put(_execution_of(message["channel"]), {})  # there may have been events before
         elif message["type"] == "message":
-            self._put(message["channel"], json.loads(message["data"]))
+            self._put(_execution_of(message["channel"]), json.loads(message["data"]))
 
-    def _put(self, channel: bytes | str, message: Json) -> None:
-        name = channel.decode() if isinstance(channel, bytes) else channel
+    def _put(self, execution_id: uuid.UUID, tokens: Json) -> None:
         with self._lock:
-            subscriptions = tuple(self._subscriptions.get(name, ()))
+            subscriptions = tuple(self._subscriptions.get(execution_id, ()))
         for subscription in subscriptions:
-            subscription.put(message)
+            subscription.put(Announcement(execution_id, tokens))
 
     def _disconnect(self) -> None:
         """Wake up all readers, since they have to read the database now."""
         self.connected = False
         with self._lock:
-            channels = tuple(self._subscriptions)
-        for channel in channels:
-            self._put(channel, {})
+            execution_ids = tuple(self._subscriptions)
+        for execution_id in execution_ids:
+            self._put(execution_id, {})
+
+
+def _execution_of(channel: bytes | str) -> uuid.UUID:
+    name = channel.decode() if isinstance(channel, bytes) else channel
+    return uuid.UUID(name.removeprefix(CHANNEL_PREFIX))
 
 
 subscribers: t.Final = AppLocal(Subscriber)

@@ -75,6 +75,10 @@ from .registry import RegisteredModelSchema as RegisteredModelSchema
 from .registry import RegisteredStorageSchema as RegisteredStorageSchema
 from .registry import RegisteredToolSchema as RegisteredToolSchema
 from .registry import RegistrySchema as RegistrySchema
+from .several_executions import ExecutionEventsSchema as ExecutionEventsSchema
+from .several_executions import MAX_FOLLOWED as MAX_FOLLOWED
+from .several_executions import SeveralEventsQuerySchema as SeveralEventsQuerySchema
+from .several_executions import SeveralEventsSchema as SeveralEventsSchema
 from .submissions import CancelRequestSchema as CancelRequestSchema
 from .submissions import CancelSchema as CancelSchema
 from .submissions import DryRunQuerySchema as DryRunQuerySchema

@@ -32,14 +32,9 @@ class ExecutionQuerySchema(PageQuerySchema):
     )
 
 
-class EventQuerySchema(ma.Schema):
-    """Range of a list of events."""
+class EventLimitSchema(ma.Schema):
+    """Length of a list of events."""
 
-    after = fields.Integer(
-        load_default=0,
-        validate=validate.Range(0, MAX_INTEGER),
-        metadata={"description": "Only events with a greater number"},
-    )
     limit = fields.Integer(
         load_default=MAX_PAGE,
         validate=validate.Range(1, MAX_PAGE),
@@ -47,8 +42,18 @@ class EventQuerySchema(ma.Schema):
     )
 
 
-class EventWaitSchema(EventQuerySchema):
-    """Range of a list of events, and how long to wait for one."""
+class EventQuerySchema(EventLimitSchema):
+    """Range of a list of events."""
+
+    after = fields.Integer(
+        load_default=0,
+        validate=validate.Range(0, MAX_INTEGER),
+        metadata={"description": "Only events with a greater number"},
+    )
+
+
+class WaitSchema(ma.Schema):
+    """How long to wait for an event."""
 
     wait = fields.Float(
         load_default=0.0,
@@ -58,6 +63,10 @@ class EventWaitSchema(EventQuerySchema):
             " requests wait, the answer comes at once, with 'Retry-After'"
         },
     )
+
+
+class EventWaitSchema(EventQuerySchema, WaitSchema):
+    """Range of a list of events, and how long to wait for one."""
 
 
 class StepSchema(RowSchema):

@@ -92,6 +92,38 @@ def _check_lines(text: str) -> None:
     _check_line(re.sub(r"[\t\n\r]", " ", text))
 
 
+class CommaSeparated(fields.String):
+    """A list of values in one parameter of a URL, separated by commas."""
+
+    def __init__(
+        self, each: fields.Field[t.Any], pattern: str, *, most: int, **options: t.Any
+    ) -> None:
+        """Accept from one to *most* values.
+
+        :param each: loads a value.
+        :param pattern: what a value looks like, as a regular expression for OpenAPI.
+        """
+        several = f"^{pattern}(,{pattern}){{0,{most - 1}}}$"
+        metadata = {"pattern": several, **options.pop("metadata", {})}
+        super().__init__(metadata=metadata, **options)
+        self._each = each
+        self._most = most
+
+    def _deserialize(self, value: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        texts = super()._deserialize(value, *args, **kwargs).split(",")
+        if len(texts) > self._most:
+            raise ma.ValidationError(f"At most {self._most} values are allowed.")
+        loaded, errors = [], {}
+        for index, text in enumerate(texts):
+            try:
+                loaded.append(self._each.deserialize(text))
+            except ma.ValidationError as error:
+                errors[index] = error.messages
+        if errors:
+            raise ma.ValidationError(t.cast("t.Any", errors))
+        return loaded
+
+
 class UserId(Text):
     """The host's id of a user."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 import uuid
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -58,6 +59,23 @@ def find_execution(
     if found is None:
         raise NotFound(f"There is no execution '{execution_id}'.")
     return found
+
+
+def find_executions(
+    session: Session,
+    models: Models,
+    execution_ids: Collection[uuid.UUID],
+    requester: Requester,
+    *options: ExecutableOption,
+) -> dict[uuid.UUID, ExecutionMixin]:
+    """Return those of the executions that *requester* may see, by their ids.
+
+    :param options: which columns to load.
+    """
+    execution = models.execution
+    query = visible_to(sa.select(execution), execution, requester)
+    query = query.options(*options).where(execution.id.in_(execution_ids))
+    return {found.id: found for found in session.scalars(query)}
 
 
 def find_by_idempotency_key(app_state: AppState, owner_id: str, key: str) -> ExecutionMixin | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import typing as t
+import uuid
 
 from flask import Blueprint
 from flask import Response
@@ -30,10 +31,14 @@ from ..schemas import LimitsSchema
 from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
 from ..schemas import ResultSchema
+from ..schemas import SeveralEventsQuerySchema
+from ..schemas import SeveralEventsSchema
 from ..schemas import StepSchema
 from ..schemas import WholeCallSchema
 from ..services.async_execution_service import AsyncExecutionService
+from ..services.event_pages import EventPage
 from ..services.event_stream import poll_events
+from ..services.event_stream import poll_several
 from . import sse
 from .authentication import current_identity
 from .stream_slots import waiting
@@ -134,6 +139,32 @@ def list_events(query: Json, execution_id: str) -> Answer | Response:
     return Answer(body, _pause_unless(seconds == wanted))
 
 
+@documents_response(None, 200, media=sse.MIMETYPE)
+@responds(SeveralEventsSchema())
+@documents_header(LastEventIdHeaderSchema())
+@reads(SeveralEventsQuerySchema(), "query")
+def list_events_of_several(query: Json) -> Answer | Response:
+    """List the events of several executions, or stream them as they happen."""
+    requester, wanted = current_identity(), query.pop("wait")
+    if sse.wants_stream():
+        return sse.respond_to_several(query["positions"], requester)
+    with waiting(requester.user_id, wanted) as seconds:
+        pages = poll_several(query["positions"], requester, seconds=seconds, limit=query["limit"])
+    body = [_page_of(id, page, query["positions"][id]) for id, page in pages.items()]
+    return Answer({"executions": body}, _pause_unless(seconds == wanted))
+
+
+def _page_of(id: uuid.UUID, page: EventPage, after: int) -> Json:
+    events = page.events
+    next = events[-1]["seq"] if events else after
+    return {
+        "execution_id": str(id),
+        "events": events,
+        "next": next,
+        "final_status": page.final_status,
+    }
+
+
 @responds(CallPageSchema())
 @reads(CallQuerySchema(), "query")
 def list_calls(query: Json, execution_id: str) -> Json:
@@ -199,6 +230,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(f"{one}/result")(get_result)
     blueprint.get(f"{one}/steps/<position>")(get_step)
     blueprint.get(f"{one}/events")(list_events)
+    blueprint.get("/events")(list_events_of_several)
     blueprint.get(f"{one}/calls")(list_calls)
     blueprint.get(f"{one}/calls/<number>")(get_call)
     blueprint.post(f"{one}/cancel")(cancel_execution)

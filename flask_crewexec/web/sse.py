@@ -1,4 +1,4 @@
-"""Events of an execution as Server-Sent Events.
+"""Events of executions as Server-Sent Events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 
@@ -14,7 +14,9 @@ import logging
 import time
 import typing as t
 import uuid
+from collections.abc import Generator
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from flask import current_app
 from flask import Flask
@@ -25,7 +27,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..app_state import current_app_state
 from ..errors import InvalidRequest
-from ..errors import NotFound
 from ..errors import Problem
 from ..identity import Identity
 from ..ids import parse_uuid
@@ -33,7 +34,10 @@ from ..messaging.event_subscriber import subscribers
 from ..messaging.event_subscriber import Subscription
 from ..process.web_server import is_stopping
 from ..services.event_pages import EventPage
+from ..services.event_pages import Positions
 from ..services.event_pages import read_event_page
+from ..services.event_pages import read_event_pages
+from ..services.event_stream import read_several
 from .stream_metrics import counted_stream
 from .stream_slots import limiters
 
@@ -45,6 +49,8 @@ REMOVED: t.Final = "removed"
 RETRY_MILLISECONDS: t.Final = 2000
 """Delay after which a client reconnects."""
 MAX_PAGE: t.Final = 200
+_MAX_DIGITS: t.Final = 9
+"""Of the number of an event."""
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +67,34 @@ def respond(execution_id: str, requester: Identity, after: int) -> Response:
     :raises NotFound: if there is no such execution, or not for *requester*.
     :raises TooManyStreams: if the user or this process has as many open as allowed.
     """
-    after = _last_event_id(after)
+    after = _last_event_id([after])[0]
     read_event_page(current_app_state(), execution_id, requester, after=after, limit=1)
+    key = parse_uuid(execution_id, "execution")
+    return _respond({key: after}, requester, names_execution=False)
+
+
+def respond_to_several(positions: Positions, requester: Identity) -> Response:
+    """Stream the events after *positions*, or after the ``Last-Event-ID`` of the request.
+
+    Each message names its execution, and its id has the positions in all of them.
+
+    :raises NotFound: if there is no such execution, or not for *requester*; it names all of these.
+    :raises TooManyStreams: if the user or this process has as many open as allowed.
+    """
+    after = _last_event_id([*positions.values()])
+    positions = dict(zip(positions, after, strict=True))
+    read_several(positions, requester, limit=0)
+    return _respond(positions, requester, names_execution=True)
+
+
+def _respond(positions: Positions, requester: Identity, *, names_execution: bool) -> Response:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with contextlib.ExitStack() as stack:
         stack.enter_context(counted_stream())
         settings = current_app_state().settings
         stack.enter_context(limiters.current().acquire(requester.user_id, settings))
-        key = parse_uuid(execution_id, "execution")
-        subscription = stack.enter_context(subscribers.current().subscribe(key))
-        stream = Stream(app, key, requester, after, subscription)
+        subscription = stack.enter_context(subscribers.current().subscribe(*positions))
+        stream = Stream(app, positions, requester, subscription, names_execution=names_execution)
         response = Response(stream.frames(), mimetype=MIMETYPE)
         # Proxies must not buffer the small parts of a stream.
         response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -78,35 +102,44 @@ def respond(execution_id: str, requester: Identity, after: int) -> Response:
     return response
 
 
-def _last_event_id(after: int) -> int:
+def _last_event_id(after: list[int]) -> list[int]:
+    """Return the positions of ``Last-Event-ID``, or *after*."""
     given = request.headers.get("Last-Event-ID", "").strip()
     if not given:
         return after
-    if not given.isascii() or not given.isdecimal() or len(given) > 9:
+    numbers = given.split(",")
+    if len(numbers) != len(after) or not all(map(_is_number, numbers)):
         detail = "'Last-Event-ID' must be the id of an event that this server has sent."
         raise InvalidRequest(detail, [Problem("/Last-Event-ID", InvalidRequest.code, detail)])
-    return int(given)
+    return [int(number) for number in numbers]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 class Stream:
-    """The stream of one client."""
+    """The stream of one client, about one or several executions."""
 
     def __init__(
         self,
         app: Flask,
-        execution_id: uuid.UUID,
+        positions: Positions,
         requester: Identity,
-        after: int,
         subscription: Subscription,
+        *,
+        names_execution: bool,
     ) -> None:
         self._app = app
-        self._execution_id = execution_id
+        self._positions = dict(positions)
+        self._open = set(positions)
+        """Executions that may still have events to come."""
         self._requester = requester
-        self._after = after
         self._subscription = subscription
+        self._names_execution = names_execution
 
     def frames(self) -> Iterator[str]:
-        """Yield events, tokens of streaming models, heartbeats, and the end.
+        """Yield events, tokens of streaming models, heartbeats, and the end of each execution.
 
         A client that receives no end reconnects: also after the database was unavailable, and
         when this server is about to stop.
@@ -120,43 +153,43 @@ class Stream:
         settings = self._app.extensions["crewexec"].settings
         deadline = time.monotonic() + settings.max_stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        is_due = True
+        due = set(self._open)
         while (left := deadline - time.monotonic()) > 0 and not is_stopping():
-            if is_due:
-                page = self._read_page()
-                yield from map(_event, page.events)
-                if len(page.events) == MAX_PAGE:
-                    continue
-                if page.final_status is not None:
-                    yield _frame("end", {"status": page.final_status})
-                    return
+            if due:
+                due = yield from self._new_events(due)
+            if not self._open:
+                return
+            if due:
+                continue
             messages = self._subscription.wait(min(left, settings.stream_heartbeat_interval))
-            tokens = [message for message in messages if message]
-            yield from (_frame("token", each) for each in tokens)
-            is_due = not messages or len(tokens) < len(messages)
+            yield from (self._frame("token", *each) for each in messages if each.tokens)
+            due = {each.execution_id for each in messages if not each.tokens} & self._open
             if not messages:
+                due = set(self._open)
                 yield ":\n\n"
 
-    def _read_page(self) -> EventPage:
+    def _new_events(self, due: set[uuid.UUID]) -> Generator[str, None, set[uuid.UUID]]:
+        """Yield the next events of executions, and return those that have more."""
+        pages = self._read(due)
+        for id in due:
+            page = pages.get(id, EventPage([], REMOVED))
+            yield from (self._event(id, event) for event in page.events)
+            if page.final_status is not None:
+                self._open.remove(id)
+                yield self._frame("end", id, {"status": page.final_status})
+        return {id for id, page in pages.items() if page.has_more}
+
+    def _read(self, due: set[uuid.UUID]) -> Mapping[uuid.UUID, EventPage]:
+        positions = {id: self._positions[id] for id in due}
         with self._app.app_context():
-            page = self._next_page()
-        if page.events:
-            self._after = page.events[-1]["seq"]
-        return page
+            return read_event_pages(current_app_state(), positions, self._requester, limit=MAX_PAGE)
 
-    def _next_page(self) -> EventPage:
-        where = {"after": self._after, "limit": MAX_PAGE}
-        try:
-            return read_event_page(
-                current_app_state(), self._execution_id, self._requester, **where
-            )
-        except NotFound:
-            return EventPage([], REMOVED)
+    def _event(self, execution_id: uuid.UUID, event: Json) -> str:
+        self._positions[execution_id] = event["seq"]
+        id = ",".join(map(str, self._positions.values()))
+        return f"id: {id}\n" + self._frame(event["type"], execution_id, event)
 
-
-def _event(event: Json) -> str:
-    return f"id: {event['seq']}\n" + _frame(event["type"], event)
-
-
-def _frame(type: str, data: Json) -> str:
-    return f"event: {type}\ndata: {json.dumps(data)}\n\n"
+    def _frame(self, type: str, execution_id: uuid.UUID, data: Json) -> str:
+        if self._names_execution:
+            data = {"execution_id": str(execution_id), **data}
+        return f"event: {type}\ndata: {json.dumps(data)}\n\n"

@@ -104,7 +104,7 @@ def wait_for_announcement():
     def is_heard():
         publish_tokens(id, {"text": "hello"})
         heard.extend(subscription.wait(0.2))
-        return {"text": "hello"} in heard
+        return (id, {"text": "hello"}) in heard
 
     with subscribers.current().subscribe(id) as subscription:
         wait_until(is_heard, what="an announcement")

@@ -27,12 +27,12 @@ from support.paths import TESTS
 from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
+from support.sse_client import EVENT_STREAM
+from support.sse_client import open_stream
 from support.sse_client import parse
-from support.sse_client import ServerEvent
+from support.sse_client import take
 
 pytestmark = pytest.mark.libraries
-
-EVENT_STREAM = {"Accept": "text/event-stream"}
 
 
 def stream(api, id, after=None, **headers):
@@ -69,7 +69,7 @@ class TestStream:
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         model.on("Do b", hold=gate)
         id = api.queue(documents.chain("a", "b", model="streaming"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         with running(app, id):
             told = [take(frames, "token").json() for _ in range(3)]
             gate.set()
@@ -89,7 +89,7 @@ class TestStream:
         gate = threading.Event()
         model.on("Do a", hold=gate)
         id = api.queue(documents.chain("a"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         with running(app, id):
             assert take(frames, "model_call_started").type == "model_call_started"
             gate.set()
@@ -131,7 +131,7 @@ class TestStream:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=0.05)
     def test_it_ends_when_the_execution_is_removed(self, api, client):
         id = api.queue(documents.chain("a"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         take(frames, "queued")
         execution = current_app_state().models.execution
         with current_app_state().database.write_transaction() as session:
@@ -161,19 +161,6 @@ class TestStream:
         headers = {**EVENT_STREAM, "Last-Event-ID": given}
         answer = api("GET", f"/executions/{id}/events", headers=headers)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid-request")
-
-
-def open_stream(client, id):
-    """Yield the events of a stream as they come."""
-    headers = {"X-User": "ada", **EVENT_STREAM}
-    answer = client.get(f"/crewexec/executions/{id}/events", headers=headers, buffered=False)
-    lines = (line for frame in answer.response for line in frame.decode().splitlines())
-    return parse(lines)
-
-
-def take(events, type) -> ServerEvent:
-    """Return the next event of a type."""
-    return next(event for event in events if event.type == type)
 
 
 class TestLongPoll:
@@ -208,7 +195,7 @@ class TestAnnouncements:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_unreadable_messages_do_no_harm(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         take(frames, "queued")
         with redis_process.client() as redis:
             wait_until(lambda: redis.publish(f"{CHANNEL_PREFIX}{id}", "no JSON"), what="a listener")
@@ -232,7 +219,10 @@ class TestAnnouncements:
                 thread.start()
             heard: list[object] = []
             wait_until(
-                lambda: heard.extend(filter(None, subscription.wait(1))) or len(heard) == 800
+                lambda: (
+                    heard.extend(each for each in subscription.wait(1) if each.tokens)
+                    or len(heard) == 800
+                )
             )
             for thread in threads:
                 thread.join(30)
@@ -318,7 +308,7 @@ class TestWithoutBroker:
     @pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
     def test_a_frozen_one_is_noticed(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         take(frames, "queued")
         redis_process.suspend()
         try:
@@ -329,7 +319,7 @@ class TestWithoutBroker:
 
     def test_events_come_from_the_database(self, app, api, client, model, redis_process):
         id = api.queue(documents.chain("a"))
-        frames = open_stream(client, id)
+        frames = open_stream(client, f"/executions/{id}/events")
         take(frames, "queued")
         redis_process.stop()
         try:

@@ -42,6 +42,12 @@ checks.not_a_server_error.expected-statuses = [200, 405, 422, 503]
 include-operation-id = "list_events"
 parameters.wait = 0.01
 
+# Besides, each execution is to be named once, and each has its position.
+[[operations]]
+include-operation-id = "list_events_of_several"
+parameters.wait = 0.01
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
+
 # Rules that no JSON Schema can tell: they need the whole document, settings, or earlier orders.
 [[operations]]
 include-operation-id = ["create_graph", "import_graph", "queue_execution", "retry_execution"]

@@ -61,11 +61,11 @@ class TestPreload:
 class Reader(threading.Thread):
     """Reads a stream to its end."""
 
-    def __init__(self, server: Gunicorn, id: str) -> None:
+    def __init__(self, server: Gunicorn, path: str) -> None:
         super().__init__()
         self.events: list[ServerEvent] = []
         self.opened = threading.Event()
-        self._url = f"{server.url}/crewexec/executions/{id}/events"
+        self._url = f"{server.url}/crewexec{path}"
 
     def run(self) -> None:
         # A stream that is cut off, instead of ending properly, raises an error.
@@ -99,10 +99,10 @@ class TestStop:
 
     @pytest.fixture
     def open_stream(self, waiting):
-        """A function that opens a stream of the execution."""
+        """A function that opens a stream of the execution, by default its own."""
 
-        def open_stream(server):
-            reader = Reader(server, waiting)
+        def open_stream(server, path=f"/executions/{waiting}/events"):
+            reader = Reader(server, path)
             reader.start()
             assert reader.opened.wait(30)
             return reader
@@ -117,10 +117,12 @@ class TestStop:
         with ThreadPoolExecutor() as pool:
             status = pool.submit(get, server, f"/executions/{waiting}", Prefer="wait=30")
             events = pool.submit(get, server, f"/executions/{waiting}/events?after=1&wait=30")
+            several = open_stream(server, f"/events?executions={waiting}")
             reader = open_stream(server)
-            wait_until(lambda: accepted(server) == 3, what="the requests to arrive")
+            wait_until(lambda: accepted(server) == 4, what="the requests to arrive")
             server.kill(signal.SIGTERM)
             reader.check_that_it_ended_early()
+            several.check_that_it_ended_early()
             wait_until(lambda: not server.running, seconds=20, what="the end of the server")
             assert status.result().json()["status"] == "queued"
             assert events.result().json()["events"] == []
