@@ -6,11 +6,14 @@ import gc
 import json
 import signal
 import typing as t
+from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
@@ -193,6 +196,20 @@ def stranger(client: FlaskClient) -> Api:
 @pytest.fixture
 def admin(client: FlaskClient) -> Api:
     return Api(client, host.ADMIN)
+
+
+@pytest.fixture
+def notes(app: Flask) -> Callable[[], Counter[str]]:
+    """A function that returns the notes that tools have written, and removes them."""
+
+    def notes() -> Counter[str]:
+        session = app.extensions["sqlalchemy"].session
+        found = session.execute(sa.text("select text from note")).scalars().all()
+        session.execute(sa.text("delete from note"))
+        session.commit()
+        return Counter(text.removeprefix("ada: ") for text in found)
+
+    return notes
 
 
 @pytest.fixture(scope="session")

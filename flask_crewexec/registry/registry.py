@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ..graphs import Permissions
 from ..graphs import RoleLimits
+from .builtin_tools import BUILTIN_TOOLS
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
 from .specs import GuardrailSpec
@@ -33,7 +34,7 @@ class Registry:
     """Specifications by name; filled while the host's modules are imported."""
 
     def __init__(self) -> None:
-        self.tools: dict[str, ToolSpec] = {}
+        self.tools: dict[str, ToolSpec] = {spec.name: spec for spec in BUILTIN_TOOLS}
         self.llms: dict[str, LLMSpec] = {}
         self.storages: dict[str, StorageFunction] = {}
         self.guardrails: dict[str, GuardrailSpec] = {}
@@ -61,6 +62,8 @@ class Registry:
         self.tools[spec.name] = spec
 
     def _check_tool(self, spec: ToolSpec) -> None:
+        if any(spec.name == builtin.name for builtin in BUILTIN_TOOLS):
+            raise ValueError(f"'{spec.name}' is a built-in tool. Choose another name.")
         _check_name("tool", spec.name, self.tools)
         if not spec.description.strip():
             raise ValueError(

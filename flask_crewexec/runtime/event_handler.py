@@ -186,10 +186,10 @@ class CrewEventHandler:
             self._recorder.flush()
         self._control.raise_if_stopped()
 
-    def write(self, change: Callable[[Session], None], event: NewEvent) -> None:
-        """Write what is collected, with a further *change* and its *event*; errors stop the run."""
+    def write(self, change: Callable[[Session], None], *events: NewEvent) -> None:
+        """Write what is collected, with another *change* and its *events*; errors stop the run."""
         with self._recording():
-            self._recorder.flush_with_transition(change, event)
+            self._recorder.flush_with_transition(change, *events)
         self._control.raise_if_stopped()
 
     def flush_soon(self) -> None:

@@ -29,17 +29,28 @@ TOLD: t.Final = "Error executing tool: {}"
 """What CrewAI tells a model of an exception."""
 
 
-def recorded(run: Function, function: Function, run_context: RunContext) -> Function:
-    """Return *run*, which calls the *function* of a tool, so that its ends are recorded."""
+def recorded(run: Function, function: Function, name: str, run_context: RunContext) -> Function:
+    """Return *run*, which calls the *function* of a tool, so that its ends are recorded.
+
+    If people had to decide about a call, it is made as they have decided.
+
+    :param name: of the tool.
+    """
 
     @functools.wraps(function)
     def call(**arguments: object) -> object:
         tool = current_tool.get()
         if tool is None:  # a crew of the host calls it
             return run(**arguments)
+        calls = run_context.calls
+        settled = run_context.requests.settle_made(name, tool, arguments, calls.note_not_made)
+        if settled.text is not None:
+            calls.end_tool(tool, settled.text)
+            return settled.text
+        if settled.arguments is not None:
+            arguments = settled.arguments
         run_context.before_tool()
         tool.open.entered = True
-        calls = run_context.calls
         try:
             with _outside(tool, run_context):
                 result = run(**arguments)

@@ -14,6 +14,7 @@ from .call_log.run_calls import RunCalls
 from .mcp_servers import McpServers
 from .model_connections import ModelConnections
 from .stop_reasons import StopRun
+from .tool_requests import ToolRequests
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class RunContext:
     before_tool: Callable[[], None]
     """Raises the reason why a tool call that was allowed must not be made, if there is one."""
     calls: RunCalls
+    requests: ToolRequests
     note_length: Callable[[str | None, str | None], None]
     """Takes why an answer ended, and the role of its agent, if it has one."""
     model_call_failed: Callable[[OpenCall, CallError], None]

@@ -63,6 +63,7 @@ from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
 from .token_stream import TokenStream
+from .tool_requests import ToolRequests
 from .watchdog import MonitoredRun
 from .watchdog import renew
 from .watchdog import watchdogs
@@ -175,14 +176,17 @@ class AttemptRunner:
         ]
         hooks[InterceptionPoint.PRE_TOOL_CALL].append(event_handler.count_tool_call)
         with scoped_hooks(hooks):
-            calls = self._calls = self._run_calls(resume, event_handler)
+            requests = self._tool_requests(resume, event_handler)
+            calls = self._calls = self._run_calls(resume, event_handler, requests)
             current_calls.set(calls)
             event_handler.bind_calls(calls)
-            run_context = self._run_context(resume, connections, event_handler, calls)
+            run_context = self._run_context(resume, connections, event_handler, calls, requests)
             graph = render_inputs(resume.graph, self._app_state, run_context)
             crew = build_crew(graph, self._app_state, run_context, event_handler, resume)
             if calls.log.is_on:
                 calls.fingerprint = fingerprint_of(crew)
+            if self._lease.attempt > 1:
+                requests.withdraw_unless(calls.continues)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
             add_stream_sink(event_handler)
             trace_crew(self._lease.execution_id, crew, self._app_state, self._redact)
@@ -207,7 +211,14 @@ class AttemptRunner:
             self._control.before_call()
             event_handler.call_allowed(context)
 
-    def _run_calls(self, resume: ResumeState, event_handler: CrewEventHandler) -> RunCalls:
+    def _tool_requests(self, resume: ResumeState, event_handler: CrewEventHandler) -> ToolRequests:
+        steps = [task.name for task in resume.graph.tasks]
+        write = event_handler.write
+        return ToolRequests(self._app_state, resume.context, steps, write, self._control.stop)
+
+    def _run_calls(
+        self, resume: ResumeState, event_handler: CrewEventHandler, requests: ToolRequests
+    ) -> RunCalls:
         settings, earlier = self._app_state.settings, resume.calls
         last, size = (0, 0) if earlier is None else (earlier.last_number, earlier.size)
         left = max(0, settings.max_calls_chars - size)
@@ -217,7 +228,7 @@ class AttemptRunner:
         )
         journal, steps = _journal_of(earlier, continues=settings.resume_in_step)
         tools = self._app_state.registry.not_repeatable | resume.graph.not_repeatable
-        return RunCalls(log, journal, steps, event_handler, not_repeatable=tools)
+        return RunCalls(log, journal, steps, event_handler, requests, not_repeatable=tools)
 
     def _run_context(
         self,
@@ -225,6 +236,7 @@ class AttemptRunner:
         connections: ModelConnections,
         event_handler: CrewEventHandler,
         calls: RunCalls,
+        requests: ToolRequests,
     ) -> RunContext:
         def before_call() -> None:
             self._control.before_call()
@@ -240,6 +252,7 @@ class AttemptRunner:
             before_call=before_call,
             before_tool=self._check_lease,
             calls=calls,
+            requests=requests,
             note_length=event_handler.calls.note_length,
             model_call_failed=event_handler.calls.model_call_failed,
             stop=self._control.stop,

@@ -7,6 +7,7 @@ import typing as t
 from ..errors import SecretMissing
 from ..statuses import ExecutionStatus
 from ..storage.failures import DEADLINE_EXCEEDED
+from .crewai_shims.expected_stops import NotLogged
 from .crewai_shims.public_api import HookAborted
 
 
@@ -58,7 +59,7 @@ class DivergedStop(StopRun):
     """A step went on otherwise than before; the next attempt restarts it."""
 
 
-class WaitForPersonStop(StopRun):
+class WaitForPersonStop(NotLogged, StopRun):
     """A step cannot go on without a person; other steps go on."""
 
     finish_running_steps = True

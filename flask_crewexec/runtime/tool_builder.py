@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import re
 import typing as t
 
 from ..errors import ToolUnavailable
+from ..registry.builtin_tools import ASK_PERSON
 from ..registry.external_tools import CrewAIToolSpec
 from ..registry.external_tools import McpToolSpec
 from ..registry.secrets import Secret
@@ -17,9 +19,12 @@ from ..registry.tool_schemas import arguments_model
 from .crewai_shims.public_api import BaseTool
 from .crewai_shims.tools import model_of_schema
 from .crewai_shims.tools import tool_of_function
+from .crewai_shims.tools import validate
+from .questions import Question
 from .run_context import RunContext
 from .tool_invocation import Function
 from .tool_invocation import wrap_tool
+from .tool_requests import Gate
 
 if t.TYPE_CHECKING:
     import pydantic
@@ -34,12 +39,17 @@ def build_tool(spec: ToolSpec, run_context: RunContext, max_chars: int) -> BaseT
     :raises ToolUnavailable: if this worker cannot create it.
     """
     function, arguments = _function_and_schema(spec, run_context)
-    return tool_of_function(
+    tool = tool_of_function(
         wrap_tool(spec, function, run_context, max_chars),
         name=spec.name,
         description=spec.description,
         arguments=arguments,
     )
+    if spec is ASK_PERSON:
+        question = Question(run_context.redact)
+        gate = Gate(functools.partial(validate, tool), question.settle)
+        run_context.requests.gates[spec.name] = gate
+    return tool
 
 
 def _function_and_schema(

@@ -68,7 +68,7 @@ def wrap_tool(
                 raise
             raise ToolExited(f"The tool '{spec.name}' has failed.") from error
 
-    return recorded(run, function, run_context)
+    return recorded(run, function, spec.name, run_context)
 
 
 def _truncate(result: object, limit: int, redact: Redactor) -> object:

@@ -154,8 +154,8 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
         "A step asks people, for instance to review its answer.",
         {
             **_OF_INPUT,
-            "kind": EventField("string", "'review'."),
-            "round": EventField("integer", "How often the step has asked, from 1."),
+            "kind": EventField("string", "'review', 'approval' or 'question'."),
+            "round": EventField("integer", "How often the same was asked, from 1."),
         },
     ),
     "input_answered": EventType(

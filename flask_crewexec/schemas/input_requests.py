@@ -51,7 +51,7 @@ class AnswerContentSchema(ma.Schema):
     """What somebody has written."""
 
     text = fields.String(metadata={"description": "Text, for a change or instead of the answer"})
-    value = fields.Dict(metadata={"description": "An object instead of the answer"})
+    value = fields.Raw(metadata={"description": "An object instead of the answer, or a choice"})
 
 
 class AssigneesSchema(ma.Schema):
@@ -193,11 +193,15 @@ class InputAnswerSchema(ma.Schema):
         MAX_ANSWER,
         lines=True,
         metadata={
-            "description": "What is to be changed; the answer itself, for 'edit'; why, for 'reject'"
+            "description": "What is to be changed; the answer itself, for 'edit' and 'respond';"
+            " why, for 'reject'"
         },
     )
-    value = fields.Dict(
-        metadata={"description": "For 'edit' where the request has a 'schema': the object"}
+    value = fields.Raw(
+        metadata={
+            "description": "For 'edit' where the request has a 'schema', the object; for 'respond'"
+            " to a question with choices, one of them"
+        }
     )
     bypass = fields.Boolean(
         load_default=False,

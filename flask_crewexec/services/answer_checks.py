@@ -29,16 +29,19 @@ def check_answer(
     _check_content(decision, content)
     if decision == Decision.EDIT:
         _check_edit(app_state, request, content)
+    elif decision == Decision.RESPOND:
+        _check_response(app_state, request, content)
 
 
 def _check_content(decision: str, content: Json) -> None:
     """Check that an answer says what its decision needs."""
-    if decision == Decision.EDIT:
+    if decision in (Decision.EDIT, Decision.RESPOND):
         if len(content) != 1:
             field = "value" if content else "text"
             raise _invalid(f"/{field}", "Send either 'text' or 'value'.")
     elif "value" in content:
-        raise _invalid("/value", "Leave 'value' out: it belongs to the decision 'edit'.")
+        detail = "Leave 'value' out: it belongs to the decisions 'edit' and 'respond'."
+        raise _invalid("/value", detail)
     elif decision == Decision.CHANGE and not content.get("text", "").strip():
         raise _invalid("/text", "Say in 'text' what is to be changed.")
 
@@ -59,6 +62,20 @@ def _check_edit(app_state: AppState, request: InputRequestMixin, content: Json) 
     if mismatch := find_mismatch(request.schema, content["value"]):
         pointer, detail = mismatch
         raise _invalid(f"/value{pointer}", detail)
+
+
+def _check_response(app_state: AppState, request: InputRequestMixin, content: Json) -> None:
+    """Check what the model is told instead of the result of a tool."""
+    field, value = next(iter(content.items()))
+    choices = (request.schema or {}).get("enum")
+    if choices is not None and value not in choices:
+        allowed = ", ".join(f"'{each}'" for each in choices)
+        raise _invalid(f"/{field}", f"Choose one of {allowed}.")
+    if choices is None and field == "value":
+        raise _invalid("/value", "There are no choices; send the answer as 'text'.")
+    limit = app_state.settings.max_tool_output_chars
+    if len(value) > limit:
+        raise _invalid(f"/{field}", f"At most {limit} characters are allowed.")
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 from flask_crewexec.tasks import cleanup
@@ -18,20 +16,6 @@ from support.servers.processes import wait_until
 @pytest.fixture
 def settings(settings: dict[str, object]) -> dict[str, object]:
     return {**{f"CREWEXEC_{name}": value for name, value in FAST.items()}, **settings}
-
-
-@pytest.fixture
-def notes(app: Flask) -> Callable[[], Counter[str]]:
-    """A function that returns the notes that tools have written, and removes them."""
-
-    def notes() -> Counter[str]:
-        session = app.extensions["sqlalchemy"].session
-        found = session.execute(sa.text("select text from note")).scalars().all()
-        session.execute(sa.text("delete from note"))
-        session.commit()
-        return Counter(text.removeprefix("ada: ") for text in found)
-
-    return notes
 
 
 Settle = Callable[..., dict[str, object]]

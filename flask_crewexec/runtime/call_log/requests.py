@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from ...statuses import CallStatus
 from ..stop_reasons import StopRun
@@ -51,6 +53,7 @@ class ToolRequest:
     :param arguments: None if they are not an object.
     :param problem: why it cannot be made, if it cannot.
     :param delegates: whether it starts the work of another agent.
+    :param is_written: whether CrewAI has yet to read the tool and its arguments from a text.
     """
 
     name: str
@@ -59,6 +62,28 @@ class ToolRequest:
     told: str = ""
     """What the model is told of the problem."""
     delegates: bool = False
+    is_written: bool = False
+
+
+class PlannedCall(t.NamedTuple):
+    """A tool call of an answer, before it is known whether it may be made."""
+
+    scope: Scope
+    path: str
+    request: ToolRequest
+    stored: StoredCall | None
+    """Its end in an earlier attempt, if it has ended."""
+
+
+class Settled(t.NamedTuple):
+    """How a tool call is to be made, by what people have decided about it."""
+
+    text: str | None = None
+    """What the model is told instead of a call."""
+    arguments: Json | None = None
+    """Arguments instead of those of the model."""
+    digest: str | None = None
+    """Of the arguments that were settled; None if any count."""
 
 
 @dataclasses.dataclass
@@ -71,6 +96,10 @@ class ToolCall:
     siblings: list[ToolCall] = dataclasses.field(default_factory=list, repr=False)
     text: str = ""
     """What the model is told, as far as it is known."""
+    settled: Settled | None = None
+    """How it is to be made; None if nobody had to decide."""
+    stopped: StopRun | None = None
+    """Why its branch stops within it, although CrewAI may have told the model of an error."""
 
     @property
     def has_ended(self) -> bool:
@@ -87,6 +116,16 @@ class ToolCall:
         """The scope of work that it delegates."""
         outer = self.open.scope
         return Scope(outer.step, outer.generation, self.open.path, self.open.number)
+
+
+NoteNotMade = Callable[[ToolCall], None]
+
+
+class Gates(t.Protocol):
+    """What settles tool calls before they are made."""
+
+    def settle(self, calls: Sequence[PlannedCall]) -> Mapping[str, Settled]:
+        """Return how the calls of an answer are to be made, by their paths."""
 
 
 class Verdict(t.NamedTuple):

@@ -15,14 +15,18 @@ from ..stop_reasons import StopRun
 from ..stop_reasons import UnknownToolOutcomeStop
 from . import answers
 from .journal import Journal
+from .journal import NOT_MADE
 from .journal import StoredCall
 from .log import CallError
 from .log import CallLog
 from .log import OpenCall
 from .requests import Answer
+from .requests import Gates
 from .requests import History
 from .requests import Json
 from .requests import ModelRequest
+from .requests import PlannedCall
+from .requests import Settled
 from .requests import StepState
 from .requests import ToolCall
 from .requests import ToolRequest
@@ -51,6 +55,7 @@ class RunCalls:
     """Answers the calls of a run from its journal, and records those that are made.
 
     :param steps: what is stored of unfinished steps, by their positions.
+    :param gates: settle tool calls before they are made.
     :param not_repeatable: names of tools that must not be called again after an unknown outcome.
     """
 
@@ -60,6 +65,7 @@ class RunCalls:
         journal: Journal,
         steps: Mapping[int, StepState],
         history: History,
+        gates: Gates,
         *,
         not_repeatable: frozenset[str],
     ) -> None:
@@ -68,6 +74,7 @@ class RunCalls:
         self._steps = steps
         self._generations: dict[int, int] = {}
         self._history = history
+        self._gates = gates
         self._not_repeatable = not_repeatable
         self.fingerprint: str | None = None
         """Digest of everything that must be the same for a step to continue."""
@@ -88,6 +95,11 @@ class RunCalls:
         self._generations[position] = generation
         enter_step(Scope(position, generation))
         return {"generation": generation, "fingerprint": self.fingerprint}
+
+    def continues(self, position: int) -> bool:
+        """Return whether a step that has not begun in this attempt will continue."""
+        calls = self._journal.calls_of(position)
+        return bool(calls) and self._why_anew(calls, self._steps[position]) is None
 
     def generation_of(self, position: int) -> int:
         """Return the generation of a step that has begun."""
@@ -197,24 +209,34 @@ class RunCalls:
 
         :param turn: which of the answers of the conversation it is.
         :raises UnknownToolOutcomeStop: if one may have been made, and must not be repeated.
+        :raises WaitForPersonStop: if somebody must decide about one; then none is made.
         """
+        planned = [
+            self._plan(conversation, f"{turn}.{index}", request)
+            for index, request in enumerate(wanted)
+        ]
+        open = [each for each in planned if each.stored is None and each.request.problem is None]
+        settled = self._gates.settle(open)
         calls: list[ToolCall] = []
-        for index, request in enumerate(wanted):
-            calls.append(self._tool_call(conversation, f"{turn}.{index}", request, agent, calls))
+        for each in planned:
+            calls.append(self._tool_call(each, settled.get(each.path), agent, calls))
         if any(call.stored is None for call in calls):
             self._history.flush()
         return calls
 
+    def _plan(self, conversation: Scope, name: str, request: ToolRequest) -> PlannedCall:
+        path = conversation.below(name).path
+        stored = self._stored(conversation, path, request)
+        return PlannedCall(conversation, path, request, stored)
+
     def _tool_call(
         self,
-        conversation: Scope,
-        name: str,
-        request: ToolRequest,
+        planned: PlannedCall,
+        settled: Settled | None,
         agent: str | None,
         siblings: list[ToolCall],
     ) -> ToolCall:
-        path = conversation.below(name).path
-        stored = self._stored(conversation, path, request)
+        conversation, path, request, stored = planned
         if stored is not None:
             known = OpenCall.of_earlier_attempt(stored, conversation, agent)
             return ToolCall(request, known, stored, siblings, _text_of(stored))
@@ -236,7 +258,7 @@ class RunCalls:
             self.log.end(call, {"text": request.told}, request.problem)
             reason = {"code": request.problem.code, "reason": request.told}
             self._history.add_tool_event("tool_failed", **data, **reason)
-        return ToolCall(request, call, None, siblings)
+        return ToolCall(request, call, None, siblings, settled=settled)
 
     def _stored(self, scope: Scope, path: str, request: ToolRequest) -> StoredCall | None:
         """Return the end of a tool call that was made before; None if it is to be made."""
@@ -258,6 +280,10 @@ class RunCalls:
         if stored.name in self._not_repeatable and stored.status == CallStatus.STARTED:
             self.log.ended_by = stored.number
             self._raise(UnknownToolOutcomeStop(_OUTCOME.format(stored.name)))
+
+    def note_not_made(self, tool: ToolCall) -> None:
+        """Note that an announced tool call is not made in this attempt."""
+        self.log.end(tool.open, error=CallError(NOT_MADE))
 
     def end_tool(
         self, tool: ToolCall, text: str, error: CallError | None = None, reason: str = ""
@@ -335,3 +361,14 @@ current_tool: ContextVar[ToolCall | None] = ContextVar("crewexec_tool", default=
 """The tool call that is made in the current context."""
 current_call_id: ContextVar[str | None] = ContextVar("crewexec_call_id", default=None)
 """What ``current_execution.call_id`` returns."""
+
+
+def stop_branch(reason: StopRun) -> t.NoReturn:
+    """Let the work of the current context stop, and all that has delegated it.
+
+    CrewAI turns exceptions in tools into text for the model, so the reason is kept with the call.
+    """
+    tool = current_tool.get()
+    if tool is not None:
+        tool.stopped = reason
+    raise reason

@@ -100,6 +100,7 @@ class SingleThreadExecutor(AgentExecutor):
         else:
             with logged.being_made():
                 result = self._make_call(call)
+            logged.raise_if_stopped()
             logged.end(result)
         self._repeated.note(call, result["result"])
         return result

@@ -22,6 +22,7 @@ from ..call_log.requests import ToolRequest
 from ..call_log.run_calls import current_calls
 from ..call_log.run_calls import current_tool
 from ..call_log.run_calls import RunCalls
+from ..call_log.run_calls import stop_branch
 from ..call_log.scopes import within
 from ..call_log.unrecorded import unrecorded_calls
 from .tool_calls import CheckedCall
@@ -71,12 +72,14 @@ class ConversationCalls:
         """Make the call that a model has written, or answer it as before."""
         name = truncate(str(action.tool), MAX_NAME)
         arguments = {"input": action.tool_input}
-        request = ToolRequest(name, arguments, delegates=name in DELEGATION_TOOL_NAMES)
+        delegates = name in DELEGATION_TOOL_NAMES
+        request = ToolRequest(name, arguments, delegates=delegates, is_written=True)
         logged = LoggedToolCall(self._calls, self._announce([request])[0])
         if logged.stored is not None:
             return ToolResult(logged.stored.text, False)
         with logged.being_made():
             result = make()
+        logged.raise_if_stopped()
         logged.end({"result": result.result, "tool_failure": None})
         return result
 
@@ -100,6 +103,11 @@ class LoggedToolCall:
                 yield
         finally:
             current_tool.reset(token)
+
+    def raise_if_stopped(self) -> None:
+        """Raise why the branch stops within the call, though CrewAI has told it as an error."""
+        if self._tool.stopped is not None:
+            stop_branch(self._tool.stopped)
 
     def end(self, result: Result) -> None:
         """Record what the model is told."""

@@ -142,9 +142,14 @@ class TestLimits:
         with pytest.raises(TypeError, match="Roles are a collection"):
             crewexec.llm("one", "m", api_key="k", roles="admin")
 
+    def test_the_name_of_a_builtin_tool_is_reserved(self, crewexec):
+        with pytest.raises(ValueError, match="built-in"):
+            crewexec.tool("ask_person", description="d")(lambda: None)
+        assert "ask_person" in crewexec._registry.permissions_for({}).tools
+
     def test_an_empty_collection_of_roles_allows_no_user(self, crewexec):
         crewexec.tool("one", description="d", roles=[])(lambda: None)
-        assert crewexec._registry.permissions_for({"admin"}).tools == set()
+        assert "one" not in crewexec._registry.permissions_for({"admin"}).tools
 
 
 class TestFallbacks:

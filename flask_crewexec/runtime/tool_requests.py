@@ -1,0 +1,300 @@
+"""What the tool calls of a run ask people, and what these have decided.
+
+The gate of a tool says what is to be decided before a call is made. All calls of an answer are
+settled before any of them is made, and their requests are written together; then the branch stops,
+and other branches go on. When the execution continues, the same calls find what was decided.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from ..app_state import AppState
+from ..execution_context import ExecutionContext
+from ..models import InputRequestMixin
+from ..statuses import InputKind
+from ..statuses import InputStatus
+from ..storage import call_requests
+from ..storage import input_requests
+from ..storage.new_event import NewEvent
+from .call_log.requests import NoteNotMade
+from .call_log.requests import PlannedCall
+from .call_log.requests import Settled
+from .call_log.requests import ToolCall
+from .call_log.run_calls import stop_branch
+from .call_log.scopes import digest_of
+from .call_log.scopes import Scope
+from .stop_reasons import InputExpiredStop
+from .stop_reasons import StopRun
+from .stop_reasons import WaitForPersonStop
+
+Json = dict[str, t.Any]
+
+
+class Ask(t.NamedTuple):
+    """What people are asked about a tool call."""
+
+    kind: InputKind
+    digest: str
+    """SHA-256 of what is asked about. What was decided counts only for the same digest."""
+    decisions: Sequence[str]
+    tool: str | None = None
+    arguments: Json | None = None
+    """As they are shown."""
+    message: str | None = None
+    problem: str | None = None
+    schema: Json | None = None
+    users: Sequence[str] = ()
+    roles: Sequence[str] = ()
+    """Without users and roles, the owner of the execution is asked."""
+    expires_in: float | None = None
+    on_expiry: str = "fail"
+    default: Json | None = None
+
+
+class Decided(t.NamedTuple):
+    """What a person has decided about a tool call."""
+
+    decision: str
+    answer: Json
+    """What they have written, by the names of the fields of the answer."""
+    round: int
+    by: str | None
+    """Who has answered; None if the application has, or if nobody has in time."""
+
+
+class Gate(t.NamedTuple):
+    """What is to be decided before calls of one tool are made."""
+
+    validate: Callable[[Mapping[str, t.Any]], Json | None]
+    """Returns the arguments with which the tool would be called; None if they are not valid."""
+    settle: Callable[[AskingCall, Json], Settled]
+    """Takes a call, with which it asks people, and valid arguments; returns how the call is made.
+
+    When the execution continues, it is called again and must ask the same."""
+
+
+class AskingCall:
+    """A tool call about which people may be asked."""
+
+    def __init__(self, requests: ToolRequests, scope: Scope, path: str, new: list[_New]) -> None:
+        self._requests = requests
+        self._scope = scope
+        self._path = path
+        self._new = new
+
+    def ask(self, ask: Ask, *, after: int = 0, carries_over: bool = False) -> Decided:
+        """Return what was decided.
+
+        :param after: the round after which the same is asked once more.
+        :param carries_over: whether a decision counts that was made before the step was restarted.
+        :raises WaitForPersonStop: if nothing was decided yet; somebody is asked.
+        :raises InputExpiredStop: if nobody has answered in time.
+        """
+        asked = self._requests.asked(self._scope, self._path, ask.kind)
+        request = self._find(asked, ask, after, carries_over)
+        if request is None:
+            self._new.append(_New(self._scope, self._path, self._next_round(asked), ask))
+        if request is None or request.status == InputStatus.OPEN:
+            raise WaitForPersonStop("A tool call waits for a person.")
+        if request.decision is None:
+            raise InputExpiredStop(
+                f"Nobody has answered in time what the step '{request.step_name}' has asked."
+            )
+        answer = request.answer or {}
+        return Decided(request.decision, answer, request.round, request.answered_by)
+
+    def _find(
+        self, asked: Sequence[InputRequestMixin], ask: Ask, after: int, carries_over: bool
+    ) -> InputRequestMixin | None:
+        same = [each for each in asked if _is_about(each, ask.digest)]
+        for each in same:
+            if self._is_mine(each) and each.round > after:
+                return each
+        decided = [each for each in same if each.decision is not None]
+        return decided[-1] if carries_over and decided and after == 0 else None
+
+    def _next_round(self, asked: Sequence[InputRequestMixin]) -> int:
+        return 1 + max((each.round for each in asked if self._is_mine(each)), default=0)
+
+    def _is_mine(self, request: InputRequestMixin) -> bool:
+        return request.generation == self._scope.generation
+
+
+def _is_about(request: InputRequestMixin, digest: str) -> bool:
+    return request.digest == digest and request.status != InputStatus.WITHDRAWN
+
+
+class _New(t.NamedTuple):
+    scope: Scope
+    path: str
+    round: int
+    ask: Ask
+
+
+class ToolRequests:
+    """Settles the tool calls of one run.
+
+    :param steps: names of the steps.
+    :param write: runs a function with the session of a write under the lease, and adds events.
+    :param stop: lets the whole run stop at its next boundary.
+    """
+
+    def __init__(
+        self,
+        app_state: AppState,
+        execution: ExecutionContext,
+        steps: Sequence[str],
+        write: Callable[..., None],
+        stop: Callable[[StopRun], None],
+    ) -> None:
+        self._app_state = app_state
+        self._execution = execution
+        self._steps = steps
+        self._write = write
+        self._stop = stop
+        self.gates: dict[str, Gate] = {}
+        """By the names of the tools."""
+
+    def settle(self, calls: Sequence[PlannedCall]) -> Mapping[str, Settled]:
+        """Return how the calls of an answer are to be made, by their paths.
+
+        :raises WaitForPersonStop: if somebody must decide first.
+        """
+        settled: dict[str, Settled] = {}
+        new: list[_New] = []
+        waits: WaitForPersonStop | None = None
+        for call in calls:
+            asking = AskingCall(self, call.scope, call.path, new)
+            try:
+                if found := self._settle(call, asking):
+                    settled[call.path] = found
+            except WaitForPersonStop as stop:
+                waits = stop
+        if waits is not None:
+            self._wait(waits, new)
+        return settled
+
+    def _settle(self, call: PlannedCall, asking: AskingCall) -> Settled | None:
+        """Return how a call is to be made; None if that is settled right before it is."""
+        gate, request = self.gates.get(call.request.name), call.request
+        if gate is None or request.is_written:
+            return None
+        arguments = gate.validate(request.arguments or {})
+        return None if arguments is None else self._pass(gate, asking, arguments)
+
+    def settle_made(
+        self, name: str, tool: ToolCall, arguments: Json, note_not_made: NoteNotMade
+    ) -> Settled:
+        """Return how a call is to be made, right before it is.
+
+        :param name: of the tool; the model may have written another.
+        :param arguments: those with which the tool would be called. People are asked about them
+            if they are not those that were settled.
+        :param note_not_made: notes that the call was not made, if it must wait.
+        :raises WaitForPersonStop: if somebody must decide first.
+        """
+        if tool.stopped is not None:  # CrewAI tries again
+            raise tool.stopped
+        if tool.settled is not None and tool.settled.digest in (None, digest_of(arguments)):
+            return tool.settled
+        gate = self.gates.get(name)
+        if gate is None:
+            return Settled()
+        new: list[_New] = []
+        asking = AskingCall(self, tool.open.scope, tool.open.path, new)
+        try:
+            return self._pass(gate, asking, arguments)
+        except WaitForPersonStop as waits:
+            note_not_made(tool)
+            self._wait(waits, new)
+
+    def _pass(self, gate: Gate, asking: AskingCall, arguments: Json) -> Settled:
+        try:
+            settled = gate.settle(asking, arguments)
+        except InputExpiredStop as expired:
+            self._stop(expired)
+            raise
+        return settled._replace(digest=digest_of(arguments))
+
+    def _wait(self, reason: WaitForPersonStop, new: Sequence[_New]) -> t.NoReturn:
+        if new:
+            ids = [input_requests.new_id() for _ in new]
+            rows = [*zip(ids, new, strict=True)]
+            self._write(lambda session: self._insert(session, rows), *map(self._event, ids, new))
+        stop_branch(reason)
+
+    def _insert(self, session: Session, rows: Collection[tuple[t.Any, _New]]) -> None:
+        for id, new in rows:
+            ask = new.ask
+            input_requests.insert(
+                session,
+                self._app_state.models,
+                self._execution.id,
+                self._row(new),
+                id=id,
+                expires_in=ask.expires_in,
+                assignees=[
+                    *((input_requests.USER, name) for name in ask.users),
+                    *((input_requests.ROLE, name) for name in ask.roles),
+                ],
+            )
+
+    def _row(self, new: _New) -> input_requests.NewRequest:
+        ask, step = new.ask, _position(new.scope)
+        return input_requests.NewRequest(
+            owner_id=self._execution.user_id,
+            kind=ask.kind,
+            step=step,
+            step_name=self._steps[step],
+            generation=new.scope.generation,
+            round=new.round,
+            message=ask.message,
+            problem=ask.problem,
+            draft=None,
+            schema=ask.schema,
+            decisions=[*ask.decisions],
+            on_expiry=ask.on_expiry,
+            call=new.path,
+            tool=ask.tool,
+            arguments=ask.arguments,
+            digest=ask.digest,
+            default=ask.default,
+        )
+
+    def _event(self, id: object, new: _New) -> NewEvent:
+        step = self._steps[_position(new.scope)]
+        return NewEvent(
+            "input_requested",
+            {"request": str(id), "kind": new.ask.kind, "step": step, "round": new.round},
+        )
+
+    def asked(self, scope: Scope, path: str, kind: InputKind) -> Sequence[InputRequestMixin]:
+        """Return what a call has asked, in its order."""
+        models, step = self._app_state.models, _position(scope)
+        with self._app_state.database.read_session() as session:
+            return call_requests.requests_of_call(
+                session, models, self._execution.id, step, kind, path
+            )
+
+    def withdraw_unless(self, continues: Callable[[int], bool]) -> None:
+        """Withdraw what the steps have asked that do not continue: they may ask otherwise."""
+        models, id = self._app_state.models, self._execution.id
+        with self._app_state.database.read_session() as session:
+            steps = call_requests.steps_that_ask(session, models, id)
+        restarted = [each for each in steps if not continues(each)]
+        if restarted:
+            self._write(
+                lambda session: call_requests.withdraw_of_steps(session, models, id, restarted)
+            )
+
+
+def _position(scope: Scope) -> int:
+    assert scope.step is not None, "agents call tools only within steps"
+    return scope.step

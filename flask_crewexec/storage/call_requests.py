@@ -1,0 +1,62 @@
+"""Input requests about tool calls, as the runs that have asked find them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import InputRequestMixin
+from ..models import Models
+from ..statuses import has_status
+from ..statuses import InputKind
+from ..statuses import InputStatus
+from . import database_clock
+
+
+def requests_of_call(
+    session: Session, models: Models, execution_id: uuid.UUID, step: int, kind: str, call: str
+) -> Sequence[InputRequestMixin]:
+    """Return what was asked about a tool call, in its order.
+
+    :param call: path of the call within its step, whatever the step's generation.
+    """
+    request = models.input_request
+    query = sa.select(request).where(
+        request.execution_id == execution_id,
+        request.step == step,
+        request.kind == kind,
+        request.call == call,
+    )
+    return session.scalars(query.order_by(request.generation, request.round)).all()
+
+
+def steps_that_ask(session: Session, models: Models, execution_id: uuid.UUID) -> set[int]:
+    """Return the positions of the steps with open requests about tool calls."""
+    request = models.input_request
+    query = sa.select(request.step).where(_open_of(request, execution_id))
+    return {*session.scalars(query)}
+
+
+def withdraw_of_steps(
+    session: Session, models: Models, execution_id: uuid.UUID, steps: Collection[int]
+) -> None:
+    """Withdraw the open requests about tool calls of steps that are restarted."""
+    request = models.input_request
+    session.execute(
+        sa.update(request)
+        .where(_open_of(request, execution_id), request.step.in_(steps))
+        .values(status=InputStatus.WITHDRAWN, answered_at=database_clock.now()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _open_of(request: type[InputRequestMixin], execution_id: uuid.UUID) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        request.execution_id == execution_id,
+        has_status(request, InputStatus.OPEN),
+        request.kind != InputKind.REVIEW,
+    )
