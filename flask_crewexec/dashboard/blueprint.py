@@ -7,6 +7,7 @@ import typing as t
 from flask import Blueprint
 from flask import request
 
+from ..app_state import current_app_state
 from ..web.authentication import authenticate
 from ..web.csrf import reject_cross_site
 from ..web.problems import handle_errors
@@ -15,6 +16,10 @@ from .templating import finish
 
 NAME: t.Final = "crewexec_dashboard"
 MAX_FORM_BYTES: t.Final = 64 * 1024
+_BYTES_PER_CHAR: t.Final = 4
+"""Of UTF-8, in forms with the encoding ``multipart/form-data``."""
+_LONG_FORMS: t.Final = frozenset({"answer_request"})
+"""Views whose forms contain the answer of a step."""
 
 
 def create_dashboard(url_prefix: str = "/crewexec-dashboard") -> Blueprint:
@@ -37,11 +42,19 @@ def create_dashboard(url_prefix: str = "/crewexec-dashboard") -> Blueprint:
 
 
 def _limit_form() -> None:
-    hosts = request.max_content_length
-    request.max_content_length = MAX_FORM_BYTES if hosts is None else min(MAX_FORM_BYTES, hosts)
+    """Limit the body, also where the host allows more; and its fields in memory to the same."""
+    limit, hosts = MAX_FORM_BYTES, request.max_content_length
+    if _view_name() in _LONG_FORMS:
+        limit += _BYTES_PER_CHAR * current_app_state().settings.max_output_chars
+    request.max_content_length = limit if hosts is None else min(limit, hosts)
+    request.max_form_memory_size = limit
+
+
+def _view_name() -> str:
+    return (request.endpoint or "").rpartition(".")[2]
 
 
 def _authenticate_pages() -> None:
     """Authenticate requests, except for static files, which error pages also need."""
-    if request.endpoint != f"{request.blueprint}.static":
+    if _view_name() != "static":
         authenticate()

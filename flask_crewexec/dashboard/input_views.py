@@ -1,10 +1,9 @@
-"""Input requests on the page of their execution, and the action of their buttons."""
+"""Pages for people who are asked: their inbox, and each input request with its forms."""
 
 from __future__ import annotations
 
-import json
 import typing as t
-import unicodedata
+import uuid
 
 from flask import Blueprint
 from flask import redirect
@@ -12,90 +11,130 @@ from flask import request
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
+from ..app_state import current_app_state
 from ..errors import InvalidRequest
-from ..errors import Problem
 from ..identity import Identity
+from ..models import InputRequestMixin
+from ..schemas import load
+from ..schemas import PageQuerySchema
 from ..services.async_execution_service import AsyncExecutionService
-from ..statuses import Decision
+from ..services.input_requests import read_previous
 from ..statuses import InputStatus
+from ..storage.execution_queries import read_status
+from ..storage.inbox import decided_requests
 from ..web.authentication import current_identity
+from ..web.executions import next_id
+from .answer_forms import read_content
+from .answer_forms import read_entered
+from .request_view import MARKDOWN
+from .request_view import RequestView
+from .request_view import TEXT
+from .templating import render
 
 Json = dict[str, t.Any]
 
-_service: t.Final = AsyncExecutionService()
-_LINE_BREAKS: t.Final = "\n\t"
+PAGE: t.Final = 25
+_DAY: t.Final = 24 * 3600
 _MAX_SHOWN: t.Final = 50
-"""How many requests of one execution its page shows."""
+"""How many open requests, and how many decisions, the page of an execution shows."""
+
+_service: t.Final = AsyncExecutionService()
 
 
-def requests_of_execution(execution_id: str, requester: Identity) -> list[Json]:
-    """Return what an execution asks now, with the drafts as people see them."""
-    found = _service.input_requests(
-        requester, execution_id=execution_id, status=InputStatus.OPEN, limit=_MAX_SHOWN
+class Filter(t.NamedTuple):
+    """A choice of requests."""
+
+    title: str
+    query: Json
+    empty: str
+    """What the page says if there are none."""
+
+
+FILTERS: t.Final[dict[str, Filter]] = {
+    "mine": Filter("Mine", {"status": "open", "assigned": "me"}, "Nothing waits for you."),
+    "open": Filter("Open", {"status": "open"}, "Nobody is asked anything."),
+    "due": Filter(
+        "Due", {"status": "open", "expires_within": _DAY}, "Nothing expires within a day."
+    ),
+    "answered": Filter("Answered", {"status": "answered"}, "Nothing was answered yet."),
+    "expired": Filter("Expired", {"status": "expired"}, "Nothing has expired."),
+}
+
+
+def list_requests() -> str:
+    """List input requests, newest first."""
+    requester, shown = current_identity(), request.args.get("show", "mine")
+    chosen = FILTERS.get(shown, FILTERS["mine"])
+    given = {"before": request.args["before"]} if request.args.get("before") else {}
+    page = load(PageQuerySchema(), {"limit": PAGE, **given})
+    found = _service.input_requests(requester, **chosen.query, **page)
+    return render(
+        "inbox.html",
+        requester,
+        views=[RequestView(asked=each) for each in found],
+        filters=FILTERS,
+        shown=shown if shown in FILTERS else "mine",
+        chosen=chosen,
+        is_first=page["before"] is None,
+        older=next_id(found, PAGE),
     )
-    return [{**each, "shown": _shown(each), "editable": _editable(each)} for each in found]
 
 
-def _shown(asked: Json) -> str:
-    """Return the whole draft, with characters that nobody would see as their code points."""
-    return visible(asked["draft"]["text"]) if asked["draft"] else ""
-
-
-def _editable(asked: Json) -> str:
-    draft = asked["draft"] or {"text": ""}
-    if asked["schema"] is None:
-        return str(draft["text"])
-    return json.dumps(draft.get("value", {}), indent=2, ensure_ascii=False)
-
-
-def visible(text: str) -> str:
-    """Return *text* with invisible and bidirectional characters as their code points."""
-    return "".join(_named(each) if _is_invisible(each) else each for each in text)
-
-
-def _is_invisible(character: str) -> bool:
-    return character not in _LINE_BREAKS and unicodedata.category(character) in ("Cc", "Cf", "Co")
-
-
-def _named(character: str) -> str:
-    return f"[U+{ord(character):04X}]"
+def show_request(request_id: str) -> str:
+    """Show an input request with its forms."""
+    asked = _service.get_input_request(request_id, current_identity())
+    return _render(view_of(asked, current_identity()))
 
 
 def answer_request(request_id: str) -> ResponseReturnValue:
-    """Answer an input request, and redirect to the page of its execution."""
-    requester, decision = current_identity(), request.form.get("decision", "")
+    """Answer an input request, and redirect to its page, or to the execution's."""
+    requester, entered = current_identity(), read_entered(request.form)
     asked = _service.get_input_request(request_id, requester)
-    content = _content(asked, decision)
-    bypass = "bypass" in request.form
-    answered = _service.answer(request_id, decision, requester, bypass=bypass, **content)
-    id = answered.request["execution_id"]
-    return redirect(url_for(".show_execution", execution_id=id), 303)
-
-
-def _content(asked: Json, decision: str) -> Json:
-    """Return what was written, for the decisions that need it."""
-    if decision == Decision.EDIT:
-        edited = request.form.get("edited", "").replace("\r\n", "\n")
-        return {"text": edited} if asked["schema"] is None else {"value": _as_object(edited)}
-    words = request.form.get("text", "").replace("\r\n", "\n").strip()
-    return {"text": words or None} if decision in (Decision.CHANGE, Decision.REJECT) else {}
-
-
-def _as_object(text: str) -> Json:
-    """Return the object that was written as JSON.
-
-    :raises InvalidRequest: if it is none.
-    """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        detail = "The answer of this step is an object; write it as JSON."
-        raise InvalidRequest(detail, [Problem("/value", "invalid-answer", detail)])
-    return t.cast(Json, value)
+        content = read_content(asked, entered)
+        decision, bypass = entered.get("decision", ""), "bypass" in entered
+        _service.answer(request_id, decision, requester, bypass=bypass, **content)
+    except InvalidRequest as error:
+        view = view_of(asked, requester, entered=entered, problems=error.problems)
+        if not view.has_forms:
+            raise
+        return _render(view), error.status
+    if entered.get("next") == "execution":
+        return redirect(url_for(".show_execution", execution_id=asked["execution_id"]), 303)
+    return redirect(url_for(".show_request", request_id=request_id), 303)
+
+
+def view_of(asked: Json, requester: Identity, **form: t.Any) -> RequestView:
+    """Return a request with the round before, in the format that the address names."""
+    previous = read_previous(current_app_state(), asked["id"], requester)
+    format = MARKDOWN if request.args.get("format") == MARKDOWN else TEXT
+    return RequestView(asked=asked, previous=previous, format=format, **form)
+
+
+def _render(view: RequestView) -> str:
+    requester, execution_id = current_identity(), view.asked["execution_id"]
+    sees_execution = read_status(current_app_state(), execution_id, requester) is not None
+    return render("input_request.html", requester, view=view, sees_execution=sees_execution)
+
+
+def requests_of_execution(execution_id: str, requester: Identity) -> list[RequestView]:
+    """Return what an execution asks now."""
+    found = _service.input_requests(
+        requester, execution_id=execution_id, status=InputStatus.OPEN, limit=_MAX_SHOWN
+    )
+    return [RequestView(asked=each) for each in found]
+
+
+def decisions_of_execution(execution_id: uuid.UUID) -> t.Sequence[InputRequestMixin]:
+    """Return what people have decided about an execution that the user may see, newest first."""
+    app_state = current_app_state()
+    with app_state.database.read_session() as session:
+        return decided_requests(session, app_state.models, execution_id, _MAX_SHOWN)
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Add the action to *blueprint*."""
-    blueprint.post("/input-requests/<request_id>/answer")(answer_request)
+    """Add the pages to *blueprint*."""
+    one = "/input-requests/<request_id>"
+    blueprint.get("/input-requests")(list_requests)
+    blueprint.get(one)(show_request)
+    blueprint.post(f"{one}/answer")(answer_request)

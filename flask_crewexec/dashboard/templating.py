@@ -18,8 +18,10 @@ from markupsafe import Markup
 
 from ..app_state import current_app_state
 from ..identity import Identity
+from ..services.input_requests import count_asked
 from ..statuses import ExecutionStatus
 from . import formatting
+from .invisible_characters import visible
 
 _HEADERS: t.Final = {
     "Content-Security-Policy": (
@@ -29,6 +31,7 @@ _HEADERS: t.Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+_MAX_COUNT: t.Final = 100
 _PROBLEM: t.Final = "application/problem+json"
 
 
@@ -43,6 +46,12 @@ def _csrf_field() -> Markup:
 def _offers_webhooks() -> bool:
     """Return whether users may have webhooks, so that pages link to them."""
     return current_app_state().settings.webhooks
+
+
+def _count_asked(requester: Identity) -> str:
+    """Return how many open requests *requester* is asked, as the navigation shows it."""
+    count = count_asked(current_app_state(), requester, _MAX_COUNT)
+    return f"{_MAX_COUNT - 1}+" if count == _MAX_COUNT else str(count or "")
 
 
 def _make_environment() -> Environment:
@@ -61,12 +70,14 @@ def _make_environment() -> Environment:
         formatting.pretty,
         formatting.shown,
         formatting.spoken,
+        visible,
     ):
         environment.filters[function.__name__] = function
     environment.globals.update(
         url_for=url_for,
         csrf_field=_csrf_field,
         offers_webhooks=_offers_webhooks,
+        count_asked=_count_asked,
         seconds_between=formatting.seconds_between,
         statuses=tuple(ExecutionStatus),
     )

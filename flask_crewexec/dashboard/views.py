@@ -42,6 +42,7 @@ from . import webhook_views
 from .event_descriptions import describe
 from .graph_layout import draw
 from .graph_layout import manager_of
+from .input_views import decisions_of_execution
 from .input_views import requests_of_execution
 from .queries import ExecutionView
 from .queries import read_execution
@@ -152,8 +153,8 @@ def _render_execution(template: str, execution_id: str) -> str:
     deliveries = deliveries_of_execution(execution_id, requester)
     is_active = view.execution.status not in TERMINAL
     asked = requests_of_execution(execution_id, requester) if is_active else []
-    values = {**_values(view), "deliveries": deliveries, "input_requests": asked}
-    return render(template, requester, **values)
+    people = {"input_requests": asked, "decisions": decisions_of_execution(view.execution.id)}
+    return render(template, requester, **_values(view), **people, deliveries=deliveries)
 
 
 def _values(view: ExecutionView) -> dict[str, t.Any]:

@@ -75,7 +75,9 @@ _LINES: t.Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
 class Text(fields.String):
     """Text that every database can store: no control characters, no lone surrogates."""
 
-    def __init__(self, low: int, high: int, *, lines: bool = False, **options: t.Any) -> None:
+    def __init__(
+        self, low: int, high: int | None, *, lines: bool = False, **options: t.Any
+    ) -> None:
         """Accept from *low* to *high* characters; *lines* allows line breaks and tabs."""
         check = _check_lines if lines else _check_line
         metadata = {"pattern": _LINES if lines else _LINE, **options.pop("metadata", {})}

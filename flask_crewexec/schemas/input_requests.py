@@ -8,6 +8,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
+from ..graphs.review import MAX_SECONDS
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
@@ -16,8 +17,8 @@ from .fields import RowSchema
 from .fields import Text
 from .pages import PageQuerySchema
 
-MAX_ANSWER: t.Final = 200_000
-"""Maximum number of characters of an answer."""
+MAX_WORDS: t.Final = 200_000
+"""Maximum number of characters of what is written, other than instead of the answer itself."""
 MAX_ANSWERS: t.Final = 100
 """Maximum number of answers that are sent at once."""
 
@@ -37,6 +38,12 @@ class InputRequestQuerySchema(PageQuerySchema):
         load_default=None,
         validate=validate.OneOf(["me"]),
         metadata={"description": "'me' for those that the user is asked"},
+    )
+    expires_within = fields.Float(
+        load_default=None,
+        allow_nan=False,
+        validate=validate.Range(0, MAX_SECONDS),
+        metadata={"description": "Only those that expire within so many seconds, or have"},
     )
 
 
@@ -190,7 +197,7 @@ class InputAnswerSchema(ma.Schema):
     )
     text = Text(
         1,
-        MAX_ANSWER,
+        None,
         lines=True,
         metadata={
             "description": "What is to be changed; the answer itself, for 'edit' and 'respond';"

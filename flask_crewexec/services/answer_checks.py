@@ -10,6 +10,7 @@ from ..errors import InvalidRequest
 from ..errors import Problem
 from ..graphs import find_mismatch
 from ..models import InputRequestMixin
+from ..schemas.input_requests import MAX_WORDS
 from ..statuses import Decision
 
 Json = dict[str, t.Any]
@@ -31,6 +32,8 @@ def check_answer(
         _check_edit(app_state, request, content)
     elif decision == Decision.RESPOND:
         _check_response(app_state, request, content)
+    elif len(content.get("text", "")) > MAX_WORDS:
+        raise _invalid("/text", f"At most {MAX_WORDS} characters are allowed.")
 
 
 def _check_content(decision: str, content: Json) -> None:

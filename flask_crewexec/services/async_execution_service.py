@@ -300,6 +300,7 @@ class AsyncExecutionService:
         status: str | None = None,
         execution_id: Id | None = None,
         assigned: str | None = None,
+        expires_within: float | None = None,
         before: uuid.UUID | None = None,
         limit: int = 50,
     ) -> list[Json]:
@@ -308,11 +309,12 @@ class AsyncExecutionService:
         :param status: only requests with this status: ``"open"`` for instance.
         :param execution_id: only those of this execution.
         :param assigned: ``"me"`` for those that *requester* is asked.
+        :param expires_within: only those that expire within so many seconds, or have.
         :param before: only those that are older than this one.
         :raises InvalidRequest: if a value is not valid.
         """
         filters = {"status": status, "execution_id": execution_id, "assigned": assigned}
-        page = {"before": before, "limit": limit, **filters}
+        page = {"before": before, "limit": limit, "expires_within": expires_within, **filters}
         return input_requests.list_requests(current_app_state(), requester, **page)
 
     def get_input_request(self, request_id: Id, requester: Requester = None) -> Json:

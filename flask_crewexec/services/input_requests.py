@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 
 from ..app_state import AppState
 from ..errors import NotFound
+from ..identity import Identity
 from ..ids import parse_uuid
 from ..schemas import InputRequestQuerySchema
 from ..schemas import InputRequestSchema
 from ..schemas import load
 from ..statuses import InputStatus
+from ..storage import inbox
 from ..storage import input_requests
 from ..storage.execution_queries import Id
 from ..storage.input_requests import Found
@@ -49,6 +51,26 @@ def read_request(app_state: AppState, id: Id, requester: Requester) -> Json:
     """
     with app_state.database.read_session() as session:
         return dump_request(app_state, find_request(session, app_state, id, requester), requester)
+
+
+def read_previous(app_state: AppState, id: Id, requester: Requester) -> Json | None:
+    """Return the request of the round before a request; None if there is none.
+
+    :raises NotFound: if there is no such request, or not for *requester*.
+    """
+    with app_state.database.read_session() as session:
+        found = find_request(session, app_state, id, requester)
+        key = inbox.previous_id(session, app_state.models, found.request)
+        if key is None:
+            return None
+        previous = input_requests.find(session, app_state.models, key, requester)
+        return previous and dump_request(app_state, previous, requester)
+
+
+def count_asked(app_state: AppState, requester: Identity, limit: int) -> int:
+    """Return how many open requests *requester* is asked, at most *limit*."""
+    with app_state.database.read_session() as session:
+        return inbox.count_asked(session, app_state.models, requester, limit)
 
 
 def find_request(session: Session, app_state: AppState, id: Id, requester: Requester) -> Found:

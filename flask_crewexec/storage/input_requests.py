@@ -150,12 +150,14 @@ class Page(t.NamedTuple):
     """Which requests to list."""
 
     limit: int
-    before: uuid.UUID | None
+    before: uuid.UUID | None = None
     """Only those that are older than this one."""
-    status: str | None
-    execution_id: uuid.UUID | None
-    assigned: bool
+    status: str | None = None
+    execution_id: uuid.UUID | None = None
+    assigned: bool = False
     """Only those that the requester is asked."""
+    expires_within: float | None = None
+    """Only those that expire within so many seconds, or have."""
 
 
 def list_page(session: Session, models: Models, requester: Requester, page: Page) -> list[Found]:
@@ -164,7 +166,7 @@ def list_page(session: Session, models: Models, requester: Requester, page: Page
     if requester is None or not (page.assigned or user_id is not None):
         return _read(session, models, _limited(_found(models), request, page))
     # Two statements: PostgreSQL might join the few ids of one with all requests.
-    ids = session.scalars(_ids_for(models, requester, page)).all()
+    ids = session.scalars(ids_for(models, requester, page)).all()
     newest = sorted({*ids}, reverse=True)[: page.limit]
     query = _found(models).where(request.id.in_(newest)).order_by(request.id.desc())
     return _read(session, models, query) if newest else []
@@ -177,12 +179,15 @@ def _limited(
         query = query.where(has_status(request, InputStatus(page.status)))
     if page.execution_id is not None:
         query = query.where(request.execution_id == page.execution_id)
+    if page.expires_within is not None:
+        until = database_clock.seconds_from_now(page.expires_within)
+        query = query.where(request.expires_at <= until)
     if page.before is not None:
         query = query.where(request.id < page.before)
     return query.order_by(request.id.desc()).limit(page.limit)
 
 
-def _ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]:
+def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]:
     """Return the query for the ids of a page of what a user owns, and of what names them.
 
     Each half reads no more than it needs: with one condition, all requests would be read.

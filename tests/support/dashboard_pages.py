@@ -8,6 +8,7 @@ import typing as t
 from html.parser import HTMLParser
 
 from flask.testing import FlaskClient
+from werkzeug.test import encode_multipart
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -28,10 +29,15 @@ class Pages:
         assert answer.status_code == 200, answer.text
         return t.cast(str, answer.text)
 
-    def post(self, path: str, headers: dict[str, str] = OURS, **form: str) -> t.Any:
-        return self._client.post(
-            f"/crewexec-dashboard{path}", data=form, headers={**self._headers, **headers}
-        )
+    def post(
+        self, path: str, headers: dict[str, str] = OURS, *, large: bool = False, **form: str
+    ) -> t.Any:
+        """Send a form; a *large* one in the encoding that its page demands."""
+        options: dict[str, t.Any] = {"data": form, "headers": {**self._headers, **headers}}
+        if large:
+            boundary, options["data"] = encode_multipart(form)
+            options["content_type"] = f'multipart/form-data; boundary="{boundary}"'
+        return self._client.post(f"/crewexec-dashboard{path}", **options)
 
 
 def text_of(page: str) -> str:

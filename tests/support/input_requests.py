@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.models import table_of
+from flask_crewexec.storage.input_requests import insert
+from flask_crewexec.storage.input_requests import new_id
+from flask_crewexec.storage.input_requests import NewRequest
 
 from .api_client import Api
 from .graphs import documents
@@ -31,6 +34,39 @@ def parallel(*ids: str, review: Json | None = None) -> Json:
     for id in ids:
         documents.with_data(made, id, **{"async": True, **asked})
     return made
+
+
+def ask(
+    execution_id: str,
+    *,
+    users: tuple[str, ...] = (),
+    expires_in: float | None = None,
+    **values: t.Any,
+) -> str:
+    """Store what an execution of ada's asks, and return the id of the request."""
+    id, models = new_id(), current_app_state().models
+    new = NewRequest(
+        **{
+            "owner_id": "ada",
+            "kind": "review",
+            "step": 0,
+            "step_name": "a",
+            "generation": 0,
+            "round": 1,
+            "message": None,
+            "problem": None,
+            "draft": None,
+            "schema": None,
+            "decisions": ["approve", "reject"],
+            "on_expiry": "fail",
+            **values,
+        }
+    )
+    asked = [("user", user) for user in users]
+    with current_app_state().database.write_transaction() as session:
+        key = uuid.UUID(execution_id)
+        insert(session, models, key, new, id=id, expires_in=expires_in, assignees=asked)
+    return str(id)
 
 
 def requests_of(api: Api, id: str, **query: object) -> list[Json]:

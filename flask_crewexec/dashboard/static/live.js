@@ -91,6 +91,7 @@
       return;
     }
     update(fresh);
+    updateCount(page.getElementById("inbox-count"));
     showConnection("");
   }
 
@@ -111,6 +112,12 @@
       gone.remove();
     }
     document.dispatchEvent(new Event("crewexec:updated"));
+  }
+
+  // Parts of pages have no navigation.
+  function updateCount(fresh) {
+    const count = document.getElementById("inbox-count");
+    if (count && fresh) count.replaceWith(document.adoptNode(fresh));
   }
 
   // Inserts or replaces a part unless it is unchanged, and returns the part that is shown.

@@ -1,10 +1,12 @@
-"""What executions ask people, on their pages."""
+"""What executions ask people, on its pages."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_crewexec.testing import ScriptedModel
@@ -12,14 +14,21 @@ from support.api_client import Api
 from support.dashboard_pages import dangers
 from support.dashboard_pages import is_problem
 from support.dashboard_pages import Pages
+from support.dashboard_pages import section
+from support.dashboard_pages import text_of
+from support.graphs import documents
 from support.in_process import run
+from support.input_requests import ask
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 
-pytestmark = pytest.mark.usefixtures("registered")
+pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.sqlite_enough]
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+HOSTILE = (
+    "# Bees\n\n<script>x</script> ![bee](http://other.example/a.png) [mine](javascript:x) a\u202eb"
+)
 
 
 @pytest.fixture
@@ -27,55 +36,310 @@ def ada(client: FlaskClient) -> Pages:
     return Pages(client, "ada")
 
 
+@pytest.fixture
+def eve(client: FlaskClient) -> Pages:
+    return Pages(client, "eve")
+
+
+@pytest.fixture
+def execution(api: Api) -> str:
+    """An execution in whose name tests ask."""
+    return api.queue(documents.chain("a"))
+
+
 def waiting(api: Api, **data: t.Any) -> tuple[str, str]:
-    """Return an execution that waits for people, and the path of its answer."""
+    """Return an execution that waits for people, and the path of the page of its request."""
     id = api.queue(reviewed(**data))
     assert run(id) == "waiting_input"
-    return id, f"/input-requests/{open_request(api, id)['id']}/answer"
+    return id, f"/input-requests/{open_request(api, id)['id']}"
+
+
+def is_refused(answer: t.Any, detail: str) -> str:
+    """Check that a form was refused, and return the page, which shows it again."""
+    assert answer.status_code == 422, answer.text
+    assert detail in text_of(answer.text)
+    return t.cast(str, answer.text)
 
 
 class TestReview:
+    @pytest.mark.parametrize("page", ["execution", "request"])
     def test_shows_the_whole_draft_and_what_nobody_would_see(
-        self, api: Api, model: ScriptedModel, ada: Pages
+        self, api: Api, model: ScriptedModel, ada: Pages, page: str
     ) -> None:
         model.on("Do a", "A\u202eB<script>" + "x" * 30_000)
         id, path = waiting(api, review={"message": "Good <b>?"})
-        page = ada.read(f"/executions/{id}")
-        assert "A[U+202E]B&lt;script&gt;" + "x" * 30_000 in page
-        assert "Good &lt;b&gt;?" in page
-        assert "waits for people" in page
-        assert dangers(page) == []
-        assert ada.post(path, decision="edit", edited="one\r\ntwo").status_code == 303
+        shown = ada.read(f"/executions/{id}" if page == "execution" else path)
+        assert "⟨U+202E⟩</mark>B&lt;script&gt;" + "x" * 30_000 in shown
+        assert "Good &lt;b&gt;?" in shown
+        assert dangers(shown) == []
+
+    def test_shows_markdown_without_what_others_would_load_or_run(
+        self, api: Api, model: ScriptedModel, ada: Pages
+    ) -> None:
+        model.on("Do a", HOSTILE)
+        _, path = waiting(api)
+        plain, rendered = ada.read(path), ada.read(path, format="markdown")
+        assert "# Bees" in plain
+        assert "<h1>Bees</h1>" in rendered
+        assert "[Image: bee] (http://other.example/a.png) mine (javascript:x)" in text_of(rendered)
+        for page in (plain, rendered):
+            assert dangers(page) == []
+            assert "⟨U+202E⟩" in page
+            assert not re.search(r"(href|src)=\W*(http|javascript)", page)
+
+    def test_the_answer_may_be_edited(self, api: Api, ada: Pages) -> None:
+        id, path = waiting(api)
+        assert "waits for people" in ada.read(f"/executions/{id}")
+        answer = ada.post(f"{path}/answer", decision="edit", edited="one\r\ntwo")
+        assert answer.headers["Location"].endswith(path)
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "one\ntwo"
+        assert "ada decided: edit" in text_of(ada.read(path))
+        assert "one\ntwo" in section(ada.read(path), "answer")
 
-    def test_takes_the_words_of_a_change(self, api: Api, model: ScriptedModel, ada: Pages) -> None:
+    @pytest.mark.parametrize("draft", ["x" * 1_000_000, "\n" * 1_000_000, "😀" * 1_000_000])
+    def test_answers_as_long_as_those_of_models_may_be_written(
+        self, api: Api, ada: Pages, draft: str
+    ) -> None:
+        _, path = waiting(api)
+        edited = draft.replace("\n", "\r\n")  # as browsers send it
+        answer = ada.post(f"{path}/answer", large=True, decision="edit", edited=edited + "x")
+        is_refused(answer, "At most 1000000 characters")
+        answer = ada.post(f"{path}/answer", large=True, decision="edit", edited=edited)
+        assert answer.status_code == 303, answer.text
+        assert api("GET", path).json["answer"] == {"text": draft}
+
+    def test_other_forms_stay_small(self, api: Api, ada: Pages) -> None:
+        id, _ = waiting(api)
+        is_problem(
+            ada.post(f"/executions/{id}/cancel", reason="x" * 100_000),
+            413,
+            "request-entity-too-large",
+        )
+
+    def test_takes_the_words_of_a_change_and_shows_what_has_changed(
+        self, api: Api, model: ScriptedModel, ada: Pages
+    ) -> None:
+        model.on("Look again", "Bees are yellow.")
+        model.on("Do a", "Bees are black.")
         id, path = waiting(api)
-        assert ada.post(path, decision="change", text="shorter").status_code == 303
+        assert "Changes since" not in ada.read(path)
+        assert ada.post(f"{path}/answer", decision="change", text="Look again.").status_code == 303
         assert run(id) == "waiting_input"
-        assert "shorter" in model.calls[-1].prompt
-        is_problem(ada.post(path, decision="approve"), 409, "input-answered")
+        is_problem(ada.post(f"{path}/answer", decision="approve"), 409, "input-answered")
+        second = ada.read(f"/input-requests/{open_request(api, id)['id']}")
+        assert "In round 1, ada decided: change , “Look again.”" in text_of(second)
+        assert "Bees are <del>black</del><ins>yellow</ins>." in second
 
-    def test_takes_an_object_as_json(self, api: Api, model: ScriptedModel, ada: Pages) -> None:
+    def test_an_object_is_edited_as_json(self, api: Api, model: ScriptedModel, ada: Pages) -> None:
         model.on("Do a", '{"x": 1}')
         id, path = waiting(api, output_schema=SCHEMA)
-        for wrong in ("{", "[1]", '{"x": "y"}'):
-            is_problem(ada.post(path, decision="edit", edited=wrong), 422, "invalid-request")
-        assert ada.post(path, decision="edit", edited='{"x": 2}').status_code == 303
+        assert "{\n  &#34;x&#34;: 1\n}" in ada.read(path)
+        for wrong, detail in (("{", "as JSON"), ("[1]", "as JSON"), ('{"x": "y"}', "integer")):
+            page = is_refused(ada.post(f"{path}/answer", decision="edit", edited=wrong), detail)
+            assert wrong.replace('"', "&#34;") in page
+        answer = ada.post(f"{path}/answer", decision="edit", edited='{"x": 2}', next="execution")
+        assert answer.headers["Location"].endswith(f"/executions/{id}")
         assert run(id) == "completed"
         assert api.status(id)["result"]["json"] == {"x": 2}
 
+    def test_an_answer_that_a_guardrail_refused_is_shown_with_the_reason(
+        self, api: Api, ada: Pages
+    ) -> None:
+        id, path = waiting(api, guardrails=[{"name": "no_urls"}])
+        assert ada.post(f"{path}/answer", decision="edit", edited="http://x").status_code == 303
+        assert run(id) == "waiting_input"
+        page = ada.read(f"/input-requests/{open_request(api, id)['id']}")
+        assert "wants no links." in text_of(page), text_of(page)
+        assert "\nhttp://x</textarea>" in page
+
+    def test_words_are_kept_when_they_are_missing_something(self, api: Api, ada: Pages) -> None:
+        _, path = waiting(api)
+        page = is_refused(ada.post(f"{path}/answer", decision="change", text=" "), "Say in 'text'")
+        assert "data-source" not in page.partition('id="live"')[2].partition(">")[0]
+        assert 'aria-invalid="true"' in page
+
+
+class TestAccess:
     def test_only_those_who_are_asked_have_buttons(
         self, api: Api, client: FlaskClient, ada: Pages
     ) -> None:
         id, path = waiting(api, review={"assignees": {"users": ["eve"]}})
-        assert 'value="approve"' not in ada.read(f"/executions/{id}")
-        admin = Pages(client, "admin")
-        page = admin.read(f"/executions/{id}")
-        assert 'value="approve"' in page
-        assert 'name="bypass" value="1" required' in page
-        is_problem(ada.post(path, decision="approve"), 403, "not-asked")
-        is_problem(Pages(client, "bob").post(path, decision="approve"), 404, "not-found")
-        is_problem(admin.post(path, decision="approve"), 403, "not-asked")
-        assert admin.post(path, decision="approve", bypass="1").status_code == 303
+        for page in (f"/executions/{id}", path):
+            assert 'value="approve"' not in ada.read(page)
+        is_problem(ada.post(f"{path}/answer", decision="approve"), 403, "not-asked")
+        strangers = Pages(client, "bob")
+        is_problem(strangers.get(path), 404, "not-found")
+        is_problem(strangers.post(f"{path}/answer", decision="approve"), 404, "not-found")
+
+    def test_managers_say_that_they_answer_for_others(
+        self, api: Api, ada: Pages, admins: Pages
+    ) -> None:
+        id, path = waiting(api, review={"assignees": {"users": ["eve"]}})
+        for page in (f"/executions/{id}", path):
+            assert 'name="bypass" value="1" required' in admins.read(page)
+        is_problem(admins.post(f"{path}/answer", decision="approve"), 403, "not-asked")
+        assert admins.post(f"{path}/answer", decision="approve", bypass="1").status_code == 303
         assert requests_of(api, id)[0]["bypassed"]
+        assert "admin decided, without being asked: approve" in text_of(ada.read(path))
+
+    def test_those_who_are_asked_see_the_request_and_not_the_execution(
+        self, api: Api, ada: Pages, eve: Pages
+    ) -> None:
+        id, path = waiting(api, review={"assignees": {"users": ["eve"]}})
+        assert f"/executions/{id}" in ada.read(path)
+        assert f"/executions/{id}" not in eve.read(path)
+        is_problem(eve.get(f"/executions/{id}"), 404, "not-found")
+        answer = eve.post(f"{path}/answer", decision="reject", text="wrong")
+        assert eve.get(answer.headers["Location"].removeprefix("/crewexec-dashboard")).text
+        assert run(id) == "failed"
+
+    @pytest.mark.settings(MANAGERS_SEE_CONTENT=False)
+    def test_managers_may_be_kept_from_reading_drafts(
+        self, api: Api, model: ScriptedModel, admins: Pages
+    ) -> None:
+        model.on("Do a", "a secret")
+        _, path = waiting(api)
+        assert "a secret" not in admins.read(path)
+
+    def test_forms_of_other_sites_are_rejected(self, api: Api, ada: Pages) -> None:
+        _, path = waiting(api)
+        other = {"Sec-Fetch-Site": "cross-site"}
+        is_problem(ada.post(f"{path}/answer", other, decision="approve"), 403, "forbidden")
+
+
+class TestApproval:
+    ARGUMENTS: t.ClassVar = {"to": "a\u200bnn", "amount": 5, "urgent": True}
+    SCHEMA: t.ClassVar = {
+        "type": "object",
+        "properties": {
+            "to": {"type": "string"},
+            "amount": {"type": "integer", "maximum": 100, "description": "In <euros>"},
+            "urgent": {"type": "boolean"},
+        },
+        "required": ["to", "amount"],
+    }
+
+    @pytest.fixture
+    def path(self, execution: str) -> str:
+        id = ask(
+            execution,
+            kind="approval",
+            tool="pay",
+            call="1",
+            arguments=self.ARGUMENTS,
+            digest="d" * 64,
+            schema=self.SCHEMA,
+            decisions=["approve", "edit", "reject", "respond"],
+        )
+        return f"/input-requests/{id}"
+
+    def test_shows_the_arguments_as_json_and_as_fields(self, ada: Pages, path: str) -> None:
+        page = ada.read(path)
+        assert "Approval of pay" in page
+        assert '&#34;to&#34;: &#34;a<mark class="invisible"' in page
+        assert re.search(r'<input id="[^"]*" name="/amount"[^>]* value="5">', page)
+        assert re.search(r'name="/urgent".*?<option value="true" selected>', page, re.DOTALL)
+        assert "In &lt;euros&gt;" in page
+        assert dangers(page) == []
+
+    def test_what_does_not_fit_is_said_at_its_field(self, ada: Pages, path: str) -> None:
+        form = {"/to": "bob", "/amount": "500", "/urgent": "false"}
+        page = is_refused(ada.post(f"{path}/answer", decision="edit", **form), "100")
+        field = re.search(r'<label class="broad"><span><strong>amount.*?</label>', page, re.DOTALL)
+        assert field
+        assert 'aria-invalid="true"' in field[0]
+        assert 'class="wrong"' in field[0]
+        assert "bob</textarea>" in page
+
+    def test_edited_arguments_are_stored_as_their_types(
+        self, api: Api, ada: Pages, path: str
+    ) -> None:
+        form = {"/to": "bob", "/amount": "50", "/urgent": "false"}
+        assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
+        stored = api("GET", path).json
+        assert stored["answer"] == {"value": {"to": "bob", "amount": 50, "urgent": False}}
+        assert "ada decided: edit" in text_of(ada.read(path))
+
+
+class TestQuestion:
+    def question(self, execution: str, **values: t.Any) -> str:
+        values = {"kind": "question", "message": "Which?", "decisions": ["respond"], **values}
+        return f"/input-requests/{ask(execution, call='1', **values)}"
+
+    def test_choices_are_radio_buttons(self, ada: Pages, execution: str) -> None:
+        page = ada.read(self.question(execution, schema={"type": "string", "enum": ["a", "<b>"]}))
+        radio = re.findall(r'<input id="[^"]*" type="radio" name="text" value="([^"]*)"', page)
+        assert radio == ["a", "&lt;b&gt;"]
+        assert 'name="decision" value="respond">Answer<' in page
+        assert not re.search(r'<textarea[^>]* name="text"', page)
+
+    def test_other_questions_have_a_field(self, ada: Pages, execution: str) -> None:
+        page = ada.read(self.question(execution))
+        assert re.search(r'<textarea[^>]* name="text"', page)
+
+    def test_kinds_of_later_versions_are_shown(self, ada: Pages, execution: str) -> None:
+        page = ada.read(self.question(execution, kind="vote"))
+        assert "Vote: a" in page
+        assert 'value="respond"' in page
+
+
+class TestInbox:
+    def listed(self, pages: Pages, show: str, **query: object) -> list[str]:
+        """The ids that a list links to, newest first."""
+        page = pages.read("/input-requests", show=show, **query)
+        return re.findall(r'<a id="to-([\w-]{36})"', page)
+
+    def test_each_list_has_what_it_says(self, api: Api, ada: Pages, execution: str) -> None:
+        options: list[dict[str, t.Any]] = [
+            {},
+            {"users": ("eve",)},
+            {"expires_in": 60},
+            {"expires_in": 0},
+            {"expires_in": 90_000, "users": ("eve",)},
+        ]
+        ids = [ask(execution, round=at, **each) for at, each in enumerate(options)]
+        assert self.listed(ada, "mine") == [ids[3], ids[2], ids[0]]
+        assert self.listed(ada, "open") == ids[::-1]
+        assert self.listed(ada, "due") == [ids[3], ids[2]]
+        assert self.listed(ada, "unknown") == self.listed(ada, "mine")
+        assert ada.post(f"/input-requests/{ids[0]}/answer", decision="approve").status_code == 303
+        assert self.listed(ada, "answered") == [ids[0]]
+        assert "approve by ada" in text_of(ada.read("/input-requests", show="answered"))
+
+    def test_it_goes_on_page_after_page(self, ada: Pages, execution: str) -> None:
+        ids = [ask(execution, round=at) for at in range(27)]
+        first = ada.read("/input-requests")
+        (older,) = re.findall(r'id="older"[^>]*before=([\w-]+)', first)
+        assert self.listed(ada, "mine") + self.listed(ada, "mine", before=older) == ids[::-1]
+        assert "data-source" not in ada.read("/input-requests", before=older)
+
+    def test_the_navigation_counts_what_the_user_is_asked(
+        self, ada: Pages, eve: Pages, execution: str
+    ) -> None:
+        for at in range(3):
+            ask(execution, round=at, users=("eve",) if at else ())
+        counts = [
+            re.findall(r'id="inbox-count" class="count">(\d*)', p.read("/executions"))
+            for p in (ada, eve)
+        ]
+        assert counts == [["1"], ["2"]]
+
+    def test_strangers_find_nothing(self, strangers: Pages, execution: str) -> None:
+        ask(execution, message="private")
+        for show in ("mine", "open", "due", "answered", "expired"):
+            assert self.listed(strangers, show) == []
+
+    def test_nobody_sees_it_without_signing_in(self, app: Flask, client: FlaskClient) -> None:
+        is_problem(Pages(client, None).get("/input-requests"), 401, "unauthorized")
+
+
+class TestExecution:
+    def test_its_page_says_who_has_decided_what_and_when(self, api: Api, ada: Pages) -> None:
+        id, path = waiting(api)
+        assert 'id="decisions"' not in ada.read(f"/executions/{id}")
+        assert ada.post(f"{path}/answer", decision="approve").status_code == 303
+        decisions = section(ada.read(f"/executions/{id}"), "decisions")
+        answered_at = api("GET", path).json["answered_at"][:19].replace("T", " ")
+        assert f"Review: a approve ada {answered_at}" in text_of(decisions)
+        assert path in decisions

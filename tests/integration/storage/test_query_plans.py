@@ -147,6 +147,8 @@ class Journey:
             for chosen in ({}, {"status": "open"}, {"status": "open", "assigned": "me"}):
                 self.get(user, path, **chosen, **page)
         self.get(user, path, execution_id=str(newest.id))
+        for shown in ("mine", "due", "answered"):
+            self.get(user, "/crewexec-dashboard/input-requests", show=shown)
 
     def answer(self) -> None:
         """Let a person approve an answer."""

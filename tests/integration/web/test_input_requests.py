@@ -123,7 +123,16 @@ class TestPages:
                 break
         assert found == ids[::-1]
 
-    @pytest.mark.parametrize("query", [{"status": "x"}, {"assigned": "ada"}, {"limit": 0}])
+    @pytest.mark.parametrize("seconds", [50, 150])
+    def test_find_what_expires_soon(self, api, seconds):
+        id = api.queue(reviewed(review={"expires_in": 100}))
+        run(id)
+        assert len(requests_of(api, id, expires_within=seconds)) == (seconds > 100)
+
+    @pytest.mark.parametrize(
+        "query",
+        [{"status": "x"}, {"assigned": "ada"}, {"limit": 0}, {"expires_within": -1}],
+    )
     def test_refuse_other_filters(self, api, query):
         problem(api("GET", "/input-requests", query_string=query), 422, "invalid-request")
 

@@ -1,0 +1,168 @@
+"""An input request as its page shows it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+
+from markupsafe import Markup
+
+from ..errors import Problem
+from ..statuses import Decision
+from ..statuses import InputKind
+from . import markdown
+from .argument_fields import ArgumentField
+from .argument_fields import make_fields
+from .formatting import pretty
+from .text_diff import compare
+from .text_diff import Piece
+
+Json = dict[str, t.Any]
+
+TEXT: t.Final = "text"
+MARKDOWN: t.Final = "markdown"
+
+_WORDS: t.Final[Mapping[str, str]] = {
+    Decision.CHANGE: "what to change",
+    Decision.REJECT: "why it is rejected",
+    Decision.RESPOND: "what the agent gets as the result",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestView:
+    """What a page shows of an input request, and what was entered into its forms before."""
+
+    asked: Json
+    previous: Json | None = None
+    """The request of the round before."""
+    format: str = TEXT
+    """``text`` or ``markdown``: how the draft is shown."""
+    entered: Mapping[str, str] = field(default_factory=dict)
+    """Values of form fields that were refused."""
+    problems: Sequence[Problem] = ()
+    """Why they were refused."""
+
+    @property
+    def title(self) -> str:
+        step, tool = self.asked["step_name"], self.asked["tool"]
+        titles = {
+            InputKind.REVIEW: f"Review of {step}",
+            InputKind.APPROVAL: f"Approval of {tool}",
+            InputKind.QUESTION: f"Question in {step}",
+        }
+        kind = self.asked["kind"]
+        return titles.get(kind, f"{kind.capitalize()}: {step}")
+
+    @property
+    def has_forms(self) -> bool:
+        """Whether the user may decide."""
+        return bool(self.asked["may_answer"] or self.asked["may_bypass"])
+
+    @property
+    def text(self) -> str | None:
+        """The whole draft; None if there is none, or not for this user."""
+        return _text_of(self.asked)
+
+    @property
+    def may_be_markdown(self) -> bool:
+        text, draft = self.text, self.asked["draft"]
+        return bool(text) and len(text or "") <= markdown.MAX_CHARS and "value" not in draft
+
+    @property
+    def rendered(self) -> Markup | None:
+        """The draft as HTML, if that was chosen."""
+        if self.format != MARKDOWN or not self.may_be_markdown:
+            return None
+        return markdown.render_markdown(self.text or "")
+
+    @property
+    def arguments(self) -> str | None:
+        """The arguments of the call as JSON."""
+        arguments = self.asked["arguments"]
+        return None if arguments is None else pretty(arguments)
+
+    @property
+    def difference(self) -> list[Piece] | None:
+        """How the draft or the arguments differ from those of the round before."""
+        if self.previous is None:
+            return None
+        before, now = (
+            _text_of(each) or _arguments_of(each) for each in (self.previous, self.asked)
+        )
+        return compare(before, now) if before and now and before != now else None
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """Answers to choose from, for a question."""
+        schema = self.asked["schema"] or {}
+        choices = schema.get("enum", ())
+        is_question = self.asked["kind"] == InputKind.QUESTION
+        return choices if is_question and all(isinstance(each, str) for each in choices) else ()
+
+    @property
+    def words(self) -> str:
+        """What can be written next to the buttons; empty for nothing."""
+        if self.asked["kind"] == InputKind.QUESTION:
+            return "Your answer"
+        decisions = self.asked["decisions"]
+        wanted = ", or ".join(text for each, text in _WORDS.items() if each in decisions)
+        return wanted[:1].upper() + wanted[1:]
+
+    @property
+    def fields(self) -> list[ArgumentField]:
+        """The arguments as fields of a form."""
+        asked = self.asked
+        if asked["kind"] != InputKind.APPROVAL or asked["arguments"] is None:
+            return []
+        return make_fields(asked["schema"], asked["arguments"], self.entered)
+
+    @property
+    def editable(self) -> str:
+        """What the form has in place of the draft: the last edited answer, if it was refused."""
+        if "edited" in self.entered:
+            return self.entered["edited"]
+        previous = self.previous or {}
+        was_edited = self.asked["problem"] and previous.get("decision") == Decision.EDIT
+        answer = (previous.get("answer") or {}) if was_edited else {}
+        draft = answer or self.asked["draft"] or {}
+        if self.asked["schema"] is None:
+            return str(draft.get("text", ""))
+        return json.dumps(draft.get("value", {}), indent=2, ensure_ascii=False)
+
+    def problem_of(self, pointer: str) -> str:
+        """Return what is wrong with a field; empty if nothing is."""
+        found = [each.detail for each in self.problems if _is_below(each.pointer, pointer)]
+        return " ".join(found)
+
+    @property
+    def other_problems(self) -> list[Problem]:
+        """What is wrong, but belongs to no field."""
+        fields = [*(f"/value{each.pointer}" for each in self.fields), "/text"]
+        if not self.fields:
+            fields.append("/value")
+        return [
+            each
+            for each in self.problems
+            if not any(_is_below(each.pointer, pointer) for pointer in fields)
+        ]
+
+
+def _is_below(pointer: str, other: str) -> bool:
+    return pointer == other or pointer.startswith(f"{other}/")
+
+
+def _text_of(asked: Json) -> str | None:
+    """Return the draft; an object as indented JSON."""
+    draft = asked["draft"]
+    if not draft:
+        return None
+    return pretty(draft["value"]) if draft.get("value") is not None else str(draft["text"])
+
+
+def _arguments_of(asked: Json) -> str:
+    return "" if asked["arguments"] is None else pretty(asked["arguments"])
