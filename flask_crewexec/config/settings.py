@@ -178,6 +178,8 @@ class Settings:
     """Seconds that connecting to the broker, or one of its replies, may take in a submission."""
     prices: Prices = dataclasses.field(default_factory=dict, metadata={"check": check_prices})
     """Price of a million input and output tokens of each model, in the host's currency."""
+    currency: str = "USD"
+    """Currency of the prices, as people are told it beside amounts."""
     max_streams: int = 500
     """Maximum number of event streams and waiting requests that one web process serves at once."""
     max_streams_per_user: int = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import request
@@ -12,6 +13,12 @@ from ..web.authentication import authenticate
 from ..web.csrf import reject_cross_site
 from ..web.problems import handle_errors
 from . import views
+from .look import check
+from .look import Dashboard
+from .look import Link
+from .look import Look
+from .look import SignInUrl
+from .look import UserLabel
 from .templating import finish
 
 NAME: t.Final = "crewexec_dashboard"
@@ -22,7 +29,15 @@ _LONG_FORMS: t.Final = frozenset({"answer_request"})
 """Views whose forms contain the answer of a step."""
 
 
-def create_dashboard(url_prefix: str = "/crewexec-dashboard") -> Blueprint:
+def create_dashboard(
+    url_prefix: str = "/crewexec-dashboard",
+    *,
+    title: str = "Crews",
+    sign_in_url: SignInUrl | None = None,
+    user_label: UserLabel = str,
+    links: Sequence[Link] = (),
+    time_zone: str = "UTC",
+) -> Blueprint:
     """Return a blueprint with pages to watch executions, which the host registers::
 
         app.register_blueprint(create_dashboard())
@@ -30,8 +45,25 @@ def create_dashboard(url_prefix: str = "/crewexec-dashboard") -> Blueprint:
     The identity loader identifies the user, as for the API, and users see only what the API would
     show them. Forms of other sites are rejected; if the host uses Flask-WTF's ``CSRFProtect``, our
     forms carry its token.
+
+    :param title: name of the pages, on top of each and in its title.
+    :param sign_in_url: address of the host's sign-in page, or a function that returns it. Who is
+        not signed in is sent there, with the address of the wanted page in ``next``.
+    :param user_label: returns the name of a user from the id; called for each user on a page.
+    :param links: texts and addresses of the host's own pages, for the navigation.
+    :param time_zone: name of the time zone in which times are shown, such as ``"Europe/Berlin"``.
+    :raises ConfigError: if a value cannot be used.
     """
-    blueprint = Blueprint(NAME, __name__, url_prefix=url_prefix, static_folder="static")
+    look = Look(
+        title=title,
+        sign_in_url=sign_in_url,
+        user_label=user_label,
+        links=tuple(links),
+        time_zone=time_zone,
+    )
+    check(look)
+    blueprint = Dashboard(NAME, __name__, url_prefix=url_prefix, static_folder="static")
+    blueprint.look = look
     blueprint.before_request(_limit_form)
     blueprint.before_request(reject_cross_site)
     blueprint.before_request(_authenticate_pages)

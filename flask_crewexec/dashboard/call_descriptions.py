@@ -9,6 +9,7 @@ from ..schemas import FAILURE_CODES
 from ..statuses import CallKind
 from ..statuses import CallStatus
 from .formatting import duration
+from .formatting import money
 from .formatting import seconds_between
 from .formatting import spoken
 
@@ -71,8 +72,11 @@ class CallFailure(t.NamedTuple):
     """Whether a tool may have had its effect all the same."""
 
 
-def describe_line(call: Json) -> CallLine:
-    """Describe a call as the API shows it."""
+def describe_line(call: Json, currency: str) -> CallLine:
+    """Describe a call as the API shows it.
+
+    :param currency: currency of its cost.
+    """
     status = CallStatus(call["status"])
     return CallLine(
         **{name: call[name] for name in ("number", "kind", "name", "agent", "step", "parent")},
@@ -80,7 +84,7 @@ def describe_line(call: Json) -> CallLine:
         state=_STATES[status],
         status=_status(call),
         marks=tuple(_marks(call)),
-        figures=tuple(_figures(call)),
+        figures=tuple(_figures(call, currency)),
     )
 
 
@@ -125,11 +129,11 @@ def _marks(call: Json) -> t.Iterator[str]:
         yield f"attempt {call['attempt']}"
 
 
-def _figures(call: Json) -> t.Iterator[str]:
+def _figures(call: Json, currency: str) -> t.Iterator[str]:
     if seconds := duration(seconds_between(call["started_at"], call["finished_at"])):
         yield seconds
     usage = call["usage"]
     if usage["total_tokens"]:
         yield f"{usage['total_tokens']:,} tokens"
     if usage["cost"]:
-        yield f"{usage['cost']:,.6f}"
+        yield money(usage["cost"], currency)

@@ -30,7 +30,7 @@ _executions: t.Final = AsyncExecutionService()
 
 def list_calls(execution_id: str) -> str:
     """List the calls of a step, or of the whole execution, without what was said."""
-    requester = current_identity()
+    requester, currency = current_identity(), current_app_state().settings.currency
     given: dict[str, t.Any] = {name: request.args[name] for name in _RANGE if name in request.args}
     view = read_calls_view(current_app_state(), execution_id, requester)
     calls = _executions.get_calls(execution_id, requester, limit=MAX_CALLS, content=False, **given)
@@ -41,7 +41,7 @@ def list_calls(execution_id: str) -> str:
         view=view,
         position=position,
         step_names={number: step.name for number, step in view.steps.items()},
-        calls=[describe_line(call) for call in calls],
+        calls=[describe_line(call, currency) for call in calls],
         is_first="after" not in given,
         more=calls[-1]["number"] if len(calls) == MAX_CALLS else None,
         may_go_on=view.may_go_on(position),
@@ -67,7 +67,7 @@ def _render_call(template: str, execution_id: str, number: str, *, whole: bool) 
         requester,
         view=view,
         call=call,
-        line=describe_line(call),
+        line=describe_line(call, app_state.settings.currency),
         error=describe_error(call),
         messages=all_messages(call) if whole else new_messages(call),
         arguments=argument_texts(call),

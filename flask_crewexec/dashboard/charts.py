@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import typing as t
 from collections.abc import Sequence
@@ -124,4 +125,4 @@ def _ceiling(value: float) -> float:
 
 
 def _span(hour: Hour) -> str:
-    return f"{hour.begin:%H}:00 to {(hour.begin.hour + 1) % 24:02}:00"
+    return f"{hour.begin:%H:%M} to {hour.begin + dt.timedelta(hours=1):%H:%M}"

@@ -8,6 +8,7 @@ import typing as t
 from .. import clock
 from ..models import EventMixin
 from .formatting import duration
+from .formatting import money
 from .formatting import pretty
 from .formatting import spoken
 
@@ -69,14 +70,17 @@ class EventDescription(t.NamedTuple):
     """Names and texts of long values."""
 
 
-def describe(event: EventMixin) -> EventDescription:
-    """Describe an event, also one of a type that this version does not know."""
+def describe(event: EventMixin, currency: str) -> EventDescription:
+    """Describe an event, also one of a type that this version does not know.
+
+    :param currency: currency of costs.
+    """
     values: list[str] = []
     blocks: list[tuple[str, str]] = []
     data = dict(event.data)
     call = data.pop("call") if isinstance(data.get("call"), int) else None
     for name, value in data.items():
-        text = _text(name, value)
+        text = _text(name, value, currency)
         if len(text) > _MAX_INLINE_CHARS or "\n" in text or name == "output":
             blocks.append((spoken(name), text))
         elif text:
@@ -92,9 +96,11 @@ def _inline(name: str, text: str) -> str:
     return text if name in _UNNAMED else f"{spoken(name)} {text}"
 
 
-def _text(name: str, value: object) -> str:
+def _text(name: str, value: object, currency: str) -> str:
     if value is None:
         return ""
     if name == "seconds" and isinstance(value, int | float):
         return duration(float(value))
+    if name == "cost" and isinstance(value, int | float):
+        return money(float(value), currency)
     return value if isinstance(value, str) else pretty(value)

@@ -18,7 +18,8 @@ from ..graphs import TaskNode
 from ..models import StepMixin
 from ..statuses import STEP_DONE
 from ..statuses import StepStatus
-from .formatting import brief
+from .formatting import fitted
+from .formatting import width_of
 
 WIDTH: t.Final = 216
 HEIGHT: t.Final = 96
@@ -252,7 +253,7 @@ def _labels(graph: Graph, task: TaskNode) -> tuple[Label, ...]:
     labels: list[Label] = []
     x = 0.0
     for index, (kind, text) in enumerate(wanted):
-        label = _label(kind, brief(text, 18), x)
+        label = _label(kind, fitted(text, 18), x)
         is_last = index == len(wanted) - 1
         if x + label.width > _LABELS_WIDTH - (0 if is_last else 34):
             return (*labels, _label("more", f"+{len(wanted) - index}", x))
@@ -262,7 +263,7 @@ def _labels(graph: Graph, task: TaskNode) -> tuple[Label, ...]:
 
 
 def _label(kind: str, text: str, x: float) -> Label:
-    return Label(kind, text, x, round(len(text) * _LETTER + 14, 1))
+    return Label(kind, text, x, round(width_of(text) * _LETTER + 14, 1))
 
 
 def _resources(graph: Graph, task: TaskNode) -> list[tuple[str, str]]:

@@ -6,9 +6,13 @@ options of the host's environment, such as autoescaping or delimiters.
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
+from urllib.parse import urlencode
 
 from flask import current_app
+from flask import redirect
+from flask import request
 from flask import Response
 from flask import url_for
 from jinja2 import Environment
@@ -22,6 +26,7 @@ from ..services.input_requests import count_asked
 from ..statuses import ExecutionStatus
 from . import formatting
 from .invisible_characters import visible
+from .look import current_look
 
 _HEADERS: t.Final = {
     "Content-Security-Policy": (
@@ -54,6 +59,31 @@ def _count_asked(requester: Identity) -> str:
     return f"{_MAX_COUNT - 1}+" if count == _MAX_COUNT else str(count or "")
 
 
+def _sign_in_place() -> str | None:
+    """Return where a person who wants a page must sign in first; None if that is not known."""
+    url = current_look().sign_in()
+    is_page = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    if url is None or request.method != "GET" or not is_page:
+        return None
+    wanted = urlencode({"next": request.full_path.rstrip("?")})
+    return f"{url}{'&' if '?' in url else '?'}{wanted}"
+
+
+def _money(amount: float) -> str:
+    """Return an amount with the currency of the prices."""
+    return formatting.money(amount, current_app_state().settings.currency)
+
+
+def _user_label(user_id: str) -> str:
+    """Return the name of a user that the host wants people to see."""
+    return current_look().user_label(user_id)
+
+
+def _as_local(value: dt.datetime | str | None) -> dt.datetime | None:
+    """Return a moment from the database or from JSON in the host's time zone."""
+    return current_look().local(formatting.as_moment(value))
+
+
 def _make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("flask_crewexec.dashboard"),
@@ -63,19 +93,23 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
-        formatting.as_moment,
         formatting.brief,
         formatting.duration,
+        formatting.fitted,
+        formatting.icon,
         formatting.is_cut,
         formatting.pretty,
         formatting.shown,
         formatting.spoken,
+        formatting.symbol,
         visible,
     ):
         environment.filters[function.__name__] = function
+    environment.filters.update(local=_as_local, money=_money, user_label=_user_label)
     environment.globals.update(
         url_for=url_for,
         csrf_field=_csrf_field,
+        current_look=current_look,
         offers_webhooks=_offers_webhooks,
         count_asked=_count_asked,
         seconds_between=formatting.seconds_between,
@@ -94,7 +128,9 @@ def render(template: str, requester: Identity | None, **values: t.Any) -> str:
 
 def finish(response: Response) -> Response:
     """Render problem documents as pages, and add the security headers."""
-    if response.mimetype == _PROBLEM:
+    if response.status_code == 401 and (place := _sign_in_place()):
+        response = t.cast(Response, redirect(place))
+    elif response.mimetype == _PROBLEM:
         problem = response.get_json()
         response.set_data(render("problem.html", None, problem=problem))
         response.mimetype = "text/html"

@@ -28,6 +28,7 @@ from ..services.readiness import check_all
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage.graph_queries import graph_names
+from ..storage.hourly_stats import Hour
 from ..storage.hourly_stats import read_hours
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
@@ -44,6 +45,7 @@ from .graph_layout import draw
 from .graph_layout import manager_of
 from .input_views import decisions_of_execution
 from .input_views import requests_of_execution
+from .look import current_look
 from .queries import ExecutionView
 from .queries import read_execution
 from .queries import read_workers
@@ -124,7 +126,7 @@ def show_queues() -> str:
     if not requester.may_manage_others:
         raise Forbidden("Only users who may manage others' executions can see the queues.")
     app_state = current_app_state()
-    hours = read_hours(app_state)
+    hours = [_as_local(hour) for hour in read_hours(app_state)]
     return render(
         "queues.html",
         requester,
@@ -137,6 +139,10 @@ def show_queues() -> str:
         hours=hours,
         charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},
     )
+
+
+def _as_local(hour: Hour) -> Hour:
+    return hour._replace(begin=hour.begin.astimezone(current_look().zone))
 
 
 def _depths() -> dict[str, dict[int, int]] | None:
@@ -160,6 +166,7 @@ def _render_execution(template: str, execution_id: str) -> str:
 def _values(view: ExecutionView) -> dict[str, t.Any]:
     graph, status = view.graph, view.execution.status
     timeline = make_timeline(view)
+    currency = current_app_state().settings.currency
     return {
         "execution": view.execution,
         "result": view.result,
@@ -169,7 +176,7 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "coworkers": [agent.role for agent in graph.coworkers] if graph else [],
         "timeline": timeline,
         "rows": timeline.rows,
-        "history": [describe(event) for event in reversed(view.events)],
+        "history": [describe(event, currency) for event in reversed(view.events)],
         "event_types": EVENT_TYPES,
         "is_active": status not in TERMINAL,
         "may_retry": status in RETRYABLE,

@@ -18,11 +18,11 @@ class Pages:
 
     def __init__(self, client: FlaskClient, user: str | None) -> None:
         self._client = client
-        self._headers = {"X-User": user} if user else {}
+        self.headers = {"X-User": user} if user else {}
 
     def get(self, path: str, **query: object) -> t.Any:
         given = {"query_string": query} if query else {}
-        return self._client.get(f"/crewexec-dashboard{path}", headers=self._headers, **given)
+        return self._client.get(f"/crewexec-dashboard{path}", headers=self.headers, **given)
 
     def read(self, path: str, **query: object) -> str:
         answer = self.get(path, **query)
@@ -33,7 +33,7 @@ class Pages:
         self, path: str, headers: dict[str, str] = OURS, *, large: bool = False, **form: str
     ) -> t.Any:
         """Send a form; a *large* one in the encoding that its page demands."""
-        options: dict[str, t.Any] = {"data": form, "headers": {**self._headers, **headers}}
+        options: dict[str, t.Any] = {"data": form, "headers": {**self.headers, **headers}}
         if large:
             boundary, options["data"] = encode_multipart(form)
             options["content_type"] = f'multipart/form-data; boundary="{boundary}"'

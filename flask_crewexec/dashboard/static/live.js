@@ -100,6 +100,7 @@
       announcement.textContent = fresh.dataset.summary || "";
     }
     Object.assign(root.dataset, fresh.dataset);
+    if (fresh.dataset.title) showStatus(fresh.dataset);
     const known = new Map(parts(root).map((part) => [part.id, part]));
     let previous = null;
     for (const part of parts(fresh)) {
@@ -118,6 +119,13 @@
   function updateCount(fresh) {
     const count = document.getElementById("inbox-count");
     if (count && fresh) count.replaceWith(document.adoptNode(fresh));
+  }
+
+  // Shows the status where it is seen from other tabs.
+  function showStatus({ title, icon }) {
+    document.title = title;
+    const link = document.getElementById("icon");
+    if (link.getAttribute("href") !== icon) link.setAttribute("href", icon);
   }
 
   // Inserts or replaces a part unless it is unchanged, and returns the part that is shown.

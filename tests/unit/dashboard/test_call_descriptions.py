@@ -36,8 +36,12 @@ def call(**more: t.Any) -> dict[str, t.Any]:
 
 def test_figures_are_duration_tokens_and_cost() -> None:
     usage = {"total_tokens": 1200, "cost": 0.0025}
-    assert describe_line(call(usage=usage)).figures == ("1.5 s", "1,200 tokens", "0.002500")
-    assert describe_line(call(finished_at=None)).figures == ()
+    assert describe_line(call(usage=usage), "EUR").figures == (
+        "1.5 s",
+        "1,200 tokens",
+        "0.0025 EUR",
+    )
+    assert describe_line(call(finished_at=None), "").figures == ()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_figures_are_duration_tokens_and_cost() -> None:
 def test_what_is_unusual_is_said_in_words(
     more: dict[str, t.Any], status: str, marks: tuple[str, ...]
 ) -> None:
-    line = describe_line(call(**more))
+    line = describe_line(call(**more), "")
     assert (line.status, line.marks) == (status, marks)
     assert line.has_ended == (status != "started")
 
