@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import typing as t
+from collections.abc import Mapping
 from html.parser import HTMLParser
 
 from flask.testing import FlaskClient
@@ -30,7 +31,7 @@ class Pages:
         return t.cast(str, answer.text)
 
     def post(
-        self, path: str, headers: dict[str, str] = OURS, *, large: bool = False, **form: str
+        self, path: str, headers: Mapping[str, str] = OURS, *, large: bool = False, **form: t.Any
     ) -> t.Any:
         """Send a form; a *large* one in the encoding that its page demands."""
         options: dict[str, t.Any] = {"data": form, "headers": {**self.headers, **headers}}

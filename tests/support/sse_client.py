@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ class ServerEvent(t.NamedTuple):
         return json.loads(self.data)
 
 
-def parse(lines: Iterable[str]) -> Iterator[ServerEvent]:
+def parse(lines: Iterable[str]) -> Generator[ServerEvent]:
     """Yield the events of a stream as soon as each is complete."""
     fields: dict[str, str] = {}
     for line in lines:
@@ -34,7 +35,7 @@ def parse(lines: Iterable[str]) -> Iterator[ServerEvent]:
         fields[name] = value
 
 
-def open_stream(client: FlaskClient, path: str, user: str = "ada") -> Iterator[ServerEvent]:
+def open_stream(client: FlaskClient, path: str, user: str = "ada") -> Generator[ServerEvent]:
     """Yield the events of a stream as they come."""
     headers = {"X-User": user, **EVENT_STREAM}
     answer = client.get(f"/crewexec{path}", headers=headers, buffered=False)

@@ -244,7 +244,7 @@ class TestApproval:
         assert dangers(page) == []
 
     def test_what_does_not_fit_is_said_at_its_field(self, ada: Pages, path: str) -> None:
-        form = {"/to": "bob", "/amount": "500", "/urgent": "false"}
+        form: dict[str, t.Any] = {"/to": "bob", "/amount": "500", "/urgent": "false"}
         page = is_refused(ada.post(f"{path}/answer", decision="edit", **form), "100")
         field = re.search(r'<label class="broad"><span><strong>amount.*?</label>', page, re.DOTALL)
         assert field
@@ -255,7 +255,7 @@ class TestApproval:
     def test_edited_arguments_are_stored_as_their_types(
         self, api: Api, ada: Pages, path: str
     ) -> None:
-        form = {"/to": "bob", "/amount": "50", "/urgent": "false"}
+        form: dict[str, t.Any] = {"/to": "bob", "/amount": "50", "/urgent": "false"}
         assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
         stored = api("GET", path).json
         assert stored["answer"] == {"value": {"to": "bob", "amount": 50, "urgent": False}}
