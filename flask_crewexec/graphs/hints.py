@@ -65,6 +65,8 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "roles": ["editor"],
     "expires_in": 86_400,
     "on_expiry": "fail",
+    "default": "No news today.",
+    "four_eyes": True,
     "max_rounds": 5,
 }
 """An example of a valid value for each field."""
@@ -147,6 +149,9 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "undeclared-input": 'Add it to "inputs": {"topic": {"type": "string"}}.',
     "misplaced-file": "Use the file in the goal, the backstory or a task.",
     "above-model-limit": 'A smaller "max_tokens", or none for the maximum.',
+    "misplaced-default": 'For example "on_expiry": "default", "default": "No news today."',
+    "default-mismatch": 'An object that matches the "output_schema", or a text if there is none.',
+    "four-eyes-unassigned": 'For example "assignees": {"roles": ["editor"]}.',
     "must-not-repeat": '"on_unknown": "fail", or none.',
     "unknown-decision": f"Allowed are {listing(DECISIONS)}.",
     "no-final-decision": 'For example ["approve", "change"].',

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 from ..errors import Problem
@@ -13,11 +16,13 @@ from ..text import truncate
 from . import fields as f
 from .fields import Field
 from .fields import read_object
+from .json_answers import find_mismatch
 from .placeholders import fill
 from .problem_messages import kind_of
 from .problem_messages import listing
+from .problem_messages import quote
 
-OnExpiry = t.Literal["fail", "approve", "reject"]
+OnExpiry = t.Literal["fail", "approve", "reject", "default"]
 
 DECISIONS: t.Final = tuple(
     map(str, (Decision.APPROVE, Decision.CHANGE, Decision.EDIT, Decision.REJECT))
@@ -27,6 +32,8 @@ MAX_VALUE: t.Final = 500
 """Longest value of an input in a message, in characters; longer ones are cut."""
 MAX_MESSAGE: t.Final = 10_000
 """Longest message with placeholders replaced."""
+MAX_DEFAULT: t.Final = 20_000
+"""Longest answer that counts if nobody has answered in time, in characters."""
 _MAX_ASSIGNEES: t.Final = 50
 _MAX_NAME: t.Final = 255
 
@@ -47,6 +54,10 @@ class Review:
     on_expiry: OnExpiry = "fail"
     max_rounds: int = 5
     """In how many rounds a person may be asked; in the last one they cannot demand a change."""
+    default: Mapping[str, t.Any] | None = field(default=None, hash=False)
+    """``{"text"}`` or ``{"value"}``: the answer then, where *on_expiry* is ``default``."""
+    four_eyes: bool = False
+    """Whether neither the owner nor whoever has edited the draft may decide about it."""
 
     @property
     def max_drafts(self) -> int:
@@ -79,6 +90,15 @@ def _decisions(value: object) -> f.Fault | None:
     return None
 
 
+@f.accepts(f"text of at most {MAX_DEFAULT:,} characters, not blank, or an object")
+def _default(value: object) -> f.Fault | None:
+    if not isinstance(value, dict):
+        return f.text(MAX_DEFAULT)(value)
+    if len(json.dumps(value, ensure_ascii=False)) > MAX_DEFAULT:
+        return f.Fault("too-long", f"must have at most {MAX_DEFAULT} characters as JSON.")
+    return None
+
+
 def _names(what: str) -> f.Check:
     @f.accepts(f"list of at most {_MAX_ASSIGNEES} {what}, texts of at most {_MAX_NAME} characters")
     def check(value: object) -> f.Fault | None:
@@ -100,6 +120,8 @@ FIELDS: t.Final[Mapping[str, Field]] = {
     "expires_in": Field(f.number(1, MAX_SECONDS)),
     "on_expiry": Field(f.choice("unknown-expiry", t.get_args(OnExpiry)), default="fail"),
     "max_rounds": Field(f.whole(1, 20), default=5),
+    "default": Field(_default),
+    "four_eyes": Field(f.flag, default=False),
 }
 ASSIGNEES: t.Final[Mapping[str, Field]] = {
     "users": Field(_names("ids of users"), default=()),
@@ -117,4 +139,45 @@ def read_review(value: object, pointer: str, problems: list[Problem]) -> Review 
     users, roles = (tuple(dict.fromkeys(assignees[kind])) for kind in ("users", "roles"))
     wanted = found.pop("decisions")
     decisions = tuple(each for each in DECISIONS if each in wanted)
-    return Review(**found, users=users, roles=roles, decisions=decisions)
+    default = _content(found.pop("default"))
+    review = Review(**found, users=users, roles=roles, decisions=decisions, default=default)
+    problems += _find_problems(review, pointer)
+    return review
+
+
+def _content(default: object) -> dict[str, t.Any] | None:
+    """Return a default in the form of an answer."""
+    if default is None:
+        return None
+    return {"value" if isinstance(default, dict) else "text": default}
+
+
+def _find_problems(review: Review, pointer: str) -> Iterator[Problem]:
+    """Yield what does not fit together."""
+    if (review.on_expiry == "default") != (review.default is not None):
+        needed = f"{quote('on_expiry')}: {quote('default')}"
+        detail = f"{quote('default')} and {needed} must be given together, or neither of them."
+        yield Problem(f"{pointer}/default", "misplaced-default", detail)
+    if review.four_eyes and not (review.users or review.roles):
+        detail = (
+            f"With {quote('four_eyes')} the owner cannot answer. Name others in"
+            f" {quote('assignees')}."
+        )
+        yield Problem(f"{pointer}/four_eyes", "four-eyes-unassigned", detail)
+
+
+def find_default_problem(
+    review: Review, schema: Mapping[str, t.Any] | None, pointer: str
+) -> Problem | None:
+    """Return why the default cannot be the answer of a task with this output schema, if so."""
+    if review.default is None:
+        return None
+    if (schema is None) == ("value" in review.default):
+        wanted = "a text: the task has no" if schema is None else "an object, as in the"
+        detail = f"{quote('default')} must be {wanted} {quote('output_schema')}."
+        return Problem(f"{pointer}/default", "default-mismatch", detail)
+    mismatch = None if schema is None else find_mismatch(schema, review.default["value"])
+    if mismatch is None:
+        return None
+    below, reason = mismatch
+    return Problem(f"{pointer}/default{below}", "default-mismatch", reason)

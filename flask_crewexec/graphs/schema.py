@@ -25,7 +25,9 @@ from .output_schema import output_schema
 from .problem_messages import quote
 from .review import ASSIGNEES as _ASSIGNEES
 from .review import FIELDS as _REVIEW
+from .review import find_default_problem
 from .review import read_review
+from .review import Review
 
 _NAME = f.text(200)
 _LONG = f.text(20_000)
@@ -183,10 +185,18 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
         at = f"{pointer}/data/guardrails"
         data["guardrails"] = _read_guardrails(data["guardrails"], at, problems)
     if data.get("review") is not None:
-        data["review"] = read_review(data["review"], f"{pointer}/data/review", problems)
+        data["review"] = _read_review(data, f"{pointer}/data/review", problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)
+
+
+def _read_review(data: Mapping[str, t.Any], pointer: str, problems: list[Problem]) -> Review | None:
+    review = read_review(data["review"], pointer, problems)
+    if review and "output_schema" in data:
+        problem = find_default_problem(review, data["output_schema"], pointer)
+        problems += filter(None, [problem])
+    return review
 
 
 def _read_guardrails(

@@ -12,6 +12,7 @@ from ..graphs import OnUnknown
 from ..identity import IdentityLoader
 from ..identity import optional_roles
 from ..schemas.notifications import check_patterns
+from .assignment import AssignFunction
 from .external_tools import CrewAIToolSpec
 from .external_tools import mcp_tool_name
 from .external_tools import McpServerSpec
@@ -32,6 +33,7 @@ from .specs import StorageFunction
 from .specs import ToolFunction
 from .specs import ValueOrFactory
 
+A = t.TypeVar("A", bound=AssignFunction)
 F = t.TypeVar("F", bound=ToolFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
 H = t.TypeVar("H", bound=Callable[..., object])
@@ -247,6 +249,26 @@ class RegistrationMixin:
                 " not in an application factory, which may run twice."
             )
         self._registry.redactor = function
+        return function
+
+    def assign(self, function: A) -> A:
+        """Register the function that says who is asked, when an execution asks people.
+
+        It takes a :class:`~flask_crewexec.registry.assignment.Question`, and returns the users and
+        roles, such as ``{"users": ["ann"], "roles": ["editor"]}``, or None to ask those whom the
+        graph names. Its answer is stored with the input request. It is called on a worker, in an
+        application context, where ``current_execution.user_id`` is the owner of the execution, but
+        not where a tool names the roles of those who may answer. If it raises an exception, nobody
+        is asked, and the run is retried later.
+
+        :raises RuntimeError: if such a function is already registered.
+        """
+        if self._registry.assign is not None:
+            raise RuntimeError(
+                "There is already a function that says who is asked. Register one, next to the"
+                " 'CrewExec' instance, and not in an application factory, which may run twice."
+            )
+        self._registry.assign = function
         return function
 
     def predicate(self, name: str, *, description: str | None = None) -> Callable[[P], P]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ..graphs import Permissions
 from ..graphs import RoleLimits
+from .assignment import AssignFunction
 from .builtin_tools import BUILTIN_TOOLS
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
@@ -40,6 +41,7 @@ class Registry:
         self.guardrails: dict[str, GuardrailSpec] = {}
         self.predicates: dict[str, PredicateSpec] = {}
         self.redactor: RedactorFunction | None = None
+        self.assign: AssignFunction | None = None
         self.handlers: dict[str, HandlerSpec] = {}
 
     def add_tool(self, spec: FunctionToolSpec) -> None:

@@ -17,6 +17,7 @@ from ..graphs import MANAGER_MAX_ITER
 from ..graphs import TaskNode
 from ..registry.specs import GuardrailFunction
 from .answer_validation import AnswerValidator
+from .assignment import Assigner
 from .crewai_shims.agent_executor import SingleThreadExecutor
 from .crewai_shims.prompt_texts import default_manager_texts
 from .crewai_shims.public_api import BaseLLM
@@ -185,7 +186,8 @@ class _CrewBuilder:
         write, message = self._event_handler.write, node.review.message
         shown = message and self._run_context.redact(message)
         review = dataclasses.replace(node.review, message=shown)
-        return StepReview(self._app_state, review, step, generation, write)
+        assigner = Assigner(self._app_state.registry.assign, self._run_context)
+        return StepReview(self._app_state, review, step, generation, write, assigner)
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
         if guardrail.text is None:

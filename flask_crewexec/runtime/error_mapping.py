@@ -24,6 +24,7 @@ from .crewai_shims.agent_iterations import IterationsExhausted
 from .crewai_shims.public_api import ToolExecutionFailedError
 from .input_files import InputFileError
 from .model_failures import failure_of_call
+from .stop_reasons import AssignmentFailedStop
 from .stop_reasons import OutdatedSchemaStop
 from .stop_reasons import RefusedValueStop
 from .stop_reasons import StopRun
@@ -76,7 +77,8 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
     if isinstance(cause, SQLAlchemyError):
         return _from_database_error(cause)
     if isinstance(cause, StopRun):
-        return FailureReason(cause.code, cause.reason, isinstance(cause, StorageFailedStop))
+        is_transient_stop = isinstance(cause, StorageFailedStop | AssignmentFailedStop)
+        return FailureReason(cause.code, cause.reason, is_transient_stop)
     if isinstance(cause, InputFileError):
         return cause.failure
     if isinstance(cause, _PERMANENT):

@@ -17,6 +17,7 @@ from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import input_requests
 from ..storage.new_event import NewEvent
+from .assignment import Assigner
 from .stop_reasons import InputExpiredStop
 from .stop_reasons import RejectedStop
 from .stop_reasons import WaitForPersonStop
@@ -63,12 +64,14 @@ class StepReview:
         step: ReviewedStep,
         generation: Callable[[], int],
         write: Callable[[Callable[[Session], None], NewEvent], None],
+        assigner: Assigner,
     ) -> None:
         self._app_state = app_state
         self._review = review
         self._step = step
         self._generation = generation
         self._write = write
+        self._assigner = assigner
         self._last: InputRequestMixin | None = None
 
     def decide(self, draft: Json, problem: str | None = None) -> Decided:
@@ -78,7 +81,13 @@ class StepReview:
         :raises WaitForPersonStop: if nothing was decided yet; somebody is asked.
         :raises RejectedStop: if it was rejected.
         :raises InputExpiredStop: if nobody has answered in time.
+        :raises AssignmentFailedStop: if nobody knows who is asked.
         """
+        if problem is not None and self._last and self._last.status == InputStatus.EXPIRED:
+            raise InputExpiredStop(
+                f"Nobody has reviewed the answer of '{self._step.name}' in time, and the default"
+                f" cannot be used: {problem}"
+            )
         asked = self._read()
         request = self._next(asked)
         if request is None:
@@ -134,11 +143,11 @@ class StepReview:
             schema=step.schema,
             decisions=review.decisions_in(round),
             on_expiry=review.on_expiry,
+            default=None if review.default is None else dict(review.default),
+            four_eyes=review.four_eyes,
+            edited_by=self._editor(),
         )
-        assignees = [
-            *((input_requests.USER, name) for name in review.users),
-            *((input_requests.ROLE, name) for name in review.roles),
-        ]
+        assignees = self._assigner.assign(new, review.users, review.roles)
 
         def insert(session: Session) -> None:
             input_requests.insert(
@@ -156,6 +165,11 @@ class StepReview:
             {"request": str(id), "kind": InputKind.REVIEW, "step": step.name, "round": round},
         )
         self._write(insert, event)
+
+    def _editor(self) -> str | None:
+        """Return who has written the draft, if a person has."""
+        last = self._last
+        return last.answered_by if last and last.decision == Decision.EDIT else None
 
 
 def _is_withdrawn(request: InputRequestMixin) -> bool:

@@ -72,6 +72,12 @@ class RejectedStop(StopRun):
     code = "rejected-by-reviewer"
 
 
+class AssignmentFailedStop(StopRun):
+    """The host's function could not say who is asked; it may be able to later."""
+
+    code = "assignment-failed"
+
+
 class InputExpiredStop(StopRun):
     """Nobody has answered in time."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ..app_state import AppState
 from ..models import InputRequestMixin
 from ..statuses import Decision
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import input_requests
 from ..storage.input_requests import Ended
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 _DECISIONS: t.Final[Mapping[str, Decision]] = {
     "approve": Decision.APPROVE,
     "reject": Decision.REJECT,
+    "default": Decision.RESPOND,
 }
 """Decisions by what a request says for its expiry; with any other, the execution fails."""
 
@@ -32,10 +34,16 @@ def expire_inputs(app_state: AppState) -> int:
 
 
 def _expire(app_state: AppState, request: InputRequestMixin) -> bool:
-    ended = Ended(InputStatus.EXPIRED, _DECISIONS.get(request.on_expiry))
+    ended = Ended(InputStatus.EXPIRED, _decision(request), request.default)
     try:
         with app_state.database.write_transaction() as session:
             return input_requests.end(session, app_state, request, ended)
     except Exception:
         log.exception("Input request %s could not expire; the next round retries.", request.id)
         return False
+
+
+def _decision(request: InputRequestMixin) -> Decision | None:
+    decision = _DECISIONS.get(request.on_expiry)
+    is_review = request.kind == InputKind.REVIEW
+    return Decision.EDIT if decision == Decision.RESPOND and is_review else decision

@@ -20,6 +20,11 @@ class FailureCode(t.NamedTuple):
 
 
 FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
+    "assignment-failed": FailureCode(
+        "The host's function that says who is asked failed in every attempt.",
+        "Operators look for its exception in the worker's log; then retry the execution.",
+        transient=True,
+    ),
     "budget-exhausted": FailureCode(
         "The execution made as many model or tool calls, or used as many tokens, as it may.",
         "Retry it with a higher limit of what the message names; completed steps are kept.",

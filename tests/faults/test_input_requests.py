@@ -5,19 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
-from flask_crewexec.app_state import current_app_state
+from flask_crewexec.registry.specs import GuardrailSpec
 from support.graphs import documents
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 from support.input_requests import answer
+from support.input_requests import change_requests
 from support.input_requests import open_request
 from support.input_requests import parallel
 from support.input_requests import requests_of
@@ -30,11 +29,8 @@ LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
 
 def expire(id):
-    """Let the open requests of an execution have expired."""
-    request = current_app_state().models.input_request
-    statement = sa.update(request).where(request.execution_id == uuid.UUID(id))
-    with current_app_state().database.write_transaction() as session:
-        session.execute(statement.values(expires_at=LONG_AGO))
+    """Let the requests of an execution have expired."""
+    change_requests(id, expires_at=LONG_AGO)
 
 
 def at_once(app, *actions):
@@ -163,6 +159,45 @@ class TestExpiry:
         error = api.status(id)["error"]
         assert (error and error["code"]) == code
         assert len(model.calls) == 1
+
+    @pytest.mark.parametrize(
+        ("draft", "default", "schema"),
+        [("ALPHA", "NOTHING", None), ('{"x": 1}', {"x": 2}, {"type": "object"})],
+    )
+    def test_a_default_is_the_answer_then(self, api, model, reconcile, draft, default, schema):
+        model.on("Do a", draft)
+        review = {"expires_in": 1000, "on_expiry": "default", "default": default}
+        data = {} if schema is None else {"output_schema": schema}
+        id = api.queue(reviewed(review=review, **data))
+        run(id)
+        content = {"text": default} if schema is None else {"value": default}
+        assert open_request(api, id)["default"] == content
+        expire(id)
+        reconcile()
+        (found,) = requests_of(api, id)
+        ended = (found["status"], found["decision"], found["answer"], found["answered_by"])
+        assert ended == ("expired", "edit", content, None)
+        (event,) = api.events_of(id, "input_expired")
+        assert (event["decision"], event["then"]) == ("edit", "queued")
+        assert run(id) == "completed"
+        result = api.status(id)["result"]
+        assert (result["raw"] if schema is None else result["json"]) == default
+        assert len(model.calls) == 1
+
+    def test_a_default_that_a_guardrail_refuses_ends_the_run(self, app, api, reconcile):
+        spec = GuardrailSpec(
+            name="long", description="x", function=lambda text: len(text) > 1 or "too short"
+        )
+        app.extensions["crewexec"].registry.add_guardrail(spec)
+        review = {"expires_in": 1000, "on_expiry": "default", "default": "x"}
+        id = api.queue(reviewed(review=review, guardrails=[{"name": "long"}]))
+        run(id)
+        expire(id)
+        reconcile()
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], "too short" in error["message"]) == ("input-expired", True)
+        assert len(requests_of(api, id)) == 1
 
     def test_a_retry_asks_again(self, api, reconcile):
         id = api.queue(reviewed(review={"expires_in": 1000}))

@@ -92,6 +92,14 @@ def send_answers(api: Api, id: str, answers: list[Json]) -> t.Any:
     return api("POST", f"/executions/{id}/answers", json={"answers": answers})
 
 
+def change_requests(id: str, **values: object) -> None:
+    """Change columns of the requests of an execution."""
+    request = current_app_state().models.input_request
+    statement = sa.update(request).where(request.execution_id == uuid.UUID(id))
+    with current_app_state().database.write_transaction() as session:
+        session.execute(statement.values(**values))
+
+
 def rows_of(id: str) -> list[tuple[t.Any, ...]]:
     """Return all that is stored of an execution, what it asks and what has happened to it."""
     models, key = current_app_state().models, uuid.UUID(id)

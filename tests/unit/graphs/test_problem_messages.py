@@ -84,6 +84,11 @@ DOCUMENTS = {
     "no-final-decision": document([agent("a"), task("t", review={"decisions": ["change"]})], "a t"),
     "unknown-decision": document([agent("a"), task("t", review={"decisions": ["hm"]})], "a t"),
     "unknown-expiry": document([agent("a"), task("t", review={"on_expiry": "hm"})], "a t"),
+    "misplaced-default": document([agent("a"), task("t", review={"default": "x"})], "a t"),
+    "default-mismatch": document(
+        [agent("a"), task("t", review={"on_expiry": "default", "default": {}})], "a t"
+    ),
+    "four-eyes-unassigned": document([agent("a"), task("t", review={"four_eyes": True})], "a t"),
     "above-model-limit": document([agent("a"), task("t"), llm("m", max_tokens=101)], "a t", "m a"),
     "invalid-on-unknown": document(
         [agent("a"), task("t"), tool("s", on_unknown="pray")], "a t", "s a"

@@ -15,6 +15,8 @@ from support.graphs.builders import problems_of
 from support.graphs.builders import task
 
 REVIEW = "/nodes/1/data/review"
+TEA = {"title": "Tea"}
+SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 
 
 def with_task(**data):
@@ -41,8 +43,18 @@ class TestReview:
                 "expires_in": 60,
                 "on_expiry": "approve",
                 "max_rounds": 2,
+                "four_eyes": True,
             }
-        ) == Review("Good?", ("approve", "reject"), ("ann", "bob"), ("editor",), 60, "approve", 2)
+        ) == Review(
+            "Good?",
+            ("approve", "reject"),
+            ("ann", "bob"),
+            ("editor",),
+            60,
+            "approve",
+            2,
+            four_eyes=True,
+        )
 
     @pytest.mark.parametrize(
         ("review", "below", "code"),
@@ -58,13 +70,36 @@ class TestReview:
             ({"assignees": {"users": [1]}}, "/assignees/users/0", "wrong-type"),
             ({"assignees": {"roles": [" "]}}, "/assignees/roles/0", "blank"),
             ({"expires_in": 0}, "/expires_in", "out-of-range"),
-            ({"on_expiry": "default"}, "/on_expiry", "unknown-expiry"),
+            ({"on_expiry": "later"}, "/on_expiry", "unknown-expiry"),
+            ({"on_expiry": "default"}, "/default", "misplaced-default"),
+            ({"default": "x"}, "/default", "misplaced-default"),
+            ({"on_expiry": "approve", "default": "x"}, "/default", "misplaced-default"),
+            ({"on_expiry": "default", "default": 1}, "/default", "wrong-type"),
+            ({"on_expiry": "default", "default": " "}, "/default", "blank"),
+            ({"on_expiry": "default", "default": "x" * 20_001}, "/default", "too-long"),
+            ({"on_expiry": "default", "default": {"x": "x" * 20_000}}, "/default", "too-long"),
+            ({"on_expiry": "default", "default": {}}, "/default", "default-mismatch"),
             ({"max_rounds": 0}, "/max_rounds", "out-of-range"),
-            ({"four_eyes": True}, "/four_eyes", "unknown-field"),
+            ({"four_eyes": 1}, "/four_eyes", "wrong-type"),
+            ({"four_eyes": True}, "/four_eyes", "four-eyes-unassigned"),
         ],
     )
     def test_what_is_wrong_is_found_at_its_place(self, review, below, code):
         assert problems_of(with_task(review=review)) == [(f"{REVIEW}{below}", code)]
+
+    @pytest.mark.parametrize(
+        ("default", "below"), [("x", ""), ({"title": 1}, "/title"), ({}, ""), (TEA, None)]
+    )
+    def test_a_default_must_match_the_output_schema(self, default, below):
+        review = {"on_expiry": "default", "default": default}
+        expected = [] if below is None else [(f"{REVIEW}/default{below}", "default-mismatch")]
+        assert problems_of(with_task(review=review, output_schema=SCHEMA)) == expected
+
+    def test_a_default_is_an_answer(self):
+        expiry = {"on_expiry": "default"}
+        assert review_of(review={**expiry, "default": "x"}).default == {"text": "x"}
+        of_object = review_of(review={**expiry, "default": TEA}, output_schema=SCHEMA)
+        assert of_object.default == {"value": TEA}
 
     def test_the_message_may_contain_inputs(self):
         graph = parse(with_task(review={"message": "Is {topic} good?"}))

@@ -1,0 +1,187 @@
+"""Whom input requests ask: the graph, or a function of the host, and four eyes."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_crewexec import CrewExec
+from flask_crewexec import current_execution
+from flask_crewexec import StorageUnavailable
+from flask_crewexec.app_state import current_app_state
+from flask_crewexec.registry.specs import GuardrailSpec
+from support.api_client import problem
+from support.in_process import change
+from support.in_process import run
+from support.input_requests import answer
+from support.input_requests import change_requests
+from support.input_requests import open_request
+from support.input_requests import requests_of
+from support.input_requests import reviewed
+from support.input_requests import send_answer
+
+NOBODY = {"users": [], "roles": []}
+FOUR_EYES = {"four_eyes": True, "assignees": {"users": ["ada", "mallory"], "roles": ["editor"]}}
+
+
+@pytest.fixture
+def assign(app):
+    """Register the function that says who is asked, as a decorator does."""
+
+    def register(function):
+        current_app_state().registry.assign = function
+
+    yield register
+    current_app_state().registry.assign = None
+
+
+def add_guardrail(name, function):
+    spec = GuardrailSpec(name=name, description="x", function=function)
+    current_app_state().registry.add_guardrail(spec)
+
+
+class TestAssignedByTheHost:
+    def test_the_host_gets_the_question_and_has_the_last_word(self, app, api, stranger, assign):
+        asked = []
+
+        def choose(question):
+            asked.append((question, current_execution.user_id))
+            return {"users": ["mallory", 7], "roles": {"editor"}}
+
+        assign(choose)
+        review = {"message": "Good?", "assignees": {"users": ["ann"], "roles": ["boss"]}}
+        id = api.queue(reviewed(review=review))
+        assert run(id) == "waiting_input"
+        ((question, user_id),) = asked
+        assert (question.kind, question.step, question.message) == ("review", "a", "Good?")
+        assert (question.users, question.roles, user_id) == (("ann",), ("boss",), "ada")
+        assert question.draft["text"]
+        request = open_request(stranger, id)
+        assert request["assignees"] == {"users": ["7", "mallory"], "roles": ["editor"]}
+        problem(send_answer(api, request["id"], "approve"), 403, "not-asked")
+        answer(stranger, id, "approve")
+        assert run(id) == "completed"
+        assert len(asked) == 1
+
+    @pytest.mark.parametrize(
+        ("returned", "expected"),
+        [
+            (None, {"users": ["ann"], "roles": []}),
+            ({}, NOBODY),
+            ({"roles": ["boss"]}, {"users": [], "roles": ["boss"]}),
+        ],
+        ids=["as-the-graph-says", "the-owner", "others"],
+    )
+    def test_what_it_returns_is_who_is_asked(self, api, assign, returned, expected):
+        assign(lambda question: returned)
+        id = api.queue(reviewed(review={"assignees": {"users": ["ann"]}}))
+        run(id)
+        assert open_request(api, id)["assignees"] == expected
+        assert open_request(api, id)["may_answer"] == (expected == NOBODY)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            ["ann"],
+            {"user": ["ann"]},
+            {"users": "ann"},
+            {"users": [None]},
+            {"roles": [""]},
+            {"users": range(101)},
+            StorageUnavailable("directory away"),
+        ],
+        ids=repr,
+    )
+    def test_if_it_fails_nobody_is_asked_and_the_run_is_retried(self, api, model, assign, wrong):
+        def fail(question):
+            if isinstance(wrong, Exception):
+                raise wrong
+            return wrong
+
+        assign(fail)
+        id = api.queue(reviewed())
+        assert run(id) == "retrying"
+        assert api.status(id)["error"]["code"] == "assignment-failed"
+        assert "directory" not in api.status(id)["error"]["message"]
+        assert requests_of(api, id) == []
+        assign(lambda question: {"users": ["ada"]})
+        change(id, status="queued")
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert len(model.calls) == 1
+
+    def test_only_one_can_be_registered(self):
+        crewexec = CrewExec()
+        crewexec.assign(lambda question: None)
+        with pytest.raises(RuntimeError, match="already a function that says who is asked"):
+            crewexec.assign(lambda question: None)
+
+
+class TestFourEyes:
+    @pytest.fixture
+    def asked(self, api):
+        id = api.queue(reviewed(review=FOUR_EYES))
+        assert run(id) == "waiting_input"
+        return id
+
+    def test_the_owner_cannot_answer_even_if_named(self, api, stranger, asked):
+        request = open_request(api, asked)
+        assert (request["four_eyes"], request["may_answer"]) == (True, False)
+        problem(send_answer(api, request["id"], "approve", bypass=True), 403, "four-eyes")
+        assert open_request(stranger, asked)["may_answer"]
+        answer(stranger, asked, "approve")
+        assert run(asked) == "completed"
+
+    def test_who_has_edited_the_draft_cannot_approve_it(self, app, client, api, stranger):
+        add_guardrail("polite", lambda text: "be polite" if "BAD" in text else True)
+        id = api.queue(reviewed(review=FOUR_EYES, guardrails=[{"name": "polite"}]))
+        run(id)
+        answer(stranger, id, "edit", text="BAD")
+        assert run(id) == "waiting_input"
+        request = open_request(stranger, id)
+        assert (request["edited_by"], request["may_answer"]) == ("mallory", False)
+        problem(send_answer(stranger, request["id"], "approve"), 403, "four-eyes")
+        editor = {"X-User": "eve", "X-Roles": "editor"}
+        path = f"/crewexec/input-requests/{request['id']}/answer"
+        body = {"decision": "edit", "text": "GOOD"}
+        assert client.post(path, json=body, headers=editor).status_code == 202
+        assert run(id) == "completed"
+
+    def test_a_manager_needs_a_bypass_that_is_recorded(self, api, admin, asked):
+        request = open_request(admin, asked)["id"]
+        problem(send_answer(admin, request, "approve"), 403, "not-asked")
+        assert answer(admin, asked, "approve", bypass=True)["bypassed"]
+
+    def test_the_host_must_not_name_them_either(self, app, api, asked):
+        command = ["crewexec", "answer", open_request(api, asked)["id"], "approve", "--by"]
+        invoke = app.test_cli_runner().invoke
+        refused = invoke(args=[*command, "ada"])
+        assert (refused.exit_code, "another person" in refused.output) == (1, True)
+        assert invoke(args=[*command, "ada", "--bypass"]).exit_code == 0
+        (found,) = requests_of(api, asked)
+        assert (found["answered_by"], found["bypassed"]) == ("ada", True)
+
+
+class TestRolesOfTools:
+    """Where a tool names roles, only users with them are asked; managers bypass that."""
+
+    @pytest.fixture
+    def asked(self, api):
+        id = api.queue(reviewed(review={"assignees": {"users": ["mallory"], "roles": ["payer"]}}))
+        run(id)
+        change_requests(id, roles_only=True)
+        return id
+
+    def test_neither_the_owner_nor_named_users_may_answer(self, client, api, stranger, asked):
+        request = open_request(api, asked)["id"]
+        for requester in (api, stranger):
+            problem(send_answer(requester, request, "approve"), 403, "not-asked")
+        payer = {"X-User": "eve", "X-Roles": "payer"}
+        path = f"/crewexec/input-requests/{request}/answer"
+        body = {"decision": "approve"}
+        assert client.post(path, json=body, headers=payer).status_code == 202
+
+    def test_a_manager_may_answer_with_a_bypass(self, admin, asked):
+        request = open_request(admin, asked)["id"]
+        problem(send_answer(admin, request, "approve"), 403, "not-asked")
+        assert answer(admin, asked, "approve", bypass=True)["bypassed"]
