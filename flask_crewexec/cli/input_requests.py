@@ -1,4 +1,4 @@
-"""The commands ``flask crewexec inbox`` and ``flask crewexec answer``."""
+"""The commands ``flask crewexec inbox``, ``answer``, ``answer-all`` and ``link``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import typing as t
 import click
 from flask.cli import AppGroup
 
+from ..identity import Identity
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
+from ..services.input_links import DEFAULT_SECONDS
 from ..statuses import Decision
 from ..statuses import InputStatus
 from .error_messages import OneLineCommand
@@ -106,4 +108,24 @@ def _as_object(text: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", value)
 
 
-COMMANDS: t.Final = (inbox, answer, answer_all)
+@_commands.command("link", cls=OneLineCommand)
+@click.argument("id")
+@click.option("--for", "user", required=True, metavar="USER", help="Who is to answer.")
+@click.option("--role", "roles", multiple=True, help="A role of theirs that the request asks.")
+@click.option(
+    "--expires-in",
+    type=click.FloatRange(min=0, min_open=True),
+    default=DEFAULT_SECONDS,
+    show_default=True,
+    help="Seconds until the link expires.",
+)
+def link(id: str, user: str, roles: tuple[str, ...], expires_in: float) -> None:
+    """Print a signed link with which one person answers an input request.
+
+    ID is the id of the input request. Whoever has the link can answer as that person, once, without
+    signing in.
+    """
+    click.echo(_service.input_link(id, Identity(user, roles=roles), expires_in=expires_in))
+
+
+COMMANDS: t.Final = (inbox, answer, answer_all, link)

@@ -20,12 +20,19 @@ def read_entered(form: Mapping[str, str]) -> dict[str, str]:
     return {name: value.replace("\r\n", "\n") for name, value in form.items()}
 
 
-def read_content(asked: Json, entered: Mapping[str, str]) -> Json:
-    """Return what was written, as the service takes it.
+def read_answer(asked: Json, entered: Mapping[str, str]) -> Json:
+    """Return an answer as the service takes it.
 
     :raises InvalidRequest: if it cannot be read.
     """
-    if entered.get("decision") != Decision.EDIT:
+    decision, bypass = entered.get("decision", ""), "bypass" in entered
+    return {"decision": decision, "bypass": bypass, **_read_content(asked, entered, decision)}
+
+
+def _read_content(asked: Json, entered: Mapping[str, str], decision: str) -> Json:
+    if decision == Decision.RESPOND and "choice" in entered:
+        return {"text": entered["choice"]}
+    if decision != Decision.EDIT:
         words = entered.get("text", "").strip()
         return {"text": words} if words else {}
     if asked["kind"] == InputKind.APPROVAL:

@@ -6,13 +6,18 @@ import typing as t
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flask import current_app
 from flask import request
 
 from ..app_state import current_app_state
 from ..web.authentication import authenticate
 from ..web.csrf import reject_cross_site
 from ..web.problems import handle_errors
+from . import link_views
 from . import views
+from .current_view import ANSWER_VIEWS
+from .current_view import is_link
+from .current_view import view_name
 from .look import check
 from .look import Dashboard
 from .look import Link
@@ -25,8 +30,6 @@ NAME: t.Final = "crewexec_dashboard"
 MAX_FORM_BYTES: t.Final = 64 * 1024
 _BYTES_PER_CHAR: t.Final = 4
 """Of UTF-8, in forms with the encoding ``multipart/form-data``."""
-_LONG_FORMS: t.Final = frozenset({"answer_request"})
-"""Views whose forms contain the answer of a step."""
 
 
 def create_dashboard(
@@ -64,29 +67,47 @@ def create_dashboard(
     check(look)
     blueprint = Dashboard(NAME, __name__, url_prefix=url_prefix, static_folder="static")
     blueprint.look = look
-    blueprint.before_request(_limit_form)
-    blueprint.before_request(reject_cross_site)
+    # Before functions of the application, such as those of Flask-WTF, that read forms.
+    blueprint.url_value_preprocessor(_limit_form)
+    blueprint.url_value_preprocessor(_exempt_links)
+    blueprint.before_request(_reject_cross_site)
     blueprint.before_request(_authenticate_pages)
     blueprint.after_request(finish)
     views.add_routes(blueprint)
+    link_views.add_routes(blueprint)
     handle_errors(blueprint)
     return blueprint
 
 
-def _limit_form() -> None:
+def _limit_form(endpoint: str | None, values: dict[str, t.Any] | None) -> None:
     """Limit the body, also where the host allows more; and its fields in memory to the same."""
     limit, hosts = MAX_FORM_BYTES, request.max_content_length
-    if _view_name() in _LONG_FORMS:
+    if view_name() in ANSWER_VIEWS:
         limit += _BYTES_PER_CHAR * current_app_state().settings.max_output_chars
     request.max_content_length = limit if hosts is None else min(limit, hosts)
     request.max_form_memory_size = limit
 
 
-def _view_name() -> str:
-    return (request.endpoint or "").rpartition(".")[2]
+def _reject_cross_site() -> None:
+    """Reject forms of other sites, except for links: those sites do not know them.
+
+    Pages of links send no referrer, so browsers name no origin where there is no HTTPS.
+    """
+    if not is_link():
+        reject_cross_site()
 
 
 def _authenticate_pages() -> None:
-    """Authenticate requests, except for static files, which error pages also need."""
-    if _view_name() != "static":
+    """Authenticate requests, except for links, and static files, which error pages also need."""
+    if view_name() != "static" and not is_link():
         authenticate()
+
+
+def _exempt_links(endpoint: str | None, values: dict[str, t.Any] | None) -> None:
+    """Let the host's CSRF protection, if it is Flask-WTF's, accept the forms of links.
+
+    It demands a referrer, which their pages do not send. Their address is the secret.
+    """
+    exempt = getattr(current_app.extensions.get("csrf"), "exempt", None)
+    if exempt is not None and is_link():
+        exempt(f"{link_views.__name__}.{link_views.answer_link.__name__}")

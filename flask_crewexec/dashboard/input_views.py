@@ -24,7 +24,7 @@ from ..storage.execution_queries import read_status
 from ..storage.inbox import decided_requests
 from ..web.authentication import current_identity
 from ..web.executions import next_id
-from .answer_forms import read_content
+from .answer_forms import read_answer
 from .answer_forms import read_entered
 from .request_view import MARKDOWN
 from .request_view import RequestView
@@ -91,9 +91,8 @@ def answer_request(request_id: str) -> ResponseReturnValue:
     requester, entered = current_identity(), read_entered(request.form)
     asked = _service.get_input_request(request_id, requester)
     try:
-        content = read_content(asked, entered)
-        decision, bypass = entered.get("decision", ""), "bypass" in entered
-        _service.answer(request_id, decision, requester, bypass=bypass, **content)
+        given = read_answer(asked, entered)
+        _service.answer(request_id, requester=requester, **given)
     except InvalidRequest as error:
         view = view_of(asked, requester, entered=entered, problems=error.problems)
         if not view.has_forms:

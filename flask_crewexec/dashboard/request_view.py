@@ -29,7 +29,7 @@ MARKDOWN: t.Final = "markdown"
 _WORDS: t.Final[Mapping[str, str]] = {
     Decision.CHANGE: "what to change",
     Decision.REJECT: "why it is rejected",
-    Decision.RESPOND: "what the agent gets as the result",
+    Decision.RESPOND: "what the agent gets instead of the result",
 }
 
 
@@ -107,10 +107,13 @@ class RequestView:
     @property
     def words(self) -> str:
         """What can be written next to the buttons; empty for nothing."""
+        words = dict(_WORDS)
         if self.asked["kind"] == InputKind.QUESTION:
-            return "Your answer"
+            words = {Decision.RESPOND: "your answer", Decision.REJECT: "why you do not answer"}
+        if self.choices:
+            del words[Decision.RESPOND]
         decisions = self.asked["decisions"]
-        wanted = ", or ".join(text for each, text in _WORDS.items() if each in decisions)
+        wanted = ", or ".join(text for each, text in words.items() if each in decisions)
         return wanted[:1].upper() + wanted[1:]
 
     @property

@@ -25,6 +25,7 @@ from ..identity import Identity
 from ..services.input_requests import count_asked
 from ..statuses import ExecutionStatus
 from . import formatting
+from .current_view import is_link
 from .invisible_characters import visible
 from .look import current_look
 
@@ -132,8 +133,10 @@ def finish(response: Response) -> Response:
         response = t.cast(Response, redirect(place))
     elif response.mimetype == _PROBLEM:
         problem = response.get_json()
-        response.set_data(render("problem.html", None, problem=problem))
+        response.set_data(render("problem.html", None, problem=problem, is_link=is_link()))
         response.mimetype = "text/html"
     response.headers.update(_HEADERS)
+    if is_link():
+        response.headers["Referrer-Policy"] = "no-referrer"
     response.headers.setdefault("Cache-Control", "no-store")  # static files have their own
     return response

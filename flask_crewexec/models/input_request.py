@@ -86,6 +86,8 @@ class InputRequestMixin(Mixin):
     answer: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """``{"text"}`` or ``{"value"}``, if the decision needs one."""
     answered_by: Mapped[UserId | None]
+    link_issued_by: Mapped[UserId | None]
+    """Who has issued the signed link with which it was answered; null if the application did."""
     bypassed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether that was a manager who was not asked."""
     created_at: Mapped[UtcDateTime]

@@ -169,6 +169,13 @@ class InputRequestSchema(RowSchema):
     bypassed = fields.Boolean(
         metadata={"description": "Whether that was a manager who was not asked"}
     )
+    link_issued_by = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Who has issued the signed link with which it was answered; null if the"
+            " application did, or there was none"
+        },
+    )
     created_at = Moment(metadata={"description": "When it was asked"})
     answered_at = Moment(
         allow_none=True,

@@ -38,6 +38,7 @@ from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
 from . import input_answers
+from . import input_links
 from . import input_requests
 from .answer_rights import Answerer
 from .call_pages import read_call
@@ -373,6 +374,38 @@ class AsyncExecutionService:
         """
         who = Answerer(requester, by)
         return input_answers.answer_all(current_app_state(), task_id, who, answers)
+
+    def input_link(
+        self,
+        request_id: Id,
+        user: IdentityLike,
+        *,
+        expires_in: float = input_links.DEFAULT_SECONDS,
+        issued_by: str | None = None,
+    ) -> str:
+        """Return a signed link, with which *user* can answer a request without signing in.
+
+        It leads to a page of the dashboard, and is a path unless the application sets
+        ``SERVER_NAME``. Send it only to that person: whoever has it can answer as them, until
+        the request is decided or the link expires. If the request has ``four_eyes``, they must
+        sign in nevertheless.
+
+        :param user: one of those whom the request asks: an id, or an identity with the role that
+            it asks.
+        :param expires_in: seconds, by default a week.
+        :param issued_by: the user on whose behalf the link is issued, if there is one; the request
+            will show that.
+        :raises ConfigError: if the application has no dashboard or no ``SECRET_KEY``.
+        :raises NotFound: if there is no such request.
+        :raises NotAsked: if it asks others than *user*.
+        :raises FourEyes: if it needs another person than *user*.
+        :raises InvalidRequest: if *expires_in* is not greater than zero and finite.
+        :raises InputAnswered: if it was answered before.
+        :raises InputGone: if it has expired, or its execution has ended.
+        """
+        return input_links.make_link(
+            current_app_state(), request_id, user, issued_by=issued_by, expires_in=expires_in
+        )
 
     def retry(self, task_id: Id, requester: Requester = None, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps.

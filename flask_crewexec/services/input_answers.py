@@ -133,7 +133,8 @@ def _check(app_state: AppState, found: Found, who: Answerer, given: Json) -> End
     content = {name: given[name] for name in given.keys() - _NO_CONTENT}
     bypassed = check_rights(found, who, given["bypass"])
     check_answer(app_state, found.request, given["decision"], content)
-    return Ended(InputStatus.ANSWERED, given["decision"], content or None, who.by, bypassed)
+    decision, by = given["decision"], who.by
+    return Ended(InputStatus.ANSWERED, decision, content or None, by, bypassed, who.issued_by)
 
 
 def _store(app_state: AppState, who: Answerer, checked: Sequence[_Checked]) -> list[Answered]:
@@ -158,7 +159,7 @@ def _check_same(session: Session, app_state: AppState, who: Answerer, checked: _
     request = _find_again(session, app_state, who, checked).request
     status, by = InputStatus(request.status), request.answered_by
     first = Ended(status, request.decision, request.answer, by, request.bypassed)
-    if first == checked.ended:
+    if first == checked.ended._replace(link_issued_by=None):
         return
     if request.status == InputStatus.ANSWERED:
         somebody = f"'{request.answered_by}'" if request.answered_by else "The application"

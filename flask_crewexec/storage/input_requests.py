@@ -236,6 +236,8 @@ class Ended(t.NamedTuple):
     by: str | None = None
     bypassed: bool = False
     """Whether it was a manager who was not asked."""
+    link_issued_by: str | None = None
+    """Who has issued the signed link with which they did."""
 
 
 def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: Ended) -> bool:
@@ -293,6 +295,7 @@ def _store_end(
             answer=ended.answer,
             answered_by=ended.by,
             bypassed=ended.bypassed,
+            link_issued_by=ended.link_issued_by,
             answered_at=database_clock.now(),
         ),
     )

@@ -69,6 +69,14 @@ def ask(
     return str(id)
 
 
+def change_request(id: str, **values: object) -> None:
+    """Change the row of a request."""
+    request = current_app_state().models.input_request
+    statement = sa.update(request).where(request.id == uuid.UUID(id)).values(**values)
+    with current_app_state().database.write_transaction() as session:
+        session.execute(statement)
+
+
 def requests_of(api: Api, id: str, **query: object) -> list[Json]:
     """Return what an execution has asked, newest first."""
     response = api("GET", "/input-requests", query_string={"execution_id": id, **query})

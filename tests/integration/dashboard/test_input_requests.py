@@ -8,6 +8,7 @@ import typing as t
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_wtf import CSRFProtect
 
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
@@ -108,6 +109,15 @@ class TestReview:
         answer = ada.post(f"{path}/answer", large=True, decision="edit", edited=edited)
         assert answer.status_code == 303, answer.text
         assert api("GET", path).json["answer"] == {"text": draft}
+
+    def test_csrf_protection_of_the_host_reads_long_forms_too(
+        self, app: Flask, api: Api, ada: Pages
+    ) -> None:
+        CSRFProtect(app).exempt(app.blueprints["crewexec.api"])
+        _, path = waiting(api)
+        tokens = re.findall(r'name="csrf_token" value="([^"]+)"', ada.read(path))
+        form = {"decision": "edit", "edited": "x" * 900_000, "csrf_token": tokens[0]}
+        assert ada.post(f"{path}/answer", large=True, **form).status_code == 303
 
     def test_other_forms_stay_small(self, api: Api, ada: Pages) -> None:
         id, _ = waiting(api)
@@ -269,10 +279,18 @@ class TestQuestion:
 
     def test_choices_are_radio_buttons(self, ada: Pages, execution: str) -> None:
         page = ada.read(self.question(execution, schema={"type": "string", "enum": ["a", "<b>"]}))
-        radio = re.findall(r'<input id="[^"]*" type="radio" name="text" value="([^"]*)"', page)
+        radio = re.findall(r'<input id="[^"]*" type="radio" name="choice" value="([^"]*)"', page)
         assert radio == ["a", "&lt;b&gt;"]
         assert 'name="decision" value="respond">Answer<' in page
         assert not re.search(r'<textarea[^>]* name="text"', page)
+
+    def test_the_choice_is_the_answer(self, api: Api, ada: Pages, execution: str) -> None:
+        decisions = ["respond", "reject"]
+        path = self.question(execution, schema={"enum": ["a", "b"]}, decisions=decisions)
+        is_refused(ada.post(f"{path}/answer", decision="respond", choice="c"), "Choose one of")
+        form = {"decision": "respond", "choice": "b", "text": "unused"}
+        assert ada.post(f"{path}/answer", **form).status_code == 303
+        assert api("GET", path).json["answer"] == {"text": "b"}
 
     def test_other_questions_have_a_field(self, ada: Pages, execution: str) -> None:
         page = ada.read(self.question(execution))
