@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import typing as t
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ class Site(t.NamedTuple):
     model: ScriptedModel
     log: Path
     """Where the web server notes each request."""
+    environment: dict[str, str]
+    """Of the web server."""
 
     def ask(self, method: str, path: str, **options: t.Any) -> httpx.Response:
         """Send a request of the user to the API."""
@@ -87,6 +90,14 @@ class Site(t.NamedTuple):
             db.engine.dispose()
         return id
 
+    def command(self, *arguments: str) -> str:
+        """Run a command of the extension, and return what it prints."""
+        command = [sys.executable, "-m", "flask", "--app", "sample_app", "crewexec", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
     def open_streams(self) -> float:
         """Return how many streams of events the web server has open."""
         found = self.ask("GET", "/metrics").text
@@ -114,10 +125,11 @@ def sample_site(folder: Path, redis_url: str) -> Iterator[Site]:
             "MODEL_NAME": "scripted",
             "OPENAI_API_KEY": model.key,
             "OPENAI_BASE_URL": model.base_url,
+            "SECRET_KEY": "of the web server, and of commands",
         }
         worker = WorkerProcess(folder, environment, pool="threads", concurrency=2)
         with WebProcess(folder, environment) as web, worker:
-            yield Site(web.url, token, database, model, web.log)
+            yield Site(web.url, token, database, model, web.log, environment)
 
 
 def _seed_user(database: str) -> str:
