@@ -1,0 +1,72 @@
+"""The handler of the documentation that sends links to those who are asked."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask_crewexec import AsyncExecutionService
+from flask_crewexec.dashboard import create_dashboard
+from support.api_client import Api
+from support.deliveries import deliver
+from support.doc_examples import examples_of
+from support.in_process import run
+from support.input_requests import open_request
+from support.input_requests import reviewed
+from support.paths import ROOT
+
+pytestmark = pytest.mark.sqlite_enough
+
+
+class Mailbox:
+    """Keeps what it is to send, once for each key."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, tuple[str, str]] = {}
+
+    def send(self, *, to: str, text: str, key: str) -> None:
+        self.sent[key] = to, text
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Mailbox:
+    """Where the handler of the page sends mails."""
+    app.register_blueprint(create_dashboard())
+    page = examples_of(ROOT / "docs/howto/people.rst")
+    (example,) = (each for each in page if "def send_links" in each.text)
+    mailbox, crewexec = Mailbox(), app.extensions["crewexec_host"]
+    names = {"app": app, "crewexec": crewexec, "mailbox": mailbox}
+    exec(example.text, {**names, "AsyncExecutionService": AsyncExecutionService})  # noqa: S102  # ours
+    return mailbox
+
+
+@pytest.mark.parametrize(
+    ("review", "people"),
+    [
+        ({}, ["ada"]),
+        ({"assignees": {"users": ["eve", "bob"], "roles": ["editor"]}}, ["bob", "eve"]),
+    ],
+)
+def test_each_person_gets_a_link_that_answers(
+    api: Api, client: FlaskClient, mailbox: Mailbox, review: dict[str, t.Any], people: list[str]
+) -> None:
+    id = api.queue(reviewed(review=review))
+    assert run(id) == "waiting_input"
+    deliver()
+    assert sorted(to for to, _ in mailbox.sent.values()) == people
+    (_, text), *_ = mailbox.sent.values()
+    address = text.removeprefix("You are asked: ")
+    assert address.startswith("https://crews.example.com/crewexec-dashboard/links/")
+    assert client.post(address, data={"decision": "approve"}).status_code == 200
+    assert run(id) == "completed"
+
+
+def test_nobody_gets_a_mail_that_comes_too_late(api: Api, mailbox: Mailbox) -> None:
+    id = api.queue(reviewed())
+    run(id)
+    AsyncExecutionService().answer(open_request(api, id)["id"], "approve")
+    deliver()
+    assert mailbox.sent == {}
