@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from flask_crewexec.registry.specs import GuardrailSpec
 from support.graphs import documents
+from support.in_process import at_once
 from support.in_process import change
 from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 from support.input_requests import answer
 from support.input_requests import change_requests
+from support.input_requests import LONG_AGO
 from support.input_requests import open_request
 from support.input_requests import parallel
 from support.input_requests import requests_of
@@ -25,25 +25,10 @@ from support.input_requests import send_answer
 from support.paths import TESTS
 from support.servers.processes import wait_until
 
-LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
-
 
 def expire(id):
     """Let the requests of an execution have expired."""
     change_requests(id, expires_at=LONG_AGO)
-
-
-def at_once(app, *actions):
-    """Do several things at the same time, each in a thread; return what came of them."""
-    barrier = threading.Barrier(len(actions))
-
-    def do(action):
-        with app.app_context():
-            barrier.wait(30)
-            return action()
-
-    with ThreadPoolExecutor(len(actions)) as pool:
-        return list(pool.map(do, actions))
 
 
 class TestParallelSteps:

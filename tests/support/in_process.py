@@ -7,7 +7,9 @@ import datetime as dt
 import threading
 import typing as t
 import uuid
+from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 from flask import Flask
@@ -45,6 +47,19 @@ def running(app: Flask, id: str) -> Iterator[list[str]]:
     finally:
         thread.join(60)
     assert not thread.is_alive()
+
+
+def at_once(app: Flask, *actions: Callable[[], t.Any]) -> list[t.Any]:
+    """Do several things at the same time, each in a thread; return what came of them."""
+    barrier = threading.Barrier(len(actions))
+
+    def do(action: Callable[[], t.Any]) -> t.Any:
+        with app.app_context():
+            barrier.wait(30)
+            return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(do, actions))
 
 
 def column(id: str, name: str) -> t.Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 
@@ -17,6 +18,8 @@ from .api_client import Api
 from .graphs import documents
 
 Json = dict[str, t.Any]
+
+LONG_AGO: t.Final = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
 
 def reviewed(*ids: str, review: Json | None = None, **data: t.Any) -> Json:
@@ -100,10 +103,12 @@ def send_answers(api: Api, id: str, answers: list[Json]) -> t.Any:
     return api("POST", f"/executions/{id}/answers", json={"answers": answers})
 
 
-def change_requests(id: str, **values: object) -> None:
-    """Change columns of the requests of an execution."""
+def change_requests(id: str, *, only: str | None = None, **values: object) -> None:
+    """Change columns of the requests of an execution, or of only one of them."""
     request = current_app_state().models.input_request
     statement = sa.update(request).where(request.execution_id == uuid.UUID(id))
+    if only is not None:
+        statement = statement.where(request.id == uuid.UUID(only))
     with current_app_state().database.write_transaction() as session:
         session.execute(statement.values(**values))
 
