@@ -14,6 +14,7 @@ import time
 import typing as t
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from flask import Flask
@@ -63,16 +64,16 @@ class Subscription:
         with contextlib.suppress(queue.Full):
             self._messages.put_nowait(message)
 
-    def wait(self, seconds: float) -> list[Announcement]:
+    def wait(self, seconds: float, is_over: Callable[[], bool] = is_stopping) -> list[Announcement]:
         """Return the messages as soon as there is one, or none after *seconds*.
 
         While announcements are unavailable it returns earlier, so that the caller reads the
-        database; and also when the web server is about to stop.
+        database; and also when *is_over*: by default, when the web server is about to stop.
         """
         timeout = seconds if self._subscriber.connected else min(seconds, POLL_SECONDS)
         deadline = time.monotonic() + timeout
         messages: list[Announcement] = []
-        while not messages and (left := deadline - time.monotonic()) > 0 and not is_stopping():
+        while not messages and (left := deadline - time.monotonic()) > 0 and not is_over():
             messages = self._take(min(left, STOP_CHECK_SECONDS))
         return messages
 

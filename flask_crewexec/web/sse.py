@@ -3,8 +3,8 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 A stream occupies a thread (or greenlet) of the web server but no database connection: each page
-is read in a short transaction. A client that has disconnected is noticed with the next event or
-heartbeat.
+is read in a short transaction. A client that has disconnected is noticed within a second, or with a
+heartbeat where the web server does not show its connections.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from ..services.event_pages import Positions
 from ..services.event_pages import read_event_page
 from ..services.event_pages import read_event_pages
 from ..services.event_stream import read_several
+from .hang_up import hang_up_check
 from .stream_metrics import counted_stream
 from .stream_slots import limiters
 
@@ -134,6 +135,7 @@ class Stream:
         self._positions = dict(positions)
         self._open = set(positions)
         """Executions that may still have events to come."""
+        self._has_hung_up = hang_up_check()
         self._requester = requester
         self._subscription = subscription
         self._names_execution = names_execution
@@ -154,19 +156,23 @@ class Stream:
         deadline = time.monotonic() + settings.max_stream_seconds
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         due = set(self._open)
-        while (left := deadline - time.monotonic()) > 0 and not is_stopping():
+        while (left := deadline - time.monotonic()) > 0 and not self._is_over():
             if due:
                 due = yield from self._new_events(due)
             if not self._open:
                 return
             if due:
                 continue
-            messages = self._subscription.wait(min(left, settings.stream_heartbeat_interval))
+            seconds = min(left, settings.stream_heartbeat_interval)
+            messages = self._subscription.wait(seconds, self._is_over)
             yield from (self._frame("token", *each) for each in messages if each.tokens)
             due = {each.execution_id for each in messages if not each.tokens} & self._open
             if not messages:
                 due = set(self._open)
                 yield ":\n\n"
+
+    def _is_over(self) -> bool:
+        return is_stopping() or self._has_hung_up()
 
     def _new_events(self, due: set[uuid.UUID]) -> Generator[str, None, set[uuid.UUID]]:
         """Yield the next events of executions, and return those that have more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import threading
 import typing as t
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ from .metric_families import OPEN_STREAMS
 if t.TYPE_CHECKING:
     from prometheus_client import Gauge
     from prometheus_client import Metric
+
+
+_creating: t.Final = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -48,8 +52,13 @@ def open_streams() -> Iterator[Metric]:
     return (metric for metric in metrics if metric.name == OPEN_STREAMS.name)
 
 
-@functools.cache
 def _gauge() -> Gauge | None:
+    with _creating:  # the first streams may be opened at the same moment
+        return _create_gauge()
+
+
+@functools.cache
+def _create_gauge() -> Gauge | None:
     try:
         from prometheus_client import Gauge
     except ModuleNotFoundError:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
 from support.graphs import documents
+from support.host_app import host
 from support.in_process import run
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
@@ -133,6 +134,26 @@ class TestClientsThatGoAway:
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 wait_until(lambda: open_stream(stack, url) == 200, what="a free place")
+
+
+@pytest.mark.sqlite_enough
+@pytest.mark.settings(STREAM_HEARTBEAT_INTERVAL=250.0)
+@pytest.mark.parametrize("options", [THREADS, GEVENT], ids=["threads", "greenlets"])
+def test_a_client_that_hangs_up_is_noticed_without_a_heartbeat(start_server, api, options):
+    server = start_server(*options)
+    url = url_of(server, api.queue(documents.chain("a")))
+    with contextlib.ExitStack() as stack:
+        assert open_stream(stack, url) == 200
+        assert open_streams(server) == 1
+    wait_until(lambda: open_streams(server) == 0, what="the end of the stream")
+
+
+def open_streams(server: Gunicorn) -> float:
+    """Return how many streams the server counts."""
+    url, headers = f"{server.url}/crewexec/metrics", {"X-User": host.ADMIN}
+    found = httpx.get(url, headers=headers, **OPTIONS).text
+    (line,) = (each for each in found.splitlines() if each.startswith("crewexec_open_streams "))
+    return float(line.split()[1])
 
 
 def open_stream(stack: contextlib.ExitStack, url: str) -> int:
