@@ -18,7 +18,6 @@ from ..errors import WrongState
 from ..identity import Identity
 from ..messaging.broker import queue_depths
 from ..schemas import CancelRequestSchema
-from ..schemas import EVENT_TYPES
 from ..schemas import ExecutionQuerySchema
 from ..schemas import load
 from ..schemas import MAX_PAGE
@@ -177,7 +176,6 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "timeline": timeline,
         "rows": timeline.rows,
         "history": [describe(event, currency) for event in reversed(view.events)],
-        "event_types": EVENT_TYPES,
         "is_active": status not in TERMINAL,
         "may_retry": status in RETRYABLE,
     }

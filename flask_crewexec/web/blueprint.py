@@ -12,6 +12,7 @@ from ..config.settings import Settings
 from ..errors import ConfigError
 from ..observability.request_id import current_request_id
 from ..observability.request_id import HEADER
+from . import client_files
 from . import executions
 from . import graphs
 from . import input_requests
@@ -30,6 +31,7 @@ def create_blueprint(settings: Settings) -> Blueprint:
     blueprint = Blueprint(NAME, __name__, url_prefix=settings.url_prefix)
     blueprint.register_blueprint(_health())
     blueprint.register_blueprint(_metrics())
+    blueprint.register_blueprint(_client())
     blueprint.register_blueprint(_api(settings))
     handle_errors(blueprint)
     blueprint.after_request(_add_request_id)
@@ -50,6 +52,12 @@ def _health() -> Blueprint:
 def _metrics() -> Blueprint:
     blueprint = Blueprint("metrics", __name__)
     operations.add_metrics_route(blueprint)
+    return blueprint
+
+
+def _client() -> Blueprint:
+    blueprint = Blueprint("client", __name__)
+    client_files.add_routes(blueprint)
     return blueprint
 
 

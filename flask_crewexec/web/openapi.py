@@ -21,6 +21,8 @@ from .view_contracts import docs_of
 from .view_contracts import View
 
 PREFIX = "crewexec."
+CLIENT = "crewexec.client."
+"""Prefix of the files of the client for JavaScript, which are not part of the API."""
 _ARCHIVE: t.Final = {
     "type": "object",
     "properties": {
@@ -41,7 +43,7 @@ def describe(app: Flask) -> dict[str, t.Any]:
     )
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.startswith(PREFIX):
+        if rule.endpoint.startswith(PREFIX) and not rule.endpoint.startswith(CLIENT):
             _add(spec, rule, app.view_functions[rule.endpoint])
     return spec.to_dict()
 

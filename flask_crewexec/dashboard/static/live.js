@@ -1,5 +1,5 @@
-// Keeps the parts of a page up to date: notified by the server's event stream where there is one,
-// and by polling otherwise. The pages also work without this file.
+// Keeps the parts of a page up to date: notified by the events of its execution, over one connection
+// of all tabs, and by polling where there is none. The pages also work without this file.
 (() => {
   "use strict";
 
@@ -13,7 +13,8 @@
   const connection = document.getElementById("connection");
   const shown = new Map(parts(root).map((part) => [part.id, content(part)]));
 
-  let stream = null;
+  const stop = new AbortController();
+  let isStreaming = false;
   let timer = null;
   let due = Infinity;
   let isRefreshing = false;
@@ -49,7 +50,6 @@
   }
 
   function usualInterval() {
-    const isStreaming = stream !== null && stream.readyState === EventSource.OPEN;
     return isStreaming ? STREAM_INTERVAL : Number(root.dataset.every);
   }
 
@@ -196,45 +196,38 @@
     if (connection.textContent !== text) connection.textContent = text;
   }
 
-  function listen() {
-    if (!root.dataset.events || !isActive() || !window.EventSource) return;
-    const url = new URL(root.dataset.events, location.href);
-    url.searchParams.set("after", root.dataset.after);
-    stream = new EventSource(url);
-    for (const type of root.dataset.eventTypes.split(" ")) {
-      stream.addEventListener(type, () => refreshIn(EVENT_DELAY));
+  async function listen() {
+    if (!root.dataset.client) return;
+    const { createClient } = await import(root.dataset.client);
+    const url = root.dataset.client.replace(/\/client\.js$/, "");
+    const client = createClient({ url, shareTabs: root.dataset.user, onState: noteState });
+    const { execution, after } = root.dataset;
+    const messages = client.follow(execution, { after: Number(after), signal: stop.signal });
+    for await (const { type } of messages) {
+      if (type !== "token") refreshIn(type === "end" ? 0 : EVENT_DELAY);
     }
-    stream.addEventListener("end", () => {
-      disconnect();
-      refreshIn(0);
-    });
-    stream.addEventListener("error", () => refreshIn(Number(root.dataset.every)));
   }
 
-  function disconnect() {
-    if (stream) stream.close();
-    stream = null;
+  function noteState(state) {
+    isStreaming = state === "open";
+    if (!isStreaming) refreshIn(usualInterval());
   }
 
   function end(text) {
     hasEnded = true;
     clearTimeout(timer);
-    disconnect();
+    stop.abort();
     showConnection(text);
   }
 
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshIn(0);
   });
-  addEventListener("pagehide", disconnect);
   addEventListener("pageshow", (event) => {
-    if (event.persisted && !hasEnded) {
-      listen();
-      refreshIn(0);
-    }
+    if (event.persisted) refreshIn(0);
   });
 
   if (!isActive()) return;
-  listen();
+  listen().catch(() => noteState("idle"));
   refreshIn(Number(root.dataset.every));
 })();

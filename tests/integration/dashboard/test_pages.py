@@ -197,8 +197,8 @@ class TestExecution:
     def test_the_script_learns_where_events_come_from(self, api: Api, pages: Pages) -> None:
         id = api.queue(documents.chain("a"))
         page = pages.read(f"/executions/{id}")
-        address = re.findall(r'data-events="([^"]+)"', page)
-        assert address == [f"/crewexec/executions/{id}/events"]
+        assert 'data-client="/crewexec/client.js"' in page
+        assert f'data-execution="{id}"' in page
         assert f'data-after="{len(api.event_types(id))}"' in page
 
     def test_a_tool_call_is_on_the_timeline(

