@@ -80,6 +80,8 @@ class InputKind(enum.StrEnum):
     """A tool call that must not be made without a person."""
     QUESTION = "question"
     """A question of an agent."""
+    OUTCOME = "outcome"
+    """A tool call that was interrupted, so that nobody knows whether it had its effect."""
 
 
 class Decision(enum.StrEnum):

@@ -14,6 +14,7 @@ from .graph import LlmNode as LlmNode
 from .graph import MANAGER_MAX_ITER as MANAGER_MAX_ITER
 from .graph import OnUnknown as OnUnknown
 from .graph import Reference as Reference
+from .graph import strictest as strictest
 from .graph import TaskNode as TaskNode
 from .hints import find_hint as find_hint
 from .input_types import Declaration as Declaration

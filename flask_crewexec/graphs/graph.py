@@ -20,8 +20,15 @@ if t.TYPE_CHECKING:
 
 Process = t.Literal["sequential", "hierarchical"]
 
-OnUnknown = t.Literal["repeat", "fail"]
+OnUnknown = t.Literal["repeat", "ask", "fail"]
 """What to do with a tool call that was interrupted, so that nobody knows whether it has acted."""
+
+
+def strictest(*values: OnUnknown | None) -> OnUnknown:
+    """Return the strictest of these; None means that nothing is demanded."""
+    known: tuple[OnUnknown, ...] = t.get_args(OnUnknown)
+    return max((each for each in values if each), key=known.index, default="repeat")
+
 
 DEFAULT_MODEL = "default"
 """The registered model of agents without an ``llm`` edge."""
@@ -200,9 +207,13 @@ class Graph:
         return find_placeholders(self._texts)
 
     @property
-    def not_repeatable(self) -> frozenset[str]:
-        """Names of the tools of which the document says that they must not be called again."""
-        return frozenset(each.name for each in self.references if each.on_unknown == "fail")
+    def on_unknown(self) -> Mapping[str, OnUnknown]:
+        """What the document says of interrupted calls of tools, by their names."""
+        found: dict[str, OnUnknown] = {}
+        for each in self.references:
+            if each.on_unknown is not None:
+                found[each.name] = strictest(found.get(each.name), each.on_unknown)
+        return found
 
     @property
     def coworkers(self) -> tuple[AgentNode, ...]:

@@ -152,7 +152,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "misplaced-default": 'For example "on_expiry": "default", "default": "No news today."',
     "default-mismatch": 'An object that matches the "output_schema", or a text if there is none.',
     "four-eyes-unassigned": 'For example "assignees": {"roles": ["editor"]}.',
-    "must-not-repeat": '"on_unknown": "fail", or none.',
+    "must-not-repeat": 'A stricter one: "ask" or "fail", or none.',
     "unknown-decision": f"Allowed are {listing(DECISIONS)}.",
     "no-final-decision": 'For example ["approve", "change"].',
     "unknown-expiry": f"Allowed are {listing(t.get_args(OnExpiry))}.",

@@ -41,7 +41,7 @@ PROBLEM_CODES: t.Final[Mapping[str, str]] = {
     "missing-field": "A required field is missing.",
     "missing-input": "An input that the graph needs is missing.",
     "model-not-allowed": "The roles of the user do not allow the model.",
-    "must-not-repeat": "A tool node would repeat calls that the tool's 'on_unknown' forbids.",
+    "must-not-repeat": "A tool node is less strict about interrupted calls than the tool.",
     "name-or-text": "A guardrail has both a 'name' and a 'text', or neither.",
     "no-agents": "The graph has no agent.",
     "no-default-model": "No model is connected, and none is registered as the default.",

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from ..errors import Problem
+from .graph import OnUnknown
 from .graph import Reference
+from .graph import strictest
 from .problem_messages import quote
 
 
@@ -22,8 +24,8 @@ class RoleLimits:
     """Denied names by kind: ``tool`` or ``model``."""
     max_tokens: Mapping[str, int] = field(default_factory=dict)
     """Maximum number of tokens of one answer, by model."""
-    not_repeatable: Collection[str] = ()
-    """Tools that must not be called again after an unknown outcome."""
+    on_unknown: Mapping[str, OnUnknown] = field(default_factory=dict)
+    """What is done at least about interrupted calls, by tool."""
 
 
 def find_limit_problems(
@@ -31,11 +33,12 @@ def find_limit_problems(
 ) -> Iterator[Problem]:
     """Yield a problem for each reference that asks for more than the model or tool allows."""
     for reference in references:
-        node = reference.pointer.removesuffix("/name")
-        if reference.on_unknown == "repeat" and reference.name in role_limits.not_repeatable:
+        node, wanted = reference.pointer.removesuffix("/name"), reference.on_unknown
+        least = role_limits.on_unknown.get(reference.name)
+        if wanted is not None and least is not None and strictest(wanted, least) != wanted:
             detail = (
-                f"The tool {quote(reference.name)} must not be called again after an unknown"
-                f" outcome, so {quote('on_unknown')} cannot be {quote('repeat')}."
+                f"The tool {quote(reference.name)} must not be called again like that after an"
+                f" unknown outcome, so {quote('on_unknown')} cannot be {quote(wanted)}."
             )
             yield Problem(f"{node}/on_unknown", "must-not-repeat", detail)
         name, max_tokens = reference.name, reference.max_tokens

@@ -40,7 +40,7 @@ class InputRequestMixin(Mixin):
     owner_id: Mapped[UserId]
     """Owner of the execution."""
     kind: Mapped[str] = mapped_column(sa.String(10))
-    """``review`` of the answer of a step, ``approval`` of a tool call, or ``question``."""
+    """One of :class:`~flask_crewexec.statuses.InputKind`."""
     step: Mapped[int]
     """Position of the step."""
     step_name: Mapped[str] = mapped_column(sa.String(200))
@@ -53,7 +53,7 @@ class InputRequestMixin(Mixin):
     message: Mapped[str | None] = mapped_column(sa.Text)
     """What the graph tells those who are asked, or the question."""
     problem: Mapped[str | None] = mapped_column(sa.Text)
-    """Why the previous answer, which somebody has edited, was refused."""
+    """Why it is asked: an edited answer was refused, or a tool call was interrupted."""
     draft: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     """``{"text", "value"?}``: what is reviewed."""
     tool: Mapped[str | None] = mapped_column(sa.String(200))

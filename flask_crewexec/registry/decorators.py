@@ -77,7 +77,8 @@ class RegistrationMixin:
             ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``.
         :param on_unknown: what to do with a call that was interrupted together with its worker, so
             that nobody knows whether it has had its effect: ``"repeat"`` it, with the same
-            ``current_execution.call_id``, or ``"fail"`` the execution, so that somebody can look.
+            ``current_execution.call_id``, ``"ask"`` a person what to do, or ``"fail"`` the
+            execution, so that somebody can look.
             A call that has ended is never made again.
         :raises ValueError: if models could not use the function; the message says why.
         """

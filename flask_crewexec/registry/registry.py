@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Collection
 from collections.abc import Iterable
 
+from ..graphs import OnUnknown
 from ..graphs import Permissions
 from ..graphs import RoleLimits
 from .assignment import AssignFunction
@@ -72,8 +73,10 @@ class Registry:
                 f"Tool '{spec.name}' needs a description, or its function a docstring:"
                 " the model knows nothing else about it."
             )
-        if spec.on_unknown not in ("repeat", "fail"):
-            raise ValueError(f"'on_unknown' of tool '{spec.name}' must be 'repeat' or 'fail'.")
+        if spec.on_unknown not in t.get_args(OnUnknown):
+            raise ValueError(
+                f"'on_unknown' of tool '{spec.name}' must be 'repeat', 'ask' or 'fail'."
+            )
         _check_positive(f"The timeout of tool '{spec.name}'", spec.timeout)
         _check_positive(f"'max_output_chars' of tool '{spec.name}'", spec.max_output_chars)
 
@@ -166,14 +169,14 @@ class Registry:
             max_tokens={
                 name: spec.max_tokens for name, spec in self.llms.items() if spec.max_tokens
             },
-            not_repeatable=self.not_repeatable,
+            on_unknown=self.on_unknown,
         )
         return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
 
     @property
-    def not_repeatable(self) -> frozenset[str]:
-        """Names of the tools that must not be called again after an unknown outcome."""
-        return frozenset(name for name, spec in self.tools.items() if spec.on_unknown == "fail")
+    def on_unknown(self) -> dict[str, OnUnknown]:
+        """What is done about interrupted calls, by tool."""
+        return {name: spec.on_unknown for name, spec in self.tools.items()}
 
     def fallback_chain(self, name: str) -> list[LLMSpec]:
         """Return a model and its fallbacks in the order in which they are tried, each once."""

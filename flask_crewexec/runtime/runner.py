@@ -13,6 +13,7 @@ from ..errors import LeaseLost
 from ..errors import NotRegistered
 from ..graphs import find_unknown
 from ..graphs import Graph
+from ..graphs import strictest
 from ..messaging import event_publisher
 from ..observability.redaction import run_redactor
 from ..process import drain
@@ -63,6 +64,7 @@ from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
 from .token_stream import TokenStream
+from .tool_outcomes import settle_interrupted
 from .tool_requests import ToolRequests
 from .watchdog import MonitoredRun
 from .watchdog import renew
@@ -213,8 +215,14 @@ class AttemptRunner:
 
     def _tool_requests(self, resume: ResumeState, event_handler: CrewEventHandler) -> ToolRequests:
         steps = [task.name for task in resume.graph.tasks]
-        write = event_handler.write
-        return ToolRequests(self._app_state, resume.context, steps, write, self._control.stop)
+        return ToolRequests(
+            self._app_state,
+            resume.context,
+            steps,
+            event_handler.write,
+            self._control.stop,
+            settle_interrupted,
+        )
 
     def _run_calls(
         self, resume: ResumeState, event_handler: CrewEventHandler, requests: ToolRequests
@@ -227,8 +235,12 @@ class AttemptRunner:
             self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
         )
         journal, steps = _journal_of(earlier, continues=settings.resume_in_step)
-        tools = self._app_state.registry.not_repeatable | resume.graph.not_repeatable
-        return RunCalls(log, journal, steps, event_handler, requests, not_repeatable=tools)
+        wanted = resume.graph.on_unknown
+        on_unknown = {
+            name: strictest(least, wanted.get(name))
+            for name, least in self._app_state.registry.on_unknown.items()
+        }
+        return RunCalls(log, journal, steps, event_handler, requests, on_unknown=on_unknown)
 
     def _run_context(
         self,

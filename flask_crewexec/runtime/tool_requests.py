@@ -23,6 +23,7 @@ from ..statuses import InputStatus
 from ..storage import call_requests
 from ..storage import input_requests
 from ..storage.new_event import NewEvent
+from .call_log.journal import StoredCall
 from .call_log.requests import NoteNotMade
 from .call_log.requests import PlannedCall
 from .call_log.requests import Settled
@@ -104,8 +105,10 @@ class AskingCall:
         if request is None or request.status == InputStatus.OPEN:
             raise WaitForPersonStop("A tool call waits for a person.")
         if request.decision is None:
-            raise InputExpiredStop(
-                f"Nobody has answered in time what the step '{request.step_name}' has asked."
+            self._requests.stop_run(
+                InputExpiredStop(
+                    f"Nobody has answered in time what the step '{request.step_name}' has asked."
+                )
             )
         answer = request.answer or {}
         return Decided(request.decision, answer, request.round, request.answered_by)
@@ -144,6 +147,8 @@ class ToolRequests:
     :param steps: names of the steps.
     :param write: runs a function with the session of a write under the lease, and adds events.
     :param stop: lets the whole run stop at its next boundary.
+    :param settle_interrupted: returns what the model is told of a call that was interrupted, and
+        None if it is made again.
     """
 
     def __init__(
@@ -153,7 +158,9 @@ class ToolRequests:
         steps: Sequence[str],
         write: Callable[..., None],
         stop: Callable[[StopRun], None],
+        settle_interrupted: Callable[[AskingCall, StoredCall], Settled | None],
     ) -> None:
+        self._settle_interrupted = settle_interrupted
         self._app_state = app_state
         self._execution = execution
         self._steps = steps
@@ -183,6 +190,10 @@ class ToolRequests:
 
     def _settle(self, call: PlannedCall, asking: AskingCall) -> Settled | None:
         """Return how a call is to be made; None if that is settled right before it is."""
+        if call.interrupted is not None:
+            settled = self._settle_interrupted(asking, call.interrupted)
+            if settled is not None:
+                return settled
         gate, request = self.gates.get(call.request.name), call.request
         if gate is None or request.is_written:
             return None
@@ -216,12 +227,12 @@ class ToolRequests:
             self._wait(waits, new)
 
     def _pass(self, gate: Gate, asking: AskingCall, arguments: Json) -> Settled:
-        try:
-            settled = gate.settle(asking, arguments)
-        except InputExpiredStop as expired:
-            self._stop(expired)
-            raise
-        return settled._replace(digest=digest_of(arguments))
+        return gate.settle(asking, arguments)._replace(digest=digest_of(arguments))
+
+    def stop_run(self, reason: StopRun) -> t.NoReturn:
+        """Stop the whole run."""
+        self._stop(reason)
+        raise reason
 
     def _wait(self, reason: WaitForPersonStop, new: Sequence[_New]) -> t.NoReturn:
         if new:

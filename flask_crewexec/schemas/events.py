@@ -154,7 +154,7 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
         "A step asks people, for instance to review its answer.",
         {
             **_OF_INPUT,
-            "kind": EventField("string", "'review', 'approval' or 'question'."),
+            "kind": EventField("string", "'review', 'approval', 'question' or 'outcome'."),
             "round": EventField("integer", "How often the same was asked, from 1."),
         },
     ),

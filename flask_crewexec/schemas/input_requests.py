@@ -76,8 +76,8 @@ class InputRequestSchema(RowSchema):
     kind = fields.String(
         validate=validate.OneOf([*map(str, InputKind)]),
         metadata={
-            "description": "'review' of the answer of a step, 'approval' of a tool call, or"
-            " 'question' of an agent"
+            "description": "'review' of the answer of a step, 'approval' of a tool call,"
+            " 'question' of an agent, or 'outcome' of a tool call that was interrupted"
         },
     )
     step = fields.Integer(metadata={"description": "Position of the step, from 0"})
@@ -89,7 +89,10 @@ class InputRequestSchema(RowSchema):
     )
     problem = fields.String(
         allow_none=True,
-        metadata={"description": "Why the answer that somebody has edited before was refused"},
+        metadata={
+            "description": "Why it is asked: the answer that somebody has edited was refused,"
+            " or a tool call was interrupted"
+        },
     )
     draft = fields.Nested(
         DraftSchema,

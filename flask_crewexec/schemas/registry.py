@@ -20,8 +20,9 @@ class RegisteredToolSchema(ma.Schema):
     max_output_chars = fields.Integer(metadata={"description": "Longer outputs are truncated"})
     on_unknown = fields.String(
         metadata={
-            "description": "What happens to an interrupted call: it is repeated, or the run fails",
-            "enum": ["repeat", "fail"],
+            "description": "What happens to an interrupted call: it is repeated, a person is"
+            " asked, or the run fails",
+            "enum": ["repeat", "ask", "fail"],
         }
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import sys
+import typing as t
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +13,9 @@ from flask import Flask
 from flask_crewexec.tasks import cleanup
 from support.api_client import Api
 from support.fast_settings import FAST
+from support.in_process import change
+from support.paths import TESTS
+from support.servers.forked_processes import ForkServer
 from support.servers.processes import wait_until
 
 
@@ -17,6 +23,8 @@ from support.servers.processes import wait_until
 def settings(settings: dict[str, object]) -> dict[str, object]:
     return {**{f"CREWEXEC_{name}": value for name, value in FAST.items()}, **settings}
 
+
+LONG_AGO: t.Final = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
 Settle = Callable[..., dict[str, object]]
 
@@ -40,3 +48,24 @@ def settle(api: Api, reconcile: Callable[[], object]) -> Settle:
         return api.status(id)
 
     return settle
+
+
+@pytest.fixture
+def killed(
+    app: Flask,
+    environment: dict[str, str],
+    fork_server: ForkServer,
+    reconcile: Callable[[], object],
+) -> Callable[[str, int, str], str]:
+    """A function that runs an attempt in a process that is killed; it returns what was printed."""
+
+    def killed(id: str, at: int, when: str) -> str:
+        command = [sys.executable, "-m", "support.killed_run", id, str(at), when]
+        variables = {**environment, "PYTHONPATH": str(TESTS)}
+        done = fork_server.run(command, environment=variables)
+        if done.returncode != 0:
+            change(id, lease_expires_at=LONG_AGO)
+            reconcile()
+        return done.stdout + done.stderr
+
+    return killed

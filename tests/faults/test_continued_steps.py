@@ -11,7 +11,6 @@ import dataclasses
 import datetime as dt
 import itertools
 import json
-import sys
 import typing as t
 import uuid
 from collections import Counter
@@ -30,7 +29,6 @@ from support.host_app import host
 from support.in_process import change
 from support.in_process import run
 from support.in_process import stored_calls
-from support.paths import TESTS
 from support.scripted_turns import Call
 from support.scripted_turns import tool_calls
 from support.scripted_turns import Turn
@@ -42,22 +40,6 @@ LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
 def note(text: str) -> Call:
     return "write_note", {"text": text}
-
-
-@pytest.fixture
-def killed(app, api, environment, fork_server, reconcile):
-    """A function that runs an attempt in a process that is killed; it returns what was printed."""
-
-    def killed(id: str, at: int, when: str) -> str:
-        command = [sys.executable, "-m", "support.killed_run", id, str(at), when]
-        variables = {**environment, "PYTHONPATH": str(TESTS)}
-        done = fork_server.run(command, environment=variables)
-        if done.returncode != 0:
-            change(id, lease_expires_at=LONG_AGO)
-            reconcile()
-        return done.stdout + done.stderr
-
-    return killed
 
 
 def check(calls, written: Counter[str]) -> int:

@@ -15,7 +15,7 @@ from support.in_process import column
 from support.in_process import run
 from support.in_process import running
 from support.input_requests import answer
-from support.input_requests import change_requests
+from support.input_requests import expire
 from support.input_requests import LONG_AGO
 from support.input_requests import open_request
 from support.input_requests import parallel
@@ -24,11 +24,6 @@ from support.input_requests import reviewed
 from support.input_requests import send_answer
 from support.paths import TESTS
 from support.servers.processes import wait_until
-
-
-def expire(id):
-    """Let the requests of an execution have expired."""
-    change_requests(id, expires_at=LONG_AGO)
 
 
 class TestParallelSteps:

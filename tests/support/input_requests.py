@@ -113,6 +113,11 @@ def change_requests(id: str, *, only: str | None = None, **values: object) -> No
         session.execute(statement.values(**values))
 
 
+def expire(id: str) -> None:
+    """Let the requests of an execution have expired."""
+    change_requests(id, expires_at=LONG_AGO)
+
+
 def rows_of(id: str) -> list[tuple[t.Any, ...]]:
     """Return all that is stored of an execution, what it asks and what has happened to it."""
     models, key = current_app_state().models, uuid.UUID(id)

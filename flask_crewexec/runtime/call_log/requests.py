@@ -73,6 +73,8 @@ class PlannedCall(t.NamedTuple):
     request: ToolRequest
     stored: StoredCall | None
     """Its end in an earlier attempt, if it has ended."""
+    interrupted: StoredCall | None
+    """The call of an earlier attempt about which somebody must decide, if there is one."""
 
 
 class Settled(t.NamedTuple):

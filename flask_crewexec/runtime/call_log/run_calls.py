@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextvars import ContextVar
 
+from ...graphs import OnUnknown
 from ...statuses import CallKind
 from ...statuses import CallStatus
 from ..stop_reasons import DivergedStop
@@ -56,7 +57,7 @@ class RunCalls:
 
     :param steps: what is stored of unfinished steps, by their positions.
     :param gates: settle tool calls before they are made.
-    :param not_repeatable: names of tools that must not be called again after an unknown outcome.
+    :param on_unknown: what to do about interrupted calls, by the names of tools.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class RunCalls:
         history: History,
         gates: Gates,
         *,
-        not_repeatable: frozenset[str],
+        on_unknown: Mapping[str, OnUnknown],
     ) -> None:
         self.log = log
         self._journal = journal
@@ -75,7 +76,7 @@ class RunCalls:
         self._generations: dict[int, int] = {}
         self._history = history
         self._gates = gates
-        self._not_repeatable = not_repeatable
+        self._on_unknown = on_unknown
         self.fingerprint: str | None = None
         """Digest of everything that must be the same for a step to continue."""
 
@@ -116,7 +117,7 @@ class RunCalls:
     def _check_repeatable(self, position: int | None) -> None:
         """Stop the run if a step that is restarted has called a tool that must not be repeated."""
         for call in self._journal.calls_of(position):
-            if call.may_have_acted and call.name in self._not_repeatable:
+            if call.may_have_acted and self._on_unknown.get(call.name, "repeat") != "repeat":
                 self.log.ended_by = call.number
                 self._history.stop(UnknownToolOutcomeStop(_RESTART.format(call.name)))
                 return
@@ -226,8 +227,16 @@ class RunCalls:
 
     def _plan(self, conversation: Scope, name: str, request: ToolRequest) -> PlannedCall:
         path = conversation.below(name).path
-        stored = self._stored(conversation, path, request)
-        return PlannedCall(conversation, path, request, stored)
+        stored = self._journal.tool_call(conversation, path)
+        if stored is None:
+            return PlannedCall(conversation, path, request, None, None)
+        if stored.name != request.name:
+            self._diverge(conversation)
+        if stored.status in (CallStatus.DONE, CallStatus.FAILED):
+            self._journal.note_answered()
+            return PlannedCall(conversation, path, request, stored, None)
+        asks = not request.delegates and self._must_ask(stored)
+        return PlannedCall(conversation, path, request, None, stored if asks else None)
 
     def _tool_call(
         self,
@@ -236,7 +245,7 @@ class RunCalls:
         agent: str | None,
         siblings: list[ToolCall],
     ) -> ToolCall:
-        conversation, path, request, stored = planned
+        conversation, path, request, stored, _ = planned
         if stored is not None:
             known = OpenCall.of_earlier_attempt(stored, conversation, agent)
             return ToolCall(request, known, stored, siblings, _text_of(stored))
@@ -260,26 +269,18 @@ class RunCalls:
             self._history.add_tool_event("tool_failed", **data, **reason)
         return ToolCall(request, call, None, siblings, settled=settled)
 
-    def _stored(self, scope: Scope, path: str, request: ToolRequest) -> StoredCall | None:
-        """Return the end of a tool call that was made before; None if it is to be made."""
-        stored = self._journal.tool_call(scope, path)
-        if stored is None:
-            return None
-        if stored.name != request.name:
-            self._diverge(scope)
-        if stored.status in (CallStatus.DONE, CallStatus.FAILED):
-            self._journal.note_answered()
-            return stored
-        if not request.delegates:
-            self._handle_unknown(stored)
-        return None
+    def _must_ask(self, stored: StoredCall) -> bool:
+        """Return whether somebody must decide about a call whose outcome is unknown.
 
-    def _handle_unknown(self, stored: StoredCall) -> None:
+        :raises UnknownToolOutcomeStop: if it must not be repeated at all.
+        """
         self.log.mark_unknown(stored)
+        on_unknown = self._on_unknown.get(stored.name)
         # Once the run has failed because of it, a retry is somebody's decision to repeat it.
-        if stored.name in self._not_repeatable and stored.status == CallStatus.STARTED:
+        if on_unknown == "fail" and stored.status == CallStatus.STARTED:
             self.log.ended_by = stored.number
             self._raise(UnknownToolOutcomeStop(_OUTCOME.format(stored.name)))
+        return on_unknown == "ask"
 
     def note_not_made(self, tool: ToolCall) -> None:
         """Note that an announced tool call is not made in this attempt."""

@@ -60,4 +60,4 @@ def unrecorded_calls() -> RunCalls:
     """Return calls of which nothing is written."""
     nowhere = _Nowhere()
     log = CallLog(nowhere, attempt=1)
-    return RunCalls(log, Journal(), {}, nowhere, _Open(), not_repeatable=frozenset())
+    return RunCalls(log, Journal(), {}, nowhere, _Open(), on_unknown={})

@@ -35,7 +35,7 @@ from support.graphs.foreign_crews import with_task
 
 TOOLS, MODELS = ["search"], ["default", "small"]
 ROLE_LIMITS = graphs.RoleLimits(
-    {"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100}, not_repeatable=["search"]
+    {"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100}, on_unknown={"search": "fail"}
 )
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 

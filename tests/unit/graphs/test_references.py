@@ -80,8 +80,8 @@ def with_demand(on_unknown):
 class TestOnUnknown:
     """A graph may forbid what a tool allows, but not allow what it forbids."""
 
-    def problems(self, on_unknown, not_repeatable):
-        limits = RoleLimits(not_repeatable=not_repeatable)
+    def problems(self, on_unknown, least):
+        limits = RoleLimits(on_unknown=least)
         permissions = Permissions(["search"], ["default"], role_limits=limits)
         try:
             validate(with_demand(on_unknown), permissions)
@@ -89,16 +89,22 @@ class TestOnUnknown:
             return [(each.pointer, each.code) for each in error.problems]
         return []
 
-    def test_it_is_tightened(self):
-        assert self.problems("fail", []) == []
-        assert parse(with_demand("fail")).not_repeatable == {"search"}
-        assert parse(with_demand("repeat")).not_repeatable == set()
+    @pytest.mark.parametrize("on_unknown", ["repeat", "ask", "fail"])
+    def test_it_is_tightened(self, on_unknown):
+        assert self.problems(on_unknown, {"search": "repeat", "other": "fail"}) == []
+        assert parse(with_demand(on_unknown)).on_unknown == {"search": on_unknown}
 
-    def test_it_is_not_loosened(self):
-        assert self.problems("fail", ["search"]) == []
+    @pytest.mark.parametrize(("least", "allowed"), [("repeat", 3), ("ask", 2), ("fail", 1)])
+    def test_it_is_not_loosened(self, least, allowed):
         refused = [("/nodes/2/data/on_unknown", "must-not-repeat")]
-        assert self.problems("repeat", ["search"]) == refused
-        assert self.problems("repeat", ["other"]) == []
+        found = [self.problems(each, {"search": least}) for each in ("repeat", "ask", "fail")]
+        assert found == [refused] * (3 - allowed) + [[]] * allowed
+
+    def test_the_strictest_of_several_nodes_holds(self):
+        source = with_demand("ask")
+        source["nodes"].append(tool("s2", name="search", on_unknown="fail"))
+        source["edges"].append({"source": "s2", "target": "a"})
+        assert parse(source).on_unknown == {"search": "fail"}
 
 
 def test_names_are_reported_together_with_structure():
