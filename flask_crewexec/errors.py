@@ -261,7 +261,7 @@ class InputAnswered(CrewExecError):
 
 
 class InputGone(CrewExecError):
-    """The input request has expired, or its execution has ended."""
+    """The input request or the link to it has expired, or its execution has ended."""
 
     code = "input-gone"
     status = 410

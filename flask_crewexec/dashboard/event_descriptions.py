@@ -64,6 +64,8 @@ class EventDescription(t.NamedTuple):
     title: str
     call: int | None
     """Number of the call that it is about."""
+    request: str | None
+    """Id of the input request that it is about."""
     values: tuple[str, ...]
     """Short values, to be shown next to the title."""
     blocks: tuple[tuple[str, str], ...]
@@ -79,6 +81,7 @@ def describe(event: EventMixin, currency: str) -> EventDescription:
     blocks: list[tuple[str, str]] = []
     data = dict(event.data)
     call = data.pop("call") if isinstance(data.get("call"), int) else None
+    request = data.pop("request") if isinstance(data.get("request"), str) else None
     for name, value in data.items():
         text = _text(name, value, currency)
         if len(text) > _MAX_INLINE_CHARS or "\n" in text or name == "output":
@@ -87,7 +90,9 @@ def describe(event: EventMixin, currency: str) -> EventDescription:
             values.append(_inline(name, text))
     title = _TITLES.get(event.type, spoken(event.type).capitalize())
     at = clock.as_utc(event.created_at)
-    return EventDescription(event.seq, event.type, at, title, call, tuple(values), tuple(blocks))
+    return EventDescription(
+        event.seq, event.type, at, title, call, request, tuple(values), tuple(blocks)
+    )
 
 
 def _inline(name: str, text: str) -> str:
@@ -97,7 +102,7 @@ def _inline(name: str, text: str) -> str:
 
 
 def _text(name: str, value: object, currency: str) -> str:
-    if value is None:
+    if value is None or (name, value) == ("bypassed", False):
         return ""
     if name == "seconds" and isinstance(value, int | float):
         return duration(float(value))

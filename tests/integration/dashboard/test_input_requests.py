@@ -361,3 +361,6 @@ class TestExecution:
         answered_at = api("GET", path).json["answered_at"][:19].replace("T", " ")
         assert f"Review: a approve ada {answered_at}" in text_of(decisions)
         assert path in decisions
+        history = section(ada.read(f"/executions/{id}"), "history")
+        assert "Answered a approve by ada" in text_of(history)
+        assert path in history
