@@ -288,7 +288,7 @@ class TestQuestion:
         decisions = ["respond", "reject"]
         path = self.question(execution, schema={"enum": ["a", "b"]}, decisions=decisions)
         is_refused(ada.post(f"{path}/answer", decision="respond", choice="c"), "Choose one of")
-        form = {"decision": "respond", "choice": "b", "text": "unused"}
+        form: dict[str, t.Any] = {"decision": "respond", "choice": "b", "text": "unused"}
         assert ada.post(f"{path}/answer", **form).status_code == 303
         assert api("GET", path).json["answer"] == {"text": "b"}
 

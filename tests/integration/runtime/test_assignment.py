@@ -19,7 +19,7 @@ from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.input_requests import send_answer
 
-NOBODY = {"users": [], "roles": []}
+NOBODY: dict[str, list[str]] = {"users": [], "roles": []}
 FOUR_EYES = {"four_eyes": True, "assignees": {"users": ["ada", "mallory"], "roles": ["editor"]}}
 
 

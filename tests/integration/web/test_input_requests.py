@@ -109,6 +109,20 @@ class TestAccess:
 
 
 class TestPages:
+    def test_what_roles_are_asked_goes_on_after_the_last_one(self, client, api):
+        others = api.queue(reviewed(review={"assignees": {"roles": ["boss"]}}))
+        ids = [api.queue(reviewed(review=ASSIGNED)) for _ in range(3)]
+        for id in (others, *ids):
+            run(id)
+        editor = {"X-User": "eve", "X-Roles": "author editor"}
+        query: dict[str, object] = {"assigned": "me", "status": "open", "limit": 2}
+        first = client.get("/crewexec/input-requests", query_string=query, headers=editor).json
+        query["before"] = first["next"]
+        rest = client.get("/crewexec/input-requests", query_string=query, headers=editor).json
+        found = [*first["input_requests"], *rest["input_requests"]]
+        assert [each["execution_id"] for each in found] == ids[::-1]
+        assert (len(first["input_requests"]), rest["next"]) == (2, None)
+
     def test_go_on_after_the_last_one(self, api):
         ids = [api.queue(reviewed()) for _ in range(3)]
         for id in ids:
