@@ -26,6 +26,7 @@ MODULES = (
     "polling",
     "reading",
     "latency",
+    "answers",
     "running",
     "events",
     "calls",

@@ -81,7 +81,7 @@ class ModelProcess(ServerProcess):
         self._control(json.dumps({"latency": latency}).encode())
 
     def calls(self) -> Json:
-        """Return the number of calls, of concurrent calls, and the time of each crew's first."""
+        """Return the number of calls, of concurrent calls, and the times of those of each crew."""
         return self._control()
 
     def _control(self, body: bytes | None = None) -> Json:
@@ -215,13 +215,21 @@ class Client:
 
     def graph(self, tasks: int) -> str:
         """Store a crew with *tasks* tasks and return the graph's id."""
-        return self._post("/graphs", self._graph_of(tasks))
+        return self.store(self._graph_of(tasks))
+
+    def store(self, graph: Json) -> str:
+        """Store a graph and return its id."""
+        return self._post("/graphs", graph)
 
     def queue(self, graph: str) -> str:
         """Queue a crew and return the mark by which the model recognises it."""
         topic = mark()
         self._post("/executions", {"graph_id": graph, "inputs": {"topic": topic}})
         return topic
+
+    def approve(self, request: str) -> None:
+        """Approve what an execution asks."""
+        self._post(f"/input-requests/{request}/answer", {"decision": "approve"})
 
     def _post(self, path: str, content: Json) -> str:
         answer = self._http.post(path, json=content)

@@ -5,8 +5,9 @@ It implements OpenAI's chat completions with little CPU, so that its client is m
     python -m benchmarks.model 8080
 
 ``POST /control`` with ``{"latency": seconds}`` sets the latency and resets the counters;
-``GET /control`` returns them. A call belongs to the crew whose mark (``crew-`` and a hexadecimal
-number) it contains. A caller who offers a tool gets two calls of it before the answer.
+``GET /control`` returns them, with the times of the first and the last call of each crew. A call
+belongs to the crew whose mark (``crew-`` and a hexadecimal number) it contains. A caller who offers
+a tool gets two calls of it before the answer.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class StubModel:
         self._calls = 0
         self._most_in_flight = 0
         self._first_calls: dict[str, float] = {}
+        self._last_calls: dict[str, float] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of a connection until the client closes it."""
@@ -57,6 +59,7 @@ class StubModel:
             "in_flight": self._in_flight,
             "most_in_flight": self._most_in_flight,
             "first_calls": self._first_calls,
+            "last_calls": self._last_calls,
         }
 
     async def _complete(self, body: bytes) -> t.Any:
@@ -73,7 +76,9 @@ class StubModel:
         self._in_flight += 1
         self._most_in_flight = max(self._most_in_flight, self._in_flight)
         if mark := MARK.search(body):
-            self._first_calls.setdefault(mark[0].decode(), time.time())
+            crew, now = mark[0].decode(), time.time()
+            self._first_calls.setdefault(crew, now)
+            self._last_calls[crew] = now
 
 
 def _length(head: bytes) -> int:

@@ -43,6 +43,14 @@ def with_tool(tasks: int, name: str) -> Json:
     return graph
 
 
+def reviewed(tasks: int) -> Json:
+    """Return the crew as a graph document in which a person reviews the first task."""
+    graph = document(tasks)
+    first = next(node for node in graph["nodes"] if node["id"] == "task1")
+    first["data"]["human_input"] = True
+    return graph
+
+
 def mark() -> str:
     """Return a topic by which the model recognises the calls of a crew."""
     return f"crew-{uuid.uuid4().hex}"

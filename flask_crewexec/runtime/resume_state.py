@@ -52,7 +52,7 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
     row = started.row
     if isinstance(started.graph, Exception):
         raise started.graph
-    finished, decided_steps, plans = _earlier_progress(app_state, started.lease)
+    finished, decided_steps, plans = _earlier_progress(app_state, started.lease, started.graph)
     return ResumeState(
         context=dataclasses.replace(started.context, inputs=row.inputs),
         graph=started.graph,
@@ -65,15 +65,16 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
 
 
 def _earlier_progress(
-    app_state: AppState, lease: Lease
+    app_state: AppState, lease: Lease, graph: Graph
 ) -> tuple[dict[int, dict[str, t.Any]], frozenset[str], dict[str, str] | None]:
     """Return outputs, decided steps and plans of earlier attempts."""
     if lease.attempt == 1:
         return {}, frozenset(), None
     with app_state.database.read_session() as session:
         finished = _finished_outputs(session, app_state, lease)
-        met = _events_of_type(session, app_state, lease, CONDITION_MET)
-        planned = _events_of_type(session, app_state, lease, CREW_PLANNED)
+        has_conditions = any(task.condition for task in graph.tasks)
+        met = _events_of_type(session, app_state, lease, CONDITION_MET) if has_conditions else []
+        planned = _events_of_type(session, app_state, lease, CREW_PLANNED) if graph.planner else []
     decided_steps = frozenset(data["step"] for data in met)
     return finished, decided_steps, planned[-1]["plans"] if planned else None
 

@@ -31,6 +31,7 @@ _AGENT: t.Final = EventField("string or null", "Role of the agent, if one is at 
 _CONDITION: t.Final = EventField("string", "Name of the predicate that decided.")
 _GUARDRAIL: t.Final = EventField("string", "Name of the guardrail, or 'output_schema'.")
 _MODEL: t.Final = EventField("string", "Name of the model at its provider.")
+_OPEN_SECONDS: t.Final = EventField("number", "For how long it was open.")
 _SECONDS: t.Final = EventField("number or null", "Duration of the call.")
 _ATTEMPT: t.Final = EventField("integer", "Number of the attempt, from 1.")
 _BY: t.Final = EventField("string or null", "Who asked to cancel.", optional=True)
@@ -165,12 +166,13 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             "decision": _DECISION,
             "by": EventField("string or null", "Who; null if the application did."),
             "bypassed": EventField("boolean", "Whether that was a manager who was not asked."),
+            "seconds": _OPEN_SECONDS,
             "then": _THEN,
         },
     ),
     "input_expired": EventType(
         "Nobody answered an input request in time; what it says for this case is done.",
-        {**_OF_INPUT, "decision": _DECISION, "then": _THEN},
+        {**_OF_INPUT, "decision": _DECISION, "seconds": _OPEN_SECONDS, "then": _THEN},
     ),
     "waiting_input": EventType(
         "The execution cannot go on until people answer; no worker holds it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import typing as t
 import uuid
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from ..errors import NotFound
 from ..models import CallMixin
 from ..models import Models
+from ..models import table_of
 from ..statuses import STEP_DONE
 
 _MAX_DIGITS: t.Final = 9
@@ -120,20 +122,32 @@ def read_unfinished(
 
     :param columns: columns of the calls.
     """
-    call, step = models.call, models.step
-    of_execution = call.execution_id == execution_id
-    totals = sa.select(
-        sa.func.coalesce(sa.func.max(call.number), 0), sa.func.coalesce(sa.func.sum(call.size), 0)
+    totals, steps, calls = _unfinished_queries(models, tuple(columns))
+    given = {"of_execution": execution_id}
+    last, size = session.execute(totals, given).one()
+    return Unfinished(
+        int(last),
+        int(size),
+        session.execute(steps, given).all(),
+        session.execute(calls, given).all(),
     )
-    last, size = session.execute(totals.where(of_execution)).one()
-    unfinished = (step.execution_id == execution_id, step.status.not_in(STEP_DONE))
-    steps = session.execute(
-        sa.select(step.position, step.generation, step.fingerprint).where(*unfinished)
-    ).all()
-    calls = session.execute(
-        sa.select(*(getattr(call, name) for name in columns))
-        .join(step, sa.and_(step.execution_id == call.execution_id, step.position == call.step))
-        .where(of_execution, *unfinished, call.generation == step.generation)
-        .order_by(call.number)
-    ).all()
-    return Unfinished(int(last), int(size), steps, calls)
+
+
+@functools.lru_cache(maxsize=8)
+def _unfinished_queries(models: Models, columns: tuple[str, ...]) -> tuple[sa.Select[t.Any], ...]:
+    # Cached, and of tables: building them takes several times as long as running them.
+    call, step = table_of(models.call).c, table_of(models.step).c
+    id = sa.bindparam("of_execution", type_=sa.Uuid)
+    unfinished = (step.execution_id == id, step.status.not_in(STEP_DONE))
+    this_step = sa.and_(step.execution_id == call.execution_id, step.position == call.step)
+    return (
+        sa.select(
+            sa.func.coalesce(sa.func.max(call.number), 0),
+            sa.func.coalesce(sa.func.sum(call.size), 0),
+        ).where(call.execution_id == id),
+        sa.select(step.position, step.generation, step.fingerprint).where(*unfinished),
+        sa.select(*(call[name] for name in columns))
+        .join(table_of(models.step), this_step)
+        .where(call.execution_id == id, *unfinished, call.generation == step.generation)
+        .order_by(call.number),
+    )

@@ -60,6 +60,8 @@ _ATTEMPT_ENDED: t.Final = frozenset(
 """Events with which an attempt ends."""
 _QUEUED: t.Final = frozenset({"queued", "released", "worker_lost"})
 """Events after which an execution waits for a worker."""
+_INPUT_ENDED: t.Final = {"input_answered": "answered", "input_expired": "expired"}
+"""Outcomes of input requests, by the events with which they end."""
 _COUNTED: t.Final = frozenset({_STARTED, *_ATTEMPT_ENDED})
 
 
@@ -111,7 +113,7 @@ def deltas_of_history(
     :param first: number of the first of the events.
     """
     if _COUNTED.isdisjoint(event.type for event in events):
-        return []
+        return deltas_of_events(events, None)
     return deltas_of_events(events, _read_last_transition(session, models, execution_id, first))
 
 
@@ -123,17 +125,11 @@ def deltas_of_events(
     for event in events:
         if event.type in _COUNTED:
             deltas += _deltas_of_event(event, last_transition)
+        if event.type in _INPUT_ENDED:
+            deltas.append(_measurement(INPUT, _INPUT_ENDED[event.type], event.data["seconds"]))
         if last_transition is not None and event.type in _COUNTED | _QUEUED:
             last_transition = last_transition._replace(type=event.type, at=event.time)
     return deltas
-
-
-def delta_of_input(outcome: str, seconds: float) -> CounterDelta:
-    """Return the measurement of how long an input request was open.
-
-    :param outcome: ``answered`` or ``expired``.
-    """
-    return _measurement(INPUT, outcome, max(0.0, seconds))
 
 
 def _read_last_transition(

@@ -6,6 +6,7 @@ a run happen one after the other. A request is answered by one conditional UPDAT
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 import uuid
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from ..models import ExecutionMixin
 from ..models import InputAssigneeMixin
 from ..models import InputRequestMixin
 from ..models import Models
+from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..statuses import InputStatus
-from . import counters
 from . import database_clock
 from . import event_log
 from .new_event import NewEvent
@@ -253,17 +254,17 @@ def end_all(
 ) -> list[bool]:
     """End open requests of one execution, as :func:`end` does; return for each what that does."""
     models, id = app_state.models, ends[0][0].execution_id
-    _lock(session, models.execution, id)
+    state = _lock(session, models.execution, id)
+    if state is None:
+        return [False] * len(ends)  # it was purged
     are_ended = [_store_end(session, models.input_request, each.id, ended) for each, ended in ends]
     new = [pair for pair, is_ended in zip(ends, are_ended, strict=True) if is_ended]
     if new:
         is_queued = queue_answered(session, models, id)
-        status, attempt = _read_state(session, models.execution, id)
-        for each, ended in new:
-            _count(session, models, each, ended)
-        events = [_event(each, ended, status) for each, ended in new]
+        after = state._replace(status=ExecutionStatus.QUEUED) if is_queued else state
+        events = [_event(each, ended, after) for each, ended in new]
         event_log.append(
-            session, app_state, id, [*events, *([_queued(attempt)] if is_queued else [])]
+            session, app_state, id, [*events, *([_queued(state.attempt)] if is_queued else [])]
         )
     return are_ended
 
@@ -271,12 +272,27 @@ def end_all(
 def queue_if_answered(session: Session, app_state: AppState, execution_id: uuid.UUID) -> None:
     """Queue an execution that has just begun to wait, if people have answered everything."""
     if queue_answered(session, app_state.models, execution_id):
-        _, attempt = _read_state(session, app_state.models.execution, execution_id)
-        event_log.append(session, app_state, execution_id, [_queued(attempt)])
+        execution = app_state.models.execution
+        attempt = sa.select(execution.attempt).where(execution.id == execution_id)
+        event_log.append(
+            session, app_state, execution_id, [_queued(session.scalars(attempt).one())]
+        )
 
 
-def _lock(session: Session, execution: type[ExecutionMixin], id: uuid.UUID) -> None:
-    session.scalar(sa.select(execution.id).where(execution.id == id).with_for_update())
+class _State(t.NamedTuple):
+    """An execution whose row is locked."""
+
+    status: str
+    attempt: int
+    now: dt.datetime
+    """By the database's clock."""
+
+
+def _lock(session: Session, execution: type[ExecutionMixin], id: uuid.UUID) -> _State | None:
+    columns = (execution.status, execution.attempt, database_clock.now())
+    query = sa.select(*columns).where(execution.id == id).with_for_update()
+    row = session.execute(query).one_or_none()
+    return None if row is None else _State(row[0], row[1], clock.as_utc(row[2]))
 
 
 def _store_end(
@@ -301,44 +317,22 @@ def _store_end(
     )
 
 
-def _count(session: Session, models: Models, found: InputRequestMixin, ended: Ended) -> None:
-    """Count a request that has ended, with the time for which it was open."""
-    opened = clock.as_utc(found.created_at)
-    seconds = (database_clock.read(session) - opened).total_seconds()
-    counters.record(session, models, [counters.delta_of_input(ended.status, seconds)])
-
-
-def _read_state(
-    session: Session, execution: type[ExecutionMixin], id: uuid.UUID
-) -> tuple[str, int]:
-    """Return the status and the attempt of an execution."""
-    query = sa.select(execution.status, execution.attempt).where(execution.id == id)
-    status, attempt = session.execute(query).one()
-    return status, attempt
-
-
 def _queued(attempt: int) -> NewEvent:
     return NewEvent("queued", {"attempt": attempt})
 
 
-def _event(found: InputRequestMixin, ended: Ended, status: str) -> NewEvent:
-    request, step, decision = str(found.id), found.step_name, ended.decision
+def _event(found: InputRequestMixin, ended: Ended, after: _State) -> NewEvent:
+    opened = clock.as_utc(found.created_at)
+    data = {
+        "request": str(found.id),
+        "step": found.step_name,
+        "decision": ended.decision,
+        "seconds": max(0.0, (after.now - opened).total_seconds()),
+        "then": after.status,
+    }
     if ended.status == InputStatus.EXPIRED:
-        return NewEvent(
-            "input_expired",
-            {"request": request, "step": step, "decision": decision, "then": status},
-        )
-    return NewEvent(
-        "input_answered",
-        {
-            "request": request,
-            "step": step,
-            "decision": decision,
-            "by": ended.by,
-            "bypassed": ended.bypassed,
-            "then": status,
-        },
-    )
+        return NewEvent("input_expired", {**data})
+    return NewEvent("input_answered", {**data, "by": ended.by, "bypassed": ended.bypassed})
 
 
 def read_expired(app_state: AppState, limit: int) -> Sequence[InputRequestMixin]:

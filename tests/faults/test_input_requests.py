@@ -179,6 +179,20 @@ class TestExpiry:
         assert (error["code"], "too short" in error["message"]) == ("input-expired", True)
         assert len(requests_of(api, id)) == 1
 
+    def test_happens_while_every_worker_is_away(self, api, model, start_worker, settle):
+        worker = start_worker(pool="threads")
+        id = api.queue(reviewed(review={"expires_in": 1000, "on_expiry": "approve"}))
+        settle(id, "waiting_input")
+        worker.stop()
+        expire(id)
+        request = requests_of(api, id)[0]
+        assert request["status"] == "expired"
+        assert send_answer(api, request["id"], "reject").status_code == 410
+        assert api.status(id)["status"] == "waiting_input"
+        start_worker(pool="threads")
+        settle(id)
+        assert len(model.calls) == 1
+
     def test_a_retry_asks_again(self, api, reconcile):
         id = api.queue(reviewed(review={"expires_in": 1000}))
         run(id)

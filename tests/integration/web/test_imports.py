@@ -9,6 +9,8 @@ import zipfile
 import pytest
 
 from support.in_process import run
+from support.input_requests import answer
+from support.input_requests import open_request
 
 pytestmark = pytest.mark.libraries
 
@@ -64,6 +66,78 @@ class TestRunning:
         status = api.status(id)
         assert status["result"]["raw"] == "Tea is a plant."
         assert status["steps"][0]["agent"] == "tea Expert"
+
+
+REVIEWED_TASKS_YAML = f"{TASKS_YAML}  human_input: true\n"
+CREW_PY = """
+from crewai import Agent, Crew, Process, Task
+from crewai.project import CrewBase, agent, crew, task
+
+@CrewBase
+class Desk:
+    agents_config = "config/agents.yaml"
+    tasks_config = "config/tasks.yaml"
+
+    @agent
+    def ann(self) -> Agent:
+        return Agent(config=self.agents_config["ann"])
+
+    @task
+    def do(self) -> Task:
+        return Task(config=self.tasks_config["do"]HUMAN_INPUT)
+
+    @crew
+    def crew(self) -> Crew:
+        return Crew(agents=self.agents, tasks=self.tasks, process=Process.sequential)
+"""
+
+
+def project(tasks_yaml, argument=""):
+    """The files of a project of CrewAI."""
+    return {
+        "src/desk/crew.py": CREW_PY.replace("HUMAN_INPUT", argument),
+        "src/desk/config/agents.yaml": AGENTS_YAML,
+        "src/desk/config/tasks.yaml": tasks_yaml,
+    }
+
+
+@pytest.mark.parametrize(
+    ("format", "files"),
+    [
+        (
+            "crewai-yaml",
+            {"agents.yaml": AGENTS_YAML, "tasks.yaml": REVIEWED_TASKS_YAML},
+        ),
+        ("crewai", project(REVIEWED_TASKS_YAML)),
+        ("crewai", project(TASKS_YAML, ", human_input=True")),
+    ],
+    ids=["YAML", "project", "code"],
+)
+class TestHumanInput:
+    """A crew that asks people in its terminal asks them here, without a change."""
+
+    def test_asks_and_goes_on_with_what_people_say(self, api, model, format, files):
+        model.on("name the plant", "Camellia").on("Tell about tea", "Tea is a plant.")
+        imported = send(api, format=format, files=files)
+        assert "human_input" not in str(imported.json["notes"])
+        id = queue(api, imported, topic="tea")
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["draft"] == {"text": "Tea is a plant."}
+        answer(api, id, "change", text="name the plant")
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["draft"] == {"text": "Camellia"}
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == "Camellia"
+        assert len(model.calls) == 2
+
+    def test_ends_where_people_reject(self, api, model, format, files):
+        id = queue(api, send(api, format=format, files=files), topic="tea")
+        run(id)
+        answer(api, id, "reject", text="no")
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "rejected-by-reviewer"
+        assert len(model.calls) == 1
 
 
 @pytest.mark.sqlite_enough
