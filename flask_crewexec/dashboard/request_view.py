@@ -26,11 +26,32 @@ Json = dict[str, t.Any]
 TEXT: t.Final = "text"
 MARKDOWN: t.Final = "markdown"
 
-_WORDS: t.Final[Mapping[str, str]] = {
+_WORDS: t.Final[Mapping[str, Mapping[str, str]]] = {
+    InputKind.QUESTION: {
+        Decision.RESPOND: "your answer",
+        Decision.REJECT: "why you do not answer",
+    },
+    InputKind.OUTCOME: {
+        Decision.RESPOND: "the result of the call",
+        Decision.REJECT: "why it is not made again",
+    },
+}
+"""What can be written for each decision, by kind."""
+_OTHER_WORDS: t.Final[Mapping[str, str]] = {
     Decision.CHANGE: "what to change",
     Decision.REJECT: "why it is rejected",
-    Decision.RESPOND: "what the agent gets instead of the result",
+    Decision.RESPOND: "the result that the agent gets instead",
 }
+_BUTTONS: t.Final[Mapping[str, Mapping[str, str]]] = {
+    InputKind.APPROVAL: {Decision.RESPOND: "Use this result"},
+    InputKind.QUESTION: {Decision.RESPOND: "Answer", Decision.REJECT: "Do not answer"},
+    InputKind.OUTCOME: {
+        Decision.APPROVE: "Call again",
+        Decision.RESPOND: "Use this result",
+        Decision.REJECT: "Do not call again",
+    },
+}
+"""Texts of buttons that differ from the name of the decision, by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +75,7 @@ class RequestView:
             InputKind.REVIEW: f"Review of {step}",
             InputKind.APPROVAL: f"Approval of {tool}",
             InputKind.QUESTION: f"Question in {step}",
+            InputKind.OUTCOME: f"Interrupted call of {tool}",
         }
         kind = self.asked["kind"]
         return titles.get(kind, f"{kind.capitalize()}: {step}")
@@ -107,14 +129,15 @@ class RequestView:
     @property
     def words(self) -> str:
         """What can be written next to the buttons; empty for nothing."""
-        words = dict(_WORDS)
-        if self.asked["kind"] == InputKind.QUESTION:
-            words = {Decision.RESPOND: "your answer", Decision.REJECT: "why you do not answer"}
-        if self.choices:
-            del words[Decision.RESPOND]
-        decisions = self.asked["decisions"]
+        words = _WORDS.get(self.asked["kind"], _OTHER_WORDS)
+        chosen = {Decision.RESPOND} if self.choices else set()
+        decisions = {*self.asked["decisions"]} - chosen
         wanted = ", or ".join(text for each, text in words.items() if each in decisions)
         return wanted[:1].upper() + wanted[1:]
+
+    def button(self, decision: str) -> str:
+        """Return the text of the button for a decision."""
+        return _BUTTONS.get(self.asked["kind"], {}).get(decision, decision.capitalize())
 
     @property
     def fields(self) -> list[ArgumentField]:

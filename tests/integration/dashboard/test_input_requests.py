@@ -302,6 +302,21 @@ class TestQuestion:
         assert 'value="respond"' in page
 
 
+class TestOutcome:
+    def test_an_interrupted_call_is_settled(self, api: Api, ada: Pages, execution: str) -> None:
+        decisions = ["approve", "respond", "reject"]
+        values = {"kind": "outcome", "tool": "pay", "arguments": {"amount": 5}, "call": "1"}
+        id = ask(execution, problem="The worker was lost.", decisions=decisions, **values)
+        text = text_of(ada.read(f"/input-requests/{id}"))
+        assert "Interrupted call of pay" in text
+        assert "The worker was lost. Arguments of pay" in text
+        assert "The result of the call, or why it is not made again" in text
+        assert "Call again Use this result Do not call again" in text
+        form = {"decision": "respond", "text": "paid"}
+        assert ada.post(f"/input-requests/{id}/answer", **form).status_code == 303
+        assert api("GET", f"/input-requests/{id}").json["answer"] == {"text": "paid"}
+
+
 class TestInbox:
     def listed(self, pages: Pages, show: str, **query: object) -> list[str]:
         """The ids that a list links to, newest first."""
