@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import unicodedata
 
 _THINKING: t.Final = re.compile(r"\s*<(think|thinking|reasoning)>.*?(</\1>\s*|\Z)", re.DOTALL)
 _END_OF_THINKING: t.Final = re.compile(r"</think(?:ing)?>\s*")
@@ -46,3 +47,27 @@ def without_thinking(text: str) -> str:
     if end := _END_OF_THINKING.search(text):
         return text[end.end() :]
     return text
+
+
+def fitted(text: str, columns: int) -> str:
+    """Return *text* on one line that is as wide as *columns* Latin letters at most.
+
+    Chinese, Japanese and Korean characters are twice as wide; marks that combine take no room.
+    """
+    line, room = " ".join(text.split()), columns
+    for position, character in enumerate(line):
+        room -= _columns(character)
+        if room < 0:
+            return line[: max(position - 1, 0)].rstrip() + "…"
+    return line
+
+
+def width_of(text: str) -> int:
+    """Return how many Latin letters are about as wide as *text*."""
+    return sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

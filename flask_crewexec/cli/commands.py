@@ -22,6 +22,7 @@ from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
 from . import executions
 from . import input_requests
+from . import operations
 from .graphs import graphs
 from .webhooks import webhooks
 
@@ -44,6 +45,7 @@ def command_group() -> AppGroup:
         webhooks,
         *executions.COMMANDS,
         *input_requests.COMMANDS,
+        *operations.COMMANDS,
     ):
         group.add_command(command)
     return group
@@ -66,17 +68,16 @@ _commands = AppGroup("crewexec")
 def worker(context: click.Context, options: Sequence[str], processes: int, pin: bool) -> None:
     """Run a worker; takes every option of 'celery worker'."""
     # Imported here, since web processes load this module too and these imports take half a second.
-    from celery.bin.celery import celery as celery_command
-
     from ..worker.multi_process import prefork_workers
 
     celery = _load_celery(context.obj)
     if "--help" in options:
-        click.echo(f"{context.get_help()}\n")
+        click.echo(
+            f"{context.get_help()}\n\nOptions of 'celery worker', all of which can be given here:\n"
+        )
     elif processes > 1 or pin:
         options = prefork_workers(celery, processes, options, pin=pin)
-    # Celery.worker_main() would lose the exit status.
-    celery_command.main([*_global_options(celery), "worker", *options], default_map={"app": celery})
+    _run_celery(celery, "worker", options)
 
 
 @_commands.command("beat", **_PASS_THROUGH)
@@ -84,8 +85,7 @@ def worker(context: click.Context, options: Sequence[str], processes: int, pin: 
 @click.pass_obj
 def beat(info: ScriptInfo, options: tuple[str, ...]) -> None:
     """Send the periodic tasks; takes every option of 'celery beat'."""
-    celery = _load_celery(info)
-    celery.start([*_global_options(celery), "beat", *options])
+    _run_celery(_load_celery(info), "beat", options)
 
 
 @_commands.command("invoke")
@@ -142,6 +142,14 @@ def _load_celery(info: ScriptInfo) -> Celery:
     log_json_early(app)
     with app.app_context():
         return current_app_state().celery
+
+
+def _run_celery(celery: Celery, command: str, options: Sequence[str]) -> None:
+    """Run a command of Celery's and exit; Celery's own methods would lose the exit status."""
+    from celery.bin.celery import celery as celery_command
+
+    arguments = [*_global_options(celery), command, *options]
+    celery_command.main(arguments, prog_name="flask crewexec", default_map={"app": celery})
 
 
 def _global_options(celery: Celery) -> list[str]:

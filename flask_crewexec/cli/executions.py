@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import typing as t
+import uuid
 
 import click
 from flask.cli import AppGroup
 
+from ..app_state import current_app_state
 from ..errors import WrongState
 from ..schemas import load
 from ..schemas import MAX_INTEGER
@@ -16,11 +18,12 @@ from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
+from ..storage.graph_queries import graph_names
 from .error_messages import OneLineCommand
 from .formatting import call_lines
 from .formatting import event_line
-from .formatting import list_lines
 from .formatting import status_lines
+from .lists import execution_lines
 
 _service: t.Final = AsyncExecutionService()
 
@@ -63,7 +66,7 @@ def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> No
     if user is not None:
         filters["owner_id"] = load(OwnerSchema(), {"user_id": user})["user_id"]
     found = _service.list_executions(limit=limit, **filters)
-    click.echo(_as_json_text(found) if as_json else "\n".join(list_lines(found)))
+    click.echo(_as_json_text(found) if as_json else _as_table(found))
 
 
 @_commands.command("tail", cls=OneLineCommand)
@@ -136,6 +139,13 @@ def retry(id: str) -> None:
 
 
 COMMANDS: t.Final = (status, list_, tail, calls, cancel, retry)
+
+
+def _as_table(executions: list[dict[str, t.Any]]) -> str:
+    app_state = current_app_state()
+    ids = {uuid.UUID(execution["graph_id"]) for execution in executions}
+    names = {str(id): name for id, name in graph_names(app_state, ids, None).items()}
+    return "\n".join(execution_lines(executions, names, app_state.settings.currency))
 
 
 def _as_json_text(found: object) -> str:

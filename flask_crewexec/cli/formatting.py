@@ -15,7 +15,6 @@ Json = dict[str, t.Any]
 _INDENT: t.Final = "    "
 _MAX_CONTENT: t.Final = 500
 """How much of a request or an answer is shown; JSON has all of it."""
-_ROW: t.Final = "{id:<36}  {status:<13}  {priority:>8}  {steps:>5}  {created:<20}  {user}"
 _UNITS: t.Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -30,14 +29,14 @@ def span(seconds: float) -> str:
 def event_line(event: Json) -> str:
     """Return an event on one line: number, time, type and data."""
     data = "  ".join(f"{key}={_value(value)}" for key, value in event["data"].items())
-    head = f"{event['seq']:>4}  {_moment(event['created_at'])}  {event['type']:<20}"
+    head = f"{event['seq']:>4}  {moment(event['created_at'])}  {event['type']:<20}"
     return f"{head}  {one_line(data)}".rstrip()
 
 
 def call_lines(calls: list[Json]) -> Iterator[str]:
     """Yield one line for each call, and below it the beginnings of what was new and its answer."""
     for call in calls:
-        head = f"{call['number']:>4}  {_moment(call['started_at'])}  {call['kind']:<5}"
+        head = f"{call['number']:>4}  {moment(call['started_at'])}  {call['kind']:<5}"
         yield f"{head}  {_call_summary(call)}"
         for key in ("request", "answer"):
             if call[key] is not None:
@@ -51,54 +50,11 @@ def _call_summary(call: Json) -> str:
     return "  ".join([one_line(f"{call['name']} {call['status']}{code}"), *tokens, *marks])
 
 
-def list_lines(executions: list[Json]) -> Iterator[str]:
-    """Yield a header and one line for each execution."""
-    yield _ROW.format(
-        id="ID", status="STATUS", priority="PRIORITY", steps="STEPS", created="CREATED", user="USER"
-    )
-    for execution in executions:
-        yield _ROW.format(
-            id=execution["id"],
-            status=execution["status"],
-            priority=execution["priority"],
-            steps="{finished_steps}/{total_steps}".format_map(execution["progress"]),
-            created=_moment(execution["created_at"]),
-            user=one_line(execution["user_id"]),
-        )
-
-
-def webhook_lines(webhooks: list[Json]) -> Iterator[str]:
-    """Yield a header and one line for each webhook; its URL is for its owner alone."""
-    row = "{id:<36}  {state:<5}  {failures:>8}  {host:<30}  {user}  {events}"
-    names = ("id", "state", "failures", "host", "user", "events")
-    yield row.format(**{name: name.upper() for name in names})
-    for webhook in webhooks:
-        yield row.format(
-            id=webhook["id"],
-            state="on" if webhook["enabled"] else "off",
-            failures=webhook["failures"],
-            host=one_line(webhook["host"] or "(of executions)"),
-            user=one_line(webhook["user_id"]),
-            events=" ".join(webhook["events"]) if webhook["host"] else "",
-        ).rstrip()
-
-
-def delivery_lines(deliveries: list[Json]) -> Iterator[str]:
-    """Yield a header and one line for each delivery, with how its last try ended."""
-    row = "{id:<41}  {receiver:<44}  {type:<20}  {status:<9}  {tries:>5}  {answer}"
-    names = ("id", "receiver", "type", "status", "tries", "answer")
-    yield row.format(**{name: name.upper() for name in names})
-    for delivery in deliveries:
-        answer = delivery["answer"] or {}
-        told = (str(answer[key]) for key in ("status", "code", "text") if key in answer)
-        yield row.format(**{**delivery, "answer": one_line(" ".join(told))}).rstrip()
-
-
 def input_request_lines(requests: list[Json]) -> Iterator[str]:
     """Yield the input requests, each with its draft."""
     for request in requests:
         state = request["decision"] or request["status"]
-        head = f"{request['id']}  {state:<9}  {_moment(request['created_at'])}"
+        head = f"{request['id']}  {state:<9}  {moment(request['created_at'])}"
         yield f"{head}  {one_line(request['step_name'])}, round {request['round']}"
         yield f"{_INDENT}execution: {request['execution_id']}"
         yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
@@ -139,8 +95,8 @@ def _facts(execution: Json) -> Iterator[tuple[str, str]]:
     yield "Priority", str(execution["priority"])
     yield "Progress", _progress(execution["progress"])
     for key in ("created", "started", "deadline", "next_attempt", "finished"):
-        moment = execution.get(f"{key}_at", execution.get(key))
-        yield key.replace("_", " ").capitalize(), _moment(moment) if moment else ""
+        at = execution.get(f"{key}_at", execution.get(key))
+        yield key.replace("_", " ").capitalize(), moment(at) if at else ""
     yield "Usage", "{llm_calls} model calls, {total_tokens} tokens".format_map(execution["usage"])
     if error := execution["error"]:
         yield "Error", "{code}: {message} ({correlation_id})".format_map(error)
@@ -156,11 +112,11 @@ def _progress(progress: Json) -> str:
 
 def _cancellation(cancellation: Json) -> str:
     by, reason = cancellation["by"], cancellation["reason"]
-    requested = f"requested at {_moment(cancellation['requested_at'])}"
+    requested = f"requested at {moment(cancellation['requested_at'])}"
     return requested + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
 
 
-def _moment(iso: str) -> str:
+def moment(iso: str) -> str:
     """Return a moment in UTC from a schema's text, to the second."""
     return iso[:19].replace("T", " ") + "Z"
 

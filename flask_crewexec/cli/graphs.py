@@ -1,4 +1,4 @@
-"""The commands ``flask crewexec graphs import`` and ``export``."""
+"""The commands ``flask crewexec graphs list``, ``import`` and ``export``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ from ..errors import Note
 from ..graphs.exporters import export_crewai
 from ..graphs.importers import FORMATS
 from ..graphs.importers import summarize
+from ..identity import Identity
+from ..schemas import load
+from ..schemas import MAX_PAGE
+from ..schemas import OwnerSchema
 from ..services.graph_service import GraphService
 from .error_messages import database_message
 from .escaping import one_line
+from .lists import graph_lines
 from .project_files import read_project
 
 _service: t.Final = GraphService()
@@ -54,7 +59,25 @@ def _mapped(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     return {foreign: registered for foreign, _, registered in parts}
 
 
-graphs = AppGroup("graphs", help="Import and export graphs.")
+graphs = AppGroup("graphs", help="List, import and export graphs.")
+
+
+@graphs.command("list", cls=_Command)
+@click.option("--user", help="Only those of the user with this id.")
+@click.option("--archived", is_flag=True, help="Archived graphs instead of the others.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_PAGE),
+    default=20,
+    show_default=True,
+    help="Maximum number of graphs.",
+)
+def list_(user: str | None, archived: bool, limit: int) -> None:
+    """List graphs, newest first."""
+    requester = None
+    if user is not None:
+        requester = Identity(load(OwnerSchema(), {"user_id": user})["user_id"])
+    click.echo("\n".join(graph_lines(_service.list(requester, archived=archived, limit=limit))))
 
 
 @graphs.command("import", cls=_Command)

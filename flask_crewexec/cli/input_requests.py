@@ -70,9 +70,9 @@ def answer(id: str, decision: str, text: str | None, by: str | None, bypass: boo
 def answer_all(execution_id: str, file: t.IO[str], by: str | None) -> None:
     """Answer several input requests of one execution: all, or none.
 
-    FILE is JSON, by default what the command reads from its standard input: an object with a list
-    of "answers". Each has the "id" of an input request and its "decision", and "text", "value" or
-    "bypass" where they are needed.
+    EXECUTION_ID is the id of the execution. FILE is JSON, by default what the command reads from
+    its standard input: an object with a list of "answers". Each has the "id" of an input request
+    and its "decision", and "text", "value" or "bypass" where they are needed.
     """
     answered = _service.answer_all(execution_id, _read_answers(file), by=by)
     new = sum(each.is_new for each in answered)

@@ -18,8 +18,8 @@ from ..services.delivery_service import DeliveryService
 from ..services.webhook_service import WebhookService
 from .error_messages import OneLineCommand
 from .escaping import one_line
-from .formatting import delivery_lines
-from .formatting import webhook_lines
+from .lists import delivery_lines
+from .lists import webhook_lines
 
 webhooks = AppGroup("webhooks", help="Manage webhooks, and what handlers and webhooks were told.")
 

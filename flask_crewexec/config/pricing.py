@@ -44,3 +44,9 @@ def cost_nanos(prices: Prices, model: str, prompt_tokens: int, completion_tokens
         return 0
     cost = prompt_tokens * price["input"] + completion_tokens * price["output"]
     return round(cost * _NANOS_PER_TOKEN)
+
+
+def money(amount: float, currency: str) -> str:
+    """Return an amount with two decimals; small ones with two digits, never with an exponent."""
+    digits = 2 if amount >= 0.1 or not amount else 1 - math.floor(math.log10(amount))
+    return f"{amount:,.{digits}f} {currency}".rstrip()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..config.pricing import money
 from ..schemas import FAILURE_CODES
 from ..statuses import CallKind
 from ..statuses import CallStatus
 from .formatting import duration
-from .formatting import money
 from .formatting import seconds_between
 from .formatting import spoken
 

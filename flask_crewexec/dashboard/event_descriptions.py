@@ -6,9 +6,9 @@ import datetime as dt
 import typing as t
 
 from .. import clock
+from ..config.pricing import money
 from ..models import EventMixin
 from .formatting import duration
-from .formatting import money
 from .formatting import pretty
 from .formatting import spoken
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import typing as t
-import unicodedata
 
 from .. import clock
 from ..statuses import ExecutionStatus
@@ -45,12 +43,6 @@ def duration(seconds: float | None) -> str:
 
 
 _UNITS: t.Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-
-
-def money(amount: float, currency: str) -> str:
-    """Return an amount with two decimals; small ones with two digits, never with an exponent."""
-    digits = 2 if amount >= 0.1 or not amount else 1 - math.floor(math.log10(amount))
-    return f"{amount:,.{digits}f} {currency}".rstrip()
 
 
 _SIGNS: t.Final = {
@@ -94,30 +86,6 @@ def shown(text: str | None, limit: int = SHOWN_CHARS) -> str:
 def is_cut(text: str | None, limit: int = SHOWN_CHARS) -> bool:
     """Return whether :func:`shown` leaves something out."""
     return len(text or "") > limit
-
-
-def fitted(text: str, columns: int) -> str:
-    """Return *text* on one line that is as wide as *columns* Latin letters at most.
-
-    Chinese, Japanese and Korean characters are twice as wide; marks that combine take no room.
-    """
-    line, room = " ".join(text.split()), columns
-    for position, character in enumerate(line):
-        room -= _columns(character)
-        if room < 0:
-            return line[: max(position - 1, 0)].rstrip() + "…"
-    return line
-
-
-def width_of(text: str) -> int:
-    """Return how many Latin letters are about as wide as *text*."""
-    return sum(map(_columns, text))
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def brief(text: str, limit: int) -> str:

@@ -18,8 +18,8 @@ from ..graphs import TaskNode
 from ..models import StepMixin
 from ..statuses import STEP_DONE
 from ..statuses import StepStatus
-from .formatting import fitted
-from .formatting import width_of
+from ..text import fitted
+from ..text import width_of
 
 WIDTH: t.Final = 216
 HEIGHT: t.Final = 96

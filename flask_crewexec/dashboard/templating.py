@@ -21,9 +21,11 @@ from jinja2 import StrictUndefined
 from markupsafe import Markup
 
 from ..app_state import current_app_state
+from ..config.pricing import money
 from ..identity import Identity
 from ..services.input_requests import count_asked
 from ..statuses import ExecutionStatus
+from ..text import fitted
 from . import formatting
 from .current_view import is_link
 from .invisible_characters import visible
@@ -72,7 +74,7 @@ def _sign_in_place() -> str | None:
 
 def _money(amount: float) -> str:
     """Return an amount with the currency of the prices."""
-    return formatting.money(amount, current_app_state().settings.currency)
+    return money(amount, current_app_state().settings.currency)
 
 
 def _user_label(user_id: str) -> str:
@@ -96,7 +98,7 @@ def _make_environment() -> Environment:
     for function in (
         formatting.brief,
         formatting.duration,
-        formatting.fitted,
+        fitted,
         formatting.icon,
         formatting.is_cut,
         formatting.pretty,

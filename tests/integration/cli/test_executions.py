@@ -18,6 +18,7 @@ from flask_crewexec.services.event_pages import read_event_page
 from flask_crewexec.services.event_stream import tail
 from flask_crewexec.storage import event_log
 from flask_crewexec.storage.new_event import NewEvent
+from flask_crewexec.text import width_of
 from support.graphs import documents
 from support.in_process import change
 from support.in_process import run
@@ -102,7 +103,20 @@ class TestList:
         assert result.exit_code == 0, result.output
         return [line.split()[0] for line in result.stdout.splitlines()[1:]]
 
-    def test_shows_everybodys_newest_first(self, command, api, stranger):
+    def test_fits_80_columns_with_graph_cost_and_error(self, command, api, app, model):
+        model.on("Do a", status=401)
+        document = {**documents.chain("a"), "name": "总结今天的新闻 " * 9}
+        id = api.queue(document)
+        run(id)
+        change(id, cost_nanos=82_950)
+        header, row, why = command("list").stdout.splitlines()
+        assert max(map(width_of, (header, row, why))) <= 80
+        assert row.split()[:3] == [id, "failed", "总结今天的新闻"]
+        assert row.endswith("0.000083 USD")
+        assert why.startswith(f"    {api.status(id)['error']['code']}: ")
+
+    def test_shows_everybodys_newest_first(self, command, api, stranger, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "150")
         mine = api.queue(documents.chain("a"))
         theirs = stranger.queue(documents.chain("a"))
         result = command("list")
@@ -130,7 +144,8 @@ class TestList:
     def test_refuses_users_that_cannot_be(self, command):
         failed_with(command("list", "--user=a\nb"), "printable")
 
-    def test_a_name_does_not_command_the_terminal(self, command, api):
+    def test_a_name_does_not_command_the_terminal(self, command, api, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "150")
         change(api.queue(documents.chain("a")), owner_id=f"eve{CLEAR_SCREEN}\nrow")
         assert command("list").stdout.endswith("  eve\\x1b[2J row\n")
 

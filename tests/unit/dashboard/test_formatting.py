@@ -44,33 +44,6 @@ def test_durations_have_two_units_at_most(seconds: float | None, text: str) -> N
     assert formatting.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (0, "0.00 USD"),
-        (8.295e-05, "0.000083 USD"),
-        (0.0996, "0.100 USD"),
-        (0.5, "0.50 USD"),
-        (1234.5, "1,234.50 USD"),
-    ],
-)
-def test_amounts_have_a_currency_and_no_exponent(amount: float, text: str) -> None:
-    assert formatting.money(amount, "USD") == text
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("short name", "short name"),
-        ("exactly ten", "exactly t…"),
-        ("总结今天的新闻", "总结今天…"),
-        ("e\u0301" * 10, "e\u0301" * 10),
-    ],
-)
-def test_names_are_as_wide_as_their_box(text: str, line: str) -> None:
-    assert formatting.fitted(text, 10) == line
-
-
 def test_long_texts_are_cut_for_a_page() -> None:
     text = "x" * (formatting.SHOWN_CHARS + 1)
     assert formatting.is_cut(text)
