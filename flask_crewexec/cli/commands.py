@@ -149,7 +149,9 @@ def _run_celery(celery: Celery, command: str, options: Sequence[str]) -> None:
     from celery.bin.celery import celery as celery_command
 
     arguments = [*_global_options(celery), command, *options]
-    celery_command.main(arguments, prog_name="flask crewexec", default_map={"app": celery})
+    group = click.get_current_context().parent
+    name = "flask crewexec" if group is None else group.command_path
+    celery_command.main(arguments, prog_name=name, default_map={"app": celery})
 
 
 def _global_options(celery: Celery) -> list[str]:

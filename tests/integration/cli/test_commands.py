@@ -114,7 +114,7 @@ class TestWorkerAndBeat:
         assert ended.returncode == 0, ended.stderr
         for option in ("--processes N", "--pin", "--concurrency"):
             assert option in ended.stdout
-        assert ended.stdout.count("Usage: flask crewexec worker ") == 2
+        assert ended.stdout.count("flask crewexec worker [OPTIONS]") == 2
 
     @pytest.mark.parametrize("option", ["--pidfile=w.pid", "--detach", "--nonsense"])
     def test_what_several_workers_cannot_do_is_refused_before_anything_starts(self, flask, option):
