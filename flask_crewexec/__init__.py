@@ -13,6 +13,7 @@ from .identity import Identity
 from .models import ExecutionMixin
 from .models import GraphMixin
 from .notifications.notification import Notification
+from .registry.approval import Approval
 from .registry.secrets import Secret
 from .registry.signals import signals
 from .services.async_execution_service import AsyncExecutionService
@@ -20,6 +21,7 @@ from .services.graph_service import GraphService
 from .statuses import ExecutionStatus as State
 
 __all__ = [
+    "Approval",
     "AsyncExecutionService",
     "CrewExec",
     "CrewExecError",

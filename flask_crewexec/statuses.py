@@ -94,6 +94,10 @@ class Decision(enum.StrEnum):
     RESPOND = "respond"
 
 
+NOT_MADE: t.Final = "not_made"
+"""Code of tool calls that were planned, but not made because the run stopped."""
+
+
 class CallKind(enum.StrEnum):
     """Kind of a call."""
 

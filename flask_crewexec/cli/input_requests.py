@@ -13,6 +13,7 @@ from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.input_links import DEFAULT_SECONDS
 from ..statuses import Decision
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from .error_messages import OneLineCommand
 from .formatting import input_request_lines
@@ -93,9 +94,11 @@ def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
     """Return what is written; JSON where the request demands an object."""
     if decision != Decision.EDIT or text is None:
         return {"text": text}
-    if _service.get_input_request(id)["schema"] is None:
+    asked = _service.get_input_request(id)
+    if asked["schema"] is None:
         return {"text": text}
-    return {"value": _as_object(text)}
+    field = "arguments" if asked["kind"] == InputKind.APPROVAL else "value"
+    return {field: _as_object(text)}
 
 
 def _as_object(text: str) -> dict[str, t.Any]:
@@ -104,7 +107,7 @@ def _as_object(text: str) -> dict[str, t.Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise click.BadParameter("The answer of this step is an object; write it as JSON.")
+        raise click.BadParameter("The request demands an object; write it as JSON.")
     return t.cast("dict[str, t.Any]", value)
 
 

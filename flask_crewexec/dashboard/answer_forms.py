@@ -36,7 +36,7 @@ def _read_content(asked: Json, entered: Mapping[str, str], decision: str) -> Jso
         words = entered.get("text", "").strip()
         return {"text": words} if words else {}
     if asked["kind"] == InputKind.APPROVAL:
-        return {"value": read_fields(asked["schema"], asked["arguments"] or {}, entered)}
+        return {"arguments": read_fields(asked["schema"], asked["arguments"] or {}, entered)}
     edited = entered.get("edited", "")
     return {"text": edited} if asked["schema"] is None else {"value": _as_object(edited)}
 

@@ -131,7 +131,7 @@ def read_fields(schema: Json | None, arguments: Json, form: Mapping[str, str]) -
         try:
             value = each.read(form.get(each.pointer, each.text))
         except (ValueError, RecursionError) as error:
-            problems.append(Problem(f"/value{each.pointer}", _INVALID, str(error)))
+            problems.append(Problem(f"/arguments{each.pointer}", _INVALID, str(error)))
         else:
             values.update({} if value is _MISSING else {each.name: value})
     if problems:

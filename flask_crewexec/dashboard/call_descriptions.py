@@ -30,6 +30,7 @@ _TOOL_ERRORS: t.Final = {
     "mcp_error": "The tool server reported an error.",
     "not_made": "The call was planned, but not made, because the run stopped.",
     "refused": "The call could not be made as it was asked for.",
+    "rejected": "A person has rejected the call.",
     "repeated_call": "The same call was made again and again, with the same result.",
     "server": "The tool server failed.",
     "timeout": "The tool took too long.",

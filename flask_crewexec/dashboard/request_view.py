@@ -168,7 +168,7 @@ class RequestView:
     @property
     def other_problems(self) -> list[Problem]:
         """What is wrong, but belongs to no field."""
-        fields = [*(f"/value{each.pointer}" for each in self.fields), "/text"]
+        fields = [*(f"/arguments{each.pointer}" for each in self.fields), "/text"]
         if not self.fields:
             fields.append("/value")
         return [

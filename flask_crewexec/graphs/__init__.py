@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from .approval import APPROVAL_DECISIONS as APPROVAL_DECISIONS
+from .approval import ApprovalTerms as ApprovalTerms
+from .approval import GraphApproval as GraphApproval
+from .approval import HostApproval as HostApproval
+from .approval import OnApprovalExpiry as OnApprovalExpiry
+from .approval import required_terms as required_terms
 from .call_estimate import estimate_calls as estimate_calls
 from .call_estimate import ModelCalls as ModelCalls
 from .diff import Change as Change

@@ -9,6 +9,8 @@ from dataclasses import field
 from dataclasses import replace
 from functools import cached_property
 
+from .approval import GraphApproval
+from .approval import Never
 from .input_types import Declaration
 from .placeholders import fill
 from .placeholders import filled_length
@@ -168,6 +170,8 @@ class Reference(t.NamedTuple):
     """Maximum number of tokens of an answer of the model, if the document sets one."""
     on_unknown: OnUnknown | None = None
     """What to do with an interrupted call of the tool, if the document says so."""
+    approval: GraphApproval | Never | None = None
+    """How people are asked before each call of the tool, if the document says so."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,15 @@ class Graph:
             if each.on_unknown is not None:
                 found[each.name] = strictest(found.get(each.name), each.on_unknown)
         return found
+
+    @property
+    def approvals(self) -> Mapping[str, GraphApproval]:
+        """What the document demands of calls of tools, by their names."""
+        return {
+            each.name: each.approval
+            for each in self.references
+            if isinstance(each.approval, GraphApproval)
+        }
 
     @property
     def coworkers(self) -> tuple[AgentNode, ...]:

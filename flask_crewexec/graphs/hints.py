@@ -8,6 +8,10 @@ from collections.abc import Collection
 from collections.abc import Mapping
 
 from ..errors import Problem
+from .approval import ALWAYS
+from .approval import APPROVAL_DECISIONS
+from .approval import NEVER
+from .approval import OnApprovalExpiry
 from .edges import Meaning
 from .graph import OnUnknown
 from .graph import Process
@@ -56,6 +60,7 @@ EXAMPLES: t.Final[Mapping[str, object]] = {
     "temperature": 0.7,
     "max_tokens": 1000,
     "on_unknown": "fail",
+    "approval": "always",
     "human_input": True,
     "review": {"message": "Are the facts right?", "assignees": {"roles": ["editor"]}},
     "message": "Are the facts right?",
@@ -152,6 +157,10 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "misplaced-default": 'For example "on_expiry": "default", "default": "No news today."',
     "default-mismatch": 'An object that matches the "output_schema", or a text if there is none.',
     "four-eyes-unassigned": 'For example "assignees": {"roles": ["editor"]}.',
+    "looser-approval": "Leave it out: what the tool is registered with holds. A graph may only"
+    " demand more.",
+    "two-approvals": "One approval for each tool.",
+    "unknown-approval": f"Allowed are {listing((ALWAYS, NEVER))}, or an object.",
     "must-not-repeat": 'A stricter one: "ask" or "fail", or none.',
     "unknown-decision": f"Allowed are {listing(DECISIONS)}.",
     "no-final-decision": 'For example ["approve", "change"].',
@@ -182,6 +191,10 @@ def find_hint(problem: Problem, document: object, permissions: Permissions) -> s
             return f"An edge from an llm node to this agent. Models: {models}."
         case "unknown-field":
             return _fields(problem, document)
+        case "unknown-decision" | "unknown-expiry" if "/data/approval/" in problem.pointer:
+            of_expiry = t.get_args(OnApprovalExpiry)
+            known = APPROVAL_DECISIONS if problem.code == "unknown-decision" else of_expiry
+            return f"Allowed are {listing(known)}."
         case code:
             return problem.hint or _HINTS.get(code) or _example(problem.pointer)
 
@@ -209,6 +222,10 @@ def _fields_at(pointer: str, document: object) -> Collection[str]:
             return fields_of(str(_value_at(document, f"/nodes/{index}/type")))
         case ["nodes", _, "data", "guardrails", _]:
             return fields_of("guardrail")
+        case ["nodes", _, "data", "review" | "approval" as part]:
+            return fields_of(part)
+        case ["nodes", _, "data", "review" | "approval", "assignees"]:
+            return fields_of("assignees")
         case _:
             return fields_of("document")
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from ..errors import Problem
+from .approval import GraphApproval
+from .approval import HostApproval
+from .approval import is_for_nobody
+from .approval import required_terms
 from .graph import OnUnknown
 from .graph import Reference
 from .graph import strictest
@@ -26,6 +30,8 @@ class RoleLimits:
     """Maximum number of tokens of one answer, by model."""
     on_unknown: Mapping[str, OnUnknown] = field(default_factory=dict)
     """What is done at least about interrupted calls, by tool."""
+    approvals: Mapping[str, HostApproval] = field(default_factory=dict)
+    """What the host declares for tools whose calls may need approval."""
 
 
 def find_limit_problems(
@@ -41,8 +47,25 @@ def find_limit_problems(
                 f" unknown outcome, so {quote('on_unknown')} cannot be {quote(wanted)}."
             )
             yield Problem(f"{node}/on_unknown", "must-not-repeat", detail)
+        yield from _find_approval_problems(reference, role_limits)
         name, max_tokens = reference.name, reference.max_tokens
         limit = role_limits.max_tokens.get(name)
         if max_tokens is not None and limit is not None and max_tokens > limit:
             detail = f"{quote('max_tokens')} of the model {quote(name)} may be at most {limit}."
             yield Problem(f"{node}/max_tokens", "above-model-limit", detail)
+
+
+def _find_approval_problems(reference: Reference, role_limits: RoleLimits) -> Iterator[Problem]:
+    host, graph = role_limits.approvals.get(reference.name), reference.approval
+    node = reference.pointer.removesuffix("/name")
+    if isinstance(graph, GraphApproval) and is_for_nobody(required_terms(host, graph)):
+        detail = (
+            f"With {quote('four_eyes')} the owner cannot answer. Name others in"
+            f" {quote('assignees')}."
+        )
+        yield Problem(f"{node}/approval/four_eyes", "four-eyes-unassigned", detail)
+    if host is None or graph is None:
+        return
+    for below, demand in host.find_looser(graph):
+        detail = f"Calls of the tool {quote(reference.name)} need approval: {demand}"
+        yield Problem(f"{node}/approval{below}", "looser-approval", detail)

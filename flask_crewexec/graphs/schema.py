@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from ..errors import Problem
 from . import fields as f
 from . import reactflow
+from .approval import approval_option
+from .approval import FIELDS as _APPROVAL
+from .approval import read_approval
 from .fields import Field
 from .fields import read_object
 from .graph import OnUnknown
@@ -59,6 +62,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
     "tool": {
         "name": Field(_NAME, required=True),
         "on_unknown": Field(f.choice("invalid-on-unknown", t.get_args(OnUnknown))),
+        "approval": Field(approval_option),
     },
     "llm": {
         "name": Field(_NAME, required=True),
@@ -186,6 +190,8 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
         data["guardrails"] = _read_guardrails(data["guardrails"], at, problems)
     if data.get("review") is not None:
         data["review"] = _read_review(data, f"{pointer}/data/review", problems)
+    if data.get("approval") is not None:
+        data["approval"] = read_approval(data["approval"], f"{pointer}/data/approval", problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)
@@ -235,7 +241,7 @@ def fields_of(part: str) -> Mapping[str, Field]:
     """Return the fields of a *part*, by name.
 
     :param part: ``document``, ``node``, ``edge``, ``input``, ``guardrail``, ``review``,
-        ``assignees``, or a type of nodes for the fields of its data.
+        ``approval``, ``assignees``, or a type of nodes for the fields of its data.
     """
     parts: Mapping[str, Mapping[str, Field]] = {
         "document": _DOCUMENT,
@@ -244,6 +250,7 @@ def fields_of(part: str) -> Mapping[str, Field]:
         "input": _INPUT,
         "guardrail": _GUARDRAIL,
         "review": _REVIEW,
+        "approval": _APPROVAL,
         "assignees": _ASSIGNEES,
         **_DATA,
     }

@@ -97,6 +97,21 @@ def _tools_and_models_are_used(linked: LinkedDraft) -> Iterator[Problem]:
             yield Problem(node.pointer, "unused-node", detail)
 
 
+def _approvals_agree(linked: LinkedDraft) -> Iterator[Problem]:
+    first: dict[str, NodeDraft] = {}
+    for tool in linked.nodes("tool"):
+        approval = tool.data.get("approval")
+        if approval is None or "name" not in tool.data:
+            continue
+        other = first.setdefault(tool.data["name"], tool)
+        if other.data["approval"] != approval:
+            detail = (
+                f"The {other.title} says otherwise how calls of this tool are approved. Remove one"
+                " of them: it holds for all calls of the tool."
+            )
+            yield Problem(f"{tool.pointer}/data/approval", "two-approvals", detail)
+
+
 def _tasks_have_no_cycle(linked: LinkedDraft) -> Iterator[Problem]:
     for cycle in find_cycles(dependencies(linked)):
         path = " → ".join([*cycle, cycle[0]])
@@ -255,6 +270,7 @@ _RULES: tuple[Rule, ...] = (
     _one_agent_per_task,
     _one_model_per_agent,
     _tools_and_models_are_used,
+    _approvals_agree,
     _tasks_have_no_cycle,
     _first_task_has_no_condition,
     _async_tasks_can_run,

@@ -12,6 +12,8 @@ from ..graphs import OnUnknown
 from ..identity import IdentityLoader
 from ..identity import optional_roles
 from ..schemas.notifications import check_patterns
+from .approval import ApprovalOption
+from .approval import read_approval
 from .assignment import AssignFunction
 from .external_tools import CrewAIToolSpec
 from .external_tools import mcp_tool_name
@@ -64,6 +66,7 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
         on_unknown: OnUnknown = "repeat",
+        approval: ApprovalOption = "never",
     ) -> Callable[[F], F]:
         """Register the decorated function as a tool of agents.
 
@@ -80,6 +83,10 @@ class RegistrationMixin:
             ``current_execution.call_id``, ``"ask"`` a person what to do, or ``"fail"`` the
             execution, so that somebody can look.
             A call that has ended is never made again.
+        :param approval: which calls people must approve before they are made: ``"always"``,
+            ``"never"``, a function of the arguments and the id of the execution's owner that
+            returns whether they must, or an :class:`~flask_crewexec.Approval`, which also says who
+            is asked and how. A graph may demand more, but never less.
         :raises ValueError: if models could not use the function; the message says why.
         """
 
@@ -92,6 +99,7 @@ class RegistrationMixin:
                 roles=optional_roles(roles),
                 max_output_chars=max_output_chars,
                 on_unknown=on_unknown,
+                approval=read_approval(approval),
             )
             self._registry.add_tool(spec)
             return function
@@ -110,10 +118,12 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
         on_unknown: OnUnknown = "repeat",
+        approval: ApprovalOption = "never",
     ) -> None:
         """Register a class derived from CrewAI's ``BaseTool``; only workers import it.
 
-        *timeout*, *roles*, *max_output_chars* and *on_unknown* are those of :meth:`tool`.
+        *timeout*, *roles*, *max_output_chars*, *on_unknown* and *approval* are those of
+        :meth:`tool`.
 
         :param source: ``"module:Class"``, such as ``"crewai_tools:ScrapeWebsiteTool"``.
         :param description: description of the tool for users and models.
@@ -132,6 +142,7 @@ class RegistrationMixin:
             roles=optional_roles(roles),
             max_output_chars=max_output_chars,
             on_unknown=on_unknown,
+            approval=read_approval(approval),
         )
         self._registry.add_external_tool(spec)
 
@@ -149,6 +160,7 @@ class RegistrationMixin:
         roles: Collection[str] | None = None,
         max_output_chars: int | None = None,
         on_unknown: OnUnknown = "repeat",
+        approval: ApprovalOption | Mapping[str, ApprovalOption] = "never",
     ) -> None:
         """Register tools of an MCP server, to which workers connect in each run that uses one.
 
@@ -161,6 +173,8 @@ class RegistrationMixin:
             worker's own secrets.
         :param timeout: seconds that a call may take.
         :param connect_timeout: seconds within which the server must be ready.
+        :param approval: as for :meth:`tool`, for all tools of the server, or by the server's names
+            of the tools; those that it does not name need no approval.
         :raises ValueError: if a name is taken or a value is invalid.
         """
         server = McpServerSpec(
@@ -171,6 +185,11 @@ class RegistrationMixin:
             env=env or {},
             connect_timeout=connect_timeout,
         )
+        options = approval if isinstance(approval, Mapping) else dict.fromkeys(tools, approval)
+        if unknown := options.keys() - tools.keys():
+            raise ValueError(
+                f"'approval' names the tool {min(unknown)!r}, which is not in 'tools'."
+            )
         for remote_name, description in tools.items():
             spec = McpToolSpec(
                 name=mcp_tool_name(name, remote_name),
@@ -181,6 +200,7 @@ class RegistrationMixin:
                 roles=optional_roles(roles),
                 max_output_chars=max_output_chars,
                 on_unknown=on_unknown,
+                approval=read_approval(options.get(remote_name, "never")),
             )
             self._registry.add_external_tool(spec)
 

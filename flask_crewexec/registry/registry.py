@@ -170,6 +170,11 @@ class Registry:
                 name: spec.max_tokens for name, spec in self.llms.items() if spec.max_tokens
             },
             on_unknown=self.on_unknown,
+            approvals={
+                name: spec.approval.host_approval
+                for name, spec in self.tools.items()
+                if spec.approval is not None
+            },
         )
         return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
 

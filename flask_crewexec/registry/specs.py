@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Callable
 
 from ..graphs import OnUnknown
+from .approval import Approval
 from .secrets import Secret
 
 ToolFunction = Callable[..., object]
@@ -39,6 +40,8 @@ class ToolSpec:
     """What to do with a call that was interrupted, so that nobody knows whether it has acted."""
     max_output_chars: int | None = None
     """Maximum length of the output; None means ``CREWEXEC_MAX_TOOL_OUTPUT_CHARS``."""
+    approval: Approval | None = None
+    """How people approve calls; None if they need no approval."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _OF_CONTENT: t.Final = frozenset(
     {
+        "approval-outdated",
         "guardrail-failed",
         "input-expired",
         "iterations-exhausted",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ..errors import SecretMissing
 from ..process.termination import ends_process
-from .call_log.journal import NOT_MADE
+from ..statuses import NOT_MADE
 from .call_log.log import CallError
 from .call_log.requests import ToolCall
 from .call_log.run_calls import current_call_id
@@ -40,12 +40,13 @@ def recorded(run: Function, function: Function, name: str, run_context: RunConte
     @functools.wraps(function)
     def call(**arguments: object) -> object:
         tool = current_tool.get()
+        calls, requests = run_context.calls, run_context.requests
         if tool is None:  # a crew of the host calls it
+            requests.check_free(name)
             return run(**arguments)
-        calls = run_context.calls
-        settled = run_context.requests.settle_made(name, tool, arguments, calls.note_not_made)
+        settled = requests.settle_made(name, tool, arguments, calls.note_not_made)
         if settled.text is not None:
-            calls.end_tool(tool, settled.text)
+            calls.end_tool(tool, settled.text, settled.error)
             return settled.text
         if settled.arguments is not None:
             arguments = settled.arguments

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
 
 from ..execution_context import ExecutionContext
+from ..graphs import GraphApproval
 from ..observability.redaction import Redactor
 from ..registry.secrets import SecretResolver
 from .call_log.log import CallError
@@ -32,6 +34,8 @@ class RunContext:
     """Raises the reason why a tool call that was allowed must not be made, if there is one."""
     calls: RunCalls
     requests: ToolRequests
+    approvals: Mapping[str, GraphApproval]
+    """What the graph demands of calls of tools, by their names."""
     note_length: Callable[[str | None, str | None], None]
     """Takes why an answer ended, and the role of its agent, if it has one."""
     model_call_failed: Callable[[OpenCall, CallError], None]

@@ -25,6 +25,8 @@ from ..storage.attempts import StartedAttempt
 from ..storage.call_log import Unfinished
 from ..text import storable
 from ..text import truncate
+from .approval_checks import ApprovalChecks
+from .assignment import Assigner
 from .budget import Budget
 from .call_log.contents import ContentLimits
 from .call_log.fingerprint import fingerprint_of
@@ -90,6 +92,7 @@ class AttemptRunner:
         self._started = started
         self._lease = lease = started.lease
         self._recorder = RunRecorder(app_state, lease, started.start, started.time)
+        self._approvals = ApprovalChecks(app_state, lease, self._recorder)
         self._budget = Budget()
         self._control = RunControl(
             self._must_stop, self._may_call, self._may_call_tool, self._should_drain
@@ -141,6 +144,7 @@ class AttemptRunner:
         """Run the crew; raise the reason of a stop, whatever CrewAI has turned it into."""
         resume = load_resume_state(self._app_state, self._started)
         self._budget = resume.budget
+        self._approvals.check_registered(self._app_state.registry.tools)
         self._check_names(resume.graph)
         try:
             # In a copy: each aborted run leaves entries in CrewAI's context variables.
@@ -183,10 +187,12 @@ class AttemptRunner:
             current_calls.set(calls)
             event_handler.bind_calls(calls)
             run_context = self._run_context(resume, connections, event_handler, calls, requests)
+            requests.assign = Assigner(self._app_state.registry.assign, run_context).assign
             graph = render_inputs(resume.graph, self._app_state, run_context)
             crew = build_crew(graph, self._app_state, run_context, event_handler, resume)
             if calls.log.is_on:
                 calls.fingerprint = fingerprint_of(crew)
+            self._approvals.check_unchanged(requests.gates)
             if self._lease.attempt > 1:
                 requests.withdraw_unless(calls.continues)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
@@ -265,6 +271,7 @@ class AttemptRunner:
             before_tool=self._check_lease,
             calls=calls,
             requests=requests,
+            approvals=resume.graph.approvals,
             note_length=event_handler.calls.note_length,
             model_call_failed=event_handler.calls.model_call_failed,
             stop=self._control.stop,

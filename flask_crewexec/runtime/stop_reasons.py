@@ -85,6 +85,13 @@ class InputExpiredStop(StopRun):
     code = "input-expired"
 
 
+class ApprovalOutdatedStop(StopRun):
+    """People were asked about a tool call that could only be made otherwise now."""
+
+    status = ExecutionStatus.FAILED
+    code = "approval-outdated"
+
+
 class UnknownToolOutcomeStop(StopRun):
     """A tool that must not be called twice may have been called before."""
 

@@ -16,6 +16,7 @@ from ..registry.secrets import Secret
 from ..registry.specs import FunctionToolSpec
 from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_model
+from .approvals import approval_gate
 from .crewai_shims.public_api import BaseTool
 from .crewai_shims.tools import model_of_schema
 from .crewai_shims.tools import tool_of_function
@@ -45,11 +46,16 @@ def build_tool(spec: ToolSpec, run_context: RunContext, max_chars: int) -> BaseT
         description=spec.description,
         arguments=arguments,
     )
-    if spec is ASK_PERSON:
-        question = Question(run_context.redact)
-        gate = Gate(functools.partial(validate, tool), question.settle)
+    if gate := _gate(spec, tool, run_context):
         run_context.requests.gates[spec.name] = gate
     return tool
+
+
+def _gate(spec: ToolSpec, tool: BaseTool, run_context: RunContext) -> Gate | None:
+    validated = functools.partial(validate, tool)
+    if spec is ASK_PERSON:
+        return Gate(validated, Question(run_context.redact).settle)
+    return approval_gate(spec, tool.args_schema.model_json_schema, validated, run_context)
 
 
 def _function_and_schema(

@@ -1,15 +1,16 @@
 """What the tool calls of a run ask people, and what these have decided.
 
 The gate of a tool says what is to be decided before a call is made. All calls of an answer are
-settled before any of them is made, and their requests are written together; then the branch stops,
-and other branches go on. When the execution continues, the same calls find what was decided.
+settled before any of them is made, and their requests are written together. Those about which
+nothing must be decided are made; then the branch stops, and other branches go on. When the
+execution continues, the same calls find what was decided.
 """
 
 from __future__ import annotations
 
 import typing as t
+import uuid
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import call_requests
 from ..storage import input_requests
+from ..storage.input_requests import NewRequest
 from ..storage.new_event import NewEvent
 from .call_log.journal import StoredCall
 from .call_log.requests import NoteNotMade
@@ -34,6 +36,7 @@ from .call_log.scopes import Scope
 from .stop_reasons import InputExpiredStop
 from .stop_reasons import StopRun
 from .stop_reasons import WaitForPersonStop
+from .tool_errors import ToolFailed
 
 Json = dict[str, t.Any]
 
@@ -54,6 +57,11 @@ class Ask(t.NamedTuple):
     users: Sequence[str] = ()
     roles: Sequence[str] = ()
     """Without users and roles, the owner of the execution is asked."""
+    roles_only: bool = False
+    """Whether only users with these roles may answer."""
+    four_eyes: bool = False
+    edited_by: str | None = None
+    """Who has written the arguments, in the round before."""
     expires_in: float | None = None
     on_expiry: str = "fail"
     default: Json | None = None
@@ -79,6 +87,8 @@ class Gate(t.NamedTuple):
     """Takes a call, with which it asks people, and valid arguments; returns how the call is made.
 
     When the execution continues, it is called again and must ask the same."""
+    schema: Json | None = None
+    """JSON Schema of the arguments that people may edit."""
 
 
 class AskingCall:
@@ -87,8 +97,18 @@ class AskingCall:
     def __init__(self, requests: ToolRequests, scope: Scope, path: str, new: list[_New]) -> None:
         self._requests = requests
         self._scope = scope
-        self._path = path
+        self.path = path
         self._new = new
+        self._asked: dict[InputKind, Sequence[InputRequestMixin]] = {}
+
+    def stop_run(self, reason: StopRun) -> t.NoReturn:
+        """Stop the whole run."""
+        self._requests.stop_run(reason)
+
+    def first(self, kind: InputKind) -> InputRequestMixin | None:
+        """Return what was asked first about the call, since its step began."""
+        mine = (each for each in self._read(kind) if self._is_mine(each))
+        return next((each for each in mine if not _is_withdrawn(each)), None)
 
     def ask(self, ask: Ask, *, after: int = 0, carries_over: bool = False) -> Decided:
         """Return what was decided.
@@ -98,10 +118,10 @@ class AskingCall:
         :raises WaitForPersonStop: if nothing was decided yet; somebody is asked.
         :raises InputExpiredStop: if nobody has answered in time.
         """
-        asked = self._requests.asked(self._scope, self._path, ask.kind)
+        asked = self._read(ask.kind)
         request = self._find(asked, ask, after, carries_over)
         if request is None:
-            self._new.append(_New(self._scope, self._path, self._next_round(asked), ask))
+            self._new.append(_New(self._scope, self.path, self._next_round(asked), ask))
         if request is None or request.status == InputStatus.OPEN:
             raise WaitForPersonStop("A tool call waits for a person.")
         if request.decision is None:
@@ -120,8 +140,25 @@ class AskingCall:
         for each in same:
             if self._is_mine(each) and each.round > after:
                 return each
-        decided = [each for each in same if each.decision is not None]
-        return decided[-1] if carries_over and decided and after == 0 else None
+        return self._carried(same) if carries_over and after == 0 else None
+
+    def carried_over(self, kind: InputKind, digest: str) -> bool:
+        """Return whether the same was decided before the step was restarted, and still counts."""
+        same = [each for each in self._read(kind) if _is_about(each, digest)]
+        return self._carried(same) is not None
+
+    def _carried(self, same: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
+        decided = [each for each in same if each.decision is not None and not self._is_used(each)]
+        return decided[-1] if decided else None
+
+    def _is_used(self, request: InputRequestMixin) -> bool:
+        """Return whether a call was made by a decision that counts for one call only."""
+        return request.kind == InputKind.APPROVAL and self._requests.was_made(request)
+
+    def _read(self, kind: InputKind) -> Sequence[InputRequestMixin]:
+        if kind not in self._asked:
+            self._asked[kind] = self._requests.asked(self._scope, self.path, kind)
+        return self._asked[kind]
 
     def _next_round(self, asked: Sequence[InputRequestMixin]) -> int:
         return 1 + max((each.round for each in asked if self._is_mine(each)), default=0)
@@ -131,7 +168,11 @@ class AskingCall:
 
 
 def _is_about(request: InputRequestMixin, digest: str) -> bool:
-    return request.digest == digest and request.status != InputStatus.WITHDRAWN
+    return request.digest == digest and not _is_withdrawn(request)
+
+
+def _is_withdrawn(request: InputRequestMixin) -> bool:
+    return request.status == InputStatus.WITHDRAWN
 
 
 class _New(t.NamedTuple):
@@ -139,6 +180,19 @@ class _New(t.NamedTuple):
     path: str
     round: int
     ask: Ask
+
+
+class _Request(t.NamedTuple):
+    """A new request, with those whom it asks."""
+
+    id: uuid.UUID
+    row: NewRequest
+    assignees: list[tuple[str, str]]
+    expires_in: float | None
+
+
+Assign = Callable[[NewRequest, Sequence[str], Sequence[str]], list[tuple[str, str]]]
+"""Takes a request with the users and roles that it names; returns whom it asks."""
 
 
 class ToolRequests:
@@ -166,26 +220,23 @@ class ToolRequests:
         self._steps = steps
         self._write = write
         self._stop = stop
+        self.assign: Assign | None = None
+        """Set before the crew runs."""
         self.gates: dict[str, Gate] = {}
         """By the names of the tools."""
 
     def settle(self, calls: Sequence[PlannedCall]) -> Mapping[str, Settled]:
-        """Return how the calls of an answer are to be made, by their paths.
-
-        :raises WaitForPersonStop: if somebody must decide first.
-        """
+        """Return how the calls of an answer are to be made, by their paths."""
         settled: dict[str, Settled] = {}
         new: list[_New] = []
-        waits: WaitForPersonStop | None = None
         for call in calls:
             asking = AskingCall(self, call.scope, call.path, new)
             try:
                 if found := self._settle(call, asking):
                     settled[call.path] = found
             except WaitForPersonStop as stop:
-                waits = stop
-        if waits is not None:
-            self._wait(waits, new)
+                settled[call.path] = Settled(waits=stop)
+        self._request(new)
         return settled
 
     def _settle(self, call: PlannedCall, asking: AskingCall) -> Settled | None:
@@ -224,7 +275,16 @@ class ToolRequests:
             return self._pass(gate, asking, arguments)
         except WaitForPersonStop as waits:
             note_not_made(tool)
-            self._wait(waits, new)
+            self._request(new)
+            stop_branch(waits)
+
+    def check_free(self, name: str) -> None:
+        """Check that a tool may be called by others than the agents of the graph.
+
+        :raises ToolFailed: if people must decide about its calls.
+        """
+        if name in self.gates:
+            raise ToolFailed(f"Only an agent of the graph can call the tool '{name}'.")
 
     def _pass(self, gate: Gate, asking: AskingCall, arguments: Json) -> Settled:
         return gate.settle(asking, arguments)._replace(digest=digest_of(arguments))
@@ -234,32 +294,38 @@ class ToolRequests:
         self._stop(reason)
         raise reason
 
-    def _wait(self, reason: WaitForPersonStop, new: Sequence[_New]) -> t.NoReturn:
+    def _request(self, new: Sequence[_New]) -> None:
+        """Insert the requests of an answer together."""
         if new:
-            ids = [input_requests.new_id() for _ in new]
-            rows = [*zip(ids, new, strict=True)]
-            self._write(lambda session: self._insert(session, rows), *map(self._event, ids, new))
-        stop_branch(reason)
-
-    def _insert(self, session: Session, rows: Collection[tuple[t.Any, _New]]) -> None:
-        for id, new in rows:
-            ask = new.ask
-            input_requests.insert(
-                session,
-                self._app_state.models,
-                self._execution.id,
-                self._row(new),
-                id=id,
-                expires_in=ask.expires_in,
-                assignees=[
-                    *((input_requests.USER, name) for name in ask.users),
-                    *((input_requests.ROLE, name) for name in ask.roles),
-                ],
+            requests = [_Request(input_requests.new_id(), *self._assigned(each)) for each in new]
+            self._write(
+                lambda session: self._insert(session, requests), *map(self._event, requests)
             )
 
-    def _row(self, new: _New) -> input_requests.NewRequest:
+    def _assigned(self, new: _New) -> tuple[NewRequest, list[tuple[str, str]], float | None]:
+        assert self.assign is not None, "it is set before the crew runs"
+        row, ask = self._row(new), new.ask
+        try:
+            return row, self.assign(row, ask.users, ask.roles), ask.expires_in
+        except StopRun as reason:
+            self.stop_run(reason)
+
+    def _insert(self, session: Session, requests: Sequence[_Request]) -> None:
+        models, execution_id = self._app_state.models, self._execution.id
+        for id, row, assignees, expires_in in requests:
+            input_requests.insert(
+                session,
+                models,
+                execution_id,
+                row,
+                id=id,
+                expires_in=expires_in,
+                assignees=assignees,
+            )
+
+    def _row(self, new: _New) -> NewRequest:
         ask, step = new.ask, _position(new.scope)
-        return input_requests.NewRequest(
+        return NewRequest(
             owner_id=self._execution.user_id,
             kind=ask.kind,
             step=step,
@@ -277,13 +343,21 @@ class ToolRequests:
             arguments=ask.arguments,
             digest=ask.digest,
             default=ask.default,
+            roles_only=ask.roles_only,
+            four_eyes=ask.four_eyes,
+            edited_by=ask.edited_by,
         )
 
-    def _event(self, id: object, new: _New) -> NewEvent:
-        step = self._steps[_position(new.scope)]
+    def _event(self, request: _Request) -> NewEvent:
+        row = request.row
         return NewEvent(
             "input_requested",
-            {"request": str(id), "kind": new.ask.kind, "step": step, "round": new.round},
+            {
+                "request": str(request.id),
+                "kind": row.kind,
+                "step": row.step_name,
+                "round": row.round,
+            },
         )
 
     def asked(self, scope: Scope, path: str, kind: InputKind) -> Sequence[InputRequestMixin]:
@@ -293,6 +367,11 @@ class ToolRequests:
             return call_requests.requests_of_call(
                 session, models, self._execution.id, step, kind, path
             )
+
+    def was_made(self, request: InputRequestMixin) -> bool:
+        """Return whether the call that people were asked about was made, or may have been."""
+        with self._app_state.database.read_session() as session:
+            return call_requests.was_made(session, self._app_state.models, request)
 
     def withdraw_unless(self, continues: Callable[[int], bool]) -> None:
         """Withdraw what the steps have asked that do not continue: they may ask otherwise."""

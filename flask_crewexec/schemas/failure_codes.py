@@ -20,6 +20,11 @@ class FailureCode(t.NamedTuple):
 
 
 FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
+    "approval-outdated": FailureCode(
+        "A tool has changed while one of its calls waited for approval, so the call cannot be made"
+        " as people were asked about it.",
+        "Retry the execution to ask them again. Their decision stays stored.",
+    ),
     "assignment-failed": FailureCode(
         "The host's function that says who is asked failed in every attempt.",
         "Operators look for its exception in the worker's log; then retry the execution.",

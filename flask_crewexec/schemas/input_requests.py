@@ -21,6 +21,8 @@ MAX_WORDS: t.Final = 200_000
 """Maximum number of characters of what is written, other than instead of the answer itself."""
 MAX_ANSWERS: t.Final = 100
 """Maximum number of answers that are sent at once."""
+MAX_ARGUMENTS: t.Final = 100_000
+"""Maximum number of characters of arguments that people can read and approve, as JSON."""
 
 
 class InputRequestQuerySchema(PageQuerySchema):
@@ -59,6 +61,7 @@ class AnswerContentSchema(ma.Schema):
 
     text = fields.String(metadata={"description": "Text, for a change or instead of the answer"})
     value = fields.Raw(metadata={"description": "An object instead of the answer, or a choice"})
+    arguments = fields.Dict(metadata={"description": "Arguments instead of those of the call"})
 
 
 class AssigneesSchema(ma.Schema):
@@ -213,6 +216,9 @@ class InputAnswerSchema(ma.Schema):
             "description": "What is to be changed; the answer itself, for 'edit' and 'respond';"
             " why, for 'reject'"
         },
+    )
+    arguments = fields.Dict(
+        metadata={"description": "For 'edit' of a tool call: all arguments with which to make it"}
     )
     value = fields.Raw(
         metadata={

@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import marshmallow as ma
 from marshmallow import fields
+from marshmallow import validate
+
+from ..graphs import APPROVAL_DECISIONS
+from ..graphs import OnApprovalExpiry
+
+
+class RegisteredApprovalSchema(ma.Schema):
+    """How people approve calls of a tool."""
+
+    always = fields.Boolean(
+        metadata={"description": "Whether all calls need approval, or a function decides"}
+    )
+    message = fields.String(
+        allow_none=True, metadata={"description": "What those who are asked are told"}
+    )
+    roles = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Only users with one of these may answer; if empty, the owner may"
+        },
+    )
+    decisions = fields.List(
+        fields.String(validate=validate.OneOf(APPROVAL_DECISIONS)),
+        metadata={"description": "What they may decide"},
+    )
+    expires_in = fields.Float(
+        allow_none=True, metadata={"description": "Seconds until it is too late for an answer"}
+    )
+    on_expiry = fields.String(
+        validate=validate.OneOf(t.get_args(OnApprovalExpiry)),
+        metadata={"description": "What happens then"},
+    )
+    four_eyes = fields.Boolean(
+        metadata={"description": "Whether another person must answer than the execution's owner"}
+    )
+    graph_may_assign = fields.Boolean(
+        metadata={"description": "Whether a graph may name who is asked"}
+    )
 
 
 class RegisteredToolSchema(ma.Schema):
@@ -24,6 +64,11 @@ class RegisteredToolSchema(ma.Schema):
             " asked, or the run fails",
             "enum": ["repeat", "ask", "fail"],
         }
+    )
+    approval = fields.Nested(
+        RegisteredApprovalSchema,
+        allow_none=True,
+        metadata={"description": "How people approve calls; null if they need no approval"},
     )
 
 

@@ -10,8 +10,10 @@ from ..errors import InvalidRequest
 from ..errors import Problem
 from ..graphs import find_mismatch
 from ..models import InputRequestMixin
+from ..schemas.input_requests import MAX_ARGUMENTS
 from ..schemas.input_requests import MAX_WORDS
 from ..statuses import Decision
+from ..statuses import InputKind
 
 Json = dict[str, t.Any]
 
@@ -21,12 +23,18 @@ def check_answer(
 ) -> None:
     """Check an answer, as far as no code of the host is needed.
 
-    :param content: what is written: ``text`` or ``value``, or nothing.
+    :param content: what is written: ``text``, ``value`` or ``arguments``, or nothing.
     :raises InvalidRequest: if it does not fit the *request*.
     """
     if decision not in request.decisions:
         allowed = ", ".join(f"'{each}'" for each in request.decisions)
         raise _invalid("/decision", f"This request allows only {allowed}.")
+    if request.kind == InputKind.APPROVAL and decision == Decision.EDIT:
+        _check_arguments(request, content)
+        return
+    if "arguments" in content:
+        detail = "Leave 'arguments' out: they belong to the decision 'edit' about a tool call."
+        raise _invalid("/arguments", detail)
     _check_content(decision, content)
     if decision == Decision.EDIT:
         _check_edit(app_state, request, content)
@@ -65,6 +73,18 @@ def _check_edit(app_state: AppState, request: InputRequestMixin, content: Json) 
     if mismatch := find_mismatch(request.schema, content["value"]):
         pointer, detail = mismatch
         raise _invalid(f"/value{pointer}", detail)
+
+
+def _check_arguments(request: InputRequestMixin, content: Json) -> None:
+    """Check the arguments with which a tool is to be called."""
+    if content.keys() != {"arguments"}:
+        raise _invalid("/arguments", "Send the 'arguments' of the call, and nothing else.")
+    arguments = content["arguments"]
+    if len(json.dumps(arguments, ensure_ascii=False)) > MAX_ARGUMENTS:
+        raise _invalid("/arguments", f"At most {MAX_ARGUMENTS} characters are allowed.")
+    if mismatch := find_mismatch(request.schema or {}, arguments):
+        pointer, detail = mismatch
+        raise _invalid(f"/arguments{pointer}", detail)
 
 
 def _check_response(app_state: AppState, request: InputRequestMixin, content: Json) -> None:

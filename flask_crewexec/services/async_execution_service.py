@@ -333,14 +333,16 @@ class AsyncExecutionService:
         *,
         text: str | None = None,
         value: Mapping[str, t.Any] | None = None,
+        arguments: Mapping[str, t.Any] | None = None,
         by: str | None = None,
         bypass: bool = False,
     ) -> Answered:
         """Answer an input request. The execution goes on once nothing else is open.
 
         :param decision: ``"approve"``; ``"change"`` with a *text* that says what; ``"edit"`` with
-            the answer itself, a *value* where the request has a schema, else a *text*; or
-            ``"reject"``.
+            the answer itself, a *value* where the request has a schema, else a *text*, or with
+            the *arguments* of a tool call; ``"respond"`` with the answer to a question, or with
+            the result of a tool call that is not made; or ``"reject"``.
         :param by: who answers, as the request will show it; by default *requester*.
         :param bypass: whether a manager answers although the request asks others; it shows that.
         :return: the request, and whether this is its first answer: False if the same was answered
@@ -352,7 +354,7 @@ class AsyncExecutionService:
         :raises InputAnswered: if it was answered otherwise before.
         :raises InputGone: if it has expired, or its execution has ended.
         """
-        content = {"text": text, "value": value}
+        content = {"text": text, "value": value, "arguments": arguments}
         given = {name: each for name, each in content.items() if each is not None}
         answer = {"decision": decision, "bypass": bypass, **given}
         who = Answerer(requester, by)

@@ -136,11 +136,18 @@ class UserExecutions:
         *,
         text: str | None = None,
         value: Mapping[str, t.Any] | None = None,
+        arguments: Mapping[str, t.Any] | None = None,
         bypass: bool = False,
     ) -> Answered:
         """Answer an input request, which then shows that this user did."""
         return self._service.answer(
-            request_id, decision, self._requester, text=text, value=value, bypass=bypass
+            request_id,
+            decision,
+            self._requester,
+            text=text,
+            value=value,
+            arguments=arguments,
+            bypass=bypass,
         )
 
     def answer_all(self, task_id: Id, answers: Sequence[Mapping[str, t.Any]]) -> list[Answered]:

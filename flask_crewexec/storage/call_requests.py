@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session
 
 from ..models import InputRequestMixin
 from ..models import Models
+from ..statuses import CallKind
 from ..statuses import has_status
 from ..statuses import InputKind
 from ..statuses import InputStatus
+from ..statuses import NOT_MADE
+from ..statuses import STEP_DONE
 from . import database_clock
 
 
@@ -52,6 +55,45 @@ def withdraw_of_steps(
         .values(status=InputStatus.WITHDRAWN, answered_at=database_clock.now()),
         execution_options={"synchronize_session": False},
     )
+
+
+def decided_calls(
+    session: Session, models: Models, execution_id: uuid.UUID
+) -> Sequence[InputRequestMixin]:
+    """Return what people have decided about calls of steps that go on, and that were not made."""
+    request, step = models.input_request, models.step
+    query = (
+        sa.select(request)
+        .join(
+            step,
+            sa.and_(
+                step.execution_id == request.execution_id,
+                step.position == request.step,
+                step.generation == request.generation,
+            ),
+        )
+        .where(
+            request.execution_id == execution_id,
+            request.kind == InputKind.APPROVAL,
+            request.decision.is_not(None),
+            step.status.not_in(STEP_DONE),
+        )
+    )
+    found = session.scalars(query.order_by(request.id)).all()
+    return [each for each in found if not was_made(session, models, each)]
+
+
+def was_made(session: Session, models: Models, request: InputRequestMixin) -> bool:
+    """Return whether the call that people were asked about was made, or may have been."""
+    call = models.call
+    query = sa.select(call.error).where(
+        call.execution_id == request.execution_id,
+        call.step == request.step,
+        call.generation == request.generation,
+        call.kind == CallKind.TOOL,
+        call.path == request.call,
+    )
+    return any(error is None or error["code"] != NOT_MADE for error in session.scalars(query))
 
 
 def _open_of(request: type[InputRequestMixin], execution_id: uuid.UUID) -> sa.ColumnElement[bool]:

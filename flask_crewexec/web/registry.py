@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing as t
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from flask import Blueprint
 
 from ..app_state import current_app_state
+from ..registry.approval import Approval
 from ..registry.specs import GuardrailSpec
 from ..registry.specs import LLMSpec
 from ..registry.specs import PredicateSpec
@@ -45,6 +47,16 @@ def _tool(spec: ToolSpec, max_chars: int) -> Json:
         "timeout": spec.timeout,
         "max_output_chars": spec.max_output_chars or max_chars,
         "on_unknown": spec.on_unknown,
+        "approval": spec.approval and _approval(spec.approval),
+    }
+
+
+def _approval(approval: Approval) -> Json:
+    terms = approval.host_approval.terms
+    return {
+        **dataclasses.asdict(terms),
+        "always": approval.when == "always",
+        "graph_may_assign": approval.graph_may_assign,
     }
 
 

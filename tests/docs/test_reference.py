@@ -175,7 +175,7 @@ class TestMetrics:
 
 
 def test_describes_each_field_of_a_graph(reference: Path) -> None:
-    parts = "document node agent task guardrail review assignees tool llm edge input"
+    parts = "document node agent task guardrail review assignees tool approval llm edge input"
     fields = [list(fields_of(part)) for part in parts.split()]
     assert tables(reference / "graph-document.html") == fields
 

@@ -12,12 +12,14 @@ Json = dict[str, t.Any]
 class Api:
     """Calls in the name of one user."""
 
-    def __init__(self, client: FlaskClient, user: str) -> None:
+    def __init__(self, client: FlaskClient, user: str, roles: str = "") -> None:
         self._client = client
         self.user = user
+        self._roles = roles
 
     def __call__(self, method: str, path: str, **options: t.Any) -> t.Any:
-        headers = {"X-User": self.user, **options.pop("headers", {})}
+        who = {"X-User": self.user, "X-Roles": self._roles}
+        headers = {**who, **options.pop("headers", {})}
         return self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
 
     def graph(self, document: Json) -> str:

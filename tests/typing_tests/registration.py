@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from flask_crewexec import Approval
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
 from flask_crewexec import Identity
@@ -37,6 +38,18 @@ def find_orders(customer: str, limit: int = 10) -> list[str]:
 
 t.assert_type(find_orders("ada", limit=2), list[str])
 find_orders(7)  # type: ignore[arg-type]
+
+
+@crewexec.tool("pay", approval=lambda arguments, user_id: arguments["euros"] > 100)
+def pay(euros: int) -> None: ...
+
+
+@crewexec.tool("refund", approval=Approval(roles={"accountant"}, decisions=["approve", "edit"]))
+def refund(euros: int) -> None: ...
+
+
+crewexec.tool("wire", approval="sometimes")  # type: ignore[arg-type]
+crewexec.add_mcp_server("files", tools={"delete": "Delete."}, approval={"delete": "always"})
 
 
 @crewexec.guardrail("is_short", description="At most ten characters.")

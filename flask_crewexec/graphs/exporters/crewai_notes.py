@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ...errors import Note
 from ...errors import Severity
 from .. import reactflow
+from ..approval import NEVER
 from ..graph import Graph
 from ..graph import Reference
 from ..problem_messages import child
@@ -60,11 +61,15 @@ _REQUIRED: t.Final = ("required", True)
 
 def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
     """Yield notes about registered names."""
-    for kind, name, pointer, _, on_unknown in references:
+    for kind, name, pointer, _, on_unknown, approval in references:
         if on_unknown is not None:
             where = f"{pointer.removesuffix('/name')}/on_unknown"
             detail = f"CrewAI does not continue interrupted calls of {quote(name)}."
             yield Note("", where, "left-out", detail, "changed")
+        if approval not in (None, NEVER):
+            where = f"{pointer.removesuffix('/name')}/approval"
+            detail = f"CrewAI asks nobody before it calls {quote(name)}."
+            yield Note("", where, "left-out", detail, "unguarded")
         code, severity = "registered-name", _SEVERITIES.get(kind, "changed")
         if kind in ("guardrail", "predicate") and function_reference(name) is None:
             code = "left-out"

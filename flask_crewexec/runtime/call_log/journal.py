@@ -10,12 +10,10 @@ from collections.abc import Sequence
 
 from ...statuses import CallKind
 from ...statuses import CallStatus
+from ...statuses import NOT_MADE
 from .scopes import Conversation
 from .scopes import Message
 from .scopes import Scope
-
-NOT_MADE: t.Final = "not_made"
-"""Code of tool calls that were planned, but not made because the run stopped."""
 
 Key = tuple[int | None, str]
 """Position of a step and the path of a call in it."""

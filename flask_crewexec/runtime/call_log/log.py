@@ -15,10 +15,10 @@ from contextvars import ContextVar
 from ...models import Usage
 from ...statuses import CallKind
 from ...statuses import CallStatus
+from ...statuses import NOT_MADE
 from ...text import truncate
 from .contents import Content
 from .contents import ContentLimits
-from .journal import NOT_MADE
 from .journal import StoredCall
 from .scopes import Scope
 
@@ -76,6 +76,12 @@ class OpenCall:
         return cls(
             stored.number, scope, kind, stored.name, agent, stored.path, _NOTHING, status=status
         )
+
+    @classmethod
+    def not_yet_made(cls, scope: Scope, name: str, agent: str | None, path: str) -> t.Self:
+        """Return a tool call that a later attempt makes; it is not recorded."""
+        failed = CallStatus.FAILED
+        return cls(None, scope, CallKind.TOOL, name, agent, path, _NOTHING, status=failed)
 
     @property
     def seconds(self) -> float:

@@ -84,8 +84,12 @@ class Settled(t.NamedTuple):
     """What the model is told instead of a call."""
     arguments: Json | None = None
     """Arguments instead of those of the model."""
+    error: CallError | None = None
+    """Why it is not made, if the model is told so."""
     digest: str | None = None
     """Of the arguments that were settled; None if any count."""
+    waits: StopRun | None = None
+    """Why it cannot be made yet."""
 
 
 @dataclasses.dataclass

@@ -11,12 +11,12 @@ from contextvars import ContextVar
 from ...graphs import OnUnknown
 from ...statuses import CallKind
 from ...statuses import CallStatus
+from ...statuses import NOT_MADE
 from ..stop_reasons import DivergedStop
 from ..stop_reasons import StopRun
 from ..stop_reasons import UnknownToolOutcomeStop
 from . import answers
 from .journal import Journal
-from .journal import NOT_MADE
 from .journal import StoredCall
 from .log import CallError
 from .log import CallLog
@@ -210,7 +210,6 @@ class RunCalls:
 
         :param turn: which of the answers of the conversation it is.
         :raises UnknownToolOutcomeStop: if one may have been made, and must not be repeated.
-        :raises WaitForPersonStop: if somebody must decide about one; then none is made.
         """
         planned = [
             self._plan(conversation, f"{turn}.{index}", request)
@@ -249,6 +248,9 @@ class RunCalls:
         if stored is not None:
             known = OpenCall.of_earlier_attempt(stored, conversation, agent)
             return ToolCall(request, known, stored, siblings, _text_of(stored))
+        if settled is not None and settled.waits is not None:
+            later = OpenCall.not_yet_made(conversation, request.name, agent, path)
+            return ToolCall(request, later, None, siblings, stopped=settled.waits)
         content = {"arguments": request.arguments}
         digest = digest_of(request.name, request.arguments) if self.log.is_on else None
         call = self.log.begin(

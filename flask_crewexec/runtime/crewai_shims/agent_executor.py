@@ -86,13 +86,17 @@ class SingleThreadExecutor(AgentExecutor):
         checked = [check_tool_call(tool_call) for tool_call in pending]
         problems = [self._find_problem(*both) for both in zip(checked, pending, strict=True)]
         self._tool_calls.announce(pending, checked, problems)
-        return super().execute_native_tool()
+        outcome = super().execute_native_tool()
+        self._tool_calls.raise_if_stopped()
+        return outcome
 
     def _execute_single_native_tool_call(self, tool_call: t.Any) -> dict[str, t.Any]:
         """Call a tool; whatever is wrong with the call, the model is told."""
         call = check_tool_call(tool_call)
         logged = self._tool_calls.take(tool_call)
         result: dict[str, t.Any]
+        if logged.waits:
+            return call.failed_result("")  # nobody reads it: the branch stops
         if logged.stored is not None:
             result = logged.stored_result(call, self._tool_name_mapping.get(call.name))
         elif logged.problem:

@@ -68,6 +68,12 @@ class ConversationCalls:
         """Return an announced call."""
         return LoggedToolCall(self._calls, self._pending[id(tool_call)])
 
+    def raise_if_stopped(self) -> None:
+        """Raise why a call of the last answer waits, after all others were made."""
+        for call in self._pending.values():
+            if call.stopped is not None:
+                stop_branch(call.stopped)
+
     def make_written_call(self, action: t.Any, make: Callable[[], ToolResult]) -> ToolResult:
         """Make the call that a model has written, or answer it as before."""
         name = truncate(str(action.tool), MAX_NAME)
@@ -93,6 +99,7 @@ class LoggedToolCall:
         self.stored = None if tool.stored is None else tool
         self.problem = tool.request.told
         """Why the call cannot be made, in words for the model; empty if it can."""
+        self.waits = tool.stopped is not None
 
     @contextlib.contextmanager
     def being_made(self) -> Iterator[None]:

@@ -268,7 +268,7 @@ class TestApproval:
         form: dict[str, t.Any] = {"/to": "bob", "/amount": "50", "/urgent": "false"}
         assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
         stored = api("GET", path).json
-        assert stored["answer"] == {"value": {"to": "bob", "amount": 50, "urgent": False}}
+        assert stored["answer"] == {"arguments": {"to": "bob", "amount": 50, "urgent": False}}
         assert "ada decided: edit" in text_of(ada.read(path))
 
 

@@ -140,6 +140,7 @@ class TestCrewaiClasses:
             "timeout": 20.0,
             "max_output_chars": 500,
             "on_unknown": "fail",
+            "approval": None,
         }
 
     @pytest.mark.parametrize("source", ["scrape", "a:b:c", "os.system", "", "a b:C", ":C"])
@@ -381,6 +382,7 @@ class TestRegisteringServers:
             "timeout": 60.0,
             "max_output_chars": 100_000,
             "on_unknown": "repeat",
+            "approval": None,
         }
         assert "canary" not in answer.text
         assert "canary" not in repr(crewexec._registry.tools)

@@ -31,6 +31,8 @@ FIELDS = (
     *("temperature", "max_tokens", "reasoning", "max_reasoning_attempts", "inject_date"),
     *(
         "on_unknown",
+        "approval",
+        "decisions",
         "markdown",
         "output_schema",
         "guardrails",
@@ -178,7 +180,11 @@ def _helpers(
     nodes: list[Json] = []
     edges: list[str] = []
     for at, name in enumerate(draw(st.lists(st.sampled_from(TOOLS), max_size=3))):
-        wanted = draw(st.sampled_from([{}, {"on_unknown": "fail"}, {"on_unknown": "repeat"}]))
+        wanted = draw(
+            st.sampled_from(
+                [{}, {"on_unknown": "fail"}, {"on_unknown": "repeat"}, {"approval": "always"}]
+            )
+        )
         nodes.append(tool(f"tool{at}", name, **wanted))
         users = st.lists(st.sampled_from([*agents, *tasks]), min_size=1, unique_by=id)
         edges += [f"tool{at} {user['id']}" for user in draw(users)]

@@ -182,6 +182,11 @@ def add_tools(crewexec: CrewExec) -> None:
         db.session.commit()
         return "written"
 
+    @crewexec.tool("write_approved_note", approval="always")
+    def write_approved_note(text: str) -> str:
+        """Write a note into the host's database, if a person approves."""
+        return write_note(text)
+
     @crewexec.tool("count_words")
     def count_words(text: str, at_least: int = 0) -> str:
         """Count the words of a text."""

@@ -106,7 +106,7 @@ def test_an_argument_that_is_not_required_can_be_left_out() -> None:
 def test_what_cannot_be_read_is_named(name: str, text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_fields(SCHEMA, ARGUMENTS, entered(**{name: text}))
-    assert [each.pointer for each in refused.value.problems] == [f"/value/{name}"]
+    assert [each.pointer for each in refused.value.problems] == [f"/arguments/{name}"]
 
 
 def test_what_was_entered_is_shown_again() -> None:

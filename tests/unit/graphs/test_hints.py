@@ -98,7 +98,7 @@ class TestHints:
             ),
             task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
-            tool("search", on_unknown="repeat"),
+            tool("search", on_unknown="repeat", approval="never"),
         ]
         good = document(
             nodes,
@@ -119,7 +119,7 @@ class TestHints:
             good[name] = EXAMPLES[name]
         parse(good)
         used = {name for node in nodes for name in node["data"]} | set(good) | set(node)
-        used |= {*fields_of("review"), *fields_of("assignees")}
+        used |= {*fields_of("review"), *fields_of("assignees"), *fields_of("approval")}
         assert EXAMPLES.keys() - used == {"source", "target", "text"}
 
     @pytest.mark.parametrize("bad", [None, 1, [], {}, {"nodes": 1}, {"nodes": [{"data": []}]}])

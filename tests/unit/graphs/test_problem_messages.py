@@ -35,7 +35,10 @@ from support.graphs.foreign_crews import with_task
 
 TOOLS, MODELS = ["search"], ["default", "small"]
 ROLE_LIMITS = graphs.RoleLimits(
-    {"tool": ["pay"], "model": ["large"]}, max_tokens={"small": 100}, on_unknown={"search": "fail"}
+    {"tool": ["pay"], "model": ["large"]},
+    max_tokens={"small": 100},
+    on_unknown={"search": "fail"},
+    approvals={"search": graphs.HostApproval(graphs.ApprovalTerms())},
 )
 PAIR = [agent("a"), agent("b"), task("t"), task("u")]
 
@@ -96,6 +99,19 @@ DOCUMENTS = {
     "must-not-repeat": document(
         [agent("a"), task("t"), tool("s", on_unknown="repeat")], "a t", "s a"
     ),
+    "looser-approval": document([agent("a"), task("t"), tool("s", approval="never")], "a t", "s a"),
+    "two-approvals": document(
+        [
+            agent("a"),
+            task("t"),
+            tool("s", approval="always"),
+            tool("s2", "search", approval={"expires_in": 9}),
+        ],
+        "a t",
+        "s a",
+        "s2 a",
+    ),
+    "unknown-approval": document([agent("a"), task("t"), tool("s", approval="hm")], "a t", "s a"),
     "agent-with-two-models": document(
         [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_crewexec import Approval
 from flask_crewexec import CrewExec
 from flask_crewexec.registry.specs import resolve
 
@@ -68,6 +69,59 @@ class TestTools:
     def test_variadic_parameters_are_refused(self, crewexec):
         with pytest.raises(ValueError, match=r"takes '\*args'"):
             crewexec.tool("one", description="d")(lambda *args: args)
+
+
+class TestApproval:
+    def read(self, crewexec, **options):
+        crewexec.tool("pay", description="d", **options)(lambda: None)
+        return crewexec._registry.tools["pay"].approval
+
+    def test_of_tools_is_always_never_or_sometimes_needed(self, crewexec):
+        assert self.read(crewexec) is None
+        assert self.read(CrewExec(), approval="never") is None
+        assert self.read(CrewExec(), approval="always") == Approval()
+        over = lambda arguments, user_id: True  # noqa: E731
+        assert self.read(CrewExec(), approval=over) == Approval(when=over)
+        mine = Approval(roles=["boss"])
+        assert self.read(CrewExec(), approval=mine) is mine
+
+    def test_of_the_tools_of_a_server_is_one_for_all_or_one_for_each(self, crewexec):
+        tools = {"read": "Read.", "delete": "Delete."}
+        crewexec.add_mcp_server("a", tools=tools, command=["x"], approval="always")
+        crewexec.add_mcp_server("b", tools=tools, command=["x"], approval={"delete": "always"})
+        registered = crewexec._registry.tools
+        found = {name: spec.approval for name, spec in registered.items() if name[1] == "_"}
+        assert found == {
+            "a_read": Approval(),
+            "a_delete": Approval(),
+            "b_read": None,
+            "b_delete": Approval(),
+        }
+        with pytest.raises(ValueError, match="'wipe', which is not in 'tools'"):
+            crewexec.add_mcp_server("c", tools=tools, command=["x"], approval={"wipe": "always"})
+
+    @pytest.mark.parametrize("when", ["sometimes", 5, lambda arguments: True, None])
+    def test_is_needed_when_a_function_of_arguments_and_user_says_so(self, crewexec, when):
+        with pytest.raises(ValueError, match="need approval"):
+            crewexec.tool("pay", approval=when)(lambda: None)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"roles": ["a"], "graph_may_assign": True}, "either 'roles' or"),
+            ({"decisions": []}, "must be some of"),
+            ({"decisions": "approve"}, "must be some of"),
+            ({"decisions": ["change"]}, "no decision 'change'"),
+            ({"on_expiry": "hm"}, "no 'on_expiry' 'hm'"),
+            ({"on_expiry": "default"}, "'default' is the result"),
+            ({"default": "x"}, "'default' is the result"),
+            ({"expires_in": 0}, "greater than zero"),
+            ({"expires_in": float("inf")}, "greater than zero"),
+        ],
+    )
+    def test_invalid_values_are_refused(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            Approval(**options)
 
 
 class TestModels:

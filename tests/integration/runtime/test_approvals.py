@@ -1,0 +1,499 @@
+"""Approvals of tool calls by people, with the real engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+import uuid
+
+import pydantic
+import pytest
+import sqlalchemy as sa
+from flask import current_app
+
+from flask_crewexec import Approval
+from flask_crewexec import current_execution
+from flask_crewexec.app_state import current_app_state
+from support.api_client import Api
+from support.graphs import documents
+from support.in_process import run
+from support.in_process import stored_calls
+from support.input_requests import answer
+from support.input_requests import open_request
+from support.input_requests import requests_of
+from support.input_requests import send_answer
+from support.scripted_turns import Call
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
+
+pytestmark = [pytest.mark.libraries, pytest.mark.sqlite_enough]
+
+Json = dict[str, t.Any]
+
+
+def change_request(id: str, **values: object) -> None:
+    """Change what an execution has asked, behind the back of its worker."""
+    request = current_app_state().models.input_request
+    statement = sa.update(request).where(request.execution_id == uuid.UUID(id))
+    with current_app_state().database.write_transaction() as session:
+        session.execute(statement.values(**values))
+
+
+def short(text: str) -> str:
+    """Validate what no schema says."""
+    if len(text) > 3:
+        raise ValueError("too long")
+    return text
+
+
+ShortText = t.Annotated[str, pydantic.AfterValidator(short)]
+
+
+@pytest.fixture
+def paid(app) -> list[t.Any]:
+    """What the tool ``pay`` has done."""
+    return []
+
+
+@pytest.fixture
+def register(app, paid):
+    """A function that registers ``pay``, and ``look``, which needs no approval."""
+    crewexec = app.extensions["crewexec_host"]
+
+    def register(approval: t.Any = "always", **options: t.Any) -> None:
+        @crewexec.tool("pay", approval=approval, **options)
+        def pay(order: str, euros: int = 5) -> str:
+            """Pay an order."""
+            paid.append((order, euros))
+            return f"paid {order}"
+
+        @crewexec.tool("look")
+        def look(order: str) -> str:
+            """Look at an order."""
+            paid.append(f"looked at {order}")
+            return "fine"
+
+    return register
+
+
+def pay(order: str = "7", **more: object) -> Call:
+    return "pay", {"order": order, **more}
+
+
+def paying(*tools: str, approval: t.Any = None) -> Json:
+    document = documents.chain("a", tools=("pay", *tools))
+    return document if approval is None else documents.with_data(document, "pay", approval=approval)
+
+
+def told(call: t.Any) -> list[str]:
+    """The results of tools in the messages of a call of the model."""
+    return [each["content"] for each in call.body["messages"] if each["role"] == "tool"]
+
+
+@pytest.fixture
+def queued(api, model, register):
+    """A function that queues an execution whose first answer makes calls."""
+
+    def queued(*calls: Call, approval="always", graph=None, tools=(), more=(), **options):
+        register(approval, **options)
+        model.add(Turn(raw=tool_calls(*(calls or [pay()])), results=0), *more)
+        model.on(reply="DONE")
+        return api.queue(paying(*tools, approval=graph))
+
+    return queued
+
+
+class TestDecisions:
+    def test_an_approved_call_is_made_as_it_was_shown(self, api, model, queued, paid):
+        id = queued(approval=Approval(message="It costs money."))
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert (request["kind"], request["tool"]) == ("approval", "pay")
+        assert request["arguments"] == {"order": "7", "euros": 5}
+        assert (request["message"], request["step_name"]) == ("It costs money.", "a")
+        assert request["decisions"] == ["approve", "reject"]
+        assert request["schema"]["properties"]["euros"]["type"] == "integer"
+        assert (paid, len(model.calls)) == ([], 1)
+        assert api.status(id)["usage"]["tool_calls"] == 0
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert (paid, len(model.calls)) == ([("7", 5)], 2)
+        assert told(model.calls[-1]) == ["paid 7"]
+        assert [(call.kind, call.status) for call in stored_calls(id)] == [
+            ("model", "done"),
+            ("tool", "done"),
+            ("model", "done"),
+        ]
+
+    def test_a_rejected_call_is_not_made_and_the_model_is_told_why(self, api, model, queued, paid):
+        id = queued()
+        run(id)
+        answer(api, id, "reject", text="too expensive")
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["The call was rejected and not made: too expensive"]
+        assert (paid, len(model.calls)) == ([], 2)
+        (failed,) = api.events_of(id, "tool_failed")
+        assert failed["code"] == "rejected"
+
+    def test_an_edited_call_is_made_as_it_was_edited(self, api, model, queued, paid):
+        id = queued(approval=Approval(decisions=["approve", "edit"]))
+        run(id)
+        answer(api, id, "edit", arguments={"order": "8", "euros": 3})
+        assert run(id) == "completed"
+        assert (paid, len(model.calls)) == ([("8", 3)], 2)
+
+    @pytest.mark.parametrize(
+        ("content", "pointer"),
+        [
+            ({}, "/arguments"),
+            ({"text": "x"}, "/arguments"),
+            ({"arguments": {"order": 7}}, "/arguments/order"),
+            ({"arguments": {"euros": 7}}, "/arguments"),
+            ({"arguments": {"order": "7", "euro": 1}}, "/arguments"),
+            ({"arguments": {"order": "x" * 100_000}}, "/arguments"),
+        ],
+    )
+    def test_edited_arguments_must_fit_the_tool(self, api, queued, content, pointer):
+        id = queued(approval=Approval(decisions=["edit"]))
+        run(id)
+        refused = answer(api, id, "edit", expect=422, **content)
+        assert [each["pointer"] for each in refused["errors"]] == [pointer]
+        assert api.status(id)["status"] == "waiting_input"
+
+    def test_a_person_may_answer_instead_of_the_tool(self, api, model, queued, paid):
+        id = queued(approval=Approval(decisions=["respond"]))
+        run(id)
+        answer(api, id, "respond", text="It is paid already.")
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["It is paid already."]
+        assert (paid, len(model.calls)) == ([], 2)
+
+    def test_only_what_the_tool_allows_can_be_decided(self, api, queued):
+        id = queued()
+        run(id)
+        for decision, content in (
+            ("edit", {"arguments": {"order": "8"}}),
+            ("respond", {"text": "x"}),
+            ("change", {"text": "x"}),
+        ):
+            refused = answer(api, id, decision, expect=422, **content)
+            assert [each["pointer"] for each in refused["errors"]] == ["/decision"]
+
+
+class TestPredicate:
+    def test_is_asked_once_about_each_call(self, api, model, queued, paid):
+        asked = []
+
+        def over_ten(arguments, user_id):
+            asked.append((arguments, user_id))
+            return arguments["euros"] > 10
+
+        id = queued(pay("7"), pay("8", euros=20), approval=over_ten)
+        assert run(id) == "waiting_input"
+        assert paid == [("7", 5)]
+        assert open_request(api, id)["arguments"] == {"order": "8", "euros": 20}
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert (paid, len(model.calls)) == ([("7", 5), ("8", 20)], 2)
+        assert asked == [
+            ({"order": "7", "euros": 5}, "ada"),
+            ({"order": "8", "euros": 20}, "ada"),
+        ]
+
+    def test_that_has_changed_its_mind_does_not_undo_a_rejection(self, api, queued, paid):
+        verdicts = iter([True])
+        id = queued(approval=lambda arguments, user_id: next(verdicts, False))
+        run(id)
+        answer(api, id, "reject")
+        assert run(id) == "completed"
+        assert paid == []
+
+    @pytest.mark.settings(CALL_LOG="off", RESUME_IN_STEP=False)
+    def test_its_verdict_counts_without_a_call_log(self, api, queued, paid):
+        verdicts = iter([True])
+        id = queued(approval=lambda arguments, user_id: next(verdicts, False))
+        assert run(id) == "waiting_input"
+        answer(api, id, "reject")
+        assert run(id) == "completed"
+        assert paid == []
+
+    @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2)], ids=["exception", "exit"])
+    def test_that_fails_means_that_people_are_asked(self, api, queued, paid, error):
+        def broken(arguments, user_id):
+            raise error
+
+        id = queued(approval=broken)
+        assert run(id) == "waiting_input"
+        assert paid == []
+
+    def test_runs_where_the_application_runs(self, app, api, queued):
+        users = []
+
+        def by_user(arguments, user_id):
+            users.append(current_execution.user_id)
+            return current_app.config["SECRET_KEY"] is None
+
+        id = queued(approval=by_user)
+        assert run(id) == "completed"
+        assert users == ["ada"]
+
+
+class TestSiblings:
+    def test_are_made_at_once_where_nobody_is_asked(self, api, model, queued, paid):
+        id = queued(pay("7"), ("look", {"order": "7"}), pay("8"), tools=("look",))
+        assert run(id) == "waiting_input"
+        assert paid == ["looked at 7"]
+        second, first = requests_of(api, id, status="open")
+        assert first["arguments"]["order"] == "7"
+        assert second["arguments"]["order"] == "8"
+        assert send_answer(api, second["id"], "approve").status_code == 202
+        assert run(id) == "not-claimed"
+        assert send_answer(api, first["id"], "reject").status_code == 202
+        assert run(id) == "completed"
+        assert paid == ["looked at 7", ("8", 5)]
+        assert told(model.calls[-1]) == ["The call was rejected and not made.", "fine", "paid 8"]
+        assert len(model.calls) == 2
+
+    def test_that_are_the_same_are_asked_about_one_by_one(self, api, queued, paid):
+        id = queued(pay("7"), pay("7"))
+        assert run(id) == "waiting_input"
+        second, first = requests_of(api, id, status="open")
+        send_answer(api, first["id"], "approve")
+        send_answer(api, second["id"], "reject")
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
+
+    def test_an_approval_counts_for_one_call(self, api, queued, paid):
+        id = queued(more=[Turn(raw=tool_calls(pay("7")), results=1)])
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "waiting_input"
+        assert paid == [("7", 5)]
+        answer(api, id, "reject")
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
+
+
+class TestWrittenCalls:
+    """Models without native tool calls write them, and may write another name."""
+
+    def test_ask_before_they_are_made(self, app, api, model, register, paid):
+        registry = app.extensions["crewexec"].registry
+        registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="o1-mini")
+        register()
+        for order in "78":
+            written = f'Thought: Pay.\nAction: Pay\nAction Input: {{"order": "{order}"}}'
+            model.on(reply=written, times=1)
+        model.on(reply="Thought: Done.\nFinal Answer: DONE")
+        id = api.queue(paying())
+        for order, decision in (("7", "approve"), ("8", "reject")):
+            assert run(id) == "waiting_input"
+            assert open_request(api, id)["arguments"] == {"order": order, "euros": 5}
+            answer(api, id, decision)
+        assert run(id) == "completed"
+        assert (paid, len(model.calls)) == ([("7", 5)], 3)
+        assert "Observation: The call was rejected" in str(model.calls[-1].body)
+
+
+class TestDelegatedWork:
+    def test_stops_the_manager_and_continues_at_the_call(self, api, model, register, paid):
+        register()
+        nodes = [documents.agent(id) for id in ("boss", "writer")]
+        nodes += [documents.task("a"), documents.named("pay", "tool")]
+        edges = ["boss writer manager", "writer a", "pay writer"]
+        order = {"task": "Pay it", "context": "none", "coworker": "Writer"}
+        model.add(Turn(when="Pay it", raw=tool_calls(pay()), results=0))
+        model.add(Turn(when="Pay it", reply="PAID", results=1))
+        model.add(Turn(raw=tool_calls(("delegate_work_to_coworker", order)), results=0))
+        model.add(Turn(reply="DONE", results=1))
+        id = api.queue(documents.crew(nodes, edges, process="hierarchical"))
+        assert run(id) == "waiting_input"
+        assert (paid, len(model.calls)) == ([], 2)
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert (paid, len(model.calls)) == ([("7", 5)], 4)
+
+
+class TestGraph:
+    def test_may_demand_approval(self, api, queued, paid):
+        graph = {"message": "May it?", "assignees": {"users": ["bob"]}, "decisions": ["edit"]}
+        id = queued(approval="never", graph=graph)
+        assert run(id) == "waiting_input"
+        (request,) = requests_of(api, id)
+        assert (request["message"], request["decisions"]) == ("May it?", ["edit"])
+        assert request["assignees"] == {"users": ["bob"], "roles": []}
+        assert not request["may_answer"]
+
+    def test_cannot_loosen_what_the_host_demands(self, api, register):
+        register(Approval(decisions=["approve"]))
+        for approval, below in (
+            ("never", ""),
+            ({"on_expiry": "approve"}, "/on_expiry"),
+            ({"decisions": ["approve", "respond"]}, "/decisions"),
+        ):
+            refused = api("POST", "/graphs", json=paying(approval=approval))
+            assert refused.status_code == 422
+            assert [each["pointer"] for each in refused.json["errors"]] == [
+                f"/nodes/2/data/approval{below}"
+            ]
+
+    def test_that_was_queued_before_the_host_demanded_it_is_tightened(self, app, api, queued, paid):
+        graph = {
+            "assignees": {"users": ["bob"]},
+            "decisions": ["approve", "edit", "respond"],
+            "expires_in": 9,
+            "on_expiry": "approve",
+        }
+        id = queued(approval="never", graph=graph)
+        tools = app.extensions["crewexec"].registry.tools
+        tools["pay"] = dataclasses.replace(tools["pay"], approval=Approval(on_expiry="reject"))
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert (request["decisions"], request["on_expiry"]) == (["approve"], "reject")
+        assert request["assignees"] == {"users": [], "roles": []}
+        assert request["may_answer"]
+
+
+class TestWhatIsNotAsked:
+    @pytest.mark.parametrize(
+        ("order", "reason"), [("sk-scripted", "secret"), ("x" * 100_001, "too long")]
+    )
+    def test_is_told_to_the_model(self, api, model, queued, paid, order, reason):
+        id = queued(pay(order))
+        assert run(id) == "completed"
+        assert reason in told(model.calls[-1])[0]
+        assert (paid, requests_of(api, id)) == ([], [])
+
+    def test_arguments_that_the_tool_does_not_accept(self, api, model, queued, paid):
+        id = queued(("pay", {"euros": "many"}))
+        assert run(id) == "completed"
+        assert "validation failed" in told(model.calls[-1])[0]
+        assert (paid, requests_of(api, id)) == ([], [])
+
+
+class TestChangesInTheMeantime:
+    """What is made is what people were asked about, or nothing."""
+
+    def outdated(self, api, id):
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "approval-outdated"
+        (request,) = requests_of(api, id)
+        assert (request["status"], request["decision"]) == ("answered", "approve")
+
+    def test_other_arguments_than_those_that_were_approved(self, api, queued, paid):
+        id = queued()
+        run(id)
+        answer(api, id, "approve")
+        change_request(id, digest="0" * 64)
+        self.outdated(api, id)
+        assert paid == []
+
+    def test_a_tool_that_was_removed(self, app, api, queued, paid):
+        id = queued()
+        run(id)
+        answer(api, id, "approve")
+        del app.extensions["crewexec"].registry.tools["pay"]
+        self.outdated(api, id)
+        assert paid == []
+
+    @pytest.mark.parametrize("change", ["parameters", "approval"])
+    def test_a_tool_that_was_changed_and_a_retry_asks_again(self, app, api, queued, paid, change):
+        def pay_later(order: str, days: int = 30) -> str:
+            """Pay an order later."""
+            paid.append((order, days))
+            return "paid"
+
+        id = queued()
+        run(id)
+        answer(api, id, "approve")
+        tools = app.extensions["crewexec"].registry.tools
+        changed = {"parameters": {"function": pay_later}, "approval": {"approval": None}}
+        before = tools["pay"]
+        tools["pay"] = dataclasses.replace(before, **changed[change])
+        self.outdated(api, id)
+        assert paid == []
+        tools["pay"] = dataclasses.replace(before, function=pay_later)
+        api.again(id)
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert paid == [("7", 30)]
+
+    def test_a_step_that_is_restarted_finds_what_was_decided(self, api, model, queued, paid):
+        """The secret in the first result does not let the step continue."""
+        id = queued(
+            ("tell_key", {}), tools=("tell_key",), more=[Turn(raw=tool_calls(pay()), results=1)]
+        )
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
+        assert api.event_types(id).count("step_restarted") == 1
+        assert len(requests_of(api, id)) == 1
+
+
+class TestWhoDecides:
+    @pytest.fixture
+    def boss(self, client):
+        return Api(client, "bob", roles="boss")
+
+    def test_only_the_roles_that_the_tool_names(self, api, boss, admin, queued, paid):
+        id = queued(approval=Approval(roles={"boss"}))
+        run(id)
+        request = open_request(api, id)
+        assert request["assignees"] == {"users": [], "roles": ["boss"]}
+        assert not request["may_answer"]
+        for other in (api, admin):
+            assert send_answer(other, request["id"], "approve").status_code == 403
+        assert send_answer(boss, request["id"], "approve").status_code == 202
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
+
+    def test_another_person_than_the_one_who_has_edited(self, client, api, boss, queued, paid):
+        decisions = ["approve", "edit"]
+        id = queued(approval=Approval(roles={"boss"}, four_eyes=True, decisions=decisions))
+        run(id)
+        first = open_request(api, id)
+        edited = {"order": "8", "euros": 3}
+        assert send_answer(boss, first["id"], "edit", arguments=edited).status_code == 202
+        assert run(id) == "waiting_input"
+        second = open_request(api, id)
+        assert (second["round"], second["arguments"]) == (2, edited)
+        assert second["edited_by"] == "bob"
+        assert send_answer(boss, second["id"], "approve").status_code == 403
+        other = Api(client, "eve", roles="boss")
+        assert send_answer(other, second["id"], "approve").status_code == 202
+        assert run(id) == "completed"
+        assert paid == [("8", 3)]
+
+    def test_nobody_else_where_the_edited_call_needs_no_approval(self, api, boss, queued, paid):
+        approval = Approval(
+            when=lambda arguments, user_id: arguments["euros"] > 3,
+            roles={"boss"},
+            four_eyes=True,
+            decisions=["edit"],
+        )
+        id = queued(approval=approval)
+        run(id)
+        edited = {"order": "8", "euros": 3}
+        send_answer(boss, open_request(api, id)["id"], "edit", arguments=edited)
+        assert run(id) == "completed"
+        assert paid == [("8", 3)]
+
+    def test_arguments_that_only_the_tool_refuses_are_asked_about_again(self, app, api, model):
+        @app.extensions["crewexec_host"].tool("send", approval=Approval(decisions=["edit"]))
+        def send(order: ShortText) -> str:
+            """Send an order."""
+            return f"sent {order}"
+
+        model.add(Turn(raw=tool_calls(("send", {"order": "7"})), results=0), Turn(reply="DONE"))
+        id = api.queue(documents.chain("a", tools=("send",)))
+        run(id)
+        answer(api, id, "edit", arguments={"order": "long"})
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert (request["round"], request["arguments"]) == (2, {"order": "7"})
+        assert "does not accept" in request["problem"]
+        answer(api, id, "edit", arguments={"order": "8"})
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["sent 8"]

@@ -1,0 +1,170 @@
+"""Approvals of tool calls in graph documents, and what the host declares."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_crewexec import Approval
+from flask_crewexec.errors import InvalidGraph
+from flask_crewexec.graphs import ApprovalTerms
+from flask_crewexec.graphs import GraphApproval
+from flask_crewexec.graphs import parse
+from flask_crewexec.graphs import Permissions
+from flask_crewexec.graphs import required_terms
+from flask_crewexec.graphs import RoleLimits
+from flask_crewexec.graphs import validate
+from support.graphs.builders import agent
+from support.graphs.builders import document
+from support.graphs.builders import problems_of
+from support.graphs.builders import task
+from support.graphs.builders import tool
+
+APPROVAL = "/nodes/2/data/approval"
+
+
+def with_tools(*approvals):
+    tools = [tool(f"s{at}", "search", approval=each) for at, each in enumerate(approvals)]
+    edges = [f"s{at} a" for at, _ in enumerate(approvals)]
+    return document([agent("a"), task("t"), *tools], "a t", *edges)
+
+
+def approval_of(value):
+    return parse(with_tools(value)).approvals.get("search")
+
+
+class TestDocument:
+    def test_says_whether_and_how_people_are_asked(self):
+        assert approval_of("always") == GraphApproval()
+        assert approval_of({}) == GraphApproval()
+        assert approval_of("never") is None
+        assert approval_of(
+            {
+                "message": "May it?",
+                "decisions": ["reject", "approve"],
+                "assignees": {"users": ["ann"], "roles": ["editor"]},
+                "expires_in": 60,
+                "on_expiry": "default",
+                "default": "Nobody has decided.",
+                "four_eyes": True,
+            }
+        ) == GraphApproval(
+            message="May it?",
+            decisions=("approve", "reject"),
+            users=("ann",),
+            roles=("editor",),
+            expires_in=60,
+            on_expiry="default",
+            default="Nobody has decided.",
+            four_eyes=True,
+        )
+
+    @pytest.mark.parametrize(
+        ("approval", "below", "code"),
+        [
+            (1, "", "wrong-type"),
+            ("sometimes", "", "unknown-approval"),
+            ({"message": " "}, "/message", "blank"),
+            ({"decisions": "approve"}, "/decisions", "wrong-type"),
+            ({"decisions": ["approve", "change"]}, "/decisions/1", "unknown-decision"),
+            ({"decisions": []}, "/decisions", "no-final-decision"),
+            ({"assignees": {"groups": []}}, "/assignees/groups", "unknown-field"),
+            ({"expires_in": 0}, "/expires_in", "out-of-range"),
+            ({"on_expiry": "hm"}, "/on_expiry", "unknown-expiry"),
+            ({"on_expiry": "default"}, "/default", "misplaced-default"),
+            ({"default": "x"}, "/default", "misplaced-default"),
+            ({"max_rounds": 1}, "/max_rounds", "unknown-field"),
+        ],
+    )
+    def test_what_is_wrong_is_found_at_its_place(self, approval, below, code):
+        assert problems_of(with_tools(approval)) == [(f"{APPROVAL}{below}", code)]
+
+    def test_holds_for_all_nodes_of_a_tool(self):
+        assert parse(with_tools("always", "always")).approvals == {"search": GraphApproval()}
+        different = with_tools("always", {"message": "May it?"})
+        assert problems_of(different) == [("/nodes/3/data/approval", "two-approvals")]
+
+
+class TestTightening:
+    """A graph may demand more than the host declares, but not less."""
+
+    def problems(self, graph, **host):
+        limits = RoleLimits(approvals={"search": Approval(**host).host_approval})
+        permissions = Permissions(["search"], ["default"], role_limits=limits)
+        try:
+            validate(with_tools(graph), permissions)
+        except InvalidGraph as error:
+            return [(each.pointer.removeprefix(APPROVAL), each.code) for each in error.problems]
+        return []
+
+    @pytest.mark.parametrize(
+        ("graph", "host"),
+        [
+            ("always", {}),
+            ({"message": "May it?", "expires_in": 60}, {}),
+            ({"four_eyes": True}, {"roles": ["boss"]}),
+            ({"decisions": ["approve"]}, {}),
+            ({"on_expiry": "reject"}, {"on_expiry": "approve"}),
+            ({"on_expiry": "approve"}, {"on_expiry": "approve"}),
+            ({"expires_in": 60}, {"expires_in": 60}),
+            ({"assignees": {"users": ["ann"]}}, {"graph_may_assign": True}),
+            ({"decisions": ["edit"]}, {"decisions": ["approve", "edit"]}),
+        ],
+    )
+    def test_it_is_tightened(self, graph, host):
+        assert self.problems(graph, **host) == []
+
+    @pytest.mark.parametrize(
+        ("graph", "host", "below"),
+        [
+            ("never", {}, ""),
+            ("never", {"when": lambda arguments, user_id: False}, ""),
+            ({"decisions": ["edit"]}, {}, "/decisions"),
+            ({"on_expiry": "approve"}, {"on_expiry": "reject"}, "/on_expiry"),
+            ({"on_expiry": "default", "default": "x"}, {}, "/on_expiry"),
+            ({"expires_in": 61}, {"expires_in": 60}, "/expires_in"),
+            ({"assignees": {"users": ["ann"]}}, {}, "/assignees"),
+            ({"assignees": {"roles": ["boss"]}}, {"roles": ["boss"]}, "/assignees"),
+        ],
+    )
+    def test_it_is_not_loosened(self, graph, host, below):
+        assert self.problems(graph, **host) == [(below, "looser-approval")]
+
+    def test_somebody_may_answer(self):
+        refused = [("/four_eyes", "four-eyes-unassigned")]
+        assert self.problems({"four_eyes": True}) == refused
+        assert self.problems({"expires_in": 9}, four_eyes=True) == refused
+
+    def test_the_stricter_terms_hold(self):
+        """Also where a graph was stored before the host declared anything."""
+        host = Approval(
+            message="Costs money.", decisions=["approve", "reject"], expires_in=60
+        ).host_approval
+        graph = GraphApproval(
+            message="May it?",
+            decisions=("edit", "reject", "respond"),
+            users=("ann",),
+            expires_in=600,
+            on_expiry="approve",
+        )
+        assert required_terms(host, graph) == ApprovalTerms(
+            message="Costs money.\n\nMay it?", decisions=("reject",), expires_in=60
+        )
+        assert required_terms(host, GraphApproval(on_expiry="reject", expires_in=6)) == (
+            ApprovalTerms("Costs money.", ("approve", "reject"), (), (), 6, "reject")
+        )
+
+    def test_one_of_both_is_enough(self):
+        host = Approval(roles={"boss"}).host_approval
+        assert required_terms(None, None) is None
+        assert required_terms(host, None) == ApprovalTerms(
+            decisions=("approve", "reject"), roles=("boss",), roles_only=True
+        )
+        graph = GraphApproval(users=("ann",))
+        assert required_terms(None, graph) == ApprovalTerms(users=("ann",))
+
+    def test_a_graph_names_who_is_asked_where_it_may(self):
+        graph = GraphApproval(users=("ann",))
+        host = Approval(graph_may_assign=True).host_approval
+        terms = required_terms(host, graph)
+        assert terms is not None
+        assert terms.users == ("ann",)
