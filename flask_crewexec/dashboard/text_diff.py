@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 _MAX_LINES: t.Final = 4_000
-_MAX_WORDS: t.Final = 2_000
-"""Beyond these, it would take too long, and show nothing that anybody could read."""
+_MAX_WORDS: t.Final = 10_000
+"""Of all changed lines. Beyond these, it would take long, and show nothing readable."""
 _WORDS: t.Final = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -28,36 +28,36 @@ def compare(before: str, after: str) -> list[Piece] | None:
     if max(map(len, lines)) > _MAX_LINES:
         return None
     pieces: list[Piece] = []
-    for tag, old, new in _changes(*lines):
-        if tag == "replace":
-            pieces += _by_words("".join(old), "".join(new))
-        else:
-            pieces += _pieces(old, new, is_same=tag == "equal")
+    words_left = _MAX_WORDS
+    for change in _changes(*lines):
+        changes = [change]
+        if change.tag == "replace" and words_left > 0:
+            old, new = (_WORDS.findall("".join(part)) for part in (change.old, change.new))
+            words_left -= len(old) + len(new)
+            changes = [*_changes(old, new)] if words_left >= 0 else changes
+        for each in changes:
+            pieces += _pieces(each)
     return _joined(pieces)
 
 
-def _by_words(before: str, after: str) -> Iterator[Piece]:
-    old, new = _WORDS.findall(before), _WORDS.findall(after)
-    if len(old) + len(new) > _MAX_WORDS:
-        yield from _pieces([before], [after], is_same=False)
-        return
-    for tag, removed, added in _changes(old, new):
-        yield from _pieces(removed, added, is_same=tag == "equal")
+class _Change(t.NamedTuple):
+    tag: str
+    """``equal``, ``replace``, ``delete`` or ``insert``."""
+    old: Sequence[str]
+    new: Sequence[str]
 
 
-def _changes(
-    before: Sequence[str], after: Sequence[str]
-) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[_Change]:
     matcher = difflib.SequenceMatcher(None, before, after)
     for tag, i, j, k, m in matcher.get_opcodes():
-        yield tag, before[i:j], after[k:m]
+        yield _Change(tag, before[i:j], after[k:m])
 
 
-def _pieces(old: Sequence[str], new: Sequence[str], *, is_same: bool) -> Iterator[Piece]:
-    if is_same:
-        yield Piece("same", "".join(new))
+def _pieces(change: _Change) -> Iterator[Piece]:
+    if change.tag == "equal":
+        yield Piece("same", "".join(change.new))
         return
-    for kind, part in (("removed", old), ("added", new)):
+    for kind, part in (("removed", change.old), ("added", change.new)):
         if part:
             yield Piece(kind, "".join(part))
 

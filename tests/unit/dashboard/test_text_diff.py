@@ -37,7 +37,7 @@ def test_equal_texts_are_one_piece() -> None:
     ("before", "after", "expected"),
     [
         ("a\n" * 5_000, "b", None),
-        ("a " * 3_000, "b " * 3_000, [("removed", "a " * 3_000), ("added", "b " * 3_000)]),
+        ("a " * 9_000, "b " * 9_000, [("removed", "a " * 9_000), ("added", "b " * 9_000)]),
     ],
     ids=["many lines", "many words"],
 )
