@@ -16,7 +16,7 @@ from ..scheduling.attempt_outcomes import without_next_attempt
 from ..scheduling.delivery import republish
 from ..statuses import ExecutionStatus
 from ..storage import event_log
-from ..storage import input_requests
+from ..storage import input_ends
 from ..storage import leases
 from ..storage.call_retention import CallPolicy
 from ..storage.fencing import Lease
@@ -188,7 +188,7 @@ class OutcomeWriter:
                 return False
             waiting = NewEvent("waiting_input", {})
             event_log.append(session, app_state, lease.execution_id, [waiting])
-            input_requests.queue_if_answered(session, app_state, lease.execution_id)
+            input_ends.queue_if_answered(session, app_state, lease.execution_id)
             return True
 
         return self._recorder.flush_with_transition(transition)

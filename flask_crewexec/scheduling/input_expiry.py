@@ -11,8 +11,8 @@ from ..models import InputRequestMixin
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
-from ..storage import input_requests
-from ..storage.input_requests import Ended
+from ..storage import input_ends
+from ..storage.input_ends import Ended
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def expire_inputs(app_state: AppState) -> int:
 
     Executions that wait for nothing else are queued: workers do what follows from the expiry.
     """
-    expired = input_requests.read_expired(app_state, app_state.settings.reconcile_batch_size)
+    expired = input_ends.read_expired(app_state, app_state.settings.reconcile_batch_size)
     return sum(_expire(app_state, request) for request in expired)
 
 
@@ -37,7 +37,7 @@ def _expire(app_state: AppState, request: InputRequestMixin) -> bool:
     ended = Ended(InputStatus.EXPIRED, _decision(request), request.default)
     try:
         with app_state.database.write_transaction() as session:
-            return input_requests.end(session, app_state, request, ended)
+            return input_ends.end(session, app_state, request, ended)
     except Exception:
         log.exception("Input request %s could not expire; the next round retries.", request.id)
         return False

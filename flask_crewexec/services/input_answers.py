@@ -24,9 +24,9 @@ from ..schemas import InputAnswerSchema
 from ..schemas import InputAnswersSchema
 from ..schemas import load
 from ..statuses import InputStatus
-from ..storage import input_requests
+from ..storage import input_ends
 from ..storage.execution_queries import Id
-from ..storage.input_requests import Ended
+from ..storage.input_ends import Ended
 from ..storage.input_requests import Found
 from .answer_checks import check_answer
 from .answer_rights import Answerer
@@ -141,7 +141,7 @@ def _store(app_state: AppState, who: Answerer, checked: Sequence[_Checked]) -> l
     """Store answers, all or none; the execution goes on if nothing else is open."""
     pairs = [(each.found.request, each.ended) for each in checked]
     with app_state.database.write_transaction() as session:
-        are_new = input_requests.end_all(session, app_state, pairs)
+        are_new = input_ends.end_all(session, app_state, pairs)
         for each, is_new in zip(checked, are_new, strict=True):
             if not is_new:
                 with _pointing_to(each.pointer):
