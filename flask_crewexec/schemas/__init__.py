@@ -54,6 +54,7 @@ from .imports import ImportPreviewSchema as ImportPreviewSchema
 from .imports import ImportQuerySchema as ImportQuerySchema
 from .imports import ImportSchema as ImportSchema
 from .input_requests import AnsweredSchema as AnsweredSchema
+from .input_requests import AnswererSchema as AnswererSchema
 from .input_requests import InputAnswerSchema as InputAnswerSchema
 from .input_requests import InputAnswersSchema as InputAnswersSchema
 from .input_requests import InputRequestPageSchema as InputRequestPageSchema

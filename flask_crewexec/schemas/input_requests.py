@@ -9,6 +9,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..graphs.review import MAX_SECONDS
+from ..identity import MAX_USER_ID
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
@@ -232,6 +233,18 @@ class InputAnswerSchema(ma.Schema):
             "description": "Whether a manager answers although the request asks others, which it"
             " will show"
         },
+    )
+
+
+class AnswererSchema(ma.Schema):
+    """Name of the person who answers."""
+
+    by = Text(
+        1,
+        MAX_USER_ID,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Who answers, as the request will show it"},
     )
 
 

@@ -20,6 +20,7 @@ from ..errors import NotFound
 from ..errors import Problem
 from ..ids import parse_uuid
 from ..scheduling.fair_scheduler import release_next
+from ..schemas import AnswererSchema
 from ..schemas import InputAnswerSchema
 from ..schemas import InputAnswersSchema
 from ..schemas import load
@@ -37,6 +38,7 @@ from .input_requests import find_request
 Json = dict[str, t.Any]
 
 _ANSWER: t.Final = InputAnswerSchema()
+_ANSWERER: t.Final = AnswererSchema()
 _ANSWERS: t.Final = InputAnswersSchema()
 _NO_CONTENT: t.Final = frozenset({"id", "decision", "bypass"})
 """Fields of an answer that are not what is written."""
@@ -70,6 +72,7 @@ def answer(app_state: AppState, id: Id, who: Answerer, given: Json) -> Answered:
     :raises InputAnswered: if somebody else has answered before, or the same user otherwise.
     :raises InputGone: if it has expired, or its execution has ended.
     """
+    load(_ANSWERER, {"by": who.named})
     loaded = load(_ANSWER, given)
     with app_state.database.read_session() as session:
         found = find_request(session, app_state, id, who.requester)
@@ -85,6 +88,7 @@ def answer_all(
     :param answers: for each, ``id`` and the fields of the answer.
     :raises CrewExecError: what :func:`answer` raises, with pointers to the answers.
     """
+    load(_ANSWERER, {"by": who.named})
     loaded = load(_ANSWERS, {"answers": answers})["answers"]
     with app_state.database.read_session() as session:
         found = _find_all(session, app_state, execution_id, who, loaded)

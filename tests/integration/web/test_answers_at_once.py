@@ -185,6 +185,18 @@ class TestPython:
                 id, to(ids, a="reject")
             )
 
+    @pytest.mark.parametrize("by", ["", "x" * 256, "a\x00"])
+    def test_names_that_cannot_be_stored_are_refused(self, app, asked, by):
+        id, ids = asked
+        service = AsyncExecutionService()
+        for answer in (
+            lambda: service.answer(ids["a"], "approve", by=by),
+            lambda: service.answer_all(id, to(ids, a="approve"), by=by),
+        ):
+            with pytest.raises(InvalidRequest) as refused:
+                answer()
+            assert [each.pointer for each in refused.value.problems] == ["/by"]
+
 
 class TestTerminal:
     def test_reads_them_from_the_standard_input_or_a_file(self, app, api, asked, tmp_path):
