@@ -63,6 +63,16 @@ class TestTime:
         assert 0 <= measured(counters.WAITING) < MINUTE
         assert WEEK <= measured(counters.INPUT) < WEEK + MINUTE
 
+    def test_the_wait_ends_with_the_answer(self, api, engine):
+        id = api.queue(reviewed())
+        run(id)
+        with later(engine):
+            answer(api, id, "approve")
+        with later(engine, 2 * WEEK):
+            queued = api.status(id)["progress"]
+        assert WEEK <= queued["waited_seconds"] < WEEK + MINUTE
+        assert WEEK - MINUTE < queued["elapsed_seconds"] < WEEK + MINUTE
+
     def test_several_waits_add_up_also_if_a_cancellation_ends_one(self, api, engine):
         id = api.queue(reviewed())
         run(id)
