@@ -8,8 +8,9 @@ import typing as t
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-_MAX_LINES: t.Final = 4_000
-_MAX_WORDS: t.Final = 10_000
+_MAX_LINES: t.Final = 1_000
+"""Time grows with the square."""
+_MAX_WORDS: t.Final = 4_000
 """Of all changed lines. Beyond these, it would take long, and show nothing readable."""
 _WORDS: t.Final = re.compile(r"\s+|\w+|[^\w\s]")
 
