@@ -51,7 +51,10 @@ def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
 @_commands.command("answer", cls=OneLineCommand)
 @click.argument("id")
 @click.argument("decision", type=click.Choice([*map(str, Decision)]))
-@click.option("--text", help="What to change, the answer itself for 'edit', or why, for 'reject'.")
+@click.option(
+    "--text",
+    help="What to change, the answer itself for 'edit' and 'respond', or why, for 'reject'.",
+)
 @_by
 @click.option("--bypass", is_flag=True, help="Answer although another person is needed.")
 def answer(id: str, decision: str, text: str | None, by: str | None, bypass: bool) -> None:

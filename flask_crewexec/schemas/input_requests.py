@@ -89,7 +89,10 @@ class InputRequestSchema(RowSchema):
     round = fields.Integer(metadata={"description": "How often the same was asked, from 1"})
     message = fields.String(
         allow_none=True,
-        metadata={"description": "What the graph tells those who are asked, or the question"},
+        metadata={
+            "description": "What the graph tells those who are asked, or the question; null for"
+            " managers who may not see questions"
+        },
     )
     problem = fields.String(
         allow_none=True,

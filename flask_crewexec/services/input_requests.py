@@ -13,6 +13,7 @@ from ..ids import parse_uuid
 from ..schemas import InputRequestQuerySchema
 from ..schemas import InputRequestSchema
 from ..schemas import load
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import inbox
 from ..storage import input_requests
@@ -30,6 +31,8 @@ Json = dict[str, t.Any]
 _REQUEST: t.Final = InputRequestSchema()
 _QUERY: t.Final = InputRequestQuerySchema()
 _CONTENTS: t.Final = ("draft", "arguments", "digest", "answer")
+_OF_MODEL: t.Final = ("message", "schema")
+"""What a model has written of a question."""
 
 
 def list_requests(app_state: AppState, requester: Requester, **query: object) -> list[Json]:
@@ -98,7 +101,8 @@ def dump_request(app_state: AppState, found: Found, requester: Requester) -> Jso
     dumped["may_answer"] = is_open and is_asked
     dumped["may_bypass"] = is_open and not is_asked and may_bypass(requester)
     if not _sees_content(app_state, found, requester):
-        dumped.update(dict.fromkeys(_CONTENTS))
+        is_question = found.request.kind == InputKind.QUESTION
+        dumped.update(dict.fromkeys(_CONTENTS + (_OF_MODEL if is_question else ())))
     return t.cast(Json, dumped)
 
 

@@ -98,6 +98,16 @@ class TestAnswer:
             "The person does not answer this question: I do not want to say"
         ]
 
+    @pytest.mark.settings(MANAGERS_SEE_CONTENT=False)
+    def test_and_the_question_may_be_kept_from_managers(self, api, admin, model):
+        asked = question("Your salary?", choices=["low", "high"])
+        model.add(Turn(raw=tool_calls(asked), results=0))
+        id = api.queue(asking())
+        run(id)
+        assert open_request(api, id)["message"] == "Your salary?"
+        shown = open_request(admin, id)
+        assert (shown["message"], shown["schema"], shown["digest"]) == (None, None, None)
+
     @pytest.mark.settings(MAX_TOOL_OUTPUT_CHARS=10)
     def test_is_not_longer_than_the_result_of_a_tool(self, api, model):
         model.add(Turn(raw=tool_calls(question("Which colour?")), results=0))
