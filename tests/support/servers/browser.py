@@ -66,6 +66,11 @@ class Browser:
         self.driver.execute_cdp_cmd("Network.enable", {})
         self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [*patterns]})
 
+    def send_headers(self, headers: dict[str, str]) -> None:
+        """Send these headers with every request, as a browser sends the cookie of a session."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
+
     def allow_clipboard(self) -> None:
         """Let pages copy and paste without asking."""
         allowed = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}

@@ -1,0 +1,171 @@
+"""The front ends that the documentation shows, in a real browser."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from support.api_client import Api
+from support.doc_examples import examples_of
+from support.doc_examples import write_files
+from support.graphs import documents
+from support.in_process import run
+from support.input_requests import requests_of
+from support.input_requests import reviewed
+from support.npm import npm_packages
+from support.npm import npx
+from support.paths import ROOT
+from support.servers.browser import Browser
+from support.servers.browser import CHROMIUM
+from support.servers.browser import chromium
+from support.servers.debian_packages import ensure_installed
+from support.servers.debian_packages import NotInstalled
+from support.servers.gunicorn import Gunicorn
+from support.servers.processes import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
+
+PAGE = ROOT / "docs/howto/javascript.rst"
+SNIPPETS = """
+import {{ createClient }} from "/crewexec/client.js";
+
+const crews = createClient({{ url: "/crewexec" }});
+const graph_id = "{graph}";
+const readToken = async () => "token";
+const readCsrfToken = () => "token";
+
+async function run() {{
+{snippets}
+}}
+run().then(() => {{ document.title = "done"; }}, (error) => {{ document.title = error.stack; }});
+"""
+MAIN = """
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Execution } from "./Execution";
+
+const id = new URLSearchParams(location.search).get("id") ?? "";
+createRoot(document.body).render(<StrictMode><Execution id={id} /></StrictMode>);
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that is signed in as a user of the host."""
+    try:
+        ensure_installed(CHROMIUM)
+    except NotInstalled as reason:
+        pytest.skip(f"no browser: {reason}")
+    folder = tmp_path_factory.mktemp("browser")
+    with chromium(folder, folder / "profile") as browser:
+        browser.send_headers({"X-User": "ada"})
+        yield browser
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a reader of the page has written."""
+    write_files(PAGE, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def server(app: Flask, environment: dict[str, str], folder: Path) -> Iterator[Gunicorn]:
+    variables = {**environment, "PYTHONPATH": str(ROOT / "tests"), "PAGES": str(folder / "static")}
+    options = ("--worker-class=gthread", "--threads=8")
+    with Gunicorn(folder, variables, *options, app="support.host_app.front_end:app") as server:
+        yield server
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Gunicorn) -> t.Callable[[str], None]:
+    return lambda name: browser.open(f"{server.url}/pages/{name}")
+
+
+def queued(api: Api, graph: str) -> str:
+    """Wait until a graph is queued, and return the id of the execution."""
+
+    def ids() -> list[str]:
+        found = api("GET", f"/executions?graph_id={graph}").json["executions"]
+        return [each["id"] for each in found]
+
+    wait_until(ids, what="an execution")
+    return ids()[0]
+
+
+def test_the_page_asks_a_crew(
+    app: Flask, api: Api, model: t.Any, folder: Path, browser: Browser, open_page: t.Any
+) -> None:
+    task = documents.task("tell", "Tell about {topic}")
+    graph = api.graph(documents.crew([documents.agent("w"), task], ["w tell"]))
+    page = folder / "static/crews.html"
+    page.write_text(page.read_text("utf-8").replace("GRAPH_ID", graph), "utf-8")
+    model.on("Tell about tea", "All about tea.")
+    open_page("crews.html")
+    browser.find("input").send_keys("tea")
+    browser.find("button").click()
+    assert run(queued(api, graph)) == "completed"
+    browser.wait_for("#status", "completed")
+    browser.wait_for("#answer", "All about tea.")
+
+
+def test_the_snippets_run_one_after_the_other(
+    app: Flask, api: Api, model: t.Any, folder: Path, browser: Browser, open_page: t.Any
+) -> None:
+    asking = api.queue(reviewed())
+    run(asking)
+    task = documents.task("tell", "Tell about {topic}")
+    graph = api.graph(documents.crew([documents.agent("w"), task], ["w tell"]))
+    found = [each for each in examples_of(PAGE) if each.language == "javascript"]
+    snippets = "\n".join(each.text for each in found if each.caption is None)
+    script = SNIPPETS.format(graph=graph, snippets=snippets)
+    (folder / "static/snippets.js").write_text(script, "utf-8")
+    page = '<title>busy</title><script type="module" src="snippets.js"></script>'
+    (folder / "static/snippets.html").write_text(page, "utf-8")
+    open_page("snippets.html")
+    id = queued(api, graph)
+    wait_until(lambda: api.event_types(id).count("queued") == 2, what="the retry")
+    assert run(id) == "completed"
+    wait_until(lambda: browser.driver.title != "busy", what="the end of the snippets")
+    assert browser.driver.title == "done"
+    (request,) = requests_of(api, asking)
+    assert (request["status"], request["decision"]) == ("answered", "approve")
+
+
+def test_the_react_component_follows_an_execution(
+    app: Flask,
+    api: Api,
+    client: t.Any,
+    model: t.Any,
+    folder: Path,
+    browser: Browser,
+    open_page: t.Any,
+) -> None:
+    (folder / "node_modules").symlink_to(npm_packages())
+    (folder / "src/main.tsx").write_text(MAIN, "utf-8")
+    (folder / "src/client.d.ts").write_text(client.get("/crewexec/client.d.ts").text, "utf-8")
+    checked = npx("tsc", "--project", ".", folder=folder)
+    assert checked.returncode == 0, checked.stdout
+    bundled = npx(
+        "esbuild",
+        "src/main.tsx",
+        "--bundle",
+        "--format=esm",
+        "--external:/crewexec/client.js",
+        "--outfile=static/main.js",
+        folder=folder,
+    )
+    assert bundled.returncode == 0, bundled.stderr
+    page = '<!doctype html><body></body><script type="module" src="main.js"></script>'
+    (folder / "static/react.html").write_text(page, "utf-8")
+    model.on("Do a", "Words that come", chunk_delay=0.06)
+    id = api.queue(documents.chain("a", model="streaming"))
+    open_page(f"react.html?id={id}")
+    browser.wait_for("[role=status]", "waiting")
+    assert run(id) == "completed"
+    browser.wait_for("[role=status]", "completed")
+    assert browser.text("pre") in "Words that come"
