@@ -66,7 +66,7 @@ from .stop_reasons import DrainStop
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import StopRun
 from .token_stream import TokenStream
-from .tool_outcomes import settle_interrupted
+from .tool_outcomes import InterruptedCalls
 from .tool_requests import ToolRequests
 from .watchdog import MonitoredRun
 from .watchdog import renew
@@ -227,7 +227,7 @@ class AttemptRunner:
             steps,
             event_handler.write,
             self._control.stop,
-            settle_interrupted,
+            InterruptedCalls(self._app_state.registry.tools, resume.graph.approvals).settle,
         )
 
     def _run_calls(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import typing as t
 
 import pytest
 
+from flask_crewexec import Approval
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import running
@@ -226,6 +228,24 @@ class TestUnknownOutcome:
         assert "Nobody knows" in request["problem"]
         assert len(model.calls) == 1
         return id
+
+    def test_only_those_who_approve_calls_of_the_tool_decide(
+        self, app, api, model, killed, tmp_path
+    ):
+        registry = app.extensions["crewexec"].registry
+        approval = Approval(roles={"accountant"})
+        model.add(Turn(raw=tool_calls(("die_once", {"path": str(tmp_path / "died")})), results=0))
+        document = documents.chain("a", tools=("die_once",))
+        id = api.queue(documents.with_data(document, "die_once", on_unknown="ask"))
+        killed(id, -1, "never")
+        registry.tools["die_once"] = dataclasses.replace(
+            registry.tools["die_once"], approval=approval
+        )
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert request["assignees"] == {"users": [], "roles": ["accountant"]}
+        assert request["decisions"] == ["approve", "reject"]
+        assert send_answer(api, request["id"], "approve").status_code == 403
 
     def made(self, tmp_path):
         return len((tmp_path / "died").read_text().split())
