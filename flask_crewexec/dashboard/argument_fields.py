@@ -14,6 +14,8 @@ Json = dict[str, t.Any]
 
 _MISSING: t.Final = object()
 _NUMBERS: t.Final = ("integer", "number")
+_NO_NUMBER: t.Final = "Write a number, with a point before decimals."
+_NO_JSON: t.Final = "This is not JSON. Texts are written in double quotes."
 _INVALID: t.Final = "invalid-answer"
 
 
@@ -86,7 +88,7 @@ class _Argument(t.NamedTuple):
         if self.kind == "text" and (text or self._is_text or self._must_be_text):
             return text
         if text:
-            return _read_json(text)
+            return _read_json(text, _NO_NUMBER if self.kind == "number" else _NO_JSON)
         if self.may_be_null and (self.is_required or self.value is not _MISSING):
             return None
         if self.is_required:
@@ -173,11 +175,11 @@ def _as_json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _read_json(text: str) -> object:
+def _read_json(text: str, wrong: str) -> object:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
-        raise ValueError("This is not JSON. Texts are written in double quotes.") from error
+        raise ValueError(wrong) from error
 
 
 def _refuse_constant(name: str) -> object:

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 
+from flask_crewexec import Approval
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
 from support.dashboard_pages import dangers
@@ -23,6 +24,8 @@ from support.input_requests import ask
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.sqlite_enough]
 
@@ -271,6 +274,32 @@ class TestApproval:
         assert stored["answer"] == {"arguments": {"to": "bob", "amount": 50, "urgent": False}}
         assert "ada decided: edit" in text_of(ada.read(path))
 
+    def test_a_call_is_made_as_the_form_says(
+        self, app: Flask, api: Api, model: ScriptedModel, ada: Pages
+    ) -> None:
+        paid = []
+        approval = Approval(decisions=["approve", "edit"])
+
+        @app.extensions["crewexec_host"].tool("pay", approval=approval)
+        def pay(order: str, euros: int = 5, urgent: bool = False) -> str:
+            """Pay an order."""
+            paid.append((order, euros, urgent))
+            return "paid"
+
+        model.add(Turn(raw=tool_calls(("pay", {"order": "7"})), results=0))
+        model.on(reply="DONE")
+        id = api.queue(documents.chain("a", tools=("pay",)))
+        assert run(id) == "waiting_input"
+        path = f"/input-requests/{open_request(api, id)['id']}"
+        fields = re.findall(r'<(?:textarea|input|select)[^>]* name="(/[^"]+)"', ada.read(path))
+        assert fields == ["/order", "/euros", "/urgent"]
+        form = {"/order": "7", "/euros": "x", "/urgent": "true"}
+        is_refused(ada.post(f"{path}/answer", decision="edit", **form), "Write a number")
+        form["/euros"] = "9"
+        assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
+        assert run(id) == "completed"
+        assert paid == [("7", 9, True)]
+
 
 class TestQuestion:
     def question(self, execution: str, **values: t.Any) -> str:
@@ -377,5 +406,5 @@ class TestExecution:
         assert f"Review: a approve ada {answered_at}" in text_of(decisions)
         assert path in decisions
         history = section(ada.read(f"/executions/{id}"), "history")
-        assert "Answered a approve by ada" in text_of(history)
+        assert re.search(r"Answered a approve .*by ada request", text_of(history))
         assert path in history
