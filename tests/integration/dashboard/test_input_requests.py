@@ -293,7 +293,7 @@ class TestApproval:
         path = f"/input-requests/{open_request(api, id)['id']}"
         fields = re.findall(r'<(?:textarea|input|select)[^>]* name="(/[^"]+)"', ada.read(path))
         assert fields == ["/order", "/euros", "/urgent"]
-        form = {"/order": "7", "/euros": "x", "/urgent": "true"}
+        form: dict[str, t.Any] = {"/order": "7", "/euros": "x", "/urgent": "true"}
         is_refused(ada.post(f"{path}/answer", decision="edit", **form), "Write a number")
         form["/euros"] = "9"
         assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
@@ -334,14 +334,19 @@ class TestQuestion:
 class TestOutcome:
     def test_an_interrupted_call_is_settled(self, api: Api, ada: Pages, execution: str) -> None:
         decisions = ["approve", "respond", "reject"]
-        values = {"kind": "outcome", "tool": "pay", "arguments": {"amount": 5}, "call": "1"}
+        values: dict[str, t.Any] = {
+            "kind": "outcome",
+            "tool": "pay",
+            "arguments": {"amount": 5},
+            "call": "1",
+        }
         id = ask(execution, problem="The worker was lost.", decisions=decisions, **values)
         text = text_of(ada.read(f"/input-requests/{id}"))
         assert "Interrupted call of pay" in text
         assert "The worker was lost. Arguments of pay" in text
         assert "The result of the call, or why it is not made again" in text
         assert "Call again Use this result Do not call again" in text
-        form = {"decision": "respond", "text": "paid"}
+        form: dict[str, t.Any] = {"decision": "respond", "text": "paid"}
         assert ada.post(f"/input-requests/{id}/answer", **form).status_code == 303
         assert api("GET", f"/input-requests/{id}").json["answer"] == {"text": "paid"}
 
