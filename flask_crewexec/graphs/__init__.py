@@ -13,6 +13,7 @@ from .call_estimate import ModelCalls as ModelCalls
 from .diff import Change as Change
 from .diff import find_changes as find_changes
 from .graph import AgentNode as AgentNode
+from .graph import ASK_PERSON as ASK_PERSON
 from .graph import DEFAULT_MODEL as DEFAULT_MODEL
 from .graph import Graph as Graph
 from .graph import Guardrail as Guardrail

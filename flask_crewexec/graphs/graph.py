@@ -35,6 +35,9 @@ def strictest(*values: OnUnknown | None) -> OnUnknown:
 DEFAULT_MODEL = "default"
 """The registered model of agents without an ``llm`` edge."""
 
+ASK_PERSON: t.Final = "ask_person"
+"""The built-in tool with which agents ask people."""
+
 MANAGER_MAX_ITER: t.Final = 25
 """``max_iter`` of CrewAI's own manager."""
 

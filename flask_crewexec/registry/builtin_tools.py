@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing as t
 
+from ..graphs import ASK_PERSON as ASK_PERSON_NAME
 from .specs import FunctionToolSpec
 
 
@@ -18,6 +19,6 @@ def ask_person(question: str, choices: list[str] | None = None) -> str:
 
 
 ASK_PERSON: t.Final = FunctionToolSpec(
-    name="ask_person", description=inspect.getdoc(ask_person) or "", function=ask_person
+    name=ASK_PERSON_NAME, description=inspect.getdoc(ask_person) or "", function=ask_person
 )
 BUILTIN_TOOLS: t.Final = (ASK_PERSON,)

@@ -11,6 +11,7 @@ from ...errors import Note
 from ...errors import Severity
 from .. import reactflow
 from ..approval import NEVER
+from ..graph import ASK_PERSON
 from ..graph import Graph
 from ..graph import Reference
 from ..problem_messages import child
@@ -70,12 +71,16 @@ def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
             where = f"{pointer.removesuffix('/name')}/approval"
             detail = f"CrewAI asks nobody before it calls {quote(name)}."
             yield Note("", where, "left-out", detail, "unguarded")
+        if name == ASK_PERSON and kind == "tool":
+            yield Note("", pointer, "registered-name", _ASKS, "changed")
+            continue
         code, severity = "registered-name", _SEVERITIES.get(kind, "changed")
         if kind in ("guardrail", "predicate") and function_reference(name) is None:
             code = "left-out"
         yield Note("", pointer, code, _NAME_NOTES[kind].format(quote(name)), severity)
 
 
+_ASKS: t.Final = "CrewAI holds the crew while the tool 'ask_person' asks at its terminal."
 _SEVERITIES: t.Final[Mapping[str, Severity]] = {
     "guardrail": "unguarded",
     "predicate": "unguarded",

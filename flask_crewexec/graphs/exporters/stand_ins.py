@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from ..graph import ASK_PERSON
 from ..graph import Reference
 
 MODULE: t.Final = "registered"
@@ -26,6 +27,19 @@ class Tool(BaseTool):
 
     def _run(self, text: str = "") -> str:
         raise NotImplementedError("Write the tool '{name}'.")
+'''
+_ASK_PERSON: t.Final = '''"""Asks whoever runs the crew, at the terminal."""
+
+from crewai.tools import BaseTool
+
+
+class Tool(BaseTool):
+    name: str = "ask_person"
+    description: str = "Ask a person a question and wait for the answer."
+
+    def _run(self, question: str, choices: list[str] | None = None) -> str:
+        print(question, *(choices or []), sep="\\n- ")
+        return input("> ")
 '''
 _FUNCTION: t.Final = '''
 
@@ -51,7 +65,8 @@ def stand_ins(references: Iterable[Reference]) -> Iterator[tuple[str, str]]:
     functions: dict[str, str] = {}
     for kind, name, *_ in references:
         if _NAME.fullmatch(name) and kind == "tool":
-            yield f"tools/{name}.py", _TOOL.format(name=name)
+            text = _ASK_PERSON if name == ASK_PERSON else _TOOL.format(name=name)
+            yield f"tools/{name}.py", text
         elif _NAME.fullmatch(name) and kind in ("guardrail", "predicate"):
             functions.setdefault(name, _FUNCTION.format(name=name, kind=kind))
     if functions:

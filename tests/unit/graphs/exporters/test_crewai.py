@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -114,6 +116,23 @@ class TestThereAndBack:
         exported = export_crewai(document(nodes, "a b", "a c"))
         tasks = json.loads(exported.files["crew.jsonc"])["tasks"]
         assert [told["context"] for told in tasks] == [[], []]
+
+    def test_the_tool_that_asks_people_asks_at_the_terminal(self):
+        nodes = [agent("a"), task("t"), tool("s", name="ask_person")]
+        original = document(nodes, "a t", "s a")
+        exported = export_crewai(original)
+        text = exported.files["tools/ask_person.py"].replace("(BaseTool)", "")
+        code = text.replace("from crewai.tools import BaseTool", "")
+        asked = subprocess.run(
+            [sys.executable, "-c", f"{code}\nprint(Tool()._run('Which?', ['red', 'blue']))"],
+            input="red\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert asked.stdout == "Which?\n- red\n- blue\n> red\n"
+        assert "terminal" in exported.notes[0].detail
+        assert meaning(back(exported)) == meaning(original)
 
 
 class TestNotes:
