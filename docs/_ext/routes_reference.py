@@ -43,13 +43,14 @@ class RoutesDirective(GeneratedDirective):
 
 
 def _describe(operation: dict[str, t.Any]) -> Lines:
-    yield from (f"{phrase(operation['summary'])}.", "")
+    for paragraph in operation["description"].split("\n\n"):
+        yield from (phrase(paragraph.replace("`", "``")), "")
     yield from _parameters(operation["parameters"])
     if body := operation.get("requestBody"):
         yield f":Body: {_content(body['content'])}" + ("" if body["required"] else ", optional")
     yield from (":Responses:", "    ")
     for status, response in sorted(operation["responses"].items()):
-        if status != "default":
+        if "$ref" not in response:  # problems are the same everywhere
             content = _content(response.get("content", {}))
             yield f"    | {status} {response['description']}" + (f": {content}" if content else "")
 
@@ -83,7 +84,18 @@ class SchemasDirective(GeneratedDirective):
     def lines(self) -> Lines:
         """Yield a description of each schema, by name."""
         for name, schema in sorted(openapi()["components"]["schemas"].items()):
-            yield from entry("schema", name, _fields(schema))
+            yield from entry("schema", name, _describe_schema(schema))
+
+
+def _describe_schema(schema: Schema) -> Lines:
+    if text := meaning_of({"description": schema.get("description", "")}):
+        yield from (text, "")
+    if "enum" in schema:
+        yield f":Values: {', '.join(map(literal, schema['enum']))}"
+    elif "oneOf" in schema:
+        yield f":One of: {', '.join(map(type_of, schema['oneOf']))}"
+    elif "properties" in schema:
+        yield from _fields(schema)
 
 
 def _fields(schema: Schema) -> Lines:

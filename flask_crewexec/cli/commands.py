@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 from celery import Celery
+from flask import current_app
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 from marshmallow import ValidationError
@@ -41,6 +42,7 @@ def command_group() -> AppGroup:
         beat,
         invoke,
         prune,
+        openapi,
         graphs,
         webhooks,
         *executions.COMMANDS,
@@ -125,6 +127,20 @@ def prune(days: float | None, keep: int | None, dry_run: bool) -> None:
         purge(app_state, until)
     listed = ", ".join(f"{number} {name}" for name, number in counts.items())
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {listed}.")
+
+
+@_commands.command("openapi")
+@click.option(
+    "--output", type=click.File("w"), default="-", help="Write it to this file instead of printing."
+)
+@click.option(
+    "--server", default="/", show_default=True, help="URL to which the paths are relative."
+)
+def openapi(output: t.TextIO, server: str) -> None:
+    """Print the OpenAPI document of the routes, for instance to generate clients."""
+    from ..web.openapi import describe
+
+    click.echo(json.dumps(describe(current_app, server), indent=2), output)
 
 
 def _parse(event: str) -> dict[str, t.Any]:

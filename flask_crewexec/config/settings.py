@@ -26,6 +26,8 @@ from .per_user_limits import validate_limit
 from .per_user_limits import validate_priority
 from .pricing import check_prices
 from .pricing import Prices
+from .security_schemes import check_security_schemes
+from .security_schemes import SecuritySchemes
 
 PREFIX = "CREWEXEC_"
 LOG_FORMATS = ("text", "json", "plain")
@@ -49,6 +51,14 @@ class Settings:
     """URL prefix of the HTTP routes."""
     allow_anonymous: bool = False
     """Whether requests without an identity may use the routes; all share one user."""
+    public_openapi: bool = True
+    """Whether the OpenAPI document is served without an identity."""
+    security_schemes: SecuritySchemes = dataclasses.field(
+        default_factory=lambda: {"bearer": {"type": "http", "scheme": "bearer"}},
+        metadata={"check": check_security_schemes},
+    )
+    """How users sign in, as security schemes of OpenAPI by name: for the OpenAPI document, and for
+    the header ``WWW-Authenticate``, which names those of the type ``http``."""
     max_body_bytes: int = 1024 * 1024
     """Maximum size of a request body, in bytes."""
     max_inputs_bytes: int = 256 * 1024

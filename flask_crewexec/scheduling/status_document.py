@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from ..app_state import AppState
 from ..models import ExecutionMixin
-from ..schemas import ExecutionStatusSchema
 from ..schemas import ResultSchema
 from ..schemas import StepSchema
+from ..schemas import WholeExecutionSchema
 from ..statuses import ExecutionStatus
 from ..storage.bounded_outputs import BoundedOutputs
 from ..storage.bounded_outputs import load_outputs
@@ -22,7 +22,7 @@ from .queue_position import queue_position
 
 Json = dict[str, t.Any]
 
-_STATUS: t.Final = ExecutionStatusSchema(
+_STATUS: t.Final = WholeExecutionSchema(
     exclude=("result", "result_omitted", "result_url", "steps", "input_requests")
 )
 _MAY_HAVE_ASKED: t.Final = (ExecutionStatus.RUNNING, ExecutionStatus.WAITING_INPUT)

@@ -26,13 +26,13 @@ from .executions import ExecutionLimitsSchema as ExecutionLimitsSchema
 from .executions import ExecutionPageSchema as ExecutionPageSchema
 from .executions import ExecutionQuerySchema as ExecutionQuerySchema
 from .executions import ExecutionSchema as ExecutionSchema
-from .executions import ExecutionStatusSchema as ExecutionStatusSchema
 from .executions import LastEventIdHeaderSchema as LastEventIdHeaderSchema
 from .executions import MAX_WAIT_SECONDS as MAX_WAIT_SECONDS
 from .executions import PreferHeaderSchema as PreferHeaderSchema
 from .executions import ProgressSchema as ProgressSchema
 from .executions import ResultSchema as ResultSchema
 from .executions import StepSchema as StepSchema
+from .executions import WholeExecutionSchema as WholeExecutionSchema
 from .failure_codes import FAILURE_CODES as FAILURE_CODES
 from .failure_codes import FailureCode as FailureCode
 from .fields import MAX_INTEGER as MAX_INTEGER
@@ -63,7 +63,8 @@ from .input_requests import InputRequestSchema as InputRequestSchema
 from .operations import FailedCheckSchema as FailedCheckSchema
 from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema
-from .operations import QueuesSchema as QueuesSchema
+from .operations import OpenApiSchema as OpenApiSchema
+from .operations import QueueReportSchema as QueueReportSchema
 from .operations import WorkerSchema as WorkerSchema
 from .pages import MAX_PAGE as MAX_PAGE
 from .pages import PageQuerySchema as PageQuerySchema

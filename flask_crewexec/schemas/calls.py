@@ -21,10 +21,16 @@ class CallErrorSchema(ma.Schema):
 
     code = fields.String(metadata={"description": "Stable kind of failure"})
     status = fields.Integer(
-        metadata={"description": "HTTP status of the model's provider, if it has answered"}
+        metadata={
+            "description": "HTTP status of the model's provider, if it has answered",
+            "optional": True,
+        }
     )
     may_have_acted = fields.Boolean(
-        metadata={"description": "True if the tool may have had its effect all the same"}
+        metadata={
+            "description": "True if the tool may have had its effect all the same",
+            "optional": True,
+        }
     )
 
 

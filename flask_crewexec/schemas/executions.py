@@ -7,6 +7,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..statuses import ExecutionStatus
+from ..statuses import StepStatus
 from .fields import MAX_INTEGER
 from .fields import Moment
 from .fields import RowSchema
@@ -80,7 +81,9 @@ class StepSchema(RowSchema):
     agent = fields.String(
         allow_none=True, metadata={"description": "Role of the agent; null if a manager chooses it"}
     )
-    status = fields.String(metadata={"description": "Status of the step"})
+    status = fields.String(
+        validate=validate.OneOf(list(StepStatus)), metadata={"description": "Status of the step"}
+    )
     output = fields.String(
         attribute="text", allow_none=True, metadata={"description": "Text of the output"}
     )
@@ -148,7 +151,9 @@ class ResultSchema(ma.Schema):
 class ErrorSchema(ma.Schema):
     """Why an execution failed."""
 
-    code = fields.String(metadata={"description": "Stable kind of failure"})
+    code = fields.String(
+        metadata={"description": "Stable kind of failure", "known_values": "FailureCode"}
+    )
     message = fields.String(metadata={"description": "What went wrong, as a sentence"})
     correlation_id = fields.String(metadata={"description": "Id of the error in the worker's log"})
     step = fields.String(allow_none=True, metadata={"description": "Name of the step that failed"})
@@ -241,7 +246,7 @@ class ExecutionSchema(RowSchema):
     finished_at = Moment(allow_none=True, metadata={"description": "When it ended"})
 
 
-class ExecutionStatusSchema(ExecutionSchema):
+class WholeExecutionSchema(ExecutionSchema):
     """An execution with its inputs, steps and result."""
 
     inputs = fields.Dict(metadata={"description": "Values of the placeholders"})

@@ -31,7 +31,7 @@ class InputRequestQuerySchema(PageQuerySchema):
 
     status = fields.String(
         load_default=None,
-        validate=validate.OneOf([*map(str, InputStatus)]),
+        validate=validate.OneOf(list(InputStatus)),
         metadata={"description": "Only requests with this status"},
     )
     execution_id = fields.UUID(
@@ -54,15 +54,35 @@ class DraftSchema(ma.Schema):
     """What is reviewed."""
 
     text = fields.String(metadata={"description": "The answer of the step"})
-    value = fields.Dict(metadata={"description": "The same as an object, if the task has a schema"})
+    value = fields.Dict(
+        metadata={
+            "description": "The same as an object, if the task has a schema",
+            "optional": True,
+        }
+    )
 
 
 class AnswerContentSchema(ma.Schema):
     """What somebody has written."""
 
-    text = fields.String(metadata={"description": "Text, for a change or instead of the answer"})
-    value = fields.Raw(metadata={"description": "An object instead of the answer, or a choice"})
-    arguments = fields.Dict(metadata={"description": "Arguments instead of those of the call"})
+    text = fields.String(
+        metadata={
+            "description": "Text, for a change or instead of the answer",
+            "optional": True,
+        }
+    )
+    value = fields.Raw(
+        metadata={
+            "description": "An object instead of the answer, or a choice",
+            "optional": True,
+        }
+    )
+    arguments = fields.Dict(
+        metadata={
+            "description": "Arguments instead of those of the call",
+            "optional": True,
+        }
+    )
 
 
 class AssigneesSchema(ma.Schema):
@@ -78,7 +98,7 @@ class InputRequestSchema(RowSchema):
     id = fields.String(metadata={"description": "Id of the request"})
     execution_id = fields.String(metadata={"description": "Id of the execution"})
     kind = fields.String(
-        validate=validate.OneOf([*map(str, InputKind)]),
+        validate=validate.OneOf(list(InputKind)),
         metadata={
             "description": "'review' of the answer of a step, 'approval' of a tool call,"
             " 'question' of an agent, or 'outcome' of a tool call that was interrupted"
@@ -124,7 +144,7 @@ class InputRequestSchema(RowSchema):
         allow_none=True, metadata={"description": "JSON Schema that what is written must match"}
     )
     decisions = fields.List(
-        fields.String(validate=validate.OneOf([*map(str, Decision)])),
+        fields.String(validate=validate.OneOf(list(Decision))),
         metadata={"description": "Which decisions are allowed"},
     )
     assignees = fields.Nested(
@@ -153,7 +173,7 @@ class InputRequestSchema(RowSchema):
         metadata={"description": "The answer that is used then, if that is 'default'"},
     )
     status = fields.String(
-        validate=validate.OneOf([*map(str, InputStatus)]),
+        validate=validate.OneOf(list(InputStatus)),
         metadata={"description": "'withdrawn' if the execution has ended without an answer"},
     )
     may_answer = fields.Boolean(
@@ -167,7 +187,7 @@ class InputRequestSchema(RowSchema):
     )
     decision = fields.String(
         allow_none=True,
-        validate=validate.OneOf([*map(str, Decision)]),
+        validate=validate.OneOf(list(Decision)),
         metadata={"description": "What was decided"},
     )
     answer = fields.Nested(
@@ -209,7 +229,7 @@ class InputAnswerSchema(ma.Schema):
 
     decision = fields.String(
         required=True,
-        validate=validate.OneOf([*map(str, Decision)]),
+        validate=validate.OneOf(list(Decision)),
         metadata={"description": "One of the request's 'decisions'"},
     )
     text = Text(

@@ -26,7 +26,7 @@ class OpenInputsSchema(ma.Schema):
     )
 
 
-class QueuesSchema(ma.Schema):
+class QueueReportSchema(ma.Schema):
     """Lengths of the queues, and live workers."""
 
     queues = fields.Dict(
@@ -79,8 +79,24 @@ class HealthSchema(ma.Schema):
     checks = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "Result of each check by name; 'ok' if it passed"},
+        metadata={
+            "description": "Result of each check by name; 'ok' if it passed",
+            "optional": True,
+        },
     )
     problems = fields.List(
-        fields.Nested(FailedCheckSchema), metadata={"description": "The checks that failed"}
+        fields.Nested(FailedCheckSchema),
+        metadata={"description": "The checks that failed", "optional": True},
     )
+
+
+class OpenApiSchema(ma.Schema):
+    """The OpenAPI document."""
+
+    openapi = fields.String(metadata={"description": "Version of OpenAPI"})
+    info = fields.Dict(metadata={"description": "Title and version"})
+    servers = fields.List(fields.Dict(), metadata={"description": "Where the routes are"})
+    tags = fields.List(fields.Dict(), metadata={"description": "Groups of operations"})
+    security = fields.List(fields.Dict(), metadata={"description": "How users sign in"})
+    paths = fields.Dict(metadata={"description": "Operations by path and method"})
+    components = fields.Dict(metadata={"description": "What operations refer to"})

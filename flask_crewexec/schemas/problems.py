@@ -15,9 +15,13 @@ class ProblemItemSchema(ma.Schema):
     """One problem of the request."""
 
     pointer = fields.String(metadata={"description": "JSON pointer to the value"})
-    code = fields.String(metadata={"description": "Stable kind of problem"})
+    code = fields.String(
+        metadata={"description": "Stable kind of problem", "known_values": "ProblemCode"}
+    )
     detail = fields.String(metadata={"description": "What is wrong and what to do"})
-    hint = fields.String(metadata={"description": "What is allowed instead, if it helps"})
+    hint = fields.String(
+        metadata={"description": "What is allowed instead, if it helps", "optional": True}
+    )
 
 
 class NoteSchema(ma.Schema):
@@ -42,15 +46,21 @@ class ProblemSchema(ma.Schema):
     type = fields.String(metadata={"description": "URI of the kind of problem"})
     title = fields.String(metadata={"description": "Short name of the kind of problem"})
     status = fields.Integer(metadata={"description": "Status code of the response"})
-    code = fields.String(metadata={"description": "Stable kind of error"})
+    code = fields.String(
+        metadata={"description": "Stable kind of error", "known_values": "ErrorCode"}
+    )
     detail = fields.String(metadata={"description": "What is wrong and what to do"})
     instance = fields.String(metadata={"description": "Path of the request"})
-    correlation_id = fields.String(metadata={"description": "Id of the error in the server's log"})
+    correlation_id = fields.String(
+        metadata={"description": "Id of the error in the server's log", "optional": True}
+    )
     errors = fields.List(
-        fields.Nested(ProblemItemSchema), metadata={"description": "Every problem of the request"}
+        fields.Nested(ProblemItemSchema),
+        metadata={"description": "Every problem of the request", "optional": True},
     )
     notes = fields.List(
-        fields.Nested(NoteSchema), metadata={"description": "What an import would leave out"}
+        fields.Nested(NoteSchema),
+        metadata={"description": "What an import would leave out", "optional": True},
     )
 
 

@@ -12,6 +12,9 @@ from ..errors import InvalidRequest
 from ..errors import Problem
 from ..graphs.problem_messages import child
 
+INVALID_FIELD: t.Final = "invalid-field"
+"""Code of the problem of a field that is wrong in itself."""
+
 
 def load(schema: ma.Schema, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return *values* as loaded by *schema*.
@@ -40,4 +43,4 @@ def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
         for message in messages:
             yield from from_messages(message, pointer)
     else:
-        yield Problem(pointer, "invalid-field", str(messages))
+        yield Problem(pointer, INVALID_FIELD, str(messages))

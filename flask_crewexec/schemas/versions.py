@@ -104,8 +104,13 @@ class ChangeSchema(ma.Schema):
     pointer = fields.String(
         metadata={"description": "JSON pointer into the newer document; if removed, the older"}
     )
-    old = fields.Raw(metadata={"description": "Missing if added; if moved, the old position"})
-    new = fields.Raw(metadata={"description": "Missing if removed"})
+    old = fields.Raw(
+        metadata={
+            "description": "Missing if added; if moved, the old position",
+            "optional": True,
+        }
+    )
+    new = fields.Raw(metadata={"description": "Missing if removed", "optional": True})
 
 
 class DifferenceSchema(ma.Schema):

@@ -162,9 +162,9 @@ class WebhookTestSchema(ma.Schema):
 class DeliveryAnswerSchema(ma.Schema):
     """How a try ended."""
 
-    code = fields.String(metadata={"description": "Why it failed"})
-    text = fields.String(metadata={"description": "The same as a sentence"})
-    status = fields.Integer(metadata={"description": "Status of the answer"})
+    code = fields.String(metadata={"description": "Why it failed", "optional": True})
+    text = fields.String(metadata={"description": "The same as a sentence", "optional": True})
+    status = fields.Integer(metadata={"description": "Status of the answer", "optional": True})
     seconds = fields.Float(metadata={"description": "How long it took"})
 
 

@@ -18,6 +18,7 @@ from . import graphs
 from . import input_requests
 from . import operations
 from . import registry
+from . import unknown_routes
 from . import webhooks
 from .authentication import authenticate
 from .csrf import reject_csrf
@@ -32,7 +33,13 @@ def create_blueprint(settings: Settings) -> Blueprint:
     blueprint.register_blueprint(_health())
     blueprint.register_blueprint(_metrics())
     blueprint.register_blueprint(_client())
-    blueprint.register_blueprint(_api(settings))
+    api = _api(settings)
+    documented = _openapi() if settings.public_openapi else api
+    operations.add_openapi_route(documented)
+    if documented is not api:
+        blueprint.register_blueprint(documented)
+    blueprint.register_blueprint(api)
+    unknown_routes.add_routes(blueprint)
     handle_errors(blueprint)
     blueprint.after_request(_add_request_id)
     return blueprint
@@ -59,6 +66,10 @@ def _client() -> Blueprint:
     blueprint = Blueprint("client", __name__)
     client_files.add_routes(blueprint)
     return blueprint
+
+
+def _openapi() -> Blueprint:
+    return Blueprint("openapi", __name__)
 
 
 def _api(settings: Settings) -> Blueprint:

@@ -24,7 +24,6 @@ from ..schemas import EventPageSchema
 from ..schemas import EventWaitSchema
 from ..schemas import ExecutionPageSchema
 from ..schemas import ExecutionQuerySchema
-from ..schemas import ExecutionStatusSchema
 from ..schemas import IdempotencyHeaderSchema
 from ..schemas import LastEventIdHeaderSchema
 from ..schemas import LimitsSchema
@@ -35,6 +34,7 @@ from ..schemas import SeveralEventsQuerySchema
 from ..schemas import SeveralEventsSchema
 from ..schemas import StepSchema
 from ..schemas import WholeCallSchema
+from ..schemas import WholeExecutionSchema
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.event_pages import EventPage
 from ..services.event_stream import poll_events
@@ -61,7 +61,7 @@ _LIMITS: t.Final = tuple(LimitsSchema().fields)
 
 
 @documents_response(DryRunSchema(), 200)
-@documents_response(ExecutionStatusSchema(), 202)
+@documents_response(WholeExecutionSchema(), 202)
 @documents_header(PreferHeaderSchema())
 @reads(QueueRequestSchema())
 @reads(IdempotencyHeaderSchema(), "headers")
@@ -102,7 +102,7 @@ def list_executions(query: Json) -> Json:
     return {"executions": page, "next": next_id(page, query["limit"])}
 
 
-@responds(ExecutionStatusSchema())
+@responds(WholeExecutionSchema())
 @documents_header(PreferHeaderSchema())
 def get_execution(execution_id: str) -> Answer:
     """Show an execution with its steps and result."""
@@ -179,7 +179,7 @@ def get_call(execution_id: str, number: str) -> Json:
     return _service.get_call(execution_id, number, current_identity())
 
 
-@responds(ExecutionStatusSchema(), 202)
+@responds(WholeExecutionSchema(), 202)
 @reads(CancelRequestSchema())
 def cancel_execution(body: Json, execution_id: str) -> Json:
     """Cancel an execution: at once, or before its next model or tool call."""
@@ -190,7 +190,7 @@ def cancel_execution(body: Json, execution_id: str) -> Json:
     return _linked(_service.get_task_status(execution_id, requester))
 
 
-@responds(ExecutionStatusSchema(), 202)
+@responds(WholeExecutionSchema(), 202)
 @reads(LimitsSchema())
 def retry_execution(limits: Json, execution_id: str) -> Json:
     """Retry an ended execution after its completed steps, with the given limits."""

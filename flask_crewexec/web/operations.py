@@ -15,7 +15,8 @@ from ..app_state import current_app_state
 from ..messaging.broker import queue_depths
 from ..schemas import HealthQuerySchema
 from ..schemas import HealthSchema
-from ..schemas import QueuesSchema
+from ..schemas import OpenApiSchema
+from ..schemas import QueueReportSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import UsageSchema
@@ -31,7 +32,6 @@ from ..storage.usage_report import DailyUsage
 from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
-from .openapi import describe
 from .problems import Forbidden
 from .problems import NotInstalled
 from .view_contracts import documents_response
@@ -44,7 +44,7 @@ _usage: t.Final = UsageSchema()
 _workers: t.Final = WorkerSchema(many=True)
 
 
-@responds(QueuesSchema())
+@responds(QueueReportSchema())
 def show_queues() -> Json:
     """Show the length of each queue by priority, the live workers, and what does not work.
 
@@ -109,10 +109,13 @@ def _problems(checks: Mapping[str, Check]) -> list[Json]:
     ]
 
 
-@documents_response(None, 200, media="application/json")
+@documents_response(OpenApiSchema(), 200)
 def openapi() -> Json:
     """Describe these routes as OpenAPI 3.1."""
-    return describe(current_app)
+    # Imported here, since it needs what few web processes do.
+    from .openapi import describe
+
+    return describe(current_app, server=request.script_root or "/")
 
 
 @documents_response(None, 200, media="text/plain")
@@ -152,6 +155,10 @@ def add_routes(blueprint: Blueprint) -> None:
     """Add the routes that need a user to *blueprint*."""
     blueprint.get("/queues")(show_queues)
     blueprint.get("/usage")(show_usage)
+
+
+def add_openapi_route(blueprint: Blueprint) -> None:
+    """Add the route of the OpenAPI document to *blueprint*."""
     blueprint.get("/openapi.json")(openapi)
 
 

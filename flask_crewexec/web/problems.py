@@ -12,7 +12,10 @@ from flask import request
 from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
+from ..app_state import current_app_state
+from ..config.security_schemes import challenges
 from ..errors import CrewExecError
 from ..errors import Problem
 from ..errors import QuotaExceeded
@@ -109,18 +112,27 @@ def problem_response(error: CrewExecError) -> Response:
     response = _respond(error)
     if isinstance(error, QuotaExceeded):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        for challenge in challenges(current_app_state().settings.security_schemes):
+            response.headers.add("WWW-Authenticate", challenge)
     return response
 
 
 def _http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.response is not None or error.code < 400:
         return error  # a redirect, or a response that the host has made
-    code = error.name.lower().replace(" ", "-")
-    response = _document(error.code, code, error.name, error.description or error.name)
+    response = _document(
+        error.code, http_code(error.code), error.name, error.description or error.name
+    )
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def http_code(status: int) -> str:
+    """Return the code of an error that is only an HTTP status: the name of the status."""
+    return HTTP_STATUS_CODES.get(status, "Unknown Error").lower().replace(" ", "-")
 
 
 def _database(error: SQLAlchemyError) -> Response:

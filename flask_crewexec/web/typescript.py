@@ -15,13 +15,13 @@ from ..schemas import EVENT_TYPES
 from ..schemas import EventField
 from ..schemas import ExecutionPageSchema
 from ..schemas import ExecutionQuerySchema
-from ..schemas import ExecutionStatusSchema
 from ..schemas import InputAnswerSchema
 from ..schemas import InputRequestPageSchema
 from ..schemas import InputRequestQuerySchema
 from ..schemas import LimitsSchema
 from ..schemas import ProblemItemSchema
 from ..schemas import QueueRequestSchema
+from ..schemas import WholeExecutionSchema
 
 Field = fields.Field[t.Any]
 
@@ -33,7 +33,7 @@ _REQUESTS: t.Final = (
     InputRequestQuerySchema,
 )
 _ANSWERS: t.Final = (
-    ExecutionStatusSchema,
+    WholeExecutionSchema,
     ExecutionPageSchema,
     InputRequestPageSchema,
     ProblemItemSchema,

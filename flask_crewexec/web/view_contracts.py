@@ -28,16 +28,24 @@ BODIES: t.Final = ("json", "project")
 """Locations of bodies: JSON, or a form with a project as an archive, too."""
 
 
+class DocumentedResponse(t.NamedTuple):
+    """A response for OpenAPI."""
+
+    schema: ma.Schema | None
+    status: int
+    media: str | None
+    """Media type of the body; None if it has none."""
+
+
 @dataclasses.dataclass
 class Docs:
     """Description of a view for OpenAPI."""
 
     requests: list[tuple[ma.Schema, str]] = dataclasses.field(default_factory=list)
     """Schemas and the locations that they describe."""
-    responses: list[tuple[ma.Schema | None, int, str | None]] = dataclasses.field(
-        default_factory=list
-    )
-    """Schemas of the bodies, statuses and media types."""
+    responses: list[DocumentedResponse] = dataclasses.field(default_factory=list)
+    headers: list[str] = dataclasses.field(default_factory=list)
+    """Names of headers of responses with the status 2xx."""
 
 
 class _Reader:
@@ -161,7 +169,18 @@ def documents_response(
     media_type = media or (None if schema is None else "application/json")
 
     def decorate(view: View) -> View:
-        docs_of(view).responses.extend((schema, status, media_type) for status in statuses)
+        responses = [DocumentedResponse(schema, status, media_type) for status in statuses]
+        docs_of(view).responses.extend(responses)
+        return view
+
+    return decorate
+
+
+def documents_headers_of_response(*names: str) -> Callable[[View], View]:
+    """Name the headers that the view sends when all is well."""
+
+    def decorate(view: View) -> View:
+        docs_of(view).headers.extend(names)
         return view
 
     return decorate

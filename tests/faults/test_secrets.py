@@ -65,6 +65,7 @@ def arguments(api) -> dict[frozenset[str], list[dict[str, t.Any]]]:
     asked = api("GET", "/input-requests").json["input_requests"]
     return {
         frozenset(): [{}],
+        frozenset({"path"}): [{"path": "unknown"}],
         frozenset({"webhook_id"}): [{"webhook_id": webhook["id"]} for webhook in webhooks],
         frozenset({"request_id"}): [{"request_id": each["id"]} for each in asked],
         frozenset({"graph_id"}): graphs,

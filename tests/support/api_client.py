@@ -6,6 +6,8 @@ import typing as t
 
 from flask.testing import FlaskClient
 
+from support.described_answers import check_answer
+
 Json = dict[str, t.Any]
 
 
@@ -20,7 +22,9 @@ class Api:
     def __call__(self, method: str, path: str, **options: t.Any) -> t.Any:
         who = {"X-User": self.user, "X-Roles": self._roles}
         headers = {**who, **options.pop("headers", {})}
-        return self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
+        answer = self._client.open(f"/crewexec{path}", method=method, headers=headers, **options)
+        check_answer(self._client.application, answer)
+        return answer
 
     def graph(self, document: Json) -> str:
         answer = self("POST", "/graphs", json=document)

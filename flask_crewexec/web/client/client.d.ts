@@ -98,11 +98,11 @@ export class CrewExecError extends Error {
 
 /** All methods throw a CrewExecError if the server refuses the request or cannot be reached. */
 export interface Client {
-  queue(submission: QueueRequest, options?: QueueOptions): Promise<ExecutionStatus>;
-  get(id: string, options?: GetOptions): Promise<ExecutionStatus>;
+  queue(submission: QueueRequest, options?: QueueOptions): Promise<WholeExecution>;
+  get(id: string, options?: GetOptions): Promise<WholeExecution>;
   list(query?: ExecutionQuery, options?: RequestOptions): Promise<ExecutionPage>;
-  cancel(id: string, options?: CancelOptions): Promise<ExecutionStatus>;
-  retry(id: string, limits?: Limits, options?: RequestOptions): Promise<ExecutionStatus>;
+  cancel(id: string, options?: CancelOptions): Promise<WholeExecution>;
+  retry(id: string, limits?: Limits, options?: RequestOptions): Promise<WholeExecution>;
   /** The events, tokens and the end of an execution, over one connection for all that follow. */
   follow(id: string, options?: FollowOptions): AsyncGenerator<Message, void, undefined>;
   inputRequests(query?: InputRequestQuery, options?: RequestOptions): Promise<InputRequestPage>;

@@ -1,0 +1,72 @@
+"""Compare answers with the OpenAPI document, whatever the test is about."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from flask import Flask
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from flask_crewexec.web.openapi import describe
+
+Json = dict[str, t.Any]
+
+_NOTHING_ELSE: t.Final = {"unevaluatedProperties": False}
+
+
+def check_answer(app: Flask, answer: TestResponse) -> None:
+    """Fail if an answer of a documented route has another body than the document says."""
+    operation = _operation_of(app, answer)
+    if operation is None or not answer.is_json:
+        return
+    documented = operation["responses"]
+    response = documented.get(str(answer.status_code), documented["default"])
+    if "$ref" in response:
+        response = {"content": {"application/problem+json": {"schema": _reference("Problem")}}}
+    assert answer.mimetype in response["content"], (answer.request.path, answer.status)
+    schema = response["content"][answer.mimetype]["schema"]
+    name = schema["$ref"].rpartition("/")[2]
+    errors = _validator(app, name).iter_errors(answer.json)
+    wrong = best_match(errors)
+    where = f"{answer.request.method} {answer.request.path}"
+    assert wrong is None, f"{where}: {wrong.json_path}: {wrong.message}"
+
+
+def _operation_of(app: Flask, answer: TestResponse) -> Json | None:
+    adapter = app.url_map.bind("localhost")
+    request = answer.request
+    try:
+        rule, _ = adapter.match(request.path, request.method, return_rule=True)
+    except HTTPException:
+        return None
+    path = rule.rule.replace("<", "{").replace(">", "}")
+    operations = _document(app)["paths"].get(path, {})
+    return t.cast("Json | None", operations.get(request.method.lower()))
+
+
+@functools.lru_cache(maxsize=4)
+def _document(app: Flask) -> Json:
+    return describe(app)
+
+
+@functools.lru_cache(maxsize=200)
+def _validator(app: Flask, name: str) -> Draft202012Validator:
+    components = _strict(_document(app)["components"])
+    return Draft202012Validator({**_reference(name), "components": components})
+
+
+def _strict(components: Json) -> Json:
+    """Allow no field that is not described."""
+    schemas = {
+        name: {**schema, **_NOTHING_ELSE} if "properties" in schema else schema
+        for name, schema in components["schemas"].items()
+    }
+    return {**components, "schemas": schemas}
+
+
+def _reference(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
