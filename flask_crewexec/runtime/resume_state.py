@@ -14,10 +14,9 @@ from ..execution_context import ExecutionContext
 from ..graphs import Graph
 from ..models import Usage
 from ..scheduling.quotas import remaining_tokens
-from ..statuses import STEP_DONE
 from ..storage.attempts import StartedAttempt
-from ..storage.call_log import read_unfinished
-from ..storage.call_log import Unfinished
+from ..storage.call_log import EarlierWork
+from ..storage.call_log import read_earlier_work
 from ..storage.fencing import Lease
 from .budget import Budget
 from .call_log.journal import StoredCall
@@ -40,8 +39,8 @@ class ResumeState(t.NamedTuple):
     plans: dict[str, str] | None
     """The plan of each step, by its name, if the crew was planned."""
     budget: Budget
-    calls: Unfinished | None
-    """Calls of earlier attempts; None if there were none, or they are not recorded."""
+    earlier: EarlierWork | None
+    """Steps and calls of earlier attempts; None if there were none."""
 
 
 def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeState:
@@ -52,38 +51,39 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
     row = started.row
     if isinstance(started.graph, Exception):
         raise started.graph
-    finished, decided_steps, plans = _earlier_progress(app_state, started.lease, started.graph)
+    earlier = _earlier_work(app_state, started.lease)
+    decided_steps, plans = _earlier_decisions(app_state, started.lease, started.graph)
     return ResumeState(
         context=dataclasses.replace(started.context, inputs=row.inputs),
         graph=started.graph,
-        finished=finished,
+        finished={} if earlier is None else earlier.outputs,
         decided_steps=decided_steps,
         plans=plans,
         budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
-        calls=_earlier_calls(app_state, started.lease),
+        earlier=earlier,
     )
 
 
-def _earlier_progress(
-    app_state: AppState, lease: Lease, graph: Graph
-) -> tuple[dict[int, dict[str, t.Any]], frozenset[str], dict[str, str] | None]:
-    """Return outputs, decided steps and plans of earlier attempts."""
-    if lease.attempt == 1:
-        return {}, frozenset(), None
-    with app_state.database.read_session() as session:
-        finished = _finished_outputs(session, app_state, lease)
-        has_conditions = any(task.condition for task in graph.tasks)
-        met = _events_of_type(session, app_state, lease, CONDITION_MET) if has_conditions else []
-        planned = _events_of_type(session, app_state, lease, CREW_PLANNED) if graph.planner else []
-    decided_steps = frozenset(data["step"] for data in met)
-    return finished, decided_steps, planned[-1]["plans"] if planned else None
-
-
-def _earlier_calls(app_state: AppState, lease: Lease) -> Unfinished | None:
+def _earlier_work(app_state: AppState, lease: Lease) -> EarlierWork | None:
     if lease.attempt == 1:
         return None
+    columns = StoredCall._fields
     with app_state.database.read_session() as session:
-        return read_unfinished(session, app_state.models, lease.execution_id, StoredCall._fields)
+        return read_earlier_work(session, app_state.models, lease.execution_id, columns)
+
+
+def _earlier_decisions(
+    app_state: AppState, lease: Lease, graph: Graph
+) -> tuple[frozenset[str], dict[str, str] | None]:
+    """Return the decided steps and the plans of earlier attempts, read only if there may be any."""
+    has_conditions = any(task.condition for task in graph.tasks)
+    if lease.attempt == 1 or not (has_conditions or graph.planner):
+        return frozenset(), None
+    with app_state.database.read_session() as session:
+        met = _events_of_type(session, app_state, lease, CONDITION_MET)
+        planned = _events_of_type(session, app_state, lease, CREW_PLANNED)
+    decided_steps = frozenset(data["step"] for data in met)
+    return decided_steps, planned[-1]["plans"] if planned else None
 
 
 def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
@@ -106,16 +106,6 @@ def _budget(execution: sa.Row[t.Any], tokens_left: int | None) -> Budget:
         max_tool_calls=execution.max_tool_calls,
         max_tokens=min((limit for limit in limits if limit is not None), default=None),
     )
-
-
-def _finished_outputs(
-    session: Session, app_state: AppState, lease: Lease
-) -> dict[int, dict[str, t.Any]]:
-    step = app_state.models.step
-    query = sa.select(step.position, step.output).where(
-        step.execution_id == lease.execution_id, step.status.in_(STEP_DONE)
-    )
-    return {position: output for position, output in session.execute(query) if output}
 
 
 def _events_of_type(

@@ -22,7 +22,7 @@ from ..registry.secrets import SecretResolver
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import OutcomeKind
 from ..storage.attempts import StartedAttempt
-from ..storage.call_log import Unfinished
+from ..storage.call_log import EarlierWork
 from ..text import storable
 from ..text import truncate
 from .approval_checks import ApprovalChecks
@@ -233,7 +233,7 @@ class AttemptRunner:
     def _run_calls(
         self, resume: ResumeState, event_handler: CrewEventHandler, requests: ToolRequests
     ) -> RunCalls:
-        settings, earlier = self._app_state.settings, resume.calls
+        settings, earlier = self._app_state.settings, resume.earlier
         last, size = (0, 0) if earlier is None else (earlier.last_number, earlier.size)
         left = max(0, settings.max_calls_chars - size)
         limits = ContentLimits(self._redact, settings.max_call_chars, left)
@@ -373,7 +373,7 @@ class AttemptRunner:
 
 
 def _journal_of(
-    earlier: Unfinished | None, *, continues: bool
+    earlier: EarlierWork | None, *, continues: bool
 ) -> tuple[Journal, dict[int, StepState]]:
     if earlier is None:
         return Journal(), {}

@@ -103,51 +103,65 @@ def earlier_requests(session: Session, models: Models, call: CallMixin) -> Seque
     return session.scalars(query.order_by(model.number)).all()
 
 
-class Unfinished(t.NamedTuple):
-    """What earlier attempts have stored of the steps that have not completed."""
+class EarlierWork(t.NamedTuple):
+    """What earlier attempts have stored of steps and calls."""
 
+    outputs: dict[int, dict[str, t.Any]]
+    """Outputs of the steps that were completed or skipped, by position."""
     last_number: int
+    """Number of the last call."""
     size: int
     """Characters of the contents of all calls."""
     steps: Sequence[t.Any]
-    """Position, generation and fingerprint of each."""
+    """Position, generation and fingerprint of each step that is not done."""
     calls: Sequence[t.Any]
     """Calls of their generations, in order."""
 
 
-def read_unfinished(
+def read_earlier_work(
     session: Session, models: Models, execution_id: uuid.UUID, columns: Sequence[str]
-) -> Unfinished:
-    """Return what an attempt needs to continue in the middle of steps.
+) -> EarlierWork:
+    """Return what an attempt needs to continue, also in the middle of steps.
 
     :param columns: columns of the calls.
     """
-    totals, steps, calls = _unfinished_queries(models, tuple(columns))
+    steps, calls = _earlier_work_queries(models, tuple(columns))
     given = {"of_execution": execution_id}
-    last, size = session.execute(totals, given).one()
-    return Unfinished(
-        int(last),
-        int(size),
-        session.execute(steps, given).all(),
+    rows = session.execute(steps, given).all()
+    return EarlierWork(
+        {row.position: row.output for row in rows if row.is_done and row.output},
+        int(rows[0].last_number) if rows else 0,
+        int(rows[0].size) if rows else 0,
+        [row for row in rows if not row.is_done],
         session.execute(calls, given).all(),
     )
 
 
 @functools.lru_cache(maxsize=8)
-def _unfinished_queries(models: Models, columns: tuple[str, ...]) -> tuple[sa.Select[t.Any], ...]:
+def _earlier_work_queries(
+    models: Models, columns: tuple[str, ...]
+) -> tuple[sa.Select[t.Any], sa.Select[t.Any]]:
     # Cached, and of tables: building them takes several times as long as running them.
     call, step = table_of(models.call).c, table_of(models.step).c
     id = sa.bindparam("of_execution", type_=sa.Uuid)
-    unfinished = (step.execution_id == id, step.status.not_in(STEP_DONE))
+    is_done = step.status.in_(STEP_DONE)
+    last_number, size = (
+        sa.select(sa.func.coalesce(total, 0)).where(call.execution_id == id).scalar_subquery()
+        for total in (sa.func.max(call.number), sa.func.sum(call.size))
+    )
+    steps = sa.select(
+        step.position,
+        step.generation,
+        step.fingerprint,
+        is_done.label("is_done"),
+        sa.case((is_done, step.output)).label("output"),
+        last_number.label("last_number"),
+        size.label("size"),
+    )
     this_step = sa.and_(step.execution_id == call.execution_id, step.position == call.step)
+    calls = sa.select(*(call[name] for name in columns)).join(table_of(models.step), this_step)
+    unfinished = (step.execution_id == id, sa.not_(is_done), call.generation == step.generation)
     return (
-        sa.select(
-            sa.func.coalesce(sa.func.max(call.number), 0),
-            sa.func.coalesce(sa.func.sum(call.size), 0),
-        ).where(call.execution_id == id),
-        sa.select(step.position, step.generation, step.fingerprint).where(*unfinished),
-        sa.select(*(call[name] for name in columns))
-        .join(table_of(models.step), this_step)
-        .where(call.execution_id == id, *unfinished, call.generation == step.generation)
-        .order_by(call.number),
+        steps.where(step.execution_id == id),
+        calls.where(call.execution_id == id, *unfinished).order_by(call.number),
     )
