@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing as t
 import uuid
 
@@ -22,6 +23,7 @@ from support.input_requests import answer
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import send_answer
+from support.paths import TESTS
 from support.scripted_turns import Call
 from support.scripted_turns import tool_calls
 from support.scripted_turns import Turn
@@ -497,3 +499,33 @@ class TestWhoDecides:
         answer(api, id, "edit", arguments={"order": "8"})
         assert run(id) == "completed"
         assert told(model.calls[-1]) == ["sent 8"]
+
+
+class TestExternalTools:
+    """They are declared like functions; workers find their arguments."""
+
+    def test_of_crewai_and_of_a_server_ask_before_they_are_called(self, app, api, model):
+        crewexec = app.extensions["crewexec_host"]
+        crewexec.add_crewai_tool(
+            "loud", "support.external_tools:Shout", description="Shout.", approval="always"
+        )
+        crewexec.add_mcp_server(
+            "files",
+            tools={"readLines": "Read.", "count": "Count."},
+            command=[sys.executable, str(TESTS / "support/mcp_server.py")],
+            approval={"readLines": Approval(decisions=["approve", "edit"])},
+        )
+        calls = [("loud", {"text": "tea"}), ("files_readlines", {"path": "a"}), ("files_count", {})]
+        model.add(Turn(raw=tool_calls(*calls), results=0), Turn(reply="DONE"))
+        tools = ("loud", "files_readlines", "files_count")
+        id = api.queue(documents.chain("a", tools=tools))
+        assert run(id) == "waiting_input"
+        read, loud = requests_of(api, id, status="open")
+        assert loud["arguments"] == {"text": "tea", "times": 1}
+        assert read["arguments"] == {"path": "a", "lines": None}
+        refused = send_answer(api, read["id"], "edit", arguments={"path": "b", "lines": "two"})
+        assert [each["pointer"] for each in refused.json["errors"]] == ["/arguments/lines"]
+        send_answer(api, read["id"], "edit", arguments={"path": "b", "lines": 3})
+        send_answer(api, loud["id"], "approve")
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["TEA!", "3 lines of b", "1"]
