@@ -95,9 +95,9 @@ class Connection {
   }
 
   async #recover(error, failures, signal) {
-    const unknown = error.status === 404 ? error.problems : [];
-    if (unknown.length) {
-      for (const { pointer } of unknown) this.#fail(this.#requested[pointer.split("/")[2]], error);
+    const refused = this.#refusedBy(error);
+    if (refused.length) { // the others are followed without them
+      for (const id of refused) this.#fail(id, error);
       return;
     }
     if (!error.isTransient) {
@@ -107,6 +107,12 @@ class Connection {
     this.#listener.onState("waiting", error);
     if (error.code === "too-many-streams") await this.#readPages(signal);
     await pause(failures, { retryAfter: error.retryAfter, signal });
+  }
+
+  // The executions that a problem document points to.
+  #refusedBy({ problems }) {
+    const places = problems.map(({ pointer }) => /^\/(executions|after)\/(\d+)$/.exec(pointer));
+    return places.filter((place) => place !== null).map((place) => this.#requested[place[2]]);
   }
 
   #fail(id, error) {

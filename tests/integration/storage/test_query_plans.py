@@ -137,6 +137,8 @@ class Journey:
         id = self.find(owner_id=bulk_data.USER, status=state).id
         self.get(user, f"/crewexec/executions/{id}")
         self.get(user, f"/crewexec/executions/{id}/events", after="5", limit="3")
+        several = f"{id},{self.find(owner_id=bulk_data.USER, status=state, back=1).id}"
+        self.get(user, "/crewexec/events", executions=several, after="5,0", limit="3")
         self.get(user, f"/crewexec-dashboard/executions/{id}")
 
     def read_input_requests(self, user: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from support.client_page import ClientPage
 from support.graphs import documents
 from support.host_app import host
@@ -164,13 +165,17 @@ class TestErrors:
 
 
 class TestFollowing:
-    def test_tokens_come_one_by_one_and_events_to_the_end(self, app, page, api, model):
+    def test_tokens_come_one_by_one_and_events_to_the_end(
+        self, app, page, api, model, redis_process
+    ):
         gate = threading.Event()
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         model.on("Do b", hold=gate)
         id = api.queue(documents.chain("a", "b", model="streaming"))
         page.start("await follow(given)", id)
-        page.wait_for("queued")
+        with redis_process.client() as redis:
+            channel = f"{CHANNEL_PREFIX}{id}"
+            wait_until(lambda: redis.pubsub_numsub(channel)[0][1], what="a subscription")
         with running(app, id):
             tokens = page.wait_for("token", 2)
             gate.set()
@@ -229,15 +234,18 @@ class TestFollowing:
         assert page.outcome() == {"value": None}
         assert followed(page, id) == stored(api, id)
 
-    def test_one_that_does_not_exist_fails_alone(self, page, api, model):
-        id, unknown = api.queue(documents.chain("a")), str(uuid.uuid4())
+    @pytest.mark.parametrize(
+        ("unknown", "code"), [(str(uuid.UUID(int=1)), "not-found"), ("x", "invalid-request")]
+    )
+    def test_one_that_does_not_exist_fails_alone(self, page, api, model, unknown, code):
+        id = api.queue(documents.chain("a"))
         run(id)
         outcomes = page.call(
             "const outcomes = await Promise.allSettled(given.map((id) => follow(id)));"
             "return outcomes.map(({ status, reason }) => reason?.code ?? status)",
             [unknown, id],
         )
-        assert outcomes == ["not-found", "fulfilled"]
+        assert outcomes == [code, "fulfilled"]
         assert followed(page, id) == stored(api, id)
 
     def test_who_is_unknown_is_told_so(self, page, api):
