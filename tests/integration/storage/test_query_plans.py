@@ -35,6 +35,8 @@ from support.in_process import end_of_watch
 from support.in_process import run
 from support.input_requests import answer
 from support.input_requests import reviewed
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 from support.servers.redis_process import RedisProcess
 
 EXECUTIONS = 30_000
@@ -74,6 +76,8 @@ def app(
         url = request.getfixturevalue("postgres").fresh_database_url()
     places = {"CELERY_BROKER_URL": redis_process.url, "CELERY_RESULT_BACKEND": redis_process.url}
     with ScriptedModel(host.KEY) as model:
+        question = tool_calls(("ask_person", {"question": "Which colour?"}))
+        model.add(Turn(when="Do ask", raw=question, results=0))
         places |= {"SQLALCHEMY_DATABASE_URI": url, "MODEL_URL": model.base_url}
         app = host.create_app({**places, **LIMITS})
         app.register_blueprint(create_dashboard())
@@ -161,6 +165,15 @@ class Journey:
         with self._label("answer"):
             answer(user, id, "approve")
             assert user("POST", f"/executions/{id}/cancel").status_code == 202
+
+    def answer_question(self) -> None:
+        """Let an agent ask, and a person answer."""
+        user = Api(self._client, bulk_data.USER)
+        with self._label("question"):
+            id = user.queue(documents.chain("ask", tools=("ask_person",)))
+            assert run(id) == "waiting_input"
+            answer(user, id, "respond", text="red")
+            assert run(id) == "completed"
 
     def look_after_it(self) -> None:
         """Read what an operator does."""
@@ -279,6 +292,7 @@ def statements(app: Flask) -> list[Rehearsed]:
         journey.look_after_it()
         journey.work()
         journey.answer()
+        journey.answer_question()
         journey.tell()
         journey.use_webhooks()
         journey.clean_up()
