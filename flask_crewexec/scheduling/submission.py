@@ -73,6 +73,14 @@ class _CheckedSubmission(t.NamedTuple):
     """The database's time; None if the statement that inserts it will tell."""
 
 
+class Submitted(t.NamedTuple):
+    """What became of a submission."""
+
+    execution: ExecutionMixin
+    is_replay: bool
+    """Whether an earlier submission with the same idempotency key had queued it."""
+
+
 class Preview(t.NamedTuple):
     """What a submission would become."""
 
@@ -84,18 +92,21 @@ class Preview(t.NamedTuple):
 
 
 @tracing.trace_submission()
-def submit(app_state: AppState, submission: Submission) -> ExecutionMixin:
+def submit(app_state: AppState, submission: Submission) -> Submitted:
     """Store an execution, publish its message, and return it.
 
     If the idempotency key was used before, return the execution of the first submission.
     """
     request = validate_request(app_state, submission)
     if duplicate := _find_duplicate(app_state, request):
-        return duplicate
+        return Submitted(duplicate, is_replay=True)
     request = _with_effective_limits(app_state, request)
-    execution = _submit_fast_path(app_state, request) or _submit_slow_path(app_state, request)
-    _log_queued(execution)
-    return execution
+    if (execution := _submit_fast_path(app_state, request)) is not None:
+        submitted = Submitted(execution, is_replay=False)
+    else:
+        submitted = _submit_slow_path(app_state, request)
+    _log_queued(submitted.execution)
+    return submitted
 
 
 def _log_queued(execution: ExecutionMixin) -> None:
@@ -173,7 +184,7 @@ def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _Check
     return _CheckedSubmission(request, version, graph, inputs, Admission.PUBLISH, None)
 
 
-def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> ExecutionMixin:
+def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> Submitted:
     execution = _build_execution(app_state, _check(app_state, request))
     tracing.set_execution_attribute(execution.id)
     if execution.on_hold:
@@ -185,14 +196,14 @@ def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> Executio
             raise
         # Another submission with the key was faster, or has just been deleted again.
         if duplicate := _find_duplicate(app_state, request):
-            return duplicate
+            return Submitted(duplicate, is_replay=True)
         raise IdempotencyKeyInUse(_STILL_QUEUING) from error
     if execution.on_hold:
         # Executions ahead of it may have been claimed in the meantime.
         release_next(app_state, execution.owner_id)
     else:
         publish_or_delete(app_state, execution)
-    return execution
+    return Submitted(execution, is_replay=False)
 
 
 def _check(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission:

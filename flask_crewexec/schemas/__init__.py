@@ -67,11 +67,13 @@ from .operations import OpenApiSchema as OpenApiSchema
 from .operations import QueueReportSchema as QueueReportSchema
 from .operations import WorkerSchema as WorkerSchema
 from .pages import MAX_PAGE as MAX_PAGE
+from .pages import NoQuerySchema as NoQuerySchema
 from .pages import PageQuerySchema as PageQuerySchema
 from .problems import HintedProblemSchema as HintedProblemSchema
 from .problems import NoteSchema as NoteSchema
 from .problems import ProblemItemSchema as ProblemItemSchema
 from .problems import ProblemSchema as ProblemSchema
+from .registry import RegisteredApprovalSchema as RegisteredApprovalSchema
 from .registry import RegisteredFunctionSchema as RegisteredFunctionSchema
 from .registry import RegisteredModelSchema as RegisteredModelSchema
 from .registry import RegisteredStorageSchema as RegisteredStorageSchema
@@ -83,8 +85,7 @@ from .several_executions import SeveralEventsQuerySchema as SeveralEventsQuerySc
 from .several_executions import SeveralEventsSchema as SeveralEventsSchema
 from .submissions import CancelRequestSchema as CancelRequestSchema
 from .submissions import CancelSchema as CancelSchema
-from .submissions import DryRunQuerySchema as DryRunQuerySchema
-from .submissions import DryRunSchema as DryRunSchema
+from .submissions import ExecutionPreviewSchema as ExecutionPreviewSchema
 from .submissions import IdempotencyHeaderSchema as IdempotencyHeaderSchema
 from .submissions import IdempotencyKeySchema as IdempotencyKeySchema
 from .submissions import LimitsSchema as LimitsSchema

@@ -76,6 +76,8 @@ class GraphQuerySchema(PageQuerySchema):
 class CopySchema(ma.Schema):
     """Version of a graph to copy, and name of the copy."""
 
+    example: t.ClassVar[t.Any] = {"name": "Page about a topic, in French"}
+
     name = Text(
         1,
         200,

@@ -29,9 +29,6 @@ class ExportQuerySchema(VersionQuerySchema):
 class ImportQuerySchema(ma.Schema):
     """Options of an import."""
 
-    dry_run = fields.Boolean(
-        load_default=False, metadata={"description": "Return the document without storing it"}
-    )
     accept = fields.String(
         load_default=None,
         validate=validate.OneOf(["unguarded"]),

@@ -227,6 +227,8 @@ class InputRequestPageSchema(ma.Schema):
 class InputAnswerSchema(ma.Schema):
     """An answer to an input request."""
 
+    example: t.ClassVar[t.Any] = {"decision": "change", "text": "Name the sources."}
+
     decision = fields.String(
         required=True,
         validate=validate.OneOf(list(Decision)),
@@ -287,6 +289,10 @@ def _are_different(answers: list[dict[str, t.Any]]) -> None:
 
 class InputAnswersSchema(ma.Schema):
     """Answers to several input requests of one execution."""
+
+    example: t.ClassVar[t.Any] = {
+        "answers": [{"id": "01900000-0000-7000-8000-000000000000", "decision": "approve"}]
+    }
 
     answers = fields.List(
         fields.Nested(InputAnswerItemSchema),

@@ -9,6 +9,10 @@ from marshmallow import validate
 MAX_PAGE = 200
 
 
+class NoQuerySchema(ma.Schema):
+    """No parameters: one that is there by mistake is not ignored."""
+
+
 class LimitQuerySchema(ma.Schema):
     """Length of a page of a list."""
 

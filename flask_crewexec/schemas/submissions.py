@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
@@ -20,6 +22,8 @@ MAX_TIMEOUT = 366 * 86_400
 
 class LimitsSchema(ma.Schema):
     """Limits of one execution, within those of the settings."""
+
+    example: t.ClassVar[t.Any] = {"max_llm_calls": 50}
 
     timeout = fields.Float(
         load_default=None,
@@ -100,6 +104,13 @@ class WebhookOfSubmissionSchema(ma.Schema):
 class QueueRequestSchema(LimitsSchema, ThreadSchema, WebhookOfSubmissionSchema):
     """A submission: the graph to run, its inputs, priority and limits."""
 
+    example: t.ClassVar[t.Any] = {
+        "graph_id": "01900000-0000-7000-8000-000000000000",
+        "inputs": {"topic": "tea"},
+        "priority": 5,
+        "timeout": 600,
+    }
+
     graph_id = fields.UUID(required=True, metadata={"description": "Id of the graph to run"})
     inputs = fields.Dict(load_default=dict, metadata={"description": "Values of the placeholders"})
     priority = fields.Integer(
@@ -114,6 +125,8 @@ class QueueRequestSchema(LimitsSchema, ThreadSchema, WebhookOfSubmissionSchema):
 
 class CancelRequestSchema(ma.Schema):
     """Reason of a cancellation."""
+
+    example: t.ClassVar[t.Any] = {"reason": "The topic has changed."}
 
     reason = Text(
         0,
@@ -149,15 +162,7 @@ class SubmissionSchema(
     """A submission without its graph, inputs and priority."""
 
 
-class DryRunQuerySchema(ma.Schema):
-    """Whether a submission is only checked."""
-
-    dry_run = fields.Boolean(
-        load_default=False, metadata={"description": "Check the submission without queueing it"}
-    )
-
-
-class DryRunSchema(ma.Schema):
+class ExecutionPreviewSchema(ma.Schema):
     """What a submission would queue."""
 
     execution_id = fields.UUID(

@@ -63,6 +63,8 @@ class SubmissionWebhookSchema(ma.Schema):
 class WebhookChangeSchema(ma.Schema):
     """Changes of a webhook; what is left out stays."""
 
+    example: t.ClassVar[t.Any] = {"enabled": False}
+
     url = Url()
     events = Patterns()
     body = fields.String(
@@ -79,6 +81,11 @@ class WebhookChangeSchema(ma.Schema):
 
 class WebhookRequestSchema(WebhookChangeSchema):
     """A new webhook."""
+
+    example: t.ClassVar[t.Any] = {
+        "url": "https://example.com/crews",
+        "events": ["execution.completed", "execution.failed"],
+    }
 
     url = Url(required=True, allow_none=True)
     events = Patterns(load_default=lambda: list(ENDS))
@@ -135,6 +142,8 @@ class WebhookSecretSchema(ma.Schema):
 
 class RotationSchema(ma.Schema):
     """The secret that is to be replaced."""
+
+    example: t.ClassVar[t.Any] = {"secret_version": 1}
 
     secret_version = fields.Integer(
         strict=True,
@@ -236,6 +245,8 @@ def _check_year(moment: dt.datetime) -> None:
 
 class ResendSchema(ma.Schema):
     """Which deliveries are to be sent again."""
+
+    example: t.ClassVar[t.Any] = {"since": "2026-11-01T00:00:00+00:00"}
 
     since = fields.AwareDateTime(
         required=True,

@@ -21,7 +21,7 @@ from ..scheduling.status_document import status_document
 from ..scheduling.submission import preview
 from ..scheduling.submission import submit
 from ..scheduling.submission_checks import Submission
-from ..schemas import DryRunSchema
+from ..schemas import ExecutionPreviewSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import ExecutionSchema
 from ..schemas import load
@@ -52,11 +52,19 @@ from .user_executions import UserExecutions
 
 Json = dict[str, t.Any]
 
-_PREVIEW: t.Final = DryRunSchema()
+_PREVIEW: t.Final = ExecutionPreviewSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
 _STEP: t.Final = StepSchema()
 _RESULT: t.Final = ResultSchema()
+
+
+class Queued(t.NamedTuple):
+    """The status of an execution that was queued."""
+
+    status: Json
+    is_replay: bool
+    """Whether an earlier submission with the same idempotency key had queued it."""
 
 
 class AsyncExecutionService:
@@ -143,11 +151,12 @@ class AsyncExecutionService:
             roles,
             webhook=webhook,
         )
-        return str(submit(current_app_state(), submission).id)
+        return str(submit(current_app_state(), submission).execution.id)
 
-    def queue(self, submission: Submission) -> Json:
+    def queue(self, submission: Submission) -> Queued:
         """Queue *submission* as :meth:`queue_execution` does, and return the stored status."""
-        return status_document(submit(current_app_state(), submission), NO_OUTPUTS)
+        execution, is_replay = submit(current_app_state(), submission)
+        return Queued(status_document(execution, NO_OUTPUTS), is_replay)
 
     def preview(self, submission: Submission) -> Json:
         """Make every check of :meth:`queue_execution` and return what would be queued.

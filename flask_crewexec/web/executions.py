@@ -18,15 +18,15 @@ from ..scheduling.submission_checks import Submission
 from ..schemas import CallPageSchema
 from ..schemas import CallQuerySchema
 from ..schemas import CancelRequestSchema
-from ..schemas import DryRunQuerySchema
-from ..schemas import DryRunSchema
 from ..schemas import EventPageSchema
 from ..schemas import EventWaitSchema
 from ..schemas import ExecutionPageSchema
+from ..schemas import ExecutionPreviewSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import IdempotencyHeaderSchema
 from ..schemas import LastEventIdHeaderSchema
 from ..schemas import LimitsSchema
+from ..schemas import NoQuerySchema
 from ..schemas import PreferHeaderSchema
 from ..schemas import QueueRequestSchema
 from ..schemas import ResultSchema
@@ -44,6 +44,7 @@ from .authentication import current_identity
 from .stream_slots import waiting
 from .view_contracts import Answer
 from .view_contracts import documents_header
+from .view_contracts import documents_headers_of_response
 from .view_contracts import documents_response
 from .view_contracts import reads
 from .view_contracts import responds
@@ -54,29 +55,43 @@ Json = dict[str, t.Any]
 POLL_SECONDS: t.Final = "2"
 """Value of ``Retry-After`` for clients that poll an execution."""
 
+REPLAYED: t.Final = "Idempotency-Replayed"
+
 log = logging.getLogger(__name__)
 
 _service: t.Final = AsyncExecutionService()
 _LIMITS: t.Final = tuple(LimitsSchema().fields)
 
 
-@documents_response(DryRunSchema(), 200)
+@documents_headers_of_response("Location", "Retry-After", REPLAYED)
 @documents_response(WholeExecutionSchema(), 202)
 @documents_header(PreferHeaderSchema())
 @reads(QueueRequestSchema())
 @reads(IdempotencyHeaderSchema(), "headers")
-@reads(DryRunQuerySchema(), "query")
+@reads(NoQuerySchema(), "query")
 def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnValue:
-    """Queue a run of a graph; with an ``Idempotency-Key``, only once if it is sent again."""
+    """Queue a run of a graph; with an ``Idempotency-Key``, only once if it is sent again.
+
+    A submission that is sent again is answered with the execution of the first one, and with
+    ``Idempotency-Replayed: true``.
+    """
     requester = current_identity()
-    submission = _submission(body, requester, headers["idempotency_key"])
-    if query["dry_run"]:
-        return _service.preview(submission), 200
-    status = _service.queue(submission)
+    status, is_replay = _service.queue(_submission(body, requester, headers["idempotency_key"]))
     location = url_for(".get_execution", execution_id=status["id"])
+    replayed = {REPLAYED: "true"} if is_replay else {}
     with waiting(requester.user_id, wait_preference()) as seconds:
         status = _wait_for(status, requester, seconds)
-    return _linked(status), 202, {"Location": location, "Retry-After": POLL_SECONDS}
+    return _linked(status), 202, {"Location": location, "Retry-After": POLL_SECONDS, **replayed}
+
+
+@responds(ExecutionPreviewSchema())
+@reads(QueueRequestSchema())
+@reads(IdempotencyHeaderSchema(), "headers")
+@reads(NoQuerySchema(), "query")
+def preview_execution(body: Json, headers: Json, query: Json) -> Json:
+    """Make every check of a submission, and show what it would queue; nothing is stored."""
+    submission = _submission(body, current_identity(), headers["idempotency_key"])
+    return _service.preview(submission)
 
 
 def _submission(body: Json, requester: Identity, idempotency_key: str | None) -> Submission:
@@ -225,6 +240,7 @@ def add_routes(blueprint: Blueprint) -> None:
     """Add the routes of executions to *blueprint*."""
     one = "/executions/<execution_id>"
     blueprint.post("/executions")(queue_execution)
+    blueprint.post("/executions/preview")(preview_execution)
     blueprint.get("/executions")(list_executions)
     blueprint.get(one)(get_execution)
     blueprint.get(f"{one}/result")(get_result)

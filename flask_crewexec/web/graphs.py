@@ -8,10 +8,10 @@ from flask import Blueprint
 from flask import json
 from flask import Response
 from flask import url_for
-from flask.typing import ResponseReturnValue
 
 from ..graphs import Change
 from ..graphs.exporters import export_crewai
+from ..graphs.importers import Imported
 from ..graphs.importers import summarize
 from ..schemas import CopySchema
 from ..schemas import DifferenceSchema
@@ -38,6 +38,7 @@ from . import downloads
 from .authentication import current_identity
 from .executions import next_id
 from .view_contracts import Answer
+from .view_contracts import documents_headers_of_response
 from .view_contracts import documents_response
 from .view_contracts import reads
 from .view_contracts import reads_json_document
@@ -50,6 +51,7 @@ _graph: t.Final = GraphSchema()
 _versions: t.Final = GraphVersionSchema(many=True)
 
 
+@documents_headers_of_response("Location", "ETag")
 @responds(GraphDocumentSchema(), 201)
 @reads_json_document
 def create_graph(document: t.Any) -> Answer:
@@ -67,6 +69,7 @@ def list_graphs(query: Json) -> Json:
     return {"graphs": page, "next": next_id(page, query["limit"])}
 
 
+@documents_headers_of_response("ETag")
 @responds(GraphDocumentSchema())
 @reads(VersionQuerySchema(), "query")
 def get_graph(query: Json, graph_id: str) -> Answer:
@@ -74,6 +77,7 @@ def get_graph(query: Json, graph_id: str) -> Answer:
     return _tagged(_service.get(graph_id, current_identity(), **query))
 
 
+@documents_headers_of_response("ETag")
 @responds(GraphDocumentSchema())
 @reads_json_document
 @reads(IfMatchHeaderSchema(), "headers")
@@ -91,6 +95,7 @@ def delete_graph(headers: Json, graph_id: str) -> tuple[str, int]:
     return "", 204
 
 
+@documents_headers_of_response("ETag")
 @responds(GraphDocumentSchema())
 @reads(IfMatchHeaderSchema(), "headers")
 def archive_graph(headers: Json, graph_id: str) -> Answer:
@@ -98,6 +103,7 @@ def archive_graph(headers: Json, graph_id: str) -> Answer:
     return _tagged(_service.archive(graph_id, current_identity(), **headers))
 
 
+@documents_headers_of_response("ETag")
 @responds(GraphDocumentSchema())
 @reads(IfMatchHeaderSchema(), "headers")
 def restore_graph(headers: Json, graph_id: str) -> Answer:
@@ -105,6 +111,7 @@ def restore_graph(headers: Json, graph_id: str) -> Answer:
     return _tagged(_service.restore(graph_id, current_identity(), **headers))
 
 
+@documents_headers_of_response("Location", "ETag")
 @responds(GraphDocumentSchema(), 201)
 @reads(CopySchema())
 @reads(IfMatchHeaderSchema(), "headers")
@@ -145,26 +152,33 @@ def validate_graph(document: t.Any) -> Answer:
     return Answer(_in_order(_service.report(document, roles=current_identity().roles)), {})
 
 
-@documents_response(ImportedGraphSchema(), 201)
-@documents_response(ImportPreviewSchema(), 200)
+@documents_headers_of_response("Location")
+@responds(ImportedGraphSchema(), 201)
 @reads(ImportSchema(), "project")
 @reads(ImportQuerySchema(), "query")
-def import_graph(body: Json, query: Json) -> ResponseReturnValue:
+def import_graph(body: Json, query: Json) -> Answer:
     """Store the graph that files of another tool describe, and report what it leaves out."""
     requester = current_identity()
-    shown = query.pop("dry_run")
-    if shown and query["accept"] is None:
-        query["accept"] = "unguarded"  # a preview stores nothing, and its notes say what is missing
     imported = _service.import_files(**body, **query, roles=requester.roles)
-    said = {
-        "notes": [note._asdict() for note in imported.notes],
-        "summary": summarize(imported),
-    }
-    if shown:
-        return _in_order({"document": imported.document, **said}), 200
     stored = _service.create(imported.document, requester.user_id, roles=requester.roles)
     location = url_for(".get_graph", graph_id=stored.graph.id)
-    return _in_order({**_dump(stored), **said}), 201, {"Location": location}
+    return Answer(_in_order({**_dump(stored), **_report(imported)}), {"Location": location})
+
+
+@responds(ImportPreviewSchema())
+@reads(ImportSchema(), "project")
+@reads(ImportQuerySchema(), "query")
+def preview_import(body: Json, query: Json) -> Answer:
+    """Show the document that an import would store, and report what it leaves out."""
+    if query["accept"] is None:
+        query["accept"] = "unguarded"  # nothing is stored, and the notes say what is missing
+    imported = _service.import_files(**body, **query, roles=current_identity().roles)
+    return Answer(_in_order({"document": imported.document, **_report(imported)}), {})
+
+
+def _report(imported: Imported) -> Json:
+    notes = [note._asdict() for note in imported.notes]
+    return {"notes": notes, "summary": summarize(imported)}
 
 
 @documents_response(ExportSchema(), 200)
@@ -209,6 +223,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/graphs")(list_graphs)
     blueprint.post("/graphs/validate")(validate_graph)
     blueprint.post("/graphs/import")(import_graph)
+    blueprint.post("/graphs/import/preview")(preview_import)
     blueprint.get(one)(get_graph)
     blueprint.put(one)(change_graph)
     blueprint.delete(one)(delete_graph)

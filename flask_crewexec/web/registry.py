@@ -16,11 +16,14 @@ from ..registry.specs import LLMSpec
 from ..registry.specs import PredicateSpec
 from ..registry.specs import ToolSpec
 from ..registry.tool_schemas import arguments_schema
+from ..schemas import RegisteredApprovalSchema
 from ..schemas import RegistrySchema
 from .authentication import current_identity
 from .view_contracts import responds
 
 Json = dict[str, t.Any]
+
+_APPROVAL: t.Final = RegisteredApprovalSchema()
 
 
 @responds(RegistrySchema())
@@ -52,12 +55,12 @@ def _tool(spec: ToolSpec, max_chars: int) -> Json:
 
 
 def _approval(approval: Approval) -> Json:
-    terms = approval.host_approval.terms
-    return {
-        **dataclasses.asdict(terms),
+    all_terms = {
+        **dataclasses.asdict(approval.host_approval.terms),
         "always": approval.when == "always",
         "graph_may_assign": approval.graph_may_assign,
     }
+    return t.cast(Json, _APPROVAL.dump(all_terms))
 
 
 def _model(spec: LLMSpec) -> Json:

@@ -27,6 +27,7 @@ from .authentication import current_identity
 from .executions import next_id
 from .stream_slots import limiters
 from .view_contracts import Answer
+from .view_contracts import documents_headers_of_response
 from .view_contracts import documents_response
 from .view_contracts import reads
 from .view_contracts import responds
@@ -37,6 +38,7 @@ _webhooks: t.Final = WebhookService()
 _deliveries: t.Final = DeliveryService()
 
 
+@documents_headers_of_response("Location")
 @responds(WebhookSchema(), 201)
 @reads(WebhookRequestSchema())
 def create_webhook(body: Json) -> Answer:

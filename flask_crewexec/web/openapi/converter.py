@@ -7,6 +7,7 @@ known values of open strings, and the types of events.
 from __future__ import annotations
 
 import enum
+import json
 import typing as t
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -57,6 +58,7 @@ class Converter(OpenAPIConverter):
         json_schema: Json = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         json_schema["description"] = _summary(schema)
         if type(schema) not in self.answers:
+            _tell_defaults(json_schema["properties"])
             return json_schema
         json_schema.pop("additionalProperties", None)  # later versions may add some
         if required := _always_sent(schema):
@@ -72,6 +74,18 @@ def plugin(answers: Iterable[ma.Schema]) -> MarshmallowPlugin:
     converter = type("AnswersConverter", (Converter,), {"answers": known})
     plugin_type = type("Plugin", (MarshmallowPlugin,), {"Converter": converter})
     return t.cast(MarshmallowPlugin, plugin_type(schema_name_resolver=_name_of))
+
+
+def _tell_defaults(properties: Json) -> None:
+    """Move defaults of a request to the descriptions.
+
+    Generators of clients take a field with a default for one that is always there, and would have
+    their users send it.
+    """
+    for property in properties.values():
+        default = property.pop("default", None)
+        if default is not None:
+            property["description"] += f"; by default {json.dumps(default)}"
 
 
 def _with_nested(schema: ma.Schema) -> Iterator[ma.Schema]:

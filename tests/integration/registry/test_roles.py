@@ -82,7 +82,7 @@ class TestGraphs:
 
     def test_the_roles_at_queueing_count(self, api, payer, document, code):
         id = payer.graph(document)
-        for query in ("", "?dry_run=true"):
+        for query in ("", "/preview"):
             answer = api("POST", f"/executions{query}", json={"graph_id": id})
             (found,) = problem(answer, 422, "invalid-graph")["errors"]
             assert found["code"] == code

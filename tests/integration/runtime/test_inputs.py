@@ -78,7 +78,7 @@ class TestDefaults:
 class TestRefusing:
     DOCUMENT = declaring({"topic": {"type": "string"}, "count": {"type": "integer", "maximum": 3}})
 
-    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    @pytest.mark.parametrize("query", ["", "/preview"])
     def test_every_problem_is_reported_with_a_hint(self, api, query):
         order = {"graph_id": api.graph(self.DOCUMENT), "inputs": {"topic": 1, "count": 4, "x": 1}}
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")
@@ -330,7 +330,7 @@ class TestFiles:
             (3, "wrong-type"),
         ],
     )
-    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    @pytest.mark.parametrize("query", ["", "/preview"])
     def test_invalid_references_are_refused(self, api, uploads, reference, code, query):
         order = {"graph_id": api.graph(ONE_FILE), "inputs": {"report": reference}}
         told = problem(api("POST", f"/executions{query}", json=order), 422, "invalid-inputs")

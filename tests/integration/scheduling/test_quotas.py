@@ -87,7 +87,7 @@ class TestQueued:
     def test_a_dry_run_reports_it(self, api, graph):
         for _ in range(2):
             order(api, graph)
-        problem(order(api, graph, query="?dry_run=true"), 429, "queue-quota-exceeded")
+        problem(order(api, graph, query="/preview"), 429, "queue-quota-exceeded")
 
     def test_it_also_applies_in_python(self, api, graph):
         service = AsyncExecutionService()
@@ -168,7 +168,7 @@ class TestTokens:
 @pytest.mark.sqlite_enough
 @pytest.mark.settings(MOST_URGENT_PRIORITY=7)
 class TestPriority:
-    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    @pytest.mark.parametrize("query", ["", "/preview"])
     def test_a_more_urgent_one_is_refused(self, api, graph, query):
         told = problem(order(api, graph, query=query, priority=6), 422, "priority-too-urgent")
         assert told["errors"][0]["pointer"] == "/priority"

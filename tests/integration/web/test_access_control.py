@@ -157,7 +157,7 @@ def test_usage_of_others_is_not_shown(api, stranger, owned):
 def test_nothing_of_others_is_queued_or_copied(stranger, owned):
     order = {"graph_id": owned["graph_id"]}
     problem(stranger("POST", "/executions", json=order), 404, "not-found")
-    problem(stranger("POST", f"/executions?{'dry_run=true'}", json=order), 404, "not-found")
+    problem(stranger("POST", "/executions/preview", json=order), 404, "not-found")
 
 
 @pytest.mark.parametrize("user", ["x" * 256, "a\x85b"])

@@ -281,6 +281,15 @@ class TestIdentity:
         problem(api("GET", path), 404, "not-found")
 
 
+def test_a_replayed_answer_says_so(api):
+    order = {"graph_id": api.graph(documents.chain("a"))}
+    headers = {"Idempotency-Key": "once"}
+    first, again = (api("POST", "/executions", json=order, headers=headers) for _ in range(2))
+    assert first.json["id"] == again.json["id"]
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
 class TestLists:
     def test_pages_follow_each_other_without_gap_or_repeat(self, api):
         graph = api.graph(documents.ONE_TASK)

@@ -172,7 +172,7 @@ class TestImporting:
             "guardrail-left-out",
         )
         assert len(refused.json["notes"]) == 3
-        assert send(api, "?dry_run=true", files=files).status_code == 200
+        assert send(api, "/preview", files=files).status_code == 200
         assert api("GET", "/graphs").json["graphs"] == []
         assert send(api, "?accept=unguarded", files=files).status_code == 201
 
@@ -187,7 +187,7 @@ class TestImporting:
         assert [note["code"] for note in refused.json["notes"]] == ["left-out", "model-replaced"]
 
     def test_a_dry_run_stores_nothing(self, api):
-        answer = send(api, "?dry_run=true")
+        answer = send(api, "/preview")
         assert answer.status_code == 200
         assert answer.json.keys() == {"document", "notes", "summary"}
         assert api("GET", "/graphs").json["graphs"] == []

@@ -6,6 +6,8 @@ import json
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
+from jsonschema import FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_crewexec.graphs import PROBLEM_CODES
@@ -210,12 +212,31 @@ def test_bodies_are_needed_where_they_say_something(document):
     assert {"create_graph", "import_graph", "queue_execution"} <= needed.keys()
 
 
+def test_every_body_has_an_example_that_fits(document):
+    bodies = [each["requestBody"] for each in operations(document) if "requestBody" in each]
+    assert bodies
+    for body in bodies:
+        content = body["content"]["application/json"]
+        schema = {**content["schema"], "components": document["components"]}
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(content["example"])
+
+
 @pytest.mark.parametrize("path", ["/graphs", "/graphs/validate", "/graphs/import"])
-def test_examples_are_valid(api, document, path):
+def test_examples_of_graphs_are_valid(api, document, path):
     body = document["paths"][f"/crewexec{path}"]["post"]["requestBody"]
     answer = api("POST", path, json=body["content"]["application/json"]["example"])
     assert answer.status_code in (200, 201), answer.json
     assert answer.json.get("valid", True)
+
+
+def test_each_operation_answers_with_one_object(document):
+    for operation in operations(document):
+        bodies = {
+            str(each["content"]["application/json"])
+            for status, each in operation["responses"].items()
+            if status.startswith("2") and "application/json" in each.get("content", {})
+        }
+        assert len(bodies) <= 1, operation["operationId"]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.testing import Rule
 from support.api_client import problem
 from support.graphs import documents
-from support.in_process import run
 
 pytestmark = pytest.mark.sqlite_enough
 TOPIC = {"topic": "tea"}
@@ -43,12 +41,12 @@ def unchanged(app, redis_process):
 @pytest.fixture
 def check(api):
     def check(order, **options):
-        return api("POST", "/executions?dry_run=true", json=order, **options)
+        return api("POST", "/executions/preview", json=order, **options)
 
     return check
 
 
-class TestDryRun:
+class TestPreview:
     def test_tells_what_would_be_queued_and_queues_nothing(self, api, check, unchanged):
         graph = api.graph(documents.ONE_TASK)
         order = {"graph_id": graph, "inputs": TOPIC, "priority": 2, "thread_id": "t"}
@@ -73,7 +71,7 @@ class TestDryRun:
     def test_answers_as_described(self, api, check):
         components = api("GET", "/openapi.json").json["components"]["schemas"]
         answer = check({"graph_id": api.graph(documents.chain("a"))})
-        assert answer.json.keys() == components["DryRun"]["properties"].keys()
+        assert answer.json.keys() == components["ExecutionPreview"]["properties"].keys()
 
     @pytest.mark.settings(MAX_TOKENS=100)
     @pytest.mark.parametrize(
@@ -91,7 +89,8 @@ class TestDryRun:
         order = {"graph_id": api.graph(documents.ONE_TASK), "inputs": TOPIC, **order}
         unchanged()
         refused = problem(check(order), status, code)
-        assert problem(api("POST", "/executions", json=order), status, code) == refused
+        queueing = problem(api("POST", "/executions", json=order), status, code)
+        assert queueing == {**refused, "instance": "/crewexec/executions"}
 
     def test_a_tool_that_is_no_longer_registered(self, app, api, check):
         graph = api.graph(documents.chain("a", tools=("count_words",)))
@@ -100,11 +99,11 @@ class TestDryRun:
 
     def test_a_strangers_graph_does_not_exist(self, api, stranger):
         order = {"graph_id": api.graph(documents.chain("a"))}
-        answer = stranger("POST", "/executions?dry_run=true", json=order)
+        answer = stranger("POST", "/executions/preview", json=order)
         problem(answer, 404, "not-found")
 
     def test_anonymous_requests_are_refused(self, client):
-        answer = client.post("/crewexec/executions?dry_run=true", json={})
+        answer = client.post("/crewexec/executions/preview", json={})
         problem(answer, 401, "unauthorized")
 
     def test_a_key_that_was_used_for_another_order(self, api, check, unchanged):
@@ -119,67 +118,8 @@ class TestDryRun:
         other = check({**order, "priority": 1}, headers=key)
         problem(other, 422, "idempotency-key-reused")
 
-    @pytest.mark.parametrize("query", ["dry_run=maybe", "dryrun=true"])
+    @pytest.mark.parametrize("query", ["dry_run=true", "preview=true"])
     def test_a_slip_queues_nothing(self, api, unchanged, query):
         order = {"graph_id": api.graph(documents.chain("a"))}
         unchanged()
         problem(api("POST", f"/executions?{query}", json=order), 422, "invalid-request")
-
-    def test_false_queues(self, api):
-        order = {"graph_id": api.graph(documents.chain("a"))}
-        assert api("POST", "/executions?dry_run=false", json=order).status_code == 202
-
-
-class TestValidation:
-    def test_tells_inputs_order_and_model_calls(self, api):
-        nodes = [
-            documents.agent("w", max_iter=4),
-            documents.task("b", "{y}"),
-            documents.task("a", "{x}"),
-        ]
-        answer = api("POST", "/graphs/validate", json=documents.crew(nodes, ["w a", "w b", "a b"]))
-        assert answer.json["inputs"] == ["x", "y"]
-        assert answer.json["inputs_schema"]["required"] == ["x", "y"]
-        assert answer.json["order"] == ["a", "b"]
-        assert answer.json["model_calls"] == {"lower": 2, "upper": 10}
-
-    def test_each_problem_has_a_hint(self, api):
-        bad = documents.chain("a", tools=("count_word",))
-        bad["nodes"][0]["data"]["role"] = ""
-        tools = [f'"{name}"' for name in sorted(current_app_state().registry.tools)]
-        answer = api("POST", "/graphs/validate", json=bad).json
-        assert [p["hint"] for p in answer["problems"]] == [
-            'For example "role": "Writer".',
-            f'Did you mean "count_words"? The tools are {", ".join(tools)}.',
-        ]
-        assert (answer["inputs_schema"], answer["order"], answer["model_calls"]) == (None, [], None)
-
-    def test_answers_as_described(self, api):
-        schemas = api("GET", "/openapi.json").json["components"]["schemas"]
-        for document in (documents.ONE_TASK, {}):
-            answer = api("POST", "/graphs/validate", json=document).json
-            assert answer.keys() == schemas["Validation"]["properties"].keys()
-
-
-class TestEstimate:
-    """The engine keeps within what was told."""
-
-    def run(self, api, document):
-        told = api("POST", "/graphs/validate", json=document).json["model_calls"]
-        assert run(api.queue(document)) == "completed"
-        return told
-
-    def test_an_agent_that_never_comes_to_an_end(self, api, model):
-        model.add(Rule(when="absolute best final answer", reply="done"))
-        model.add(Rule(tool=("count_words", {"text": "a"})))
-        nodes = [
-            documents.agent("w", max_iter=3),
-            documents.task("a"),
-            documents.named("count_words", "tool"),
-        ]
-        document = documents.crew(nodes, ["w a", "count_words w"])
-        assert self.run(api, document)["upper"] == len(model.calls) == 4
-
-    def test_an_agent_that_answers_at_once(self, api, model):
-        model.on(reply="done")
-        assert self.run(api, documents.chain("a", "b"))["lower"] == len(model.calls) == 2
