@@ -13,4 +13,5 @@ crewexec.llm(
     model=config.model_name(),
     base_url=config.model_base_url(),
     api_key=config.model_api_key,  # a function, which is called when a run starts
+    stream=True,
 )

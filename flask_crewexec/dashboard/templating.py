@@ -108,7 +108,9 @@ def _make_environment() -> Environment:
         visible,
     ):
         environment.filters[function.__name__] = function
-    environment.filters.update(local=_as_local, money=_money, user_label=_user_label)
+    environment.filters.update(
+        enumerated=enumerate, local=_as_local, money=_money, user_label=_user_label
+    )
     environment.globals.update(
         url_for=url_for,
         csrf_field=_csrf_field,

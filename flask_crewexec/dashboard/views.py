@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from flask import Blueprint
 from flask import redirect
 from flask import request
+from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
@@ -17,6 +18,7 @@ from ..errors import BrokerUnavailable
 from ..errors import WrongState
 from ..identity import Identity
 from ..messaging.broker import queue_depths
+from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
 from ..schemas import ExecutionQuerySchema
 from ..schemas import load
@@ -48,6 +50,7 @@ from .look import current_look
 from .queries import ExecutionView
 from .queries import read_execution
 from .queries import read_workers
+from .result_view import view_result
 from .templating import render
 from .timeline import make_timeline
 from .webhook_views import deliveries_of_execution
@@ -81,6 +84,7 @@ def list_executions() -> str:
         graphs=_graphs.list(requester, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
+        has_active=any(one["status"] not in TERMINAL for one in page),
         older=next_id(page, query["limit"]),
     )
 
@@ -99,6 +103,15 @@ def show_execution(execution_id: str) -> str:
 def show_live(execution_id: str) -> str:
     """Show only the parts of an execution's page that are updated."""
     return _render_execution("live.html", execution_id)
+
+
+def download_result(execution_id: str) -> Response:
+    """Send the whole result as a file of text."""
+    result = _executions.get_result(execution_id, current_identity())
+    response = Response(result["raw"], mimetype="text/plain")
+    name = "result.json" if result["json"] is not None else "result.md"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
 
 
 def cancel_execution(execution_id: str) -> ResponseReturnValue:
@@ -168,7 +181,8 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
     currency = current_app_state().settings.currency
     return {
         "execution": view.execution,
-        "result": view.result,
+        "result": view_result(view.result),
+        "queue_position": queue_position(current_app_state(), view.execution),
         "graph_name": view.graph_name,
         "drawing": graph and draw(graph, view.steps),
         "manager": graph and manager_of(graph),
@@ -188,6 +202,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/executions")(list_executions)
     blueprint.get(one)(show_execution)
     blueprint.get(f"{one}/live")(show_live)
+    blueprint.get(f"{one}/result")(download_result)
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.post(f"{one}/retry")(retry_execution)
     blueprint.get("/queues")(show_queues)

@@ -203,7 +203,9 @@
     const client = createClient({ url, shareTabs: root.dataset.user, onState: noteState });
     const { execution, after } = root.dataset;
     const messages = client.follow(execution, { after: Number(after), signal: stop.signal });
-    for await (const { type } of messages) {
+    for await (const message of messages) {
+      const { type } = message;
+      document.dispatchEvent(new CustomEvent("crewexec:message", { detail: message }));
       if (type !== "token") refreshIn(type === "end" ? 0 : EVENT_DELAY);
     }
   }
