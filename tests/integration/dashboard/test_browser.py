@@ -242,4 +242,4 @@ class TestOtherPages:
             return browser.find("#summary .state").text == "completed"
 
         wait_until(refreshed, what="the end of the execution")
-        assert browser.find("#result-text").text
+        assert browser.find("#result-shown").text
