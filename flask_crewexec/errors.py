@@ -15,6 +15,7 @@
     ├── TooManyVersions                the graph may have no more versions
     ├── TooManyWebhooks                the user may have no more webhooks
     ├── WebhooksOff                    the host offers no webhooks
+    ├── NotOwner                       only the owner of the execution may do that
     ├── NotAsked                       the input request asks other people
     ├── FourEyes                       the input request needs another person
     ├── InputAnswered                  the input request was answered otherwise
@@ -228,6 +229,15 @@ class WrongState(CrewExecError):
     status = 409
     title = "Not possible in the current state"
     remedy = "Read the execution or graph again, and decide by its state."
+
+
+class NotOwner(CrewExecError):
+    """The user may see the execution, but only its owner may do this with it."""
+
+    code = "not-owner"
+    status = 403
+    title = "Not the owner"
+    remedy = "Let the owner of the execution do it."
 
 
 class NotAsked(CrewExecError):

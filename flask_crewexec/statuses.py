@@ -61,6 +61,15 @@ class StepStatus(enum.StrEnum):
     """Its condition was not met."""
 
 
+class StepOrigin(enum.StrEnum):
+    """Where the output of a step comes from that a fork does not run."""
+
+    REUSED = "reused"
+    """From the execution that was forked."""
+    EDITED = "edited"
+    """From the request to fork it."""
+
+
 class InputStatus(enum.StrEnum):
     """Status of an input request."""
 

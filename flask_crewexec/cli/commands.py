@@ -22,6 +22,7 @@ from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
 from . import executions
+from . import forks
 from . import input_requests
 from . import operations
 from .graphs import graphs
@@ -46,6 +47,7 @@ def command_group() -> AppGroup:
         graphs,
         webhooks,
         *executions.COMMANDS,
+        *forks.COMMANDS,
         *input_requests.COMMANDS,
         *operations.COMMANDS,
     ):

@@ -23,6 +23,7 @@ from .error_messages import OneLineCommand
 from .formatting import call_lines
 from .formatting import event_line
 from .formatting import status_lines
+from .limit_options import limit_options
 from .lists import execution_lines
 
 _service: t.Final = AsyncExecutionService()
@@ -130,12 +131,15 @@ def cancel(id: str, reason: str | None) -> None:
 
 @_commands.command("retry", cls=OneLineCommand)
 @_id
-def retry(id: str) -> None:
+@limit_options
+def retry(id: str, **limits: t.Any) -> None:
     """Retry an ended execution after its completed steps.
 
-    ID is the id of the execution.
+    ID is the id of the execution. Limits include what earlier attempts have used, except for the
+    timeout, which starts again.
     """
-    click.echo("The execution is queued as attempt {attempt}.".format_map(_service.retry(id)))
+    queued = _service.retry(id, **limits)
+    click.echo("The execution is queued as attempt {attempt}.".format_map(queued))
 
 
 COMMANDS: t.Final = (status, list_, tail, calls, cancel, retry)

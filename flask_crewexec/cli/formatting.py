@@ -75,7 +75,9 @@ def status_lines(execution: Json) -> Iterator[str]:
             yield f"{label:<10} {one_line(text)}"
     for step in execution["steps"]:
         name, agent = (one_line(step[key] or "") for key in ("name", "agent"))
-        yield f"{'Step':<10} {step['position'] + 1}. {step['status']}: {name}, by {agent or '?'}"
+        origin = f" ({step['origin']})" if step["origin"] else ""
+        did = f"{step['status']}{origin}: {name}, by {agent or '?'}"
+        yield f"{'Step':<10} {step['position'] + 1}. {did}"
     for request in execution["input_requests"]:
         yield f"{'Waits for':<10} an answer to the input request {request}"
     if execution["result_omitted"]:
@@ -92,6 +94,7 @@ def _facts(execution: Json) -> Iterator[tuple[str, str]]:
     yield "User", execution["user_id"]
     yield "Thread", execution["thread_id"] or ""
     yield "Graph", "{graph_id}, version {graph_version}".format_map(execution)
+    yield "Fork of", execution["forked_from"] or ""
     yield "Priority", str(execution["priority"])
     yield "Progress", _progress(execution["progress"])
     for key in ("created", "started", "deadline", "next_attempt", "finished"):

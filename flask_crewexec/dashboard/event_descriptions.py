@@ -17,6 +17,7 @@ _MAX_INLINE_CHARS: t.Final = 120
 
 _TITLES: t.Final = {
     "queued": "Queued",
+    "forked": "Forked from another execution",
     "started": "Started by a worker",
     "step_started": "Step started",
     "step_continued": "Step continued",

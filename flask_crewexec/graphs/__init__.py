@@ -35,6 +35,12 @@ from .json_values import digest as digest
 from .permissions import Permissions as Permissions
 from .problem_codes import PROBLEM_CODES as PROBLEM_CODES
 from .references import find_unknown as find_unknown
+from .reuse import Crew as Crew
+from .reuse import Fork as Fork
+from .reuse import keeps_plan as keeps_plan
+from .reuse import plan_steps as plan_steps
+from .reuse import Reason as Reason
+from .reuse import StepPlan as StepPlan
 from .review import Review as Review
 from .role_limits import RoleLimits as RoleLimits
 from .validation import check_names as check_names

@@ -30,6 +30,12 @@ class Change(t.NamedTuple):
     values: Json
     """``old`` and ``new``, if they exist; for moved elements their positions in the list."""
 
+    def as_json(self) -> Json:
+        """Return the change as one object."""
+        fields = self._asdict()
+        del fields["values"]
+        return {**fields, **self.values}
+
 
 def find_changes(old: Document, new: Document) -> list[Change]:
     """Return the changes from the valid document *old* to *new*.

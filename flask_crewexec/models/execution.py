@@ -55,6 +55,7 @@ class ExecutionMixin(UsageColumns, Mixin):
         "ix_crewexec_execution_status": IndexSpec(("status", "id")),
         "ix_crewexec_execution_graph": IndexSpec(("graph_id", "id")),
         "ix_crewexec_execution_thread": IndexSpec(("thread_id", "id"), "thread_id IS NOT NULL"),
+        "ix_crewexec_execution_fork": IndexSpec(("forked_from", "id"), "forked_from IS NOT NULL"),
         "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
         "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
         "ix_crewexec_execution_queued": IndexSpec(
@@ -77,6 +78,8 @@ class ExecutionMixin(UsageColumns, Mixin):
     thread_id: Mapped[str | None] = mapped_column(sa.String(255))
     graph_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("crewexec_graph.id"))
     graph_version: Mapped[int]
+    forked_from: Mapped[uuid.UUID | None]
+    """Execution whose finished steps it has taken over; that one may have been removed since."""
     status: Mapped[str] = mapped_column(sa.String(16))
     priority: Mapped[int]
     """From 1, the most urgent, to 10, as it was submitted."""

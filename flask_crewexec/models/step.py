@@ -36,6 +36,8 @@ class StepMixin(UsageColumns, Mixin):
     """How often it was restarted although some of its calls were stored."""
     fingerprint: Mapped[str | None] = mapped_column(sa.String(64))
     """SHA-256 of the models and tools with which it began."""
+    origin: Mapped[str | None] = mapped_column(sa.String(8))
+    """Where a fork has the output from: a :class:`~.StepOrigin`; None if the step runs here."""
     started_at: Mapped[UtcDateTime | None]
     finished_at: Mapped[UtcDateTime | None]
 

@@ -23,6 +23,8 @@ from ..models import Usage
 from ..observability.redaction import Redactor
 from ..statuses import ExecutionStatus
 from ..statuses import StepStatus
+from ..storage.new_event import CONDITION_MET
+from ..storage.new_event import CREW_PLANNED
 from ..storage.new_event import NewEvent
 from ..text import storable
 from ..text import truncate
@@ -37,8 +39,6 @@ from .crewai_shims.public_api import TaskOutput
 from .error_mapping import failure_of_write
 from .recorder import RunRecorder
 from .recorder import Values
-from .resume_state import CONDITION_MET
-from .resume_state import CREW_PLANNED
 from .run_control import RunControl
 from .stop_reasons import LeaseLostStop
 from .stop_reasons import OutdatedSchemaStop

@@ -18,13 +18,10 @@ from ..storage.attempts import StartedAttempt
 from ..storage.call_log import EarlierWork
 from ..storage.call_log import read_earlier_work
 from ..storage.fencing import Lease
+from ..storage.new_event import CONDITION_MET
+from ..storage.new_event import CREW_PLANNED
 from .budget import Budget
 from .call_log.journal import StoredCall
-
-CONDITION_MET: t.Final = "condition_met"
-"""Type of the event that records that a conditional step is done."""
-CREW_PLANNED: t.Final = "crew_planned"
-"""Type of the event that contains the crew's plans."""
 
 
 class ResumeState(t.NamedTuple):
@@ -33,14 +30,14 @@ class ResumeState(t.NamedTuple):
     context: ExecutionContext
     graph: Graph
     finished: dict[int, dict[str, t.Any]]
-    """Outputs of the steps that earlier attempts have completed or skipped, by position."""
+    """Outputs of the steps that are completed or skipped, by position."""
     decided_steps: frozenset[str]
-    """Names of the steps whose condition was met in an earlier attempt; it is not repeated."""
+    """Names of the steps whose condition was decided before; it is not repeated."""
     plans: dict[str, str] | None
     """The plan of each step, by its name, if the crew was planned."""
     budget: Budget
     earlier: EarlierWork | None
-    """Steps and calls of earlier attempts; None if there were none."""
+    """Steps and calls of earlier attempts, or of what was forked; None if there are none."""
 
 
 def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeState:
@@ -51,34 +48,39 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
     row = started.row
     if isinstance(started.graph, Exception):
         raise started.graph
-    earlier = _earlier_work(app_state, started.lease)
-    decided_steps, plans = _earlier_decisions(app_state, started.lease, started.graph)
+    resumes = started.lease.attempt > 1 or row.forked_from is not None
+    earlier = _earlier_work(app_state, started.lease) if resumes else None
+    finished = {} if earlier is None else earlier.outputs
+    decided_steps, plans = (
+        _earlier_decisions(app_state, started.lease, started.graph) if resumes else _NOTHING
+    )
     return ResumeState(
         context=dataclasses.replace(started.context, inputs=row.inputs),
         graph=started.graph,
-        finished={} if earlier is None else earlier.outputs,
-        decided_steps=decided_steps,
+        finished=finished,
+        # A fork may have completed steps after one that runs.
+        decided_steps=decided_steps | {started.graph.tasks[at].name for at in finished},
         plans=plans,
         budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
         earlier=earlier,
     )
 
 
-def _earlier_work(app_state: AppState, lease: Lease) -> EarlierWork | None:
-    if lease.attempt == 1:
-        return None
+def _earlier_work(app_state: AppState, lease: Lease) -> EarlierWork:
     columns = StoredCall._fields
     with app_state.database.read_session() as session:
         return read_earlier_work(session, app_state.models, lease.execution_id, columns)
 
 
-def _earlier_decisions(
-    app_state: AppState, lease: Lease, graph: Graph
-) -> tuple[frozenset[str], dict[str, str] | None]:
+_Decisions = tuple[frozenset[str], dict[str, str] | None]
+_NOTHING: t.Final[_Decisions] = (frozenset(), None)
+
+
+def _earlier_decisions(app_state: AppState, lease: Lease, graph: Graph) -> _Decisions:
     """Return the decided steps and the plans of earlier attempts, read only if there may be any."""
     has_conditions = any(task.condition for task in graph.tasks)
-    if lease.attempt == 1 or not (has_conditions or graph.planner):
-        return frozenset(), None
+    if not (has_conditions or graph.planner):
+        return _NOTHING
     with app_state.database.read_session() as session:
         met = _events_of_type(session, app_state, lease, CONDITION_MET)
         planned = _events_of_type(session, app_state, lease, CREW_PLANNED)

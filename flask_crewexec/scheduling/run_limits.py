@@ -8,6 +8,7 @@ from ..app_state import AppState
 from ..errors import InvalidRequest
 from ..errors import Problem
 from ..graphs import Graph
+from ..models import ExecutionMixin
 from ..schemas import LimitsSchema
 from ..schemas import load
 
@@ -21,12 +22,23 @@ MAX_DEFAULT_CALLS: t.Final = 1_000
 """Between these numbers the default number of model calls follows the estimate of the graph."""
 
 
-def validate_limits(app_state: AppState, given: Limits) -> Limits:
+def validate_limits(app_state: AppState, given: Limits, pointer: str = "") -> Limits:
     """Return those of the *given* limits that are set.
 
+    :param pointer: JSON pointer to them in the request.
     :raises InvalidRequest: if one is invalid, or greater than the settings allow.
     """
-    return _enforce_maximum(default_limits(app_state), load(_SCHEMA, given))
+    return _enforce_maximum(default_limits(app_state), load(_SCHEMA, given), pointer)
+
+
+def limits_of(app_state: AppState, execution: ExecutionMixin) -> Limits:
+    """Return the limits of an execution, as far as the settings allow them by now."""
+    maximum = default_limits(app_state)
+    stored: Limits = {name: getattr(execution, name) for name in maximum}
+    return {
+        name: min((each for each in (value, maximum[name]) if each is not None), default=None)
+        for name, value in stored.items()
+    }
 
 
 def effective_limits(app_state: AppState, limits: Limits) -> Limits:
@@ -62,9 +74,13 @@ def with_graph_limits(limits: Limits, graph: Graph) -> Limits:
     return {**limits, "max_llm_calls": max(MIN_DEFAULT_CALLS, min(3 * calls.upper, highest))}
 
 
-def _enforce_maximum(maximum: Limits, limits: Limits) -> Limits:
+def _enforce_maximum(maximum: Limits, limits: Limits, pointer: str = "") -> Limits:
     problems = [
-        Problem(f"/{name}", "above-limit", f"{name} may be {maximum[name]} at most, not {value}.")
+        Problem(
+            f"{pointer}/{name}",
+            "above-limit",
+            f"{name} may be {maximum[name]} at most, not {value}.",
+        )
         for name, value in limits.items()
         if value is not None and maximum[name] is not None and value > maximum[name]  # type: ignore[operator]
     ]

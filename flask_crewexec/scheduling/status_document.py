@@ -44,7 +44,7 @@ def read_status_document(app_state: AppState, execution_id: Id, requester: Reque
 
 
 def _read_outputs(app_state: AppState, execution: ExecutionMixin) -> BoundedOutputs:
-    if execution.started_at is None:
+    if execution.started_at is None and execution.forked_from is None:
         return NO_OUTPUTS
     limit = app_state.settings.max_status_chars
     with app_state.database.read_session() as session:

@@ -9,16 +9,12 @@ import datetime as dt
 import logging
 import typing as t
 
-from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from .. import graphs
 from ..app_state import AppState
 from ..database import CHANGED_EXECUTIONS
 from ..errors import CrewExecError
-from ..errors import IdempotencyKeyInUse
-from ..errors import IdempotencyKeyReused
-from ..errors import Problem
 from ..ids import parse_uuid
 from ..models import ExecutionMixin
 from ..models import UnmappedExecution
@@ -28,8 +24,6 @@ from ..schemas.notifications import stored_patterns
 from ..statuses import ExecutionStatus
 from ..storage import event_log
 from ..storage.cte_writes import supports_cte_writes
-from ..storage.database_errors import is_duplicate_idempotency_key
-from ..storage.execution_queries import find_by_idempotency_key
 from ..storage.graph_cache import graph_cache
 from ..storage.graph_cache import Version
 from ..storage.new_event import NewEvent
@@ -39,7 +33,10 @@ from .admission import Admission
 from .admission import admit
 from .delivery import keep_or_delete
 from .delivery import publish_or_delete
-from .delivery import require_broker
+from .enqueueing import enqueue
+from .enqueueing import find_duplicate
+from .enqueueing import Idempotency
+from .enqueueing import Submitted
 from .fair_scheduler import release_next
 from .run_limits import effective_limits
 from .run_limits import with_graph_limits
@@ -55,12 +52,8 @@ from .submission_statements import new_execution
 
 log = logging.getLogger(__name__)
 
-_STILL_QUEUING: t.Final = (
-    "The first submission with this key is still being queued. Send it again in a moment."
-)
 
-
-class _CheckedSubmission(t.NamedTuple):
+class CheckedSubmission(t.NamedTuple):
     """A submission that may be queued."""
 
     request: ValidSubmission
@@ -71,14 +64,6 @@ class _CheckedSubmission(t.NamedTuple):
     admission: Admission
     now: dt.datetime | None
     """The database's time; None if the statement that inserts it will tell."""
-
-
-class Submitted(t.NamedTuple):
-    """What became of a submission."""
-
-    execution: ExecutionMixin
-    is_replay: bool
-    """Whether an earlier submission with the same idempotency key had queued it."""
 
 
 class Preview(t.NamedTuple):
@@ -98,18 +83,18 @@ def submit(app_state: AppState, submission: Submission) -> Submitted:
     If the idempotency key was used before, return the execution of the first submission.
     """
     request = validate_request(app_state, submission)
-    if duplicate := _find_duplicate(app_state, request):
+    if duplicate := find_duplicate(app_state, idempotency_of(request)):
         return Submitted(duplicate, is_replay=True)
-    request = _with_effective_limits(app_state, request)
+    request = with_effective_limits(app_state, request)
     if (execution := _submit_fast_path(app_state, request)) is not None:
         submitted = Submitted(execution, is_replay=False)
     else:
         submitted = _submit_slow_path(app_state, request)
-    _log_queued(submitted.execution)
+    log_queued(submitted.execution)
     return submitted
 
 
-def _log_queued(execution: ExecutionMixin) -> None:
+def log_queued(execution: ExecutionMixin) -> None:
     """Log the ids of an execution, by which its further lines in other processes are found."""
     ids = {"execution_id": str(execution.id), "graph_id": str(execution.graph_id)}
     log.info(
@@ -122,16 +107,16 @@ def _log_queued(execution: ExecutionMixin) -> None:
 def preview(app_state: AppState, submission: Submission) -> Preview:
     """Do every check of :func:`submit`, but store and send nothing."""
     request = validate_request(app_state, submission)
-    if duplicate := _find_duplicate(app_state, request):
+    if duplicate := find_duplicate(app_state, idempotency_of(request)):
         with app_state.database.read_session() as session:
             key = (duplicate.graph_id, duplicate.graph_version)
             version = session.get_one(app_state.models.graph_version, key)
         return Preview(duplicate, graphs.parse(version.document), is_stored=True)
-    checked = _check(app_state, _with_effective_limits(app_state, request))
+    checked = _check(app_state, with_effective_limits(app_state, request))
     return Preview(_build_execution(app_state, checked), checked.graph, is_stored=False)
 
 
-def _with_effective_limits(app_state: AppState, request: ValidSubmission) -> ValidSubmission:
+def with_effective_limits(app_state: AppState, request: ValidSubmission) -> ValidSubmission:
     given = request.submission.priority
     return request._replace(
         priority=effective_priority(app_state, request.owner_id, given),
@@ -150,7 +135,7 @@ def _submit_fast_path(app_state: AppState, request: ValidSubmission) -> Executio
     if checked is None:
         return None
     execution = _build_execution(app_state, checked)
-    inserted = insert_if_unchanged(app_state, execution, _queued_event(execution))
+    inserted = insert_if_unchanged(app_state, execution, queued_event(execution))
     if inserted is None:
         return None
     tracing.set_execution_attribute(execution.id)
@@ -170,7 +155,7 @@ def _allows_fast_path(app_state: AppState, request: ValidSubmission) -> bool:
     return not needs_checks and supports_cte_writes(app_state) and not wants_queued(app_state)
 
 
-def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission | None:
+def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> CheckedSubmission | None:
     """Check a submission against the newest version of its graph in the cache."""
     cache = graph_cache.current()
     try:
@@ -181,67 +166,41 @@ def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> _Check
         inputs = check_graph_use(app_state, graph, request.submission)
     except CrewExecError:
         return None  # there may be a newer version, or none for this user
-    return _CheckedSubmission(request, version, graph, inputs, Admission.PUBLISH, None)
+    return CheckedSubmission(request, version, graph, inputs, Admission.PUBLISH, None)
 
 
 def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> Submitted:
     execution = _build_execution(app_state, _check(app_state, request))
     tracing.set_execution_attribute(execution.id)
-    if execution.on_hold:
-        require_broker(app_state)
-    try:
-        _insert(app_state, execution)
-    except IntegrityError as error:
-        if not is_duplicate_idempotency_key(error):
-            raise
-        # Another submission with the key was faster, or has just been deleted again.
-        if duplicate := _find_duplicate(app_state, request):
-            return Submitted(duplicate, is_replay=True)
-        raise IdempotencyKeyInUse(_STILL_QUEUING) from error
-    if execution.on_hold:
-        # Executions ahead of it may have been claimed in the meantime.
-        release_next(app_state, execution.owner_id)
-    else:
-        publish_or_delete(app_state, execution)
-    return Submitted(execution, is_replay=False)
+    key = idempotency_of(request)
+    return enqueue(app_state, execution, key, lambda: _insert(app_state, execution))
 
 
-def _check(app_state: AppState, request: ValidSubmission) -> _CheckedSubmission:
+def _check(app_state: AppState, request: ValidSubmission) -> CheckedSubmission:
     submission = request.submission
     graph_id = parse_uuid(submission.graph_id, "graph")
     lookup = look_up(app_state, request.owner_id, graph_id, request.priority)
     inputs = check_graph_use(app_state, lookup.graph, submission)
     admission = admit(app_state, request.owner_id, lookup.admission)
-    return _CheckedSubmission(request, lookup.version, lookup.graph, inputs, admission, lookup.now)
+    return CheckedSubmission(request, lookup.version, lookup.graph, inputs, admission, lookup.now)
 
 
-def _find_duplicate(app_state: AppState, request: ValidSubmission) -> ExecutionMixin | None:
-    """Return the execution of an earlier submission with the same key.
-
-    :raises IdempotencyKeyReused: if that submission had another content.
-    :raises IdempotencyKeyInUse: if its message may not have been sent yet.
-    """
+def idempotency_of(request: ValidSubmission) -> Idempotency:
+    """Return by what a submission is known if it is sent again."""
     key = request.submission.idempotency_key
-    if key is None:
-        return None
-    execution = find_by_idempotency_key(app_state, request.owner_id, key)
-    if execution is None:
-        return None
-    if execution.idempotency_digest != request.submission.fingerprint():
-        detail = f"The key '{key}' was used for a different submission. Use a new key."
-        problem = Problem("/idempotency_key", IdempotencyKeyReused.code, detail)
-        raise IdempotencyKeyReused(detail, [problem])
-    is_queued = execution.status == ExecutionStatus.QUEUED and execution.attempt == 1
-    if is_queued and execution.published_at is None and not execution.on_hold:
-        raise IdempotencyKeyInUse(_STILL_QUEUING)
-    return execution
+    digest = None if key is None else request.submission.fingerprint()
+    return Idempotency(request.owner_id, key, digest)
 
 
-def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> ExecutionMixin:
+def _build_execution(app_state: AppState, checked: CheckedSubmission) -> ExecutionMixin:
+    return new_execution(app_state, column_values(checked, idempotency_of(checked.request)))
+
+
+def column_values(checked: CheckedSubmission, idempotency: Idempotency) -> dict[str, t.Any]:
+    """Return the values of a new execution's columns that are not the defaults."""
     request, now = checked.request, checked.now
-    submission, on_hold = request.submission, checked.admission is Admission.HOLD
-    key = submission.idempotency_key
-    values = {
+    on_hold, key = checked.admission is Admission.HOLD, idempotency.key
+    return {
         "id": uuid7(),
         "owner_id": request.owner_id,
         "thread_id": request.thread_id,
@@ -259,12 +218,11 @@ def _build_execution(app_state: AppState, checked: _CheckedSubmission) -> Execut
         # Submissions with the same key must not rely on it before the message is sent.
         "published_at": None if on_hold or key is not None else now,
         "idempotency_key": key,
-        "idempotency_digest": None if key is None else submission.fingerprint(),
+        "idempotency_digest": idempotency.digest,
         **request_context(),
         **with_graph_limits(request.limits, checked.graph),
         **_webhook_columns(request),
     }
-    return new_execution(app_state, values)
 
 
 def _webhook_columns(request: ValidSubmission) -> dict[str, str]:
@@ -280,7 +238,7 @@ def request_context() -> dict[str, str | None]:
 
 
 def _insert(app_state: AppState, execution: ExecutionMixin) -> None:
-    event = _queued_event(execution)
+    event = queued_event(execution)
     if isinstance(execution, UnmappedExecution):
         insert_with_event(app_state, execution, event)
         return
@@ -295,5 +253,5 @@ def _insert(app_state: AppState, execution: ExecutionMixin) -> None:
         session.info[CHANGED_EXECUTIONS].clear()
 
 
-def _queued_event(execution: ExecutionMixin) -> NewEvent:
+def queued_event(execution: ExecutionMixin) -> NewEvent:
     return NewEvent("queued", {"priority": execution.priority})

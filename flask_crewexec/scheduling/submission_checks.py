@@ -47,8 +47,8 @@ class Submission(t.NamedTuple):
     """Values of ``LimitsSchema``, as far as they were given."""
     idempotency_key: str | None
     """A submission that is repeated with the same key is queued once."""
-    roles: Collection[str] = ()
-    """Roles of the user. They are not part of the submission's content."""
+    roles: Collection[str] | None = ()
+    """Roles of the user, who may use everything with None. They are not part of its content."""
     is_loaded: bool = False
     """Whether user, thread, key, limits and webhook were loaded by the schemas of a request."""
     webhook: Mapping[str, t.Any] | None = None
@@ -89,7 +89,7 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
     """
     priority = DEFAULT_PRIORITY if submission.priority is None else submission.priority
     _check_priority(priority)
-    _check_size(app_state, submission.inputs)
+    check_size(app_state, submission.inputs)
     loaded = _form(submission) if submission.is_loaded else load(_SCHEMA, _form(submission))
     owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")
     webhook = loaded.pop("webhook")
@@ -121,7 +121,7 @@ def check_graph_use(app_state: AppState, graph: graphs.Graph, submission: Submis
     graphs.check_use(graph, registry.permissions_for(submission.roles))
     inputs = graphs.check_inputs(graph, submission.inputs, registry.storages)
     if len(inputs) > len(submission.inputs):  # it was checked without the defaults
-        _check_size(app_state, inputs)
+        check_size(app_state, inputs)
     return inputs
 
 
@@ -173,7 +173,11 @@ def most_urgent_priority(app_state: AppState, owner_id: str) -> int:
     return resolve_priority("CREWEXEC_MOST_URGENT_PRIORITY", limit, owner_id)
 
 
-def _check_size(app_state: AppState, inputs: Mapping[str, t.Any]) -> None:
+def check_size(app_state: AppState, inputs: Mapping[str, t.Any]) -> None:
+    """Check that *inputs* are JSON, and not too large.
+
+    :raises InvalidInputs: if they are not.
+    """
     try:
         size = len(json.dumps(inputs, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError) as error:

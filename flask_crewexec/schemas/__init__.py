@@ -12,6 +12,7 @@ from .calls import CallQuerySchema as CallQuerySchema
 from .calls import CallSchema as CallSchema
 from .calls import MAX_CALLS as MAX_CALLS
 from .calls import WholeCallSchema as WholeCallSchema
+from .comparisons import ComparisonSchema as ComparisonSchema
 from .events import EVENT_TYPES as EVENT_TYPES
 from .events import EventField as EventField
 from .events import EventType as EventType
@@ -39,6 +40,10 @@ from .fields import MAX_INTEGER as MAX_INTEGER
 from .fields import Moment as Moment
 from .fields import Text as Text
 from .fields import UserId as UserId
+from .forks import ForkedSchema as ForkedSchema
+from .forks import ForkedStepSchema as ForkedStepSchema
+from .forks import ForkRequestSchema as ForkRequestSchema
+from .forks import ForkSchema as ForkSchema
 from .graphs import CopySchema as CopySchema
 from .graphs import GraphDocumentSchema as GraphDocumentSchema
 from .graphs import GraphPageSchema as GraphPageSchema

@@ -66,6 +66,15 @@ EVENT_TYPES: t.Final[Mapping[str, EventType]] = {
             "attempt": _ATTEMPT._replace(meaning="Number of the next attempt.", optional=True),
         },
     ),
+    "forked": EventType(
+        "The execution is a fork: it has taken over steps of another one.",
+        {
+            "execution": EventField("string", "Id of the execution that was forked."),
+            "steps": EventField(
+                "array", "For each step 'step', 'origin', 'reason' and 'causes', as in the answer."
+            ),
+        },
+    ),
     "started": EventType("A worker started an attempt.", {"attempt": _ATTEMPT}),
     "step_started": EventType("A step started.", _OF_STEP),
     "step_continued": EventType(

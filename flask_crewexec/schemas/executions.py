@@ -7,6 +7,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..statuses import ExecutionStatus
+from ..statuses import StepOrigin
 from ..statuses import StepStatus
 from .fields import MAX_INTEGER
 from .fields import Moment
@@ -28,6 +29,7 @@ class ExecutionQuerySchema(PageQuerySchema):
         metadata={"description": "Only executions with this status"},
     )
     graph_id = fields.UUID(metadata={"description": "Only executions of this graph"})
+    forked_from = fields.UUID(metadata={"description": "Only forks of this execution"})
     thread_id = Text(
         1, 255, allow_none=True, metadata={"description": "Only executions of this thread"}
     )
@@ -89,6 +91,14 @@ class StepSchema(RowSchema):
     )
     json = fields.Raw(
         allow_none=True, metadata={"description": "The output of a task with 'output_schema'"}
+    )
+    origin = fields.String(
+        allow_none=True,
+        validate=validate.OneOf(list(StepOrigin)),
+        metadata={
+            "description": "Where a fork has the output from: 'reused' from the execution that was"
+            " forked, 'edited' from the request; null if the step runs"
+        },
     )
     truncated = fields.Boolean(
         metadata={"description": "Whether the output ends where the model had to stop"}
@@ -204,6 +214,10 @@ class ExecutionSchema(RowSchema):
     id = fields.UUID(metadata={"description": "Id of the execution"})
     graph_id = fields.UUID(metadata={"description": "Id of the graph"})
     graph_version = fields.Integer(metadata={"description": "Version of the graph that runs"})
+    forked_from = fields.UUID(
+        allow_none=True,
+        metadata={"description": "Execution that it is a fork of, which may be removed by now"},
+    )
     thread_id = fields.String(
         allow_none=True, metadata={"description": "Id that groups executions"}
     )

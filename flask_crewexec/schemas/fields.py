@@ -84,6 +84,22 @@ class Text(fields.String):
         super().__init__(validate=[validate.Length(low, high), check], metadata=metadata, **options)
 
 
+class Texts(fields.Dict):
+    """Texts by name; a problem's pointer is that of the text."""
+
+    def __init__(self, text: Text, **options: t.Any) -> None:
+        super().__init__(keys=fields.String(), values=text, **options)
+
+    def _deserialize(self, value: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
+        except ma.ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            texts = {key: each.get("value", each) for key, each in error.messages.items()}
+            raise ma.ValidationError(texts) from error
+
+
 # Not validate.Regexp, which would put Python's syntax into the OpenAPI document.
 def _check_line(text: str) -> None:
     if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):

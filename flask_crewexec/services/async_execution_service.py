@@ -44,7 +44,10 @@ from .answer_rights import Answerer
 from .call_pages import read_call
 from .call_pages import read_calls
 from .cancellation import cancel
+from .comparison import compare
 from .event_pages import read_event_page
+from .forks import fork
+from .forks import read_plan
 from .graph_report import execution_preview
 from .input_answers import Answered
 from .retries import retry
@@ -434,6 +437,64 @@ class AsyncExecutionService:
         """
         retry(current_app_state(), task_id, requester, limits)
         return self.get_task_status(task_id, requester)
+
+    def fork(
+        self,
+        task_id: Id,
+        requester: Requester = None,
+        *,
+        from_step: str | None = None,
+        outputs: Mapping[str, str] | None = None,
+        inputs: Mapping[str, t.Any] | None = None,
+        graph_version: t.Literal["same", "latest"] = "same",
+        idempotency_key: str | None = None,
+        **limits: float | None,
+    ) -> Json:
+        """Queue a new execution that takes over finished steps of another one.
+
+        A step runs if its definition, an input that it uses, or an output that it reads has
+        changed. The other finished steps are taken over; they cost nothing. The execution may be
+        in any state: what it has not finished yet runs.
+
+        :param from_step: name of the first step that runs in any case.
+        :param outputs: texts by the names of steps, which replace their outputs; for a step with
+            ``output_schema``, the object as JSON.
+        :param inputs: inputs that change; the others are as before.
+        :param graph_version: ``"latest"`` to run the newest version of the graph.
+        :param idempotency_key: the same fork with the same key is queued once.
+        :param limits: new values for ``timeout``, ``max_llm_calls``, ``max_tool_calls`` or
+            ``max_tokens``; the others are as before.
+        :return: ``execution``, its status, and ``steps``: what becomes of each, and why.
+        :raises NotFound: if there is no such execution, or not for *requester*, or if its graph is
+            archived.
+        :raises NotOwner: if *requester* manages it, but does not own it.
+        :raises InvalidRequest: if a value cannot be used, such as the name of a step.
+
+        It also raises what :meth:`queue_execution` does.
+        """
+        given = {
+            "from_step": from_step,
+            "outputs": outputs or {},
+            "inputs": inputs or {},
+            "graph_version": graph_version,
+            "idempotency_key": idempotency_key,
+            "limits": limits,
+        }
+        app_state = current_app_state()
+        execution, _ = fork(app_state, task_id, requester, given)
+        steps = read_plan(app_state, execution)
+        return {"execution": self.get_task_status(execution.id, requester), "steps": steps}
+
+    def compare(self, task_id: Id, other_id: Id, requester: Requester = None) -> Json:
+        """Return how another execution differs from one: ``b`` from ``a``.
+
+        Texts are compared line by line, as far as they are not too long.
+
+        :return: ``inputs``, ``graph``, ``steps`` with their outputs, ``result`` and ``calls`` that
+            differ, both executions, and the ``difference`` in time, calls, tokens and cost.
+        :raises NotFound: if one of them does not exist, or not for *requester*.
+        """
+        return compare(current_app_state(), task_id, other_id, requester)
 
 
 def _goes_on_no_more(task_id: Id, requester: Requester) -> bool:

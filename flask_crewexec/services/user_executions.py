@@ -154,6 +154,33 @@ class UserExecutions:
         """Answer several input requests of one execution: all, or none."""
         return self._service.answer_all(task_id, answers, self._requester)
 
+    def fork(
+        self,
+        task_id: Id,
+        *,
+        from_step: str | None = None,
+        outputs: Mapping[str, str] | None = None,
+        inputs: Mapping[str, t.Any] | None = None,
+        graph_version: t.Literal["same", "latest"] = "same",
+        idempotency_key: str | None = None,
+        **limits: float | None,
+    ) -> Json:
+        """Queue a new execution that takes over finished steps of one of the user's own."""
+        return self._service.fork(
+            task_id,
+            self._requester,
+            from_step=from_step,
+            outputs=outputs,
+            inputs=inputs,
+            graph_version=graph_version,
+            idempotency_key=idempotency_key,
+            **limits,
+        )
+
+    def compare(self, task_id: Id, other_id: Id) -> Json:
+        """Return how another execution differs from one that the user may see, too."""
+        return self._service.compare(task_id, other_id, self._requester)
+
     def retry(self, task_id: Id, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps."""
         return self._service.retry(task_id, self._requester, **limits)

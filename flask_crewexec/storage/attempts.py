@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from .. import clock
 from ..app_state import AppState
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
+from ..graphs import TaskNode
 from ..models import table_of
 from ..models import Usage
 from ..statuses import StepStatus
@@ -84,6 +86,8 @@ def _record_start(
     queued = LastTransition("queued", clock.as_utc(row.queued_at), row.priority)
     started = NewEvent("started", {"attempt": lease.attempt}).at(clock.as_utc(row.database_time))
     outbox.make_due(session, app_state, lease.execution_id)
+    is_fork = row.forked_from is not None
+    steps = _new_steps(session, app_state, lease, graph, is_fork=is_fork)
     event_log.insert_numbered(
         session,
         app_state,
@@ -91,7 +95,7 @@ def _record_start(
         [started],
         row.last_event,
         queued,
-        also_insert={table_of(app_state.models.step): _new_steps(session, app_state, lease, graph)},
+        also_insert={table_of(app_state.models.step): steps},
     )
     return queued._replace(type=started.type, at=started.time)
 
@@ -103,23 +107,24 @@ def _has_steps(session: Session, app_state: AppState, lease: Lease) -> bool:
 
 
 def _new_steps(
-    session: Session, app_state: AppState, lease: Lease, graph: Graph | Exception
+    session: Session, app_state: AppState, lease: Lease, graph: Graph | Exception, *, is_fork: bool
 ) -> list[dict[str, t.Any]]:
-    """Return one row per task, unless an earlier attempt has inserted them."""
-    if isinstance(graph, Exception) or (
-        lease.attempt > 1 and _has_steps(session, app_state, lease)
-    ):
+    """Return one row per task, unless a fork or an earlier attempt has inserted them."""
+    may_have_steps = lease.attempt > 1 or is_fork
+    if isinstance(graph, Exception) or (may_have_steps and _has_steps(session, app_state, lease)):
         return []
-    return [
-        {
-            "execution_id": lease.execution_id,
-            "position": position,
-            "node_id": task.id,
-            "name": task.name,
-            "status": StepStatus.PENDING,
-            "truncated": False,
-            "generation": 0,
-            **Usage()._asdict(),
-        }
-        for position, task in enumerate(graph.tasks)
-    ]
+    return [pending_step(lease.execution_id, at, task) for at, task in enumerate(graph.tasks)]
+
+
+def pending_step(execution_id: uuid.UUID, position: int, task: TaskNode) -> dict[str, t.Any]:
+    """Return the row of a step that is still to be run."""
+    return {
+        "execution_id": execution_id,
+        "position": position,
+        "node_id": task.id,
+        "name": task.name,
+        "status": StepStatus.PENDING,
+        "truncated": False,
+        "generation": 0,
+        **Usage()._asdict(),
+    }

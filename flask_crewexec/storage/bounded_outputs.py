@@ -32,7 +32,7 @@ class BoundedOutputs(t.NamedTuple):
 
 
 NO_OUTPUTS: t.Final = BoundedOutputs(None, (), frozenset(), False)
-"""Those of an execution that has not started: its steps are inserted when it does."""
+"""Those of an execution that has not started: unless it is a fork, it has no steps until then."""
 
 
 def load_outputs(

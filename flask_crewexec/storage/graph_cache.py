@@ -8,7 +8,10 @@ import typing as t
 import uuid
 from collections import OrderedDict
 
+from sqlalchemy.orm import Session
+
 from .. import graphs
+from ..models import Models
 from ..per_app import AppLocal
 
 MAX_BYTES: t.Final = 10_000_000
@@ -71,3 +74,16 @@ class GraphCache:
 
 
 graph_cache: t.Final = AppLocal(lambda app: GraphCache())
+
+
+def load_graph(session: Session, models: Models, version: Version) -> graphs.Graph:
+    """Return a stored version, from the cache if it is there.
+
+    :raises InvalidGraph: if its document is not valid any more.
+    """
+    cache = graph_cache.current()
+    cached = cache.get(version)
+    if cached is not None:
+        return cached
+    key = (version.graph_id, version.number)
+    return cache.parse_and_store(version, session.get_one(models.graph_version, key).document)

@@ -6,6 +6,11 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+CONDITION_MET: t.Final = "condition_met"
+"""Type of the event that records that a conditional step is done."""
+CREW_PLANNED: t.Final = "crew_planned"
+"""Type of the event that contains the crew's plans."""
+
 
 @dataclasses.dataclass(frozen=True)
 class NewEvent:

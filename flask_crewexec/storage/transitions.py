@@ -314,7 +314,7 @@ def delete_unpublished(
     :return: False if the message arrived after all, if it was released, if somebody was told of it,
         or if another submission with the same idempotency key may have been answered with it.
     """
-    execution, event = models.execution, models.event
+    execution = models.execution
     not_shared = sa.or_(execution.idempotency_key.is_(None), execution.published_at.is_(None))
     # The first statement checks the conditions and also locks the row.
     is_unpublished = (
@@ -327,7 +327,8 @@ def delete_unpublished(
     lock = sa.update(execution).where(*is_unpublished).values(token=None)
     if not update_one(session, lock) or not withdraw_queued(session, models, execution_id):
         return False
-    session.execute(sa.delete(event).where(event.execution_id == execution_id))
+    for child in (models.event, models.step):  # a fork has steps already
+        session.execute(sa.delete(child).where(child.execution_id == execution_id))
     return update_one(session, sa.delete(execution).where(*is_unpublished))
 
 

@@ -14,6 +14,7 @@ from ..observability.request_id import current_request_id
 from ..observability.request_id import HEADER
 from . import client_files
 from . import executions
+from . import forks
 from . import graphs
 from . import input_requests
 from . import operations
@@ -84,7 +85,7 @@ def _api(settings: Settings) -> Blueprint:
     blueprint.before_request(authenticate)
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
-    for module in (executions, graphs, input_requests, operations, registry, webhooks):
+    for module in (executions, forks, graphs, input_requests, operations, registry, webhooks):
         module.add_routes(blueprint)
     return blueprint
 

@@ -81,7 +81,7 @@ def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnVal
     replayed = {REPLAYED: "true"} if is_replay else {}
     with waiting(requester.user_id, wait_preference()) as seconds:
         status = _wait_for(status, requester, seconds)
-    return _linked(status), 202, {"Location": location, "Retry-After": POLL_SECONDS, **replayed}
+    return linked(status), 202, {"Location": location, "Retry-After": POLL_SECONDS, **replayed}
 
 
 @responds(ExecutionPreviewSchema())
@@ -124,7 +124,7 @@ def get_execution(execution_id: str) -> Answer:
     requester, wanted = current_identity(), wait_preference()
     with waiting(requester.user_id, wanted) as seconds:
         status = _service.wait(execution_id, requester, seconds=seconds)
-    return Answer(_linked(status), _pause_unless(seconds == wanted))
+    return Answer(linked(status), _pause_unless(seconds == wanted))
 
 
 @responds(StepSchema())
@@ -202,17 +202,17 @@ def cancel_execution(body: Json, execution_id: str) -> Json:
     if not _service.cancel_task(execution_id, requester, by=requester.user_id, **body):
         status = _service.get_task_status(execution_id, requester)["status"]
         raise WrongState(f"The execution is '{status}' already; there is nothing to cancel.")
-    return _linked(_service.get_task_status(execution_id, requester))
+    return linked(_service.get_task_status(execution_id, requester))
 
 
 @responds(WholeExecutionSchema(), 202)
 @reads(LimitsSchema())
 def retry_execution(limits: Json, execution_id: str) -> Json:
     """Retry an ended execution after its completed steps, with the given limits."""
-    return _linked(_service.retry(execution_id, current_identity(), **limits))
+    return linked(_service.retry(execution_id, current_identity(), **limits))
 
 
-def _linked(status: Json) -> Json:
+def linked(status: Json) -> Json:
     """Return a status with the URLs of what was left out."""
     return with_links(status, lambda view, **values: url_for(f".{view}", **values))
 

@@ -9,7 +9,6 @@ from flask import json
 from flask import Response
 from flask import url_for
 
-from ..graphs import Change
 from ..graphs.exporters import export_crewai
 from ..graphs.importers import Imported
 from ..graphs.importers import summarize
@@ -135,14 +134,8 @@ def list_versions(query: Json, graph_id: str) -> Json:
 def diff_graph(query: Json, graph_id: str) -> Json:
     """Show what changed from one version of a graph to another."""
     difference = _service.diff(graph_id, requester=current_identity(), **query)
-    changes = [_change(change) for change in difference.changes]
+    changes = [change.as_json() for change in difference.changes]
     return {"from": difference.older, "to": difference.newer, "changes": changes}
-
-
-def _change(change: Change) -> Json:
-    fields = change._asdict()
-    values: Json = fields.pop("values")
-    return {**fields, **values}
 
 
 @responds(ValidationSchema())

@@ -18,6 +18,10 @@ _KNOWN: t.Final[dict[str, tuple[str, Json]]] = {
         "Number of the call within the execution, from 1",
         {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER},
     ),
+    "other_id": (
+        "Id of the execution to compare with",
+        {"type": "string", "format": "uuid"},
+    ),
     "event_id": (
         "Id of the event, as receivers are told it",
         {"type": "string", "pattern": EVENT_ID},

@@ -50,7 +50,7 @@ LIMITS = {
     "CREWEXEC_WEBHOOKS": True,
 }
 """With all of them, everything is asked that can be."""
-MOST = {"postgresql": 1_000, "sqlite": 450}
+MOST = {"postgresql": 1_000, "sqlite": 500}
 """Rows, or hundreds of instructions; to read all executions takes 30,000, or about 900."""
 GROWING = {
     " AS day": "GET /usage adds up what was queued on the days that it is asked for",
@@ -118,6 +118,7 @@ class Journey:
         graph = str(newest.graph_id)
         states = ("queued", "completed", "timed_out", "waiting_input")
         filters = [{}, {"graph_id": graph}, *({"status": state} for state in states)]
+        filters.append({"forked_from": str(newest.id)})
         threads = [{"thread_id": "none"}, {"thread_id": f"thread-{(EXECUTIONS - 1) // 30}"}]
         for page in ({}, {"before": str(deep.id)}):
             for chosen in [*filters, *threads]:
@@ -196,6 +197,11 @@ class Journey:
                 user("POST", "/executions", json={"graph_id": graph}, headers=headers)
         with self._label("run"):
             assert run(id) == "completed"
+        with self._label("fork"):
+            forked = user("POST", f"/executions/{id}/fork", json={"from_step": "b"}).json
+        with self._label("compare"):
+            other = forked["execution"]["id"]
+            assert user("GET", f"/executions/{id}/compare/{other}").status_code == 200
         with self._label("renew"):
             self._renew()
         with self._label("cancel"):

@@ -33,6 +33,7 @@ def make_things(api):
         "request_id": insert_input_request(execution),
         "graph_id": graph,
         "execution_id": execution,
+        "other_id": execution,
         "webhook_id": webhook,
         "event_id": event,
         **NUMBERS,
@@ -108,7 +109,7 @@ def body_for(action, ids):
 def told(answer, ids):
     """The problem without what differs from id to id."""
     text = answer.get_data(as_text=True)
-    for name in ("graph_id", "execution_id", "webhook_id", "request_id"):
+    for name in ("graph_id", "execution_id", "other_id", "webhook_id", "request_id"):
         text = text.replace(ids[name], "ID")
     return text
 
@@ -172,6 +173,6 @@ def test_a_user_whose_id_cannot_be_stored_is_refused(client, user):
 def test_ids_that_are_none_do_not_exist_either(stranger, routes):
     for id in ("no-id", str(uuid.uuid4()).upper() + "0"):
         for method, path in routes:
-            names = ("graph_id", "execution_id", "webhook_id", "request_id")
+            names = ("graph_id", "execution_id", "other_id", "webhook_id", "request_id")
             ids = {**dict.fromkeys(names, id), **NUMBERS, "event_id": f"{UNKNOWN}.1"}
             problem(ask(stranger, method, path, ids), 404, "not-found")

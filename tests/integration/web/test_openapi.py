@@ -203,6 +203,7 @@ def test_bodies_are_needed_where_they_say_something(document):
     }
     optional = {id for id, is_needed in needed.items() if not is_needed}
     assert optional == {
+        "fork_execution",
         "cancel_execution",
         "retry_execution",
         "copy_graph",
