@@ -205,6 +205,24 @@ class TestFollowing:
         assert page.outcome() == {"value": None}
         assert [followed(page, id) for id in ids] == [stored(api, id) for id in ids]
 
+    def test_who_comes_later_gets_all_and_the_others_nothing_twice(
+        self, app, page, browser, api, gate
+    ):
+        id = api.queue(documents.chain("a"))
+        page.start(
+            "const later = new Promise((resolve) => { window.addAnother = resolve; });"
+            "await Promise.all([follow(given), later.then(() => follow(given))]);",
+            id,
+        )
+        with running(app, id):
+            page.wait_for("model_call_started")
+            browser.run("window.addAnother()")
+            page.wait_for("queued", 2)
+            gate.set()
+        assert page.outcome() == {"value": None}
+        twice = [event for event in stored(api, id) for _ in range(2)]
+        assert sorted(followed(page, id), key=lambda event: event["seq"]) == twice
+
     def test_more_than_a_stream_takes_are_followed_all_the_same(self, page, server, api, model):
         graph = api.graph(documents.chain("a"))
         ids = [api("POST", "/executions", json={"graph_id": graph}).json["id"] for _ in range(53)]
@@ -271,3 +289,23 @@ class TestFollowing:
             page.start("await follow(given)", id)
             page.wait_for("queued")
         assert page.states()[:2] == ["connecting", "waiting"]
+
+
+class TestTabs:
+    @pytest.mark.parametrize(("other", "streams"), [("ada", 1), ("bob", 2)])
+    def test_those_of_one_user_share_a_stream(self, browser, server, api, other, streams):
+        id = api.queue(documents.chain("a"))
+        windows = []
+        for name in ("ada", other):
+            browser.driver.switch_to.new_window("window")
+            windows.append(browser.driver.current_window_handle)
+            options = f'{{ headers: {{ "X-User": "ada" }}, shareTabs: "{name}" }}'
+            page = ClientPage(browser, server.url)
+            page.start("await follow(given)", id, options=options)
+            page.wait_for("queued")
+        wait_until(lambda: open_streams(server) == streams, what=f"{streams} streams")
+        api("POST", f"/executions/{id}/cancel")
+        for window in windows:
+            browser.driver.switch_to.window(window)
+            assert page.outcome() == {"value": None}
+            assert followed(page, id) == stored(api, id)
