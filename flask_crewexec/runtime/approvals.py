@@ -128,7 +128,7 @@ class ToolApproval:
                 again = self._ask(shown, edited_by=decided.by)
             else:
                 return Settled(arguments=edited)
-            decided = call.ask(again, after=decided.round)
+            decided = call.ask(again, after=decided.round, carries_over=True)
         if decided.decision == Decision.REJECT:
             return Settled(text=_rejection(decided), error=REJECTED)
         if decided.decision == Decision.RESPOND:

@@ -121,7 +121,7 @@ class AskingCall:
         asked = self._read(ask.kind)
         request = self._find(asked, ask, after, carries_over)
         if request is None:
-            self._new.append(_New(self._scope, self.path, self._next_round(asked), ask))
+            self._new.append(_New(self._scope, self.path, self._next_round(asked, after), ask))
         if request is None or request.status == InputStatus.OPEN:
             raise WaitForPersonStop("A tool call waits for a person.")
         if request.decision is None:
@@ -140,7 +140,8 @@ class AskingCall:
         for each in same:
             if self._is_mine(each) and each.round > after:
                 return each
-        return self._carried(same) if carries_over and after == 0 else None
+        later = [each for each in same if each.round > after]
+        return self._carried(later) if carries_over else None
 
     def carried_over(self, kind: InputKind, digest: str) -> bool:
         """Return whether the same was decided before the step was restarted, and still counts."""
@@ -160,8 +161,8 @@ class AskingCall:
             self._asked[kind] = self._requests.asked(self._scope, self.path, kind)
         return self._asked[kind]
 
-    def _next_round(self, asked: Sequence[InputRequestMixin]) -> int:
-        return 1 + max((each.round for each in asked if self._is_mine(each)), default=0)
+    def _next_round(self, asked: Sequence[InputRequestMixin], after: int) -> int:
+        return 1 + max([after, *(each.round for each in asked if self._is_mine(each))])
 
     def _is_mine(self, request: InputRequestMixin) -> bool:
         return request.generation == self._scope.generation

@@ -433,6 +433,19 @@ class TestChangesInTheMeantime:
         assert api.event_types(id).count("step_restarted") == 1
         assert len(requests_of(api, id)) == 1
 
+    def test_a_step_that_is_restarted_asks_again_about_what_was_done(self, app, api, queued, paid):
+        id = queued(more=[Turn(raw=tool_calls(pay("8")), results=1)])
+        for order in "78":
+            assert run(id) == "waiting_input"
+            assert open_request(api, id)["arguments"]["order"] == order
+            answer(api, id, "approve")
+        registry = app.extensions["crewexec"].registry
+        registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="gpt-9")
+        assert run(id) == "waiting_input"
+        assert api.event_types(id).count("step_restarted") == 1
+        assert open_request(api, id)["arguments"]["order"] == "7"
+        assert paid == [("7", 5)]
+
 
 class TestWhoDecides:
     @pytest.fixture
@@ -499,6 +512,21 @@ class TestWhoDecides:
         answer(api, id, "edit", arguments={"order": "8"})
         assert run(id) == "completed"
         assert told(model.calls[-1]) == ["sent 8"]
+
+    def test_and_the_round_after_an_edit_goes_on_in_a_restarted_step(
+        self, client, api, queued, paid
+    ):
+        approval = Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
+        calls_before = [Turn(raw=tool_calls(pay()), results=1)]
+        id = queued(("tell_key", {}), approval=approval, tools=("tell_key",), more=calls_before)
+        for user, decision in (("bob", "edit"), ("eve", "approve")):
+            assert run(id) == "waiting_input"
+            edited = {"arguments": {"order": "8", "euros": 3}} if decision == "edit" else {}
+            boss = Api(client, user, roles="boss")
+            request = open_request(api, id)
+            assert send_answer(boss, request["id"], decision, **edited).status_code == 202
+        assert run(id) == "completed"
+        assert paid == [("8", 3)]
 
 
 class TestExternalTools:
