@@ -54,7 +54,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
 
 # Rules that no JSON Schema can tell: they need the whole document, settings, or earlier orders.
 [[operations]]
-include-operation-id = ["create_graph", "import_graph", "queue_execution", "retry_execution"]
+include-operation-id = [
+    "create_graph", "import_graph", "queue_execution", "retry_execution", "fork_execution",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 
 # The same, and an entity tag can be any text.
