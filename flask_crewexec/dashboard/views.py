@@ -40,6 +40,7 @@ from ..web.problems import Forbidden
 from . import call_views
 from . import charts
 from . import input_views
+from . import rerun_views
 from . import webhook_views
 from .event_descriptions import describe
 from .graph_layout import draw
@@ -58,7 +59,9 @@ from .webhook_views import deliveries_of_execution
 Json = dict[str, t.Any]
 
 PAGE: t.Final = 25
-_QUERY: t.Final = ("status", "graph_id", "before", "limit")
+_QUERY: t.Final = ("status", "graph_id", "forked_from", "before", "limit")
+
+_BUDGET_CODES: t.Final = ("budget-exhausted", "deadline-exceeded")
 
 _executions: t.Final = AsyncExecutionService()
 _graphs: t.Final = GraphService()
@@ -123,12 +126,6 @@ def cancel_execution(execution_id: str) -> ResponseReturnValue:
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
 
 
-def retry_execution(execution_id: str) -> ResponseReturnValue:
-    """Retry an ended execution, and redirect to its page."""
-    _executions.retry(execution_id, current_identity())
-    return redirect(url_for(".show_execution", execution_id=execution_id), 303)
-
-
 def show_queues() -> str:
     """Show the queues, the workers, and the throughput of the last day.
 
@@ -171,8 +168,11 @@ def _render_execution(template: str, execution_id: str) -> str:
     deliveries = deliveries_of_execution(execution_id, requester)
     is_active = view.execution.status not in TERMINAL
     asked = requests_of_execution(execution_id, requester) if is_active else []
+    may_fork = view.execution.owner_id == requester.user_id
     people = {"input_requests": asked, "decisions": decisions_of_execution(view.execution.id)}
-    return render(template, requester, **_values(view), **people, deliveries=deliveries)
+    return render(
+        template, requester, **_values(view), **people, may_fork=may_fork, deliveries=deliveries
+    )
 
 
 def _values(view: ExecutionView) -> dict[str, t.Any]:
@@ -192,6 +192,8 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "history": [describe(event, currency) for event in reversed(view.events)],
         "is_active": status not in TERMINAL,
         "may_retry": status in RETRYABLE,
+        "is_out_of_budget": (view.execution.error or {}).get("code") in _BUDGET_CODES,
+        "limit_names": rerun_views.LIMITS,
     }
 
 
@@ -204,8 +206,8 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(f"{one}/live")(show_live)
     blueprint.get(f"{one}/result")(download_result)
     blueprint.post(f"{one}/cancel")(cancel_execution)
-    blueprint.post(f"{one}/retry")(retry_execution)
     blueprint.get("/queues")(show_queues)
     call_views.add_routes(blueprint)
+    rerun_views.add_routes(blueprint)
     webhook_views.add_routes(blueprint)
     input_views.add_routes(blueprint)

@@ -409,7 +409,10 @@ class TestChangesInTheMeantime:
         run(id)
         answer(api, id, "approve")
         tools = app.extensions["crewexec"].registry.tools
-        changed = {"parameters": {"function": pay_later}, "approval": {"approval": None}}
+        changed: dict[str, dict[str, t.Any]] = {
+            "parameters": {"function": pay_later},
+            "approval": {"approval": None},
+        }
         before = tools["pay"]
         tools["pay"] = dataclasses.replace(before, **changed[change])
         self.outdated(api, id)
@@ -465,8 +468,8 @@ class TestWhoDecides:
         assert paid == [("7", 5)]
 
     def test_another_person_than_the_one_who_has_edited(self, client, api, boss, queued, paid):
-        decisions = ["approve", "edit"]
-        id = queued(approval=Approval(roles={"boss"}, four_eyes=True, decisions=decisions))
+        approval = Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
+        id = queued(approval=approval)
         run(id)
         first = open_request(api, id)
         edited = {"order": "8", "euros": 3}
