@@ -83,7 +83,7 @@ def read_execution(app_state: AppState, execution_id: str, requester: Identity) 
         return ExecutionView(
             execution=execution,
             graph_name=session.get_one(models.graph, execution.graph_id).name,
-            graph=_parse(version.document),
+            graph=parse_stored(version.document),
             result=result_excerpt(session, models, execution.id, _EXCERPT_CHARS),
             steps=steps,
             outputs=output_excerpts(session, models, execution.id, _EXCERPT_CHARS),
@@ -103,7 +103,8 @@ def _read_calls(
     return [*find_calls(events, {step.name: step.position for step in steps})]
 
 
-def _parse(document: object) -> graphs.Graph | None:
+def parse_stored(document: object) -> graphs.Graph | None:
+    """Return a stored graph; None if its document is not valid under the current rules."""
     try:
         return graphs.parse(document)
     except InvalidGraph:

@@ -39,6 +39,7 @@ from ..web.executions import next_id
 from ..web.problems import Forbidden
 from . import call_views
 from . import charts
+from . import graph_views
 from . import input_views
 from . import rerun_views
 from . import webhook_views
@@ -209,5 +210,6 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/queues")(show_queues)
     call_views.add_routes(blueprint)
     rerun_views.add_routes(blueprint)
+    graph_views.add_routes(blueprint)
     webhook_views.add_routes(blueprint)
     input_views.add_routes(blueprint)
