@@ -34,6 +34,13 @@ class ArgumentField(t.NamedTuple):
     description: str
     is_required: bool
 
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """The choices, each with what people read: texts without quotes if all are texts."""
+        texts = [json.loads(choice) for choice in self.choices]
+        are_texts = all(isinstance(text, str) for text in texts)
+        return [*zip(self.choices, texts if are_texts else self.choices, strict=True)]
+
 
 class _Argument(t.NamedTuple):
     name: str
@@ -122,9 +129,12 @@ def make_fields(
     ]
 
 
-def read_fields(schema: Json | None, arguments: Json, form: Mapping[str, str]) -> Json:
+def read_fields(
+    schema: Json | None, arguments: Json, form: Mapping[str, str], root: str = "/arguments"
+) -> Json:
     """Return the arguments that a form has.
 
+    :param root: JSON pointer to the arguments, for problems.
     :raises InvalidRequest: if one cannot be read.
     """
     values: Json = {}
@@ -133,7 +143,7 @@ def read_fields(schema: Json | None, arguments: Json, form: Mapping[str, str]) -
         try:
             value = each.read(form.get(each.pointer, each.text))
         except (ValueError, RecursionError) as error:
-            problems.append(Problem(f"/arguments{each.pointer}", _INVALID, str(error)))
+            problems.append(Problem(f"{root}{each.pointer}", _INVALID, str(error)))
         else:
             values.update({} if value is _MISSING else {each.name: value})
     if problems:

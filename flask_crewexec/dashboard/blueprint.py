@@ -16,6 +16,7 @@ from ..web.problems import handle_errors
 from . import link_views
 from . import views
 from .current_view import ANSWER_VIEWS
+from .current_view import BODY_VIEWS
 from .current_view import is_link
 from .current_view import view_name
 from .look import check
@@ -84,6 +85,8 @@ def _limit_form(endpoint: str | None, values: dict[str, t.Any] | None) -> None:
     limit, hosts = MAX_FORM_BYTES, request.max_content_length
     if view_name() in ANSWER_VIEWS:
         limit += _BYTES_PER_CHAR * current_app_state().settings.max_output_chars
+    elif view_name() in BODY_VIEWS:
+        limit = current_app_state().settings.max_body_bytes
     request.max_content_length = limit if hosts is None else min(limit, hosts)
     request.max_form_memory_size = limit
 

@@ -10,6 +10,8 @@ LINK_VIEWS: t.Final = frozenset({"show_link", "answer_link"})
 """Views for people who may not have signed in: their address is a secret."""
 ANSWER_VIEWS: t.Final = frozenset({"answer_request", "answer_link"})
 """Views whose forms may contain the answer of a step."""
+BODY_VIEWS: t.Final = frozenset({"run_graph", "import_graph"})
+"""Views whose forms contain what the API takes as a body."""
 
 
 def view_name() -> str:

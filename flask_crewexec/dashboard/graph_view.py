@@ -7,17 +7,24 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import CrewExecError
+from ..errors import InvalidGraph
+from ..errors import Problem
+from ..graphs import check_use
 from ..graphs import Graph
+from ..graphs import Permissions
 from ..graphs import TaskNode
 from ..identity import Identity
 from ..models import GraphMixin
 from ..models import GraphVersionMixin
+from ..registry.registry import Registry
 from ..services.graph_changes import StoredGraph
 from .graph_layout import agent_of
 from .graph_layout import draw
 from .graph_layout import Drawing
 from .graph_layout import manager_of
 from .queries import parse_stored
+from .run_form import RunForm
 
 
 class TaskView(t.NamedTuple):
@@ -63,18 +70,49 @@ class GraphView:
     crew: CrewView | None
     """None if the document is not valid under the current rules."""
     is_owner: bool
+    blockers: Sequence[Problem]
+    """Why the version cannot be run at present, although it is valid."""
+    form: RunForm | None
+    """None if this version cannot be run, or not by this user."""
 
     @classmethod
-    def of(cls, stored: StoredGraph, requester: Identity) -> GraphView:
-        parsed = parse_stored(stored.version.document)
+    def of(
+        cls,
+        stored: StoredGraph,
+        requester: Identity,
+        registry: Registry,
+        entered: Mapping[str, str],
+        error: CrewExecError | None,
+    ) -> GraphView:
+        """Return the view, with what was entered into the form and why it was refused."""
+        graph, version = stored
+        parsed = parse_stored(version.document)
+        is_owner = graph.owner_id == requester.user_id
+        blockers = find_blockers(parsed, registry.permissions_for(requester.roles))
+        form = None
+        if parsed and is_owner and not blockers and version.number == graph.latest_version:
+            storages = sorted(registry.storages)
+            form = RunForm(graph=parsed, storages=storages, entered=entered, error=error)
         return cls(
-            graph=stored.graph,
-            version=stored.version,
+            graph=graph,
+            version=version,
             crew=None if parsed is None else CrewView.of(parsed),
-            is_owner=stored.graph.owner_id == requester.user_id,
+            is_owner=is_owner,
+            blockers=blockers,
+            form=form,
         )
 
     @property
     def is_newest(self) -> bool:
         """Whether executions would run this version."""
         return self.version.number == self.graph.latest_version
+
+
+def find_blockers(graph: Graph | None, permissions: Permissions) -> Sequence[Problem]:
+    """Return which names of a graph its user may not use, or the host no longer has."""
+    try:
+        if graph is not None:
+            check_use(graph, permissions)
+    except InvalidGraph as error:
+        return error.problems
+    return ()

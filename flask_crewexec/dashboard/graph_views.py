@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from flask import Blueprint
 from flask import redirect
@@ -10,6 +12,8 @@ from flask import request
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
+from ..app_state import current_app_state
+from ..errors import CrewExecError
 from ..schemas import DiffQuerySchema
 from ..schemas import GraphQuerySchema
 from ..schemas import load
@@ -46,10 +50,15 @@ def show_graph(graph_id: str) -> str:
     return render_graph(_service.get(graph_id, current_identity(), **_given("version")))
 
 
-def render_graph(stored: StoredGraph) -> str:
-    """Return the page of a graph."""
-    requester = current_identity()
-    return render("graph_page.html", requester, view=GraphView.of(stored, requester))
+def render_graph(
+    stored: StoredGraph,
+    entered: Mapping[str, str] = MappingProxyType({}),
+    error: CrewExecError | None = None,
+) -> str:
+    """Return the page of a graph, with what was entered into its form and why it was refused."""
+    requester, registry = current_identity(), current_app_state().registry
+    view = GraphView.of(stored, requester, registry, entered, error)
+    return render("graph_page.html", requester, view=view)
 
 
 def list_graph_versions(graph_id: str) -> str:

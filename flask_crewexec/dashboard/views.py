@@ -42,6 +42,7 @@ from . import charts
 from . import graph_views
 from . import input_views
 from . import rerun_views
+from . import run_views
 from . import webhook_views
 from .event_descriptions import describe
 from .graph_layout import draw
@@ -211,5 +212,6 @@ def add_routes(blueprint: Blueprint) -> None:
     call_views.add_routes(blueprint)
     rerun_views.add_routes(blueprint)
     graph_views.add_routes(blueprint)
+    run_views.add_routes(blueprint)
     webhook_views.add_routes(blueprint)
     input_views.add_routes(blueprint)

@@ -36,6 +36,8 @@ def places(site: Site) -> dict[str, str]:
     """Paths of all kinds of pages."""
     site.model.on("Do checked", "# A title\n\n* one\n* two")
     done = site.run(documents.chain("checked"))
+    graph = f"/graphs/{site.store(documents.chain('first', 'second'))}"
+    site.ask("PUT", graph, json=documents.chain("first", "third"))
     return {
         "list": "/executions",
         "filtered": "/executions?status=failed",
@@ -43,6 +45,11 @@ def places(site: Site) -> dict[str, str]:
         "long": f"/executions/{site.insert_long_run()}",
         "calls": f"/executions/{done}/calls",
         "call": f"/executions/{done}/calls/1",
+        "graphs": "/graphs",
+        "archived": "/graphs?archived=yes",
+        "graph": graph,
+        "versions": f"{graph}/versions",
+        "changes": f"{graph}/changes?from=1",
         "inbox": "/input-requests",
         "queues": "/queues",
         "missing": "/executions/nothing",
@@ -56,6 +63,11 @@ PAGES = (
     "long",
     "calls",
     "call",
+    "graphs",
+    "archived",
+    "graph",
+    "versions",
+    "changes",
     "inbox",
     "queues",
     "missing",
