@@ -26,6 +26,15 @@ class Moment(fields.DateTime):
         return super()._serialize(clock.as_utc(value), attr, obj, **kwargs)
 
 
+class JsonBoolean(fields.Boolean):
+    """Takes ``true`` and ``false``, and no numbers or words that stand for them."""
+
+    def _deserialize(self, value: t.Any, *args: t.Any, **kwargs: t.Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 _DUMPED_AS_THEY_ARE: t.Final[dict[type[fields.Field[t.Any]], type]] = {
     fields.String: str,
     fields.Integer: int,

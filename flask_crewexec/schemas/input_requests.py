@@ -13,6 +13,7 @@ from ..identity import MAX_USER_ID
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
+from .fields import JsonBoolean
 from .fields import Moment
 from .fields import RowSchema
 from .fields import Text
@@ -252,7 +253,7 @@ class InputAnswerSchema(ma.Schema):
             " to a question with choices, one of them"
         }
     )
-    bypass = fields.Boolean(
+    bypass = JsonBoolean(
         load_default=False,
         metadata={
             "description": "Whether a manager answers although the request asks others, which it"

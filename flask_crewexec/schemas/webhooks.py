@@ -13,6 +13,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..models.webhook import MAX_URL
+from .fields import JsonBoolean
 from .fields import MAX_INTEGER
 from .fields import Moment
 from .fields import RowSchema
@@ -74,7 +75,7 @@ class WebhookChangeSchema(ma.Schema):
     description = Text(
         0, 200, allow_none=True, metadata={"description": "What it is for, in the owner's words"}
     )
-    enabled = fields.Boolean(
+    enabled = JsonBoolean(
         truthy={True}, falsy={False}, metadata={"description": "Whether it is told anything"}
     )
 

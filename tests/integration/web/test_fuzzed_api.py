@@ -55,9 +55,15 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
 # Rules that no JSON Schema can tell: they need the whole document, settings, or earlier orders.
 [[operations]]
 include-operation-id = [
-    "create_graph", "import_graph", "queue_execution", "retry_execution", "fork_execution",
+    "create_graph", "import_graph", "preview_import", "queue_execution", "preview_execution",
+    "retry_execution",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
+
+# The same; only owners can fork, and what an answer needs depends on what it answers.
+[[operations]]
+include-operation-id = ["fork_execution", "answer_input_request", "answer_input_requests"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 410, 422]
 
 # The same, and an entity tag can be any text.
 [[operations]]
@@ -84,7 +90,7 @@ checks.negative_data_rejection.enabled = false
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 [[operations]]
-include-operation-id = "import_graph"
+include-operation-id = ["import_graph", "preview_import", "preview_execution"]
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 """
