@@ -464,7 +464,8 @@ class AsyncExecutionService:
         :param idempotency_key: the same fork with the same key is queued once.
         :param limits: new values for ``timeout``, ``max_llm_calls``, ``max_tool_calls`` or
             ``max_tokens``; the others are as before.
-        :return: ``execution``, its status, and ``steps``: what becomes of each, and why.
+        :return: ``execution``, its status; ``steps``: what becomes of each, and why; and
+            ``is_replay``: whether an earlier fork with the same key is returned.
         :raises NotFound: if there is no such execution, or not for *requester*, or if its graph is
             archived.
         :raises NotOwner: if *requester* manages it, but does not own it.
@@ -481,9 +482,12 @@ class AsyncExecutionService:
             "limits": limits,
         }
         app_state = current_app_state()
-        execution, _ = fork(app_state, task_id, requester, given)
-        steps = read_plan(app_state, execution)
-        return {"execution": self.get_task_status(execution.id, requester), "steps": steps}
+        execution, is_replay = fork(app_state, task_id, requester, given)
+        return {
+            "execution": self.get_task_status(execution.id, requester),
+            "steps": read_plan(app_state, execution),
+            "is_replay": is_replay,
+        }
 
     def compare(self, task_id: Id, other_id: Id, requester: Requester = None) -> Json:
         """Return how another execution differs from one: ``b`` from ``a``.

@@ -15,6 +15,7 @@ from ..services.async_execution_service import AsyncExecutionService
 from .authentication import current_identity
 from .executions import linked
 from .executions import POLL_SECONDS
+from .executions import REPLAYED
 from .view_contracts import Answer
 from .view_contracts import documents_headers_of_response
 from .view_contracts import reads
@@ -25,18 +26,23 @@ Json = dict[str, t.Any]
 _service: t.Final = AsyncExecutionService()
 
 
-@documents_headers_of_response("Location", "Retry-After")
+@documents_headers_of_response("Location", "Retry-After", REPLAYED)
 @responds(ForkedSchema(), 201)
 @reads(ForkRequestSchema())
 @reads(IdempotencyHeaderSchema(), "headers")
 def fork_execution(body: Json, headers: Json, execution_id: str) -> Answer:
-    """Queue a new execution that takes over finished steps of this one."""
+    """Queue a new execution that takes over finished steps of this one.
+
+    A fork that is sent again with its ``Idempotency-Key`` is answered with the first one, and with
+    ``Idempotency-Replayed: true``.
+    """
     limits = body.pop("limits")
     forked = _service.fork(execution_id, current_identity(), **headers, **body, **limits)
+    replayed = {REPLAYED: "true"} if forked["is_replay"] else {}
     status = linked(forked["execution"])
     location = url_for(".get_execution", execution_id=status["id"])
-    headers = {"Location": location, "Retry-After": POLL_SECONDS}
-    return Answer({**forked, "execution": status}, headers)
+    headers = {"Location": location, "Retry-After": POLL_SECONDS, **replayed}
+    return Answer({"execution": status, "steps": forked["steps"]}, headers)
 
 
 @responds(ComparisonSchema())

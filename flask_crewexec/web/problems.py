@@ -156,8 +156,14 @@ def _unexpected(error: Exception) -> Response:
 def _logged(error: CrewExecError) -> Response:
     """Log the current exception; the client receives only *error* and the correlation id."""
     correlation_id = uuid.uuid4().hex
-    log.exception("%s %s failed (correlation id %s).", request.method, request.path, correlation_id)
+    log.exception("%s %s failed (correlation id %s).", request.method, _path(), correlation_id)
     return _respond(error, correlation_id=correlation_id)
+
+
+def _path() -> str:
+    """Return the path for the log: of a signed link only the rule, since its token is a secret."""
+    rule = request.url_rule
+    return rule.rule if rule is not None and "token" in rule.arguments else request.path
 
 
 def _respond(error: CrewExecError, **members: object) -> Response:

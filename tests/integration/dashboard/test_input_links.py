@@ -24,6 +24,7 @@ from flask_crewexec.errors import InputGone
 from flask_crewexec.errors import InvalidRequest
 from flask_crewexec.errors import NotAsked
 from flask_crewexec.errors import NotFound
+from flask_crewexec.web import problems
 from support.api_client import Api
 from support.dashboard_pages import dangers
 from support.dashboard_pages import is_problem
@@ -207,6 +208,21 @@ class TestRefusals:
         assert client.get(link).status_code == 200
         for path in ("/input-requests", f"/input-requests/{asked}", "/executions"):
             is_problem(client.get(f"/crewexec-dashboard{path}"), 401, "unauthorized")
+
+    def test_its_token_is_not_logged_if_an_error_occurs(
+        self,
+        app: Flask,
+        client: FlaskClient,
+        link: str,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        # The tests of migrations run Alembic, whose set-up of logging switches other loggers off.
+        monkeypatch.setattr(problems.log, "disabled", False)
+        app.extensions["sqlalchemy"].drop_all()
+        is_problem(client.get(link), 500, "internal-error")
+        assert "GET /crewexec-dashboard/links/<token> failed" in caplog.text
+        assert token_of(link) not in caplog.text
 
     @pytest.mark.parametrize(
         ("user", "error"), [("bob", NotAsked), ("ada", NotAsked), (host.ADMIN, NotAsked)]

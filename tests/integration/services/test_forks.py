@@ -464,10 +464,15 @@ class TestRepetition:
     def test_a_fork_with_a_key_is_queued_once(self, api, ended):
         id = ended(documents.chain("a", "b"))
         headers = {"Idempotency-Key": "fork-1"}
-        first = fork(api, id, headers=headers, from_step="b")
-        second = fork(api, id, headers=headers, from_step="b")
-        assert second["execution"]["id"] == first["execution"]["id"]
-        assert second["steps"] == first["steps"]
+        first, second = (
+            api("POST", f"/executions/{id}/fork", json={"from_step": "b"}, headers=headers)
+            for _ in range(2)
+        )
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert second.json["execution"]["id"] == first.json["execution"]["id"]
+        assert second.json["steps"] == first.json["steps"]
+        assert "Idempotency-Replayed" not in first.headers
+        assert second.headers["Idempotency-Replayed"] == "true"
         other = api("POST", f"/executions/{id}/fork", json={}, headers=headers)
         problem(other, 422, "idempotency-key-reused")
         graph = {"graph_id": api.status(id)["graph_id"]}
@@ -484,3 +489,4 @@ def test_python_takes_the_same(app, api, model, ended):
     assert [step["origin"] for step in forked["steps"]] == ["edited", None]
     again = mine.fork(id, outputs={"a": "OTHER"}, max_tokens=6_000, idempotency_key="k")
     assert again["execution"]["id"] == forked["execution"]["id"]
+    assert (forked["is_replay"], again["is_replay"]) == (False, True)
