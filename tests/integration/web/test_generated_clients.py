@@ -1,6 +1,6 @@
 """Generators of clients and a linter take the OpenAPI document, and the clients work.
 
-The tools come from ``tests/clients`` and the group ``clients``; ``tox -e clients`` installs both.
+The generator of the client in Python comes from the group ``clients``: ``tox -e clients``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from flask_crewexec.testing import ScriptedModel
 from flask_crewexec.web.openapi import describe
 from support.api_client import Api
 from support.graphs import documents
+from support.npm import npm_packages
 from support.paths import TESTS
 
 pytestmark = [pytest.mark.sqlite_enough, pytest.mark.timeout(600)]
 
 CLIENTS = TESTS / "clients"
-MODULES = CLIENTS / "node_modules"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 Run = t.Callable[..., str]
@@ -62,9 +62,8 @@ def run(tmp_path) -> Run:
 @pytest.fixture
 def npm(run) -> Run:
     """Run one of the tools that npm has installed."""
-    if not MODULES.exists():
-        pytest.skip("the tools of npm are not installed: run 'npm ci' in tests/clients")
-    return lambda name, *options: run("node", MODULES / ".bin" / name, *options)
+    programs = npm_packages() / ".bin"
+    return lambda name, *options: run("node", programs / name, *options)
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_the_linter_finds_nothing(document, npm):
 def test_a_client_in_typescript(document, npm, run, tmp_path, arguments, api, model):
     for name in ("flow.ts", "package.json", "tsconfig.json"):
         shutil.copy(CLIENTS / name, tmp_path)
-    (tmp_path / "node_modules").symlink_to(MODULES)
+    (tmp_path / "node_modules").symlink_to(npm_packages())
     npm("openapi-typescript", str(document), "-o", "api.d.ts")
     npm("tsc", "-p", ".")
     check_flow(run("node", "flow.js", *arguments), api, model)
