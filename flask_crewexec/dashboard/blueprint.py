@@ -10,6 +10,7 @@ from flask import current_app
 from flask import request
 
 from ..app_state import current_app_state
+from ..graphs.importers import MAX_CHARACTERS
 from ..web.authentication import authenticate
 from ..web.csrf import reject_cross_site
 from ..web.problems import handle_errors
@@ -87,6 +88,8 @@ def _limit_form(endpoint: str | None, values: dict[str, t.Any] | None) -> None:
         limit += _BYTES_PER_CHAR * current_app_state().settings.max_output_chars
     elif view_name() in BODY_VIEWS:
         limit = current_app_state().settings.max_body_bytes
+        if view_name() == "import_graph":  # which sends what it has read again, to be stored
+            limit += _BYTES_PER_CHAR * MAX_CHARACTERS
     request.max_content_length = limit if hosts is None else min(limit, hosts)
     request.max_form_memory_size = limit
 

@@ -40,6 +40,7 @@ from ..web.problems import Forbidden
 from . import call_views
 from . import charts
 from . import graph_views
+from . import import_views
 from . import input_views
 from . import rerun_views
 from . import run_views
@@ -213,5 +214,6 @@ def add_routes(blueprint: Blueprint) -> None:
     rerun_views.add_routes(blueprint)
     graph_views.add_routes(blueprint)
     run_views.add_routes(blueprint)
+    import_views.add_routes(blueprint)
     webhook_views.add_routes(blueprint)
     input_views.add_routes(blueprint)

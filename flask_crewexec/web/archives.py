@@ -42,7 +42,7 @@ def read_upload(request: Request) -> dict[str, t.Any]:
     upload = request.files.get(_ARCHIVE)
     if upload is None:
         raise _invalid("Send a ZIP archive as the file 'project'.")
-    return {"format": "crewai", **_options(request), "files": _texts(upload.read())}
+    return {"format": "crewai", **_options(request), "files": read_archive(upload.read())}
 
 
 def _options(request: Request) -> dict[str, t.Any]:
@@ -56,7 +56,11 @@ def _options(request: Request) -> dict[str, t.Any]:
     return options
 
 
-def _texts(content: bytes) -> dict[str, str]:
+def read_archive(content: bytes) -> dict[str, str]:
+    """Return the texts of a project's files in a ZIP archive by their names.
+
+    :raises InvalidRequest: if it cannot be read, or is too large.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             texts = _read(archive)
@@ -81,7 +85,7 @@ def _read(archive: zipfile.ZipFile) -> dict[str, str]:
         remaining -= len(content)
         if remaining < 0:
             raise _invalid(f"The files may have at most {_MAX_BYTES} bytes together.")
-        texts[entry.filename] = _decoded(content, entry.filename)
+        texts[entry.filename] = decode(content, entry.filename)
     return texts
 
 
@@ -89,7 +93,11 @@ def _is_wanted(name: str) -> bool:
     return name.endswith(_ENDS) and _SKIPPED.isdisjoint(name.split("/"))
 
 
-def _decoded(content: bytes, name: str) -> str:
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a file in UTF-8, with or without a byte order mark.
+
+    :raises InvalidRequest: if it is not in UTF-8.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
