@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import typing as t
-import uuid
 
 import click
 from flask.cli import AppGroup
@@ -18,7 +17,6 @@ from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
-from ..storage.graph_queries import graph_names
 from .error_messages import OneLineCommand
 from .formatting import call_lines
 from .formatting import event_line
@@ -146,10 +144,7 @@ COMMANDS: t.Final = (status, list_, tail, calls, cancel, retry)
 
 
 def _as_table(executions: list[dict[str, t.Any]]) -> str:
-    app_state = current_app_state()
-    ids = {uuid.UUID(execution["graph_id"]) for execution in executions}
-    names = {str(id): name for id, name in graph_names(app_state, ids, None).items()}
-    return "\n".join(execution_lines(executions, names, app_state.settings.currency))
+    return "\n".join(execution_lines(executions, current_app_state().settings.currency))
 
 
 def _as_json_text(found: object) -> str:

@@ -93,7 +93,7 @@ def _facts(execution: Json) -> Iterator[tuple[str, str]]:
     yield "Attempt", str(execution["attempt"])
     yield "User", execution["user_id"]
     yield "Thread", execution["thread_id"] or ""
-    yield "Graph", "{graph_id}, version {graph_version}".format_map(execution)
+    yield "Graph", "{graph_name}, version {graph_version}, {graph_id}".format_map(execution)
     yield "Fork of", execution["forked_from"] or ""
     yield "Priority", str(execution["priority"])
     yield "Progress", _progress(execution["progress"])

@@ -36,17 +36,10 @@ _WIDE: t.Final = 130
 """Width of terminals that have room for all columns."""
 
 
-def execution_lines(
-    executions: Sequence[Json], names: Mapping[str, str], currency: str
-) -> Iterator[str]:
-    """Yield a table of executions; below each failed one, why.
-
-    :param names: names of graphs by their ids.
-    """
+def execution_lines(executions: Sequence[Json], currency: str) -> Iterator[str]:
+    """Yield a table of executions; below each failed one, why."""
     is_wide = terminal_width() >= _WIDE
-    rows = [
-        [*_basics(one, names, currency), *(_more(one) if is_wide else ())] for one in executions
-    ]
+    rows = [[*_basics(one, currency), *(_more(one) if is_wide else ())] for one in executions]
     header, *lines = table_lines((*_EXECUTIONS, *(_MORE if is_wide else ())), rows)
     yield header
     for one, line in zip(executions, lines, strict=True):
@@ -55,10 +48,10 @@ def execution_lines(
             yield f"    {error['code']}: {one_line(error['message'])}"[: terminal_width()]
 
 
-def _basics(one: Json, names: Mapping[str, str], currency: str) -> list[str]:
+def _basics(one: Json, currency: str) -> list[str]:
     cost = one["usage"]["cost"]
     shown = money(cost, currency) if cost else ""
-    return [one["id"], one["status"], names.get(one["graph_id"], ""), shown]
+    return [one["id"], one["status"], one["graph_name"], shown]
 
 
 def _more(one: Json) -> list[str]:

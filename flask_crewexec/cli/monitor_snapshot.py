@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ..app_state import AppState
 from ..models import ExecutionMixin
-from ..storage.execution_queries import list_finished
-from ..storage.execution_queries import list_running
+from ..storage.execution_lists import list_finished
+from ..storage.execution_lists import list_running
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import OpenInputs

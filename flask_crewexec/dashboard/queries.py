@@ -32,6 +32,7 @@ from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import output_excerpts
 from ..storage.execution_queries import result_excerpt
 from ..storage.execution_queries import steps_of
+from ..storage.execution_queries import with_graph_name
 from ..storage.workers import known_workers
 from .event_calls import CALL_MARKS
 from .event_calls import find_calls
@@ -52,7 +53,6 @@ class ExecutionView:
     """An execution with everything that its page shows."""
 
     execution: ExecutionMixin
-    graph_name: str
     graph: graphs.Graph | None
     """None if the stored document is not valid under the current rules."""
     result: str | None
@@ -75,14 +75,13 @@ def read_execution(app_state: AppState, execution_id: str, requester: Identity) 
     """
     models = app_state.models
     with app_state.database.read_session() as session:
-        without_result = defer(models.execution.result, raiseload=True)
-        execution = find_execution(session, models, execution_id, requester, without_result)
+        options = (defer(models.execution.result, raiseload=True), with_graph_name(models))
+        execution = find_execution(session, models, execution_id, requester, *options)
         key = (execution.graph_id, execution.graph_version)
         version = session.get_one(models.graph_version, key)
         steps = steps_of(session, models, execution.id, defer(models.step.output, raiseload=True))
         return ExecutionView(
             execution=execution,
-            graph_name=session.get_one(models.graph, execution.graph_id).name,
             graph=parse_stored(version.document),
             result=result_excerpt(session, models, execution.id, _EXCERPT_CHARS),
             steps=steps,
@@ -116,7 +115,6 @@ class CallsView:
     """The execution to which calls belong."""
 
     execution: ExecutionMixin
-    graph_name: str
     steps: Mapping[int, StepMixin]
     """By position, those that have started."""
 
@@ -135,13 +133,12 @@ def read_calls_view(app_state: AppState, execution_id: str, requester: Identity)
     models = app_state.models
     execution, step = models.execution, models.step
     with app_state.database.read_session() as session:
-        needed = load_only(execution.status, execution.owner_id, execution.graph_id)
-        found = find_execution(session, models, execution_id, requester, needed)
+        needed = (load_only(execution.status, execution.owner_id), with_graph_name(models))
+        found = find_execution(session, models, execution_id, requester, *needed)
         names = load_only(step.position, step.name, step.status)
         steps = steps_of(session, models, found.id, names)
         return CallsView(
             execution=found,
-            graph_name=session.get_one(models.graph, found.graph_id).name,
             steps={step.position: step for step in steps},
         )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-import uuid
-from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import redirect
@@ -16,7 +14,6 @@ from flask.typing import ResponseReturnValue
 from ..app_state import current_app_state
 from ..errors import BrokerUnavailable
 from ..errors import WrongState
-from ..identity import Identity
 from ..messaging.broker import queue_depths
 from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
@@ -28,7 +25,6 @@ from ..services.graph_service import GraphService
 from ..services.readiness import check_all
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
-from ..storage.graph_queries import graph_names
 from ..storage.hourly_stats import Hour
 from ..storage.hourly_stats import read_hours
 from ..storage.queue_stats import count_active
@@ -86,19 +82,12 @@ def list_executions() -> str:
         "executions.html",
         requester,
         executions=page,
-        names=_graph_names(page, requester),
         graphs=_graphs.list(requester, limit=MAX_PAGE),
         filters=filters,
         is_first=query["before"] is None,
         has_active=any(one["status"] not in TERMINAL for one in page),
         older=next_id(page, query["limit"]),
     )
-
-
-def _graph_names(executions: Sequence[Json], requester: Identity) -> dict[str, str]:
-    ids = {uuid.UUID(execution["graph_id"]) for execution in executions}
-    names = graph_names(current_app_state(), ids, requester)
-    return {str(id): name for id, name in names.items()}
 
 
 def show_execution(execution_id: str) -> str:
@@ -186,7 +175,6 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "execution": view.execution,
         "result": view_result(view.result),
         "queue_position": queue_position(current_app_state(), view.execution),
-        "graph_name": view.graph_name,
         "drawing": graph and draw(graph, view.steps),
         "manager": graph and manager_of(graph),
         "coworkers": [agent.role for agent in graph.coworkers] if graph else [],

@@ -93,7 +93,8 @@ def _declare_all(
     )
     for model in models:
         _add_indexes(model, metadata)
-    sa.inspect(models.execution).add_property("read_at", query_expression())
+    for name in ("read_at", "graph_name"):
+        sa.inspect(models.execution).add_property(name, query_expression())
     return models
 
 

@@ -149,9 +149,11 @@ class ExecutionMixin(UsageColumns, Mixin):
     started_at: Mapped[UtcDateTime | None]
     finished_at: Mapped[UtcDateTime | None]
 
-    if t.TYPE_CHECKING:  # it is no column, so it is added when the class is mapped
+    if t.TYPE_CHECKING:  # they are no columns, so they are added when the class is mapped
         read_at: Mapped[dt.datetime | None]
         """When the row was read, by the database's clock; None if the query did not ask for it."""
+        graph_name: Mapped[str | None]
+        """The present name of its graph; None if the query did not ask for it."""
 
     @property
     def progress(self) -> Progress:

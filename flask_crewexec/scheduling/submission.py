@@ -193,7 +193,10 @@ def idempotency_of(request: ValidSubmission) -> Idempotency:
 
 
 def _build_execution(app_state: AppState, checked: CheckedSubmission) -> ExecutionMixin:
-    return new_execution(app_state, column_values(checked, idempotency_of(checked.request)))
+    values = column_values(checked, idempotency_of(checked.request))
+    execution = new_execution(app_state, values)
+    execution.graph_name = checked.graph.name
+    return execution
 
 
 def column_values(checked: CheckedSubmission, idempotency: Idempotency) -> dict[str, t.Any]:

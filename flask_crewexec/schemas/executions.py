@@ -213,6 +213,7 @@ class ExecutionSchema(RowSchema):
 
     id = fields.UUID(metadata={"description": "Id of the execution"})
     graph_id = fields.UUID(metadata={"description": "Id of the graph"})
+    graph_name = fields.String(metadata={"description": "Present name of the graph"})
     graph_version = fields.Integer(metadata={"description": "Version of the graph that runs"})
     forked_from = fields.UUID(
         allow_none=True,

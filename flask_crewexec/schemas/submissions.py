@@ -170,6 +170,7 @@ class ExecutionPreviewSchema(ma.Schema):
         metadata={"description": "Execution that the same submission with this key has queued"},
     )
     graph_id = fields.UUID(metadata={"description": "Id of the graph"})
+    graph_name = fields.String(metadata={"description": "Present name of the graph"})
     graph_version = fields.Integer(metadata={"description": "Version of the graph that would run"})
     thread_id = fields.String(
         allow_none=True, metadata={"description": "Id that groups executions"}

@@ -30,10 +30,10 @@ from ..schemas import StepSchema
 from ..statuses import ExecutionStatus
 from ..statuses import TERMINAL
 from ..storage.bounded_outputs import NO_OUTPUTS
+from ..storage.execution_lists import list_executions
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import find_step
 from ..storage.execution_queries import Id
-from ..storage.execution_queries import list_executions
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation

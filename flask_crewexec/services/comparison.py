@@ -20,6 +20,7 @@ from ..storage.call_totals import CallKey
 from ..storage.call_totals import CallTotal
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import Id
+from ..storage.execution_queries import with_graph_name
 from ..storage.ownership import Requester
 from .text_diffs import NOT_READ
 from .text_diffs import TextComparer
@@ -68,8 +69,8 @@ def compare(app_state: AppState, first: Id, second: Id, requester: Requester) ->
 
 def _read(session: Session, app_state: AppState, id: Id, requester: Requester) -> _Side:
     models = app_state.models
-    without_result = defer(models.execution.result, raiseload=True)
-    execution = find_execution(session, models, id, requester, without_result)
+    options = (defer(models.execution.result, raiseload=True), with_graph_name(models))
+    execution = find_execution(session, models, id, requester, *options)
     key = (execution.graph_id, execution.graph_version)
     document = session.get_one(models.graph_version, key).document
     # Half of what one status may have.

@@ -8,11 +8,9 @@ from __future__ import annotations
 import typing as t
 import uuid
 from collections.abc import Collection
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.orm import defer
 from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import with_expression
@@ -24,9 +22,8 @@ from ..ids import parse_uuid
 from ..models import ExecutionMixin
 from ..models import Models
 from ..models import StepMixin
-from ..statuses import ExecutionStatus
-from ..statuses import has_status
 from . import database_clock
+from .graph_queries import graph_name_of
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
@@ -53,7 +50,7 @@ def find_execution(
     """
     execution = models.execution
     query = visible_to(sa.select(execution), execution, requester)
-    query = query.options(_with_time(execution), *options)
+    query = query.options(with_time(execution), *options)
     query = query.where(execution.id == parse_uuid(execution_id, "execution"))
     found = session.scalar(query.with_for_update() if for_update else query)
     if found is None:
@@ -81,7 +78,8 @@ def find_executions(
 def find_by_idempotency_key(app_state: AppState, owner_id: str, key: str) -> ExecutionMixin | None:
     """Return the execution that a user submitted with a key."""
     execution = app_state.models.execution
-    query = sa.select(execution).options(_with_time(execution))
+    query = sa.select(execution)
+    query = query.options(with_time(execution), with_graph_name(app_state.models))
     query = query.where(owned_by(execution, owner_id), execution.idempotency_key == key)
     with app_state.database.read_session() as session:
         return session.scalar(query)
@@ -102,50 +100,6 @@ def read_owner_id(app_state: AppState, execution_id: uuid.UUID) -> str | None:
     query = sa.select(execution.owner_id).where(execution.id == execution_id)
     with app_state.database.read_session() as session:
         return session.scalar(query)
-
-
-def list_executions(
-    app_state: AppState,
-    requester: Requester,
-    filters: Mapping[str, object],
-    *,
-    before: uuid.UUID | None,
-    limit: int,
-) -> Sequence[ExecutionMixin]:
-    """Return executions, newest first, without their inputs and results.
-
-    :param filters: columns that must equal a value.
-    :param before: return only executions that are older than this one.
-    """
-    execution = app_state.models.execution
-    query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
-    query = query.filter_by(**filters).limit(limit).options(*_for_lists(execution))
-    if before is not None:
-        query = query.where(execution.id < before)
-    with app_state.database.read_session() as session:
-        return session.scalars(query).all()
-
-
-def list_running(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:
-    """Return running executions, longest running first, without their inputs and results."""
-    execution = app_state.models.execution
-    query = sa.select(execution).where(has_status(execution, ExecutionStatus.RUNNING))
-    return _first(app_state, query.order_by(execution.started_at), limit)
-
-
-def list_finished(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:
-    """Return executions that have ended, latest first, without their inputs and results."""
-    execution = app_state.models.execution
-    query = sa.select(execution).where(execution.finished_at.is_not(None))
-    return _first(app_state, query.order_by(execution.finished_at.desc()), limit)
-
-
-def _first(
-    app_state: AppState, query: sa.Select[ExecutionMixin], limit: int
-) -> Sequence[ExecutionMixin]:
-    query = query.options(*_for_lists(app_state.models.execution)).limit(limit)
-    with app_state.database.read_session() as session:
-        return session.scalars(query).all()
 
 
 def steps_of(
@@ -204,12 +158,11 @@ def _excerpt(answer: t.Any, length: int) -> sa.ColumnElement[str | None]:
     return sa.func.substr(answer["raw"].as_string(), 1, length)
 
 
-def _for_lists(execution: type[ExecutionMixin]) -> list[ExecutableOption]:
-    """Return the options that leave out what may be large."""
-    documents = (execution.inputs, execution.result)
-    return [_with_time(execution), *(defer(column, raiseload=True) for column in documents)]
-
-
-def _with_time(execution: type[ExecutionMixin]) -> ExecutableOption:
+def with_time(execution: type[ExecutionMixin]) -> ExecutableOption:
     """Return the option that sets ``read_at``, for what an execution has taken so far."""
     return with_expression(execution.read_at, database_clock.now())
+
+
+def with_graph_name(models: Models) -> ExecutableOption:
+    """Return the option that sets ``graph_name``, which every description of an execution has."""
+    return with_expression(models.execution.graph_name, graph_name_of(models))

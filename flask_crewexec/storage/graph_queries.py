@@ -5,9 +5,7 @@ A function that takes a *requester* finds only what that requester may see.
 
 from __future__ import annotations
 
-import typing as t
 import uuid
-from collections.abc import Collection
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -115,12 +113,8 @@ def list_versions(
         return session.scalars(query.limit(limit)).all()
 
 
-def graph_names(
-    app_state: AppState, ids: Collection[uuid.UUID], requester: Requester
-) -> dict[uuid.UUID, str]:
-    """Return the names of graphs, archived or not."""
-    graph = app_state.models.graph
-    columns: list[t.Any] = [graph.id, graph.name]
-    query = visible_to(sa.select(*columns), graph, requester)
-    with app_state.database.read_session() as session:
-        return {id: name for id, name in session.execute(query.where(graph.id.in_(ids)))}
+def graph_name_of(models: Models) -> sa.ScalarSelect[str]:
+    """Return the SQL for the present name of an execution's graph, archived or not."""
+    graph = models.graph
+    query = sa.select(graph.name).where(graph.id == models.execution.graph_id)
+    return query.correlate(models.execution).scalar_subquery()

@@ -22,6 +22,8 @@ from ..per_app import AppLocal
 from . import database_clock
 from .execution_queries import find_execution
 from .execution_queries import Id
+from .execution_queries import with_graph_name
+from .graph_queries import graph_name_of
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import user_seen_by
@@ -34,10 +36,12 @@ class _Queries:
     """The columns of a status, without the result, and the queries for them."""
 
     def __init__(self, app: Flask) -> None:
-        model = app.extensions["crewexec"].models.execution
+        models = app.extensions["crewexec"].models
+        model = models.execution
         columns = [column for column in table_of(model).c if column.key != "result"]
-        self.names = [*(column.key for column in columns), "read_at"]
-        self.of_anybody = sa.select(*columns, database_clock.now()).where(model.id == _EXECUTION)
+        self.names = [*(column.key for column in columns), "read_at", "graph_name"]
+        computed = (database_clock.now(), graph_name_of(models))
+        self.of_anybody = sa.select(*columns, *computed).where(model.id == _EXECUTION)
         self.of_user = self.of_anybody.where(owned_by(model, _USER))
 
 
@@ -66,4 +70,5 @@ def _find_mapped(app_state: AppState, execution_id: Id, requester: Requester) ->
     models = app_state.models
     with app_state.database.read_session() as session:
         without_result = defer(models.execution.result, raiseload=True)
-        return find_execution(session, models, execution_id, requester, without_result)
+        options = (without_result, with_graph_name(models))
+        return find_execution(session, models, execution_id, requester, *options)

@@ -56,6 +56,7 @@ class TestPreview:
         assert answer.json == {
             **order,
             "execution_id": None,
+            "graph_name": "test crew",
             "graph_version": 1,
             "user_id": "ada",
             "limits": {

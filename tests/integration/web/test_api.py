@@ -129,6 +129,39 @@ class TestQueueing:
         assert answer.status_code == 202
 
 
+class TestGraphNames:
+    def test_every_answer_has_the_present_name_of_the_graph(self, api):
+        document = {**documents.ONE_TASK, "name": "Tea"}
+        order = {"graph_id": api.graph(document), "inputs": TOPIC}
+        key = {"Idempotency-Key": "once"}
+        queued = [api("POST", "/executions", json=order, headers=key).json for _ in range(2)]
+        assert [status["graph_name"] for status in queued] == ["Tea", "Tea"]
+        assert api("POST", "/executions", json=order).json["graph_name"] == "Tea"
+        assert api("POST", "/executions/preview", json=order).json["graph_name"] == "Tea"
+        renamed = {**document, "name": "Coffee"}
+        path = f"/graphs/{order['graph_id']}"
+        etag = {"If-Match": api("GET", path).headers["ETag"]}
+        assert api("PUT", path, json=renamed, headers=etag).status_code == 200
+        assert api("DELETE", path).status_code == 204
+        id = queued[0]["id"]
+        assert api.status(id)["graph_name"] == "Coffee"
+        listed = api("GET", "/executions").json["executions"]
+        assert [execution["graph_name"] for execution in listed] == ["Coffee", "Coffee"]
+        compared = api("GET", f"/executions/{id}/compare/{listed[0]['id']}").json
+        assert [compared[side]["graph_name"] for side in "ab"] == ["Coffee", "Coffee"]
+
+    def test_costs_no_statement(self, app, api):
+        """Submissions and looks at them are what a busy service does most."""
+        order = {"graph_id": api.graph(documents.ONE_TASK), "inputs": TOPIC}
+        id = api("POST", "/executions", json=order).json["id"]
+        api.status(id)
+        with statements(app) as sent:
+            api("POST", "/executions", json=order)
+            api.status(id)
+        (asked,) = (statement for statement in sent if "crewexec_graph.name" in statement)
+        assert asked.startswith("SELECT crewexec_execution")
+
+
 class TestBadOrders:
     @pytest.fixture
     def order(self, api):
