@@ -87,8 +87,16 @@ class AnswerValidator(StepGuardrail):
         self._review = review
         self._refusals = 0
 
+    @property
+    def settled_answer(self) -> str | None:
+        """The answer that people have settled, if they have."""
+        return None if self._review is None else self._review.settled_answer
+
     def check(self, output: TaskOutput) -> tuple[bool, t.Any]:
         """Return the accepted answer with its JSON, or what is wrong with it."""
+        if self._review is not None and self.settled_answer is not None:
+            # It was checked before people were asked.
+            return self._ask_people(self._review, output, self._read_json(output)[0])
         accepted, refusal = self._judge(output)
         if refusal is not None:
             return False, self._refuse(refusal, accepted.raw)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from ..app_state import AppState
 from ..models import InputRequestMixin
 from ..registry.specs import ToolSpec
+from ..statuses import InputKind
 from ..storage import call_requests
-from ..storage.fencing import Lease
 from .approvals import OUTDATED
 from .recorder import RunRecorder
+from .resume_state import ResumeState
 from .stop_reasons import ApprovalOutdatedStop
 from .tool_requests import Gate
 
@@ -21,9 +22,9 @@ from .tool_requests import Gate
 class ApprovalChecks:
     """Finds calls that people have decided about, and that could only be made otherwise now."""
 
-    def __init__(self, app_state: AppState, lease: Lease, recorder: RunRecorder) -> None:
+    def __init__(self, app_state: AppState, resume: ResumeState, recorder: RunRecorder) -> None:
         self._app_state = app_state
-        self._lease = lease
+        self._resume = resume
         self._recorder = recorder
 
     def check_registered(self, tools: Mapping[str, ToolSpec]) -> None:
@@ -47,11 +48,17 @@ class ApprovalChecks:
 
     @functools.cached_property
     def _decided(self) -> Sequence[InputRequestMixin]:
-        if self._lease.attempt == 1:
+        decided = [each for each in self._resume.asked if self._is_decided(each)]
+        if not decided:
             return ()
-        models, id = self._app_state.models, self._lease.execution_id
         with self._app_state.database.read_session() as session:
-            return call_requests.decided_calls(session, models, id)
+            models = self._app_state.models
+            return [each for each in decided if not call_requests.was_made(session, models, each)]
+
+    def _is_decided(self, request: InputRequestMixin) -> bool:
+        """Return whether a request is about a call that may still be made, and was answered."""
+        is_about_call = request.kind == InputKind.APPROVAL and request.decision is not None
+        return is_about_call and request.generation == self._resume.generation_of(request.step)
 
     def _check(self, is_unchanged: Callable[[InputRequestMixin], bool]) -> None:
         for request in self._decided:

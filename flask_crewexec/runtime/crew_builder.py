@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing as t
-from collections.abc import Collection
 
 from ..app_state import AppState
 from ..graphs import AgentNode
@@ -19,6 +18,7 @@ from ..registry.specs import GuardrailFunction
 from .answer_validation import AnswerValidator
 from .assignment import Assigner
 from .crewai_shims.agent_executor import SingleThreadExecutor
+from .crewai_shims.agents import StepAgent
 from .crewai_shims.prompt_texts import default_manager_texts
 from .crewai_shims.public_api import BaseLLM
 from .crewai_shims.public_api import BaseTool
@@ -49,7 +49,7 @@ def build_crew(
     :raises SecretMissing: if a model or tool needs a secret that neither user nor host has.
     :raises ToolUnavailable: if this worker cannot create a tool.
     """
-    return _CrewBuilder(graph, app_state, run_context, event_handler, resume.decided_steps).crew()
+    return _CrewBuilder(graph, app_state, run_context, event_handler, resume).crew()
 
 
 def _default_manager(model: LlmNode) -> AgentNode:
@@ -71,14 +71,14 @@ class _CrewBuilder:
         app_state: AppState,
         run_context: RunContext,
         event_handler: CrewEventHandler,
-        decided_steps: Collection[str],
+        resume: ResumeState,
     ) -> None:
         self._graph = graph
         self._nodes = {node.id: node for node in graph.agents}
         self._app_state = app_state
         self._run_context = run_context
         self._event_handler = event_handler
-        self._decided_steps = decided_steps
+        self._resume = resume
 
     def crew(self) -> crewai.Crew:
         graph = self._graph
@@ -102,7 +102,7 @@ class _CrewBuilder:
         return {"manager_agent": self._agent(node)}
 
     def _agent(self, node: AgentNode) -> crewai.Agent:
-        return crewai.Agent(
+        return StepAgent(
             role=node.role,
             goal=node.goal,
             backstory=node.backstory,
@@ -141,10 +141,12 @@ class _CrewBuilder:
         step.set_output_schema(node.output_schema)
         if isinstance(responsible, AgentNode) and responsible.reasoning:
             step.set_planner(Reasoning(responsible, self._llm(model)))
-        if isinstance(step, ConditionalStep) and node.name not in self._decided_steps:
+        if isinstance(step, ConditionalStep) and node.name not in self._resume.decided_steps:
             self._set_condition(step, node)
         if validator is not None:
             validator.context = lambda: step.prompt_context
+            if validator.settled_answer is not None:
+                step.settle(validator.settled_answer)
         return step
 
     def _set_condition(self, step: ConditionalStep, node: TaskNode) -> None:
@@ -187,7 +189,8 @@ class _CrewBuilder:
         shown = message and self._run_context.redact(message)
         review = dataclasses.replace(node.review, message=shown)
         assigner = Assigner(self._app_state.registry.assign, self._run_context)
-        return StepReview(self._app_state, review, step, generation, write, assigner)
+        settled = self._resume.settled.get(position)
+        return StepReview(self._app_state, review, step, settled, generation, write, assigner)
 
     def _guardrail(self, guardrail: Guardrail, judge: LlmNode | None) -> GuardrailFunction:
         if guardrail.text is None:

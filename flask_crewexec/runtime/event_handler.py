@@ -215,6 +215,7 @@ class CrewEventHandler:
         assigned = event.task.agent
         step, agent = self.current_step, assigned and truncate(assigned.role, MAX_ROLE)
         self._running[position] = agent
+        self.calls.note_length(self._calls.settled_finish_reason(position), agent)
         self._recorder.add_event("step_started", step=step, agent=agent)
         self._recorder.change_step(
             position,

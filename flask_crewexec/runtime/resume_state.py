@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -12,8 +13,10 @@ from sqlalchemy.orm import Session
 from ..app_state import AppState
 from ..execution_context import ExecutionContext
 from ..graphs import Graph
+from ..models import InputRequestMixin
 from ..models import Usage
 from ..scheduling.quotas import remaining_tokens
+from ..storage import input_requests
 from ..storage.attempts import StartedAttempt
 from ..storage.call_log import EarlierWork
 from ..storage.call_log import read_earlier_work
@@ -22,6 +25,7 @@ from ..storage.new_event import CONDITION_MET
 from ..storage.new_event import CREW_PLANNED
 from .budget import Budget
 from .call_log.journal import StoredCall
+from .reviews import settled_steps
 
 
 class ResumeState(t.NamedTuple):
@@ -38,6 +42,15 @@ class ResumeState(t.NamedTuple):
     budget: Budget
     earlier: EarlierWork | None
     """Steps and calls of earlier attempts, or of what was forked; None if there are none."""
+    asked: Sequence[InputRequestMixin]
+    """What steps that are not done have asked people, in the order of each step."""
+    settled: Mapping[int, InputRequestMixin]
+    """The last review of each step whose answer it settles, by position."""
+
+    def generation_of(self, position: int) -> int:
+        """Return how often a step that is not done was restarted by earlier attempts."""
+        steps = () if self.earlier is None else self.earlier.steps
+        return next((row.generation for row in steps if row.position == position), 0)
 
 
 def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeState:
@@ -54,6 +67,7 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
     decided_steps, plans = (
         _earlier_decisions(app_state, started.lease, started.graph) if resumes else _NOTHING
     )
+    asked = _asked(app_state, started.lease)
     return ResumeState(
         context=dataclasses.replace(started.context, inputs=row.inputs),
         graph=started.graph,
@@ -63,6 +77,8 @@ def load_resume_state(app_state: AppState, started: StartedAttempt) -> ResumeSta
         plans=plans,
         budget=_budget(row, remaining_tokens(app_state, row.owner_id)),
         earlier=earlier,
+        asked=asked,
+        settled=settled_steps(asked),
     )
 
 
@@ -70,6 +86,13 @@ def _earlier_work(app_state: AppState, lease: Lease) -> EarlierWork:
     columns = StoredCall._fields
     with app_state.database.read_session() as session:
         return read_earlier_work(session, app_state.models, lease.execution_id, columns)
+
+
+def _asked(app_state: AppState, lease: Lease) -> Sequence[InputRequestMixin]:
+    if lease.attempt == 1:
+        return ()
+    with app_state.database.read_session() as session:
+        return input_requests.of_unfinished_steps(session, app_state.models, lease.execution_id)
 
 
 _Decisions = tuple[frozenset[str], dict[str, str] | None]

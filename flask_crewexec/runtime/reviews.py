@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
@@ -53,6 +54,7 @@ class StepReview:
     restarted, because it cannot continue, goes on from the last decision: nobody is asked twice
     about what they have seen, and an approved draft counts even if the new one reads otherwise.
 
+    :param settled: the last decision, if it settles the answer; see :func:`settled_steps`.
     :param generation: returns how often the step was restarted.
     :param write: runs a function with the session of a write under the lease, and adds an event.
     """
@@ -62,6 +64,7 @@ class StepReview:
         app_state: AppState,
         review: Review,
         step: ReviewedStep,
+        settled: InputRequestMixin | None,
         generation: Callable[[], int],
         write: Callable[[Callable[[Session], None], NewEvent], None],
         assigner: Assigner,
@@ -69,10 +72,16 @@ class StepReview:
         self._app_state = app_state
         self._review = review
         self._step = step
+        self._settled = settled
         self._generation = generation
         self._write = write
         self._assigner = assigner
         self._last: InputRequestMixin | None = None
+
+    @property
+    def settled_answer(self) -> str | None:
+        """The text of the draft whose decision settles the answer, if there is one."""
+        return None if self._settled is None else str((self._settled.draft or {})["text"])
 
     def decide(self, draft: Json, problem: str | None = None) -> Decided:
         """Return what was decided about a *draft*.
@@ -88,6 +97,9 @@ class StepReview:
                 f"Nobody has reviewed the answer of '{self._step.name}' in time, and the default"
                 f" cannot be used: {problem}"
             )
+        if settled := self._settled:
+            self._settled, self._last = None, settled
+            return _decided(settled)
         asked = self._read()
         request = self._next(asked)
         if request is None:
@@ -101,7 +113,7 @@ class StepReview:
         if request.decision == Decision.REJECT:
             raise RejectedStop(_reason(self._step.name, request))
         self._last = request
-        return Decided(request.decision, request.draft or {}, request.answer or {})
+        return _decided(request)
 
     def _read(self) -> Sequence[InputRequestMixin]:
         models, step = self._app_state.models, self._step
@@ -170,6 +182,30 @@ class StepReview:
         """Return who has written the draft, if a person has."""
         last = self._last
         return last.answered_by if last and last.decision == Decision.EDIT else None
+
+
+def settled_steps(asked: Iterable[InputRequestMixin]) -> dict[int, InputRequestMixin]:
+    """Return the decisions that settle the answers of steps, by position.
+
+    :param asked: what the steps have asked, in the order of each.
+    """
+    last = {each.step: each for each in asked if each.kind == InputKind.REVIEW}
+    return {step: request for step, request in last.items() if _settles(request)}
+
+
+def _settles(last: InputRequestMixin) -> bool:
+    """Return whether the *last* review of a step says what its answer is.
+
+    A person who writes instead of what a guardrail has refused may write the same again. Only the
+    calls of the step tell that from the answer that was judged before, so its agent repeats them.
+    """
+    if last.decision == Decision.EDIT:
+        return last.problem is None
+    return last.decision == Decision.APPROVE
+
+
+def _decided(request: InputRequestMixin) -> Decided:
+    return Decided(str(request.decision), request.draft or {}, request.answer or {})
 
 
 def _is_withdrawn(request: InputRequestMixin) -> bool:

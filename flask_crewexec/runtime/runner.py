@@ -92,7 +92,6 @@ class AttemptRunner:
         self._started = started
         self._lease = lease = started.lease
         self._recorder = RunRecorder(app_state, lease, started.start, started.time)
-        self._approvals = ApprovalChecks(app_state, lease, self._recorder)
         self._budget = Budget()
         self._control = RunControl(
             self._must_stop, self._may_call, self._may_call_tool, self._should_drain
@@ -144,11 +143,12 @@ class AttemptRunner:
         """Run the crew; raise the reason of a stop, whatever CrewAI has turned it into."""
         resume = load_resume_state(self._app_state, self._started)
         self._budget = resume.budget
-        self._approvals.check_registered(self._app_state.registry.tools)
+        approvals = ApprovalChecks(self._app_state, resume, self._recorder)
+        approvals.check_registered(self._app_state.registry.tools)
         self._check_names(resume.graph)
         try:
             # In a copy: each aborted run leaves entries in CrewAI's context variables.
-            output = contextvars.copy_context().run(self._run_crew, resume, connections)
+            output = contextvars.copy_context().run(self._run_crew, resume, connections, approvals)
         except BaseException as error:
             if not ends_process(error):
                 self._control.raise_if_stopped()
@@ -173,7 +173,9 @@ class AttemptRunner:
         if names:
             raise NotRegistered(f"This worker has not registered {', '.join(names)}.")
 
-    def _run_crew(self, resume: ResumeState, connections: ModelConnections) -> crewai.CrewOutput:
+    def _run_crew(
+        self, resume: ResumeState, connections: ModelConnections, approvals: ApprovalChecks
+    ) -> crewai.CrewOutput:
         self._event_handler = event_handler = self._new_event_handler(resume.graph)
         prepare_run_context(self._lease.execution_id)
         hooks = self._control.hooks
@@ -192,9 +194,8 @@ class AttemptRunner:
             crew = build_crew(graph, self._app_state, run_context, event_handler, resume)
             if calls.log.is_on:
                 calls.fingerprint = fingerprint_of(crew)
-            self._approvals.check_unchanged(requests.gates)
-            if self._lease.attempt > 1:
-                requests.withdraw_unless(calls.continues)
+            approvals.check_unchanged(requests.gates)
+            requests.withdraw_unless(calls.continues, resume.asked)
             event_handler.bind_tasks(crew, finished=len(resume.finished))
             add_stream_sink(event_handler)
             trace_crew(self._lease.execution_id, crew, self._app_state, self._redact)
@@ -246,7 +247,15 @@ class AttemptRunner:
             name: strictest(least, wanted.get(name))
             for name, least in self._app_state.registry.on_unknown.items()
         }
-        return RunCalls(log, journal, steps, event_handler, requests, on_unknown=on_unknown)
+        return RunCalls(
+            log,
+            journal,
+            steps,
+            event_handler,
+            requests,
+            on_unknown=on_unknown,
+            settled=resume.settled.keys(),
+        )
 
     def _run_context(
         self,

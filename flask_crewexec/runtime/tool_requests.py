@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -374,16 +375,21 @@ class ToolRequests:
         with self._app_state.database.read_session() as session:
             return call_requests.was_made(session, self._app_state.models, request)
 
-    def withdraw_unless(self, continues: Callable[[int], bool]) -> None:
-        """Withdraw what the steps have asked that do not continue: they may ask otherwise."""
+    def withdraw_unless(
+        self, continues: Callable[[int], bool], asked: Iterable[InputRequestMixin]
+    ) -> None:
+        """Withdraw what the steps have *asked* that do not continue: they may ask otherwise."""
         models, id = self._app_state.models, self._execution.id
-        with self._app_state.database.read_session() as session:
-            steps = call_requests.steps_that_ask(session, models, id)
+        steps = {each.step for each in asked if _is_open(each)}
         restarted = [each for each in steps if not continues(each)]
         if restarted:
             self._write(
                 lambda session: call_requests.withdraw_of_steps(session, models, id, restarted)
             )
+
+
+def _is_open(request: InputRequestMixin) -> bool:
+    return request.status == InputStatus.OPEN and request.kind != InputKind.REVIEW
 
 
 def _position(scope: Scope) -> int:

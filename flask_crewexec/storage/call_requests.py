@@ -16,7 +16,6 @@ from ..statuses import has_status
 from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..statuses import NOT_MADE
-from ..statuses import STEP_DONE
 from . import database_clock
 
 
@@ -37,13 +36,6 @@ def requests_of_call(
     return session.scalars(query.order_by(request.generation, request.round)).all()
 
 
-def steps_that_ask(session: Session, models: Models, execution_id: uuid.UUID) -> set[int]:
-    """Return the positions of the steps with open requests about tool calls."""
-    request = models.input_request
-    query = sa.select(request.step).where(_open_of(request, execution_id))
-    return {*session.scalars(query)}
-
-
 def withdraw_of_steps(
     session: Session, models: Models, execution_id: uuid.UUID, steps: Collection[int]
 ) -> None:
@@ -55,32 +47,6 @@ def withdraw_of_steps(
         .values(status=InputStatus.WITHDRAWN, answered_at=database_clock.now()),
         execution_options={"synchronize_session": False},
     )
-
-
-def decided_calls(
-    session: Session, models: Models, execution_id: uuid.UUID
-) -> Sequence[InputRequestMixin]:
-    """Return what people have decided about calls of steps that go on, and that were not made."""
-    request, step = models.input_request, models.step
-    query = (
-        sa.select(request)
-        .join(
-            step,
-            sa.and_(
-                step.execution_id == request.execution_id,
-                step.position == request.step,
-                step.generation == request.generation,
-            ),
-        )
-        .where(
-            request.execution_id == execution_id,
-            request.kind == InputKind.APPROVAL,
-            request.decision.is_not(None),
-            step.status.not_in(STEP_DONE),
-        )
-    )
-    found = session.scalars(query.order_by(request.id)).all()
-    return [each for each in found if not was_made(session, models, each)]
 
 
 def was_made(session: Session, models: Models, request: InputRequestMixin) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 import uuid
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ..models import InputRequestMixin
 from ..models import Models
 from ..statuses import has_status
 from ..statuses import InputStatus
+from ..statuses import STEP_DONE
 from . import database_clock
 from .ownership import answerable_by
 from .ownership import named_by
@@ -100,6 +102,30 @@ def requests_of_step(
         request.execution_id == execution_id, request.step == step, request.kind == kind
     )
     return session.scalars(query.order_by(request.generation, request.round)).all()
+
+
+def of_unfinished_steps(
+    session: Session, models: Models, execution_id: uuid.UUID
+) -> Sequence[InputRequestMixin]:
+    """Return what the steps of an execution have asked that are not done, each in its order."""
+    query = _of_unfinished_steps(models)
+    return session.scalars(query, {"of_execution": execution_id}).all()
+
+
+@functools.lru_cache(maxsize=8)
+def _of_unfinished_steps(models: Models) -> sa.Select[InputRequestMixin]:
+    request, step, id = (
+        models.input_request,
+        models.step,
+        sa.bindparam("of_execution", type_=sa.Uuid),
+    )
+    this_step = sa.and_(step.execution_id == request.execution_id, step.position == request.step)
+    return (
+        sa.select(request)
+        .join(step, this_step)
+        .where(request.execution_id == id, step.status.not_in(STEP_DONE))
+        .order_by(request.step, request.generation, request.round)
+    )
 
 
 def open_ids(app_state: AppState, execution_id: uuid.UUID) -> list[str]:

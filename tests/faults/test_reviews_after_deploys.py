@@ -87,16 +87,40 @@ class TestDeploy:
         assert len(model.calls) == 2
 
     @pytest.mark.parametrize("deploy", [change_tool, change_model])
-    def test_that_changes_what_the_agent_works_with_restarts_the_step_and_the_decision_counts(
+    def test_that_changes_what_the_agent_works_with_does_not_change_an_approved_draft(
         self, api, model, registry, waiting, deploy
     ):
         answer(api, waiting, "approve")
         deploy(registry)
         assert run(waiting) == "completed"
+        assert "step_restarted" not in api.event_types(waiting)
+        assert len(model.calls) == 2
+        assert api.status(waiting)["result"]["raw"] == "ALPHA"
+
+    @pytest.mark.parametrize("deploy", [change_tool, change_model])
+    def test_that_changes_what_the_agent_works_with_restarts_the_step_and_the_decision_counts(
+        self, api, model, registry, waiting, deploy
+    ):
+        answer(api, waiting, "change", text="more")
+        deploy(registry)
+        assert run(waiting) == "waiting_input"
         (restarted,) = api.events_of(waiting, "step_restarted")
         assert restarted["reason"] == "changed"
-        assert len(model.calls) == 3
-        assert api.status(waiting)["result"]["raw"] == "ALPHA"
+        assert len(model.calls) == 4
+        assert "ALPHA" in str(model.calls[-1].body)
+        assert open_request(api, waiting)["draft"] == {"text": "GAMMA"}
+
+    def test_may_come_before_an_edit_that_is_refused(self, api, model, registry, waiting):
+        spec = registry.guardrails["polite"]
+        strict = dataclasses.replace(spec, function=lambda answer: answer != "YOURS" or "be polite")
+        registry.guardrails["polite"] = strict
+        change_model(registry)
+        answer(api, waiting, "edit", text="YOURS")
+        assert run(waiting) == "waiting_input"
+        assert "step_restarted" not in api.event_types(waiting)
+        answer(api, waiting, "edit", text="MINE")
+        assert run(waiting) == "completed"
+        assert api.status(waiting)["result"]["raw"] == "MINE"
 
     def test_that_changes_a_guardrail_judges_only_what_is_written_from_now_on(
         self, api, model, registry, waiting

@@ -80,6 +80,16 @@ class Journal:
         """Return the calls of a step, in their order."""
         return self._calls.get(step, ())
 
+    def last_answer(self, step: int) -> dict[str, t.Any] | None:
+        """Return the last answer of the agent of a step, not of its coworkers or judges."""
+        answers = (
+            call.answer
+            for call in reversed(self._calls.get(step, ()))
+            if call.kind == CallKind.MODEL and call.status == CallStatus.DONE
+            if call.path.isdecimal()
+        )
+        return next(answers, None)
+
     def forget(self, step: int) -> None:
         """Answer no calls of a step any more, because it is restarted."""
         for call in self._calls.pop(step, ()):

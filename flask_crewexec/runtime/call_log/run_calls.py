@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -58,6 +59,7 @@ class RunCalls:
     :param steps: what is stored of unfinished steps, by their positions.
     :param gates: settle tool calls before they are made.
     :param on_unknown: what to do about interrupted calls, by the names of tools.
+    :param settled: positions of steps whose agents have no work to do.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class RunCalls:
         gates: Gates,
         *,
         on_unknown: Mapping[str, OnUnknown],
+        settled: Collection[int] = (),
     ) -> None:
         self.log = log
         self._journal = journal
@@ -77,6 +80,7 @@ class RunCalls:
         self._history = history
         self._gates = gates
         self._on_unknown = on_unknown
+        self._settled = settled
         self.fingerprint: str | None = None
         """Digest of everything that must be the same for a step to continue."""
 
@@ -85,7 +89,7 @@ class RunCalls:
         state = self._steps.get(position, StepState())
         generation = state.generation
         if calls := self._journal.calls_of(position):
-            reason = self._why_anew(calls, state)
+            reason = None if position in self._settled else self._why_anew(calls, state)
             if reason is None:
                 self._history.add_event("step_continued", step=name, calls=len(calls))
             else:
@@ -95,7 +99,17 @@ class RunCalls:
                 self._journal.forget(position)
         self._generations[position] = generation
         enter_step(Scope(position, generation))
-        return {"generation": generation, "fingerprint": self.fingerprint}
+        # Calls that are not made again still belong to the crew that has made them.
+        is_settled = position in self._settled
+        fingerprint = state.fingerprint if is_settled else self.fingerprint
+        return {"generation": generation, "fingerprint": fingerprint}
+
+    def settled_finish_reason(self, position: int) -> str | None:
+        """Return why the last answer of an agent ended, if it has no work left in its step."""
+        if position not in self._settled:
+            return None
+        last = self._journal.last_answer(position)
+        return None if last is None else t.cast("str | None", last.get("finish_reason"))
 
     def continues(self, position: int) -> bool:
         """Return whether a step that has not begun in this attempt will continue."""

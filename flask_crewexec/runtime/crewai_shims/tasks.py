@@ -32,6 +32,7 @@ class Step(crewai.Task):
     _planner: Callable[[t.Any, str], str] | None = PrivateAttr(default=None)
     _plans: list[str] = PrivateAttr(default_factory=list)
     _branch: Future[TaskOutput] | None = PrivateAttr(default=None)
+    _settled_answer: str | None = PrivateAttr(default=None)
 
     def execute_sync(self, *args: t.Any, **kwargs: t.Any) -> TaskOutput:
         """Return the answer; that of an earlier attempt, if there is one."""
@@ -62,6 +63,15 @@ class Step(crewai.Task):
     def set_output_schema(self, schema: Mapping[str, t.Any] | None) -> None:
         """Demand an answer that follows *schema*."""
         self._schema = schema
+
+    def settle(self, answer: str) -> None:
+        """Let *answer* be checked and used, without a call of a model."""
+        self._settled_answer = answer
+
+    @property
+    def settled_answer(self) -> str | None:
+        """The answer with which the task was settled; None if its agent has work to do."""
+        return self._settled_answer
 
     def set_planner(self, planner: Callable[[t.Any, str], str]) -> None:
         """Let *planner* plan the task before it is done: it takes the agent and the prompt."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flask_crewexec.registry.specs import GuardrailSpec
+from flask_crewexec.testing import Rule
+from support.graphs import documents
 from support.in_process import run
 from support.input_requests import answer
 from support.input_requests import open_request
@@ -210,3 +214,38 @@ class TestStepsThatCannotContinue:
         assert run(id) == "waiting_input"
         answer(api, id, "approve")
         assert run(id) == "completed"
+
+
+class TestSettledAnswers:
+    @pytest.mark.settings(CALL_LOG="off", RESUME_IN_STEP=False)
+    @pytest.mark.parametrize(
+        ("decision", "content", "result"),
+        [("approve", {}, "ALPHA"), ("edit", {"text": "MINE"}, "MINE")],
+    )
+    def test_need_no_calls_of_earlier_attempts(self, api, model, decision, content, result):
+        model.on("Do a", "ALPHA", times=1).on("Do a", "BETA")
+        id = api.queue(reviewed())
+        assert run(id) == "waiting_input"
+        answer(api, id, decision, **content)
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["raw"] == result
+        assert len(model.calls) == 1
+
+    def test_do_not_change_what_follows(self, api, model):
+        assert run(api.queue(documents.chain("a", "b"))) == "completed"
+        id = api.queue(reviewed("a", "b"))
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        unreviewed, approved = model.calls_matching("Do b")
+        assert approved.body == unreviewed.body
+
+    def test_that_were_cut_are_shown_as_such(self, api, model):
+        choice = {"index": 0, "message": {"content": "half of"}, "finish_reason": "length"}
+        model.add(Rule(raw=json.dumps({"id": "1", "choices": [choice]}).encode()))
+        id = api.queue(reviewed())
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        (step,) = api.status(id)["steps"]
+        assert (step["output"], step["truncated"]) == ("half of", True)
