@@ -13,7 +13,6 @@ from .call_estimate import ModelCalls as ModelCalls
 from .diff import Change as Change
 from .diff import find_changes as find_changes
 from .graph import AgentNode as AgentNode
-from .graph import ASK_PERSON as ASK_PERSON
 from .graph import DEFAULT_MODEL as DEFAULT_MODEL
 from .graph import Graph as Graph
 from .graph import Guardrail as Guardrail
@@ -34,6 +33,8 @@ from .json_answers import read_answer as read_answer
 from .json_values import digest as digest
 from .permissions import Permissions as Permissions
 from .problem_codes import PROBLEM_CODES as PROBLEM_CODES
+from .question import ASK_PERSON as ASK_PERSON
+from .question import QuestionTerms as QuestionTerms
 from .references import find_unknown as find_unknown
 from .reuse import Crew as Crew
 from .reuse import Fork as Fork

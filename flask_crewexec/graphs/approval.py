@@ -14,14 +14,17 @@ from dataclasses import replace
 from ..errors import Problem
 from ..statuses import Decision
 from . import fields as f
+from .assignees import ASSIGNEES_FIELD
+from .assignees import EXPIRES_IN_FIELD
+from .assignees import find_misplaced_default
+from .assignees import FOUR_EYES_FIELD
+from .assignees import MAX_DEFAULT
+from .assignees import with_assignees
 from .fields import Field
 from .fields import read_object
 from .problem_messages import kind_of
 from .problem_messages import listing
 from .problem_messages import quote
-from .review import ASSIGNEES
-from .review import MAX_DEFAULT
-from .review import MAX_SECONDS
 
 OnApprovalExpiry = t.Literal["fail", "reject", "approve", "default"]
 """What happens to a call that nobody has decided about in time."""
@@ -156,11 +159,11 @@ def _decisions(value: object) -> f.Fault | None:
 FIELDS: t.Final[Mapping[str, Field]] = {
     "message": Field(f.text(MAX_MESSAGE)),
     "decisions": Field(_decisions),
-    "assignees": Field(f.members("too-many", 2), default={}),
-    "expires_in": Field(f.number(1, MAX_SECONDS)),
+    "assignees": ASSIGNEES_FIELD,
+    "expires_in": EXPIRES_IN_FIELD,
     "on_expiry": Field(f.choice("unknown-expiry", t.get_args(OnApprovalExpiry))),
     "default": Field(f.text(MAX_DEFAULT)),
-    "four_eyes": Field(f.flag, default=False),
+    "four_eyes": FOUR_EYES_FIELD,
 }
 
 
@@ -178,17 +181,11 @@ def read_approval(
     """Return what a tool node demands; its problems are reported in *problems*."""
     if isinstance(value, str):
         return GraphApproval() if value == ALWAYS else NEVER
-    found = read_object(value, FIELDS, (), pointer, problems)
-    given = found.pop("assignees", {})
-    assignees = read_object(given, ASSIGNEES, (), f"{pointer}/assignees", problems)
-    if len(found) < len(FIELDS) - 1 or len(assignees) < len(ASSIGNEES):
+    read = read_object(value, FIELDS, (), pointer, problems)
+    found = with_assignees(read, FIELDS, pointer, problems)
+    if found is None:
         return None
-    if (found["on_expiry"] == "default") != (found["default"] is not None):
-        needed = f"{quote('on_expiry')}: {quote('default')}"
-        detail = f"{quote('default')} and {needed} must be given together, or neither of them."
-        problems.append(Problem(f"{pointer}/default", "misplaced-default", detail))
-        return None
-    users, roles = (tuple(dict.fromkeys(assignees[kind])) for kind in ("users", "roles"))
-    wanted = found.pop("decisions")
+    problems += find_misplaced_default(found["on_expiry"], found["default"], pointer)
+    wanted = found["decisions"]
     decisions = wanted and tuple(each for each in APPROVAL_DECISIONS if each in wanted)
-    return GraphApproval(**found, users=users, roles=roles, decisions=decisions)
+    return GraphApproval(**found | {"decisions": decisions})

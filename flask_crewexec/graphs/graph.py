@@ -15,6 +15,7 @@ from .input_types import Declaration
 from .placeholders import fill
 from .placeholders import filled_length
 from .placeholders import find_placeholders
+from .question import QuestionTerms
 from .review import Review
 
 if t.TYPE_CHECKING:
@@ -34,9 +35,6 @@ def strictest(*values: OnUnknown | None) -> OnUnknown:
 
 DEFAULT_MODEL = "default"
 """The registered model of agents without an ``llm`` edge."""
-
-ASK_PERSON: t.Final = "ask_person"
-"""The built-in tool with which agents ask people."""
 
 MANAGER_MAX_ITER: t.Final = 25
 """``max_iter`` of CrewAI's own manager."""
@@ -175,6 +173,8 @@ class Reference(t.NamedTuple):
     """What to do with an interrupted call of the tool, if the document says so."""
     approval: GraphApproval | Never | None = None
     """How people are asked before each call of the tool, if the document says so."""
+    question: QuestionTerms | None = None
+    """How people are asked by the tool, if the document says so."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +230,12 @@ class Graph:
             for each in self.references
             if isinstance(each.approval, GraphApproval)
         }
+
+    @property
+    def question(self) -> QuestionTerms:
+        """How people are asked what agents want to know."""
+        found = (each.question for each in self.references if each.question)
+        return next(found, QuestionTerms())
 
     @property
     def coworkers(self) -> tuple[AgentNode, ...]:

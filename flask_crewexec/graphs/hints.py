@@ -22,6 +22,7 @@ from .permissions import Permissions
 from .problem_messages import listing
 from .problem_messages import quote
 from .problem_messages import suggestion
+from .question import OnQuestionExpiry
 from .review import DECISIONS
 from .review import OnExpiry
 from .schema import fields_of
@@ -160,6 +161,7 @@ _HINTS: t.Final[Mapping[str, str]] = {
     "looser-approval": "Leave it out: what the tool is registered with holds. A graph may only"
     " demand more.",
     "two-approvals": "One approval for each tool.",
+    "two-questions": 'Only one node with "assignees", "expires_in" and the like.',
     "unknown-approval": f"Allowed are {listing((ALWAYS, NEVER))}, or an object.",
     "must-not-repeat": 'A stricter one: "ask" or "fail", or none.',
     "unknown-decision": f"Allowed are {listing(DECISIONS)}.",
@@ -195,6 +197,8 @@ def find_hint(problem: Problem, document: object, permissions: Permissions) -> s
             of_expiry = t.get_args(OnApprovalExpiry)
             known = APPROVAL_DECISIONS if problem.code == "unknown-decision" else of_expiry
             return f"Allowed are {listing(known)}."
+        case "unknown-expiry" if problem.pointer.endswith("/data/on_expiry"):
+            return f"Allowed are {listing(t.get_args(OnQuestionExpiry))}."
         case code:
             return problem.hint or _HINTS.get(code) or _example(problem.pointer)
 

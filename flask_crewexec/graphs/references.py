@@ -25,7 +25,7 @@ def find_references(linked: LinkedDraft) -> Iterator[Reference]:
     for node in linked.nodes("tool", "llm"):
         if "name" in node.data:
             kind: t.Literal["tool", "model"] = "tool" if node.type == "tool" else "model"
-            names = ("max_tokens", "on_unknown", "approval")
+            names = ("max_tokens", "on_unknown", "approval", "question")
             limits = (node.data.get(name) for name in names)
             yield Reference(kind, node.data["name"], f"{node.pointer}/data/name", *limits)
     for agent in linked.nodes("agent"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,6 +13,13 @@ from ..errors import Problem
 from ..statuses import Decision
 from ..text import truncate
 from . import fields as f
+from .assignees import ASSIGNEES_FIELD
+from .assignees import EXPIRES_IN_FIELD
+from .assignees import find_misplaced_default
+from .assignees import FOUR_EYES_FIELD
+from .assignees import MAX_DEFAULT
+from .assignees import unassigned
+from .assignees import with_assignees
 from .fields import Field
 from .fields import read_object
 from .json_answers import find_mismatch
@@ -27,15 +33,10 @@ OnExpiry = t.Literal["fail", "approve", "reject", "default"]
 DECISIONS: t.Final = tuple(
     map(str, (Decision.APPROVE, Decision.CHANGE, Decision.EDIT, Decision.REJECT))
 )
-MAX_SECONDS: t.Final = 366 * 24 * 3600
 MAX_VALUE: t.Final = 500
 """Longest value of an input in a message, in characters; longer ones are cut."""
 MAX_MESSAGE: t.Final = 10_000
 """Longest message with placeholders replaced."""
-MAX_DEFAULT: t.Final = 20_000
-"""Longest answer that counts if nobody has answered in time, in characters."""
-_MAX_ASSIGNEES: t.Final = 50
-_MAX_NAME: t.Final = 255
 
 
 @dataclass(frozen=True)
@@ -99,49 +100,30 @@ def _default(value: object) -> f.Fault | None:
     return None
 
 
-def _names(what: str) -> f.Check:
-    @f.accepts(f"list of at most {_MAX_ASSIGNEES} {what}, texts of at most {_MAX_NAME} characters")
-    def check(value: object) -> f.Fault | None:
-        if fault := f.items(_MAX_ASSIGNEES)(value):
-            return fault
-        of_text = f.text(_MAX_NAME)
-        for at, each in enumerate(t.cast("list[object]", value)):
-            if fault := of_text(each):
-                return fault._replace(demand=f"has an item that {fault.demand}", below=f"/{at}")
-        return None
-
-    return check
-
-
 FIELDS: t.Final[Mapping[str, Field]] = {
     "message": Field(f.text(2000)),
     "decisions": Field(_decisions, default=DECISIONS),
-    "assignees": Field(f.members("too-many", 2), default={}),
-    "expires_in": Field(f.number(1, MAX_SECONDS)),
+    "assignees": ASSIGNEES_FIELD,
+    "expires_in": EXPIRES_IN_FIELD,
     "on_expiry": Field(f.choice("unknown-expiry", t.get_args(OnExpiry)), default="fail"),
     "max_rounds": Field(f.whole(1, 20), default=5),
     "default": Field(_default),
-    "four_eyes": Field(f.flag, default=False),
-}
-ASSIGNEES: t.Final[Mapping[str, Field]] = {
-    "users": Field(_names("ids of users"), default=()),
-    "roles": Field(_names("roles"), default=()),
+    "four_eyes": FOUR_EYES_FIELD,
 }
 
 
 def read_review(value: object, pointer: str, problems: list[Problem]) -> Review | None:
     """Return the review that a task demands; its problems are reported in *problems*."""
-    found = read_object(value, FIELDS, (), pointer, problems)
-    given = found.pop("assignees", {})
-    assignees = read_object(given, ASSIGNEES, (), f"{pointer}/assignees", problems)
-    if len(found) < len(FIELDS) - 1 or len(assignees) < len(ASSIGNEES):
+    read = read_object(value, FIELDS, (), pointer, problems)
+    found = with_assignees(read, FIELDS, pointer, problems)
+    if found is None:
         return None
-    users, roles = (tuple(dict.fromkeys(assignees[kind])) for kind in ("users", "roles"))
-    wanted = found.pop("decisions")
-    decisions = tuple(each for each in DECISIONS if each in wanted)
-    default = _content(found.pop("default"))
-    review = Review(**found, users=users, roles=roles, decisions=decisions, default=default)
-    problems += _find_problems(review, pointer)
+    decisions = tuple(each for each in DECISIONS if each in found["decisions"])
+    default = _content(found["default"])
+    review = Review(**found | {"decisions": decisions, "default": default})
+    problems += find_misplaced_default(review.on_expiry, review.default, pointer)
+    if review.four_eyes and not (review.users or review.roles):
+        problems.append(unassigned(pointer))
     return review
 
 
@@ -150,20 +132,6 @@ def _content(default: object) -> dict[str, t.Any] | None:
     if default is None:
         return None
     return {"value" if isinstance(default, dict) else "text": default}
-
-
-def _find_problems(review: Review, pointer: str) -> Iterator[Problem]:
-    """Yield what does not fit together."""
-    if (review.on_expiry == "default") != (review.default is not None):
-        needed = f"{quote('on_expiry')}: {quote('default')}"
-        detail = f"{quote('default')} and {needed} must be given together, or neither of them."
-        yield Problem(f"{pointer}/default", "misplaced-default", detail)
-    if review.four_eyes and not (review.users or review.roles):
-        detail = (
-            f"With {quote('four_eyes')} the owner cannot answer. Name others in"
-            f" {quote('assignees')}."
-        )
-        yield Problem(f"{pointer}/four_eyes", "four-eyes-unassigned", detail)
 
 
 def find_default_problem(

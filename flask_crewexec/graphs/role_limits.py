@@ -14,6 +14,7 @@ from .approval import GraphApproval
 from .approval import HostApproval
 from .approval import is_for_nobody
 from .approval import required_terms
+from .assignees import unassigned
 from .graph import OnUnknown
 from .graph import Reference
 from .graph import strictest
@@ -59,11 +60,7 @@ def _find_approval_problems(reference: Reference, role_limits: RoleLimits) -> It
     host, graph = role_limits.approvals.get(reference.name), reference.approval
     node = reference.pointer.removesuffix("/name")
     if isinstance(graph, GraphApproval) and is_for_nobody(required_terms(host, graph)):
-        detail = (
-            f"With {quote('four_eyes')} the owner cannot answer. Name others in"
-            f" {quote('assignees')}."
-        )
-        yield Problem(f"{node}/approval/four_eyes", "four-eyes-unassigned", detail)
+        yield unassigned(f"{node}/approval")
     if host is None or graph is None:
         return
     for below, demand in host.find_looser(graph):

@@ -14,6 +14,7 @@ from . import reactflow
 from .approval import approval_option
 from .approval import FIELDS as _APPROVAL
 from .approval import read_approval
+from .assignees import ASSIGNEES as _ASSIGNEES
 from .fields import Field
 from .fields import read_object
 from .graph import OnUnknown
@@ -26,7 +27,8 @@ from .json_values import find_json_problems
 from .json_values import MAX_VALUES
 from .output_schema import output_schema
 from .problem_messages import quote
-from .review import ASSIGNEES as _ASSIGNEES
+from .question import FIELDS as _QUESTION
+from .question import read_question
 from .review import FIELDS as _REVIEW
 from .review import find_default_problem
 from .review import read_review
@@ -63,6 +65,7 @@ _DATA: Mapping[str, Mapping[str, Field]] = {
         "name": Field(_NAME, required=True),
         "on_unknown": Field(f.choice("invalid-on-unknown", t.get_args(OnUnknown))),
         "approval": Field(approval_option),
+        **_QUESTION,
     },
     "llm": {
         "name": Field(_NAME, required=True),
@@ -192,6 +195,8 @@ def _read_node(index: int, value: object, problems: list[Problem]) -> NodeDraft 
         data["review"] = _read_review(data, f"{pointer}/data/review", problems)
     if data.get("approval") is not None:
         data["approval"] = read_approval(data["approval"], f"{pointer}/data/approval", problems)
+    if data and node["type"] == "tool":
+        data["question"] = read_question(data, node["data"], f"{pointer}/data", problems)
     if not {"id", "type"} <= node.keys():
         return None
     return NodeDraft(pointer, node["id"], node["type"], data)

@@ -98,18 +98,33 @@ def _tools_and_models_are_used(linked: LinkedDraft) -> Iterator[Problem]:
 
 
 def _approvals_agree(linked: LinkedDraft) -> Iterator[Problem]:
+    for tool, other in _contradictions(linked, "approval"):
+        detail = (
+            f"The {other.title} says otherwise how calls of this tool are approved. Remove one of"
+            " them: it holds for all calls of the tool."
+        )
+        yield Problem(f"{tool.pointer}/data/approval", "two-approvals", detail)
+
+
+def _questions_agree(linked: LinkedDraft) -> Iterator[Problem]:
+    for tool, other in _contradictions(linked, "question"):
+        detail = (
+            f"The {other.title} says otherwise how people are asked. Remove what one of them says:"
+            " it holds for all questions."
+        )
+        yield Problem(f"{tool.pointer}/data", "two-questions", detail)
+
+
+def _contradictions(linked: LinkedDraft, field: str) -> Iterator[tuple[NodeDraft, NodeDraft]]:
+    """Yield the tool nodes that contradict another one of the same tool, with that."""
     first: dict[str, NodeDraft] = {}
     for tool in linked.nodes("tool"):
-        approval = tool.data.get("approval")
-        if approval is None or "name" not in tool.data:
+        value = tool.data.get(field)
+        if value is None or "name" not in tool.data:
             continue
         other = first.setdefault(tool.data["name"], tool)
-        if other.data["approval"] != approval:
-            detail = (
-                f"The {other.title} says otherwise how calls of this tool are approved. Remove one"
-                " of them: it holds for all calls of the tool."
-            )
-            yield Problem(f"{tool.pointer}/data/approval", "two-approvals", detail)
+        if other.data[field] != value:
+            yield tool, other
 
 
 def _tasks_have_no_cycle(linked: LinkedDraft) -> Iterator[Problem]:
@@ -271,6 +286,7 @@ _RULES: tuple[Rule, ...] = (
     _one_model_per_agent,
     _tools_and_models_are_used,
     _approvals_agree,
+    _questions_agree,
     _tasks_have_no_cycle,
     _first_task_has_no_condition,
     _async_tasks_can_run,

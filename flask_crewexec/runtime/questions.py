@@ -6,8 +6,9 @@ import re
 import typing as t
 from collections.abc import Sequence
 
+from ..graphs import ASK_PERSON
+from ..graphs import QuestionTerms
 from ..observability.redaction import Redactor
-from ..registry.builtin_tools import ASK_PERSON
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..text import storable
@@ -32,7 +33,8 @@ class Question:
     What a model asks is shown to people as it is, so it is neither long nor contains secrets.
     """
 
-    def __init__(self, redact: Redactor) -> None:
+    def __init__(self, terms: QuestionTerms, redact: Redactor) -> None:
+        self._terms = terms
         self._redact = redact
 
     def settle(self, call: AskingCall, arguments: Json) -> Settled:
@@ -41,15 +43,24 @@ class Question:
         choices = [self._clean(each) for each in arguments["choices"] or ()]
         if problem := _find_problem(question, choices):
             return Settled(text=problem)
-        ask = Ask(
+        return Settled(text=_told(call.ask(self._ask(question, choices), carries_over=True)))
+
+    def _ask(self, question: str, choices: list[str]) -> Ask:
+        terms = self._terms
+        return Ask(
             kind=InputKind.QUESTION,
             digest=digest_of(question, choices),
             decisions=_DECISIONS,
-            tool=ASK_PERSON.name,
+            tool=ASK_PERSON,
             message=question,
             schema={"enum": choices} if choices else {"type": "string"},
+            users=terms.users,
+            roles=terms.roles,
+            four_eyes=terms.four_eyes,
+            expires_in=terms.expires_in,
+            on_expiry=terms.on_expiry,
+            default=None if terms.default is None else {"text": terms.default},
         )
-        return Settled(text=_told(call.ask(ask, carries_over=True)))
 
     def _clean(self, text: str) -> str:
         return self._redact(_CONTROL.sub("", storable(text))).strip()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ..execution_context import ExecutionContext
 from ..graphs import GraphApproval
+from ..graphs import QuestionTerms
 from ..observability.redaction import Redactor
 from ..registry.secrets import SecretResolver
 from .call_log.log import CallError
@@ -36,6 +37,8 @@ class RunContext:
     requests: ToolRequests
     approvals: Mapping[str, GraphApproval]
     """What the graph demands of calls of tools, by their names."""
+    question: QuestionTerms
+    """How people are asked what agents want to know, as the graph says."""
     note_length: Callable[[str | None, str | None], None]
     """Takes why an answer ended, and the role of its agent, if it has one."""
     model_call_failed: Callable[[OpenCall, CallError], None]

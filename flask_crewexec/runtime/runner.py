@@ -281,6 +281,7 @@ class AttemptRunner:
             calls=calls,
             requests=requests,
             approvals=resume.graph.approvals,
+            question=resume.graph.question,
             note_length=event_handler.calls.note_length,
             model_call_failed=event_handler.calls.model_call_failed,
             stop=self._control.stop,

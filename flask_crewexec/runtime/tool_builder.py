@@ -54,7 +54,7 @@ def build_tool(spec: ToolSpec, run_context: RunContext, max_chars: int) -> BaseT
 def _gate(spec: ToolSpec, tool: BaseTool, run_context: RunContext) -> Gate | None:
     validated = functools.partial(validate, tool)
     if spec is ASK_PERSON:
-        return Gate(validated, Question(run_context.redact).settle)
+        return Gate(validated, Question(run_context.question, run_context.redact).settle)
     return approval_gate(spec, tool.args_schema.model_json_schema, validated, run_context)
 
 

@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
-from ..graphs.review import MAX_SECONDS
+from ..graphs.assignees import MAX_SECONDS
 from ..identity import MAX_USER_ID
 from ..statuses import Decision
 from ..statuses import InputKind

@@ -201,6 +201,28 @@ class TestEnds:
         answer(api, id, "respond", text="x")
         assert run(id) == "completed"
 
+    @pytest.mark.parametrize(
+        ("graph", "result"),
+        [
+            ({"on_expiry": "reject"}, "The person does not answer this question."),
+            ({"on_expiry": "default", "default": "any"}, "any"),
+        ],
+    )
+    def test_nobody_answers_in_time_and_what_the_graph_says_is_done(
+        self, api, model, reconcile, graph, result
+    ):
+        model.add(Turn(raw=tool_calls(question("Which colour?")), results=0))
+        model.add(Turn(reply="DONE", results=1))
+        id = api.queue(documents.with_data(asking(), "ask_person", expires_in=60, **graph))
+        assert run(id) == "waiting_input"
+        assert reconcile()["expired_inputs"] == 0
+        expire(id)
+        assert reconcile()["expired_inputs"] == 1
+        assert run(id) == "completed"
+        (message,) = [m for m in model.calls[-1].body["messages"] if m["role"] == "tool"]
+        assert message["content"] == result
+        assert len(model.calls) == 2
+
     def test_a_cancellation_withdraws_the_question(self, api, model):
         model.add(Turn(raw=tool_calls(question("Which colour?")), results=0))
         id = api.queue(asking())

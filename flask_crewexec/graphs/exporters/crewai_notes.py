@@ -11,12 +11,12 @@ from ...errors import Note
 from ...errors import Severity
 from .. import reactflow
 from ..approval import NEVER
-from ..graph import ASK_PERSON
 from ..graph import Graph
 from ..graph import Reference
 from ..problem_messages import child
 from ..problem_messages import listing
 from ..problem_messages import quote
+from ..question import ASK_PERSON
 from .stand_ins import function_reference
 
 
@@ -62,7 +62,7 @@ _REQUIRED: t.Final = ("required", True)
 
 def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
     """Yield notes about registered names."""
-    for kind, name, pointer, _, on_unknown, approval in references:
+    for kind, name, pointer, _, on_unknown, approval, question in references:
         if on_unknown is not None:
             where = f"{pointer.removesuffix('/name')}/on_unknown"
             detail = f"CrewAI does not continue interrupted calls of {quote(name)}."
@@ -71,6 +71,9 @@ def name_notes(references: Iterable[Reference]) -> Iterator[Note]:
             where = f"{pointer.removesuffix('/name')}/approval"
             detail = f"CrewAI asks nobody before it calls {quote(name)}."
             yield Note("", where, "left-out", detail, "unguarded")
+        if question is not None:
+            detail = "CrewAI asks at its terminal, so it is left out who is asked, and until when."
+            yield Note("", pointer.removesuffix("/name"), "left-out", detail, "changed")
         if name == ASK_PERSON and kind == "tool":
             yield Note("", pointer, "registered-name", _ASKS, "changed")
             continue

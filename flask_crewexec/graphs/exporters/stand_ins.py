@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-from ..graph import ASK_PERSON
 from ..graph import Reference
+from ..question import ASK_PERSON
 
 MODULE: t.Final = "registered"
 """Module of the guardrails and predicates."""

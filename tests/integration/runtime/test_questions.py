@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from support.api_client import Api
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import stored_calls
@@ -130,6 +131,26 @@ class TestAnswer:
         assert run(id) == "completed"
         assert len(model.calls) == 3
         assert told(model.calls[-1]) == ["one", "two"]
+
+
+class TestGraph:
+    """A graph says who answers."""
+
+    def test_only_those_whom_it_names_are_asked(self, client, api, model):
+        model.add(Turn(raw=tool_calls(question("Which colour?")), results=0))
+        model.add(Turn(reply="DONE", results=1))
+        graph = {"assignees": {"users": ["eve", "ada"], "roles": ["editor"]}, "four_eyes": True}
+        id = api.queue(documents.with_data(asking(), "ask_person", **graph))
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert request["assignees"] == {"users": ["ada", "eve"], "roles": ["editor"]}
+        assert (request["on_expiry"], request["expires_at"]) == ("fail", None)
+        assert send_answer(api, request["id"], "respond", text="red").json["code"] == "four-eyes"
+        assert send_answer(Api(client, "bob"), request["id"], "respond").status_code == 404
+        editor = Api(client, "bob", roles="editor")
+        assert send_answer(editor, request["id"], "respond", text="blue").status_code == 202
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["blue"]
 
 
 class TestQuestion:

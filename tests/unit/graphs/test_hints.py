@@ -8,6 +8,7 @@ import pytest
 from flask_crewexec.errors import InvalidGraph
 from flask_crewexec.errors import InvalidInputs
 from flask_crewexec.errors import Problem
+from flask_crewexec.graphs import ASK_PERSON
 from flask_crewexec.graphs import check_inputs
 from flask_crewexec.graphs import estimate_calls
 from flask_crewexec.graphs import find_hint
@@ -99,6 +100,14 @@ class TestHints:
             task("title", condition="x", **{"async": False}),
             llm("model", temperature=1, max_tokens=1),
             tool("search", on_unknown="repeat", approval="never"),
+            tool(
+                "ask",
+                ASK_PERSON,
+                assignees={"users": [], "roles": []},
+                expires_in=1,
+                on_expiry="reject",
+                four_eyes=False,
+            ),
         ]
         good = document(
             nodes,
@@ -107,11 +116,13 @@ class TestHints:
             "facts title",
             "model writer",
             "search writer",
+            "ask writer",
             process="hierarchical",
         )
         good |= {"description": "x"}
         for node in nodes:
             put(node["data"])
+        nodes[-1]["data"]["name"] = ASK_PERSON
         put(node := {"id": "x", "type": "agent", "data": {}})
         assert set(node) <= EXAMPLES.keys()
         documents = ("version", "name", "process", "description", "planning", "planning_model")

@@ -111,6 +111,17 @@ DOCUMENTS = {
         "s a",
         "s2 a",
     ),
+    "two-questions": document(
+        [
+            agent("a"),
+            task("t"),
+            tool("s", "ask_person", expires_in=8),
+            tool("s2", "ask_person", expires_in=9),
+        ],
+        "a t",
+        "s a",
+        "s2 a",
+    ),
     "unknown-approval": document([agent("a"), task("t"), tool("s", approval="hm")], "a t", "s a"),
     "agent-with-two-models": document(
         [agent("a"), task("t"), llm("m"), llm("n")], "a t", "m a", "n a"
@@ -284,6 +295,7 @@ NO_CODES = {
     *("mcp-server", "model-replaced", "outside-service", "registered-name", "schema-left-out"),
     *("tool-arguments", "tool-left-out", "tool-unrestricted", "tools-merged", "too-many-notes"),
     *("unused-file",),
+    *t.get_args(graphs.Reason),
     *("unknown-", "no-", "-not-allowed"),
 }
 ADVICE = re.compile(

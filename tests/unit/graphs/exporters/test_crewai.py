@@ -162,6 +162,14 @@ class TestNotes:
         nodes = [agent("a"), task("t"), tool("s", on_unknown="fail")]
         assert ("/nodes/2/data/on_unknown", "left-out") in self.notes(document(nodes, "a t", "s a"))
 
+    def test_of_who_answers_questions(self):
+        ask = tool("s", "ask_person", assignees={"users": ["ann"]}, expires_in=9)
+        exported = document([agent("a"), task("t"), ask], "a t", "s a")
+        assert ("/nodes/2/data", "left-out") in self.notes(exported)
+        for name in ("assignees", "expires_in"):
+            del ask["data"][name]
+        assert ("/nodes/2/data", "left-out") not in self.notes(exported)
+
     def test_of_descriptions_and_drawings(self):
         drawn = sequential()
         drawn["nodes"][0]["position"] = {"x": 0, "y": 0}
