@@ -21,6 +21,7 @@ from ..storage.retention import count_purgeable
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
+from . import check
 from . import executions
 from . import forks
 from . import input_requests
@@ -50,6 +51,7 @@ def command_group() -> AppGroup:
         *forks.COMMANDS,
         *input_requests.COMMANDS,
         *operations.COMMANDS,
+        *check.COMMANDS,
     ):
         group.add_command(command)
     return group

@@ -50,18 +50,19 @@ class _Pooler:
     def on_checkout(self, connection: t.Any, record: object, proxy: object) -> None:
         """Switch prepared statements off, unless the host has chosen when to prepare them."""
         if self._is_there is None:
-            self._is_there = _is_pooled(connection)
+            self._is_there = is_pooled(connection)
             if self._is_there:
                 log.info("The database is behind a pooler; no statements are prepared.")
         if self._is_there and connection.prepare_threshold == _DEFAULT_THRESHOLD:
             connection.prepare_threshold = None
 
 
-def _is_pooled(connection: t.Any) -> bool:
-    """Return whether the server process is another one than the client was told of.
+def is_pooled(connection: t.Any) -> bool:
+    """Return whether psycopg's *connection* goes through a pooler such as PgBouncer.
 
-    A pooler makes up the process id that it tells a client, because it only serves to cancel
-    statements, which the pooler has to pass on.
+    Then the server process is another one than the client was told of: a pooler makes up the
+    process id that it tells a client, because it only serves to cancel statements, which the pooler
+    has to pass on.
     """
     row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
     connection.rollback()

@@ -80,8 +80,21 @@ def check_before_first_message(app_state: AppState) -> None:
         installation = read_installation_id(app_state)
     except SQLAlchemyError:
         return  # sending the message will fail, too
+    _check(app_state, installation)
+    _checked.add(app_state.celery)
+
+
+def check_claims(app_state: AppState) -> None:
+    """Check that nobody else has claimed our queues.
+
+    :raises BrokerUnavailable: if somebody has, or the broker does not answer in time.
+    :raises SQLAlchemyError: if the database does not answer.
+    """
+    _check(app_state, read_installation_id(app_state))
+
+
+def _check(app_state: AppState, installation: uuid.UUID | None) -> None:
     with shared_broker_client(app_state) as client:
         claims = QueueClaims(client, installation)
         for queue in app_state.settings.queues:
             claims.check(queue)
-    _checked.add(app_state.celery)

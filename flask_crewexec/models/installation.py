@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
 from .mixin import Mixin
+from .mixin import UtcDateTime
 
 
 class InstallationMixin(Mixin):
@@ -18,3 +19,5 @@ class InstallationMixin(Mixin):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """Always 1: there is one row."""
     id: Mapped[uuid.UUID]
+    reconciled_at: Mapped[UtcDateTime | None]
+    """When a worker has last done a reconcile round, for which beat has sent a message."""

@@ -22,5 +22,8 @@ class WorkerMixin(Mixin):
     queues: Mapped[list[str]] = mapped_column(sa.JSON)
     pool: Mapped[str] = mapped_column(sa.String(50))
     concurrency: Mapped[int]
+    version: Mapped[str | None] = mapped_column(sa.String(50))
+    """Version of this package."""
+    crewai_version: Mapped[str | None] = mapped_column(sa.String(50))
     started_at: Mapped[UtcDateTime]
     seen_at: Mapped[UtcDateTime]

@@ -75,12 +75,12 @@ def check_all(app_state: AppState) -> dict[str, Check]:
 
     The database and the broker have ``CREWEXEC_HEALTH_TIMEOUT`` seconds each.
     """
-    database = _check_database(app_state)
+    database = check_database(app_state)
     readable = database.passed or database is _DATABASE_READ_ONLY
-    workers = _check_workers(app_state) if readable else {}
+    workers = check_workers(app_state) if readable else {}
     return {
         "database": database,
-        "broker": _broker_checks.current().get(lambda: _check_broker(app_state)),
+        "broker": _broker_checks.current().get(lambda: check_writes(app_state)),
         **{
             f"{WORKERS}{queue}": workers.get(queue, _WORKERS_UNKNOWN)
             for queue in app_state.settings.queues
@@ -118,7 +118,8 @@ class _RecentCheck:
 _broker_checks: t.Final = AppLocal(lambda app: _RecentCheck())
 
 
-def _check_broker(app_state: AppState) -> Check:
+def check_writes(app_state: AppState) -> Check:
+    """Check that the broker accepts a message."""
     try:
         _ask_broker(lambda: check_broker(app_state), app_state.settings.health_timeout)
     except CallTimedOut:
@@ -143,7 +144,8 @@ class _Schema:
 _schemas: t.Final = AppLocal(lambda app: _Schema())
 
 
-def _check_database(app_state: AppState) -> Check:
+def check_database(app_state: AppState) -> Check:
+    """Check that the database accepts writes, and has all tables and columns."""
     schema = _schemas.current()
 
     def check() -> Check:
@@ -170,8 +172,8 @@ def _missing(names: list[str]) -> Check:
     )
 
 
-def _check_workers(app_state: AppState) -> dict[str, Check]:
-    """Return the check of each queue; empty if the database does not answer."""
+def check_workers(app_state: AppState) -> dict[str, Check]:
+    """Return for each queue whether a live worker consumes it; empty without an answer."""
     try:
         workers = _ask_database(lambda: live_workers(app_state), app_state.settings.health_timeout)
     except (CallTimedOut, sa.exc.SQLAlchemyError):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections import defaultdict
 from collections.abc import Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
 from ..app_state import AppState
-from ..models import Models
-from ..models import table_of
 from .database_errors import is_read_only
+from .schema_differences import tables_by_schema
 
 _SQLITE_READ_ONLY: t.Final = re.compile("attempt to write a readonly database")
 
@@ -38,20 +36,12 @@ def is_writable(app_state: AppState) -> bool:
 def missing_names(app_state: AppState) -> list[str]:
     """Return the tables that the database lacks, and the columns as ``table.column``."""
     with app_state.database.autocommit_connection() as connection:
-        translated = connection.get_execution_options().get("schema_translate_map", {})
         inspector = sa.inspect(connection)
-        by_schema: defaultdict[str | None, list[sa.Table]] = defaultdict(list)
-        for table in _tables(app_state.models):
-            by_schema[translated.get(table.schema, table.schema)].append(table)
         return [
             name
-            for schema, tables in by_schema.items()
+            for schema, tables in tables_by_schema(connection, app_state.models).items()
             for name in _missing_from(inspector, schema, tables)
         ]
-
-
-def _tables(models: Models) -> list[sa.Table]:
-    return [table_of(model) for model in models]
 
 
 def _missing_from(

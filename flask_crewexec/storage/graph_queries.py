@@ -5,7 +5,9 @@ A function that takes a *requester* finds only what that requester may see.
 
 from __future__ import annotations
 
+import typing as t
 import uuid
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -23,6 +25,9 @@ from .ownership import Requester
 from .ownership import visible_to
 
 Id = uuid.UUID | str
+
+_PAGE: t.Final = 200
+"""How many documents are read with one query."""
 
 
 def find_graph(
@@ -82,6 +87,23 @@ def list_graphs(
         query = query.where(graph.id < before)
     with app_state.database.read_session() as session:
         return session.scalars(query.order_by(graph.id.desc()).limit(limit)).all()
+
+
+def newest_documents(app_state: AppState) -> Iterator[tuple[uuid.UUID, object]]:
+    """Yield the newest document of each graph that is not archived, the newest graphs first."""
+    graph, version = app_state.models.graph, app_state.models.graph_version
+    newest = sa.and_(version.graph_id == graph.id, version.number == graph.latest_version)
+    query = sa.select(graph.id, version.document).join(version, newest)
+    query = query.where(graph.deleted_at.is_(None)).order_by(graph.id.desc()).limit(_PAGE)
+    before: uuid.UUID | None = None
+    while True:
+        page = query if before is None else query.where(graph.id < before)
+        with app_state.database.read_session() as session:
+            rows = session.execute(page).all()
+        yield from ((id, document) for id, document in rows)
+        if len(rows) < _PAGE:
+            return
+        before = rows[-1][0]
 
 
 def count_graphs(session: Session, models: Models, owner_id: str, at_most: int) -> int:

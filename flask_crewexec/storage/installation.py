@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..app_state import AppState
 from ..models import table_of
+from . import database_clock
 
 _NUMBER: t.Final = 1
 
@@ -31,3 +32,18 @@ def ensure_installation_id(app_state: AppState) -> uuid.UUID:
     stored = read_installation_id(app_state)  # perhaps that of another worker
     assert stored is not None
     return stored
+
+
+def record_reconcile_round(app_state: AppState) -> None:
+    """Store that a reconcile round has been done now."""
+    table = table_of(app_state.models.installation)
+    with app_state.database.write_transaction() as session:
+        session.execute(sa.update(table).values(reconciled_at=database_clock.now()))
+
+
+def seconds_since_reconcile_round(app_state: AppState) -> float | None:
+    """Return how long ago the last reconcile round was; None if there was none yet."""
+    installation = app_state.models.installation
+    query = sa.select(database_clock.seconds_since(installation.reconciled_at))
+    with app_state.database.read_session() as session:
+        return session.scalar(query)

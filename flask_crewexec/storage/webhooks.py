@@ -55,6 +55,14 @@ def find_of_executions(session: Session, models: Models, owner_id: str) -> Webho
     return session.scalar(query)
 
 
+def any_enabled(app_state: AppState) -> bool:
+    """Return whether any user has a webhook that is switched on."""
+    webhook = app_state.models.webhook
+    with app_state.database.read_session() as session:
+        found = session.scalar(sa.select(webhook.id).where(webhook.enabled).limit(1))
+    return found is not None
+
+
 def list_webhooks(
     app_state: AppState,
     requester: Requester,

@@ -26,6 +26,8 @@ class WorkerProcess(t.NamedTuple):
     queues: Sequence[str]
     pool: str
     concurrency: int
+    version: str | None = None
+    crewai_version: str | None = None
 
 
 class SeenWorker(t.NamedTuple):

@@ -13,6 +13,7 @@ from ..schemas import CleanupEventSchema
 from ..storage import counters
 from ..storage import deliveries
 from ..storage.call_purge import purge_calls
+from ..storage.installation import record_reconcile_round
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from .base import ExecutionMessageTask
@@ -46,6 +47,7 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
         counters.compact(app_state)
         if deliveries.has_due(app_state):
             request_delivery()
+        record_reconcile_round(app_state)
         return counts
     until = retention_cutoff(app_state, loaded["older_than_seconds"], loaded["keep"])
     purged = purge(app_state, until, PURGE_SECONDS)

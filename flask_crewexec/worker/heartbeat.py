@@ -13,6 +13,9 @@ from celery import Celery
 
 from ..app_state import AppState
 from ..app_state import current_app_state
+from ..config.versions import CREWAI
+from ..config.versions import installed_version
+from ..config.versions import PACKAGE
 from ..process import incarnation
 from ..storage import workers
 from .queue_claim import keep_queues
@@ -79,6 +82,8 @@ class Heartbeat(threading.Thread):
             queues=sorted(consumed_queues(self._worker)),
             pool=_pool_name(self._worker),
             concurrency=self._worker.concurrency,
+            version=installed_version(PACKAGE),
+            crewai_version=installed_version(CREWAI),
         )
 
     def _remove(self, app_state: AppState) -> None:

@@ -72,3 +72,31 @@ def check_models(app_state: AppState) -> None:
     from ..runtime import start_checks
 
     start_checks.check_models(app_state)
+
+
+def model_problems(app_state: AppState) -> list[tuple[str, BaseException]]:
+    """Return the name of each registered model that no run could use, with the reason.
+
+    This imports CrewAI, but runs no warm-up crew.
+    """
+    from ..runtime import start_checks
+
+    return list(start_checks.model_problems(app_state))
+
+
+def environment_problem() -> BaseException | None:
+    """Return why no model could be reached from this process, or CrewAI could not be imported."""
+    try:
+        from ..runtime.start_checks import check_environment
+
+        check_environment()
+    except Exception as error:  # noqa: BLE001  # a broken installation may raise anything
+        return error
+    return None
+
+
+def unwritable_folders() -> list[str]:
+    """Return the folders of CrewAI that this user cannot write to. CrewAI must be loaded."""
+    from ..runtime.crewai_shims import environment
+
+    return environment.unwritable_folders()

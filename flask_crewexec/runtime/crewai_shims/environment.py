@@ -42,6 +42,14 @@ def keep_files_private() -> None:
         settings.DEFAULT_CONFIG_PATH = Path(os.environ[_STORAGE], "settings.json")
 
 
+def unwritable_folders() -> list[str]:
+    """Return the folders in which CrewAI keeps files that cannot be written."""
+    from crewai_core import settings
+
+    folders = (Path(os.environ[_STORAGE]), settings.DEFAULT_CONFIG_PATH.parent)
+    return [str(folder) for folder in folders if not _can_be_written(folder)]
+
+
 def _private_folder() -> str:
     """Return a folder in the temporary folder: the usual one, or a new one if that is not ours."""
     folder = os.path.join(tempfile.gettempdir(), f"crewexec-crewai-{os.getuid()}")

@@ -1,31 +1,24 @@
-"""The version of CrewAI up to which this package was tested."""
+"""The warning about a version of CrewAI that is newer than the tested ones."""
 
 from __future__ import annotations
 
 import logging
-import re
-import typing as t
 
 from crewai import __version__ as _installed
 
-log = logging.getLogger(__name__)
+from ...config.versions import CREWAI_TESTED_UP_TO
+from ...config.versions import release_of
 
-TESTED_UP_TO: t.Final = "1.15.30"
-"""Raise it after ``tox -e crewai-latest`` has passed with the newer version."""
+log = logging.getLogger(__name__)
 
 
 def warn_if_untested(installed: str = _installed) -> None:
     """Log a warning if the *installed* version of CrewAI is newer than the tested ones."""
-    if _release(installed) > _release(TESTED_UP_TO):
+    if release_of(installed) > release_of(CREWAI_TESTED_UP_TO):
         log.warning(
             "CrewAI %s is newer than %s, the latest version that Flask-CrewExec was tested with."
             " If crews fail, install crewai<=%s or upgrade Flask-CrewExec.",
             installed,
-            TESTED_UP_TO,
-            TESTED_UP_TO,
+            CREWAI_TESTED_UP_TO,
+            CREWAI_TESTED_UP_TO,
         )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return the three numbers of a release; pre-releases and builds of it count as the same."""
-    return tuple(map(int, re.findall(r"\d+", version)[:3]))

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.database.connection_events import adapt_connections
+from flask_crewexec.services.checks.database import check_pooler
 from support.graphs import documents
+from support.host_app import host
 from support.servers.debian_packages import ensure_installed
 from support.servers.debian_packages import NotInstalled
 from support.servers.pgbouncer import PGBOUNCER
@@ -108,3 +110,24 @@ def test_statements_are_prepared_without_a_pooler(make_engine, postgres):
     engine = make_engine(postgres.fresh_database_url())
     adapt_connections(engine)
     assert threshold_of(engine) == 5
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(None, "ok"), (7, "warning")])
+def test_the_check_finds_the_pooler(threshold, status, environment, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    options = {"connect_args": {"prepare_threshold": threshold}}
+    app = host.create_app({"SQLALCHEMY_ENGINE_OPTIONS": options})
+    with app.app_context():
+        (result,) = check_pooler(current_app_state())
+        host.db.engine.dispose()
+    assert result.status == status
+    assert "behind a pooler" in result.detail
+
+
+def test_the_check_finds_no_pooler(postgres, broker_url):
+    app = host.create_app({"SQLALCHEMY_DATABASE_URI": postgres.fresh_database_url()})
+    with app.app_context():
+        (result,) = check_pooler(current_app_state())
+        host.db.engine.dispose()
+    assert result.detail.startswith("No pooler")

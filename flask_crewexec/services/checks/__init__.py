@@ -1,0 +1,1 @@
+"""Checks of an installation, for ``flask crewexec check``: problems and their remedies."""
