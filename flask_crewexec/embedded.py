@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import importlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -50,17 +51,22 @@ maxmemory-policy noeviction
 class EmbeddedValkey:
     """A Valkey server that lives as long as the ``with`` block, or from `start` to `stop`.
 
-    It listens on the loopback interface only and requires a password that is new at each start
-    and never written to a file, so pass the :attr:`url` on in memory or in the environment.
+    It listens on the loopback interface only and requires a password, which it never writes to a
+    file, so pass the :attr:`url` on in memory or in the environment.
 
     :param home: the directory of the data and the log; created if missing, readable by its owner
         only.
     :param port: the port to listen on; by default any free port.
+    :param password: letters, digits, ``-`` and ``_``; by default a new one at each start.
+    :raises ValueError: if the password contains anything else.
     """
 
-    def __init__(self, home: Path, *, port: int = 0) -> None:
+    def __init__(self, home: Path, *, port: int = 0, password: str | None = None) -> None:
+        if password is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", password):
+            raise ValueError("The password may contain only letters, digits, '-' and '_'.")
         self.home = home.resolve()
         self._port = port
+        self._password = password
         self._server: _Server | None = None
 
     def __enter__(self) -> t.Self:
@@ -82,6 +88,16 @@ class EmbeddedValkey:
         return f"redis://:{server.password}@127.0.0.1:{server.port}/0"
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server was started and its process has not ended."""
+        return self._server is not None and self._server.process.poll() is None
+
+    @property
+    def log(self) -> Path:
+        """The file of the server's log; each start begins a new one."""
+        return self.home / "valkey.log"
+
+    @property
     def pid(self) -> int:
         """The process id of the server."""
         return self._started().process.pid
@@ -89,6 +105,7 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start the server and wait until it answers.
 
+        :raises PortTaken: if another process listens on its port.
         :raises RuntimeError: if it cannot be started; the message ends with its log.
         """
         if self._server is not None:
@@ -123,12 +140,12 @@ class EmbeddedValkey:
     def _start_on_free_port(self, binary: Path) -> None:
         # Another process can take the port between our check and the server's bind.
         for _ in range(_PORT_ATTEMPTS - 1):
-            with contextlib.suppress(_PortTaken):
+            with contextlib.suppress(PortTaken):
                 return self._start_on(_free_port(), binary)
         return self._start_on(_free_port(), binary)
 
     def _start_on(self, port: int, binary: Path) -> None:
-        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        password = self._password or secrets.token_urlsafe(_PASSWORD_BYTES)
         process = self._spawn(binary, _CONFIGURATION.format(port=port, password=password))
         self._server = _Server(process, port, password)
         try:
@@ -141,7 +158,7 @@ class EmbeddedValkey:
         with (
             self._lock_home() as lock,
             _pipe_holding(configuration) as stdin,
-            self._log.open("wb") as log,
+            self.log.open("wb") as log,
         ):
             process = subprocess.Popen(
                 [*_tie_to_parent(), str(binary), "-"],
@@ -178,20 +195,17 @@ class EmbeddedValkey:
         deadline = time.monotonic() + _START_SECONDS
         while not server.answers():
             if server.process.poll() is not None:
-                raise self._start_error(f"ended with status {server.process.returncode}")
+                raise self._start_error(server, f"ended with status {server.process.returncode}")
             if time.monotonic() > deadline:
-                raise self._start_error(f"did not answer within {_START_SECONDS:g} seconds")
+                raise self._start_error(server, f"did not answer within {_START_SECONDS:g} seconds")
             time.sleep(_POLL_SECONDS)
 
-    def _start_error(self, reason: str) -> RuntimeError:
-        lines = self._log.read_text(errors="replace").splitlines()
+    def _start_error(self, server: _Server, reason: str) -> RuntimeError:
+        lines = self.log.read_text(errors="replace").splitlines()
         log = "\n".join(lines[-_LOG_LINES:])
-        kind = _PortTaken if "Address already in use" in log else RuntimeError
-        return kind(f"The Valkey server {reason}. Its log ends:\n{log}")
-
-    @property
-    def _log(self) -> Path:
-        return self.home / "valkey.log"
+        if "Address already in use" in log:
+            return PortTaken(server.port)
+        return RuntimeError(f"The Valkey server {reason}. Its log ends:\n{log}")
 
 
 class _Server(t.NamedTuple):
@@ -220,8 +234,11 @@ class _Server(t.NamedTuple):
         return bool(client.info("server")["process_id"] == self.process.pid)
 
 
-class _PortTaken(RuntimeError):
+class PortTaken(RuntimeError):
     """Another process listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"Port {port} is taken: another process listens on it.")
 
 
 def _find_binary() -> Path:

@@ -21,6 +21,7 @@ from ..storage.retention import count_purgeable
 from ..storage.retention import purge
 from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
+from . import broker
 from . import check
 from . import executions
 from . import forks
@@ -52,6 +53,7 @@ def command_group() -> AppGroup:
         *input_requests.COMMANDS,
         *operations.COMMANDS,
         *check.COMMANDS,
+        *broker.COMMANDS,
     ):
         group.add_command(command)
     return group
