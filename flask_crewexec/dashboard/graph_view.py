@@ -19,6 +19,7 @@ from ..models import GraphMixin
 from ..models import GraphVersionMixin
 from ..registry.registry import Registry
 from ..services.graph_changes import StoredGraph
+from ..storage.ownership import belongs_to
 from .graph_layout import agent_of
 from .graph_layout import draw
 from .graph_layout import Drawing
@@ -87,7 +88,7 @@ class GraphView:
         """Return the view, with what was entered into the form and why it was refused."""
         graph, version = stored
         parsed = parse_stored(version.document)
-        is_owner = graph.owner_id == requester.user_id
+        is_owner = belongs_to(graph, requester)
         blockers = find_blockers(parsed, registry.permissions_for(requester.roles))
         form = None
         if parsed and is_owner and not blockers and version.number == graph.latest_version:

@@ -27,6 +27,7 @@ from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage.hourly_stats import Hour
 from ..storage.hourly_stats import read_hours
+from ..storage.ownership import belongs_to
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import read_open_inputs
@@ -160,7 +161,7 @@ def _render_execution(template: str, execution_id: str) -> str:
     deliveries = deliveries_of_execution(execution_id, requester)
     is_active = view.execution.status not in TERMINAL
     asked = requests_of_execution(execution_id, requester) if is_active else []
-    may_fork = view.execution.owner_id == requester.user_id
+    may_fork = belongs_to(view.execution, requester)
     people = {"input_requests": asked, "decisions": decisions_of_execution(view.execution.id)}
     return render(
         template, requester, **_values(view), **people, may_fork=may_fork, deliveries=deliveries
