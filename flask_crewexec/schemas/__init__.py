@@ -12,6 +12,11 @@ from .calls import CallQuerySchema as CallQuerySchema
 from .calls import CallSchema as CallSchema
 from .calls import MAX_CALLS as MAX_CALLS
 from .calls import WholeCallSchema as WholeCallSchema
+from .client_documents import client_documents as client_documents
+from .client_documents import Document as Document
+from .client_documents import DocumentField as DocumentField
+from .client_documents import event_documents as event_documents
+from .client_documents import FieldType as FieldType
 from .comparisons import ComparisonSchema as ComparisonSchema
 from .events import EVENT_TYPES as EVENT_TYPES
 from .events import EventField as EventField

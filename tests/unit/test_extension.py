@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
+import flask_crewexec
 from flask_crewexec import CrewExec
 from flask_crewexec import ExecutionMixin
 from flask_crewexec import GraphMixin
@@ -420,19 +421,9 @@ print(*(name for name in {HEAVY} if name in sys.modules))
     assert done.stdout.split() == []
 
 
-def test_the_package_exports_what_users_import():
-    import flask_crewexec
-
-    exported = {name for name in vars(flask_crewexec) if name[0].isupper() or name[0] == "c"}
-    assert exported >= {
-        "AsyncExecutionService",
-        "CrewExec",
-        "CrewExecError",
-        "ExecutionContext",
-        "ExecutionMixin",
-        "GraphMixin",
-        "GraphService",
-        "Identity",
-        "State",
-        "current_execution",
-    }
+def test_the_package_has_the_names_that_users_import_and_no_others():
+    for name in flask_crewexec.__all__:
+        assert getattr(flask_crewexec, name) is not None
+    assert {*flask_crewexec.__all__} <= {*dir(flask_crewexec)}
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = flask_crewexec.Nothing
