@@ -1,13 +1,11 @@
-"""Layered layout of a graph: columns from left to right, by the longest path to each task.
-
-An arrow that skips columns has a lane of its own in each of them, so that it crosses no task.
-"""
+"""The drawing of a graph: its tasks as boxes, in the layout that is the easiest to read."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,27 +18,24 @@ from ..statuses import STEP_DONE
 from ..statuses import StepStatus
 from ..text import fitted
 from ..text import width_of
+from .graph_columns import Columns
+from .graph_columns import Edge
+from .graph_columns import make_columns
+from .graph_places import BoxSize
+from .graph_places import COMPACT
+from .graph_places import NORMAL
+from .graph_places import Places
 
-WIDTH: t.Final = 216
-HEIGHT: t.Final = 96
-_LANE: t.Final = 10
-_GAP_X: t.Final = 64
-_GAP_Y: t.Final = 26
-_MARGIN: t.Final = 8
-_SWEEPS: t.Final = 4
 _MAX_TASKS: t.Final = 100
 _MAX_LANES: t.Final = 2_000
-_LABELS_WIDTH: t.Final = WIDTH - 28
+_CARD: t.Final = (1040, 680)
+"""Width and height of the card in which a drawing is shown on a desktop, in pixels."""
+_MAX_ROW: t.Final = 10
+"""How many columns a row may have if there are several; more would not be legible."""
+_FOLDS: t.Final = (None, 10, 6)
+"""After how many tasks a column is folded into several; None for never."""
 _LETTER: t.Final = 6.3
 """Mean width of a letter in labels."""
-
-Slot = tuple[str, ...]
-"""An item of a column: a task, ``(task,)``, or the lane of an arrow, ``(source, target)``."""
-Place = tuple[int, Slot]
-"""A slot in the column of this number."""
-Columns = list[list[Slot]]
-Neighbours = dict[Place, list[Place]]
-Edge = tuple[str, str]
 
 
 class Label(t.NamedTuple):
@@ -83,8 +78,12 @@ class Drawing:
     height: float
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    box_width: int = WIDTH
-    box_height: int = HEIGHT
+    size: BoxSize
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether boxes have no room for tools and models."""
+        return self.size is COMPACT
 
 
 def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
@@ -93,123 +92,54 @@ def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
     reads = [(source, task.id) for task in graph.tasks for source in task.context]
     # If no task reads another one's output, show the order.
     edges = reads or [*itertools.pairwise(task.id for task in graph.tasks)]
-    depths = _depths(graph.tasks, edges)
-    lanes = sum(depths[target] - depths[source] - 1 for source, target in edges)
-    if len(graph.tasks) > _MAX_TASKS or lanes > _MAX_LANES:
+    places = _most_legible(tuple(task.id for task in graph.tasks), tuple(edges))
+    if places is None:
         return None
-    columns = _sorted(_columns(depths, edges), _neighbours(depths, edges))
-    height = max(_height(column) for column in columns)
-    places = _place(columns, height)
     return Drawing(
-        width=2 * _MARGIN + len(columns) * (WIDTH + _GAP_X) - _GAP_X,
-        height=2 * _MARGIN + height,
+        width=places.width,
+        height=places.height,
         boxes=tuple(
-            _box(graph, index, task, known.get(task.id), places[depths[task.id], (task.id,)])
+            _box(graph, index, task, known.get(task.id), places.of(task.id))
             for index, task in enumerate(graph.tasks)
         ),
         arrows=tuple(
-            Arrow(_path(edge, depths, places), bool(reads), _is_completed(known.get(edge[0])))
+            Arrow(places.path(edge), bool(reads), _is_completed(known.get(edge[0])))
             for edge in edges
         ),
+        size=places.size,
     )
 
 
-def _depths(tasks: Sequence[TaskNode], edges: Sequence[Edge]) -> dict[str, int]:
-    sources: dict[str, list[str]] = {task.id: [] for task in tasks}
-    for source, target in edges:
-        sources[target].append(source)
-    depths: dict[str, int] = {}
-    for task, before in sources.items():  # in the order of execution
-        depths[task] = 1 + max((depths[source] for source in before), default=-1)
-    return depths
+@functools.lru_cache(maxsize=64)
+def _most_legible(tasks: tuple[str, ...], edges: tuple[Edge, ...]) -> Places | None:
+    """Return the layout that is shown the largest, of equal ones the first; None if too large.
+
+    Pages that update themselves ask again and again for the same graph.
+    """
+    if len(tasks) > _MAX_TASKS or make_columns(tasks, edges).lanes > _MAX_LANES:
+        return None
+    return max(_candidates(tasks, edges), key=_scale)
 
 
-def _columns(depths: Mapping[str, int], edges: Sequence[Edge]) -> Columns:
-    columns: Columns = [[] for _ in range(1 + max(depths.values()))]
-    for task, depth in depths.items():
-        columns[depth].append((task,))
-    for source, target in edges:
-        for depth in range(depths[source] + 1, depths[target]):
-            columns[depth].append((source, target))
-    return columns
+def _scale(places: Places) -> float:
+    """Return how large a layout is shown in the card; 1 if it fits."""
+    return min(1.0, _CARD[0] / places.width, _CARD[1] / places.height)
 
 
-def _neighbours(depths: Mapping[str, int], edges: Sequence[Edge]) -> Neighbours:
-    """Return the slots to which each slot is connected in the adjacent columns."""
-    joined: Neighbours = {}
-    for edge in edges:
-        for here, there in itertools.pairwise(_route(edge, depths)):
-            joined.setdefault(here, []).append(there)
-            joined.setdefault(there, []).append(here)
-    return joined
+def _candidates(tasks: Sequence[str], edges: Sequence[Edge]) -> Iterator[Places]:
+    for fold in _FOLDS:
+        columns = make_columns(tasks, edges, fold)
+        columns.sort()
+        yield from _rows_of(columns, NORMAL)
+        yield from _rows_of(columns, COMPACT)
 
 
-def _route(edge: Edge, depths: Mapping[str, int]) -> list[Place]:
-    """Return the slots through which an arrow passes, with their columns."""
-    source, target = edge
-    lanes = [(depth, edge) for depth in range(depths[source] + 1, depths[target])]
-    return [(depths[source], (source,)), *lanes, (depths[target], (target,))]
-
-
-def _sorted(columns: Columns, joined: Neighbours) -> Columns:
-    """Sort each column by the mean position of the neighbours, so that few arrows cross."""
-    indices = range(len(columns))
-    for sweep in range(_SWEEPS):
-        side = -1 if sweep % 2 == 0 else 1
-        for depth in indices if side < 0 else reversed(indices):
-            _sort_column(columns, depth, side, joined)
-    return columns
-
-
-def _sort_column(columns: Columns, depth: int, side: int, joined: Neighbours) -> None:
-    adjacent = depth + side
-    if not 0 <= adjacent < len(columns):
-        return
-    rows = {slot: row for row, slot in enumerate(columns[adjacent])}
-
-    def mean_row(row_and_slot: tuple[int, Slot]) -> float:
-        row, slot = row_and_slot
-        near = [rows[other] for at, other in joined.get((depth, slot), ()) if at == adjacent]
-        return sum(near) / len(near) if near else float(row)
-
-    columns[depth] = [slot for _, slot in sorted(enumerate(columns[depth]), key=mean_row)]
-
-
-def _place(columns: Columns, height: float) -> dict[Place, tuple[float, float]]:
-    """Return the upper left corner of each slot."""
-    places: dict[Place, tuple[float, float]] = {}
-    for depth, column in enumerate(columns):
-        x = _MARGIN + depth * (WIDTH + _GAP_X)
-        y = _MARGIN + (height - _height(column)) / 2
-        for slot in column:
-            places[depth, slot] = (x, y)
-            y += _slot_height(slot) + _GAP_Y
-    return places
-
-
-def _height(column: Sequence[Slot]) -> float:
-    return sum(_slot_height(slot) + _GAP_Y for slot in column) - _GAP_Y
-
-
-def _slot_height(slot: Slot) -> int:
-    return HEIGHT if len(slot) == 1 else _LANE
-
-
-def _path(
-    edge: Edge, depths: Mapping[str, int], places: Mapping[Place, tuple[float, float]]
-) -> str:
-    source, *lanes, target = (places[place] for place in _route(edge, depths))
-    x, y = source[0] + WIDTH, source[1] + HEIGHT / 2
-    parts = [f"M{x:g} {y:g}"]
-    for left, top in lanes:
-        parts.append(f"{_curve(x, y, left, top + _LANE / 2)} h{WIDTH}")
-        x, y = left + WIDTH, top + _LANE / 2
-    return " ".join([*parts, _curve(x, y, target[0] - 5, target[1] + HEIGHT / 2)])
-
-
-def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
-    bend = (x + to_x) / 2
-    return f"C{bend:g} {y:g} {bend:g} {to_y:g} {to_x:g} {to_y:g}"
+def _rows_of(columns: Columns, size: BoxSize) -> Iterator[Places]:
+    """Yield the layouts from one row of all columns to rows of one."""
+    count = len(columns.slots)
+    yield Places(columns, size, count)
+    for per_row in range(min(count - 1, _MAX_ROW), 0, -1):
+        yield Places(columns, size, per_row)
 
 
 def _is_completed(step: StepMixin | None) -> bool:
@@ -255,7 +185,7 @@ def _labels(graph: Graph, task: TaskNode) -> tuple[Label, ...]:
     for index, (kind, text) in enumerate(wanted):
         label = _label(kind, fitted(text, 18), x)
         is_last = index == len(wanted) - 1
-        if x + label.width > _LABELS_WIDTH - (0 if is_last else 34):
+        if x + label.width > (NORMAL.width - 28) - (0 if is_last else 34):
             return (*labels, _label("more", f"+{len(wanted) - index}", x))
         labels.append(label)
         x += label.width + 5

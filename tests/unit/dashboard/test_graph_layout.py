@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import typing as t
 
 import pytest
 
+from flask_crewexec.dashboard.graph_columns import make_columns
 from flask_crewexec.dashboard.graph_layout import draw
 from flask_crewexec.dashboard.graph_layout import Drawing
-from flask_crewexec.dashboard.graph_layout import HEIGHT
-from flask_crewexec.dashboard.graph_layout import WIDTH
+from flask_crewexec.dashboard.graph_places import NORMAL
 from flask_crewexec.graphs import parse
 from flask_crewexec.models import StepMixin
 from support.graphs import documents
@@ -57,7 +58,7 @@ def test_an_arrow_that_skips_a_column_crosses_no_task() -> None:
     (lane,) = (arrow.path for arrow in drawing.arrows if "h" in arrow.path)
     before, _, _ = lane.partition(" h")
     y = numbers(before)[-1]
-    assert not middle.y <= y <= middle.y + HEIGHT
+    assert not middle.y <= y <= middle.y + NORMAL.height
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -70,10 +71,11 @@ def test_tasks_never_overlap_and_stay_within_the_picture(seed: int) -> None:
     assert len(drawing.boxes) == len(names)
     assert len(drawing.arrows) == len(edges)
     for one, other in itertools.combinations(drawing.boxes, 2):
-        assert abs(one.x - other.x) >= WIDTH or abs(one.y - other.y) >= HEIGHT
+        apart = abs(one.x - other.x), abs(one.y - other.y)
+        assert apart[0] >= drawing.size.width or apart[1] >= drawing.size.height
     for box in drawing.boxes:
-        assert 0 <= box.x <= drawing.width - WIDTH
-        assert 0 <= box.y <= drawing.height - HEIGHT
+        assert 0 <= box.x <= drawing.width - drawing.size.width
+        assert 0 <= box.y <= drawing.height - drawing.size.height
 
 
 def test_tasks_that_read_nothing_stand_in_their_order() -> None:
@@ -104,7 +106,7 @@ def test_models_and_tools_are_labels_and_what_does_not_fit_is_counted() -> None:
         ("tool", "t"),
     ]
     last = box.labels[-1]
-    assert last.x + last.width < WIDTH
+    assert last.x + last.width < NORMAL.width
 
 
 def test_unreadable_graphs_are_not_drawn() -> None:
@@ -118,3 +120,68 @@ def test_arrows_are_not_bent_through_thousands_of_columns() -> None:
     nodes = [documents.agent("w"), *(documents.task(name) for name in names)]
     edges = [f"{a} {b}" for a, b in itertools.combinations(names, 2)]
     assert draw(parse(documents.crew(nodes, [*(f"w {n}" for n in names), *edges])), []) is None
+
+
+def many(count: int, *edges: tuple[int, int]) -> documents.Document:
+    names = [f"t{number}" for number in range(count)]
+    nodes = [documents.agent("w"), *(documents.task(name) for name in names)]
+    ends = [f"w {name}" for name in names] + [f"t{a} t{b}" for a, b in edges]
+    return documents.crew(nodes, ends)
+
+
+CHAIN: t.Final = [*itertools.pairwise(range(45))]
+FAN: t.Final = [edge for middle in range(1, 44) for edge in ((0, middle), (middle, 44))]
+LAYERS: t.Final = [(a, b) for a in range(45) for b in range(45) if b // 5 == a // 5 + 1]
+
+
+@pytest.mark.parametrize("edges", [CHAIN, FAN, LAYERS, []], ids=["chain", "fan", "layers", "none"])
+def test_forty_five_tasks_are_legible_on_one_screen(edges: list[tuple[int, int]]) -> None:
+    drawing = drawing_of(many(45, *edges))
+    scale = min(1040 / drawing.width, 680 / drawing.height)
+    assert 14 * scale > 9  # names of tasks have 14 px
+    places = {(box.x, box.y) for box in drawing.boxes}
+    assert len(places) == 45
+
+
+def test_long_chains_continue_in_the_next_row_from_the_left() -> None:
+    drawing = drawing_of(many(45, *CHAIN))
+    rows = [[*row] for _, row in itertools.groupby(drawing.boxes, key=lambda box: box.y)]
+    assert len(rows) > 3
+    for row in rows:
+        assert [box.x for box in row] == [box.x for box in rows[0][: len(row)]]
+        assert [box.x for box in row] == sorted(box.x for box in row)
+    turns = [arrow.path for arrow in drawing.arrows if "V" in arrow.path]
+    assert len(turns) == len(rows) - 1
+    for path, before, after in zip(turns, rows, rows[1:], strict=False):
+        (x, y), (*_, to_y, to_x) = numbers(path)[:2], numbers(path)
+        assert (x, y) == (before[-1].x + drawing.size.width, before[-1].y + 26)
+        assert (to_x, to_y) == (after[0].x - 5, after[0].y + 26)
+        below = numbers(path)[3]
+        assert before[0].y + drawing.size.height < below < after[0].y
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_arrows_stay_within_the_picture(seed: int) -> None:
+    chance = random.Random(seed)
+    pairs = itertools.combinations(range(40), 2)
+    drawing = drawing_of(many(40, *(pair for pair in pairs if chance.random() < 0.08)))
+    assert drawing.is_compact
+    for arrow in drawing.arrows:
+        for step, at in re.findall(r"([MHV])([\d.]+)", arrow.path):
+            assert 0 <= float(at) <= (drawing.height if step == "V" else drawing.width)
+
+
+def test_tall_columns_are_folded_so_that_arrows_still_lead_to_the_right() -> None:
+    tasks = [f"t{number}" for number in range(45)]
+    columns = make_columns(tasks, [(f"t{a}", f"t{b}") for a, b in FAN], fold=6)
+    heights = [sum(len(slot) == 1 for slot in column) for column in columns.slots]
+    assert heights == [1, *[6] * 7, 1, 1]
+    for route in columns.routes.values():
+        depths = [depth for depth, _ in route]
+        assert depths == [*range(depths[0], depths[-1] + 1)]
+
+
+def test_small_graphs_are_drawn_in_one_row_with_tools_and_models() -> None:
+    drawing = drawing_of(many(3))
+    assert not drawing.is_compact
+    assert len({box.y for box in drawing.boxes}) == 1
