@@ -42,7 +42,7 @@ def check_graphs(app_state: AppState) -> Iterator[Result]:
             break
     yield from (_result(kind, name, ids) for (kind, name), ids in sorted(unknown.items()))
     if not unknown:
-        yield ok(f"All that {read:,} graphs name is registered.")
+        yield ok(f"Everything that graphs name is registered. Graphs read: {read:,}.")
 
 
 def _unknown_names(document: object, permissions: graphs.Permissions) -> Iterable[tuple[str, str]]:
