@@ -19,6 +19,7 @@ from ..errors import InvalidRequest
 from ..errors import NotFound
 from ..errors import Problem
 from ..ids import parse_uuid
+from ..models import InputRequestMixin
 from ..scheduling.fair_scheduler import release_next
 from ..schemas import AnswererSchema
 from ..schemas import InputAnswerSchema
@@ -146,21 +147,25 @@ def _store(app_state: AppState, who: Answerer, checked: Sequence[_Checked]) -> l
     pairs = [(each.found.request, each.ended) for each in checked]
     with app_state.database.write_transaction() as session:
         are_new = input_ends.end_all(session, app_state, pairs)
-        for each, is_new in zip(checked, are_new, strict=True):
-            if not is_new:
-                with _pointing_to(each.pointer):
-                    _check_same(session, app_state, who, each)
+        stored = [
+            each.found if is_new else _find_same(session, app_state, who, each)
+            for each, is_new in zip(checked, are_new, strict=True)
+        ]
     if any(are_new):
         release_next(app_state, checked[0].found.request.owner_id)
-    with app_state.database.read_session() as session:
-        now = [_find_again(session, app_state, who, each) for each in checked]
-        shown = [dump_request(app_state, each, who.requester) for each in now]
+    shown = [dump_request(app_state, each, who.requester) for each in stored]
     return [Answered(*pair) for pair in zip(shown, are_new, strict=True)]
 
 
-def _check_same(session: Session, app_state: AppState, who: Answerer, checked: _Checked) -> None:
-    """Check that an answer that came too late is the same as the first one."""
-    request = _find_again(session, app_state, who, checked).request
+def _find_same(session: Session, app_state: AppState, who: Answerer, checked: _Checked) -> Found:
+    """Return a request that was answered before, if with the same answer."""
+    with _pointing_to(checked.pointer):
+        found = find_request(session, app_state, checked.found.request.id, who.requester)
+        _check_same(found.request, checked)
+    return found
+
+
+def _check_same(request: InputRequestMixin, checked: _Checked) -> None:
     status, by = InputStatus(request.status), request.answered_by
     first = Ended(status, request.decision, request.answer, by, request.bypassed)
     if first == checked.ended._replace(link_issued_by=None):
@@ -171,10 +176,6 @@ def _check_same(session: Session, app_state: AppState, who: Answerer, checked: _
     if request.status == InputStatus.WITHDRAWN:
         raise InputGone("The execution has ended, so nothing waits for an answer.")
     raise InputGone("The request has expired.")
-
-
-def _find_again(session: Session, app_state: AppState, who: Answerer, checked: _Checked) -> Found:
-    return find_request(session, app_state, checked.found.request.id, who.requester)
 
 
 @contextlib.contextmanager

@@ -7,17 +7,19 @@ a run happen one after the other. A request is ended by one conditional UPDATE.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import typing as t
 import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from .. import clock
 from ..app_state import AppState
-from ..models import ExecutionMixin
 from ..models import InputRequestMixin
+from ..models import Models
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..statuses import InputStatus
@@ -26,7 +28,7 @@ from . import event_log
 from .input_requests import is_expired
 from .new_event import NewEvent
 from .transitions import queue_answered
-from .transitions import update_one
+from .transitions import QueuedAgain
 
 Json = dict[str, t.Any]
 
@@ -55,73 +57,104 @@ def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: 
 def end_all(
     session: Session, app_state: AppState, ends: Sequence[tuple[InputRequestMixin, Ended]]
 ) -> list[bool]:
-    """End open requests of one execution, as :func:`end` does; return for each what that does."""
+    """End open requests of one execution, as :func:`end` does; return for each what that does.
+
+    The requests that are ended get the new values, too.
+    """
     models, id = app_state.models, ends[0][0].execution_id
-    state = _lock(session, models.execution, id)
+    state = _lock(session, models, id)
     if state is None:
         return [False] * len(ends)  # it was purged
-    are_ended = [_store_end(session, models.input_request, each.id, ended) for each, ended in ends]
+    are_ended = [_store_end(session, models, *pair) for pair in ends]
     new = [pair for pair, is_ended in zip(ends, are_ended, strict=True) if is_ended]
     if new:
-        is_queued = queue_answered(session, models, id)
-        after = state._replace(status=ExecutionStatus.QUEUED) if is_queued else state
+        queued = queue_answered(session, models, id, new_events=len(new) + 1)
+        after = state if queued is None else state._replace(status=ExecutionStatus.QUEUED)
         events = [_event(each, ended, after) for each, ended in new]
-        event_log.append(
-            session, app_state, id, [*events, *([_queued(state.attempt)] if is_queued else [])]
-        )
+        if queued is None:
+            event_log.append(session, app_state, id, events)
+        else:
+            _add_events(session, app_state, id, queued, events)
     return are_ended
 
 
 def queue_if_answered(session: Session, app_state: AppState, execution_id: uuid.UUID) -> None:
     """Queue an execution that has just begun to wait, if people have answered everything."""
-    if queue_answered(session, app_state.models, execution_id):
-        execution = app_state.models.execution
-        attempt = sa.select(execution.attempt).where(execution.id == execution_id)
-        event_log.append(
-            session, app_state, execution_id, [_queued(session.scalars(attempt).one())]
-        )
+    queued = queue_answered(session, app_state.models, execution_id, new_events=1)
+    if queued is not None:
+        _add_events(session, app_state, execution_id, queued, [])
+
+
+def _add_events(
+    session: Session,
+    app_state: AppState,
+    execution_id: uuid.UUID,
+    queued: QueuedAgain,
+    events: Sequence[NewEvent],
+) -> None:
+    """Add *events* and that the execution was queued."""
+    all_events = [*events, NewEvent("queued", {"attempt": queued.attempt})]
+    dated = [event.at(queued.database_time) for event in all_events]
+    event_log.insert_numbered(session, app_state, execution_id, dated, queued.last_event)
 
 
 class _State(t.NamedTuple):
     """An execution whose row is locked."""
 
     status: str
-    attempt: int
     now: dt.datetime
     """By the database's clock."""
 
 
-def _lock(session: Session, execution: type[ExecutionMixin], id: uuid.UUID) -> _State | None:
-    columns = (execution.status, execution.attempt, database_clock.now())
-    query = sa.select(*columns).where(execution.id == id).with_for_update()
-    row = session.execute(query).one_or_none()
-    return None if row is None else _State(row[0], row[1], clock.as_utc(row[2]))
+def _lock(session: Session, models: Models, id: uuid.UUID) -> _State | None:
+    row = session.execute(_lock_query(models), {"of_execution": id}).one_or_none()
+    return None if row is None else _State(row[0], clock.as_utc(row[1]))
 
 
-def _store_end(
-    session: Session, request: type[InputRequestMixin], id: uuid.UUID, ended: Ended
-) -> bool:
+@functools.lru_cache(maxsize=8)
+def _lock_query(models: Models) -> sa.Select[str, dt.datetime]:
+    # Cached, as the other statements here: building them takes longer than running them.
+    execution, id = models.execution, sa.bindparam("of_execution", type_=sa.Uuid)
+    query = sa.select(execution.status, database_clock.now()).where(execution.id == id)
+    return query.with_for_update()
+
+
+def _store_end(session: Session, models: Models, found: InputRequestMixin, ended: Ended) -> bool:
+    values = {
+        "status": ended.status.value,
+        "decision": ended.decision,
+        "answer": ended.answer,
+        "answered_by": ended.by,
+        "bypassed": ended.bypassed,
+        "link_issued_by": ended.link_issued_by,
+    }
+    statement = _end_statement(models, expires=ended.status == InputStatus.EXPIRED)
+    given = {"of_request": found.id, **{f"new_{name}": value for name, value in values.items()}}
+    options = {"synchronize_session": False}
+    row = session.execute(statement, given, execution_options=options).one_or_none()
+    if row is None:
+        return False
+    for name, value in {**values, "answered_at": row.answered_at}.items():
+        setattr(found, name, value)
+    return True
+
+
+@functools.lru_cache(maxsize=16)
+def _end_statement(models: Models, *, expires: bool) -> ReturningUpdate[t.Any]:
+    request = models.input_request
     expired = sa.func.coalesce(is_expired(request), sa.false())
-    in_time = expired if ended.status == InputStatus.EXPIRED else sa.not_(expired)
-    statement = sa.update(request).where(
-        request.id == id, has_status(request, InputStatus.OPEN), in_time
-    )
-    return update_one(
-        session,
-        statement.values(
-            status=ended.status,
-            decision=ended.decision,
-            answer=ended.answer,
-            answered_by=ended.by,
-            bypassed=ended.bypassed,
-            link_issued_by=ended.link_issued_by,
+    in_time = expired if expires else sa.not_(expired)
+    is_open = has_status(request, InputStatus.OPEN)
+    names = ("status", "decision", "answer", "answered_by", "bypassed", "link_issued_by")
+    return (
+        sa.update(request)
+        .where(request.id == sa.bindparam("of_request", type_=sa.Uuid), is_open, in_time)
+        .values(
             answered_at=database_clock.now(),
-        ),
+            **{name: sa.bindparam(f"new_{name}") for name in names},
+        )
+        .returning(request.answered_at)
     )
-
-
-def _queued(attempt: int) -> NewEvent:
-    return NewEvent("queued", {"attempt": attempt})
 
 
 def _event(found: InputRequestMixin, ended: Ended, after: _State) -> NewEvent:

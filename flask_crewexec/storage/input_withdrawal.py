@@ -13,7 +13,9 @@ from ..statuses import InputStatus
 from . import database_clock
 
 
-def has_open_requests(models: Models, execution_id: uuid.UUID) -> sa.ColumnElement[bool]:
+def has_open_requests(
+    models: Models, execution_id: sa.BindParameter[uuid.UUID]
+) -> sa.ColumnElement[bool]:
     """Return the condition that an execution has asked people who have not answered yet."""
     request = models.input_request
     return sa.exists().where(

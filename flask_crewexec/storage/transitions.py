@@ -20,6 +20,7 @@ found no such row: another process was faster, and the caller must not go on.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import typing as t
 import uuid
 from collections.abc import Mapping
@@ -152,34 +153,59 @@ def requeue_due_retry(
     return update_one(session, statement)
 
 
-def queue_answered(session: Session, models: Models, execution_id: uuid.UUID) -> bool:
+class QueuedAgain(t.NamedTuple):
+    """An execution that people have answered."""
+
+    last_event: int
+    """Number of its last event, which the caller has to add."""
+    attempt: int
+    database_time: dt.datetime
+
+
+def queue_answered(
+    session: Session, models: Models, execution_id: uuid.UUID, new_events: int
+) -> QueuedAgain | None:
     """Queue an execution that waits for people, if none of its input requests is open any more.
 
     The fair scheduler releases it. The caller has locked it. Tokens that it has used on earlier
     days do not count for the quota of this day.
+
+    :param new_events: how many events the caller adds.
+    :return: None if nothing was changed.
     """
-    execution = models.execution
+    given = {"of_execution": execution_id, "today": clock.midnight(), "count": new_events}
+    options = {"synchronize_session": False}
+    statement = _queue_answered_statement(models)
+    row = session.execute(statement, given, execution_options=options).one_or_none()
+    return None if row is None else QueuedAgain(row[0], row[1], clock.as_utc(row[2]))
+
+
+@functools.lru_cache(maxsize=8)
+def _queue_answered_statement(models: Models) -> ReturningUpdate[int, int, dt.datetime]:
+    execution, id = models.execution, sa.bindparam("of_execution", type_=sa.Uuid)
+    today = sa.bindparam("today", type_=execution.queued_at.type)
     tokens = execution.prompt_tokens + execution.completion_tokens
-    statement = (
+    return (
         sa.update(execution)
         .where(
-            execution.id == execution_id,
+            execution.id == id,
             has_status(execution, ExecutionStatus.WAITING_INPUT),
-            sa.not_(has_open_requests(models, execution_id)),
+            sa.not_(has_open_requests(models, id)),
         )
         .values(
             status=ExecutionStatus.QUEUED,
             former_tokens=sa.case(
-                (execution.queued_at < clock.midnight(), tokens), else_=execution.former_tokens
+                (execution.queued_at < today, tokens), else_=execution.former_tokens
             ),
             **_waited(execution),
             published_at=None,
             on_hold=True,
             queued_at=database_clock.now(),
             urgency=execution.priority,
+            last_event=execution.last_event + sa.bindparam("count", type_=sa.Integer),
         )
+        .returning(execution.last_event, execution.attempt, database_clock.now())
     )
-    return update_one(session, statement)
 
 
 def release_statement(
