@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from ..app_state import AppState
+from ..graphs import is_for_nobody
 from ..registry.secrets import SecretResolver
 from ..registry.specs import LLMSpec
 from .llm_builder import build_llm
@@ -36,6 +37,22 @@ def model_problems(app_state: AppState) -> Iterator[tuple[str, BaseException]]:
         for spec in app_state.registry.llms.values():
             if reason := _problem_of(spec, connections):
                 yield spec.name, reason
+
+
+def check_approvals(app_state: AppState) -> None:
+    """Log each tool whose calls nobody could approve, apart from managers who bypass its rules."""
+    registry = app_state.registry
+    if registry.assign is not None:
+        return
+    for name, spec in registry.tools.items():
+        host = None if spec.approval is None else spec.approval.host_approval
+        if host is not None and is_for_nobody(host.terms) and not host.graph_may_assign:
+            log.error(
+                "Nobody can approve calls of the tool '%s': with 'four_eyes' its owner cannot. Pass"
+                " 'roles' or 'graph_may_assign=True' to its 'Approval', or register a function with"
+                " '@crewexec.assign'.",
+                name,
+            )
 
 
 def _problem_of(spec: LLMSpec, connections: ModelConnections) -> BaseException | None:

@@ -27,7 +27,7 @@ from ..process import stuck_runs
 from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
 from .other_apps import refuse_without_our_tasks
-from .preload import check_models
+from .preload import check_registered
 from .preload import freeze_memory
 from .preload import preload_runtime
 from .recovery import recover_in_background
@@ -100,7 +100,7 @@ class WorkerSignals:
         """Import crewai once before the pool forks, so that its children share the memory."""
         if self._runs_executions(instance):
             preload_runtime()
-            self._check_models()
+            self._check_registered()
             freeze_memory()
 
     def _deliver_notifications(self, instance: t.Any, **options: object) -> None:
@@ -109,11 +109,11 @@ class WorkerSignals:
         if self._is_for(celery) and notification_queue(celery) in consumed_queues(instance):
             deliver_here(celery)
 
-    def _check_models(self) -> None:
+    def _check_registered(self) -> None:
         celery = self._celery()
         assert celery is not None
         with celery.flask_app.app_context():
-            check_models(current_app_state())
+            check_registered(current_app_state())
 
     def _after_fork(self, **options: object) -> None:
         """Drop the parent's database connections; let hung runs kill this child.

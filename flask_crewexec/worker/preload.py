@@ -67,11 +67,12 @@ def preload_runtime() -> None:
         log.warning("The warm-up crew failed.", exc_info=True)
 
 
-def check_models(app_state: AppState) -> None:
-    """Log each registered model that no run could use. The runtime must be loaded."""
+def check_registered(app_state: AppState) -> None:
+    """Log each registered model or tool that no run could use. The runtime must be loaded."""
     from ..runtime import start_checks
 
     start_checks.check_models(app_state)
+    start_checks.check_approvals(app_state)
 
 
 def model_problems(app_state: AppState) -> list[tuple[str, BaseException]]:

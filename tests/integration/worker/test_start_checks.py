@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from celery import Celery
 
+from flask_crewexec import Approval
 from flask_crewexec import Secret
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.broker import check_broker
+from flask_crewexec.runtime.start_checks import check_approvals
 from flask_crewexec.runtime.start_checks import check_models
 from support.servers.processes import StartFailed
 
@@ -53,6 +57,44 @@ class TestModels:
             app.extensions["crewexec_host"].llm(name, "m", api_key=key)
         check_models(current_app_state())
         assert "cannot be used" not in caplog.text
+
+
+class TestApprovals:
+    @pytest.fixture
+    def register(self, app):
+        """A function that registers a tool with an approval."""
+
+        def register(**options: t.Any) -> None:
+            @app.extensions["crewexec_host"].tool("pay", approval=Approval(**options))
+            def pay(order: str) -> str:
+                """Pay an order."""
+                return order
+
+        return register
+
+    def test_that_nobody_could_give_are_logged(self, register, caplog):
+        register(four_eyes=True)
+        check_approvals(current_app_state())
+        assert "Nobody can approve calls of the tool 'pay'" in caplog.text
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"four_eyes": True, "roles": {"boss"}},
+            {"four_eyes": True, "graph_may_assign": True},
+        ],
+    )
+    def test_that_somebody_could_give_are_not(self, register, caplog, options):
+        register(**options)
+        check_approvals(current_app_state())
+        assert "Nobody" not in caplog.text
+
+    def test_the_application_may_name_somebody(self, app, register, caplog):
+        register(four_eyes=True)
+        app.extensions["crewexec_host"].assign(lambda question: {"users": ["ann"]})
+        check_approvals(current_app_state())
+        assert "Nobody" not in caplog.text
 
 
 class TestCeleryApps:
