@@ -297,6 +297,33 @@ class TestWrittenCalls:
         assert "Observation: The call was rejected" in str(model.calls[-1].body)
 
 
+class TestParallelSteps:
+    @pytest.mark.parametrize("order", ["ab", "ba"])
+    def test_both_ask_and_are_made_once_when_both_are_decided(
+        self, api, model, register, paid, order
+    ):
+        register()
+        nodes = [documents.agent("w"), *(documents.task(id) for id in ("a", "b", "end"))]
+        nodes.append(documents.named("pay", "tool"))
+        edges = ["w a", "w b", "w end", "a end", "b end", "pay w"]
+        document = documents.crew(nodes, edges)
+        for step in "ab":
+            documents.with_data(document, step, **{"async": True})
+            model.add(Turn(when=f"Do {step}", raw=tool_calls(pay(step)), results=0))
+            model.add(Turn(when=f"Do {step}", reply=step, results=1))
+        id = api.queue(document)
+        assert run(id) == "waiting_input"
+        asked = {each["step_name"]: each for each in requests_of(api, id, status="open")}
+        assert {step: asked[step]["arguments"]["order"] for step in asked} == {"a": "a", "b": "b"}
+        first, second = order
+        assert send_answer(api, asked[first]["id"], "approve").status_code == 202
+        assert run(id) == "not-claimed"
+        assert send_answer(api, asked[second]["id"], "approve").status_code == 202
+        assert run(id) == "completed"
+        assert sorted(paid) == [("a", 5), ("b", 5)]
+        assert len(model.calls) == 5
+
+
 class TestDelegatedWork:
     def test_stops_the_manager_and_continues_at_the_call(self, api, model, register, paid):
         register()
