@@ -10,10 +10,8 @@ from flask.cli import AppGroup
 
 from ..app_state import current_app_state
 from ..errors import WrongState
-from ..schemas import load
 from ..schemas import MAX_INTEGER
 from ..schemas import MAX_PAGE
-from ..schemas import OwnerSchema
 from ..services import event_stream
 from ..services.async_execution_service import AsyncExecutionService
 from ..statuses import ExecutionStatus
@@ -50,7 +48,16 @@ def status(id: str, as_json: bool) -> None:
     type=click.Choice([*map(str, ExecutionStatus)]),
     help="Only those with this status.",
 )
-@click.option("--user", help="Only those of the user with this id.")
+@click.option("--user", "user_id", help="Only those of the user with this id.")
+@click.option("--graph", "graph_id", help="Only those of the graph with this id.")
+@click.option("--thread", "thread_id", help="Only those of this thread.")
+@click.option("--code", help="Only those whose error has this code.")
+@click.option(
+    "--created-after",
+    metavar="TIME",
+    help="Only those of this time or later, such as 2026-11-29T10:00; UTC without an offset.",
+)
+@click.option("--created-before", metavar="TIME", help="Only those of an earlier time.")
 @click.option(
     "--limit",
     type=click.IntRange(1, MAX_PAGE),
@@ -59,12 +66,10 @@ def status(id: str, as_json: bool) -> None:
     help="Maximum number of executions.",
 )
 @_as_json
-def list_(status: str | None, user: str | None, limit: int, as_json: bool) -> None:
+def list_(limit: int, as_json: bool, **filters: str | None) -> None:
     """List executions, newest first."""
-    filters: dict[str, t.Any] = {} if status is None else {"status": status}
-    if user is not None:
-        filters["owner_id"] = load(OwnerSchema(), {"user_id": user})["user_id"]
-    found = _service.list_executions(limit=limit, **filters)
+    given: dict[str, t.Any] = {k: v for k, v in filters.items() if v is not None}
+    found = _service.list_executions(limit=limit, **given)
     click.echo(_as_json_text(found) if as_json else _as_table(found))
 
 

@@ -18,6 +18,7 @@ from ..messaging.broker import queue_depths
 from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
 from ..schemas import ExecutionQuerySchema
+from ..schemas import FAILURE_CODES
 from ..schemas import load
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
@@ -43,6 +44,8 @@ from . import rerun_views
 from . import run_views
 from . import webhook_views
 from .event_descriptions import describe
+from .execution_filters import as_query
+from .execution_filters import read_filters
 from .graph_layout import draw
 from .graph_layout import manager_of
 from .input_views import decisions_of_execution
@@ -59,7 +62,6 @@ from .webhook_views import deliveries_of_execution
 Json = dict[str, t.Any]
 
 PAGE: t.Final = 25
-_QUERY: t.Final = ("status", "graph_id", "forked_from", "before", "limit")
 
 _BUDGET_CODES: t.Final = ("budget-exhausted", "deadline-exceeded")
 
@@ -75,16 +77,18 @@ def index() -> ResponseReturnValue:
 def list_executions() -> str:
     """List executions, newest first, with filters."""
     requester = current_identity()
-    given = {name: request.args[name] for name in _QUERY if request.args.get(name)}
-    query = load(ExecutionQuerySchema(), {"limit": PAGE, **given})
+    filters = read_filters(request.args)
+    place = {"limit": PAGE, "before": request.args.get("before") or None}
+    given = {name: each for name, each in place.items() if each is not None}
+    query = load(ExecutionQuerySchema(), {**given, **as_query(filters)})
     page = _executions.list_executions(requester, **query)
-    filters = {name: value for name, value in given.items() if name != "before"}
     return render(
         "executions.html",
         requester,
         executions=page,
         graphs=_graphs.list(requester, limit=MAX_PAGE),
         filters=filters,
+        codes=FAILURE_CODES,
         is_first=query["before"] is None,
         has_active=any(one["status"] not in TERMINAL for one in page),
         older=next_id(page, query["limit"]),

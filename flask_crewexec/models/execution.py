@@ -56,6 +56,10 @@ class ExecutionMixin(UsageColumns, Mixin):
         "ix_crewexec_execution_graph": IndexSpec(("graph_id", "id")),
         "ix_crewexec_execution_thread": IndexSpec(("thread_id", "id"), "thread_id IS NOT NULL"),
         "ix_crewexec_execution_fork": IndexSpec(("forked_from", "id"), "forked_from IS NOT NULL"),
+        "ix_crewexec_execution_error": IndexSpec(("error_code", "id"), "error_code IS NOT NULL"),
+        "ix_crewexec_execution_owner_error": IndexSpec(
+            ("owner_id", "error_code", "id"), "error_code IS NOT NULL"
+        ),
         "ix_crewexec_execution_finished": IndexSpec(("finished_at",), "finished_at IS NOT NULL"),
         "ix_crewexec_execution_due": IndexSpec(("available_at",), "status = 'retrying'"),
         "ix_crewexec_execution_queued": IndexSpec(
@@ -138,6 +142,8 @@ class ExecutionMixin(UsageColumns, Mixin):
     cancel_reason: Mapped[str | None] = mapped_column(sa.String(500))
     result: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
     error: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))
+    error_code: Mapped[str | None] = mapped_column(sa.String(64))
+    """The code in ``error``, by which lists are filtered."""
     total_steps: Mapped[int] = mapped_column(default=0)
     finished_steps: Mapped[int] = mapped_column(default=0)
     current_step: Mapped[str | None] = mapped_column(sa.String(200))

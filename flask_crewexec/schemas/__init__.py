@@ -33,6 +33,7 @@ from .executions import ExecutionPageSchema as ExecutionPageSchema
 from .executions import ExecutionQuerySchema as ExecutionQuerySchema
 from .executions import ExecutionSchema as ExecutionSchema
 from .executions import LastEventIdHeaderSchema as LastEventIdHeaderSchema
+from .executions import MAX_IDS as MAX_IDS
 from .executions import MAX_WAIT_SECONDS as MAX_WAIT_SECONDS
 from .executions import PreferHeaderSchema as PreferHeaderSchema
 from .executions import ProgressSchema as ProgressSchema
@@ -90,7 +91,6 @@ from .registry import RegisteredStorageSchema as RegisteredStorageSchema
 from .registry import RegisteredToolSchema as RegisteredToolSchema
 from .registry import RegistrySchema as RegistrySchema
 from .several_executions import ExecutionEventsSchema as ExecutionEventsSchema
-from .several_executions import MAX_FOLLOWED as MAX_FOLLOWED
 from .several_executions import SeveralEventsQuerySchema as SeveralEventsQuerySchema
 from .several_executions import SeveralEventsSchema as SeveralEventsSchema
 from .submissions import CancelRequestSchema as CancelRequestSchema

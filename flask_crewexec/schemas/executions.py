@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import typing as t
+
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
@@ -9,6 +12,7 @@ from marshmallow import validate
 from ..statuses import ExecutionStatus
 from ..statuses import StepOrigin
 from ..statuses import StepStatus
+from .fields import CommaSeparated
 from .fields import MAX_INTEGER
 from .fields import Moment
 from .fields import RowSchema
@@ -16,6 +20,11 @@ from .fields import Text
 from .pages import MAX_PAGE
 from .pages import PageQuerySchema
 from .usage import UsageSchema
+
+MAX_IDS: t.Final = 50
+"""Executions of one request; with their positions they fit into a URL of 4,000 characters."""
+
+UUID_PATTERN: t.Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 MAX_WAIT_SECONDS = 30.0
 """How long a request may wait for an event; it occupies a thread of the web server."""
@@ -32,6 +41,37 @@ class ExecutionQuerySchema(PageQuerySchema):
     forked_from = fields.UUID(metadata={"description": "Only forks of this execution"})
     thread_id = Text(
         1, 255, allow_none=True, metadata={"description": "Only executions of this thread"}
+    )
+    user_id = Text(
+        1,
+        255,
+        attribute="owner_id",
+        metadata={"description": "Only executions of this user; ordinary users see only their own"},
+    )
+    code = Text(
+        1,
+        64,
+        attribute="error_code",
+        metadata={"description": "Only executions whose error has this code"},
+    )
+    created_after = fields.AwareDateTime(
+        format="iso",
+        default_timezone=dt.UTC,
+        metadata={"description": "Only executions with an id of this time or later"},
+    )
+    created_before = fields.AwareDateTime(
+        format="iso",
+        default_timezone=dt.UTC,
+        metadata={"description": "Only executions with an id of an earlier time"},
+    )
+    ids = CommaSeparated(
+        fields.UUID(),
+        UUID_PATTERN,
+        most=MAX_IDS,
+        metadata={
+            "description": f"Only these executions, up to {MAX_IDS} ids separated by commas;"
+            " those that do not exist are left out"
+        },
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import typing as t
+from collections.abc import Collection
 from collections.abc import Mapping
 
 import marshmallow as ma
@@ -137,7 +138,9 @@ class CommaSeparated(fields.String):
         self._most = most
 
     def _deserialize(self, value: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        texts = super()._deserialize(value, *args, **kwargs).split(",")
+        # Code in Python passes the values themselves.
+        is_list = isinstance(value, Collection) and not isinstance(value, str)
+        texts = value if is_list else super()._deserialize(value, *args, **kwargs).split(",")
         if len(texts) > self._most:
             raise ma.ValidationError(f"At most {self._most} values are allowed.")
         loaded, errors = [], {}

@@ -12,14 +12,11 @@ from marshmallow import validate
 from ..statuses import TERMINAL
 from .executions import EventLimitSchema
 from .executions import EventPageSchema
+from .executions import MAX_IDS
+from .executions import UUID_PATTERN
 from .executions import WaitSchema
 from .fields import CommaSeparated
 from .fields import MAX_INTEGER
-
-MAX_FOLLOWED: t.Final = 50
-"""Executions of one request; with their positions they fit into a URL of 4,000 characters."""
-
-_UUID: t.Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class Positions(CommaSeparated):
@@ -27,7 +24,7 @@ class Positions(CommaSeparated):
 
     def __init__(self, **options: t.Any) -> None:
         number = fields.Integer(validate=validate.Range(0, MAX_INTEGER))
-        super().__init__(number, "[0-9]{1,9}", most=MAX_FOLLOWED, **options)
+        super().__init__(number, "[0-9]{1,9}", most=MAX_IDS, **options)
 
 
 class SeveralEventsQuerySchema(EventLimitSchema, WaitSchema):
@@ -35,10 +32,10 @@ class SeveralEventsQuerySchema(EventLimitSchema, WaitSchema):
 
     executions = CommaSeparated(
         fields.UUID(),
-        _UUID,
-        most=MAX_FOLLOWED,
+        UUID_PATTERN,
+        most=MAX_IDS,
         required=True,
-        metadata={"description": f"Ids of up to {MAX_FOLLOWED} executions, separated by commas"},
+        metadata={"description": f"Ids of up to {MAX_IDS} executions, separated by commas"},
     )
     after = Positions(
         load_default=None,

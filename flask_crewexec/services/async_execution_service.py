@@ -219,12 +219,13 @@ class AsyncExecutionService:
         """Return executions, newest first, without their inputs, steps and results.
 
         :param before: return only executions that are older than this one.
-        :param filters: values of columns: ``status``, ``graph_id``, ``thread_id``.
+        :param filters: ``status``, ``graph_id``, ``forked_from``, ``thread_id``, ``user_id``;
+            ``code`` of the failure; ``ids``, at most 50; ``created_after`` and ``created_before``,
+            datetimes that are compared with the time in the ids; or columns of your own.
         :raises InvalidRequest: if a value is not valid.
         """
         page = load(_LIST, {"before": before, "limit": limit, **filters})
-        before, limit = page.pop("before"), page.pop("limit")
-        rows = list_executions(current_app_state(), requester, page, before=before, limit=limit)
+        rows = list_executions(current_app_state(), requester, **page)
         return t.cast("list[Json]", _EXECUTIONS.dump(rows))
 
     def get_events(

@@ -83,7 +83,10 @@ class UserExecutions:
     def list_executions(
         self, *, before: uuid.UUID | None = None, limit: int = 50, **filters: object
     ) -> list[Json]:
-        """Return executions, newest first, without their inputs, steps and results."""
+        """Return executions, newest first, without their inputs, steps and results.
+
+        ``user_id`` is for those who manage the executions of others.
+        """
         return self._service.list_executions(self._requester, before=before, limit=limit, **filters)
 
     def get_events(self, task_id: Id, *, after: int = 0, limit: int = 200) -> list[Json]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -19,28 +21,46 @@ from .execution_queries import with_graph_name
 from .execution_queries import with_time
 from .ownership import Requester
 from .ownership import visible_to
+from .usage_report import lowest_uuid7_at
 
 
 def list_executions(
     app_state: AppState,
     requester: Requester,
-    filters: Mapping[str, object],
     *,
-    before: uuid.UUID | None,
     limit: int,
+    ids: Collection[uuid.UUID] | None = None,
+    before: uuid.UUID | None = None,
+    created_after: dt.datetime | None = None,
+    created_before: dt.datetime | None = None,
+    **columns: object,
 ) -> Sequence[ExecutionMixin]:
     """Return executions, newest first.
 
-    :param filters: columns that must equal a value.
+    :param ids: return only these, as far as there are any.
     :param before: return only executions that are older than this one.
+    :param created_after: return only those with an id of this time or later.
+    :param created_before: return only those with an earlier id.
+    :param columns: values that columns must equal.
     """
     execution = app_state.models.execution
-    query = visible_to(sa.select(execution), execution, requester).order_by(execution.id.desc())
-    query = query.filter_by(**filters).limit(limit).options(*_for_lists(app_state.models))
+    query = visible_to(sa.select(execution), execution, requester).filter_by(**columns)
+    query = query.where(*_within(execution, created_after, created_before))
+    if ids is not None:
+        query = query.where(execution.id.in_(ids))
     if before is not None:
         query = query.where(execution.id < before)
-    with app_state.database.read_session() as session:
-        return session.scalars(query).all()
+    return _first(app_state, query.order_by(execution.id.desc()), limit)
+
+
+def _within(
+    execution: type[ExecutionMixin], start: dt.datetime | None, end: dt.datetime | None
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions on the time in ids, by which every index ends."""
+    if start is not None:
+        yield execution.id >= lowest_uuid7_at(start)
+    if end is not None:
+        yield execution.id < lowest_uuid7_at(end)
 
 
 def list_running(app_state: AppState, limit: int) -> Sequence[ExecutionMixin]:

@@ -43,6 +43,11 @@ class FailureReason(t.NamedTuple):
         return {**common, "correlation_id": correlation_id, "step": step, "call": call}
 
 
+def error_columns(error: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """Return the columns of an execution that store an error; None clears them."""
+    return {"error": error, "error_code": None if error is None else error["code"]}
+
+
 WORKER_LOST: t.Final = FailureReason(
     "worker-lost", "The workers that ran the execution ended before it did."
 )

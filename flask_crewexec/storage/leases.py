@@ -26,6 +26,7 @@ from ..statuses import has_status
 from ..statuses import StepStatus
 from . import database_clock
 from . import update_statements
+from .failures import error_columns
 from .fencing import fenced_update
 from .fencing import Lease
 from .fencing import lease_is_valid
@@ -185,6 +186,8 @@ def finish(
 
 def finished_values(status: ExecutionStatus, now: dt.datetime, **values: t.Any) -> Values:
     """Return the columns that change when an execution ends with a terminal *status*."""
+    if "error" in values:
+        values |= error_columns(values["error"])
     return {**_CLEARED, "status": status, "finished_at": now, **values}
 
 
@@ -240,7 +243,7 @@ def schedule_retry(
         attempt=lease.attempt + 1,
         retries=execution.retries + 1,
         available_at=database_clock.seconds_from_now(seconds),
-        error=error,
+        **error_columns(error),
     )
 
 

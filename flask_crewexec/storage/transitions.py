@@ -37,6 +37,7 @@ from ..statuses import has_status
 from ..statuses import RETRYABLE
 from ..statuses import UNCLAIMED
 from . import database_clock
+from .failures import error_columns
 from .input_withdrawal import has_open_requests
 from .input_withdrawal import withdraw_open
 from .outbox import withdraw_queued
@@ -119,7 +120,7 @@ def expire_pending(
             status=ExecutionStatus.TIMED_OUT,
             available_at=None,
             finished_at=database_clock.now(),
-            error=error,
+            **error_columns(error),
         )
     )
     if not update_one(session, statement):
@@ -321,6 +322,7 @@ def requeue(
 _END_COLUMNS: t.Final = (
     "finished_at",
     "error",
+    "error_code",
     "deadline",
     "seconds_left",
     "cancel_requested_at",

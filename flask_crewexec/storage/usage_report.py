@@ -93,7 +93,7 @@ def _total(tokens: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
 
 def lowest_uuid7_at(moment: dt.datetime) -> uuid.UUID:
     """Return the lowest id of an execution created at *moment*: ids start with their time."""
-    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 CLOCK_SKEW: t.Final = dt.timedelta(minutes=5)

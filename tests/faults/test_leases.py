@@ -225,7 +225,7 @@ class TestFormerHolder:
 def leave(lease: Lease, how: str) -> bool:
     """Try one of the transitions that end an attempt; return False if it is refused."""
     app_state = current_app_state()
-    retry = {"error": {}, "seconds": 1.0}
+    retry = {"error": {"code": "crew-failed"}, "seconds": 1.0}
     arguments = {
         "finish": ((ExecutionStatus.COMPLETED,), {}),
         "release": ((), {}),

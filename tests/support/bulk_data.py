@@ -148,6 +148,9 @@ class _Sql:
             "available_at": f"CASE WHEN state = 'retrying' THEN {tomorrow} END",
             "deadline": f"CASE WHEN state <> 'queued' AND i % 2 = 0 THEN {tomorrow} END",
             "result": f"CASE WHEN state = 'completed' THEN {self._json(_ANSWER)} END",
+            "error_code": "CASE WHEN state = 'failed' AND i % 500 = 90 THEN 'worker-lost'"
+            " WHEN state = 'failed' THEN 'crew-failed'"
+            " WHEN state = 'timed_out' THEN 'deadline-exceeded' END",
             "total_steps": str(STEPS),
             "finished_steps": f"CASE WHEN {ended} THEN {STEPS} ELSE 0 END",
             "last_event": str(EVENTS),

@@ -132,6 +132,23 @@ class TestList:
         assert self.ids(command("list", "--user=ada", "--status=queued")) == [queued]
         assert self.ids(command("list", "--limit=2")) == [theirs, queued]
         assert self.ids(command("list", "--user=nobody")) == []
+        graph = api.status(queued)["graph_id"]
+        assert self.ids(command("list", "--graph", graph)) == [queued]
+
+    def test_filters_by_thread_code_and_time(self, command, api, model):
+        model.on("Do a", status=401)
+        failed = api.queue(documents.chain("a"), thread_id="tea")
+        run(failed)
+        other = api.queue(documents.chain("a"))
+        code = api.status(failed)["error"]["code"]
+        for option in ("--thread=tea", f"--code={code}"):  # below it, there is why it failed
+            assert self.ids(command("list", option)) == [failed, f"{code}:"]
+        assert self.ids(command("list", "--code=no-such")) == []
+        assert self.ids(command("list", "--created-before=2026-01-01")) == []
+        assert self.ids(command("list", "--created-after=2026-01-01", "--limit=1")) == [other]
+
+    def test_refuses_times_that_cannot_be(self, command):
+        failed_with(command("list", "--created-after=yesterday"), "created_after")
 
     def test_is_json_for_scripts(self, command, api, done):
         listed = json.loads(command("list", "--json").stdout)
@@ -142,7 +159,7 @@ class TestList:
         assert command("list", option).exit_code == 2
 
     def test_refuses_users_that_cannot_be(self, command):
-        failed_with(command("list", "--user=a\nb"), "printable")
+        failed_with(command("list", "--user=a\nb"), "user_id")
 
     def test_a_name_does_not_command_the_terminal(self, command, api, monkeypatch):
         monkeypatch.setenv("COLUMNS", "150")

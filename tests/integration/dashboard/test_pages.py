@@ -118,6 +118,33 @@ class TestList:
         assert f'<option value="{graph}" selected>' in page
         assert listed(pages.read("/executions", graph_id=graph, status="completed")) == []
 
+    def test_further_filters(self, api: Api, pages: Pages, admins: Pages, model: t.Any) -> None:
+        model.on("Do a", status=401)
+        failed = api.queue(documents.chain("a"), thread_id="tea")
+        run(failed)
+        other = api.queue(documents.chain("b"))
+        code = api.status(failed)["error"]["code"]
+        page = pages.read("/executions", code=code)
+        assert listed(page) == [failed]
+        assert f'<option value="{code}" selected>' in page
+        assert "<details open>" in page
+        page = pages.read("/executions", thread_id="tea")
+        assert listed(page) == [failed]
+        assert 'value="tea"' in page
+        assert 'name="user_id"' not in page
+        assert 'name="user_id"' in admins.read("/executions")
+        assert listed(admins.read("/executions", user_id=api.user)) == [other, failed]
+        assert listed(admins.read("/executions", user_id="nobody")) == []
+
+    def test_filters_by_time(self, api: Api, pages: Pages) -> None:
+        id = api.queue(documents.chain("a"))
+        page = pages.read("/executions", created_after="2026-01-01T10:00")
+        assert listed(page) == [id]
+        assert 'name="created_after" value="2026-01-01T10:00:00"' in page
+        assert listed(pages.read("/executions", created_before="2026-01-01T10:00")) == []
+        page = pages.read("/executions", created_after="2026-01-01T12:00+02:00")
+        assert 'name="created_after" value="2026-01-01T10:00:00"' in page
+
     def test_a_graph_out_of_use_keeps_its_name(self, api: Api, pages: Pages) -> None:
         id = api.queue(documents.chain("a"))
         api("DELETE", f"/graphs/{api.status(id)['graph_id']}")
@@ -143,7 +170,14 @@ class TestList:
         assert "data-source" not in pages.read("/executions", before=id)
 
     @pytest.mark.parametrize(
-        "query", [{"status": "odd"}, {"graph_id": "x"}, {"before": "x"}, {"limit": "0"}]
+        "query",
+        [
+            {"status": "odd"},
+            {"graph_id": "x"},
+            {"before": "x"},
+            {"limit": "0"},
+            {"created_after": "yesterday"},
+        ],
     )
     def test_filters_that_cannot_be_are_refused(self, pages: Pages, query: dict[str, str]) -> None:
         said = is_problem(pages.get("/executions", **query), 422, "invalid-request")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.event_subscriber import subscribers
-from flask_crewexec.schemas import MAX_FOLLOWED
+from flask_crewexec.schemas import MAX_IDS
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import running
@@ -199,7 +199,7 @@ class TestRefused:
         assert [each["pointer"] for each in answer.json["errors"]] == [pointer]
 
     def test_one_too_many_is_refused(self, api, headers):
-        ids = [str(uuid.uuid4()) for _ in range(MAX_FOLLOWED + 1)]
+        ids = [str(uuid.uuid4()) for _ in range(MAX_IDS + 1)]
         answer = api("GET", path_of(*ids), headers=headers)
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/executions")
 

@@ -119,6 +119,11 @@ class Journey:
         states = ("queued", "completed", "timed_out", "waiting_input")
         filters = [{}, {"graph_id": graph}, *({"status": state} for state in states)]
         filters.append({"forked_from": str(newest.id)})
+        filters += [{"code": code} for code in ("worker-lost", "no-such")]
+        filters += [{"user_id": example}, {"ids": f"{newest.id},{deep.id}"}]
+        moment = clock.as_utc(deep.created_at).isoformat()
+        filters += [{"created_after": moment}, {"created_before": moment}]
+        filters.append({"created_before": moment, "user_id": example, "code": "crew-failed"})
         threads = [{"thread_id": "none"}, {"thread_id": f"thread-{(EXECUTIONS - 1) // 30}"}]
         for page in ({}, {"before": str(deep.id)}):
             for chosen in [*filters, *threads]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import uuid
 
@@ -350,6 +351,46 @@ class TestLists:
         assert found(f"graph_id={graph}") == [second]
         assert found("status=queued&thread_id=one") == []
 
+    def test_filter_by_time_between_ids(self, api):
+        ids = [api.queue(documents.ONE_TASK, inputs=TOPIC) for _ in range(3)]
+        created = [api.status(id)["created_at"] for id in ids]
+        assert created == sorted(created)
+
+        def found(**query):
+            page = api("GET", "/executions", query_string=query).json["executions"]
+            return [execution["id"] for execution in page]
+
+        noon = dt.datetime(2000, 1, 1, 12, tzinfo=dt.UTC)
+        assert found(created_before=noon.isoformat()) == []
+        assert found(created_after=noon.isoformat()) == ids[::-1]
+        assert found(created_after="1066-10-14", created_before="2999-12-31") == ids[::-1]
+        between = dt.datetime.fromtimestamp((uuid.UUID(ids[1]).int >> 80) / 1000, dt.UTC)
+        earlier = found(created_before=between.isoformat())
+        later = found(created_after=between.isoformat())
+        assert later + earlier == ids[::-1]
+        assert ids[1] in later
+
+    def test_several_by_their_ids(self, api, stranger):
+        ids = [api.queue(documents.ONE_TASK, inputs=TOPIC) for _ in range(3)]
+        theirs = stranger.queue(documents.ONE_TASK, inputs=TOPIC)
+        asked = ",".join([ids[0], theirs, ids[2], str(uuid.uuid4())])
+        page = api("GET", f"/executions?ids={asked}").json
+        assert [execution["id"] for execution in page["executions"]] == [ids[2], ids[0]]
+        assert page["next"] is None
+
+    def test_of_one_user_is_for_managers(self, api, stranger, admin):
+        own = api.queue(documents.ONE_TASK, inputs=TOPIC)
+        theirs = stranger.queue(documents.ONE_TASK, inputs=TOPIC)
+
+        def found(user, of):
+            page = user("GET", f"/executions?user_id={of}").json["executions"]
+            return [execution["id"] for execution in page]
+
+        assert found(admin, api.user) == [own]
+        assert found(admin, stranger.user) == [theirs]
+        assert found(api, api.user) == [own]
+        assert found(api, stranger.user) == []
+
     def test_leave_out_what_may_be_large(self, api, app):
         id = api.queue(documents.ONE_TASK, inputs=TOPIC)
         with statements(app) as sent:
@@ -376,11 +417,20 @@ class TestLists:
             "page=2",
             "thread_id=%00",
             "thread_id=",
+            "user_id=",
+            "code=a%0Ab",
+            "created_after=yesterday",
+            "created_before=2026-11-29T10:00+02:00",  # a plus sign in a URL is a space
         ],
     )
     def test_bad_queries_are_named(self, api, query):
         body = problem(api("GET", f"/executions?{query}"), 422, "invalid-request")
         assert pointers(body) == ["/" + query.partition("=")[0]]
+
+    @pytest.mark.parametrize("ids", ["x", f"{NOBODYS},", ",".join([str(NOBODYS)] * 51)])
+    def test_ids_that_cannot_be_are_refused(self, api, ids):
+        body = problem(api("GET", f"/executions?ids={ids}"), 422, "invalid-request")
+        assert all(pointer.startswith("/ids") for pointer in pointers(body))
 
 
 class TestGraphs:

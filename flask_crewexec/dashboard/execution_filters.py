@@ -1,0 +1,49 @@
+"""Filters of the list of executions, as its address and its form have them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from collections.abc import Mapping
+
+from .look import current_look
+
+_MOMENTS: t.Final = ("created_after", "created_before")
+_NAMES: t.Final = (
+    "status",
+    "graph_id",
+    "forked_from",
+    "thread_id",
+    "code",
+    "user_id",
+    *_MOMENTS,
+    "limit",
+)
+
+
+def read_filters(arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters in an address; moments are in the time zone of the dashboard."""
+    given = {name: arguments[name] for name in _NAMES if arguments.get(name)}
+    return {name: _local(text) if name in _MOMENTS else text for name, text in given.items()}
+
+
+def as_query(filters: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters as the list of executions takes them."""
+    return {name: _zoned(text) if name in _MOMENTS else text for name, text in filters.items()}
+
+
+def _local(text: str) -> str:
+    """Return a moment as a field for a date and a time has it; other text as it is."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        local = moment.astimezone(current_look().zone) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return text
+    return local.replace(tzinfo=None).isoformat()
+
+
+def _zoned(text: str) -> str:
+    try:
+        return dt.datetime.fromisoformat(text).replace(tzinfo=current_look().zone).isoformat()
+    except ValueError:
+        return text
