@@ -14,10 +14,10 @@ window.messages = [];
 window.states = [];
 window.outcome = null;
 window.stop = new AbortController();
-import("/crewexec/client.js").then(async ({ createClient, CrewExecError }) => {
+import(arguments[3] + "/crewexec/client.js").then(async ({ createClient, CrewExecError }) => {
   window.CrewExecError = CrewExecError;
   const crews = createClient({
-    url: "/crewexec",
+    url: arguments[3] + "/crewexec",
     onState: (state) => window.states.push(state),
     ...(new Function("return " + arguments[0])()),
   });
@@ -40,8 +40,10 @@ import("/crewexec/client.js").then(async ({ createClient, CrewExecError }) => {
 class ClientPage:
     """The page, and what the code on it has done."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, api: str = "") -> None:
+        """Open a page of the server at *url*, for the *api* of it or of another origin."""
         self._browser = browser
+        self._api = api
         browser.open(f"{url}/crewexec/health/live")
 
     def start(
@@ -51,7 +53,7 @@ class ClientPage:
 
         ``follow(id)`` puts what it brings into ``messages``.
         """
-        self._browser.run(_START, options, code, given)
+        self._browser.run(_START, options, code, given, self._api)
 
     def outcome(self) -> Json:
         """Wait for the end of the code; return its ``value`` or ``error``."""
