@@ -53,4 +53,6 @@ def _value_of(field: EventField) -> Json:
     kind: Json = {"type": kinds[0] if len(kinds) == 1 else kinds}
     if "object" in kinds:
         kind["additionalProperties"] = {}
+    if "array" in kinds:
+        kind["items"] = {"type": "object", "additionalProperties": {}}
     return {**kind, "description": field.meaning}
