@@ -33,6 +33,8 @@ from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..storage import database_clock
 from ..storage import transitions
+from ..storage.cte_writes import lock_timeout_guard
+from ..storage.cte_writes import supports_cte_writes
 from ..storage.ownership import owned_by
 from ..storage.transitions import ReleasedAttempt
 from ..storage.workers import worker_slots
@@ -91,8 +93,12 @@ class _Statements:
         published, slots, running, *_ = (
             column.element for column in _slot_columns(app_state, _URGENCY)
         )
-        has_slot = sa.or_(published < 1, published < slots - running)
-        self.release = transitions.release_statement(app_state.models, _USER, _URGENCY, has_slot)
+        conditions = [sa.or_(published < 1, published < slots - running)]
+        self.is_single = supports_cte_writes(app_state)
+        """Whether the statement that releases executions needs no transaction around it."""
+        if self.is_single:
+            conditions.append(lock_timeout_guard())
+        self.release = transitions.release_statement(app_state.models, _USER, _URGENCY, *conditions)
 
 
 _statements: t.Final = AppLocal(_Statements)
@@ -191,9 +197,12 @@ def _release(
     """Mark held executions as published, unless another process has just used the free slots."""
     parameters = scheduler_parameters(owner_id, urgency)
     count = min(free_slots, app_state.settings.reconcile_batch_size)
-    with app_state.database.write_transaction() as session:
-        statement = _statements.current().release
-        return transitions.release_held(session, statement, count, parameters)
+    statements, database = _statements.current(), app_state.database
+    if statements.is_single:
+        with database.autocommit_connection() as connection:
+            return transitions.release_held(connection, statements.release, count, parameters)
+    with database.write_transaction() as session:
+        return transitions.release_held(session, statements.release, count, parameters)
 
 
 def release_all_users(app_state: AppState) -> int:

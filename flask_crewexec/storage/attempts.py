@@ -86,8 +86,7 @@ def _record_start(
     queued = LastTransition("queued", clock.as_utc(row.queued_at), row.priority)
     started = NewEvent("started", {"attempt": lease.attempt}).at(clock.as_utc(row.database_time))
     outbox.make_due(session, app_state, lease.execution_id)
-    is_fork = row.forked_from is not None
-    steps = _new_steps(session, app_state, lease, graph, is_fork=is_fork)
+    steps = [] if isinstance(graph, Exception) else _new_steps(session, app_state, claimed, graph)
     event_log.insert_numbered(
         session,
         app_state,
@@ -107,11 +106,14 @@ def _has_steps(session: Session, app_state: AppState, lease: Lease) -> bool:
 
 
 def _new_steps(
-    session: Session, app_state: AppState, lease: Lease, graph: Graph | Exception, *, is_fork: bool
+    session: Session, app_state: AppState, claimed: ClaimedAttempt, graph: Graph
 ) -> list[dict[str, t.Any]]:
     """Return one row per task, unless a fork or an earlier attempt has inserted them."""
-    may_have_steps = lease.attempt > 1 or is_fork
-    if isinstance(graph, Exception) or (may_have_steps and _has_steps(session, app_state, lease)):
+    lease, row = claimed
+    if row.waited_seconds:  # only steps ask people
+        return []
+    may_have_steps = lease.attempt > 1 or row.forked_from is not None
+    if may_have_steps and _has_steps(session, app_state, lease):
         return []
     return [pending_step(lease.execution_id, at, task) for at, task in enumerate(graph.tasks)]
 

@@ -245,7 +245,10 @@ class ReleasedAttempt(t.NamedTuple):
 
 
 def release_held(
-    session: Session, statement: ReturningUpdate[t.Any], count: int, values: dict[str, t.Any]
+    session: Session | sa.Connection,
+    statement: ReturningUpdate[t.Any],
+    count: int,
+    values: dict[str, t.Any],
 ) -> list[ReleasedAttempt]:
     """Release the first *count* executions of a user that are on hold, and mark them published.
 
