@@ -24,7 +24,9 @@ from ..storage.fencing import Lease
 from ..storage.new_event import CONDITION_MET
 from ..storage.new_event import CREW_PLANNED
 from .budget import Budget
+from .call_log.journal import Journal
 from .call_log.journal import StoredCall
+from .call_log.requests import StepState
 from .reviews import settled_steps
 
 
@@ -142,3 +144,18 @@ def _events_of_type(
         event.execution_id == lease.execution_id, event.type == type
     )
     return session.scalars(query.order_by(event.seq)).all()
+
+
+def journal_of(
+    earlier: EarlierWork | None, *, continues: bool
+) -> tuple[Journal, dict[int, StepState]]:
+    """Return the calls from which steps continue, and what is stored of those steps.
+
+    :param continues: whether steps continue in the middle; otherwise they are restarted.
+    """
+    if earlier is None:
+        return Journal(), {}
+    steps = {row.position: StepState(row.generation, row.fingerprint) for row in earlier.steps}
+    if not continues:
+        return Journal(), steps
+    return Journal(map(StoredCall._make, earlier.calls)), steps

@@ -22,7 +22,6 @@ from ..registry.secrets import SecretResolver
 from ..scheduling.attempt_outcomes import AttemptCounters
 from ..scheduling.attempt_outcomes import OutcomeKind
 from ..storage.attempts import StartedAttempt
-from ..storage.call_log import EarlierWork
 from ..text import storable
 from ..text import truncate
 from .approval_checks import ApprovalChecks
@@ -30,10 +29,7 @@ from .assignment import Assigner
 from .budget import Budget
 from .call_log.contents import ContentLimits
 from .call_log.fingerprint import fingerprint_of
-from .call_log.journal import Journal
-from .call_log.journal import StoredCall
 from .call_log.log import CallLog
-from .call_log.requests import StepState
 from .call_log.run_calls import current_calls
 from .call_log.run_calls import RunCalls
 from .cancellation import check_cancelled
@@ -57,6 +53,7 @@ from .outcome_writer import Interruption
 from .outcome_writer import OutcomeWriter
 from .planning import plan_crew
 from .recorder import RunRecorder
+from .resume_state import journal_of
 from .resume_state import load_resume_state
 from .resume_state import ResumeState
 from .run_context import RunContext
@@ -241,7 +238,7 @@ class AttemptRunner:
         log = CallLog(
             self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
         )
-        journal, steps = _journal_of(earlier, continues=settings.resume_in_step)
+        journal, steps = journal_of(earlier, continues=settings.resume_in_step)
         wanted = resume.graph.on_unknown
         on_unknown = {
             name: strictest(least, wanted.get(name))
@@ -380,17 +377,6 @@ class AttemptRunner:
             log.warning(
                 "Execution %s could not be released.", self._lease.execution_id, exc_info=True
             )
-
-
-def _journal_of(
-    earlier: EarlierWork | None, *, continues: bool
-) -> tuple[Journal, dict[int, StepState]]:
-    if earlier is None:
-        return Journal(), {}
-    steps = {row.position: StepState(row.generation, row.fingerprint) for row in earlier.steps}
-    if not continues:
-        return Journal(), steps
-    return Journal(map(StoredCall._make, earlier.calls)), steps
 
 
 def _kickoff(crew: crewai.Crew) -> crewai.CrewOutput:

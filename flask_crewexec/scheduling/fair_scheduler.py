@@ -32,11 +32,11 @@ from ..per_app import AppLocal
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from ..storage import database_clock
-from ..storage import transitions
+from ..storage import releases
 from ..storage.cte_writes import lock_timeout_guard
 from ..storage.cte_writes import supports_cte_writes
 from ..storage.ownership import owned_by
-from ..storage.transitions import ReleasedAttempt
+from ..storage.releases import ReleasedAttempt
 from ..storage.workers import worker_slots
 from .running_count import count_running_sql
 from .running_count import remember_running
@@ -98,7 +98,7 @@ class _Statements:
         """Whether the statement that releases executions needs no transaction around it."""
         if self.is_single:
             conditions.append(lock_timeout_guard())
-        self.release = transitions.release_statement(app_state.models, _USER, _URGENCY, *conditions)
+        self.release = releases.release_statement(app_state.models, _USER, _URGENCY, *conditions)
 
 
 _statements: t.Final = AppLocal(_Statements)
@@ -200,9 +200,9 @@ def _release(
     statements, database = _statements.current(), app_state.database
     if statements.is_single:
         with database.autocommit_connection() as connection:
-            return transitions.release_held(connection, statements.release, count, parameters)
+            return releases.release_held(connection, statements.release, count, parameters)
     with database.write_transaction() as session:
-        return transitions.release_held(session, statements.release, count, parameters)
+        return releases.release_held(session, statements.release, count, parameters)
 
 
 def release_all_users(app_state: AppState) -> int:

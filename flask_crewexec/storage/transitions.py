@@ -41,7 +41,6 @@ from .failures import error_columns
 from .input_withdrawal import has_open_requests
 from .input_withdrawal import withdraw_open
 from .outbox import withdraw_queued
-from .ownership import owned_by
 
 
 class Cancellation(t.NamedTuple):
@@ -207,62 +206,6 @@ def _queue_answered_statement(models: Models) -> ReturningUpdate[int, int, dt.da
         )
         .returning(execution.last_event, execution.attempt, database_clock.now())
     )
-
-
-def release_statement(
-    models: Models,
-    user: sa.BindParameter[str],
-    urgency: sa.BindParameter[int],
-    *conditions: sa.ColumnElement[bool],
-) -> ReturningUpdate[t.Any]:
-    """Return the statement of :func:`release_held`, for callers to build once.
-
-    :param conditions: further conditions that must be true when the statement runs.
-    """
-    execution = models.execution
-    on_hold = (
-        owned_by(execution, user),
-        has_status(execution, ExecutionStatus.QUEUED),
-        execution.on_hold.is_(True),
-        execution.urgency == urgency,
-    )
-    first = sa.select(execution.id).where(*on_hold).order_by(execution.queued_at, execution.id)
-    statement = (
-        sa.update(execution)
-        .where(execution.id.in_(first.limit(sa.bindparam("count", type_=sa.Integer))))
-        .where(*on_hold, *conditions)
-        .values(on_hold=False, published_at=database_clock.now())
-    )
-    returned: list[t.Any] = [execution.id, execution.attempt, execution.queued_at]
-    return statement.returning(*returned)
-
-
-class ReleasedAttempt(t.NamedTuple):
-    """An attempt for which a message is to be sent."""
-
-    execution_id: uuid.UUID
-    attempt: int
-
-
-def release_held(
-    session: Session | sa.Connection,
-    statement: ReturningUpdate[t.Any],
-    count: int,
-    values: dict[str, t.Any],
-) -> list[ReleasedAttempt]:
-    """Release the first *count* executions of a user that are on hold, and mark them published.
-
-    :param statement: a :func:`release_statement`, whose other parameters are *values*.
-    :return: the attempts, oldest first, without those that another process has released at the
-        same time.
-    """
-    options = {"synchronize_session": False}
-    rows = session.execute(statement, {"count": count, **values}, execution_options=options)
-    return [ReleasedAttempt(row.id, row.attempt) for row in sorted(rows, key=_turn)]
-
-
-def _turn(row: sa.Row[t.Any]) -> tuple[dt.datetime, uuid.UUID]:
-    return row.queued_at, row.id
 
 
 def mark_published(
