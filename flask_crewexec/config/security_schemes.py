@@ -38,12 +38,12 @@ def _is_scheme(item: tuple[object, object]) -> bool:
     name, scheme = item
     if not isinstance(name, str) or not re.fullmatch(_TOKEN, name):
         return False
-    if not isinstance(scheme, Mapping) or scheme.get("type") not in _NEEDED:
+    if not isinstance(scheme, Mapping) or str(scheme.get("type")) not in _NEEDED:
         return False
     is_http = scheme["type"] == "http"
     if is_http and not re.fullmatch(_TOKEN, str(scheme.get("scheme", ""))):
         return False
-    return _NEEDED[scheme["type"]] <= scheme.keys()
+    return _NEEDED[str(scheme["type"])] <= scheme.keys()
 
 
 def challenges(schemes: SecuritySchemes) -> list[str]:

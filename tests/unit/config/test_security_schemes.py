@@ -21,6 +21,7 @@ BEARER = {"type": "http", "scheme": "bearer"}
         {"token": "bearer"},
         {"token": {}},
         {"token": {"type": "magic"}},
+        {"token": {"type": ["http"]}},
         {"token": {"type": "http"}},
         {"token": {"type": "http", "scheme": 'bearer"\r\nX: y'}},
         {"key": {"type": "apiKey", "in": "header"}},
