@@ -72,6 +72,17 @@ class ExecutionQuery(t.TypedDict):
     """Only forks of this execution."""
     thread_id: t.NotRequired[str | None]
     """Only executions of this thread."""
+    user_id: t.NotRequired[str]
+    """Only executions of this user; ordinary users see only their own."""
+    code: t.NotRequired[str]
+    """Only executions whose error has this code."""
+    created_after: t.NotRequired[str]
+    """Only executions with an id of this time or later."""
+    created_before: t.NotRequired[str]
+    """Only executions with an id of an earlier time."""
+    ids: t.NotRequired[str]
+    """Only these executions, up to 50 ids separated by commas; those that do not exist are left
+    out."""
 
 
 class InputAnswer(t.TypedDict):

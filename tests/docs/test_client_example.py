@@ -51,6 +51,8 @@ def test_the_programs_of_the_page_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_worker()
+    cancelled = threading.Event()
+    model.on("coffee", hold=cancelled, times=1)  # else it may end before it is cancelled
     model.on("tea", "Tea is old").on("coffee", "Coffee is young")
     monkeypatch.setenv("TOKEN", TOKEN)
     monkeypatch.setenv("GRAPH_ID", api.graph(documents.ONE_TASK))
@@ -61,6 +63,7 @@ def test_the_programs_of_the_page_run(
             text = example.text.replace("https://crews.example.com/crewexec", address)
             exec(compile(text, str(example), "exec"), namespace)  # noqa: S102  # it is ours
             printed[example.caption] = capsys.readouterr().out
+    cancelled.set()
     namespace["crews"].close()  # type: ignore[attr-defined]
     assert printed["ask.py"] == "Tea is old\n"
     assert printed["follow.py"].splitlines()[0] == "1 queued"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import typing as t
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -66,11 +67,15 @@ def arguments(api) -> dict[frozenset[str], list[dict[str, t.Any]]]:
     return {
         frozenset(): [{}],
         frozenset({"path"}): [{"path": "unknown"}],
+        frozenset({"version", "name"}): [],  # the client's modules
         frozenset({"webhook_id"}): [{"webhook_id": webhook["id"]} for webhook in webhooks],
         frozenset({"request_id"}): [{"request_id": each["id"]} for each in asked],
         frozenset({"graph_id"}): graphs,
         frozenset({"execution_id"}): executions,
         frozenset({"execution_id", "number"}): calls,
+        frozenset({"execution_id", "other_id"}): [
+            {**each, "other_id": other["execution_id"]} for each, other in pairwise(executions)
+        ],
         frozenset({"execution_id", "position"}): [{**each, "position": 0} for each in executions],
     }
 

@@ -45,6 +45,12 @@ class Command:
             text=True,
         )
 
+    def first_line(self) -> str:
+        """What the command has printed once its server runs."""
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        return line
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
@@ -87,7 +93,7 @@ def url_in(path):
 def test_runs_until_a_signal_and_stops_its_server(number, tmp_path, start, port):
     (tmp_path / ".env").write_text("SECRET_KEY=mine\nCELERY_BROKER_URL=redis://old\n")
     command = start("--port", str(port))
-    line = command.process.stdout.readline()
+    line = command.first_line()
     url = url_in(tmp_path / ".env")
     assert url.endswith(f"@127.0.0.1:{port}/0")
     assert ".env" in line
@@ -100,12 +106,12 @@ def test_runs_until_a_signal_and_stops_its_server(number, tmp_path, start, port)
 
 def test_the_url_and_the_data_survive_a_restart(tmp_path, start, port):
     first = start("--port", str(port), "--env", "other.env")
-    first.process.stdout.readline()
+    first.first_line()
     url = url_in(tmp_path / "other.env")
     with redis.Redis.from_url(url) as client:
         client.set("kept", "1")
     assert first.end() == 0
-    start("--port", str(port), "--env", "other.env").process.stdout.readline()
+    start("--port", str(port), "--env", "other.env").first_line()
     assert url_in(tmp_path / "other.env") == url
     with redis.Redis.from_url(url) as client:
         assert client.get("kept") == b"1"
@@ -138,7 +144,7 @@ def test_says_that_the_port_is_taken(tmp_path, start):
 
 def test_says_that_its_server_has_ended(tmp_path, start, port):
     command = start("--port", str(port))
-    command.process.stdout.readline()
+    command.first_line()
     with redis.Redis.from_url(url_in(tmp_path / ".env")) as client:
         client.shutdown(nosave=True)
     assert command.process.wait(60) == 1
@@ -161,7 +167,7 @@ def test_says_which_extra_is_missing(app, monkeypatch):
 
 
 def test_a_second_one_in_the_same_folder_is_refused(tmp_path, start, port):
-    start("--port", str(port)).process.stdout.readline()
+    start("--port", str(port)).first_line()
     second = start("--port", str(free_port()))
     assert second.process.wait(60) == 1
     assert "in use by another Valkey server" in second.process.stderr.read()

@@ -104,7 +104,7 @@ def problems(found):
 
 def only_problem(found, name, status):
     """The sentences of the only finding that is a problem."""
-    assert problems(found) == {name: status}
+    assert problems(found) == {name: status}, found
     (finding,) = found[name]
     assert finding["remedy"]
     return finding["detail"]
