@@ -9,7 +9,7 @@ from importlib import metadata
 
 PACKAGE: t.Final = "Flask-CrewExec"
 CREWAI: t.Final = "crewai"
-CREWAI_FROM: t.Final = "1.15.25"
+CREWAI_FROM: t.Final = "1.15.29"
 """The lowest version of CrewAI that ``setup.cfg`` allows."""
 CREWAI_TESTED_UP_TO: t.Final = "1.15.30"
 """Raise it after ``tox -e crewai-latest`` has passed with the newer version."""
