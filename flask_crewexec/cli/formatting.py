@@ -51,11 +51,12 @@ def _call_summary(call: Json) -> str:
 
 
 def input_request_lines(requests: list[Json]) -> Iterator[str]:
-    """Yield the input requests, each with its draft."""
+    """Yield the input requests, each with all that is to be decided about."""
     for request in requests:
         state = request["decision"] or request["status"]
         head = f"{request['id']}  {state:<9}  {moment(request['created_at'])}"
-        yield f"{head}  {one_line(request['step_name'])}, round {request['round']}"
+        step = one_line(request["step_name"])
+        yield f"{head}  {request['kind']}: {step}, round {request['round']}"
         yield f"{_INDENT}execution: {request['execution_id']}"
         yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
         if request["answered_by"]:
@@ -64,6 +65,11 @@ def input_request_lines(requests: list[Json]) -> Iterator[str]:
         for key in ("message", "problem"):
             if request[key]:
                 yield f"{_INDENT}{key}: {one_line(request[key])}"
+        if request["tool"]:
+            call = f"{request['tool']} {_value(request['arguments'])}"
+            yield f"{_INDENT}call: {one_line(call)}"
+        if choices := (request["schema"] or {}).get("enum"):
+            yield f"{_INDENT}choices: {', '.join(map(one_line, choices))}"
         if request["draft"]:
             yield from (_INDENT + line for line in escape(request["draft"]["text"]).splitlines())
 

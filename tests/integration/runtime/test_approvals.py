@@ -127,6 +127,12 @@ class TestDecisions:
             ("model", "done"),
         ]
 
+    def test_the_terminal_shows_the_whole_call(self, app, queued):
+        run(queued())
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox"]).output
+        assert "  approval: a, round 1" in shown
+        assert 'call: pay {"order": "7", "euros": 5}' in shown
+
     def test_a_rejected_call_is_not_made_and_the_model_is_told_why(self, api, model, queued, paid):
         id = queued()
         run(id)
