@@ -278,6 +278,8 @@ class TestBroker:
 
     def test_a_server_that_is_nearly_full(self, own_redis, healthy, check):
         with own_redis.client() as client:
+            for number in range(200):  # connections and buffers take memory, too
+                client.set(f"ballast-{number}", b"x" * 100_000)
             client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.05))
             found = check()
         assert "of its 'maxmemory'" in only_problem(found, "broker-server", "warning")
