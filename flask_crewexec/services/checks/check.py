@@ -10,7 +10,7 @@ from ...app_state import AppState
 
 Status = t.Literal["ok", "warning", "error", "skipped"]
 
-DEFAULT_SECONDS: t.Final = 10.0
+DEFAULT_SECONDS: t.Final = 20.0
 
 
 class Result(t.NamedTuple):
