@@ -37,7 +37,7 @@ def write_variables(path: Path, values: Mapping[str, str]) -> None:
             file.write(text)
         os.chmod(temporary, mode)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # also Ctrl-C leaves no second file with the password
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise

@@ -128,8 +128,8 @@ def _as_object(text: str) -> dict[str, t.Any]:
 def link(id: str, user: str, roles: tuple[str, ...], expires_in: float) -> None:
     """Print a signed link with which one person answers an input request.
 
-    ID is the id of the input request. Whoever has the link can answer as that person, once, without
-    signing in.
+    ID is the id of the input request. Anyone who has the link can answer as that person, once,
+    without signing in.
     """
     click.echo(_service.input_link(id, Identity(user, roles=roles), expires_in=expires_in))
 

@@ -646,8 +646,8 @@ class InputRequest(t.TypedDict):
     roles_only: bool
     """Whether a tool demands that only users with these roles answer."""
     four_eyes: bool
-    """Whether another person must answer than the owner of the execution, and than whoever has
-    edited what is asked about."""
+    """Whether neither the owner of the execution nor the person who edited what is asked about may
+    answer."""
     edited_by: str | None
     """Who has written the draft or the arguments, if a person has."""
     expires_at: str | None

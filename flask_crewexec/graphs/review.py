@@ -58,7 +58,7 @@ class Review:
     default: Mapping[str, t.Any] | None = field(default=None, hash=False)
     """``{"text"}`` or ``{"value"}``: the answer then, where *on_expiry* is ``default``."""
     four_eyes: bool = False
-    """Whether neither the owner nor whoever has edited the draft may decide about it."""
+    """Whether neither the owner nor the person who edited the draft may decide about it."""
 
     @property
     def max_drafts(self) -> int:

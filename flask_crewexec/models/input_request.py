@@ -71,7 +71,7 @@ class InputRequestMixin(Mixin):
     roles_only: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether only users with the roles of its assignees are asked, since a tool demands it."""
     four_eyes: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    """Whether neither the owner nor whoever has edited what is asked about may answer."""
+    """Whether neither the owner nor the person who edited what is asked about may answer."""
     edited_by: Mapped[UserId | None]
     """Who has written the draft or the arguments, in the round before."""
     expires_at: Mapped[UtcDateTime | None]

@@ -107,7 +107,7 @@ class _Dispatcher:
             # Each one that is claimed may be slow, so another thread looks for the next.
             while not drain.has_begun() and deliver_next(current_app_state(), self.wake):
                 pass
-        except Exception:
+        except Exception:  # whatever it is, the thread must not end without a word
             log.exception("Could not deliver notifications; the reconciler starts another round.")
 
 

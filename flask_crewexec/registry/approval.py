@@ -35,8 +35,8 @@ class Approval:
     """Only users with one of these roles may answer, not even the owner of the execution; None
     means that the owner may."""
     four_eyes: bool = False
-    """Whether another person must answer than the owner of the execution, and than whoever has
-    edited the arguments."""
+    """Whether neither the owner of the execution nor the person who edited the arguments may
+    answer."""
     message: str | None = None
     """What those who are asked are told."""
     decisions: Collection[ApprovalDecision] = ("approve", "reject")

@@ -157,8 +157,8 @@ class InputRequestSchema(RowSchema):
     )
     four_eyes = fields.Boolean(
         metadata={
-            "description": "Whether another person must answer than the owner of the execution, and"
-            " than whoever has edited what is asked about"
+            "description": "Whether neither the owner of the execution nor the person who edited"
+            " what is asked about may answer"
         }
     )
     edited_by = fields.String(

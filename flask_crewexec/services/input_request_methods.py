@@ -117,7 +117,7 @@ class InputRequestMethods:
         """Return a signed link, with which *user* can answer a request without signing in.
 
         It leads to a page of the dashboard, and is a path unless the application sets
-        ``SERVER_NAME``. Send it only to that person: whoever has it can answer as them, until
+        ``SERVER_NAME``. Send it only to that person: anyone who has it can answer as them, until
         the request is decided or the link expires. If the request has ``four_eyes``, they must
         sign in nevertheless.
 

@@ -20,10 +20,8 @@ from support.npm import npm_packages
 from support.npm import npx
 from support.paths import ROOT
 from support.servers.browser import Browser
-from support.servers.browser import CHROMIUM
 from support.servers.browser import chromium
-from support.servers.debian_packages import ensure_installed
-from support.servers.debian_packages import NotInstalled
+from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
 
@@ -56,10 +54,7 @@ createRoot(document.body).render(<StrictMode><Execution id={id} /></StrictMode>)
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser that is signed in as a user of the host."""
-    try:
-        ensure_installed(CHROMIUM)
-    except NotInstalled as reason:
-        pytest.skip(f"no browser: {reason}")
+    require_chromium()
     folder = tmp_path_factory.mktemp("browser")
     with chromium(folder, folder / "profile") as browser:
         browser.send_headers({"X-User": "ada"})

@@ -28,7 +28,7 @@ class Tool(BaseTool):
     def _run(self, text: str = "") -> str:
         raise NotImplementedError("Write the tool '{name}'.")
 '''
-_ASK_PERSON: t.Final = '''"""Asks whoever runs the crew, at the terminal."""
+_ASK_PERSON: t.Final = '''"""Asks the person who runs the crew, at the terminal."""
 
 from crewai.tools import BaseTool
 

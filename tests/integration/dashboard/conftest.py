@@ -18,10 +18,8 @@ from flask_crewexec.dashboard import create_dashboard
 from support.dashboard_pages import Pages
 from support.host_app import host
 from support.servers.browser import Browser
-from support.servers.browser import CHROMIUM
 from support.servers.browser import chromium
-from support.servers.debian_packages import ensure_installed
-from support.servers.debian_packages import NotInstalled
+from support.servers.browser import require_chromium
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 from support.servers.sample_site import sample_site
@@ -30,10 +28,7 @@ from support.servers.sample_site import Site
 
 @pytest.fixture(scope="package")
 def _installed() -> None:
-    try:
-        ensure_installed(CHROMIUM)
-    except NotInstalled as reason:
-        pytest.skip(f"no browser: {reason}")
+    require_chromium()
 
 
 @pytest.fixture(scope="package")

@@ -21,10 +21,8 @@ from support.in_process import run
 from support.in_process import running
 from support.input_requests import reviewed
 from support.servers.browser import Browser
-from support.servers.browser import CHROMIUM
 from support.servers.browser import chromium
-from support.servers.debian_packages import ensure_installed
-from support.servers.debian_packages import NotInstalled
+from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
 
@@ -33,10 +31,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    try:
-        ensure_installed(CHROMIUM)
-    except NotInstalled as reason:
-        pytest.skip(f"no browser: {reason}")
+    require_chromium()
     folder = tmp_path_factory.mktemp("browser")
     with chromium(folder, folder / "profile") as browser:
         yield browser

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from support.servers.debian_packages import ensure_installed
+from support.servers.debian_packages import NotInstalled
 from support.servers.processes import wait_until
 
 CHROMIUM: t.Final = {"chromium": "chromium", "chromium-driver": "chromedriver"}
@@ -112,6 +115,14 @@ class Browser:
                 self.look(width=width, dark=dark)
                 self.take_picture(f"{name}-{place}-{'dark' if dark else 'light'}")
         self.look()
+
+
+def require_chromium() -> None:
+    """Install Chromium if it is not there; skip the test, and say why, if that is not possible."""
+    try:
+        ensure_installed(CHROMIUM)
+    except NotInstalled as reason:
+        pytest.skip(f"no browser: {reason}")
 
 
 @contextmanager
