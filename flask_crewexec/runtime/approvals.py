@@ -43,7 +43,7 @@ _TOO_LONG: t.Final = (
 _SECRET: t.Final = "People must approve this call, but its arguments contain a secret."
 _NOT_VALID: t.Final = "The tool does not accept the arguments that were written."
 OUTDATED: t.Final = (
-    "The tool '{}' was changed or removed while one of its calls waited for approval. Retry the"
+    "The tool '{}', or the arguments of its call, changed after people were asked. Retry the"
     " execution to ask again."
 )
 

@@ -108,6 +108,8 @@ class TestWebhooks:
             {"url": "https://8.8.8.8:port/"},
             {"url": PUBLIC + "x" * 2_000},
             {"url": 7},
+            {"url": PUBLIC, "enabled": 0},
+            {"url": PUBLIC, "enabled": "yes"},
             {},
             {"url": PUBLIC, "events": []},
             {"url": PUBLIC, "events": ["execution.exploded"]},
