@@ -21,8 +21,8 @@ class FailureCode(t.NamedTuple):
 
 FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
     "approval-outdated": FailureCode(
-        "A tool, or the arguments of its call, changed after people were asked to approve the call, so"
-        " it cannot be made as they saw it.",
+        "A tool, or the arguments of its call, changed after people were asked to approve it, so it"
+        " cannot be made as they saw it.",
         "Retry the execution to ask them again. Their decision stays stored.",
     ),
     "assignment-failed": FailureCode(
