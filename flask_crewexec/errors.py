@@ -29,6 +29,7 @@
     │   ├── TokenQuotaExceeded         of tokens per day
     │   └── TooManyRequests            of requests per minute
     ├── BrokerUnavailable              the message could not be sent
+    ├── Interrupted                    a request about several executions did not come to this one
     ├── StorageUnavailable             a file storage is unavailable; raised by hosts
     ├── LeaseLost                      another worker owns the attempt
     ├── SecretMissing                  a secret has no value
@@ -350,6 +351,15 @@ class BrokerUnavailable(CrewExecError):
     status = 503
     title = "Message broker unavailable"
     remedy = "Try again later. Operators check the server at 'CELERY_BROKER_URL'."
+
+
+class Interrupted(CrewExecError):
+    """A request about several executions has ended before it was done with this one."""
+
+    code = "interrupted"
+    status = 503
+    title = "Interrupted"
+    remedy = "Read the execution, and send its id again if that is still to be done."
 
 
 class StorageUnavailable(CrewExecError):

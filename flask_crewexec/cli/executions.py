@@ -21,12 +21,14 @@ from .formatting import event_line
 from .formatting import status_lines
 from .limit_options import limit_options
 from .lists import execution_lines
+from .lists import outcome_lines
 
 _service: t.Final = AsyncExecutionService()
 
 
 _commands = AppGroup("executions")
 _id = click.argument("id")
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -114,13 +116,22 @@ def calls(id: str, step: int | None, as_json: bool) -> None:
 
 
 @_commands.command("cancel", cls=OneLineCommand)
-@_id
+@_ids
 @click.option("--reason", help="Reason, which the owner will see.")
-def cancel(id: str, reason: str | None) -> None:
-    """Cancel an execution: at once, or before its next model or tool call.
+@click.pass_context
+def cancel(ctx: click.Context, /, ids: tuple[str, ...], reason: str | None) -> None:
+    """Cancel executions: at once, or before their next model or tool call.
 
-    ID is the id of the execution.
+    ID is the id of an execution. With several, each gets a line, and the exit code is 1 if one of
+    them was not cancelled.
     """
+    if len(ids) > 1:
+        _report(ctx, _service.cancel_several(ids, reason=reason))
+    else:
+        _cancel_one(ids[0], reason)
+
+
+def _cancel_one(id: str, reason: str | None) -> None:
     is_cancelled = _service.cancel_task(id, reason=reason)
     status = _service.get_task_status(id)["status"]
     if not is_cancelled:
@@ -133,16 +144,28 @@ def cancel(id: str, reason: str | None) -> None:
 
 
 @_commands.command("retry", cls=OneLineCommand)
-@_id
+@_ids
 @limit_options
-def retry(id: str, **limits: t.Any) -> None:
-    """Retry an ended execution after its completed steps.
+@click.pass_context
+def retry(ctx: click.Context, /, ids: tuple[str, ...], **limits: t.Any) -> None:
+    """Retry ended executions after their completed steps.
 
-    ID is the id of the execution. Limits include what earlier attempts have used, except for the
-    timeout, which starts again.
+    ID is the id of an execution. Limits include what earlier attempts have used, except for the
+    timeout, which starts again. With several, each gets a line, and the exit code is 1 if one of
+    them was not queued.
     """
-    queued = _service.retry(id, **limits)
+    if len(ids) > 1:
+        _report(ctx, _service.retry_several(ids, **limits))
+        return
+    queued = _service.retry(ids[0], **limits)
     click.echo("The execution is queued as attempt {attempt}.".format_map(queued))
+
+
+def _report(ctx: click.Context, outcomes: list[dict[str, t.Any]]) -> None:
+    """Print what came of several executions; the exit code is 1 if something was not done."""
+    for line in outcome_lines(outcomes):
+        click.echo(line)
+    ctx.exit(1 if any(one["error"] for one in outcomes) else 0)
 
 
 COMMANDS: t.Final = (status, list_, tail, calls, cancel, retry)

@@ -59,6 +59,17 @@ def _more(one: Json) -> list[str]:
     return [steps, str(one["priority"]), moment(one["created_at"]), one["user_id"]]
 
 
+def outcome_lines(outcomes: Sequence[Json]) -> Iterator[str]:
+    """Yield a table of what came of several executions; below each that was refused, why."""
+    rows = [[one["id"], one["status"] or "-"] for one in outcomes]
+    header, *lines = table_lines((_ID, _STATUS), rows)
+    yield header
+    for one, line in zip(outcomes, lines, strict=True):
+        yield line
+        if error := one["error"]:
+            yield f"    {error['code']}: {one_line(error['detail'])}"
+
+
 def graph_lines(graphs: Sequence[GraphMixin]) -> Iterator[str]:
     """Yield a table of graphs."""
     columns = (_ID, Column("NAME", may_be_cut=True), Column("VERSION", is_number=True), _USER)

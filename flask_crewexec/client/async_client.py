@@ -94,6 +94,8 @@ class AsyncClient:
     call = _method(operations.call)
     cancel = _method(operations.cancel)
     retry = _method(operations.retry)
+    cancel_several = _method(operations.cancel_several)
+    retry_several = _method(operations.retry_several)
     fork = _method(operations.fork)
     compare = _method(operations.compare)
     input_requests = _iterator(operations.input_requests)

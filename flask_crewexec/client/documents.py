@@ -166,6 +166,30 @@ class ForkRequest(t.TypedDict):
     """Limits that change; the others are as before."""
 
 
+class CancelSeveral(t.TypedDict):
+    """Executions to cancel, and why."""
+
+    reason: t.NotRequired[str | None]
+    """Reason, which the owner will see."""
+    ids: list[str | uuid.UUID]
+    """Ids of up to 100 executions."""
+
+
+class RetrySeveral(t.TypedDict):
+    """Executions to retry, and limits of each of them."""
+
+    timeout: t.NotRequired[float | None]
+    """Seconds from the first start."""
+    max_llm_calls: t.NotRequired[int | None]
+    """Maximum number of model calls."""
+    max_tool_calls: t.NotRequired[int | None]
+    """Maximum number of tool calls."""
+    max_tokens: t.NotRequired[int | None]
+    """No further calls are made once they are used."""
+    ids: list[str | uuid.UUID]
+    """Ids of up to 100 executions."""
+
+
 class SubmissionWebhook(t.TypedDict):
     """A webhook that is told of one execution."""
 
@@ -430,6 +454,13 @@ class Comparison(t.TypedDict):
     """How the results differ."""
     calls: list[CallDifference]
     """What was called, as far as calls are recorded."""
+
+
+class Outcomes(t.TypedDict):
+    """What came of several executions."""
+
+    executions: list[Outcome]
+    """The executions in the order of the request."""
 
 
 class ExecutionLimits(t.TypedDict):
@@ -858,6 +889,31 @@ class CallDifference(t.TypedDict):
     """Calls of the second; null if there are none."""
 
 
+class Outcome(t.TypedDict):
+    """What came of one of several executions."""
+
+    id: str
+    """Id of the execution."""
+    status: (
+        t.Literal[
+            "queued",
+            "running",
+            "waiting_input",
+            "retrying",
+            "completed",
+            "failed",
+            "cancelled",
+            "timed_out",
+        ]
+        | None
+    )
+    """Status of the execution afterwards; null if there is none, or not for the user."""
+    error: OutcomeError | None
+    """Why nothing was done; null if it was."""
+    retry_after: int | None
+    """Seconds after which it may succeed, if a limit was reached."""
+
+
 class Draft(t.TypedDict):
     """What is reviewed."""
 
@@ -917,6 +973,15 @@ class CallTotal(t.TypedDict):
     """Tokens of model calls."""
     cost: float
     """From 'CREWEXEC_PRICES'; 0 without prices."""
+
+
+class OutcomeError(t.TypedDict):
+    """Why nothing was done with one of several executions."""
+
+    code: str
+    """Stable kind of error."""
+    detail: str
+    """What is wrong and what to do."""
 
 
 class _Event(t.TypedDict):

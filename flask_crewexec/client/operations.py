@@ -156,6 +156,38 @@ def retry(execution_id: Id, **limits: t.Unpack[d.Limits]) -> Commands[d.WholeExe
     return fetch(Request("POST", path, body=limits, is_repeatable=False))
 
 
+def cancel_several(
+    execution_ids: Iterable[Id], *, reason: str | None = None
+) -> Commands[list[d.Outcome]]:
+    """Cancel executions, at most 100, each by itself.
+
+    :param reason: what the owners will see.
+    :return: what came of each, in their order; ``error`` is None if it is cancelled, or will be.
+    :raises ApiError: if the request is refused as a whole; or without an answer.
+    """
+    body = {"ids": [str(id) for id in execution_ids], "reason": reason}
+    answered = yield from fetch(Request("POST", "/executions/cancel", body=body))
+    outcomes: list[d.Outcome] = answered["executions"]
+    return outcomes
+
+
+def retry_several(
+    execution_ids: Iterable[Id], **limits: t.Unpack[d.Limits]
+) -> Commands[list[d.Outcome]]:
+    """Retry executions, at most 100, each by itself and with the given limits.
+
+    It is not sent again without an answer: look at the executions, which may have been queued.
+
+    :return: what came of each, in their order; ``error`` is None if it is queued.
+    :raises ApiError: if the request is refused as a whole; or without an answer.
+    """
+    body = {"ids": [str(id) for id in execution_ids], **limits}
+    request = Request("POST", "/executions/retry", body=body, is_repeatable=False)
+    answered = yield from fetch(request)
+    outcomes: list[d.Outcome] = answered["executions"]
+    return outcomes
+
+
 def fork(
     execution_id: Id,
     *,

@@ -77,6 +77,11 @@ from .operations import HealthSchema as HealthSchema
 from .operations import OpenApiSchema as OpenApiSchema
 from .operations import QueueReportSchema as QueueReportSchema
 from .operations import WorkerSchema as WorkerSchema
+from .outcomes import CancelSeveralSchema as CancelSeveralSchema
+from .outcomes import MAX_SEVERAL as MAX_SEVERAL
+from .outcomes import OutcomeSchema as OutcomeSchema
+from .outcomes import OutcomesSchema as OutcomesSchema
+from .outcomes import RetrySeveralSchema as RetrySeveralSchema
 from .pages import MAX_PAGE as MAX_PAGE
 from .pages import NoQuerySchema as NoQuerySchema
 from .pages import PageQuerySchema as PageQuerySchema

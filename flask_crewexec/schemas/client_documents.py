@@ -27,6 +27,9 @@ from .input_requests import InputAnswerItemSchema
 from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema
+from .outcomes import CancelSeveralSchema
+from .outcomes import OutcomesSchema
+from .outcomes import RetrySeveralSchema
 from .problems import ProblemItemSchema
 from .submissions import LimitsSchema
 from .submissions import QueueRequestSchema
@@ -46,6 +49,8 @@ _REQUESTS: t.Final[tuple[Schema, ...]] = (
     InputRequestQuerySchema,
     CallQuerySchema,
     ForkRequestSchema,
+    CancelSeveralSchema,
+    RetrySeveralSchema,
 )
 _ANSWERS: t.Final[tuple[Schema, ...]] = (
     WholeExecutionSchema,
@@ -58,6 +63,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     WholeCallSchema,
     ForkedSchema,
     ComparisonSchema,
+    OutcomesSchema,
 )
 _KINDS: t.Final[tuple[tuple[type[Field], Kind], ...]] = (
     (fields.Boolean, "boolean"),

@@ -46,6 +46,7 @@ from .forks import read_plan
 from .graph_report import execution_preview
 from .input_request_methods import InputRequestMethods
 from .retries import retry
+from .several_methods import SeveralMethods
 from .user_executions import UserExecutions
 
 Json = dict[str, t.Any]
@@ -65,7 +66,7 @@ class Queued(t.NamedTuple):
     """Whether an earlier submission with the same idempotency key had queued it."""
 
 
-class AsyncExecutionService(InputRequestMethods):
+class AsyncExecutionService(InputRequestMethods, SeveralMethods):
     """Executions of the current application; create one wherever you need it.
 
     Each method uses database transactions of its own. Commit what they should see, for instance

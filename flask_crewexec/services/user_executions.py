@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 import uuid
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -187,3 +188,18 @@ class UserExecutions:
     def retry(self, task_id: Id, **limits: float | None) -> Json:
         """Queue another attempt of an ended execution; it resumes after the completed steps."""
         return self._service.retry(task_id, self._requester, **limits)
+
+    def cancel_several(
+        self, task_ids: Iterable[Id], *, reason: str | None = None, seconds: float | None = None
+    ) -> list[Json]:
+        """Cancel executions, each by itself; return what came of each."""
+        by = self._requester.user_id
+        return self._service.cancel_several(
+            task_ids, self._requester, by=by, reason=reason, seconds=seconds
+        )
+
+    def retry_several(
+        self, task_ids: Iterable[Id], *, seconds: float | None = None, **limits: float | None
+    ) -> list[Json]:
+        """Queue another attempt of executions, each by itself; return what came of each."""
+        return self._service.retry_several(task_ids, self._requester, seconds=seconds, **limits)

@@ -19,6 +19,7 @@ from . import graphs
 from . import input_requests
 from . import operations
 from . import registry
+from . import several
 from . import unknown_routes
 from . import webhooks
 from .authentication import authenticate
@@ -85,7 +86,8 @@ def _api(settings: Settings) -> Blueprint:
     blueprint.before_request(authenticate)
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
-    for module in (executions, forks, graphs, input_requests, operations, registry, webhooks):
+    runs = (executions, several, forks, input_requests)
+    for module in (*runs, graphs, operations, registry, webhooks):
         module.add_routes(blueprint)
     return blueprint
 

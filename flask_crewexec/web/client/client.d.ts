@@ -103,6 +103,10 @@ export interface Client {
   list(query?: ExecutionQuery, options?: RequestOptions): Promise<ExecutionPage>;
   cancel(id: string, options?: CancelOptions): Promise<WholeExecution>;
   retry(id: string, limits?: Limits, options?: RequestOptions): Promise<WholeExecution>;
+  /** Cancel at most 100 executions, each by itself; the answer says what came of each. */
+  cancelSeveral(ids: string[], options?: CancelOptions): Promise<Outcomes>;
+  /** Retry at most 100 executions, each by itself; the answer says what came of each. */
+  retrySeveral(ids: string[], limits?: Limits, options?: RequestOptions): Promise<Outcomes>;
   /** The events, tokens and the end of an execution, over one connection for all that follow. */
   follow(id: string, options?: FollowOptions): AsyncGenerator<Message, void, undefined>;
   inputRequests(query?: InputRequestQuery, options?: RequestOptions): Promise<InputRequestPage>;

@@ -48,6 +48,14 @@ class Client {
     return this.#api.request("POST", `${one(id)}/retry`, { body: limits, signal });
   }
 
+  cancelSeveral(ids, { reason, signal } = {}) {
+    return this.#api.request("POST", "/executions/cancel", { body: { ids, reason }, signal });
+  }
+
+  retrySeveral(ids, limits = {}, { signal } = {}) {
+    return this.#api.request("POST", "/executions/retry", { body: { ids, ...limits }, signal });
+  }
+
   follow(id, { after = 0, signal } = {}) {
     return this.#followers.follow(id, after, signal);
   }

@@ -193,6 +193,26 @@ class TestCancelAndRetry:
         assert (result.exit_code, result.stdout) == (0, "The execution is queued as attempt 2.\n")
         assert run(id) == "completed"
 
+    def test_several_get_a_line_each(self, command, api, done):
+        waiting = [api.queue(documents.chain("a")) for _ in range(2)]
+        result = command("cancel", waiting[0], done, NOBODY, "--reason", "too dear")
+        assert result.exit_code == 1
+        header, *lines = result.stdout.splitlines()
+        assert header.split() == ["ID", "STATUS"]
+        assert lines[0].split() == [waiting[0], "cancelled"]
+        assert lines[1].split() == [done, "completed"]
+        assert lines[2].startswith("    wrong-state: ")
+        assert lines[3].split() == [NOBODY, "-"]
+        assert lines[4].startswith("    not-found: ")
+        assert api.status(waiting[0])["cancellation"]["reason"] == "too dear"
+        assert command("cancel", *waiting).exit_code == 0
+        result = command("retry", *waiting, "--max-tokens", "7")
+        assert result.exit_code == 0
+        assert [line.split() for line in result.stdout.splitlines()[1:]] == [
+            [id, "queued"] for id in waiting
+        ]
+        assert {api.status(id)["limits"]["max_tokens"] for id in waiting} == {7}
+
     @pytest.mark.parametrize("action", ["cancel", "retry"])
     def test_leave_alone_what_has_completed(self, command, api, done, action):
         failed_with(command(action, done), "'completed'")

@@ -81,6 +81,35 @@ class TestExecutions:
         cancelled = connect(proxy.url).cancel(id, reason="enough")
         assert (cancelled["status"], cancelled["cancellation"]["reason"]) == ("cancelled", "enough")
 
+    @each_client
+    def test_several_are_cancelled_and_retried_each_by_itself(self, crews, api):
+        ids = [api.queue(documents.chain("a")) for _ in range(2)]
+        unknown = str(uuid.uuid4())
+        outcomes = crews.cancel_several([*map(uuid.UUID, ids), unknown], reason="enough")
+        assert [one["id"] for one in outcomes] == [*ids, unknown]
+        assert [one["status"] for one in outcomes] == ["cancelled", "cancelled", None]
+        assert [one["error"] and one["error"]["code"] for one in outcomes] == [
+            None,
+            None,
+            "not-found",
+        ]
+        outcomes = crews.retry_several(ids, max_tokens=7)
+        assert [(one["status"], one["error"]) for one in outcomes] == [("queued", None)] * 2
+        assert {api.status(id)["limits"]["max_tokens"] for id in ids} == {7}
+
+    def test_several_whose_answer_is_lost_are_cancelled_again_and_not_retried_again(
+        self, connect, proxy, api
+    ):
+        ids = [api.queue(documents.chain("a")) for _ in range(2)]
+        proxy.cuts.append(0)
+        outcomes = connect(proxy.url).cancel_several(ids)
+        assert [one["status"] for one in outcomes] == ["cancelled"] * 2
+        proxy.cuts.append(0)
+        with pytest.raises(ApiError) as failed:
+            connect(proxy.url).retry_several(ids)
+        assert failed.value.code == "unreachable"
+        assert [api.event_types(id).count("queued") for id in ids] == [2, 2]
+
     def test_lists_are_read_page_by_page_up_to_the_limit(self, crews, api, monkeypatch):
         monkeypatch.setattr(operations, "PAGE", 2)
         graph = api.graph(documents.chain("a"))

@@ -101,6 +101,19 @@ class TestRequests:
         status = page.call("return crews.retry(given, { max_tokens: 7 })", id)
         assert (status["status"], status["limits"]["max_tokens"]) == ("queued", 7)
 
+    def test_it_cancels_and_retries_several(self, page, api, model):
+        ids = [api.queue(documents.chain("a")) for _ in range(2)]
+        cancelled, queued = page.call(
+            "const cancelled = await crews.cancelSeveral(given, { reason: 'enough' });"
+            "return [cancelled, await crews.retrySeveral(given, { max_tokens: 7 })];",
+            ids,
+        )
+        for done, status in ((cancelled, "cancelled"), (queued, "queued")):
+            assert [(one["id"], one["status"]) for one in done["executions"]] == [
+                (id, status) for id in ids
+            ]
+        assert {api.status(id)["limits"]["max_tokens"] for id in ids} == {7}
+
     def test_it_answers_what_people_are_asked(self, app, page, api, model):
         id = api.queue(reviewed())
         page.start("await follow(given); return crews.get(given)", id)
