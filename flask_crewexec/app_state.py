@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from collections.abc import Callable
+from collections.abc import Mapping
 
 from celery import Celery
 from flask import current_app
+from flask import Request
 
 from .config.settings import Settings
 from .database import Database
@@ -14,6 +17,7 @@ from .identity import IdentityLoader
 from .models import Models
 from .registry.registry import Registry
 from .registry.secrets import SecretProvider
+from .registry.users import UserLoader
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,12 @@ class AppState:
     identity_loaders: list[IdentityLoader]
     """At most one. A list, because it may be registered after :meth:`init_app` has run."""
     secret_providers: list[SecretProvider] = dataclasses.field(default_factory=list)
+    """At most one; a list for the same reason."""
+    extra_columns: list[Callable[[Request], Mapping[str, t.Any]]] = dataclasses.field(
+        default_factory=list
+    )
+    """At most one; a list for the same reason."""
+    user_loaders: list[UserLoader] = dataclasses.field(default_factory=list)
     """At most one; a list for the same reason."""
 
 

@@ -34,6 +34,8 @@
     ├── LeaseLost                      another worker owns the attempt
     ├── SecretMissing                  a secret has no value
     ├── SecretProviderUnavailable      the host's secret provider failed
+    ├── UserMissing                    the host has no such user any more
+    ├── UserLoaderUnavailable          the host's user loader failed
     ├── NotRegistered                  the worker does not know a name that the graph uses
     ├── ToolUnavailable                the worker cannot load a tool
     ├── ModelMisconfigured             a model cannot be used as it is registered
@@ -395,6 +397,23 @@ class SecretProviderUnavailable(CrewExecError):
     status = 503
     title = "Secret provider unavailable"
     remedy = "Operators look for the provider's exception in the worker's log."
+
+
+class UserMissing(CrewExecError):
+    """A function of the host asked for the user of a run, who does not exist any more."""
+
+    code = "user-missing"
+    title = "User missing"
+    remedy = "Nothing is to be done if the user was removed; else correct the user loader."
+
+
+class UserLoaderUnavailable(CrewExecError):
+    """The host's user loader raised an exception."""
+
+    code = "user-loader-unavailable"
+    status = 503
+    title = "User loader unavailable"
+    remedy = "Operators look for the loader's exception in the worker's log."
 
 
 class NotRegistered(CrewExecError):

@@ -10,6 +10,9 @@ from contextvars import ContextVar
 
 from werkzeug.local import LocalProxy
 
+from .registry.users import load_user
+from .registry.users import U
+
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
@@ -17,8 +20,11 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExecutionContext:
-    """The execution that the current call belongs to."""
+class ExecutionContext(t.Generic[U]):
+    """The execution that the current call belongs to.
+
+    Type checkers know what :attr:`user` is if you say so: ``ExecutionContext[User]``.
+    """
 
     id: uuid.UUID
     user_id: str
@@ -33,6 +39,19 @@ class ExecutionContext:
     it as the idempotency key of a provider."""
     inputs: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False, hash=False)
     """The inputs, with the graph's defaults; set while a worker runs the execution."""
+
+    @property
+    def user(self) -> U:
+        """Your own user, as your ``user_loader`` returns it for :attr:`user_id`.
+
+        It is loaded when it is first asked for in each call of a function of yours, in the
+        application context of that call, so it belongs to your session there.
+
+        :raises UserMissing: if the loader returns None; the run then fails.
+        :raises UserLoaderUnavailable: if the loader fails.
+        :raises RuntimeError: if there is no loader.
+        """
+        return t.cast(U, load_user(self.user_id))
 
     @classmethod
     def of(cls, execution: ExecutionMixin | sa.Row[t.Any]) -> t.Self:

@@ -137,6 +137,8 @@ class CrewExec(RegistrationMixin):
             registry=self._registry,
             identity_loaders=self._identity_loaders,
             secret_providers=self._secret_providers,
+            user_loaders=self._user_loaders,
+            extra_columns=self._extra_columns,
         )
 
     @staticmethod

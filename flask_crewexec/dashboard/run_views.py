@@ -21,6 +21,7 @@ from ..services.async_execution_service import AsyncExecutionService
 from ..services.graph_changes import StoredGraph
 from ..services.graph_service import GraphService
 from ..web.authentication import current_identity
+from ..web.extra_columns import extra_of_request
 from .answer_forms import read_entered
 from .graph_views import render_graph
 from .run_form import read_form
@@ -63,6 +64,7 @@ def _queue(stored: StoredGraph, graph: Graph, requester: Identity, entered: dict
         stored.graph.id,
         inputs=content.inputs,
         idempotency_key=submission_key(entered, content),
+        extra=extra_of_request(),
         **content.options,
     )
 

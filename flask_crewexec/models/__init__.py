@@ -28,6 +28,8 @@ from .input_request import InputRequestMixin as InputRequestMixin
 from .installation import InstallationMixin as InstallationMixin
 from .mixin import IndexSpec as IndexSpec
 from .mixin import table_of as table_of
+from .own_columns import copied_values as copied_values
+from .own_columns import own_columns as own_columns
 from .step import StepMixin as StepMixin
 from .unmapped import is_plain as is_plain
 from .unmapped import unmapped_execution as unmapped_execution

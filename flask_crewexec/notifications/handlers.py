@@ -14,6 +14,7 @@ from flask import Flask
 from ..app_state import AppState
 from ..bounded_call import has_ended
 from ..bounded_call import start_call
+from ..errors import UserMissing
 from ..per_app import AppLocal
 from ..registry.signals import signals
 from ..storage.outbox import HANDLER
@@ -78,6 +79,8 @@ def _call(
     if error is None:
         return Result(delivered=True, answer={"seconds": seconds})
     _log(receiver, notification, error)
+    if isinstance(error, UserMissing):
+        return _failed(error.code, error.detail, seconds)
     return _failed("exception", type(error).__name__, seconds)
 
 

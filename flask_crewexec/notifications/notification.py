@@ -7,13 +7,18 @@ import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
+from ..registry.users import load_user
+from ..registry.users import U
 from ..schemas.notifications import status_told
 from ..storage.delivery_claims import Claim
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Notification:
-    """What happened to an execution, as handlers and signals are told."""
+class Notification(t.Generic[U]):
+    """What happened to an execution, as handlers and signals are told.
+
+    Type checkers know what :attr:`user` is if you say so: ``Notification[User]``.
+    """
 
     id: str
     """The same each time that it is told, and different for each event."""
@@ -30,6 +35,16 @@ class Notification:
     graph_id: str
     data: Mapping[str, t.Any]
     """Fields of the event in the history, such as the name of the step."""
+
+    @property
+    def user(self) -> U:
+        """Your own user, as your ``user_loader`` returns it for :attr:`user_id`.
+
+        :raises UserMissing: if the loader returns None.
+        :raises UserLoaderUnavailable: if the loader fails.
+        :raises RuntimeError: if there is no loader.
+        """
+        return t.cast(U, load_user(self.user_id))
 
     @classmethod
     def of(cls, claim: Claim) -> t.Self:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
+
+from flask import Request
 
 from ..identity import IdentityLoader
 from ..identity import optional_roles
@@ -25,14 +28,20 @@ from .specs import RedactorFunction
 from .specs import StorageFunction
 from .specs import ValueOrFactory
 from .tool_decorators import ToolRegistrationMixin
+from .users import UserLoader
+
+ExtraColumns = Callable[[Request], Mapping[str, t.Any]]
+"""Takes a request; returns values by the names of the host's own columns."""
 
 A = t.TypeVar("A", bound=AssignFunction)
+C = t.TypeVar("C", bound=ExtraColumns)
 G = t.TypeVar("G", bound=GuardrailFunction)
 H = t.TypeVar("H", bound=Callable[..., object])
 L = t.TypeVar("L", bound=IdentityLoader)
 P = t.TypeVar("P", bound=PredicateFunction)
 R = t.TypeVar("R", bound=RedactorFunction)
 S = t.TypeVar("S", bound=StorageFunction)
+U = t.TypeVar("U", bound=UserLoader)
 V = t.TypeVar("V", bound=SecretProvider)
 
 
@@ -46,6 +55,8 @@ class RegistrationMixin(ToolRegistrationMixin):
         self._registry = Registry()
         self._identity_loaders: list[IdentityLoader] = []
         self._secret_providers: list[SecretProvider] = []
+        self._user_loaders: list[UserLoader] = []
+        self._extra_columns: list[ExtraColumns] = []
 
     def secret_provider(self, provider: V) -> V:
         """Register the function that returns the secrets of users.
@@ -254,6 +265,25 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         return register
 
+    def extra_columns(self, function: C) -> C:
+        """Register the function that fills your own columns for submissions over HTTP.
+
+        It takes the request of the API or of the dashboard, after the user was identified, and
+        returns values by the names of columns, as ``extra`` of
+        :meth:`~flask_crewexec.AsyncExecutionService.queue_execution`. Clients cannot set these
+        columns otherwise. Let it return the same for the same request: it is part of the content
+        that belongs to an idempotency key.
+
+        :raises RuntimeError: if such a function is already registered.
+        """
+        if self._extra_columns:
+            raise RuntimeError(
+                "There is already a function that fills columns. Register one, next to the"
+                " 'CrewExec' instance, and not in an application factory, which may run twice."
+            )
+        self._extra_columns.append(function)
+        return function
+
     def identity_loader(self, loader: L) -> L:
         """Register the function that returns the user of the current request.
 
@@ -267,4 +297,22 @@ class RegistrationMixin(ToolRegistrationMixin):
                 " instance, and not in an application factory, which may run twice."
             )
         self._identity_loaders.append(loader)
+        return loader
+
+    def user_loader(self, loader: U) -> U:
+        """Register the function that returns your own user for the id that is stored.
+
+        It takes the id as text, and returns any object, or None if there is no such user. What it
+        returns is ``current_execution.user`` in tools and other functions of yours, and
+        ``notification.user`` in handlers. It is called on a worker, when one of them first asks for
+        the user, in the application context of that function.
+
+        :raises RuntimeError: if a loader is already registered.
+        """
+        if self._user_loaders:
+            raise RuntimeError(
+                "There is already a user loader. Register one, next to the 'CrewExec' instance, and"
+                " not in an application factory, which may run twice."
+            )
+        self._user_loaders.append(loader)
         return loader

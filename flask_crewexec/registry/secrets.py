@@ -16,6 +16,7 @@ from flask import current_app
 
 from ..errors import SecretMissing
 from ..errors import SecretProviderUnavailable
+from ..errors import UserMissing
 
 SecretProvider = Callable[[str, str], str | None]
 """Takes the name of a secret and the id of a user; returns the value or None."""
@@ -84,6 +85,8 @@ class SecretResolver:
             for provider in self._providers:
                 with app.app_context():  # leaving it returns the database connection
                     return provider(name, self._user_id)
+        except UserMissing:
+            raise
         except Exception as error:
             raise SecretProviderUnavailable(
                 f"The provider could not resolve the secret '{name}'."

@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
 
+from ..errors import UserMissing
 from ..graphs import ApprovalTerms
 from ..graphs import required_terms
 from ..process.termination import ends_process
@@ -22,6 +23,7 @@ from .call_log.scopes import digest_of
 from .host_callbacks import with_run_context
 from .run_context import RunContext
 from .stop_reasons import ApprovalOutdatedStop
+from .stop_reasons import MissingUserStop
 from .tool_arguments import as_json
 from .tool_requests import Ask
 from .tool_requests import AskingCall
@@ -170,7 +172,7 @@ class ToolApproval:
         predicate = self._predicate
 
         def judge(_: str) -> bool | str:
-            return _NEEDED if self._is_wanted(predicate, shown) else True
+            return _NEEDED if self._is_wanted(call, predicate, shown) else True
 
         about = json.dumps([call.path, shown], sort_keys=True)
         return (
@@ -178,11 +180,13 @@ class ToolApproval:
             is not True
         )
 
-    def _is_wanted(self, predicate: ApprovalPredicate, shown: Json) -> bool:
+    def _is_wanted(self, call: AskingCall, predicate: ApprovalPredicate, shown: Json) -> bool:
         """Return whether the predicate wants approval; so it does if it fails."""
         ask = with_run_context(predicate, self._run_context)
         try:
             return ask(shown, self._run_context.execution.user_id) is not False
+        except UserMissing as error:
+            call.stop_run(MissingUserStop(error.detail))
         except BaseException as error:
             if ends_process(error):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from ..errors import UserMissing
 from ..registry.assignment import AssignFunction
 from ..registry.assignment import Question
 from ..registry.assignment import read_assignees
@@ -14,6 +15,7 @@ from ..storage.input_requests import USER
 from .host_callbacks import with_run_context
 from .run_context import RunContext
 from .stop_reasons import AssignmentFailedStop
+from .stop_reasons import MissingUserStop
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Assigner:
         try:
             returned = function(_question(new, users, roles))
             return (users, roles) if returned is None else read_assignees(returned)
+        except UserMissing as error:
+            raise MissingUserStop(error.detail) from error
         except Exception as error:
             log.exception("The function that says who is asked failed.")
             raise AssignmentFailedStop(

@@ -15,6 +15,8 @@ from ..errors import SecretMissing
 from ..errors import SecretProviderUnavailable
 from ..errors import ToolServerUnavailable
 from ..errors import ToolUnavailable
+from ..errors import UserLoaderUnavailable
+from ..errors import UserMissing
 from ..errors import WorkerMisconfigured
 from ..storage.database_errors import is_refused_value
 from ..storage.database_errors import is_transient
@@ -45,12 +47,19 @@ _ITERATIONS: t.Final = FailureReason(
 _EXITED: t.Final = FailureReason("crew-exited", "Something in the crew tried to end the worker.")
 _OTHER: t.Final = FailureReason("crew-failed", "The crew ended with an error.")
 
+_UNAVAILABLE: t.Final = (
+    NotRegistered,
+    SecretProviderUnavailable,
+    ToolServerUnavailable,
+    UserLoaderUnavailable,
+)
 _PERMANENT: t.Final = (
     InvalidGraph,
     InvalidInputs,
     ModelMisconfigured,
     SecretMissing,
     ToolUnavailable,
+    UserMissing,
     WorkerMisconfigured,
 )
 
@@ -83,7 +92,7 @@ def _from_run_error(cause: BaseException) -> FailureReason | None:
         return cause.failure
     if isinstance(cause, _PERMANENT):
         return FailureReason(cause.code, cause.detail)
-    if isinstance(cause, NotRegistered | SecretProviderUnavailable | ToolServerUnavailable):
+    if isinstance(cause, _UNAVAILABLE):
         return FailureReason(cause.code, cause.detail, transient=True)
     if isinstance(cause, IterationsExhausted):
         return _ITERATIONS

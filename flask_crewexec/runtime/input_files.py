@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from ..app_state import AppState
 from ..errors import StorageUnavailable
+from ..errors import UserLoaderUnavailable
+from ..errors import UserMissing
 from ..graphs.problem_messages import quote
 from ..registry.specs import Content
 from ..registry.specs import StorageFunction
@@ -78,7 +80,7 @@ def _map_storage_errors(name: str) -> Iterator[None]:
         raise _error(name, "file-not-found", problem) from error
     except UnicodeDecodeError as error:
         raise _error(name, "file-not-text", "is not UTF-8 text.") from error
-    except InputFileError:
+    except (InputFileError, UserLoaderUnavailable, UserMissing):
         raise
     except Exception as error:  # its message may quote the file
         raise _error(name, "file-storage-failed", "could not be read.") from error

@@ -11,7 +11,6 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
 
-from ..errors import SecretMissing
 from ..process.termination import ends_process
 from ..statuses import NOT_MADE
 from .call_log.log import CallError
@@ -20,6 +19,7 @@ from .call_log.run_calls import current_call_id
 from .call_log.run_calls import current_tool
 from .mcp_servers import McpFailure
 from .run_context import RunContext
+from .stop_reasons import MISSING
 from .tool_errors import ToolExited
 from .tool_errors import ToolTimeout
 
@@ -67,8 +67,8 @@ def recorded(run: Function, function: Function, name: str, run_context: RunConte
 
 def error_of(error: BaseException) -> CallError:
     """Return why a tool call has failed."""
-    if isinstance(error, SecretMissing):
-        return CallError(NOT_MADE)  # so it is made once there is a secret
+    if isinstance(error, MISSING):
+        return CallError(NOT_MADE)  # so it is made once there is a secret, or a user
     if isinstance(error, ToolTimeout):
         return CallError("timeout", may_have_acted=True)
     if isinstance(error, McpFailure):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import SecretMissing
+from ..errors import UserMissing
 from ..statuses import ExecutionStatus
 from ..storage.failures import DEADLINE_EXCEEDED
 from .crewai_shims.expected_stops import NotLogged
@@ -124,3 +125,21 @@ class MissingSecretStop(StopRun):
 
     status = ExecutionStatus.FAILED
     code = SecretMissing.code
+
+
+class MissingUserStop(StopRun):
+    """A function of the host asked for a user who does not exist any more."""
+
+    status = ExecutionStatus.FAILED
+    code = UserMissing.code
+
+
+MISSING: t.Final = (SecretMissing, UserMissing)
+"""What a function of the host can lack; the run fails then."""
+
+
+def missing_stop(error: SecretMissing | UserMissing) -> StopRun:
+    """Return the reason to stop, where a function of the host lacks something."""
+    if isinstance(error, SecretMissing):
+        return MissingSecretStop(error.detail)
+    return MissingUserStop(error.detail)

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 
 from ..bounded_call import has_ended
 from ..bounded_call import start_call
-from ..errors import SecretMissing
 from ..observability import tracing
 from ..observability.redaction import Redactor
 from ..process.termination import ends_process
@@ -23,7 +22,8 @@ from ..text import storable
 from .host_callbacks import with_run_context
 from .recorded_tools import recorded
 from .run_context import RunContext
-from .stop_reasons import MissingSecretStop
+from .stop_reasons import MISSING
+from .stop_reasons import missing_stop
 from .tool_errors import ToolExited
 from .tool_errors import ToolFailed
 from .tool_errors import ToolTimeout
@@ -54,8 +54,8 @@ def wrap_tool(
                 told = _truncate(result, limit, run_context.redact)
                 note_result(told)
                 return told
-        except SecretMissing as error:
-            run_context.stop(MissingSecretStop(error.detail))
+        except MISSING as error:
+            run_context.stop(missing_stop(error))
             raise
         except Exception as error:
             message = str(error)

@@ -225,6 +225,7 @@ def column_values(checked: CheckedSubmission, idempotency: Idempotency) -> dict[
         **request_context(),
         **with_graph_limits(request.limits, checked.graph),
         **_webhook_columns(request),
+        **request.submission.extra,
     }
 
 

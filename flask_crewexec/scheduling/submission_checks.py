@@ -7,6 +7,7 @@ import typing as t
 import uuid
 from collections.abc import Collection
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ from ..schemas import SubmissionSchema
 from ..schemas.notifications import ENDS
 from ..statuses import DEFAULT_PRIORITY
 from ..statuses import PRIORITIES
+from .own_columns import check_own_columns
 from .run_limits import Limits
 from .webhook_checks import check_webhook_url
 from .webhook_checks import require_webhooks
@@ -53,14 +55,20 @@ class Submission(t.NamedTuple):
     """Whether user, thread, key, limits and webhook were loaded by the schemas of a request."""
     webhook: Mapping[str, t.Any] | None = None
     """``{"url", "events"?}``, to be told of this execution."""
+    extra: Mapping[str, t.Any] = MappingProxyType({})
+    """Values of the host's own columns."""
 
     def fingerprint(self) -> str:
         """Return a digest that tells it from other submissions with the same key."""
         ids = [str(self.graph_id), self.thread_id and str(self.thread_id)]
         limits = {name: value for name, value in self.limits.items() if value is not None}
         priority = DEFAULT_PRIORITY if self.priority is None else self.priority
-        content = [*ids, self.inputs, priority, limits]
-        return graphs.digest(content if self.webhook is None else [*content, _told(self.webhook)])
+        content: list[t.Any] = [*ids, self.inputs, priority, limits]
+        if self.webhook is not None:
+            content.append(_told(self.webhook))
+        if self.extra:
+            content.append({name: str(value) for name, value in self.extra.items()})
+        return graphs.digest(content)
 
 
 def _told(webhook: Mapping[str, t.Any]) -> list[t.Any]:
@@ -84,11 +92,13 @@ def validate_request(app_state: AppState, submission: Submission) -> ValidSubmis
 
     :raises InvalidPriority: if the priority is out of range.
     :raises InvalidInputs: if the inputs are no JSON or too large.
-    :raises InvalidRequest: if another value cannot be stored, or the URL of a webhook not be used.
+    :raises InvalidRequest: if another value cannot be stored, the URL of a webhook not be used, or
+        the host has no such column.
     :raises WebhooksOff: if it has a webhook, and the host offers none.
     """
     priority = DEFAULT_PRIORITY if submission.priority is None else submission.priority
     _check_priority(priority)
+    check_own_columns(app_state, submission.extra, "/extra")
     check_size(app_state, submission.inputs)
     loaded = _form(submission) if submission.is_loaded else load(_SCHEMA, _form(submission))
     owner_id, thread_id = loaded.pop("user_id"), loaded.pop("thread_id")

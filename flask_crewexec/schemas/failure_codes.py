@@ -216,6 +216,15 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Run the same version of the application everywhere; upgrade workers before web servers.",
         transient=True,
     ),
+    "user-loader-unavailable": FailureCode(
+        "The host's user loader failed in every attempt.",
+        "Operators look for the loader's exception in the worker's log.",
+        transient=True,
+    ),
+    "user-missing": FailureCode(
+        "A function of the host asked for the user of the run, who does not exist any more.",
+        "Nothing is to be done if the user was removed; else correct the user loader.",
+    ),
     "worker-lost": FailureCode(
         "As many workers as 'CREWEXEC_MAX_WORKER_LOSSES' allows ended during the execution.",
         "Operators look for the end of the workers in their logs: often they ran out of memory.",

@@ -14,6 +14,7 @@ from ..app_state import current_app_state
 from ..errors import WrongState
 from ..identity import IdentityLike
 from ..process.web_server import is_stopping
+from ..scheduling.own_columns import check_own_columns
 from ..scheduling.run_limits import Limits
 from ..scheduling.status_document import read_status_document
 from ..scheduling.status_document import status_document
@@ -100,6 +101,7 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
         max_tool_calls: int | None = None,
         webhook: Mapping[str, t.Any] | None = None,
         roles: Collection[str] = (),
+        extra: Mapping[str, t.Any] | None = None,
     ) -> str:
         """Queue a run of the newest version of a graph and return its task id.
 
@@ -117,14 +119,15 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
         :param webhook: ``{"url", "events"?}``, a webhook that is told of this execution alone; by
             default how it ends.
         :param roles: roles of the user, for tools and models that are restricted to some roles.
+        :param extra: values of columns that your own model of executions has added.
         :raises NotFound: if the user has no such graph.
         :raises InvalidGraph: if the graph names a tool or model that is not registered any more,
             or that the roles do not allow.
         :raises InvalidInputs: if the inputs do not fit the graph, or are too large.
         :raises InvalidPriority: if the priority is not from 1 to 10.
         :raises PriorityTooUrgent: if it is more urgent than the user may use.
-        :raises InvalidRequest: if a value cannot be stored, a limit is above the settings', or the
-            URL of the webhook cannot be used.
+        :raises InvalidRequest: if a value cannot be stored, a limit is above the settings', the
+            URL of the webhook cannot be used, or your model has no such column.
         :raises WebhooksOff: if there is a webhook, and ``CREWEXEC_WEBHOOKS`` is off.
         :raises IdempotencyKeyReused: if the key belongs to a different submission.
         :raises IdempotencyKeyInUse: if the first submission with the key is still being queued.
@@ -149,6 +152,7 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
             idempotency_key,
             roles,
             webhook=webhook,
+            extra={} if extra is None else extra,
         )
         return str(submit(current_app_state(), submission).execution.id)
 
@@ -218,10 +222,12 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
         :param filters: ``status``, ``graph_id``, ``forked_from``, ``thread_id``, ``user_id``;
             ``code`` of the failure; ``ids``, at most 50; ``created_after`` and ``created_before``,
             datetimes that are compared with the time in the ids; or columns of your own.
-        :raises InvalidRequest: if a value is not valid.
+        :raises InvalidRequest: if a value is not valid, or your model has no such column.
         """
+        app_state = current_app_state()
         page = load(_LIST, {"before": before, "limit": limit, **filters})
-        rows = list_executions(current_app_state(), requester, **page)
+        check_own_columns(app_state, filters.keys() - _LIST.fields.keys(), "")
+        rows = list_executions(app_state, requester, **page)
         return t.cast("list[Json]", _EXECUTIONS.dump(rows))
 
     def get_events(
@@ -330,6 +336,7 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
         inputs: Mapping[str, t.Any] | None = None,
         graph_version: t.Literal["same", "latest"] = "same",
         idempotency_key: str | None = None,
+        extra: Mapping[str, t.Any] | None = None,
         **limits: float | None,
     ) -> Json:
         """Queue a new execution that takes over finished steps of another one.
@@ -364,7 +371,7 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
             "limits": limits,
         }
         app_state = current_app_state()
-        execution, is_replay = fork(app_state, task_id, requester, given)
+        execution, is_replay = fork(app_state, task_id, requester, given, extra or {})
         return {
             "execution": self.get_task_status(execution.id, requester),
             "steps": read_plan(app_state, execution),

@@ -17,6 +17,7 @@ from ..errors import NotOwner
 from ..graphs import Crew
 from ..graphs import Graph
 from ..graphs import StepPlan
+from ..models import copied_values
 from ..models import ExecutionMixin
 from ..observability import tracing
 from ..scheduling.admission import admit
@@ -84,19 +85,28 @@ class _NewFork(t.NamedTuple):
 
 
 @tracing.trace_submission()
-def fork(app_state: AppState, execution_id: Id, requester: Requester, given: Json) -> Submitted:
+def fork(
+    app_state: AppState,
+    execution_id: Id,
+    requester: Requester,
+    given: Json,
+    extra: Mapping[str, t.Any],
+) -> Submitted:
     """Queue a new execution that takes over finished steps of another one, and return it.
+
+    :param extra: values of the host's own columns; the others are copied.
 
     Raises what :meth:`~.AsyncExecutionService.fork` says.
     """
     request = load(_SCHEMA, given)
     check_size(app_state, request["inputs"])
     former = _find_own(app_state, execution_id, requester)
-    key = _idempotency(former, request)
+    key = _idempotency(former, request, extra)
     if duplicate := find_duplicate(app_state, key):
         return Submitted(duplicate, is_replay=True)
     source = _read_source(app_state, former)
-    checked = _check(app_state, source, None if requester is None else requester.roles, request)
+    roles = None if requester is None else requester.roles
+    checked = _check(app_state, source, roles, request, extra)
     new = _plan(source, checked, request)
     execution = _build(app_state, new, key)
     tracing.set_execution_attribute(execution.id)
@@ -116,9 +126,11 @@ def _find_own(app_state: AppState, execution_id: Id, requester: Requester) -> Ex
     return found
 
 
-def _idempotency(former: ExecutionMixin, request: Json) -> Idempotency:
+def _idempotency(former: ExecutionMixin, request: Json, extra: Mapping[str, t.Any]) -> Idempotency:
     content = {**request}
     key = content.pop("idempotency_key")
+    if extra:
+        content["extra"] = {name: str(value) for name, value in extra.items()}
     digest = None if key is None else graphs.digest({"fork": str(former.id), **content})
     return Idempotency(former.owner_id, key, digest)
 
@@ -136,7 +148,11 @@ def _read_source(app_state: AppState, former: ExecutionMixin) -> _Source:
 
 
 def _check(
-    app_state: AppState, source: _Source, roles: Collection[str] | None, request: Json
+    app_state: AppState,
+    source: _Source,
+    roles: Collection[str] | None,
+    request: Json,
+    extra: Mapping[str, t.Any],
 ) -> CheckedSubmission:
     """Do every check of a submission."""
     former = source.execution
@@ -154,6 +170,7 @@ def _check(
         limits={**limits_of(app_state, former), **limits},
         idempotency_key=request["idempotency_key"],
         roles=roles,
+        extra={**copied_values(former), **extra},
     )
     valid = validate_request(app_state, submission)
     valid = valid._replace(limits=effective_limits(app_state, valid.limits))

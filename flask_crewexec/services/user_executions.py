@@ -52,6 +52,7 @@ class UserExecutions:
         max_tokens: int | None = None,
         max_tool_calls: int | None = None,
         webhook: Mapping[str, t.Any] | None = None,
+        extra: Mapping[str, t.Any] | None = None,
     ) -> str:
         """Queue a run of one of the user's own graphs, with their roles; return its task id."""
         return self._service.queue_execution(
@@ -67,6 +68,7 @@ class UserExecutions:
             max_tool_calls=max_tool_calls,
             webhook=webhook,
             roles=self._requester.roles,
+            extra=extra,
         )
 
     def get_task_status(self, task_id: Id) -> Json:
@@ -167,6 +169,7 @@ class UserExecutions:
         inputs: Mapping[str, t.Any] | None = None,
         graph_version: t.Literal["same", "latest"] = "same",
         idempotency_key: str | None = None,
+        extra: Mapping[str, t.Any] | None = None,
         **limits: float | None,
     ) -> Json:
         """Queue a new execution that takes over finished steps of one of the user's own."""
@@ -178,6 +181,7 @@ class UserExecutions:
             inputs=inputs,
             graph_version=graph_version,
             idempotency_key=idempotency_key,
+            extra=extra,
             **limits,
         )
 

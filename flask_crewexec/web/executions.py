@@ -41,6 +41,7 @@ from ..services.event_stream import poll_events
 from ..services.event_stream import poll_several
 from . import sse
 from .authentication import current_identity
+from .extra_columns import extra_of_request
 from .stream_slots import waiting
 from .view_contracts import Answer
 from .view_contracts import documents_header
@@ -106,6 +107,7 @@ def _submission(body: Json, requester: Identity, idempotency_key: str | None) ->
         roles=requester.roles,
         is_loaded=True,
         webhook=body["webhook"],
+        extra=extra_of_request(),
     )
 
 

@@ -17,7 +17,9 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_crewexec import Approval
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
+from flask_crewexec import ExecutionContext
 from flask_crewexec import Identity
+from flask_crewexec import Notification
 from flask_crewexec import Secret
 
 app = Flask(__name__)
@@ -87,6 +89,38 @@ def load_identity() -> Identity | None:
 
 
 t.assert_type(load_identity(), Identity | None)
+
+
+class User(t.NamedTuple):
+    id: int
+
+
+@crewexec.user_loader
+def load_user(user_id: str) -> User | None:
+    return User(int(user_id)) if user_id.isdecimal() else None
+
+
+t.assert_type(load_user("7"), User | None)
+own_execution: ExecutionContext[User] = current_execution
+t.assert_type(own_execution.user, User)
+t.assert_type(own_execution.user.id, int)
+own_execution.user.age  # type: ignore[attr-defined]  # noqa: B018
+
+
+@crewexec.user_loader  # type: ignore[type-var]
+def load_user_by_number(user_id: int) -> User | None:
+    return User(user_id)
+
+
+@crewexec.on("execution.completed")
+def tell(notification: Notification[User]) -> None:
+    t.assert_type(notification.user, User)
+
+
+# Whoever does not say what users are needs no type argument.
+def tell_anybody(notification: Notification, execution: ExecutionContext) -> None:
+    t.assert_type(notification.user, t.Any)
+    t.assert_type(execution.user, t.Any)
 
 
 @crewexec.secret_provider

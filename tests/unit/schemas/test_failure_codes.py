@@ -32,6 +32,8 @@ _AS_FAILURE: t.Final = (
     errors.StorageUnavailable,
     errors.ToolServerUnavailable,
     errors.ToolUnavailable,
+    errors.UserLoaderUnavailable,
+    errors.UserMissing,
     errors.WorkerMisconfigured,
 )
 
