@@ -47,6 +47,21 @@ RETRYABLE = TERMINAL - {ExecutionStatus.COMPLETED}
 """Terminal statuses from which a user may request another attempt."""
 
 
+class WaitingFor(enum.StrEnum):
+    """What an execution waits for."""
+
+    WORKER = "worker"
+    """A worker that takes its message."""
+    FREE_SLOT = "free_slot"
+    """A free slot of its user: it is on hold."""
+    PAUSED_QUEUE = "paused_queue"
+    """The end of a pause of the queue."""
+    RETRY = "retry"
+    """The time of its next attempt."""
+    PEOPLE = "people"
+    """Answers of people."""
+
+
 class StepStatus(enum.StrEnum):
     """Status of a step."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..config.pricing import money
 from ..models import GraphMixin
+from ..storage.queue_pause import QueuePause
 from ..storage.usage_report import DailyUsage
 from ..storage.workers import SeenWorker
 from .escaping import one_line
@@ -100,6 +101,16 @@ def queue_lines(depths: Mapping[str, Mapping[int, int]]) -> Iterator[str]:
         for name, counts in depths.items()
     ]
     return table_lines(columns, rows)
+
+
+def pause_lines(pause: QueuePause | None) -> Iterator[str]:
+    """Yield that the queue is paused, and why, if it is."""
+    if pause is not None:
+        by = "" if pause.by is None else f" by {one_line(pause.by)}"
+        since = moment(pause.since.isoformat())
+        yield f"The queue is paused since {since}{by}: no execution starts."
+        if pause.reason:
+            yield f"Reason: {one_line(pause.reason)}"
 
 
 def worker_lines(workers: Sequence[SeenWorker], stale_after: float) -> Iterator[str]:

@@ -63,7 +63,7 @@ class MonitorFrame:
         return answered and not any(map(self.problems, ("broker", "database")))
 
     def problems(self, name: str) -> list[str]:
-        """Return what a check of the database or the broker has found, if anything."""
+        """Return what a check, such as that of the broker, has found, if anything."""
         if isinstance(self.checks, SourceError) or self.checks[name].passed:
             return []
         return [f"{self.checks[name].detail} {self.checks[name].remedy}"]
@@ -72,6 +72,7 @@ class MonitorFrame:
 def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
     """Return the page; with a *height* in lines, as many rows as fit."""
     parts: list[RenderableType] = [_heading(frame), Text()]
+    parts += map(_error, frame.problems("queue"))
     if isinstance(frame.depths, SourceError):
         parts.append(_error(frame.depths))
     else:
@@ -89,7 +90,7 @@ def page(frame: MonitorFrame, height: int | None = None) -> RenderableType:
 
 def _without_problems(height: int | None, frame: MonitorFrame) -> int | None:
     """Return the lines that are left, if each problem needs two and an empty one."""
-    found = len(frame.problems("broker")) + len(frame.problems("database"))
+    found = sum(len(frame.problems(name)) for name in ("broker", "database", "queue"))
     return None if height is None else height - 3 * found
 
 

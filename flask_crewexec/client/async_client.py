@@ -101,6 +101,8 @@ class AsyncClient:
     input_requests = _iterator(operations.input_requests)
     answer = _method(operations.answer)
     answer_all = _method(operations.answer_all)
+    pause_queue = _method(operations.pause_queue)
+    resume_queue = _method(operations.resume_queue)
 
     async def aclose(self) -> None:
         """Close the connections, if they were not passed as *http*."""

@@ -463,6 +463,15 @@ class Outcomes(t.TypedDict):
     """The executions in the order of the request."""
 
 
+class PauseChange(t.TypedDict):
+    """What became of a wish to pause or to resume the queue."""
+
+    pause: QueuePause | None
+    """The pause that lasts now; null if the queue is not paused."""
+    changed: bool
+    """False if that was so before, as after a repeated request."""
+
+
 class ExecutionLimits(t.TypedDict):
     """Limits of an execution; null means no limit."""
 
@@ -495,6 +504,8 @@ class Progress(t.TypedDict):
     """Seconds that it waited for people."""
     queue_position: int | None
     """From 1 to 1000, for a single queued execution, as of a second ago."""
+    waiting_for: t.Literal["worker", "free_slot", "paused_queue", "retry", "people"] | None
+    """What it waits for; null if it runs or has ended."""
 
 
 class Error(t.TypedDict):
@@ -912,6 +923,17 @@ class Outcome(t.TypedDict):
     """Why nothing was done; null if it was."""
     retry_after: int | None
     """Seconds after which it may succeed, if a limit was reached."""
+
+
+class QueuePause(t.TypedDict):
+    """A pause of the queue, during which no execution starts."""
+
+    since: str
+    """When it began."""
+    by: str | None
+    """Id of the user who has paused it; null if that is not known."""
+    reason: str | None
+    """The reason that was given."""
 
 
 class Draft(t.TypedDict):

@@ -246,6 +246,23 @@ def answer_all(
     return requests
 
 
+def pause_queue(*, reason: str | None = None) -> Commands[d.PauseChange]:
+    """Let no further execution start, until it is resumed; for managers.
+
+    :param reason: what other managers will see.
+    :raises ApiError: if the user is no manager; or without an answer.
+    """
+    return fetch(Request("POST", "/queues/pause", body={"reason": reason}))
+
+
+def resume_queue() -> Commands[d.PauseChange]:
+    """Start executions again, after a pause; for managers.
+
+    :raises ApiError: if the user is no manager; or without an answer.
+    """
+    return fetch(Request("POST", "/queues/resume"))
+
+
 def _pages(path: str, member: str, cursor: str, query: Mapping[str, t.Any]) -> Stream[t.Any]:
     """Yield the items of all pages, or as many as ``limit`` says."""
     following = {**query}

@@ -93,6 +93,8 @@ class Client:
     input_requests = _iterator(operations.input_requests)
     answer = _method(operations.answer)
     answer_all = _method(operations.answer_all)
+    pause_queue = _method(operations.pause_queue)
+    resume_queue = _method(operations.resume_queue)
 
     def close(self) -> None:
         """Close the connections, if they were not passed as *http*."""

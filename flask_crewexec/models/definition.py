@@ -93,7 +93,7 @@ def _declare_all(
     )
     for model in models:
         _add_indexes(model, metadata)
-    for name in ("read_at", "graph_name"):
+    for name in ("read_at", "graph_name", "queue_paused"):
         sa.inspect(models.execution).add_property(name, query_expression())
     return models
 

@@ -13,6 +13,8 @@ from sqlalchemy.orm import mapped_column
 from uuid_utils.compat import uuid7
 
 from .. import clock
+from ..statuses import ExecutionStatus
+from ..statuses import WaitingFor
 from .mixin import IndexSpec
 from .mixin import Json
 from .mixin import Mixin
@@ -37,6 +39,14 @@ class Progress(t.NamedTuple):
     """How long it has waited for people."""
     queue_position: int | None = None
     """From 1 while it is queued; None where it was not counted."""
+    waiting_for: WaitingFor | None = None
+    """What it waits for; None if it runs or has ended."""
+
+
+_WAITING_FOR: t.Final[dict[str, WaitingFor]] = {
+    ExecutionStatus.RETRYING: WaitingFor.RETRY,
+    ExecutionStatus.WAITING_INPUT: WaitingFor.PEOPLE,
+}
 
 
 def _own_priority(context: DefaultExecutionContext) -> int:
@@ -160,6 +170,8 @@ class ExecutionMixin(UsageColumns, Mixin):
         """When the row was read, by the database's clock; None if the query did not ask for it."""
         graph_name: Mapped[str | None]
         """The present name of its graph; None if the query did not ask for it."""
+        queue_paused: Mapped[bool | None]
+        """Whether the queue is paused; None if the query did not ask for it."""
 
     @property
     def progress(self) -> Progress:
@@ -173,7 +185,17 @@ class ExecutionMixin(UsageColumns, Mixin):
             self.current_agent,
             self._elapsed_seconds,
             self._seconds_for_people,
+            waiting_for=self.waiting_for,
         )
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:
+        """What it waits for; None if it runs or has ended."""
+        if self.status != ExecutionStatus.QUEUED:
+            return _WAITING_FOR.get(self.status)
+        if getattr(self, "queue_paused", None):  # rows that are not mapped may lack it
+            return WaitingFor.PAUSED_QUEUE
+        return WaitingFor.FREE_SLOT if self.on_hold else WaitingFor.WORKER
 
     @property
     def _elapsed_seconds(self) -> float | None:

@@ -1,9 +1,10 @@
-"""Table of the installation's id."""
+"""Table of what is true of the whole installation: its id, and whether its queue is paused."""
 
 from __future__ import annotations
 
 import uuid
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
@@ -21,3 +22,8 @@ class InstallationMixin(Mixin):
     id: Mapped[uuid.UUID]
     reconciled_at: Mapped[UtcDateTime | None]
     """When a worker has last done a reconcile round, for which beat has sent a message."""
+    paused_at: Mapped[UtcDateTime | None]
+    """Since when the queue of executions is paused; None if it is not."""
+    paused_by: Mapped[str | None] = mapped_column(sa.String(255))
+    """Who has paused it; None if that is not known."""
+    pause_reason: Mapped[str | None] = mapped_column(sa.String(500))

@@ -10,7 +10,7 @@ its execution goes on hold behind others, which release it when they are claimed
 cleans up after crashed processes.
 
 If the host limits how many executions of a user run at once, those beyond the limit are on hold,
-too.
+too. While the queue is paused, everything is put on hold, and nothing is released.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ..storage import releases
 from ..storage.cte_writes import lock_timeout_guard
 from ..storage.cte_writes import supports_cte_writes
 from ..storage.ownership import owned_by
+from ..storage.queue_pause import is_paused
 from ..storage.releases import ReleasedAttempt
 from ..storage.workers import worker_slots
 from .running_count import count_running_sql
@@ -74,14 +75,15 @@ class SlotCounts(t.NamedTuple):
 class SchedulerState(t.NamedTuple):
     """What decides whether a message may be sent for an execution that is about to be queued."""
 
-    has_held_ahead: bool
-    """Whether an execution of the user that is at least as urgent is on hold."""
+    must_wait: bool
+    """Whether an execution of the user that is at least as urgent is on hold, or the queue is
+    paused."""
     slots: SlotCounts
 
     @classmethod
     def from_row(cls, row: sa.RowMapping) -> t.Self:
         """Read the :func:`scheduler_columns` of a row."""
-        return cls(row["has_held_ahead"], SlotCounts.from_row(row))
+        return cls(row["must_wait"], SlotCounts.from_row(row))
 
 
 class _Statements:
@@ -93,7 +95,10 @@ class _Statements:
         published, slots, running, *_ = (
             column.element for column in _slot_columns(app_state, _URGENCY)
         )
-        conditions = [sa.or_(published < 1, published < slots - running)]
+        conditions = [
+            sa.or_(published < 1, published < slots - running),
+            sa.not_(is_paused(app_state.models)),
+        ]
         self.is_single = supports_cte_writes(app_state)
         """Whether the statement that releases executions needs no transaction around it."""
         if self.is_single:
@@ -108,7 +113,8 @@ def scheduler_columns(app_state: AppState) -> Columns:
     """Return the columns of a :class:`SchedulerState`, as part of one SELECT."""
     execution = app_state.models.execution
     ahead = sa.exists().where(_queued(execution, on_hold=True), execution.urgency <= _URGENCY)
-    return [ahead.label("has_held_ahead"), *_slot_columns(app_state, _URGENCY)]
+    must_wait = sa.or_(ahead, is_paused(app_state.models))
+    return [must_wait.label("must_wait"), *_slot_columns(app_state, _URGENCY)]
 
 
 def scheduler_parameters(owner_id: str, urgency: int) -> Values:
@@ -121,7 +127,7 @@ def may_publish(app_state: AppState, owner_id: str, state: SchedulerState) -> bo
 
     Concurrent submissions may each send one message too many.
     """
-    if state.has_held_ahead:
+    if state.must_wait:
         return False
     return _free_slots_of_user(app_state, owner_id, state.slots) > 0
 
@@ -133,7 +139,7 @@ def may_publish_sql(
 
     :param columns: the :func:`scheduler_columns` of a subquery; each is evaluated once.
     """
-    return sa.and_(sa.not_(columns.has_held_ahead), _has_room(columns))
+    return sa.and_(sa.not_(columns.must_wait), _has_room(columns))
 
 
 def may_release_sql(columns: ReadOnlyColumnCollection[str, t.Any]) -> sa.ColumnElement[bool]:
@@ -144,7 +150,7 @@ def may_release_sql(columns: ReadOnlyColumnCollection[str, t.Any]) -> sa.ColumnE
 
     :param columns: the :func:`scheduler_columns` of a subquery.
     """
-    return sa.or_(sa.not_(columns.has_held_ahead), _has_room(columns))
+    return sa.or_(sa.not_(columns.must_wait), _has_room(columns))
 
 
 def _has_room(columns: ReadOnlyColumnCollection[str, t.Any]) -> sa.ColumnElement[bool]:
@@ -246,6 +252,7 @@ def _most_urgent(app_state: AppState) -> sa.Select[t.Any]:
     execution = app_state.models.execution
     columns: list[t.Any] = [execution.urgency, *_slot_columns(app_state, execution.urgency)]
     query = sa.select(*columns).where(_queued(execution, on_hold=True))
+    query = query.where(sa.not_(is_paused(app_state.models)))
     return query.order_by(execution.urgency).limit(1)
 
 
@@ -291,7 +298,9 @@ def _users_with_free_slots(app_state: AppState) -> sa.Select[t.Any]:
     published = sa.func.count() - on_hold
     free_slots = _worker_slots(app_state) - count_running_sql(app_state)
     has_slot = sa.or_(published < 1, published < free_slots)
-    query = sa.select(execution.owner_id).where(has_status(execution, ExecutionStatus.QUEUED))
+    query = sa.select(execution.owner_id).where(
+        has_status(execution, ExecutionStatus.QUEUED), sa.not_(is_paused(app_state.models))
+    )
     query = query.group_by(execution.owner_id, execution.urgency).having(on_hold > 0, has_slot)
     return query.order_by(sa.func.random()).limit(app_state.settings.reconcile_batch_size)
 

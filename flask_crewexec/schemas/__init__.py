@@ -75,6 +75,10 @@ from .operations import FailedCheckSchema as FailedCheckSchema
 from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema
 from .operations import OpenApiSchema as OpenApiSchema
+from .operations import PauseChangeSchema as PauseChangeSchema
+from .operations import PauseRequestSchema as PauseRequestSchema
+from .operations import PauseSchema as PauseSchema
+from .operations import QueuePauseSchema as QueuePauseSchema
 from .operations import QueueReportSchema as QueueReportSchema
 from .operations import WorkerSchema as WorkerSchema
 from .outcomes import CancelSeveralSchema as CancelSeveralSchema

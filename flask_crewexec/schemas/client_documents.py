@@ -27,6 +27,7 @@ from .input_requests import InputAnswerItemSchema
 from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema
+from .operations import PauseChangeSchema
 from .outcomes import CancelSeveralSchema
 from .outcomes import OutcomesSchema
 from .outcomes import RetrySeveralSchema
@@ -64,6 +65,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     ForkedSchema,
     ComparisonSchema,
     OutcomesSchema,
+    PauseChangeSchema,
 )
 _KINDS: t.Final[tuple[tuple[type[Field], Kind], ...]] = (
     (fields.Boolean, "boolean"),

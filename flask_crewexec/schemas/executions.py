@@ -12,6 +12,7 @@ from marshmallow import validate
 from ..statuses import ExecutionStatus
 from ..statuses import StepOrigin
 from ..statuses import StepStatus
+from ..statuses import WaitingFor
 from .fields import CommaSeparated
 from .fields import MAX_INTEGER
 from .fields import Moment
@@ -186,6 +187,11 @@ class ProgressSchema(RowSchema):
         metadata={
             "description": "From 1 to 1000, for a single queued execution, as of a second ago"
         },
+    )
+    waiting_for = fields.String(
+        allow_none=True,
+        validate=validate.OneOf(list(WaitingFor)),
+        metadata={"description": "What it waits for; null if it runs or has ended"},
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
 from .fields import Moment
+from .fields import Text
 
 
 class FailedCheckSchema(ma.Schema):
@@ -26,6 +29,53 @@ class OpenInputsSchema(ma.Schema):
     )
 
 
+class PauseRequestSchema(ma.Schema):
+    """Why the queue is paused."""
+
+    example: t.ClassVar[t.Any] = {"reason": "The database moves to another server."}
+
+    reason = Text(
+        0,
+        500,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Reason, which other managers will see"},
+    )
+
+
+class PauseSchema(PauseRequestSchema):
+    """User who pauses the queue, and the reason."""
+
+    by = Text(
+        0, 255, load_default=None, allow_none=True, metadata={"description": "Id of the user"}
+    )
+
+
+class QueuePauseSchema(ma.Schema):
+    """A pause of the queue, during which no execution starts."""
+
+    since = Moment(metadata={"description": "When it began"})
+    by = fields.String(
+        allow_none=True,
+        metadata={"description": "Id of the user who has paused it; null if that is not known"},
+    )
+    reason = fields.String(allow_none=True, metadata={"description": "The reason that was given"})
+
+
+class PauseChangeSchema(ma.Schema):
+    """What became of a wish to pause or to resume the queue."""
+
+    pause = fields.Nested(
+        QueuePauseSchema,
+        allow_none=True,
+        metadata={"description": "The pause that lasts now; null if the queue is not paused"},
+    )
+    changed = fields.Boolean(
+        attribute="is_changed",
+        metadata={"description": "False if that was so before, as after a repeated request"},
+    )
+
+
 class QueueReportSchema(ma.Schema):
     """Lengths of the queues, and live workers."""
 
@@ -38,6 +88,11 @@ class QueueReportSchema(ma.Schema):
         keys=fields.String(),
         values=fields.Integer(),
         metadata={"description": "Executions that the scheduler holds, by priority"},
+    )
+    pause = fields.Nested(
+        QueuePauseSchema,
+        allow_none=True,
+        metadata={"description": "The pause of the queue of executions; null if there is none"},
     )
     input_requests = fields.Nested(
         OpenInputsSchema, metadata={"description": "Input requests that are open"}

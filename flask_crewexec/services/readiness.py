@@ -18,6 +18,7 @@ from ..messaging.broker_faults import SILENT
 from ..per_app import AppLocal
 from ..storage.database_check import is_writable
 from ..storage.database_check import missing_names
+from ..storage.queue_pause import read_pause
 from ..storage.workers import live_workers
 from .time_bound_call import CallTimedOut
 from .time_bound_call import TimeBoundCall
@@ -26,6 +27,8 @@ BROKER_CHECK_SECONDS: t.Final = 2.0
 """How long the result of writing to the broker is used."""
 WORKERS: t.Final = "workers:"
 """Followed by the name of a queue, the name of the check that a live worker consumes it."""
+QUEUE: t.Final = "queue"
+"""Name of the check that executions may start."""
 
 
 class Check(t.NamedTuple):
@@ -66,6 +69,17 @@ _WORKERS_UNKNOWN: t.Final = Check(
     "Repair the database first.",
 )
 
+_PAUSED: t.Final = Check(
+    "paused",
+    "The queue is paused: no execution starts.",
+    "Resume it with 'flask --app myapp crewexec resume-queue' once the reason is gone.",
+)
+_PAUSE_UNKNOWN: t.Final = Check(
+    "unknown",
+    "The database does not tell whether the queue is paused.",
+    "Repair the database first.",
+)
+
 _ask_database: t.Final = TimeBoundCall()
 _ask_broker: t.Final = TimeBoundCall()
 
@@ -85,6 +99,7 @@ def check_all(app_state: AppState) -> dict[str, Check]:
             f"{WORKERS}{queue}": workers.get(queue, _WORKERS_UNKNOWN)
             for queue in app_state.settings.queues
         },
+        QUEUE: check_queue(app_state) if readable else _PAUSE_UNKNOWN,
     }
 
 
@@ -92,7 +107,7 @@ def is_ready(app_state: AppState, checks: Mapping[str, Check], *, with_workers: 
     """Return whether executions can be queued, and, if wanted, whether workers are there."""
 
     def is_required(name: str) -> bool:
-        if name.startswith(WORKERS):
+        if name.startswith(WORKERS) or name == QUEUE:
             return with_workers
         return name != "broker" or not app_state.settings.accept_without_broker
 
@@ -170,6 +185,15 @@ def _missing(names: list[str]) -> Check:
         f"The database lacks {listed}.",
         "Run your migrations, or call 'db.create_all()' for an empty database.",
     )
+
+
+def check_queue(app_state: AppState) -> Check:
+    """Check that the queue is not paused. Everybody sees the result, so it does not name who."""
+    try:
+        paused = _ask_database(lambda: read_pause(app_state), app_state.settings.health_timeout)
+    except (CallTimedOut, sa.exc.SQLAlchemyError):
+        return _PAUSE_UNKNOWN
+    return OK if paused is None else _PAUSED
 
 
 def check_workers(app_state: AppState) -> dict[str, Check]:

@@ -18,6 +18,7 @@ from ..models import Models
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
 from .execution_queries import with_graph_name
+from .execution_queries import with_pause
 from .execution_queries import with_time
 from .ownership import Requester
 from .ownership import visible_to
@@ -89,4 +90,4 @@ def _for_lists(models: Models) -> list[ExecutableOption]:
     execution = models.execution
     documents = (execution.inputs, execution.result)
     large = [defer(column, raiseload=True) for column in documents]
-    return [with_time(execution), with_graph_name(models), *large]
+    return [with_time(execution), with_pause(models), with_graph_name(models), *large]

@@ -27,6 +27,7 @@ from .graph_queries import graph_name_of
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
+from .queue_pause import is_paused
 
 Id = uuid.UUID | str
 
@@ -50,7 +51,7 @@ def find_execution(
     """
     execution = models.execution
     query = visible_to(sa.select(execution), execution, requester)
-    query = query.options(with_time(execution), *options)
+    query = query.options(with_time(execution), with_pause(models), *options)
     query = query.where(execution.id == parse_uuid(execution_id, "execution"))
     found = session.scalar(query.with_for_update() if for_update else query)
     if found is None:
@@ -79,7 +80,8 @@ def find_by_idempotency_key(app_state: AppState, owner_id: str, key: str) -> Exe
     """Return the execution that a user submitted with a key."""
     execution = app_state.models.execution
     query = sa.select(execution)
-    query = query.options(with_time(execution), with_graph_name(app_state.models))
+    models = app_state.models
+    query = query.options(with_time(execution), with_pause(models), with_graph_name(models))
     query = query.where(owned_by(execution, owner_id), execution.idempotency_key == key)
     with app_state.database.read_session() as session:
         return session.scalar(query)
@@ -161,6 +163,11 @@ def _excerpt(answer: t.Any, length: int) -> sa.ColumnElement[str | None]:
 def with_time(execution: type[ExecutionMixin]) -> ExecutableOption:
     """Return the option that sets ``read_at``, for what an execution has taken so far."""
     return with_expression(execution.read_at, database_clock.now())
+
+
+def with_pause(models: Models) -> ExecutableOption:
+    """Return the option that sets ``queue_paused``, for what an execution waits for."""
+    return with_expression(models.execution.queue_paused, is_paused(models))
 
 
 def with_graph_name(models: Models) -> ExecutableOption:

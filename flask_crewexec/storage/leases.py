@@ -32,6 +32,7 @@ from .fencing import Lease
 from .fencing import lease_is_valid
 from .input_withdrawal import withdraw_open
 from .ownership import owned_by
+from .queue_pause import is_paused
 from .transitions import update_one
 
 Values = dict[str, t.Any]
@@ -64,7 +65,8 @@ class ClaimedAttempt(t.NamedTuple):
 def acquire(session: Session, models: Models, request: LeaseRequest) -> ClaimedAttempt | None:
     """Acquire the lease of a queued attempt.
 
-    :return: None if the attempt is taken, outdated, cancelled, on hold or deleted.
+    :return: None if the attempt is taken, outdated, cancelled, on hold or deleted, or the queue
+        paused.
     """
     if _hold_if_at_concurrency_limit(session, models, request):
         return None
@@ -78,20 +80,22 @@ def acquire(session: Session, models: Models, request: LeaseRequest) -> ClaimedA
             {"token": token, "worker": request.worker, "incarnation": request.incarnation}
         ),
     }
-    row = session.execute(_acquire_statement(table_of(models.execution)), parameters).one_or_none()
+    row = session.execute(_acquire_statement(models), parameters).one_or_none()
     if row is None:
         return None
     return ClaimedAttempt(Lease(request.execution_id, request.attempt, token), row)
 
 
 @functools.lru_cache(maxsize=8)
-def _acquire_statement(execution: sa.Table) -> ReturningUpdate[t.Any]:
+def _acquire_statement(models: Models) -> ReturningUpdate[t.Any]:
+    execution = table_of(models.execution)
     c = execution.c
     statement = sa.update(execution).where(
         c.id == sa.bindparam("of_execution"),
         c.attempt == sa.bindparam("of_attempt"),
         has_status(c, ExecutionStatus.QUEUED),
         sa.or_(c.deadline.is_(None), c.deadline > database_clock.now()),
+        sa.not_(is_paused(models)),
     )
     expires_at = database_clock.seconds_from_now(sa.bindparam("lease_seconds", type_=sa.Float))
     new = update_statements.set_clauses(execution, ("token", "worker", "incarnation"))

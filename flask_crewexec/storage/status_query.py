@@ -27,6 +27,7 @@ from .graph_queries import graph_name_of
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import user_seen_by
+from .queue_pause import is_paused
 
 _EXECUTION: t.Final = sa.bindparam("of_execution", type_=sa.Uuid)
 _USER: t.Final = sa.bindparam("for_user", type_=sa.String)
@@ -39,9 +40,13 @@ class _Queries:
         models = app.extensions["crewexec"].models
         model = models.execution
         columns = [column for column in table_of(model).c if column.key != "result"]
-        self.names = [*(column.key for column in columns), "read_at", "graph_name"]
-        computed = (database_clock.now(), graph_name_of(models))
-        self.of_anybody = sa.select(*columns, *computed).where(model.id == _EXECUTION)
+        computed = {
+            "read_at": database_clock.now(),
+            "graph_name": graph_name_of(models),
+            "queue_paused": is_paused(models),
+        }
+        self.names = [*(column.key for column in columns), *computed]
+        self.of_anybody = sa.select(*columns, *computed.values()).where(model.id == _EXECUTION)
         self.of_user = self.of_anybody.where(owned_by(model, _USER))
 
 

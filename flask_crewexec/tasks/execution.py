@@ -25,6 +25,7 @@ from ..storage.attempts import StartedAttempt
 from ..storage.execution_queries import find_execution
 from ..storage.execution_queries import read_owner_id
 from ..storage.leases import LeaseRequest
+from ..storage.queue_pause import hold_if_paused
 from .base import ExecutionMessageTask
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
     )
     if started := start_attempt(app_state, request):
         return started
+    if _hold_if_paused(app_state, execution_id, attempt):
+        return None
     if owner_id is None and read_owner_id(app_state, execution_id) is None:
         log.error(_STRAY, execution_id)
         return None
@@ -100,6 +103,17 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
     if owner_id is not None:  # it may be on hold now, while a slot may have become free
         release_next(app_state, owner_id)
     return None
+
+
+def _hold_if_paused(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> bool:
+    """Let an attempt wait for the end of a pause in the database, without its message."""
+    with app_state.database.write_transaction() as session:
+        owner_id = hold_if_paused(session, app_state.models, execution_id, attempt)
+    if owner_id is None:
+        return False
+    log.info("The queue is paused; attempt %s of execution %s is on hold.", attempt, execution_id)
+    release_next(app_state, owner_id)  # the pause may have ended in the meantime
+    return True
 
 
 def _try_to_release_next(app_state: AppState, owner_id: str) -> None:

@@ -14,6 +14,7 @@ from ..identity import as_identity
 from ..identity import Identity
 from ..identity import IdentityLoader
 from ..identity import UserIdRefused
+from .problems import Forbidden
 from .problems import InvalidUserId
 from .problems import Unauthorized
 
@@ -56,6 +57,18 @@ def _load(app_state: AppState, loader: IdentityLoader) -> Identity | None:
 def current_identity() -> Identity:
     """Return the user of the current request."""
     return t.cast(Identity, g.crewexec_identity)
+
+
+def require_manager(action: str) -> Identity:
+    """Return the user of the current request, who must be a manager.
+
+    :param action: what only managers can do, such as ``"see the queues"``.
+    :raises Forbidden: for ordinary users.
+    """
+    requester = current_identity()
+    if not requester.may_manage_others:
+        raise Forbidden(f"Only users who may manage others' executions can {action}.")
+    return requester
 
 
 _NO_IDENTITY = "Sign in first: this request does not identify a user."

@@ -35,6 +35,9 @@ EXECUTIONS_ON_HOLD: t.Final = MetricFamily(
 QUEUE_MESSAGES: t.Final = MetricFamily(
     "crewexec_queue_messages", "gauge", "Messages in the queue.", ("queue", "priority")
 )
+QUEUE_PAUSED: t.Final = MetricFamily(
+    "crewexec_queue_paused", "gauge", "Whether the queue of executions is paused: 1, or else 0."
+)
 WORKERS: t.Final = MetricFamily(
     "crewexec_workers", "gauge", "Workers with a recent heartbeat, by queue.", ("queue",)
 )
@@ -113,6 +116,7 @@ FAMILIES: t.Final = (
     EXECUTIONS,
     EXECUTIONS_ON_HOLD,
     QUEUE_MESSAGES,
+    QUEUE_PAUSED,
     WORKERS,
     WORKER_SLOTS,
     OPEN_STREAMS,

@@ -52,6 +52,7 @@ from ..storage import counters
 from ..storage.counters import CounterDelta
 from ..storage.deliveries import Backlog
 from ..storage.deliveries import read_backlog
+from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import OpenInputs
@@ -128,6 +129,7 @@ class _DatabaseState:
     workers: Sequence[WorkerMixin]
     notifications: Backlog
     inputs: OpenInputs
+    is_paused: bool
 
     def counts(self, name: str) -> dict[str, int]:
         """Return the values of a counter by label."""
@@ -146,14 +148,15 @@ def _read(app_state: AppState) -> _DatabaseState:
     totals = counters.read_totals(app_state)
     active, on_hold = count_active(app_state), count_on_hold(app_state)
     workers, backlog = live_workers(app_state), read_backlog(app_state)
-    inputs = read_open_inputs(app_state)
-    return _DatabaseState(totals, active, on_hold, workers, backlog, inputs)
+    inputs, is_paused = read_open_inputs(app_state), read_pause(app_state) is not None
+    return _DatabaseState(totals, active, on_hold, workers, backlog, inputs, is_paused)
 
 
 def _database_metrics(rows: _DatabaseState) -> Iterator[Metric]:
     active = {status: rows.active.get(status, 0) for status in sorted(ACTIVE)}
     yield _gauge(families.EXECUTIONS, active)
     yield _gauge(families.EXECUTIONS_ON_HOLD, rows.on_hold)
+    yield _gauge(families.QUEUE_PAUSED, {"": rows.is_paused})
     yield from _workers(rows.workers)
     yield from _counters(rows)
     yield _gauge(families.NOTIFICATIONS_WAITING, {"": rows.notifications.waiting})

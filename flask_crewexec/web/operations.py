@@ -16,15 +16,21 @@ from ..messaging.broker import queue_depths
 from ..schemas import HealthQuerySchema
 from ..schemas import HealthSchema
 from ..schemas import OpenApiSchema
+from ..schemas import PauseChangeSchema
+from ..schemas import PauseRequestSchema
+from ..schemas import QueuePauseSchema
 from ..schemas import QueueReportSchema
 from ..schemas import UsageQuerySchema
 from ..schemas import UsageReportSchema
 from ..schemas import UsageSchema
 from ..schemas import WorkerSchema
+from ..services.queue_pauses import pause_queue as pause
+from ..services.queue_pauses import resume_queue as resume
 from ..services.readiness import Check
 from ..services.readiness import check_all
 from ..services.readiness import is_ready
 from ..services.readiness import OK
+from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import read_open_inputs
 from ..storage.usage_report import daily_usage
@@ -32,7 +38,7 @@ from ..storage.usage_report import DailyUsage
 from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
-from .problems import Forbidden
+from .authentication import require_manager
 from .problems import NotInstalled
 from .view_contracts import documents_response
 from .view_contracts import reads
@@ -41,6 +47,8 @@ from .view_contracts import responds
 Json = dict[str, t.Any]
 
 _usage: t.Final = UsageSchema()
+_pause: t.Final = QueuePauseSchema()
+_pause_change: t.Final = PauseChangeSchema()
 _workers: t.Final = WorkerSchema(many=True)
 
 
@@ -50,18 +58,43 @@ def show_queues() -> Json:
 
     :raises Forbidden: for ordinary users, since this is about all users' executions.
     """
-    if not current_identity().may_manage_others:
-        raise Forbidden("Only users who may manage others' executions can see the queues.")
+    require_manager("see the queues")
     app_state = current_app_state()
+    paused = read_pause(app_state)
     workers = _workers.dump(live_workers(app_state))
     inputs = read_open_inputs(app_state)
     return {
         "queues": queue_depths(app_state),
         "on_hold": count_on_hold(app_state),
+        "pause": None if paused is None else _pause.dump(paused),
         "input_requests": {"open": inputs.open, "oldest_seconds": inputs.oldest},
         "workers": workers,
         "problems": _problems(check_all(app_state)),
     }
+
+
+@responds(PauseChangeSchema())
+@reads(PauseRequestSchema())
+def pause_queue(body: Json) -> Json:
+    """Pause the queue: no execution starts until it is resumed. What runs goes on.
+
+    Submissions are accepted, and wait. If the queue is paused already, that pause stays as it is.
+
+    :raises Forbidden: for ordinary users.
+    """
+    requester = require_manager("pause the queue")
+    changed = pause(current_app_state(), requester.user_id, body["reason"])
+    return t.cast(Json, _pause_change.dump(changed))
+
+
+@responds(PauseChangeSchema())
+def resume_queue() -> Json:
+    """Resume the queue: what waits is started.
+
+    :raises Forbidden: for ordinary users.
+    """
+    requester = require_manager("resume the queue")
+    return t.cast(Json, _pause_change.dump(resume(current_app_state(), requester.user_id)))
 
 
 @responds(UsageReportSchema())
@@ -129,8 +162,7 @@ def metrics() -> ResponseReturnValue:
     """
     if not _is_scraper():
         authenticate()
-        if not current_identity().may_manage_others:
-            raise Forbidden("Only users who may manage others' executions can see the metrics.")
+        require_manager("see the metrics")
     try:
         from .metrics import render
     except ModuleNotFoundError as error:
@@ -154,6 +186,8 @@ def _is_scraper() -> bool:
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes that need a user to *blueprint*."""
     blueprint.get("/queues")(show_queues)
+    blueprint.post("/queues/pause")(pause_queue)
+    blueprint.post("/queues/resume")(resume_queue)
     blueprint.get("/usage")(show_usage)
 
 

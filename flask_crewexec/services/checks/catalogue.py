@@ -19,6 +19,7 @@ CHECKS: t.Final[tuple[Check, ...]] = (
     from_readiness.BROKER,
     *broker.CHECKS,
     from_readiness.CONSUMERS,
+    from_readiness.PAUSE,
     *workers.CHECKS,
     *settings.CHECKS,
     *graphs.CHECKS,

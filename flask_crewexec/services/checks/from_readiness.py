@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...app_state import AppState
 from ..readiness import Check as ReadinessCheck
 from ..readiness import check_database
+from ..readiness import check_queue
 from ..readiness import check_workers
 from ..readiness import check_writes
 from .check import Check
@@ -36,10 +37,16 @@ def check_consumers(app_state: AppState) -> Iterator[Result]:
         yield _result(check, f"A live worker consumes the queue '{queue}'.")
 
 
+def check_pause(app_state: AppState) -> Iterator[Result]:
+    """Check that the queue is not paused."""
+    yield _result(check_queue(app_state), "Executions may start: the queue is not paused.")
+
+
 def _result(check: ReadinessCheck, passed: str) -> Result:
     return ok(passed) if check.passed else error(check.detail, check.remedy)
 
 
 TABLES: t.Final = Check("database", check_tables, needs=("database-server",))
 BROKER: t.Final = Check("broker", check_broker)
+PAUSE: t.Final = Check("pause", check_pause, needs=("database-server",))
 CONSUMERS: t.Final = Check("workers", check_consumers, needs=("database-server",))

@@ -15,6 +15,7 @@ from flask_crewexec.client import AsyncClient
 from flask_crewexec.client import Client
 from flask_crewexec.client import operations
 from support.graphs import documents
+from support.host_app import host
 from support.in_process import run
 from support.input_requests import parallel
 from support.input_requests import reviewed
@@ -296,3 +297,19 @@ class TestIdentity:
 def test_an_address_without_a_scheme_is_refused(connect):
     with pytest.raises(ValueError, match="with its scheme"):
         connect("example.com")
+
+
+class TestManagers:
+    @each_client
+    def test_pause_the_queue_and_resume_it(self, connect, server, api):
+        managers = connect(server.url, headers={"X-User": host.ADMIN})
+        paused = managers.pause_queue(reason="A new server.")
+        assert (paused["changed"], paused["pause"]["reason"]) == (True, "A new server.")
+        id = api.queue(documents.chain("a"))
+        assert managers.get(id)["progress"]["waiting_for"] == "paused_queue"
+        assert managers.resume_queue() == {"pause": None, "changed": True}
+
+    def test_are_needed_for_that(self, crews):
+        with pytest.raises(ApiError) as refused:
+            crews.pause_queue()
+        assert refused.value.code == "forbidden"

@@ -83,6 +83,7 @@ class TestQueueing:
             "elapsed_seconds": None,
             "waited_seconds": 0,
             "queue_position": 1,
+            "waiting_for": "worker",
         }
 
     def test_sends_a_message_that_names_no_more_than_the_attempt(self, api, redis_process):
@@ -637,6 +638,7 @@ CHECKS_WITHOUT_WORKERS = {
     "broker": "ok",
     "workers:crew_execution": "no worker",
     "workers:cleanup": "no worker",
+    "queue": "ok",
 }
 
 

@@ -209,6 +209,7 @@ def test_bodies_are_needed_where_they_say_something(document):
         "copy_graph",
         "change_webhook",
         "rotate_webhook_secret",
+        "pause_queue",
     }
     assert {"create_graph", "import_graph", "queue_execution"} <= needed.keys()
 

@@ -32,7 +32,7 @@ from flask_crewexec.storage.queue_stats import OpenInputs
 from flask_crewexec.storage.workers import SeenWorker
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
-WORKING = {"broker": OK, "database": OK}
+WORKING = {"broker": OK, "database": OK, "queue": OK}
 MODELS = define_models(sa.MetaData())
 
 
@@ -230,7 +230,7 @@ class TestPage:
         ended = [execution(status="failed", finished_at=NOW) for _ in range(30)]
         depths = {"a": dict.fromkeys(range(1, 11), 0)}
         shown = dataclasses.replace(
-            look(ended=ended), depths=depths, checks={"broker": problem, "database": OK}
+            look(ended=ended), depths=depths, checks={**WORKING, "broker": problem}
         )
         lines = printed(page(shown, 24)).splitlines()
         assert "The broker is full. Empty it." in lines[2]
