@@ -30,9 +30,12 @@ def check_answer(app: Flask, answer: TestResponse) -> None:
     assert answer.mimetype in response["content"], (answer.request.path, answer.status)
     schema = response["content"][answer.mimetype]["schema"]
     name = schema["$ref"].rpartition("/")[2]
-    errors = _validator(app, name).iter_errors(answer.json)
-    wrong = best_match(errors)
-    where = f"{answer.request.method} {answer.request.path}"
+    check_described(app, name, answer.json, f"{answer.request.method} {answer.request.path}")
+
+
+def check_described(app: Flask, name: str, value: object, where: str) -> None:
+    """Fail if a value is not exactly what a schema of the document describes."""
+    wrong = best_match(_validator(app, name).iter_errors(value))
     assert wrong is None, f"{where}: {wrong.json_path}: {wrong.message}"
 
 

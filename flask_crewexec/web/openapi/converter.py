@@ -73,7 +73,7 @@ def plugin(answers: Iterable[ma.Schema]) -> MarshmallowPlugin:
     known = frozenset(type(each) for answer in answers for each in _with_nested(answer))
     converter = type("AnswersConverter", (Converter,), {"answers": known})
     plugin_type = type("Plugin", (MarshmallowPlugin,), {"Converter": converter})
-    return t.cast(MarshmallowPlugin, plugin_type(schema_name_resolver=_name_of))
+    return t.cast(MarshmallowPlugin, plugin_type(schema_name_resolver=name_of))
 
 
 def _tell_defaults(properties: Json) -> None:
@@ -104,7 +104,7 @@ def _always_sent(schema: ma.Schema) -> list[str]:
     )
 
 
-def _name_of(schema: t.Any) -> str:
+def name_of(schema: t.Any) -> str:
     name = schema if isinstance(schema, str) else getattr(schema, "__name__", type(schema).__name__)
     return name.removesuffix("Schema")
 

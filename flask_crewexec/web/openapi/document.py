@@ -20,6 +20,7 @@ from ..unknown_routes import ENDPOINT as UNKNOWN
 from ..view_contracts import docs_of
 from ..view_contracts import View
 from .converter import plugin
+from .examples import add_examples
 from .operations import operation_of
 from .responses import add_problem_responses
 
@@ -64,6 +65,7 @@ def _build(app: Flask) -> Json:
     _add_security_schemes(spec, settings)
     for rule in rules:
         _add_path(spec, rule, app.view_functions[rule.endpoint], settings)
+    add_examples(spec)
     return spec.to_dict()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import typing as t
 from http import HTTPStatus
 
+import marshmallow as ma
 from apispec import APISpec
 from werkzeug.routing import Rule
 
 from ...schemas import ProblemSchema
 from ..view_contracts import Docs
+from .examples import examples_of
 
 Json = dict[str, t.Any]
 
@@ -51,11 +53,16 @@ def responses_of(rule: Rule, docs: Docs, needs_user: bool) -> Json:
         described = {"description": HTTPStatus(response.status).phrase}
         answer = responses.setdefault(str(response.status), described)
         if response.media is not None:
-            schema = {"type": "string"} if response.schema is None else response.schema
-            answer.setdefault("content", {})[response.media] = {"schema": schema}
+            answer.setdefault("content", {})[response.media] = _content(response.schema)
         if docs.headers and response.status < 300:
             answer["headers"] = {name: _header(HEADERS[name]) for name in docs.headers}
     return responses
+
+
+def _content(schema: ma.Schema | None) -> Json:
+    if schema is None:
+        return {"schema": {"type": "string"}}
+    return {"schema": schema, **examples_of(schema)}
 
 
 def _statuses(rule: Rule, docs: Docs, needs_user: bool) -> list[int]:

@@ -16,6 +16,7 @@ from flask_crewexec.schemas import FAILURE_CODES
 from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.web.error_codes import ERROR_CODES
 from support.api_client import problem
+from support.described_answers import check_described
 from support.graphs import documents
 
 pytestmark = [pytest.mark.sqlite_enough, pytest.mark.libraries]
@@ -221,6 +222,26 @@ def test_every_body_has_an_example_that_fits(document):
         content = body["content"]["application/json"]
         schema = {**content["schema"], "components": document["components"]}
         Draft202012Validator(schema, format_checker=FormatChecker()).validate(content["example"])
+
+
+@pytest.mark.settings(WEBHOOKS=True)
+def test_every_answer_has_an_example(document):
+    del document["paths"]["/crewexec/openapi.json"]
+    for operation in operations(document):
+        for status, answer in operation["responses"].items():
+            content = answer.get("content", {}).get("application/json")
+            if content and status.startswith("2"):
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                expected = {name: {"$ref": f"#/components/examples/{name}"}}
+                assert content.get("examples") == expected, operation["operationId"]
+
+
+@pytest.mark.settings(WEBHOOKS=True)
+def test_every_example_of_an_answer_fits(app, document):
+    examples = document["components"]["examples"]
+    assert len(examples) > 20
+    for name, example in examples.items():
+        check_described(app, name, example["value"], "example")
 
 
 @pytest.mark.parametrize("path", ["/graphs", "/graphs/validate", "/graphs/import"])
