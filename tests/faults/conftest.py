@@ -18,10 +18,16 @@ from support.paths import TESTS
 from support.servers.forked_processes import ForkServer
 from support.servers.processes import wait_until
 
+WITH_PROCESSES: t.Final = {"start_worker", "fork_server", "killed"}
+"""Fixtures of tests in which another process may have to take over."""
+PATIENT: t.Final = {"LEASE_SECONDS": 60.0}
+"""A machine that stands still for some seconds must not end a run of the test's own process."""
+
 
 @pytest.fixture
-def settings(settings: dict[str, object]) -> dict[str, object]:
-    return {**{f"CREWEXEC_{name}": value for name, value in FAST.items()}, **settings}
+def settings(request: pytest.FixtureRequest, settings: dict[str, object]) -> dict[str, object]:
+    fast = FAST if WITH_PROCESSES & set(request.fixturenames) else FAST | PATIENT
+    return {**{f"CREWEXEC_{name}": value for name, value in fast.items()}, **settings}
 
 
 LONG_AGO: t.Final = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.freezing import freeze
 from support.graphs import documents
 from support.in_process import close_connections
 from support.in_process import run
@@ -66,7 +67,7 @@ class TestFrozenWorker:
             id = api.queue(document)
             wait_until(lambda: is_done(id, 1, 2), what="the first note")
             wait_until(lambda: all(map(is_waiting, gates)), what="the other tools")
-            worker.suspend()
+            freeze(worker)
             for gate in gates:
                 Path(f"{gate}.waiting").unlink()
                 gate.touch()
@@ -132,7 +133,7 @@ class TestWorkerFrozenBeforeTheTool:
         frozen = start_worker(pool="threads")
         id = api.queue(documents.chain("a", tools=("note_once_there",)))
         wait_until(lambda: is_waiting(gate), what="the arguments")
-        frozen.suspend()
+        freeze(frozen)
         gate.touch()
         other = start_worker(pool="threads")
         before = settle(id)

@@ -16,6 +16,7 @@ from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from flask_crewexec.testing import Rule
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
+from support.freezing import freeze
 from support.graphs import documents
 from support.scripted_turns import tool_calls
 from support.scripted_turns import Turn
@@ -179,7 +180,7 @@ class TestFrozenWorker:
         frozen = start_worker(pool=pool)
         id = api.queue(documents.chain("a", "b", "c"))
         model.wait_for_calls(2)
-        frozen.suspend()
+        freeze(frozen)
         other = start_worker(pool=pool)
         before = (settle(id), history(api, id), len(model.calls))
         assert before[0]["steps"][1]["output"] == "BETA"
@@ -203,7 +204,7 @@ class TestWorkerFrozenBeforeItAsks:
             frozen = start_worker(pool="threads")
             id = api.queue(documents.chain("a"))
             wait_until(lambda: door.has_caller(psutil.Process(frozen.pid)), what="the call")
-            frozen.suspend()
+            freeze(frozen)
             with door.open() as connection:
                 environment["MODEL_URL"] = url
                 other = start_worker(pool="threads")
