@@ -21,6 +21,8 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from flask_crewexec.cli.monitor import monitor
 from sample_app.cli import add_commands
+from support.deploy_files import DEPLOY
+from support.deploy_files import read_yaml
 from support.doc_examples import Example
 from support.doc_examples import examples_of
 from support.doc_examples import name_of
@@ -38,7 +40,10 @@ VARIABLES = {
     "$REQUEST_ID": EXECUTION_ID,
     "$TOKEN": "token",
 }
-SHELL = {".", "cd", "export", "jq", "mkdir", "python3", "tox", "uv", "uvx"}
+SHELL = {
+    *(".", "cd", "cp", "createdb", "export", "install", "jq", "mkdir", "pg_dump", "pg_restore"),
+    *("promtool", "python3", "tox", "useradd", "uv", "uvx"),
+}
 """Commands that are not ours, without anything of ours in their arguments."""
 
 
@@ -177,13 +182,31 @@ def check_gunicorn(example: Example, words: list[str], app: Flask) -> None:
     Config().parser().parse_args(words)
 
 
+def check_docker(example: Example, words: list[str], app: Flask) -> None:
+    assert words[0] == "compose"
+    services = read_yaml("container/compose.yaml")["services"]
+    if words[1] in ("exec", "run"):
+        _, program, *rest = [word for word in words[2:] if word != "--rm"]
+        assert words[words.index(program) - 1] in services
+        if program == "flask":
+            check_flask(example, ["--app", "myapp", *rest], app)
+
+
+def check_systemctl(example: Example, words: list[str], app: Flask) -> None:
+    units = {path.stem for path in (DEPLOY / "systemd").glob("*.service")}
+    for name in (word for word in words if word.startswith("crews-")):
+        assert re.sub("@.*", "@", name) in units
+
+
 CHECKS: dict[str, Callable[[Example, list[str], Flask], None]] = {
     "celery": check_celery,
     "curl": check_curl,
+    "docker": check_docker,
     "flask": check_flask,
     "gunicorn": check_gunicorn,
     "pip": check_pip,
     "python": check_python,
+    "systemctl": check_systemctl,
 }
 
 

@@ -13,7 +13,7 @@ from support.doc_examples import name_of
 from support.doc_examples import PAGES
 from support.paths import ROOT
 
-FOLDERS = ("benchmarks", "constraints", "docs", "flask_crewexec", "sample_app", "tests")
+FOLDERS = ("benchmarks", "constraints", "deploy", "docs", "flask_crewexec", "sample_app", "tests")
 LAYERS = [path.name for path in (ROOT / "flask_crewexec").iterdir() if path.is_dir()]
 ENVIRONMENT = {"CREWEXEC_TEST_REDIS"}
 """What the tests read, and not the application."""

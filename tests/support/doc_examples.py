@@ -16,11 +16,13 @@ PAGES: t.Final = [
 ]
 
 _DIRECTIVE: t.Final = re.compile(r"^( *)\.\. code-block:: (\w+)$")
+_INCLUDED: t.Final = re.compile(r"^ *\.\. literalinclude:: (\S+)$")
 _OPTION: t.Final = re.compile(r"^ +:(\w+): (.*)$")
+_LANGUAGE: t.Final = re.compile(r"(?m)^ +:language: (\w+)$")
 
 
 class Example(t.NamedTuple):
-    """One block of code."""
+    """One block of code, in the page or in a file that it shows."""
 
     page: Path
     line: int
@@ -52,6 +54,10 @@ def examples_of(page: Path) -> Iterator[Example]:
             indent, language = directive.groups()
             caption, text = _content(lines[number:], len(indent))
             yield Example(page, number, language, caption, text)
+        elif included := _INCLUDED.match(line):
+            text = (page.parent / included[1]).read_text(encoding="utf-8")
+            (language,) = _LANGUAGE.findall("\n".join(lines[number : number + 3]))[:1]
+            yield Example(page, number, language, None, text)
 
 
 def _content(lines: list[str], indent: int) -> tuple[str | None, str]:
