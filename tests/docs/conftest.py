@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 import typing as t
+from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +19,7 @@ from flask_wtf import CSRFProtect
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import CrewExec
 from flask_crewexec import GraphService
+from support.doc_examples import Example
 from support.doc_examples import examples_of
 from support.in_process import close_connections
 from support.paths import ROOT
@@ -53,6 +58,25 @@ def namespace(
         yield {**names, **_stored(readme_graph), "user": SimpleNamespace(id="ada")}
         db.session.remove()
         close_connections(db.engine)
+
+
+@pytest.fixture
+def execute(
+    namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Example], Namespace]:
+    """A function that runs an example after the others of its page, and returns their names."""
+    module = types.ModuleType("page_of_examples")  # Flask and SQLAlchemy look for it
+    module.__file__ = str(tmp_path / "page.py")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    vars(module).update(namespace)
+
+    def execute(example: Example) -> Namespace:
+        # The empty lines let tracebacks name the line of the page.
+        code = compile("\n" * (example.line + 1) + example.text, str(example.page), "exec")
+        exec(code, vars(module))  # noqa: S102  # it is ours
+        return vars(module)
+
+    return execute
 
 
 def _stored(graph: dict[str, t.Any]) -> Namespace:

@@ -27,6 +27,7 @@ from support.doc_examples import Example
 from support.doc_examples import examples_of
 from support.doc_examples import name_of
 from support.doc_examples import PAGES
+from support.paths import ROOT
 
 pytestmark = pytest.mark.sqlite_enough
 
@@ -80,7 +81,13 @@ def commands_of(page: Path) -> Iterator[tuple[Example, list[str]]]:
             yield from ((example, shlex.split(start)) for start in starts)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if [*commands_of(page)]], ids=name_of)
+ENTERED = ROOT / "docs/tutorial.rst"
+"""Its commands are entered by a test of their own."""
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != ENTERED and [*commands_of(page)]], ids=name_of
+)
 def test_commands_can_be_entered(
     page: Path, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,9 +33,14 @@ def register_examples(crewexec: CrewExec) -> None:
         for example in examples_of(HOWTO / f"{page}.rst"):
             exec(example.text, names)  # noqa: S102  # it is ours
 
-    @crewexec.tool("find_note")
-    def find_note(topic: str) -> str:
-        """Find a note."""
+    @crewexec.tool("find_order")
+    def find_order(order: int) -> str:
+        """Find an order."""
+        return ""
+
+    @crewexec.tool("refund")
+    def refund(order: int, euros: int) -> str:
+        """Refund an order."""
         return ""
 
     crewexec.storage("uploads")(lambda reference, user_id: None)

@@ -5,41 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import types
 import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.doc_examples import Example
-from support.doc_examples import examples
-from support.doc_examples import examples_of
 from support.doc_examples import name_of
 from support.doc_examples import PAGES
+from support.doc_examples import snippets_of
 from support.doc_examples import write_files
 from support.paths import ROOT
 
 APPLICATION = ROOT / "docs/howto/install.rst"
 
 
-def snippets(page: Path) -> list[Example]:
-    """The Python examples of a page that are not files of their own."""
-    found = [each for each in examples_of(page) if each.language == "python"]
-    return [each for each in found if each.caption is None]
-
-
-@pytest.mark.parametrize("page", [*filter(snippets, PAGES)], ids=name_of)
+@pytest.mark.parametrize("page", [*filter(snippets_of, PAGES)], ids=name_of)
 def test_the_examples_of_a_page_run_one_after_the_other(
-    page: Path, namespace: dict[str, t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, execute: Callable[[Example], object]
 ) -> None:
-    module = types.ModuleType("page_of_examples")  # Flask and SQLAlchemy look for it
-    module.__file__ = str(tmp_path / "page.py")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    vars(module).update(namespace)
-    for example in snippets(page):
-        # The empty lines let tracebacks name the line of the page.
-        code = compile("\n" * (example.line + 1) + example.text, str(page), "exec")
-        exec(code, vars(module))  # noqa: S102  # it is ours
+    for example in snippets_of(page):
+        execute(example)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.rst", APPLICATION], ids=name_of)
@@ -103,23 +90,3 @@ def test_the_module_for_the_celery_command_holds_the_celery_app(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "crew_execution" in done.stdout
-
-
-BROKERS = [example for example in examples("python") if example.caption == "broker.py"]
-
-
-@pytest.mark.parametrize("broker", BROKERS, ids=str)
-def test_the_broker_prints_what_to_export(broker: Example, tmp_path: Path) -> None:
-    write_files(broker.page, tmp_path)
-    done = subprocess.run(
-        [sys.executable, "broker.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input="\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    export = done.stdout.splitlines()[0]
-    assert export.startswith("export CELERY_BROKER_URL=redis://")

@@ -60,6 +60,12 @@ def examples_of(page: Path) -> Iterator[Example]:
             yield Example(page, number, language, None, text)
 
 
+def snippets_of(page: Path) -> list[Example]:
+    """Return the Python examples of a page that are not files of their own."""
+    found = [each for each in examples_of(page) if each.language == "python"]
+    return [each for each in found if each.caption is None]
+
+
 def _content(lines: list[str], indent: int) -> tuple[str | None, str]:
     block: list[str] = []
     for line in lines:
