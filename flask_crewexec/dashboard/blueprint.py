@@ -24,6 +24,7 @@ from .look import check
 from .look import Dashboard
 from .look import Link
 from .look import Look
+from .look import note_name
 from .look import SignInUrl
 from .look import UserLabel
 from .templating import finish
@@ -67,8 +68,15 @@ def create_dashboard(
         time_zone=time_zone,
     )
     check(look)
-    blueprint = Dashboard(NAME, __name__, url_prefix=url_prefix, static_folder="static")
+    blueprint = Dashboard(
+        NAME,
+        __name__,
+        url_prefix=url_prefix,
+        static_folder="static",
+        template_folder="host_templates",
+    )
     blueprint.look = look
+    blueprint.record(note_name)
     # Before functions of the application, such as those of Flask-WTF, that read forms.
     blueprint.url_value_preprocessor(_limit_form)
     blueprint.url_value_preprocessor(_exempt_links)

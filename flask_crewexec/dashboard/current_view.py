@@ -22,3 +22,9 @@ def view_name() -> str:
 def is_link() -> bool:
     """Return whether the address of the page is a signed link."""
     return view_name() in LINK_VIEWS
+
+
+def is_here(url: str) -> bool:
+    """Return whether the current page is that of an address, or one below it."""
+    path = f"{request.script_root}{request.path}"
+    return path == url or path.startswith(f"{url}/")

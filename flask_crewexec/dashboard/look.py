@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import typing as t
 import zoneinfo
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from flask import Blueprint
 from flask import current_app
 from flask import request
+from flask import url_for
+from flask.blueprints import BlueprintSetupState
 
 from ..errors import ConfigError
 
@@ -20,6 +23,9 @@ UserLabel = Callable[[str], str]
 SignInUrl = str | Callable[[], str]
 Link = tuple[str, str]
 """Text and address."""
+
+_REGISTERED: t.Final = "crewexec_dashboard"
+"""Key of ``app.extensions`` for the name of the dashboard."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,10 +69,29 @@ class Dashboard(Blueprint):
     look: Look
 
 
+def note_name(state: BlueprintSetupState) -> None:
+    """Let pages of the host find the dashboard; of several, the first one."""
+    name = f"{state.name_prefix}.{state.name}".lstrip(".")
+    state.app.extensions.setdefault(_REGISTERED, name)
+
+
+def _dashboard_name() -> str:
+    """Return the name under which the host has registered the dashboard of the current page."""
+    name = request.blueprint or ""
+    is_ours = isinstance(current_app.blueprints.get(name), Dashboard)
+    return name if is_ours else str(current_app.extensions.get(_REGISTERED, ""))
+
+
 def current_look() -> Look:
-    """Return the look of the dashboard to which the current request belongs."""
-    dashboard = current_app.blueprints.get(request.blueprint or "")
+    """Return the look of the dashboard to which the current page belongs, or leads."""
+    dashboard = current_app.blueprints.get(_dashboard_name())
     return dashboard.look if isinstance(dashboard, Dashboard) else Look()
+
+
+def page_url(endpoint: str, **values: t.Any) -> str:
+    """Return an address; that of a page of the dashboard for a name such as ``.show_execution``."""
+    name = f"{_dashboard_name()}{endpoint}" if endpoint.startswith(".") else endpoint
+    return url_for(name, **values)
 
 
 def check(look: Look) -> None:

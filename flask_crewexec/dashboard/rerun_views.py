@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import InvalidRequest
 from ..errors import Problem
+from ..models import ExecutionMixin
 from ..services.async_execution_service import AsyncExecutionService
 from ..web.authentication import current_identity
 from .templating import render
@@ -25,6 +26,7 @@ LIMITS: t.Final = {
     "timeout": "Seconds",
 }
 """Fields of forms, and what they are called."""
+_BUDGET_CODES: t.Final = ("budget-exhausted", "deadline-exceeded")
 
 _executions: t.Final = AsyncExecutionService()
 
@@ -33,6 +35,11 @@ def retry_execution(execution_id: str) -> ResponseReturnValue:
     """Retry an ended execution, with the limits that were entered, and redirect to its page."""
     _executions.retry(execution_id, current_identity(), **_entered_limits())
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
+
+
+def is_out_of_budget(execution: ExecutionMixin) -> bool:
+    """Return whether an execution has failed because a limit was used up."""
+    return (execution.error or {}).get("code") in _BUDGET_CODES
 
 
 def fork_execution(execution_id: str) -> ResponseReturnValue:

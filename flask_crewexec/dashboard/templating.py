@@ -1,8 +1,4 @@
-"""Render the dashboard's templates.
-
-The templates have a Jinja environment of their own, so that their safety does not depend on
-options of the host's environment, such as autoescaping or delimiters.
-"""
+"""Render the dashboard's templates."""
 
 from __future__ import annotations
 
@@ -11,30 +7,33 @@ import typing as t
 from urllib.parse import urlencode
 
 from flask import current_app
+from flask import Flask
 from flask import redirect
 from flask import request
 from flask import Response
-from flask import url_for
-from jinja2 import Environment
-from jinja2 import PackageLoader
-from jinja2 import StrictUndefined
 from markupsafe import Markup
 
 from ..app_state import current_app_state
 from ..config.pricing import money
 from ..identity import Identity
+from ..per_app import AppLocal
 from ..services.input_requests import count_asked
 from ..statuses import ExecutionStatus
 from ..text import fitted
 from . import formatting
+from .current_view import is_here
 from .current_view import is_link
 from .invisible_characters import visible
 from .look import current_look
+from .look import page_url
+from .template_loading import FOLDER
+from .template_loading import PageEnvironment
 
 _HEADERS: t.Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        " font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -87,14 +86,8 @@ def _as_local(value: dt.datetime | str | None) -> dt.datetime | None:
     return current_look().local(formatting.as_moment(value))
 
 
-def _make_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("flask_crewexec.dashboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _make_environment(app: Flask) -> PageEnvironment:
+    environment = PageEnvironment(app)
     for function in (
         formatting.brief,
         formatting.duration,
@@ -112,9 +105,10 @@ def _make_environment() -> Environment:
         enumerated=enumerate, local=_as_local, money=_money, user_label=_user_label
     )
     environment.globals.update(
-        url_for=url_for,
+        url_for=page_url,
         csrf_field=_csrf_field,
         current_look=current_look,
+        is_here=is_here,
         offers_webhooks=_offers_webhooks,
         count_asked=_count_asked,
         seconds_between=formatting.seconds_between,
@@ -123,12 +117,16 @@ def _make_environment() -> Environment:
     return environment
 
 
-_environment: t.Final = _make_environment()
+_environments: t.Final = AppLocal(_make_environment)
 
 
 def render(template: str, requester: Identity | None, **values: t.Any) -> str:
     """Return a page, or a part of one, for *requester*."""
-    return _environment.get_template(template).render(requester=requester, **values)
+    environment = _environments.current()
+    context = {"requester": requester, **values}
+    if environment.templates.replaced:
+        current_app.update_template_context(context)
+    return environment.get_template(f"{FOLDER}{template}").render(context)
 
 
 def finish(response: Response) -> Response:

@@ -37,6 +37,7 @@ from ..web.executions import next_id
 from ..web.problems import Forbidden
 from . import call_views
 from . import charts
+from . import components
 from . import graph_views
 from . import import_views
 from . import input_views
@@ -62,8 +63,6 @@ from .webhook_views import deliveries_of_execution
 Json = dict[str, t.Any]
 
 PAGE: t.Final = 25
-
-_BUDGET_CODES: t.Final = ("budget-exhausted", "deadline-exceeded")
 
 _executions: t.Final = AsyncExecutionService()
 _graphs: t.Final = GraphService()
@@ -188,7 +187,7 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "history": [describe(event, currency) for event in reversed(view.events)],
         "is_active": status not in TERMINAL,
         "may_retry": status in RETRYABLE,
-        "is_out_of_budget": (view.execution.error or {}).get("code") in _BUDGET_CODES,
+        "is_out_of_budget": rerun_views.is_out_of_budget(view.execution),
         "limit_names": rerun_views.LIMITS,
     }
 
@@ -204,6 +203,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.get("/queues")(show_queues)
     call_views.add_routes(blueprint)
+    components.add_routes(blueprint)
     rerun_views.add_routes(blueprint)
     graph_views.add_routes(blueprint)
     run_views.add_routes(blueprint)
