@@ -29,6 +29,7 @@ HEALTHY = {
     'crewexec_up{part="broker"}': "1x60",
     'crewexec_workers{queue="crew_execution"}': "2x60",
     'crewexec_workers{queue="cleanup"}': "1x60",
+    "crewexec_queue_paused": "0x60",
     'crewexec_executions{status="queued"}': "0x60",
     'crewexec_executions{status="running"}': "3x60",
     'crewexec_waiting_seconds_count{priority="5"}': "0+4x60",
@@ -53,6 +54,12 @@ TROUBLE = {
     "CrewsPartDown": {'crewexec_up{part="broker"}': "1x50 0x10"},
     "CrewsNoWorker": {'crewexec_workers{queue="cleanup"}': "1x50 0x10"},
     "CrewsNothingStarts": {
+        'crewexec_executions{status="queued"}': "3x60",
+        'crewexec_executions{status="running"}': "3x30 0x30",
+        'crewexec_waiting_seconds_count{priority="5"}': "0+4x30 120x30",
+    },
+    "CrewsPaused": {
+        "crewexec_queue_paused": "1x60",
         'crewexec_executions{status="queued"}': "3x60",
         'crewexec_executions{status="running"}': "3x30 0x30",
         'crewexec_waiting_seconds_count{priority="5"}': "0+4x30 120x30",
@@ -84,7 +91,7 @@ def test_it_asks_for_metrics_and_labels_that_exist(rule: Json) -> None:
 def test_what_they_tell_to_do_exists(app: Flask) -> None:
     group = t.cast(click.Group, app.cli.commands["crewexec"])
     actions = " ".join(rule["annotations"].get("action", "") for rule in RULES)
-    named = re.findall(r"flask crewexec (\w+)(?: (\w+))?", actions)
+    named = re.findall(r"flask crewexec ([\w-]+)(?: (\w+))?", actions)
     assert named
     for name, following in named:
         command = group.commands[name]
