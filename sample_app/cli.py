@@ -1,4 +1,4 @@
-"""``flask --app sample_app seed`` and ``flask --app sample_app demo``."""
+"""The commands ``up``, ``demo`` and ``seed`` of ``flask --app sample_app``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,44 @@ def default_home() -> Path:
 
 def add_commands(app: Flask) -> None:
     """Add the commands of this module to *app*."""
-    app.cli.add_command(seed_command)
+    app.cli.add_command(up_command)
     app.cli.add_command(demo_command)
+    app.cli.add_command(seed_command)
+
+
+_port = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the web server; by default any free one.",
+)
+_home = click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="Folder for data and logs; by default in the user's cache folder.",
+)
+
+
+@click.command("up")
+@_port
+@_home
+@click.option(
+    "--pace",
+    type=click.FloatRange(min=0),
+    default=0.05,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two words of the scripted model.",
+)
+def up_command(port: int, home: Path | None, pace: float) -> None:
+    """Start everything on this machine, and print a link to the start page.
+
+    Without a model of your own, a scripted one answers. Ctrl-C stops everything.
+    """
+    from .demo.up import Options  # other commands do not need it
+    from .demo.up import run
+
+    sys.exit(run(Options(port, home or default_home(), pace)))
 
 
 @click.command("seed")
@@ -44,17 +80,8 @@ def seed_command(name: str, admin: bool) -> None:
 @click.option("--topic", default="honey bees", show_default=True, help="Topic of the crew.")
 @click.option("--serve", is_flag=True, help="Keep everything running and print commands to try.")
 @click.option("--scripted", is_flag=True, help="Use fixed answers instead of a real model.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    help="Port of the web server; by default any free one.",
-)
-@click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    help="Folder for data and logs; by default in the user's cache folder.",
-)
+@_port
+@_home
 def demo_command(topic: str, serve: bool, scripted: bool, port: int, home: Path | None) -> None:
     """Run a crew from end to end: broker, model, worker and web server, all on this machine."""
     from .demo.run import Options  # other commands do not need it

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import secrets
@@ -20,6 +21,11 @@ if get_load_dotenv():
 DEFAULT_DATABASE_URL = "sqlite:///sample.sqlite"
 """A file in the instance folder."""
 DEFAULT_MODEL_NAME = "gpt-4o-mini"
+OPENAI_URL = "https://api.openai.com/v1"
+SCRIPTED_MODEL_NAME = "scripted"
+"""Name of the model of :mod:`.demo.script`, which is none."""
+DOCUMENTATION = "https://flask-crewexec.readthedocs.io/en/latest"
+DEFAULT_RETRY_SECONDS = 8.0
 
 
 def from_environment() -> dict[str, t.Any]:
@@ -30,12 +36,20 @@ def from_environment() -> dict[str, t.Any]:
         # A random key is safe; set one if several web processes share sessions.
         "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_hex(32),
         "SESSION_COOKIE_SAMESITE": "Lax",
+        # Shorter than by default for people who watch, and long enough to read why.
+        "CREWEXEC_RETRY_DELAY": retry_seconds(),
+        "CREWEXEC_RECONCILE_INTERVAL": dt.timedelta(seconds=1),
     }
 
 
 def with_driver(url: str) -> str:
     """Return a database URL with the driver psycopg for PostgreSQL."""
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def retry_seconds() -> float:
+    """Return the seconds between an attempt that failed and the next one."""
+    return float(os.environ.get("RETRY_SECONDS") or DEFAULT_RETRY_SECONDS)
 
 
 def model_name() -> str:
@@ -56,3 +70,8 @@ def model_api_key() -> str:
 def has_model() -> bool:
     """Return whether a language model is configured."""
     return bool(model_api_key() or model_base_url())
+
+
+def is_scripted() -> bool:
+    """Return whether the model's answers were written by hand."""
+    return model_name() == SCRIPTED_MODEL_NAME

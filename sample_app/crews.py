@@ -24,8 +24,10 @@ from .forms import read_inputs
 from .identity import current_user
 from .identity import owner_of
 from .models import User
+from .security import add_headers
 
 crews = Blueprint("crews", __name__)
+crews.after_request(add_headers)
 
 Json = dict[str, t.Any]
 
@@ -44,14 +46,32 @@ class Form(t.NamedTuple):
 @crews.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> ResponseReturnValue:
     """Ask for an API token, and store its user in the session."""
-    if request.method == "GET":
+    token = request.form.get("token", _token_of_link())
+    if token is None:
         return render_template("sign_in.html", problem=None)
-    user = owner_of(request.form.get("token", "").strip())
+    user = owner_of(token.strip())
     if user is None:
         return render_template("sign_in.html", problem="This token is not valid."), 401
     session.clear()
     session["user_id"] = user.id
-    return redirect(url_for(".list_crews"), 303)
+    return redirect(_place_after_sign_in(), 303)
+
+
+def _token_of_link() -> str | None:
+    """Return the token of the link that the terminal shows.
+
+    It is ignored if another site leads here: that site would choose who is signed in.
+    """
+    is_entered = request.headers.get("Sec-Fetch-Site") == "none"
+    return request.args.get("token") if is_entered else None
+
+
+def _place_after_sign_in() -> str:
+    """Return the address that the dashboard has asked for, or that of the start page."""
+    wanted = request.args.get("next", "")
+    # Browsers take '//' and '/\\' for the address of another site.
+    is_ours = wanted.startswith("/") and wanted[1:2] not in ("/", "\\")
+    return wanted if is_ours else url_for("showcase.show_start")
 
 
 @crews.post("/sign-out")

@@ -39,6 +39,12 @@ def current_user() -> User | None:
     return owner_of(given.token) if given.type == "bearer" and given.token else None
 
 
+def name_of(user_id: str) -> str:
+    """Return the name of a user, for the dashboard; the id if there is none any more."""
+    user = db.session.get(User, int(user_id)) if user_id.isdecimal() else None
+    return user_id if user is None else user.name
+
+
 @crewexec.identity_loader
 def load_identity() -> Identity | None:
     """Return the identity of the request's user to Flask-CrewExec."""

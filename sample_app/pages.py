@@ -1,4 +1,4 @@
-"""The application's own routes."""
+"""The application's own API."""
 
 from __future__ import annotations
 
@@ -7,27 +7,12 @@ import typing as t
 import sqlalchemy as sa
 from flask import abort
 from flask import Blueprint
-from flask import current_app
-from flask import url_for
 
 from .extensions import db
 from .identity import current_user
 from .models import Note
 
 pages = Blueprint("pages", __name__)
-
-
-@pages.get("/")
-def index() -> dict[str, str]:
-    """List the addresses of the application."""
-    api = current_app.config["CREWEXEC_URL_PREFIX"]
-    return {
-        "notes": "/notes",
-        "crews": api,
-        "openapi": f"{api}/openapi.json",
-        "sign_in": url_for("crews.sign_in"),
-        "dashboard": url_for("crewexec_dashboard.list_executions"),
-    }
 
 
 @pages.get("/notes")

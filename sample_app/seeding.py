@@ -9,7 +9,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from flask_crewexec import GraphService
-from flask_crewexec import Identity
 
 from .extensions import db
 from .identity import hash_token
@@ -18,6 +17,8 @@ from .models import Note
 from .models import User
 
 GRAPHS = Path(__file__).parent / "graphs"
+MAX_GRAPHS = 200
+"""The newest graphs of a user, among which those of this application are looked for."""
 
 NOTES: t.Final = {
     "Bees in May": "The hive by the apple tree is busy. First honey expected in three weeks.",
@@ -42,7 +43,8 @@ def seed(name: str, *, admin: bool = False) -> Seeded:
     user = _user(name)
     user.token_hash, user.is_admin = hash_token(token), admin
     db.session.commit()
-    graphs = {path.stem: _store_graph(path, user.id) for path in sorted(GRAPHS.glob("*.json"))}
+    names = sorted(path.stem for path in GRAPHS.glob("*.json"))
+    graphs = {name: store_graph(name, user.id) for name in names}
     return Seeded(token, graphs)
 
 
@@ -57,14 +59,18 @@ def _user(name: str) -> User:
     return user
 
 
-def _store_graph(path: Path, user_id: int) -> str:
-    """Store the graph of a file for the user, as a new version if the file has changed."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    service = GraphService()
-    owner = Identity(str(user_id))
-    for graph in service.list(owner):
+def store_graph(name: str, user_id: int) -> str:
+    """Store a graph of this application for the user, and return its id.
+
+    If the user has an older version of it, this becomes the newest one.
+
+    :param name: name of the graph's file.
+    """
+    document = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+    service = GraphService().for_user(user_id)
+    for graph in service.list(limit=MAX_GRAPHS):
         if graph.name == document["name"]:
-            if service.get(graph.id, owner).version.document != document:
-                service.update(graph.id, document, user_id, owner)
+            if service.get(graph.id).version.document != document:
+                service.update(graph.id, document)
             return str(graph.id)
-    return str(service.create(document, user_id).graph.id)
+    return str(service.create(document).graph.id)

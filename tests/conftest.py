@@ -39,6 +39,14 @@ from support.tables import create_tables
 FORK_SERVER: t.Final = pytest.StashKey[str]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="Write the screenshots of the documentation into docs/_static.",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     let_sigint_end_processes()
     if hasattr(config, "workerinput"):

@@ -189,9 +189,10 @@ class RegistrationMixin(ToolRegistrationMixin):
             OpenAI's protocol, such as vLLM or llama.cpp.
         :param base_url: URL of the server, unless it is the provider's own.
         :param api_key: the API key. Like *model* and *base_url* it may be a function without
-            arguments, which is called in an application context when a run begins:
-            ``lambda: current_app.config[…]``. Use a :class:`~flask_crewexec.Secret` for a key of
-            each user.
+            arguments, which is called in an application context when a run begins, with
+            ``current_execution``: ``lambda: current_app.config[…]``. Starting workers call *model*
+            and *base_url* too, without an execution. Use a :class:`~flask_crewexec.Secret` for a
+            key of each user.
         :param timeout: seconds that a call may take, instead of ``CREWEXEC_LLM_TIMEOUT``.
         :param max_tokens: maximum number of tokens of one answer; graphs may ask for fewer.
         :param roles: only users with one of these roles may use the model.

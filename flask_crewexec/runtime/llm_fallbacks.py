@@ -29,6 +29,7 @@ from .crewai_shims.public_api import BaseLLM
 from .error_mapping import model_failure
 from .error_mapping import to_failure
 from .finish_reasons import watch_call
+from .host_callbacks import with_run_context
 from .llm_builder import build_llm
 from .model_failures import AllModelsFailed
 from .model_failures import failure_of_answer
@@ -55,8 +56,10 @@ def build_llm_with_fallbacks(
     """
 
     def build(spec: LLMSpec) -> Member:
+        # The host's functions for its address or key may depend on the user or the attempt.
+        build_for_run = with_run_context(build_llm, run_context)
         connections = run_context.connections
-        llm = build_llm(spec, node, run_context.secrets, connections, default_timeout)
+        llm = build_for_run(spec, node, run_context.secrets, connections, default_timeout)
         return Member(llm, fail_if_truncated=spec.on_truncated == "fail")
 
     first, *others = chain

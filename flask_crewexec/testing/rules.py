@@ -59,6 +59,8 @@ class Rule:
     # When, and how often.
     hold: threading.Event | None = None
     """Delay the answer until the test sets this event."""
+    hold_after: int | None = None
+    """Send this many chunks of a stream before waiting for ``hold``."""
     delay: float = 0.0
     """Seconds before the first byte."""
     chunk_delay: float = 0.0

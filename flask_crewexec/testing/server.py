@@ -111,7 +111,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _serve(self, call: Call, rule: Rule) -> None:
         try:
-            self._delay(rule)
+            self._delay(call, rule)
             self._answer(call, rule)
         except ConnectionError:
             self._drop(call, "closed" if self.server.closing.is_set() else "disconnected")
@@ -134,8 +134,8 @@ class _Connection(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _delay(self, rule: Rule) -> None:
-        if rule.hold is not None:
+    def _delay(self, call: Call, rule: Rule) -> None:
+        if rule.hold is not None and (rule.hold_after is None or not is_stream(call.body)):
             self._wait(rule.hold)
         self._pause(rule.delay)
 
@@ -201,7 +201,9 @@ class _Connection(BaseHTTPRequestHandler):
         self._send_head(200, {"transfer-encoding": "chunked", **rule.headers}, "text/event-stream")
         stop = rule.truncate_after if rule.cut_after is None else rule.cut_after
         malformed = [responses.MALFORMED] if rule.malformed else None
-        for chunk in (malformed or responses.delta_chunks(completion))[:stop]:
+        for sent, chunk in enumerate((malformed or responses.delta_chunks(completion))[:stop]):
+            if rule.hold is not None and sent == rule.hold_after:
+                self._wait(rule.hold)
             self._pause(rule.chunk_delay)
             self.wfile.write(responses.server_sent_event(chunk))
         if rule.cut_after is not None:

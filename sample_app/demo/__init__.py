@@ -1,1 +1,1 @@
-"""The command ``flask --app sample_app demo``: the whole system on one machine."""
+"""The commands ``up`` and ``demo``: the whole system on one machine."""

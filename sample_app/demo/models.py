@@ -23,18 +23,12 @@ from .children import free_port
 from .errors import ChildFailed
 from .errors import ModelUnavailable
 from .local_model import KEY_VARIABLE
+from .script import rules
 from .terminal import Terminal
 
 LOCAL_NAME = "SmolLM2-135M-Instruct"
 _PROBE_SECONDS = 60.0
 _START_SECONDS = 60.0
-
-_ANSWERS = {
-    "three facts": "1. This answer is fixed.\n2. No model wrote it.\n3. The queue is real.",
-    "most important": "It shows the path through queue, worker and database without a model.",
-    "most beautiful": "It was written before you asked.",
-}
-"""Answers of the scripted model by a part of the task's description."""
 
 
 class Model(t.NamedTuple):
@@ -48,15 +42,22 @@ class Model(t.NamedTuple):
 def choose_model(
     terminal: Terminal, home: Path, stack: contextlib.ExitStack, *, scripted: bool
 ) -> Model:
-    """Return the user's model, else the local one, else the scripted one, and print which."""
+    """Return the user's model, else the local one, else the scripted one."""
     if scripted:
-        model = _scripted(stack)
-    elif config.has_model():
-        model = _configured()
-    else:
-        model = _local_or_scripted(terminal, home, stack)
-    terminal.say("Model", model.label)
-    return model
+        return _scripted(stack)
+    if config.has_model():
+        return _configured()
+    return _local_or_scripted(terminal, home, stack)
+
+
+def configured_or_scripted(stack: contextlib.ExitStack, word_seconds: float) -> Model:
+    """Return the user's model, else the scripted one.
+
+    The local model is too small for crews that call tools.
+
+    :param word_seconds: seconds between two words of the scripted model.
+    """
+    return _configured() if config.has_model() else _scripted(stack, word_seconds)
 
 
 def _configured() -> Model:
@@ -73,13 +74,11 @@ def _local_or_scripted(terminal: Terminal, home: Path, stack: contextlib.ExitSta
     return _scripted(stack)
 
 
-def _scripted(stack: contextlib.ExitStack) -> Model:
-    model = ScriptedModel(key=secrets.token_urlsafe(24))
-    for part, answer in _ANSWERS.items():
-        model.on(part, answer)
+def _scripted(stack: contextlib.ExitStack, word_seconds: float = 0.0) -> Model:
+    model = ScriptedModel(key=secrets.token_urlsafe(24)).add(*rules(word_seconds))
     stack.enter_context(model)
     label = "scripted model: fixed answers, not a real model"
-    return Model(label, _environment("scripted", model.base_url, model.key))
+    return Model(label, _environment(config.SCRIPTED_MODEL_NAME, model.base_url, model.key))
 
 
 def _local(terminal: Terminal, home: Path, stack: contextlib.ExitStack) -> Model:

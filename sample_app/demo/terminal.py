@@ -27,7 +27,7 @@ curl -H "$auth" "$api/executions?limit=5"
 curl -H "$auth" $api/queues
 curl -H "$auth" {url}/notes
 
-In a browser: {url}/sign-in with the token {token}
+In a browser: {url}/sign-in?token={token}
 """
 
 
@@ -60,6 +60,11 @@ class Terminal:
         click.echo("\nTry in another terminal:\n")
         values = {"url": url, "execution": execution_id, "token": seeded.token, **seeded.graphs}
         click.echo(_COMMANDS.format_map(values))
+
+    def invite(self, url: str, token: str) -> None:
+        """Print the link that leads to the start page."""
+        self.say("Ready", "until Ctrl-C stops everything. Open this in a browser:")
+        click.echo(f"\n{_INDENT}{url}/sign-in?token={token}\n")
 
     def error(self, text: str) -> None:
         """Print why the demo ends early."""

@@ -1,4 +1,7 @@
-"""pytest-celery's set-up over local processes: our host, its worker, one server for both ends."""
+"""pytest-celery's set-up over local processes: our host, its worker, one server for both ends.
+
+The pictures that a browser takes are kept in pytest's base folder, in ``pictures``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from pytest_celery import RedisTestBackend
 from pytest_celery import RedisTestBroker
 
 from support.paths import TESTS
+from support.servers.browser import Browser
+from support.servers.browser import chromium
+from support.servers.browser import require_chromium
 from support.servers.celery_nodes import LocalRedis
 from support.servers.celery_nodes import LocalWorker
 from support.servers.celery_nodes import StartWorker
@@ -49,6 +55,23 @@ def celery_setup_app(app: Flask) -> Celery:
 @pytest.fixture
 def celery_worker(start_worker: StartWorker, celery_setup_app: Celery) -> LocalWorker:
     return LocalWorker(start_worker(), celery_setup_app)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.getbasetemp() / "pictures"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def browser(pictures: Path, tmp_path: Path) -> Iterator[Browser]:
+    require_chromium()
+    with chromium(pictures, tmp_path / "profile") as browser:
+        browser.look()
+        yield browser
+        refused = [line for line in browser.errors() if "Content Security Policy" in line]
+        assert refused == []
 
 
 StartServer = Callable[..., Gunicorn]

@@ -1,14 +1,10 @@
-"""The dashboard's pages, and a browser with the site that it shows.
-
-The pictures that tests take are kept in pytest's base folder, in ``pictures``.
-"""
+"""The dashboard's pages, and the site that a browser shows."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -18,7 +14,6 @@ from flask_crewexec.dashboard import create_dashboard
 from support.dashboard_pages import Pages
 from support.host_app import host
 from support.servers.browser import Browser
-from support.servers.browser import chromium
 from support.servers.browser import require_chromium
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
@@ -39,22 +34,6 @@ def site(_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         sample_site(folder, redis.url) as site,
     ):
         yield site
-
-
-@pytest.fixture(scope="package")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "pictures"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def browser(_installed: None, pictures: Path, tmp_path: Path) -> Iterator[Browser]:
-    with chromium(pictures, tmp_path / "profile") as browser:
-        browser.look()
-        yield browser
-        refused = [line for line in browser.errors() if "Content Security Policy" in line]
-        assert refused == []
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from flask_crewexec import current_execution
 from flask_crewexec import Secret
 from flask_crewexec.testing import Rule
 from support.graphs import documents
@@ -64,6 +65,21 @@ def test_the_next_model_answers_within_the_same_step(api, model, offer, status):
     (failed,) = events(api, id, "model_call_failed")
     assert failed["model"] == "first-model"
     assert api.status(id)["attempt"] == 1
+
+
+def test_the_functions_of_a_model_know_the_execution(api, model, crewexec, offer):
+    offer("second")
+    known = []
+
+    def key():
+        known.append((str(current_execution.id), current_execution.user_id))
+        return model.key
+
+    options = {"base_url": lambda: model.base_url, "fallbacks": ["second"]}
+    crewexec.llm("first", "first-model", api_key=key, **options)
+    id = api.queue(GRAPH)
+    assert run(id) == "completed"
+    assert set(known) == {(id, api.status(id)["user_id"])}
 
 
 def test_a_fallback_answers_for_an_unreachable_model(api, model, crewexec, offer):

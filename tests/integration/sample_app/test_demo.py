@@ -2,97 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import typing as t
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from flask_crewexec.testing import ScriptedModel
-from support.paths import ROOT
 from support.servers.postgres import PostgresProcess
-from support.servers.processes import wait_until
+from support.servers.sample_command import sample_commands
+from support.servers.sample_command import SampleCommand
 
-MARK = "SAMPLE_APP_TEST_MARK"
-DEMO = [sys.executable, "-m", "flask", "--app", "sample_app", "demo"]
-OF_THE_USER = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "MODEL_NAME", "DATABASE_URL"}
-
-
-class Demo(t.NamedTuple):
-    """A demo that was started; everything that it starts carries its mark."""
-
-    process: subprocess.Popen[bytes]
-    mark: str
-    output: Path
-
-    def text(self) -> str:
-        return self.output.read_text()
-
-    def end(self, seconds: float = 60) -> int:
-        return self.process.wait(seconds)
-
-    def left_behind(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        try:
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return alive and process.environ().get(MARK) == self.mark
-        except psutil.Error:
-            return False
-
-
-StartDemo = t.Callable[..., Demo]
+StartDemo = t.Callable[..., SampleCommand]
 
 
 @pytest.fixture
 def start_demo(tmp_path: Path) -> Iterator[StartDemo]:
-    demos = []
-
-    def start(*options: str, **variables: str) -> Demo:
-        mark, output = uuid.uuid4().hex, tmp_path / "output"
-        inherited = {key: value for key, value in os.environ.items() if key not in OF_THE_USER}
-        # A developer's .env must not decide which model the test pays for.
-        environment = {**inherited, **variables, MARK: mark, "FLASK_SKIP_DOTENV": "1"}
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [*DEMO, "--home", str(tmp_path / "home"), *options],
-                cwd=ROOT,
-                env=environment,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        demos.append(Demo(process, mark, output))
-        return demos[-1]
-
-    yield start
-    for demo in demos:
-        for process in demo.left_behind():
-            process.kill()
-        demo.end()
-
-
-def wait_for(demo: Demo, text: str) -> None:
-    wait_until(
-        lambda: text in demo.text() or demo.process.poll() is not None, seconds=120, what=text
-    )
-    assert text in demo.text(), demo.text()
+    with sample_commands(tmp_path) as start:
+        yield functools.partial(start, "demo")
 
 
 def test_serving_ends_cleanly_on_ctrl_c(start_demo: StartDemo) -> None:
     demo = start_demo("--scripted", "--serve")
-    wait_for(demo, "Ready ")
+    demo.wait_for("Ready ")
     url = t.cast(re.Match[str], re.search(r"Web +(http\S+)", demo.text())).group(1)
     assert (
         httpx.get(f"{url}/crewexec/health/ready?require=workers", trust_env=False).status_code
@@ -101,7 +40,7 @@ def test_serving_ends_cleanly_on_ctrl_c(start_demo: StartDemo) -> None:
     end_cleanly(demo, signal.SIGINT)
 
 
-def end_cleanly(demo: Demo, number: signal.Signals) -> None:
+def end_cleanly(demo: SampleCommand, number: signal.Signals) -> None:
     demo.process.send_signal(number)
     assert demo.end() == 0, demo.text()
     assert demo.left_behind() == []
@@ -129,7 +68,7 @@ def test_agents_use_the_tools_on_the_users_notes_until_it_is_terminated(
         )
         model.on(reply="All is said.")
         demo = start_demo("--serve", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY=model.key)
-        wait_for(demo, "Ready ")
+        demo.wait_for("Ready ")
         with api_of(demo) as api:
             run_digest(api)
             notes = api.get("/notes").json()["notes"]
@@ -139,7 +78,7 @@ def test_agents_use_the_tools_on_the_users_notes_until_it_is_terminated(
     assert "Sold 42 jars of honey" in told
 
 
-def api_of(demo: Demo) -> httpx.Client:
+def api_of(demo: SampleCommand) -> httpx.Client:
     """A client with the address and the token that the demo has printed."""
     found = re.search(r"Authorization: (Bearer \S+)'.*?api=(http://[^/]+)", demo.text(), re.DOTALL)
     assert found

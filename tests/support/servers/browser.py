@@ -93,6 +93,13 @@ class Browser:
         """Press keys where the focus is."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
+    def screenshot(self, *, width: int, height: int) -> bytes:
+        """Return the upper left part of the page as PNG."""
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        options = {"clip": clip, "captureBeyondViewport": True}
+        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
+        return base64.b64decode(picture["data"])
+
     def look(self, *, width: int = 1280, dark: bool = False) -> None:
         """Show pages as wide as a desktop or a phone, light or dark."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}

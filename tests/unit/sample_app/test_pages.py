@@ -46,7 +46,7 @@ def client(app: Flask, ada: Seeded) -> FlaskClient:
     """A browser in which Ada has signed in."""
     client = app.test_client()
     answer = client.post("/sign-in", data={"token": f" {ada.token} "})
-    assert answer.headers["Location"] == "/crews"
+    assert answer.headers["Location"] == "/"
     return client
 
 

@@ -306,6 +306,26 @@ class TestJournal:
             assert answer.result() == "done"
         assert model.calls[0].outcome == "answered"
 
+    def test_a_stream_can_be_held_in_the_middle(self, model: ScriptedModel) -> None:
+        release = threading.Event()
+        model.on(reply="one two three", hold=release, hold_after=2)
+        with connect(model) as client:
+            chunks = stream(client, "hello")
+            assert [next(chunks).choices[0].delta.content for _ in range(2)] == ["one ", "two "]
+            assert model.calls[0].outcome == "open"
+            release.set()
+            assert next(chunks).choices[0].delta.content == "three"
+
+    def test_an_answer_that_is_no_stream_is_held_as_a_whole(self, model: ScriptedModel) -> None:
+        release = threading.Event()
+        model.on(reply="done", hold=release, hold_after=2)
+        with connect(model) as client, ThreadPoolExecutor() as pool:
+            answer = pool.submit(ask, client, "hello")
+            model.wait_for_calls(1)
+            assert not answer.done()
+            release.set()
+            assert answer.result() == "done"
+
     def test_waiting_in_vain_tells_what_arrived(
         self, model: ScriptedModel, client: openai.OpenAI
     ) -> None:
