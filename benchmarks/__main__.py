@@ -25,6 +25,7 @@ MODULES = (
     "queueing",
     "polling",
     "reading",
+    "execution_page",
     "latency",
     "answers",
     "running",

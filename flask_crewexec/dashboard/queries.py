@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import typing as t
 import uuid
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from ..errors import InvalidGraph
 from ..identity import Identity
 from ..models import EventMixin
 from ..models import ExecutionMixin
+from ..models import GraphVersionMixin
 from ..models import Models
 from ..models import StepMixin
 from ..models import WorkerMixin
@@ -82,7 +85,7 @@ def read_execution(app_state: AppState, execution_id: str, requester: Identity) 
         steps = steps_of(session, models, execution.id, defer(models.step.output, raiseload=True))
         return ExecutionView(
             execution=execution,
-            graph=parse_stored(version.document),
+            graph=_parse_version(version),
             result=result_excerpt(session, models, execution.id, _EXCERPT_CHARS),
             steps=steps,
             outputs=output_excerpts(session, models, execution.id, _EXCERPT_CHARS),
@@ -100,6 +103,16 @@ def _read_calls(
         return calls
     events = events_of_types(session, models, execution_id, CALL_MARKS, _MAX_MARKS)
     return [*find_calls(events, {step.name: step.position for step in steps})]
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_text(document: str) -> graphs.Graph | None:
+    return parse_stored(json.loads(document))
+
+
+def _parse_version(version: GraphVersionMixin) -> graphs.Graph | None:
+    """Return the graph of a version; pages that update themselves ask for the same again."""
+    return _parse_text(json.dumps(version.document))
 
 
 def parse_stored(document: object) -> graphs.Graph | None:

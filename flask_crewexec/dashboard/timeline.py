@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import typing as t
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ _MIN_WIDTH: t.Final = 0.3
 """Percent of the line that the shortest bar takes, so that it is visible."""
 _MERGED: t.Final = 0.2
 """Bars of one kind with a smaller gap, in percent, are drawn as one."""
+_MAX_BARS: t.Final = 100
+"""How many bars of calls a step has; of more, neighbours of one kind are one."""
 
 
 class Bar(t.NamedTuple):
@@ -194,19 +197,14 @@ class _Maker:
             else:
                 yield self._bar("run", begin, end, f"Ran for {took}")
 
-    def _call_bars(self, spans: Sequence[Span]) -> Iterator[Bar]:
-        """Return the bars of calls; those that would touch are one."""
-        last: dict[str, Bar] = {}
-        for span in spans:
-            kind = "failed" if span.has_failed else span.kind
-            bar = self._bar(kind, span.begin, span.end, span.title)
-            if kind in last and bar.x - (last[kind].x + last[kind].width) < _MERGED:
-                last[kind] = _merged(last[kind], bar)
-            else:
-                if kind in last:
-                    yield last[kind]
-                last[kind] = bar
-        yield from last.values()
+    def _call_bars(self, spans: Sequence[Span]) -> Sequence[Bar]:
+        """Return the bars of calls; those that would touch are one, and so are those of many."""
+        bars = [*_without_gaps(map(self._call_bar, spans))]
+        return bars if len(bars) <= _MAX_BARS else [*_folded(bars)]
+
+    def _call_bar(self, span: Span) -> Bar:
+        kind = "failed" if span.has_failed else span.kind
+        return self._bar(kind, span.begin, span.end, span.title)
 
     def _bar(self, kind: str, begin: dt.datetime, end: dt.datetime, title: str) -> Bar:
         x = min(self.axis.position(begin), 100 - _MIN_WIDTH)
@@ -214,7 +212,28 @@ class _Maker:
         return Bar(kind, round(x, 2), round(min(width, 100 - x), 2), title)
 
 
-def _merged(bar: Bar, other: Bar) -> Bar:
+def _without_gaps(bars: Iterable[Bar]) -> Iterator[Bar]:
+    """Yield *bars*, those of one kind that would touch as one."""
+    last: dict[str, Bar] = {}
+    for bar in bars:
+        before = last.get(bar.kind)
+        touches = before and bar.x - (before.x + before.width) < _MERGED
+        if before and not touches:
+            yield before
+        last[bar.kind] = _both(before, bar) if before and touches else bar
+    yield from last.values()
+
+
+def _folded(bars: Sequence[Bar]) -> Iterator[Bar]:
+    """Yield *bars* with several neighbours of one kind as one."""
+    size = -(-len(bars) // _MAX_BARS)
+    for kind in dict.fromkeys(bar.kind for bar in bars):
+        same = [bar for bar in bars if bar.kind == kind]
+        for at in range(0, len(same), size):
+            yield functools.reduce(_both, same[at : at + size])
+
+
+def _both(bar: Bar, other: Bar) -> Bar:
     end, calls = max(bar.x + bar.width, other.x + other.width), bar.calls + other.calls
     title = f"{calls} calls, {bar.kind}"
     return bar._replace(width=round(end - bar.x, 2), calls=calls, title=title)

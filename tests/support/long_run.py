@@ -27,18 +27,30 @@ _SECOND: t.Final = 0.5
 Json = dict[str, t.Any]
 
 
-def document() -> documents.Document:
+def document(steps: int = STEPS) -> documents.Document:
     """The graph: a chain of steps with names in three scripts."""
-    chain = documents.chain(*(f"t{n}" for n in range(STEPS)))
-    for n, name in enumerate(NAMES):
+    chain = documents.chain(*(f"t{n}" for n in range(steps)))
+    for n, name in enumerate(NAMES[:steps]):
         documents.with_data(chain, f"t{n}", name=name)
     return chain
 
 
-def insert(app_state: AppState, graph_id: str, owner_id: str, begin: dt.datetime) -> str:
-    """Insert such an execution of a stored graph, with all its rows; return its id."""
-    models, history = app_state.models, _History(begin)
-    history.write()
+def insert(
+    app_state: AppState,
+    graph_id: str,
+    owner_id: str,
+    begin: dt.datetime,
+    *,
+    steps: int = STEPS,
+    calls_of_step: int = CALLS_OF_STEP,
+) -> str:
+    """Insert such an execution of a stored graph, with all its rows; return its id.
+
+    With fewer steps, or fewer calls in each, it is a short one.
+    """
+    models, history = app_state.models, _History(begin, calls_of_step)
+    history.write(NAMES[:steps])
+    calls = len(history.calls)
     execution = models.execution(
         owner_id=owner_id,
         graph_id=uuid.UUID(graph_id),
@@ -51,12 +63,12 @@ def insert(app_state: AppState, graph_id: str, owner_id: str, begin: dt.datetime
         queued_at=begin,
         started_at=begin,
         finished_at=history.now,
-        total_steps=STEPS,
-        finished_steps=STEPS,
+        total_steps=steps,
+        finished_steps=steps,
         last_event=len(history.events),
         result={"raw": "Everything is done."},
-        llm_calls=CALLS // 2,
-        tool_calls=CALLS // 2,
+        llm_calls=-(-calls // 2),
+        tool_calls=calls // 2,
     )
     tables = {models.event: history.events, models.step: history.steps, models.call: history.calls}
     with app_state.database.write_transaction() as session:
@@ -70,20 +82,21 @@ def insert(app_state: AppState, graph_id: str, owner_id: str, begin: dt.datetime
 class _History:
     """The rows of the run, with a clock of its own."""
 
-    def __init__(self, begin: dt.datetime) -> None:
+    def __init__(self, begin: dt.datetime, calls_of_step: int) -> None:
+        self._calls_of_step = calls_of_step
         self.now, self.attempt = begin, 1
         self.events: list[Json] = []
         self.steps: list[Json] = []
         self.calls: list[Json] = []
 
-    def write(self) -> None:
+    def write(self, names: t.Sequence[str]) -> None:
         self._event("queued", priority=5)
         self._event("started", attempt=1)
-        for position, name in enumerate(NAMES):
+        for position, name in enumerate(names):
             begin = self.now
             self._event("step_started", step=name, agent="Writer")
-            for number in range(CALLS_OF_STEP):
-                is_break = position in BREAKS and number == CALLS_OF_STEP - 1
+            for number in range(self._calls_of_step):
+                is_break = position in BREAKS and number == self._calls_of_step - 1
                 self._call(position, number, "failed" if is_break else "done")
                 if is_break:
                     self._next_attempt(name)
@@ -122,7 +135,7 @@ class _History:
         self._event("queued", attempt=self.attempt)
         self.now += dt.timedelta(seconds=_SECOND)
         self._event("started", attempt=self.attempt)
-        self._event("step_continued", step=name, calls=CALLS_OF_STEP)
+        self._event("step_continued", step=name, calls=self._calls_of_step)
 
     def _step(self, position: int, name: str, begin: dt.datetime) -> None:
         self.steps.append(
@@ -133,7 +146,7 @@ class _History:
                 "agent": "Writer",
                 "status": "completed",
                 "output": {"raw": f"Output of {name}"},
-                "llm_calls": CALLS_OF_STEP // 2,
+                "llm_calls": -(-self._calls_of_step // 2),
                 "started_at": begin,
                 "finished_at": self.now,
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import re
 import typing as t
 from collections import Counter
@@ -124,6 +125,19 @@ class TestALongRun:
         row = re.search(r'id="timeline-step-12".*?</li>', long_page, re.DOTALL)
         assert row
         assert "12.0 s" in row[0]
+
+    def test_the_page_is_small(self, long_page: str) -> None:
+        assert len(gzip.compress(long_page.encode(), 6)) <= 30_000
+
+
+def test_a_step_with_many_calls_has_few_bars_for_all_of_them(api: Api, pages: Pages) -> None:
+    graph, size = api.graph(long_run.document(1)), {"steps": 1, "calls_of_step": 180}
+    id = long_run.insert(current_app_state(), graph, "ada", BEGIN, **size)
+    _, line = lines(pages.read(f"/executions/{id}"))
+    bars = line.of("model", "tool")
+    assert len(bars) == 90
+    assert line.calls() == {"model": 90, "tool": 90}
+    assert max(x + width for _, x, width, _ in bars) == pytest.approx(100, abs=0.5)
 
 
 def test_without_stored_calls_events_tell_of_them(
