@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import typing as t
 import uuid
@@ -23,6 +24,7 @@ from support.doc_examples import Example
 from support.doc_examples import snippets_of
 from support.doc_examples import write_files
 from support.graphs import documents
+from support.in_process import at_once
 from support.in_process import close_connections
 from support.in_process import run
 from support.paths import ROOT
@@ -37,6 +39,8 @@ HOWTO: t.Final = ROOT / "docs/howto"
 READ: t.Final = documents.crew(
     [documents.agent("reader"), documents.task("read", "Read this: {text}")], ["reader read"]
 )
+MODEL: t.Final = "model_of_the_tests"
+EDGES: t.Final = ["clerk look", f"{MODEL} clerk"]
 
 
 class TestKeysOfUsers:
@@ -96,6 +100,41 @@ class TestKeysOfUsers:
         monkeypatch.setenv("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()} {older}")
         assert page["find_secret"]("openai", "ada") == "sk-new"
         assert page["find_secret"]("openai", "bob") is None
+
+
+class TestOwnCrews:
+    @pytest.fixture
+    def page(self, execute: Callable[[Example], Namespace], tmp_path: Path) -> Namespace:
+        """The names of the page, with the crew 'complaint'."""
+        names: Namespace = {}
+        for example in snippets_of(HOWTO / "own-crews.rst"):
+            names = execute(example)
+        names["CREWS"] = tmp_path
+        self.change(names, "Look up order {order}")
+        names["db"].create_all()
+        return names
+
+    @staticmethod
+    def change(page: Namespace, description: str) -> None:
+        nodes = [documents.agent("clerk"), documents.task("look", description)]
+        document = documents.crew([*nodes, documents.named(MODEL, "llm")], EDGES)
+        (page["CREWS"] / "complaint.json").write_text(json.dumps(document))
+
+    def test_each_user_has_one_copy_which_follows_the_file(self, page: Namespace) -> None:
+        mine, yours = (page["crew_of"](user, "complaint") for user in ("ada", "bob"))
+        assert mine != yours
+        first = page["queue_complaint"]("ada", 7)
+        self.change(page, "Look for order {order}")
+        second = page["queue_complaint"]("ada", 7)
+        service = AsyncExecutionService().for_user("ada")
+        versions = [service.get_task_status(id)["graph_version"] for id in (first, second)]
+        assert versions == [1, 2]
+        assert page["crew_of"]("ada", "complaint") == mine
+
+    def test_requests_at_the_same_time_leave_one_copy(self, page: Namespace) -> None:
+        ids = at_once(page["app"], *4 * [lambda: page["crew_of"]("eve", "complaint")])
+        assert len(set(ids)) == 1
+        assert [graph.id for graph in GraphService().for_user("eve").list()] == ids[:1]
 
 
 class TestChains:
