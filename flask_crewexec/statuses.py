@@ -62,6 +62,27 @@ class WaitingFor(enum.StrEnum):
     """Answers of people."""
 
 
+class AfterDrain(enum.StrEnum):
+    """What a worker does after it has finished what it runs, if it is to take nothing new."""
+
+    IDLE = "idle"
+    """It waits until it is resumed."""
+    STOP = "stop"
+
+
+class WorkerState(enum.StrEnum):
+    """State of a worker."""
+
+    RUNNING = "running"
+    """It takes what waits."""
+    DRAINING = "draining"
+    """It is to take nothing new, and has not finished what it runs."""
+    DRAINED = "drained"
+    """It takes nothing new, and runs nothing."""
+    SILENT = "silent"
+    """Its last heartbeat is too long ago."""
+
+
 class StepStatus(enum.StrEnum):
     """Status of a step."""
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from ..config.pricing import money
 from ..models import GraphMixin
+from ..services.worker_control import WorkerStatus
 from ..storage.queue_pause import QueuePause
 from ..storage.usage_report import DailyUsage
-from ..storage.workers import SeenWorker
 from .escaping import one_line
 from .formatting import moment
 from .formatting import span
@@ -113,24 +113,31 @@ def pause_lines(pause: QueuePause | None) -> Iterator[str]:
             yield f"Reason: {one_line(pause.reason)}"
 
 
-def worker_lines(workers: Sequence[SeenWorker], stale_after: float) -> Iterator[str]:
+def worker_lines(workers: Sequence[WorkerStatus]) -> Iterator[str]:
     """Yield a table of workers."""
     columns = (
         Column("WORKER", may_be_cut=True),
         Column("STATE"),
         Column("SEEN"),
         Column("POOL"),
+        Column("BUSY", is_number=True),
         Column("SLOTS", is_number=True),
         Column("QUEUES", may_be_cut=True),
     )
-    return table_lines(columns, [_worker_row(seen, stale_after) for seen in workers])
+    return table_lines(columns, [_worker_row(each) for each in workers])
 
 
-def _worker_row(seen: SeenWorker, stale_after: float) -> list[str]:
-    worker, silent = seen
-    state = "alive" if silent < stale_after else "silent"
-    queues = ", ".join(worker.queues)
-    return [worker.name, state, f"{span(silent)} ago", worker.pool, str(worker.concurrency), queues]
+def _worker_row(worker: WorkerStatus) -> list[str]:
+    row = worker.row
+    return [
+        row.name,
+        worker.state,
+        f"{span(worker.silent)} ago",
+        row.pool,
+        "" if row.busy is None else str(row.busy),
+        str(row.concurrency),
+        ", ".join(row.queues),
+    ]
 
 
 def webhook_lines(webhooks: Sequence[Json]) -> Iterator[str]:

@@ -11,28 +11,32 @@ import click
 from flask.cli import AppGroup
 
 from ..app_state import current_app_state
+from ..errors import NotFound
 from ..messaging.broker import queue_depths
 from ..schemas import load
 from ..schemas import OwnerSchema
 from ..schemas import QueuePauseSchema
+from ..schemas import WorkerSchema
 from ..services import queue_pauses
+from ..services import worker_control
 from ..services.queue_pauses import PauseChange
+from ..services.worker_control import list_workers
+from ..statuses import AfterDrain
 from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_on_hold
 from ..storage.usage_report import daily_usage
 from ..storage.usage_report import DEFAULT_DAYS
-from ..storage.workers import known_workers
 from .error_messages import OneLineCommand
+from .escaping import one_line
 from .lists import pause_lines
 from .lists import queue_lines
 from .lists import usage_lines
 from .lists import worker_lines
 
-_MAX_WORKERS: t.Final = 1_000
-
 _commands = AppGroup("operations")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 _by = click.option("--by", metavar="ID", help="Id of the user who does this, for others to see.")
+_worker = click.argument("worker")
 _day = click.DateTime(["%Y-%m-%d"])
 
 
@@ -76,21 +80,58 @@ def _print_change(change: PauseChange, unchanged: str) -> None:
 @_as_json
 def workers(as_json: bool) -> None:
     """Show the workers that have not signed off, those with the latest heartbeat first."""
-    app_state = current_app_state()
-    seen = known_workers(app_state, _MAX_WORKERS)
-    stale_after = app_state.settings.stale_worker_after
+    found = list_workers(current_app_state())
     rows = [
         {
-            "name": worker.name,
-            "silent_seconds": silent,
-            "alive": silent < stale_after,
-            "pool": worker.pool,
-            "concurrency": worker.concurrency,
-            "queues": worker.queues,
+            **WorkerSchema().dump(each),
+            "silent_seconds": each.silent,
+            "alive": each.is_alive,
         }
-        for worker, silent in seen
+        for each in found
     ]
-    _print(rows, worker_lines(seen, stale_after), as_json)
+    _print(rows, worker_lines(found), as_json)
+
+
+@_commands.command("drain-worker", cls=OneLineCommand)
+@_worker
+@click.option("--stop", is_flag=True, help="Stop it afterwards; otherwise it stays idle.")
+@_by
+def drain_worker(worker: str, stop: bool, by: str | None) -> None:
+    """Let a worker finish what it runs, and take nothing new.
+
+    WORKER is the name of a live worker, or its id. It obeys with its next heartbeat.
+    """
+    then = AfterDrain.STOP if stop else AfterDrain.IDLE
+    found = worker_control.drain_worker(current_app_state(), _id_of(worker), then, by)
+    afterwards = "stops" if stop else "stays idle until it is resumed"
+    click.echo(
+        f"'{one_line(found.row.name)}' takes nothing new. When it has finished, it {afterwards}."
+    )
+
+
+@_commands.command("resume-worker", cls=OneLineCommand)
+@_worker
+@_by
+def resume_worker(worker: str, by: str | None) -> None:
+    """Let a worker take tasks again, after 'drain-worker'.
+
+    WORKER is the name of a live worker, or its id.
+    """
+    found = worker_control.resume_worker(current_app_state(), _id_of(worker), by)
+    click.echo(f"'{one_line(found.row.name)}' takes tasks again.")
+
+
+def _id_of(worker: str) -> str:
+    """Return the id of the live worker with this name; other text as it is.
+
+    :raises NotFound: if the version of that worker gives none.
+    """
+    for each in list_workers(current_app_state()):
+        if each.row.name == worker and each.is_alive:
+            if each.row.id is None:
+                raise NotFound(f"The version of '{worker}' cannot be drained. Upgrade it.")
+            return str(each.row.id)
+    return worker
 
 
 @_commands.command("usage", cls=OneLineCommand)
@@ -118,4 +159,4 @@ def _print(found: object, lines: Iterable[str], as_json: bool) -> None:
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
 
 
-COMMANDS: t.Final = (queue, pause_queue, resume_queue, workers, usage)
+COMMANDS: t.Final = (queue, pause_queue, resume_queue, workers, drain_worker, resume_worker, usage)

@@ -103,6 +103,9 @@ class AsyncClient:
     answer_all = _method(operations.answer_all)
     pause_queue = _method(operations.pause_queue)
     resume_queue = _method(operations.resume_queue)
+    workers = _method(operations.workers)
+    drain_worker = _method(operations.drain_worker)
+    resume_worker = _method(operations.resume_worker)
 
     async def aclose(self) -> None:
         """Close the connections, if they were not passed as *http*."""

@@ -472,6 +472,13 @@ class PauseChange(t.TypedDict):
     """False if that was so before, as after a repeated request."""
 
 
+class Workers(t.TypedDict):
+    """All workers that have not signed off."""
+
+    workers: list[Worker]
+    """Those with the latest heartbeat first."""
+
+
 class ExecutionLimits(t.TypedDict):
     """Limits of an execution; null means no limit."""
 
@@ -936,6 +943,43 @@ class QueuePause(t.TypedDict):
     """The reason that was given."""
 
 
+class Worker(t.TypedDict):
+    """A worker as of its last heartbeat."""
+
+    id: str | None
+    """Id of this start of the worker; null if its version has none."""
+    name: str
+    """Celery's name of the worker."""
+    host: str
+    """The machine, as its name says."""
+    pid: int
+    """Id of its main process there."""
+    version: str | None
+    """Version of Flask-CrewExec that it runs."""
+    crewai_version: str | None
+    """Version of CrewAI that it runs."""
+    state: t.Literal["running", "draining", "drained", "silent"]
+    """What it does."""
+    queues: list[str]
+    """Queues that it consumes."""
+    pool: str
+    """Kind of its pool."""
+    concurrency: int
+    """How many tasks it runs at once."""
+    busy: int | None
+    """How many tasks it had taken."""
+    free: int | None
+    """How many further tasks it could run."""
+    drain: DrainOrder | None
+    """The order to drain it; null if there is none."""
+    runs: list[Run]
+    """The executions that it runs."""
+    started_at: str
+    """When it started."""
+    seen_at: str
+    """When its last heartbeat was."""
+
+
 class Draft(t.TypedDict):
     """What is reviewed."""
 
@@ -1004,6 +1048,32 @@ class OutcomeError(t.TypedDict):
     """Stable kind of error."""
     detail: str
     """What is wrong and what to do."""
+
+
+class DrainOrder(t.TypedDict):
+    """That a worker is to take nothing new."""
+
+    since: str
+    """When that was asked for."""
+    by: str | None
+    """Id of the user who has asked for it; null if that is not known."""
+    then: t.Literal["idle", "stop"]
+    """What it does after it has finished what it runs."""
+
+
+class Run(t.TypedDict):
+    """An execution that a worker runs."""
+
+    id: str
+    """Id of the execution."""
+    user_id: str
+    """Id of the user who submitted it."""
+    graph_name: str
+    """Present name of the graph."""
+    current_step: str | None
+    """Name of the running step."""
+    started_at: str
+    """When it was first started."""
 
 
 class _Event(t.TypedDict):

@@ -263,6 +263,34 @@ def resume_queue() -> Commands[d.PauseChange]:
     return fetch(Request("POST", "/queues/resume"))
 
 
+def workers() -> Commands[list[d.Worker]]:
+    """Return the workers that have not signed off, with what they run; for managers.
+
+    :raises ApiError: if the user is no manager; or without an answer.
+    """
+    answer = yield from fetch(Request("GET", "/workers"))
+    found: list[d.Worker] = answer["workers"]
+    return found
+
+
+def drain_worker(worker_id: Id, *, then: t.Literal["idle", "stop"] = "idle") -> Commands[d.Worker]:
+    """Let a worker finish what it runs and take nothing new; for managers.
+
+    :param worker_id: names one start of the worker.
+    :param then: what it does afterwards; ``"idle"`` until it is resumed.
+    :raises ApiError: if there is none, or the user is no manager; or without an answer.
+    """
+    return fetch(Request("POST", f"/workers/{_quoted(worker_id)}/drain", body={"then": then}))
+
+
+def resume_worker(worker_id: Id) -> Commands[d.Worker]:
+    """Let a worker that is drained take tasks again; for managers.
+
+    :raises ApiError: if there is none, or the user is no manager; or without an answer.
+    """
+    return fetch(Request("POST", f"/workers/{_quoted(worker_id)}/resume"))
+
+
 def _pages(path: str, member: str, cursor: str, query: Mapping[str, t.Any]) -> Stream[t.Any]:
     """Yield the items of all pages, or as many as ``limit`` says."""
     following = {**query}

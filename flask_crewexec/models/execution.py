@@ -111,6 +111,8 @@ class ExecutionMixin(UsageColumns, Mixin):
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     incarnation: Mapped[str | None] = mapped_column(sa.String(255))
     """Which start of which process holds or held the lease; None if that is unknown."""
+    worker_id: Mapped[uuid.UUID | None]
+    """The start of the worker to which that process belongs; None if it belongs to none."""
     lease_expires_at: Mapped[UtcDateTime | None]
     """When the lease expires unless it is renewed, by the database's clock."""
     writes: Mapped[int] = mapped_column(default=0)

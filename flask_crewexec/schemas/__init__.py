@@ -71,6 +71,8 @@ from .input_requests import InputAnswersSchema as InputAnswersSchema
 from .input_requests import InputRequestPageSchema as InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema as InputRequestQuerySchema
 from .input_requests import InputRequestSchema as InputRequestSchema
+from .operations import DrainRequestSchema as DrainRequestSchema
+from .operations import DrainSchema as DrainSchema
 from .operations import FailedCheckSchema as FailedCheckSchema
 from .operations import HealthQuerySchema as HealthQuerySchema
 from .operations import HealthSchema as HealthSchema
@@ -81,6 +83,7 @@ from .operations import PauseSchema as PauseSchema
 from .operations import QueuePauseSchema as QueuePauseSchema
 from .operations import QueueReportSchema as QueueReportSchema
 from .operations import WorkerSchema as WorkerSchema
+from .operations import WorkersSchema as WorkersSchema
 from .outcomes import CancelSeveralSchema as CancelSeveralSchema
 from .outcomes import MAX_SEVERAL as MAX_SEVERAL
 from .outcomes import OutcomeSchema as OutcomeSchema

@@ -28,6 +28,7 @@ from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema
 from .operations import PauseChangeSchema
+from .operations import WorkersSchema
 from .outcomes import CancelSeveralSchema
 from .outcomes import OutcomesSchema
 from .outcomes import RetrySeveralSchema
@@ -66,6 +67,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     ComparisonSchema,
     OutcomesSchema,
     PauseChangeSchema,
+    WorkersSchema,
 )
 _KINDS: t.Final[tuple[tuple[type[Field], Kind], ...]] = (
     (fields.Boolean, "boolean"),

@@ -8,6 +8,8 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
+from ..statuses import AfterDrain
+from ..statuses import WorkerState
 from .fields import Moment
 from .fields import Text
 
@@ -106,15 +108,118 @@ class QueueReportSchema(ma.Schema):
     )
 
 
+class DrainRequestSchema(ma.Schema):
+    """How a worker is drained."""
+
+    example: t.ClassVar[t.Any] = {"then": "stop"}
+
+    then = fields.String(
+        load_default=AfterDrain.IDLE,
+        validate=validate.OneOf(list(AfterDrain)),
+        metadata={"description": "What it does after it has finished what it runs"},
+    )
+
+
+class DrainSchema(DrainRequestSchema):
+    """How a worker is drained, and by whom."""
+
+    by = Text(
+        0, 255, load_default=None, allow_none=True, metadata={"description": "Id of the user"}
+    )
+
+
+class DrainOrderSchema(ma.Schema):
+    """That a worker is to take nothing new."""
+
+    since = Moment(metadata={"description": "When that was asked for"})
+    by = fields.String(
+        allow_none=True,
+        metadata={"description": "Id of the user who has asked for it; null if that is not known"},
+    )
+    then = fields.String(
+        validate=validate.OneOf(list(AfterDrain)),
+        metadata={"description": "What it does after it has finished what it runs"},
+    )
+
+
+class RunSchema(ma.Schema):
+    """An execution that a worker runs."""
+
+    id = fields.UUID(metadata={"description": "Id of the execution"})
+    user_id = fields.String(
+        attribute="owner_id", metadata={"description": "Id of the user who submitted it"}
+    )
+    graph_name = fields.String(metadata={"description": "Present name of the graph"})
+    current_step = fields.String(
+        allow_none=True, metadata={"description": "Name of the running step"}
+    )
+    started_at = Moment(metadata={"description": "When it was first started"})
+
+
 class WorkerSchema(ma.Schema):
     """A worker as of its last heartbeat."""
 
-    name = fields.String(metadata={"description": "Celery's name of the worker"})
-    queues = fields.List(fields.String(), metadata={"description": "Queues that it consumes"})
-    pool = fields.String(metadata={"description": "Kind of its pool"})
-    concurrency = fields.Integer(metadata={"description": "How many tasks it runs at once"})
-    started_at = Moment(metadata={"description": "When it started"})
-    seen_at = Moment(metadata={"description": "When its last heartbeat was"})
+    id = fields.UUID(
+        attribute="row.id",
+        allow_none=True,
+        metadata={"description": "Id of this start of the worker; null if its version has none"},
+    )
+    name = fields.String(
+        attribute="row.name", metadata={"description": "Celery's name of the worker"}
+    )
+    host = fields.String(metadata={"description": "The machine, as its name says"})
+    pid = fields.Integer(
+        attribute="row.pid", metadata={"description": "Id of its main process there"}
+    )
+    version = fields.String(
+        attribute="row.version",
+        allow_none=True,
+        metadata={"description": "Version of Flask-CrewExec that it runs"},
+    )
+    crewai_version = fields.String(
+        attribute="row.crewai_version",
+        allow_none=True,
+        metadata={"description": "Version of CrewAI that it runs"},
+    )
+    state = fields.String(
+        validate=validate.OneOf(list(WorkerState)), metadata={"description": "What it does"}
+    )
+    queues = fields.List(
+        fields.String(), attribute="row.queues", metadata={"description": "Queues that it consumes"}
+    )
+    pool = fields.String(attribute="row.pool", metadata={"description": "Kind of its pool"})
+    concurrency = fields.Integer(
+        attribute="row.concurrency", metadata={"description": "How many tasks it runs at once"}
+    )
+    busy = fields.Integer(
+        attribute="row.busy",
+        allow_none=True,
+        metadata={"description": "How many tasks it had taken"},
+    )
+    free = fields.Integer(
+        allow_none=True, metadata={"description": "How many further tasks it could run"}
+    )
+    drain = fields.Nested(
+        DrainOrderSchema,
+        allow_none=True,
+        metadata={"description": "The order to drain it; null if there is none"},
+    )
+    runs = fields.List(
+        fields.Nested(RunSchema), metadata={"description": "The executions that it runs"}
+    )
+    started_at = Moment(attribute="row.started_at", metadata={"description": "When it started"})
+    seen_at = Moment(
+        attribute="row.seen_at", metadata={"description": "When its last heartbeat was"}
+    )
+
+
+class WorkersSchema(ma.Schema):
+    """All workers that have not signed off."""
+
+    workers = fields.List(
+        fields.Nested(WorkerSchema),
+        metadata={"description": "Those with the latest heartbeat first"},
+    )
 
 
 class HealthQuerySchema(ma.Schema):

@@ -197,12 +197,15 @@ def check_queue(app_state: AppState) -> Check:
 
 
 def check_workers(app_state: AppState) -> dict[str, Check]:
-    """Return for each queue whether a live worker consumes it; empty without an answer."""
+    """Return for each queue whether a live worker consumes it; empty without an answer.
+
+    Those that are drained do not.
+    """
     try:
         workers = _ask_database(lambda: live_workers(app_state), app_state.settings.health_timeout)
     except (CallTimedOut, sa.exc.SQLAlchemyError):
         return {}
-    consumed = {queue for worker in workers for queue in worker.queues}
+    consumed = {queue for worker in workers if worker.drain is None for queue in worker.queues}
     queues = app_state.settings.queues
     return {queue: OK if queue in consumed else _no_worker(queue) for queue in queues}
 

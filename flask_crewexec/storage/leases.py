@@ -52,6 +52,8 @@ class LeaseRequest(t.NamedTuple):
     """How many events are inserted in the same transaction; ``last_event`` is raised by it."""
     incarnation: str | None = None
     """Which start of which process will hold the lease, if that is known."""
+    worker_id: uuid.UUID | None = None
+    """The start of the worker to which that process belongs."""
 
 
 class ClaimedAttempt(t.NamedTuple):
@@ -77,7 +79,12 @@ def acquire(session: Session, models: Models, request: LeaseRequest) -> ClaimedA
         "new_events": request.new_events,
         "lease_seconds": request.lease_seconds,
         **update_statements.bind_values(
-            {"token": token, "worker": request.worker, "incarnation": request.incarnation}
+            {
+                "token": token,
+                "worker": request.worker,
+                "incarnation": request.incarnation,
+                "worker_id": request.worker_id,
+            }
         ),
     }
     row = session.execute(_acquire_statement(models), parameters).one_or_none()
@@ -98,7 +105,7 @@ def _acquire_statement(models: Models) -> ReturningUpdate[t.Any]:
         sa.not_(is_paused(models)),
     )
     expires_at = database_clock.seconds_from_now(sa.bindparam("lease_seconds", type_=sa.Float))
-    new = update_statements.set_clauses(execution, ("token", "worker", "incarnation"))
+    new = update_statements.set_clauses(execution, ("token", "worker", "incarnation", "worker_id"))
     statement = statement.values(
         {**_running_values(execution), **new, "lease_expires_at": expires_at}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
+import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from ..app_state import AppState
 from ..models import Models
 from ..models import table_of
 from ..models import WorkerMixin
+from ..statuses import AfterDrain
 from . import database_clock
 from .transitions import update_one
 
@@ -28,6 +30,9 @@ class WorkerProcess(t.NamedTuple):
     concurrency: int
     version: str | None = None
     crewai_version: str | None = None
+    id: uuid.UUID | None = None
+    busy: int | None = None
+    is_consuming: bool = True
 
 
 class SeenWorker(t.NamedTuple):
@@ -40,10 +45,11 @@ class SeenWorker(t.NamedTuple):
 
 def record_heartbeat(
     session: Session, models: Models, process: WorkerProcess, uptime: float
-) -> None:
+) -> AfterDrain | None:
     """Insert or update the row of a worker, and store that it is alive now.
 
     :param uptime: seconds since it was started.
+    :return: what this start of the worker does after its drain, if it is to be drained.
     """
     values = {
         **process._asdict(),
@@ -51,9 +57,46 @@ def record_heartbeat(
         "seen_at": database_clock.now(),
     }
     table = table_of(models.worker)
-    update = sa.update(table).where(table.c.name == process.name)
-    if not update_one(session, update.values(values)):
+    is_same = table.c.id == process.id
+    kept = {
+        name: sa.case((is_same, table.c[name]))
+        for name in ("drain", "drain_requested_at", "drain_requested_by")
+    }
+    update = sa.update(table).where(table.c.name == process.name).values({**values, **kept})
+    row = session.execute(update.returning(table.c.drain)).one_or_none()
+    if row is None:
         session.execute(sa.insert(table).values(values))
+        return None
+    return None if row.drain is None else AfterDrain(row.drain)
+
+
+def request_drain(
+    session: Session, models: Models, worker_id: uuid.UUID, then: AfterDrain, by: str | None
+) -> bool:
+    """Let a worker take nothing new; False if there is none, or it was told the same before."""
+    worker = models.worker
+    statement = sa.update(worker).where(worker.id == worker_id, worker.drain.is_distinct_from(then))
+    values = {
+        "drain": then,
+        "drain_requested_at": database_clock.now(),
+        "drain_requested_by": by,
+    }
+    return update_one(session, statement.values(values))
+
+
+def withdraw_drain(session: Session, models: Models, worker_id: uuid.UUID) -> bool:
+    """Let a worker take tasks again; False if there is none, or it is not drained."""
+    worker = models.worker
+    statement = sa.update(worker).where(worker.id == worker_id, worker.drain.is_not(None))
+    names = ("drain", "drain_requested_at", "drain_requested_by")
+    return update_one(session, statement.values(dict.fromkeys(names)))
+
+
+def retire(session: Session, models: Models, worker_id: uuid.UUID) -> bool:
+    """Delete the row of a worker that was drained to stop; False if it was resumed before."""
+    worker = models.worker
+    is_told = (worker.id == worker_id, worker.drain == AfterDrain.STOP)
+    return update_one(session, sa.delete(worker).where(*is_told))
 
 
 def delete_worker(session: Session, models: Models, process: WorkerProcess) -> None:
@@ -82,6 +125,15 @@ def live_workers(app_state: AppState) -> Sequence[WorkerMixin]:
         return session.scalars(query).all()
 
 
+def find_worker(app_state: AppState, worker_id: uuid.UUID) -> SeenWorker | None:
+    """Return a worker that has a row, alive or not."""
+    worker = app_state.models.worker
+    query = sa.select(worker, database_clock.seconds_since(worker.seen_at))
+    with app_state.database.read_session() as session:
+        row = session.execute(query.where(worker.id == worker_id)).one_or_none()
+    return None if row is None else SeenWorker(row[0], max(0.0, row[1]))
+
+
 def known_workers(app_state: AppState, limit: int) -> list[SeenWorker]:
     """Return the workers that have a row, alive or not, those seen last first."""
     worker = app_state.models.worker
@@ -94,8 +146,12 @@ def known_workers(app_state: AppState, limit: int) -> list[SeenWorker]:
 def worker_slots(
     models: Models, queue: str, seen_since: sa.ColumnElement[dt.datetime]
 ) -> sa.ScalarSelect[int]:
-    """Return the SQL for how many tasks the workers of a *queue* can run at once."""
+    """Return the SQL for how many tasks the workers of a *queue* can run at once.
+
+    Those that are drained take none.
+    """
     worker = models.worker
     consumes = sa.cast(worker.queues, sa.Text).like(f'%"{queue}"%')
     slots = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
-    return slots.where(worker.seen_at >= seen_since, consumes).scalar_subquery()
+    is_live = (worker.seen_at >= seen_since, worker.drain.is_(None))
+    return slots.where(*is_live, consumes).scalar_subquery()

@@ -17,6 +17,7 @@ from ..execution_context import execution_var
 from ..messaging.queues import EXECUTION_TASK
 from ..observability import tracing
 from ..process import incarnation
+from ..process import worker_id
 from ..scheduling.fair_scheduler import max_running_of
 from ..scheduling.fair_scheduler import release_next
 from ..schemas import ExecutionEventSchema
@@ -91,6 +92,7 @@ def _start(app_state: AppState, execution_id: uuid.UUID, attempt: int) -> Starte
         lease_seconds=app_state.settings.lease_seconds,
         max_running=None if owner_id is None else max_running_of(app_state, owner_id),
         incarnation=None if process is None else str(process),
+        worker_id=worker_id.current(),
     )
     if started := start_attempt(app_state, request):
         return started

@@ -22,6 +22,7 @@ from . import registry
 from . import several
 from . import unknown_routes
 from . import webhooks
+from . import workers
 from .authentication import authenticate
 from .csrf import reject_csrf
 from .problems import handle_errors
@@ -87,7 +88,7 @@ def _api(settings: Settings) -> Blueprint:
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
     runs = (executions, several, forks, input_requests)
-    for module in (*runs, graphs, operations, registry, webhooks):
+    for module in (*runs, graphs, operations, workers, registry, webhooks):
         module.add_routes(blueprint)
     return blueprint
 

@@ -44,7 +44,13 @@ WORKERS: t.Final = MetricFamily(
 WORKER_SLOTS: t.Final = MetricFamily(
     "crewexec_worker_slots",
     "gauge",
-    "Tasks that these workers can run at once, by queue.",
+    "Tasks that these workers can run at once, by queue; none of those that drain.",
+    ("queue",),
+)
+WORKERS_DRAINING: t.Final = MetricFamily(
+    "crewexec_workers_draining",
+    "gauge",
+    "Workers that were told to take nothing new, by queue.",
     ("queue",),
 )
 OPEN_STREAMS: t.Final = MetricFamily("crewexec_open_streams", "gauge", "Open event streams.")
@@ -119,6 +125,7 @@ FAMILIES: t.Final = (
     QUEUE_PAUSED,
     WORKERS,
     WORKER_SLOTS,
+    WORKERS_DRAINING,
     OPEN_STREAMS,
     EXECUTIONS_ENDED,
     RETRIES,

@@ -221,12 +221,15 @@ def _workers(workers: Sequence[WorkerMixin]) -> Iterator[Metric]:
     queues = current_app_state().settings.queues
     alive: Counter[str] = Counter(dict.fromkeys(queues, 0))
     slots: Counter[str] = Counter(dict.fromkeys(queues, 0))
+    draining: Counter[str] = Counter(dict.fromkeys(queues, 0))
     for worker in workers:
         for queue in worker.queues:
             alive[queue] += 1
-            slots[queue] += worker.concurrency
+            slots[queue] += worker.concurrency if worker.drain is None else 0
+            draining[queue] += worker.drain is not None
     yield _gauge(families.WORKERS, alive)
     yield _gauge(families.WORKER_SLOTS, slots)
+    yield _gauge(families.WORKERS_DRAINING, draining)
 
 
 def _queues(depths: dict[str, dict[int, int]]) -> Metric:

@@ -30,12 +30,12 @@ from ..services.readiness import Check
 from ..services.readiness import check_all
 from ..services.readiness import is_ready
 from ..services.readiness import OK
+from ..services.worker_control import list_workers
 from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import read_open_inputs
 from ..storage.usage_report import daily_usage
 from ..storage.usage_report import DailyUsage
-from ..storage.workers import live_workers
 from .authentication import authenticate
 from .authentication import current_identity
 from .authentication import require_manager
@@ -61,14 +61,14 @@ def show_queues() -> Json:
     require_manager("see the queues")
     app_state = current_app_state()
     paused = read_pause(app_state)
-    workers = _workers.dump(live_workers(app_state))
+    workers = [each for each in list_workers(app_state) if each.is_alive]
     inputs = read_open_inputs(app_state)
     return {
         "queues": queue_depths(app_state),
         "on_hold": count_on_hold(app_state),
         "pause": None if paused is None else _pause.dump(paused),
         "input_requests": {"open": inputs.open, "oldest_seconds": inputs.oldest},
-        "workers": workers,
+        "workers": _workers.dump(workers),
         "problems": _problems(check_all(app_state)),
     }
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import typing as t
+import uuid
 from collections.abc import Callable
 
 from celery import Celery
@@ -17,7 +18,10 @@ from ..config.versions import CREWAI
 from ..config.versions import installed_version
 from ..config.versions import PACKAGE
 from ..process import incarnation
+from ..process import worker_id
+from ..statuses import AfterDrain
 from ..storage import workers
+from .drain_order import DrainOrder
 from .queue_claim import keep_queues
 from .queue_claim import release_queues
 from .recovery import try_to_recover
@@ -28,13 +32,16 @@ log = logging.getLogger(__name__)
 class Heartbeat(threading.Thread):
     """Updates this worker's row in the database; deletes it when the worker stops.
 
-    It also recovers executions of other processes of this machine that have died.
+    It also takes orders to drain the worker, and recovers executions of other processes of this
+    machine that have died.
     """
 
     def __init__(self, celery: Celery, worker: t.Any) -> None:
         super().__init__(name="crewexec-heartbeat", daemon=True)
         self._celery = celery
         self._worker = worker
+        self._queues = consumed_queues(worker)
+        self._drain = DrainOrder(worker, self._queues)
         self._stopped = threading.Event()
         self._began = time.monotonic()
 
@@ -65,13 +72,27 @@ class Heartbeat(threading.Thread):
     def _beat(self, app_state: AppState) -> None:
         with app_state.database.write_transaction() as session:
             uptime = time.monotonic() - self._began
-            workers.record_heartbeat(session, app_state.models, self._process(), uptime)
+            order = workers.record_heartbeat(session, app_state.models, self._process(), uptime)
+        self._drain.follow(order)
+        if order is AfterDrain.STOP and self._drain.has_finished():
+            self._retire(app_state)
+
+    def _retire(self, app_state: AppState) -> None:
+        """Stop the worker, unless it was resumed in the meantime."""
+        if self._stopped.is_set():
+            return
+        id = t.cast(uuid.UUID, worker_id.current())
+        with app_state.database.write_transaction() as session:
+            is_retired = workers.retire(session, app_state.models, id)
+        if is_retired:
+            self._stopped.set()
+            self._drain.stop_worker()
 
     def _keep_queues(self, app_state: AppState) -> None:
-        keep_queues(app_state, consumed_queues(self._worker))
+        keep_queues(app_state, self._queues)
 
     def _release_queues(self, app_state: AppState) -> None:
-        release_queues(app_state, consumed_queues(self._worker))
+        release_queues(app_state, self._queues)
 
     def _process(self) -> workers.WorkerProcess:
         process = incarnation.current()
@@ -79,11 +100,14 @@ class Heartbeat(threading.Thread):
             name=self._worker.hostname,
             pid=os.getpid(),
             incarnation=None if process is None else str(process),
-            queues=sorted(consumed_queues(self._worker)),
+            queues=sorted(self._queues),
             pool=_pool_name(self._worker),
             concurrency=self._worker.concurrency,
             version=installed_version(PACKAGE),
             crewai_version=installed_version(CREWAI),
+            id=worker_id.current(),
+            busy=self._drain.busy,
+            is_consuming=self._drain.is_consuming,
         )
 
     def _remove(self, app_state: AppState) -> None:

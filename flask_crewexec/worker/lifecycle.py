@@ -24,6 +24,7 @@ from ..messaging.queues import notification_queue
 from ..notifications.dispatcher import deliver_here
 from ..process import drain
 from ..process import stuck_runs
+from ..process import worker_id
 from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
 from .other_apps import refuse_without_our_tasks
@@ -64,6 +65,7 @@ class WorkerSignals:
 
     def connect(self) -> t.Self:
         signals.celeryd_init.connect(self._check_broker, weak=False)
+        signals.celeryd_after_setup.connect(self._begin, weak=False)
         signals.celeryd_after_setup.connect(self._refuse_without_our_tasks, weak=False)
         signals.celeryd_after_setup.connect(self._fetch_only_what_can_start, weak=False)
         signals.celeryd_after_setup.connect(self._preload, weak=False)
@@ -85,6 +87,11 @@ class WorkerSignals:
             from .broker_check import CheckBroker  # only workers need Celery's steps
 
             instance.app.steps["consumer"].add(CheckBroker)
+
+    def _begin(self, instance: t.Any, **options: object) -> None:
+        """Name this start of the worker, before its pool forks."""
+        if self._is_for(instance.app):
+            worker_id.begin()
 
     def _refuse_without_our_tasks(self, instance: t.Any, **options: object) -> None:
         """End a worker of the host that seems to be ours but does not know our tasks."""

@@ -17,6 +17,7 @@ from ..messaging.queues import execution_queue
 from ..process import drain
 from .cpu_affinity import pin_to_cpu
 from .cpu_affinity import validate_cpu_count
+from .drain_order import on_retirement
 from .options import WorkerOptions
 from .preload import freeze_memory
 from .preload import preload_runtime
@@ -76,6 +77,7 @@ def _preload(celery: Celery, options: WorkerOptions) -> None:
 def _report_ready(supervisor: Supervisor, number: int) -> t.Callable[..., None]:
     def handle(**options: object) -> None:
         supervisor.mark_ready(number)
+        on_retirement(lambda: supervisor.mark_retired(number))
         # Celery would restart the whole command in place of this process.
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 

@@ -25,6 +25,8 @@ MAX_START_FAILURES: t.Final = 3
 MAX_RESTART_SECONDS: t.Final = 60.0
 """Longest delay before a child that failed is started again."""
 
+_RETIRED: t.Final = 2
+"""Of children that are not ready the parent reads 0, of those that are 1."""
 _STOP: t.Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 _HANDLED: t.Final = {*_STOP, signal.SIGHUP, signal.SIGCHLD}
 
@@ -34,7 +36,7 @@ class Supervisor:
 
     SIGTERM, SIGINT and SIGQUIT are forwarded to the children; SIGHUP stops them with SIGTERM and
     then restarts the same command. Each child has a process group of its own, so that Ctrl-C in a
-    terminal reaches it only once.
+    terminal reaches it only once. Children that retire are not started again.
     """
 
     def __init__(self, count: int) -> None:
@@ -68,20 +70,24 @@ class Supervisor:
         """Tell the parent that this child has started successfully."""
         self._ready[number] = True
 
+    def mark_retired(self, number: int) -> None:
+        """Tell the parent that this child ends for good."""
+        self._ready[number] = _RETIRED
+
     def _has_ended(self) -> bool:
-        return self._stopping and not self._alive()
+        return not self._alive() and (self._stopping or all(slot.retired for slot in self._slots))
 
     def _alive(self) -> list[_ChildSlot]:
         return [slot for slot in self._slots if slot.pid is not None]
 
     def _due(self) -> list[_ChildSlot]:
         now = time.monotonic()
-        missing = [slot for slot in self._slots if slot.pid is None]
+        missing = [slot for slot in self._slots if slot.is_missing]
         return [] if self._stopping else [slot for slot in missing if slot.restart_at <= now]
 
     def _seconds_to_restart(self) -> float | None:
         """Return the time until the next child is due; None if no child is missing."""
-        due = [slot.restart_at for slot in self._slots if slot.pid is None]
+        due = [slot.restart_at for slot in self._slots if slot.is_missing]
         return max(0.0, min(due) - time.monotonic()) if due and not self._stopping else None
 
     def _start(self, slot: _ChildSlot) -> bool:
@@ -117,8 +123,9 @@ class Supervisor:
         if pid == 0:
             return
         slot.pid = None
+        slot.retired = self._ready[slot.number] == _RETIRED
         code = os.waitstatus_to_exitcode(status)
-        if self._stopping:
+        if self._stopping or slot.retired:
             self._status = max(self._status, code if code >= 0 else 128 - code)
         else:
             how = f"status {code}" if code >= 0 else f"signal {-code}"
@@ -145,6 +152,13 @@ class _ChildSlot:
     """When to start it, by the monotonic clock."""
     failures: int = 0
     """How often in a row it ended before it was ready."""
+    retired: bool = False
+    """Whether it has ended for good."""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a child is to be started."""
+        return self.pid is None and not self.retired
 
 
 class _Signals:

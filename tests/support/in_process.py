@@ -107,9 +107,16 @@ def copy_of(id: str, moment: dt.datetime) -> str:
 def insert_worker(app: Flask, slots: int = 1_000) -> None:
     """Insert the row of a live worker, by default with slots for everything."""
     app_state, now = app.extensions["crewexec"], clock.now()
-    described = {"pid": 1, "queues": ["crew_execution"], "pool": "threads", "concurrency": slots}
+    described = {
+        "pid": 1,
+        "queues": ["crew_execution"],
+        "pool": "threads",
+        "concurrency": slots,
+    }
     with app_state.database.write_transaction() as session:
-        row = app_state.models.worker(name="w@host", started_at=now, seen_at=now, **described)
+        row = app_state.models.worker(
+            name="w@host", id=uuid.uuid4(), started_at=now, seen_at=now, **described
+        )
         session.add(row)
 
 

@@ -48,10 +48,12 @@ def test_queue_says_why_it_cannot_tell(app, broker_url):
 
 
 def test_workers_are_alive_or_silent(app, command):
-    assert command("workers").split() == ["WORKER", "STATE", "SEEN", "POOL", "SLOTS", "QUEUES"]
+    assert command("workers").split() == [
+        *("WORKER", "STATE", "SEEN", "POOL", "BUSY", "SLOTS", "QUEUES")
+    ]
     insert_worker(app, slots=3)
     row = cells(command("workers").splitlines()[1])
-    assert row[:2] == ["w@host", "alive"]
+    assert row[:2] == ["w@host", "running"]
     assert row[-3:] == ["threads", "3", "crew_execution"]
     (told,) = json.loads(command("workers", "--json"))
     assert (told["alive"], told["concurrency"]) == (True, 3)

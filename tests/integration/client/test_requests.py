@@ -16,6 +16,7 @@ from flask_crewexec.client import Client
 from flask_crewexec.client import operations
 from support.graphs import documents
 from support.host_app import host
+from support.in_process import insert_worker
 from support.in_process import run
 from support.input_requests import parallel
 from support.input_requests import reviewed
@@ -313,3 +314,16 @@ class TestManagers:
         with pytest.raises(ApiError) as refused:
             crews.pause_queue()
         assert refused.value.code == "forbidden"
+
+    def test_see_and_drain_workers(self, connect, server, app):
+        insert_worker(app)
+        managers = connect(server.url, headers={"X-User": host.ADMIN})
+        (found,) = managers.workers()
+        assert (found["name"], found["state"], found["runs"]) == ("w@host", "running", [])
+        drained = managers.drain_worker(found["id"], then="stop")
+        assert drained["drain"] is not None
+        assert drained["drain"]["then"] == "stop"
+        assert managers.resume_worker(found["id"])["drain"] is None
+        with pytest.raises(ApiError) as unknown:
+            managers.drain_worker(uuid.uuid4())
+        assert unknown.value.code == "not-found"

@@ -211,6 +211,7 @@ def test_bodies_are_needed_where_they_say_something(document):
         "change_webhook",
         "rotate_webhook_secret",
         "pause_queue",
+        "drain_worker",
     }
     assert {"create_graph", "import_graph", "queue_execution"} <= needed.keys()
 
