@@ -36,6 +36,8 @@ from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 from support.tables import create_tables
 
+collect_ignore: t.Final = ["fixtures"]
+"""Test suites of applications, which run in processes of their own."""
 FORK_SERVER: t.Final = pytest.StashKey[str]()
 
 

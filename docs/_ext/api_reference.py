@@ -9,10 +9,16 @@ from sphinx.application import Sphinx
 
 
 def _shorten_signature(
-    app: Sphinx, what: str, name: str, obj: object, *_: object
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: t.Any,
+    signature: str | None,
+    *_: object,
 ) -> tuple[str, str] | None:
     """Leave out arguments that a class inherits, and fields whose defaults cannot be shown."""
-    if isinstance(obj, type) and ("__init__" not in vars(obj) or _has_factory(obj)):
+    if signature and isinstance(obj, type) and ("__init__" not in vars(obj) or _has_factory(obj)):
         return "", ""
     return None
 

@@ -27,6 +27,7 @@ from . import executions
 from . import forks
 from . import input_requests
 from . import operations
+from . import recordings
 from .graphs import graphs
 from .webhooks import webhooks
 
@@ -52,6 +53,7 @@ def command_group() -> AppGroup:
         *forks.COMMANDS,
         *input_requests.COMMANDS,
         *operations.COMMANDS,
+        *recordings.COMMANDS,
         *check.COMMANDS,
         *broker.COMMANDS,
     ):

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from celery import Celery
 from flask import Flask
 
 from ..app_state import AppState
@@ -23,6 +24,7 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
 from .broker import shared_broker_client
+from .eager import is_eager
 from .publishing import publish_delivery_request
 
 CHANNEL_PREFIX: t.Final = "crewexec:announcements:"
@@ -74,14 +76,15 @@ class _Publisher:
         self._thread = BackgroundThread(
             app, self._work, name="crewexec-event-publisher", daemon=False
         )
+        self._celery: Celery = app.extensions["crewexec"].celery
         self._changed = self._thread.changed
         self._publishing = threading.Lock()
         self._pending: dict[str, list[str]] = {}
         self._paused_until = 0.0
 
     def add(self, channel: str, message: str) -> None:
-        """Add a message to the next batch, unless the broker has just failed."""
-        if time.monotonic() < self._paused_until:
+        """Add a message to the next batch, unless there is no broker or it has just failed."""
+        if is_eager(self._celery) or time.monotonic() < self._paused_until:
             return
         with self._changed:
             pending = self._pending.setdefault(channel, [])

@@ -18,6 +18,8 @@ from ..errors import BrokerUnavailable
 from .broker import producer
 from .broker import shared_broker_client
 from .broker_faults import nothing_queued
+from .eager import is_eager
+from .eager import run_here
 from .message_template import message_templates
 from .queue_claims import check_before_first_message
 from .queues import celery_priority
@@ -34,11 +36,16 @@ def publish_attempt(
 ) -> None:
     """Publish the message of an attempt that is queued in the database.
 
+    With Celery's ``task_always_eager``, the attempt runs here and now.
+
     :raises BrokerUnavailable: if the broker did not confirm the message in time; it may have
         arrived all the same.
     """
     event = {"execution_id": str(execution_id), "attempt": attempt}
     task, id = app_state.celery.tasks[EXECUTION_TASK], task_id(execution_id, attempt)
+    if is_eager(app_state.celery):
+        run_here(task, event, id)
+        return
     template = message_templates.current().get(task, celery_priority(priority))
     try:
         check_before_first_message(app_state)

@@ -13,6 +13,7 @@ from ..app_state import AppState
 from ..errors import BrokerUnavailable
 from ..messaging.broker import check_broker
 from ..messaging.broker_faults import nothing_queued
+from ..messaging.eager import is_eager
 from ..messaging.publishing import publish_attempt
 from ..models import ExecutionMixin
 from ..storage import transitions
@@ -27,7 +28,7 @@ def require_broker(app_state: AppState) -> None:
 
     :raises BrokerUnavailable: if it is unavailable, unless the settings accept that.
     """
-    if app_state.settings.accept_without_broker:
+    if app_state.settings.accept_without_broker or is_eager(app_state.celery):
         return
     try:
         check_broker(app_state)

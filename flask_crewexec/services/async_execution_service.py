@@ -37,8 +37,7 @@ from ..storage.execution_queries import Id
 from ..storage.execution_queries import read_status
 from ..storage.ownership import Requester
 from ..storage.transitions import Cancellation
-from .call_pages import read_call
-from .call_pages import read_calls
+from .call_methods import CallMethods
 from .cancellation import cancel
 from .comparison import compare
 from .event_pages import read_event_page
@@ -67,7 +66,7 @@ class Queued(t.NamedTuple):
     """Whether an earlier submission with the same idempotency key had queued it."""
 
 
-class AsyncExecutionService(InputRequestMethods, SeveralMethods):
+class AsyncExecutionService(CallMethods, InputRequestMethods, SeveralMethods):
     """Executions of the current application; create one wherever you need it.
 
     Each method uses database transactions of its own. Commit what they should see, for instance
@@ -240,35 +239,6 @@ class AsyncExecutionService(InputRequestMethods, SeveralMethods):
         """
         app_state = current_app_state()
         return read_event_page(app_state, task_id, requester, after=after, limit=limit).events
-
-    def get_calls(
-        self,
-        task_id: Id,
-        requester: Requester = None,
-        *,
-        step: int | None = None,
-        after: int = 0,
-        limit: int = 50,
-        content: bool = True,
-    ) -> list[Json]:
-        """Return the model calls, tool calls and checks of an execution, in order.
-
-        :param step: only those of the step at this position.
-        :param after: only those with a greater number.
-        :param content: whether to return what was said.
-        :raises NotFound: if there is no such execution, or not for *requester*.
-        :raises InvalidRequest: if *step*, *after* or *limit* is out of range.
-        """
-        page = {"step": step, "after": after, "limit": limit, "content": content}
-        page = {name: value for name, value in page.items() if value is not None}
-        return read_calls(current_app_state(), task_id, requester, **page)
-
-    def get_call(self, task_id: Id, number: int | str, requester: Requester = None) -> Json:
-        """Return one call, with all ``messages`` that a model was asked with.
-
-        :raises NotFound: if there is no such call, or not for *requester*.
-        """
-        return read_call(current_app_state(), task_id, number, requester)
 
     def wait(self, task_id: Id, requester: Requester = None, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 from sqlalchemy.orm import load_only
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from ..models import ExecutionMixin
 from ..schemas import CallQuerySchema
 from ..schemas import CallSchema
 from ..schemas import load
+from ..schemas.calls import MAX_CALLS
 from ..statuses import CallKind
 from ..statuses import CallStatus
 from ..statuses import TERMINAL
@@ -71,6 +73,44 @@ def read_call(
         whole = whole and content
         call["messages"] = _whole_request(session, app_state, row) if whole else None
     return _redacted(app_state, call)
+
+
+def read_all_calls(app_state: AppState, execution_id: Id, requester: Requester) -> Iterator[Json]:
+    """Yield all calls in order, those of models with all messages of their requests.
+
+    :raises NotFound: if there is no such execution, or not for *requester*.
+    """
+    conversations: dict[tuple[object, ...], list[Json] | None] = {}
+    after: int | None = 0
+    while after is not None:
+        with app_state.database.read_session() as session:
+            execution = _find(session, app_state, execution_id, requester)
+            content = sees_content(app_state, execution.owner_id, requester)
+            rows = call_log.read_calls(
+                session,
+                app_state.models,
+                execution.id,
+                after=after,
+                limit=MAX_CALLS,
+                content=content,
+            )
+            calls = list(_dumped(rows, execution, content=content))
+        for row, call in zip(rows, calls, strict=True):
+            key = (row.step, row.path, row.generation, row.kind)
+            call["messages"] = conversations[key] = _joined(conversations.get(key), call)
+            yield _redacted(app_state, call)
+        after = rows[-1].number if rows else None
+
+
+def _joined(earlier: list[Json] | None, call: Json) -> list[Json] | None:
+    """Return all messages of a request; None if some are not stored.
+
+    :param earlier: those of the request before it in the same conversation.
+    """
+    request = call["request"]
+    if call["kind"] != CallKind.MODEL or request is None or (request["start"] and not earlier):
+        return None
+    return [*(earlier or [])[: request["start"]], *request["messages"]]
 
 
 def _find(

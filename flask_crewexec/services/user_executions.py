@@ -114,6 +114,10 @@ class UserExecutions:
         """Return one call, with all ``messages`` that a model was asked with."""
         return self._service.get_call(task_id, number, self._requester)
 
+    def record(self, task_id: Id) -> Json:
+        """Return a recording of an execution, which tests replay."""
+        return self._service.record(task_id, self._requester)
+
     def wait(self, task_id: Id, *, seconds: float) -> Json:
         """Return the status as soon as the execution has ended, or after *seconds*."""
         return self._service.wait(task_id, self._requester, seconds=seconds)

@@ -30,9 +30,15 @@ def handle(event: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 class NotificationTask(ExecutionMessageTask):
-    """Celery's task, which leaves the work to threads beside those of the pool."""
+    """Celery's task, which leaves the work to threads beside those of the pool.
+
+    With ``task_always_eager`` it does the work itself.
+    """
 
     name = NOTIFICATION_TASK
 
     def run(self, event: dict[str, t.Any]) -> None:
-        dispatcher.wake()
+        if self.request.is_eager:
+            handle(event)
+        else:
+            dispatcher.wake()

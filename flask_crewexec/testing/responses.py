@@ -9,6 +9,7 @@ from .calls import Call
 from .requests import content_text
 from .requests import Json
 from .rules import Rule
+from .rules import Tool
 
 MALFORMED = '{"id": "chatcmpl-'
 
@@ -38,31 +39,46 @@ def completion(call: Call, rule: Rule, text: str | None) -> Json:
             {
                 "index": 0,
                 "message": message,
-                "finish_reason": "tool_calls" if "tool_calls" in message else "stop",
+                "finish_reason": rule.finish_reason or _finish_reason(message),
             }
         ],
-        "usage": _usage(call.body, message),
+        "usage": _usage(*rule.usage) if rule.usage else _counted_usage(call.body, message),
     }
 
 
 def _message(call: Call, rule: Rule, text: str | None) -> Json:
     message: Json = {"role": "assistant", "content": text}
-    if rule.tool is not None:
-        name, arguments = rule.tool
-        encoded = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        function = {"name": name, "arguments": encoded}
+    if rule.tool_calls:
         message["tool_calls"] = [
-            {"id": f"call_{call.number}", "type": "function", "function": function}
+            {"id": _tool_call_id(call, index), "type": "function", "function": _function(tool)}
+            for index, tool in enumerate(rule.tool_calls)
         ]
     return message
 
 
-def _usage(body: Json, message: Json) -> Json:
+def _tool_call_id(call: Call, index: int) -> str:
+    return f"call_{call.number}_{index}" if index else f"call_{call.number}"
+
+
+def _function(tool: Tool) -> Json:
+    name, arguments = tool
+    encoded = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return {"name": name, "arguments": encoded}
+
+
+def _finish_reason(message: Json) -> str:
+    return "tool_calls" if "tool_calls" in message else "stop"
+
+
+def _counted_usage(body: Json, message: Json) -> Json:
     """Count four characters as one token, so that tests can predict the numbers."""
     calls = message.get("tool_calls", [])
     written = content_text(message) + "".join(call["function"]["arguments"] for call in calls)
     prompt = sum(len(content_text(sent)) for sent in body["messages"]) // 4
-    completion = max(1, len(written) // 4)
+    return _usage(prompt, max(1, len(written) // 4))
+
+
+def _usage(prompt: int, completion: int) -> Json:
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

@@ -9,6 +9,7 @@ import threading
 import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -44,6 +45,12 @@ class Rule:
     """Name and arguments of a tool to call; arguments given as text are sent as they are. Such
     a rule matches only calls that offer tools. End the loop with ``after_tool=False`` or
     ``times``."""
+    tools: Sequence[Tool] = ()
+    """Several tools to call at once, instead of ``tool``."""
+    finish_reason: str | None = None
+    """Why the answer ends, such as ``length``; by default ``stop`` or ``tool_calls``."""
+    usage: tuple[int, int] | None = None
+    """Tokens of the prompt and of the answer; by default a token is four characters."""
     status: int = 200
     """The HTTP status. Anything but 200 is answered with an error in OpenAI's format."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -78,13 +85,18 @@ class Rule:
         if self.when is not None:
             re.compile(self.when)
 
+    @property
+    def tool_calls(self) -> Sequence[Tool]:
+        """The tools to call, in order."""
+        return self.tools if self.tool is None else (self.tool, *self.tools)
+
     def fits(self, body: Json) -> bool:
         """Return whether the rule matches a request with this body."""
         return (
             (self.model is None or body.get("model") == self.model)
             and (self.stream is None or is_stream(body) == self.stream)
             and (self.after_tool is None or is_after_tool(body) == self.after_tool)
-            and (self.tool is None or bool(body.get("tools")))
+            and (not self.tool_calls or bool(body.get("tools")))
             and (self.when is None or bool(re.search(self.when, prompt(body))))
         )
 
@@ -92,7 +104,7 @@ class Rule:
         """Return the text to answer; None for a tool call or an error without text."""
         if callable(self.reply):
             return self.reply(body)
-        if self.reply is None and self.tool is None and self.status == 200:
+        if self.reply is None and not self.tool_calls and self.status == 200:
             return _echo(body)
         return self.reply
 

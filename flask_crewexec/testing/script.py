@@ -1,4 +1,4 @@
-"""The rules and the journal of a scripted model, shared by all its connections."""
+"""Rules, recordings and the journal of a scripted model, shared by all its connections."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from dataclasses import replace
 
 from .calls import Call
 from .calls import Outcome
+from .recording import RecordedCall
+from .replay import Replay
 from .requests import Json
 from .rules import Rule
 
 
 class Script:
-    """The rules and the journal."""
+    """What is answered, and the journal."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
         self._uses: Counter[int] = Counter()
+        self._replays: list[Replay] = []
         self._calls: list[Call] = []
         self._changed = threading.Condition()
 
@@ -34,6 +37,25 @@ class Script:
         """Append rules."""
         with self._changed:
             self._rules.extend(rules)
+
+    def add_replay(self, replay: Replay) -> None:
+        """Answer calls that no rule matches as in a recording."""
+        with self._changed:
+            self._replays.append(replay)
+
+    @property
+    def unused_answers(self) -> list[RecordedCall]:
+        """The recorded answers that were not asked for."""
+        return [call for replay in self._replays for call in replay.unused]
+
+    def check_replays(self) -> None:
+        """Check that all calls that no rule has matched were recorded.
+
+        :raises UnrecordedCall: if one was not.
+        """
+        __tracebackhide__ = True
+        for replay in self._replays:
+            replay.check()
 
     def take(self, body: Json) -> tuple[Call, Rule]:
         """Enter a call into the journal, and count one use of the rule that answers it."""
@@ -49,7 +71,13 @@ class Script:
             if left and rule.fits(body):
                 self._uses[position] += 1
                 return rule
-        return Rule()
+        return self._replayed(body) if self._replays else Rule()
+
+    def _replayed(self, body: Json) -> Rule:
+        """Return the answer of the first recording that has one; else the last one reports it."""
+        *others, last = self._replays
+        known = (replay for replay in others if replay.has_answer(body))
+        return next(known, last).rule_for(body)
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Record how a call ended."""

@@ -7,6 +7,11 @@ import typing as t
 from .calls import Call
 from .calls import describe
 from .calls import Outcome
+from .comparable import Normalize
+from .recording import RecordedCall
+from .recording import Recording
+from .recording import Source
+from .replay import Replay
 from .rules import Pattern
 from .rules import Reply
 from .rules import Rule
@@ -32,6 +37,7 @@ class ScriptedModel:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+        self.check()
 
     def start(self) -> t.Self:
         """Start to listen, and answer in background threads."""
@@ -41,6 +47,12 @@ class ScriptedModel:
         self._port = self._server.server_port
         self._server.start()
         return self
+
+    def reset(self) -> None:
+        """Forget rules, recordings and the journal, and drop the calls that are in progress."""
+        self._script = Script()
+        if self._server is not None:
+            self._server.restart(self._script)
 
     def close(self) -> None:
         """Drop all calls, held ones too, and stop listening. The journal remains."""
@@ -65,6 +77,38 @@ class ScriptedModel:
         """Append rules."""
         self._script.add(rules)
         return self
+
+    def replay(self, source: Source, *, normalize: Normalize | None = None) -> Recording:
+        """Answer calls that no rule matches as they were answered in a recorded execution.
+
+        A call is found by its messages, so the order of calls does not matter. Each is answered
+        once. Ids, the order of keys, times of day and CrewAI's "Current Date" are not compared,
+        nor is the name of the model. A call that was not recorded is refused, and :meth:`check`
+        says what differs.
+
+        :param source: the path of a recording, or what ``AsyncExecutionService.record`` returns.
+        :param normalize: takes each text of a request, recorded or new, and returns it without
+            what differs each time.
+        :raises ValueError: if it is no recording, or of a newer version.
+        """
+        recording = Recording.load(source)
+        self._script.add_replay(Replay(recording, normalize))
+        return recording
+
+    @property
+    def unused_answers(self) -> list[RecordedCall]:
+        """The recorded calls that were answered, and were not made since :meth:`replay`."""
+        return self._script.unused_answers
+
+    def check(self) -> None:
+        """Check that all calls since the last check were recorded, if a recording is replayed.
+
+        The end of a ``with`` block checks this, too.
+
+        :raises UnrecordedCall: if one was not; the message shows what differs.
+        """
+        __tracebackhide__ = True
+        self._script.check_replays()
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -47,6 +47,13 @@ class Server(ThreadingHTTPServer):
         """Listen, in a thread."""
         self._listener.start()
 
+    def restart(self, script: Script) -> None:
+        """Drop all connections, and follow another script."""
+        closing, self.closing = self.closing, threading.Event()
+        self.script = script
+        closing.set()
+        self._drop_connections()
+
     def stop(self) -> None:
         """Stop listening, and drop all connections."""
         self.closing.set()
@@ -84,6 +91,8 @@ class _Connection(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    _closing: threading.Event
+    _script: Script
 
     def log_message(self, format: str, *args: t.Any) -> None:
         """Log nothing, to keep the output of tests clean."""
@@ -107,14 +116,16 @@ class _Connection(BaseHTTPRequestHandler):
             message = "The body must be a JSON object with messages."
             self._send(400, responses.error_body(400, message))
             return
-        self._serve(*self.server.script.take(body))
+        # Kept, because a test may end while its calls are in progress.
+        self._closing, self._script = self.server.closing, self.server.script
+        self._serve(*self._script.take(body))
 
     def _serve(self, call: Call, rule: Rule) -> None:
         try:
             self._delay(call, rule)
             self._answer(call, rule)
         except ConnectionError:
-            self._drop(call, "closed" if self.server.closing.is_set() else "disconnected")
+            self._drop(call, "closed" if self._closing.is_set() else "disconnected")
 
     def _read_body(self) -> bytes:
         length = self.headers.get("content-length", "")
@@ -140,7 +151,7 @@ class _Connection(BaseHTTPRequestHandler):
         self._pause(rule.delay)
 
     def _pause(self, seconds: float) -> None:
-        self._wait(self.server.closing, time.monotonic() + seconds)
+        self._wait(self._closing, time.monotonic() + seconds)
 
     def _wait(self, event: threading.Event, deadline: float = float("inf")) -> None:
         """Wait for the event or the deadline.
@@ -151,7 +162,7 @@ class _Connection(BaseHTTPRequestHandler):
             left = deadline - time.monotonic()
             over = left <= 0 or event.is_set()
             # Checked last, because the event may be the server's closing.
-            if self.server.closing.is_set() or _has_left(self.connection):
+            if self._closing.is_set() or _has_left(self.connection):
                 raise ConnectionAbortedError
             if over:
                 return
@@ -190,11 +201,11 @@ class _Connection(BaseHTTPRequestHandler):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         # Recorded first, so that the journal is complete once the client has its answer.
-        self.server.script.finish(call, "answered")
+        self._script.finish(call, "answered")
         self._send(status, content, headers)
 
     def _drop(self, call: Call, outcome: Outcome) -> None:
-        self.server.script.finish(call, outcome)
+        self._script.finish(call, outcome)
         self.close_connection = True
 
     def _stream(self, call: Call, rule: Rule, completion: Json) -> None:
@@ -214,7 +225,7 @@ class _Connection(BaseHTTPRequestHandler):
     def _end_stream(self, call: Call, completion: Json | None) -> None:
         """End a stream: with its last events, or without them if it is truncated."""
         closing = [*responses.closing_chunks(call.body, completion), "[DONE]"] if completion else []
-        self.server.script.finish(call, "answered" if completion else "cut")
+        self._script.finish(call, "answered" if completion else "cut")
         # One write: clients stop reading at the last event, and may leave at once.
         self.wfile.write(b"".join(map(responses.server_sent_event, closing)) + b"0\r\n\r\n")
 

@@ -39,6 +39,11 @@ def _without_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
+def import_runtime() -> None:
+    """Import CrewAI and what runs crews with it."""
+    from ..runtime import runner  # noqa: F401
+
+
 @functools.cache
 def preload_runtime() -> None:
     """Import CrewAI and run a warm-up crew, so that processes forked later share its memory.
@@ -48,7 +53,7 @@ def preload_runtime() -> None:
     """
     try:
         with _without_garbage_collection():
-            from ..runtime import runner  # noqa: F401
+            import_runtime()
             from ..runtime.crewai_shims.tested_version import warn_if_untested
             from ..runtime.start_checks import check_environment
             from ..runtime.warm_up import warm_up

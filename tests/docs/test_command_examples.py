@@ -54,7 +54,7 @@ def commands(example: Example) -> Iterator[list[str]]:
     text = re.sub(r"(\\|\|)\n", lambda end: end[1].replace("\\", " "), example.text)
     for line in text.splitlines():
         if line.startswith("$ "):
-            command = re.sub(r"^\w+=\$\((.*)\)$", r"\1", line[2:])
+            command = re.sub(r"^\w+=\$\((.*)\)$", r"\1", line[2:].partition(" > ")[0])
             yield from split(command)
 
 

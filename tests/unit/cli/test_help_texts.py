@@ -35,5 +35,6 @@ def test_the_help_of_the_command_explains_each_argument(name):
     command = COMMANDS[name]
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     ours = [each for each in arguments if each.type is not click.UNPROCESSED]
-    sentences = [f"{str(each.name).upper()} is " for each in ours]
+    names = [(each.metavar or str(each.name)).rstrip(".").upper() for each in ours]
+    sentences = [f"{name} is " for name in names]
     assert [sentence for sentence in sentences if sentence not in (command.help or "")] == []
