@@ -162,6 +162,14 @@ class CallStatus(enum.StrEnum):
     """The worker was lost before the end of the call was stored; it may have had its effect."""
 
 
+class UsageGroup(enum.StrEnum):
+    """What usage is added up by, besides the day."""
+
+    USER = "user"
+    GRAPH = "graph"
+    MODEL = "model"
+
+
 STEP_DONE: t.Final = (StepStatus.COMPLETED, StepStatus.SKIPPED)
 """Statuses of steps that no later attempt repeats."""
 

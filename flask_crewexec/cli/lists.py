@@ -12,6 +12,7 @@ from ..models import GraphMixin
 from ..services.worker_control import WorkerStatus
 from ..storage.queue_pause import QueuePause
 from ..storage.usage_report import DailyUsage
+from ..storage.usage_report import usage_key
 from .escaping import one_line
 from .formatting import moment
 from .formatting import span
@@ -78,17 +79,18 @@ def graph_lines(graphs: Sequence[GraphMixin]) -> Iterator[str]:
     return table_lines(columns, rows)
 
 
-def usage_lines(rows: Sequence[DailyUsage], currency: str) -> Iterator[str]:
-    """Yield a table of what users have used on each day."""
-    names = ("EXECUTIONS", "MODEL CALLS", "TOKENS", "COST")
-    columns = (Column("DAY"), _USER, *(Column(name, is_number=True) for name in names))
+def usage_lines(rows: Sequence[DailyUsage], group_by: str, currency: str) -> Iterator[str]:
+    """Yield a table of what was used on each day by users, for graphs or of models."""
+    names = ("EXECUTIONS", "FAILED", "MODEL CALLS", "TOKENS", "COST")
+    key = Column(group_by.upper(), may_be_cut=True)
+    columns = (Column("DAY"), key, *(Column(name, is_number=True) for name in names))
     return table_lines(columns, [_usage_row(row, currency) for row in rows])
 
 
 def _usage_row(row: DailyUsage, currency: str) -> list[str]:
     usage = row.usage
-    numbers = (row.executions, usage.llm_calls, usage.total_tokens)
-    return [row.day, row.user_id, *map("{:,}".format, numbers), money(usage.cost, currency)]
+    numbers = (row.executions, row.failed, usage.llm_calls, usage.total_tokens)
+    return [row.day, usage_key(row), *map("{:,}".format, numbers), money(usage.cost, currency)]
 
 
 def queue_lines(depths: Mapping[str, Mapping[int, int]]) -> Iterator[str]:

@@ -22,9 +22,11 @@ from ..services import worker_control
 from ..services.queue_pauses import PauseChange
 from ..services.worker_control import list_workers
 from ..statuses import AfterDrain
+from ..statuses import UsageGroup
 from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_on_hold
 from ..storage.usage_report import daily_usage
+from ..storage.usage_report import DailyUsage
 from ..storage.usage_report import DEFAULT_DAYS
 from .error_messages import OneLineCommand
 from .escaping import one_line
@@ -138,11 +140,23 @@ def _id_of(worker: str) -> str:
 @click.option("--since", type=_day, help=f"First day (UTC); by default {DEFAULT_DAYS} days ago.")
 @click.option("--until", type=_day, help="Last day (UTC); by default today.")
 @click.option("--user", help="Only that of the user with this id.")
+@click.option(
+    "--by",
+    "group_by",
+    type=click.Choice([group.value for group in UsageGroup]),
+    default=UsageGroup.USER.value,
+    show_default=True,
+    help="Whose totals of each day are shown.",
+)
 @_as_json
 def usage(
-    since: dt.datetime | None, until: dt.datetime | None, user: str | None, as_json: bool
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    user: str | None,
+    group_by: str,
+    as_json: bool,
 ) -> None:
-    """Show usage and cost by user and day, newest first."""
+    """Show usage and cost by day, newest first."""
     app_state = current_app_state()
     rows = daily_usage(
         app_state,
@@ -150,9 +164,15 @@ def usage(
         since=None if since is None else since.date(),
         until=None if until is None else until.date(),
         user_id=None if user is None else load(OwnerSchema(), {"user_id": user})["user_id"],
+        group_by=group_by,
     )
-    found = [{**row._asdict(), "usage": row.usage._asdict()} for row in rows]
-    _print(found, usage_lines(rows, app_state.settings.currency), as_json)
+    found = [_usage_as_json(row) for row in rows]
+    _print(found, usage_lines(rows, group_by, app_state.settings.currency), as_json)
+
+
+def _usage_as_json(row: DailyUsage) -> dict[str, object]:
+    id = None if row.graph_id is None else str(row.graph_id)
+    return {**row._asdict(), "graph_id": id, "usage": row.usage._asdict()}
 
 
 def _print(found: object, lines: Iterable[str], as_json: bool) -> None:

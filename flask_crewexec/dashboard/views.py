@@ -58,6 +58,7 @@ from .queries import read_workers
 from .result_view import view_result
 from .templating import render
 from .timeline import make_timeline
+from .usage_views import show_usage
 from .webhook_views import deliveries_of_execution
 
 Json = dict[str, t.Any]
@@ -202,6 +203,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(f"{one}/result")(download_result)
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.get("/queues")(show_queues)
+    blueprint.get("/usage")(show_usage)
     call_views.add_routes(blueprint)
     components.add_routes(blueprint)
     rerun_views.add_routes(blueprint)

@@ -1,4 +1,4 @@
-"""Usage by user and day."""
+"""Usage by day."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow import validate
 
+from ..statuses import UsageGroup
 from .fields import Text
 
 
@@ -50,6 +51,11 @@ class UsageQuerySchema(ma.Schema):
         validate=_DAYS,
         metadata={"description": "Last day; by default today", "pattern": _DAYS_PATTERN},
     )
+    group_by = fields.String(
+        load_default=UsageGroup.USER,
+        validate=validate.OneOf(list(UsageGroup)),
+        metadata={"description": "Whose totals of each day are returned"},
+    )
     user_id = Text(1, 255, metadata={"description": "Only usage of this user"})
     limit = fields.Integer(
         load_default=1000,
@@ -59,16 +65,32 @@ class UsageQuerySchema(ma.Schema):
 
 
 class DayUsageSchema(UsageSchema):
-    """Usage of one user on one day (UTC)."""
+    """Usage of one user, graph or model on one day (UTC)."""
 
     day = fields.String(metadata={"description": "The day as YYYY-MM-DD"})
-    user_id = fields.String(metadata={"description": "Id of the user"})
+    user_id = fields.String(
+        allow_none=True, metadata={"description": "Id of the user, in totals by user"}
+    )
+    graph_id = fields.UUID(
+        allow_none=True, metadata={"description": "Id of the graph, in totals by graph"}
+    )
+    graph_name = fields.String(
+        allow_none=True, metadata={"description": "Present name of the graph"}
+    )
+    model = fields.String(
+        allow_none=True,
+        metadata={"description": "The model's name at its provider, in totals by model"},
+    )
     executions = fields.Integer(metadata={"description": "Number of executions that were queued"})
+    failed = fields.Integer(
+        metadata={"description": "How many of the executions have failed or timed out"}
+    )
 
 
 class UsageReportSchema(ma.Schema):
-    """Usage by user and day, newest day first."""
+    """Usage by day, newest day first."""
 
     usage = fields.List(
-        fields.Nested(DayUsageSchema), metadata={"description": "One row for each user and day"}
+        fields.Nested(DayUsageSchema),
+        metadata={"description": "One row for each day and user, graph or model"},
     )

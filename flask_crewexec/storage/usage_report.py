@@ -1,4 +1,4 @@
-"""Usage report by user and day, and the tokens that a user has used since a given time."""
+"""Usage report by day, and the tokens that a user has used since a given time."""
 
 from __future__ import annotations
 
@@ -12,57 +12,70 @@ from .. import clock
 from ..app_state import AppState
 from ..models import ExecutionMixin
 from ..models import Usage
-from . import database_clock
+from ..statuses import UsageGroup
 from .ownership import owned_by
 from .ownership import Requester
 from .ownership import visible_to
+from .usage_groups import grouped_usage
 
 DEFAULT_DAYS: t.Final = 30
 
 
 class DailyUsage(t.NamedTuple):
-    """What one user has used on one day."""
+    """What was used on one day by one user, for one graph, or of one model.
+
+    Of user, graph and model, only what was added up by is given.
+    """
 
     day: str
     """In UTC, as ``YYYY-MM-DD``."""
-    user_id: str
     executions: int
+    failed: int
+    """How many of the executions have failed or timed out."""
     usage: Usage
+    user_id: str | None = None
+    graph_id: uuid.UUID | None = None
+    graph_name: str | None = None
+    """Present name of the graph."""
+    model: str | None = None
+    """Name of the model at its provider."""
 
 
 def daily_usage(
     app_state: AppState,
     requester: Requester,
     *,
+    group_by: str = UsageGroup.USER,
     since: dt.date | None = None,
     until: dt.date | None = None,
     user_id: str | None = None,
     limit: int = 1000,
 ) -> list[DailyUsage]:
-    """Return totals by user and by the day (UTC) on which executions were queued, newest first.
+    """Return totals by the day (UTC) on which executions were queued, newest first.
 
-    Executions that were purged are not counted.
+    Executions that were purged are not counted; by model, neither are calls that are not in the
+    call log.
 
+    :param group_by: a :class:`UsageGroup`: whose totals of each day are returned.
     :param since: first day; thirty days ago if None.
     :param until: last day; today if None.
     """
     execution = app_state.models.execution
-    day = database_clock.utc_day(execution.created_at)
     first_day = since or clock.now().date() - dt.timedelta(days=DEFAULT_DAYS)
-    query = sa.select(
-        day.label("day"),
-        execution.owner_id.label("user_id"),
-        sa.func.count().label("executions"),
-        *(sa.func.sum(getattr(execution, name)).label(name) for name in Usage._fields),
-    ).where(*_since(execution, _start_of(first_day)))
+    query = grouped_usage(app_state.models, group_by)
+    query = query.where(*_since(execution, _start_of(first_day)))
     if until is not None:
         query = query.where(*_before(execution, _start_of(until + dt.timedelta(days=1))))
     if user_id is not None:
         query = query.where(owned_by(execution, user_id))
-    query = visible_to(query, execution, requester).group_by(day, execution.owner_id)
-    query = query.order_by(day.desc(), execution.owner_id).limit(limit)
+    query = visible_to(query, execution, requester).limit(limit)
     with app_state.database.read_session() as session:
-        return [_daily_usage(*row) for row in session.execute(query)]
+        return [_daily_usage(row) for row in session.execute(query).mappings()]
+
+
+def usage_key(row: DailyUsage) -> str:
+    """Return the name of the user, graph or model of a row."""
+    return row.user_id or row.model or row.graph_name or str(row.graph_id or "")
 
 
 def tokens_since_sql(
@@ -109,9 +122,11 @@ def _before(execution: type[ExecutionMixin], moment: dt.datetime) -> list[sa.Col
     return [execution.id < lowest_uuid7_at(moment + CLOCK_SKEW), execution.created_at < moment]
 
 
-def _daily_usage(day: str, user_id: str, executions: int, *totals: int) -> DailyUsage:
+def _daily_usage(row: sa.RowMapping) -> DailyUsage:
     # PostgreSQL returns sums as decimals.
-    return DailyUsage(day, user_id, executions, Usage(*map(int, totals)))
+    usage = Usage(*(int(row[name]) for name in Usage._fields))
+    given = {name: row[name] for name in row if name not in Usage._fields}
+    return DailyUsage(**given, usage=usage)
 
 
 def _start_of(day: dt.date) -> dt.datetime:

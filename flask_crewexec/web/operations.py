@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from ..app_state import current_app_state
 from ..messaging.broker import queue_depths
+from ..schemas import DayUsageSchema
 from ..schemas import HealthQuerySchema
 from ..schemas import HealthSchema
 from ..schemas import OpenApiSchema
@@ -47,6 +48,7 @@ from .view_contracts import responds
 Json = dict[str, t.Any]
 
 _usage: t.Final = UsageSchema()
+_day_usage: t.Final = DayUsageSchema(exclude=[*_usage.fields])
 _pause: t.Final = QueuePauseSchema()
 _pause_change: t.Final = PauseChangeSchema()
 _workers: t.Final = WorkerSchema(many=True)
@@ -100,14 +102,13 @@ def resume_queue() -> Json:
 @responds(UsageReportSchema())
 @reads(UsageQuerySchema(), "query")
 def show_usage(query: Json) -> Json:
-    """Show usage by user and day; ordinary users see only their own."""
+    """Show usage by day, and by user, graph or model; ordinary users see only their own."""
     rows = daily_usage(current_app_state(), current_identity(), **query)
     return {"usage": [_usage_row(row) for row in rows]}
 
 
 def _usage_row(row: DailyUsage) -> Json:
-    totals = {"day": row.day, "user_id": row.user_id, "executions": row.executions}
-    return {**totals, **_usage.dump(row.usage)}
+    return {**t.cast(Json, _day_usage.dump(row)), **t.cast(Json, _usage.dump(row.usage))}
 
 
 @responds(HealthSchema())

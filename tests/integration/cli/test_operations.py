@@ -69,9 +69,20 @@ def test_usage_is_by_user_and_day(api, stranger, command, model):
     assert {cells(line)[1] for line in lines[1:]} == {"ada", "mallory"}
     assert all(line.endswith("0.50 USD") for line in lines[1:])
     (only,) = command("usage", "--user=ada").splitlines()[1:]
-    assert cells(only)[1:4] == ["ada", "1", "1"]
+    assert cells(only)[1:5] == ["ada", "1", "0", "1"]
     assert command("usage", "--until=2020-01-01").splitlines()[1:] == []
     assert json.loads(command("usage", "--user=ada", "--json"))[0]["usage"]["llm_calls"] == 1
+
+
+@pytest.mark.parametrize(("by", "name"), [("graph", "test crew"), ("model", "gpt-4o-mini")])
+def test_usage_by_graph_or_model(api, command, model, by, name):
+    model.on("Do a", "done")
+    run(api.queue(documents.chain("a")))
+    header, line = command("usage", f"--by={by}").splitlines()
+    assert header.split()[1] == by.upper()
+    assert name in line
+    (row,) = json.loads(command("usage", f"--by={by}", "--json"))
+    assert row["graph_name" if by == "graph" else "model"] == name
 
 
 def test_graphs_are_listed_newest_first(api, stranger, command):

@@ -34,6 +34,7 @@ def places(site: Site) -> dict[str, str]:
         "import": "/graphs/import",
         "inbox": "/input-requests",
         "queues": "/queues",
+        "usage": "/usage?by=model",
         "missing": "/executions/nothing",
     }
 
@@ -53,6 +54,7 @@ PAGES = (
     "import",
     "inbox",
     "queues",
+    "usage",
     "missing",
 )
 

@@ -51,7 +51,11 @@ class TestUsageByDay:
         assert mine == {
             "day": clock.now().date().isoformat(),
             "user_id": "ada",
+            "graph_id": None,
+            "graph_name": None,
+            "model": None,
             "executions": 1,
+            "failed": 0,
             **done["usage"],
         }
         assert api("GET", "/usage?user_id=mallory").json == {"usage": []}
@@ -72,8 +76,48 @@ class TestUsageByDay:
         chosen = api("GET", "/usage?since=2026-03-01&until=2026-03-01").json["usage"]
         assert [row["day"] for row in chosen] == ["2026-03-01"]
 
+    def test_failed_executions_are_counted(self, api, model, done):
+        model.on("Do x", status=400)
+        assert run(api.queue(documents.chain("x"))) == "failed"
+        (row,) = api("GET", "/usage").json["usage"]
+        assert (row["executions"], row["failed"]) == (2, 1)
+
+    def test_by_graph(self, api, stranger, model, done):
+        for _ in range(2):
+            answer = api("POST", "/executions", json={"graph_id": done["graph_id"]})
+            assert answer.status_code == 202
+        stranger.queue(documents.chain("a"))
+        api.queue(documents.chain("b") | {"name": "another"})
+        rows = api("GET", "/usage?group_by=graph").json["usage"]
+        assert [(row["graph_name"], row["executions"]) for row in rows] == [
+            ("test crew", 3),
+            ("another", 1),
+        ]
+        assert rows[0]["graph_id"] == done["graph_id"]
+        assert rows[0]["cost"] == pytest.approx(done["usage"]["cost"])
+        assert (rows[0]["user_id"], rows[0]["model"]) == (None, None)
+
+    def test_by_model(self, api, stranger, model, done):
+        run(stranger.queue(documents.chain("a")))
+        api.queue(documents.chain("b"))  # no calls yet
+        model.on("Do x", status=400)
+        run(api.queue(documents.chain("x")))
+        (row,) = api("GET", "/usage?group_by=model").json["usage"]
+        assert (row["model"], row["executions"], row["failed"]) == ("gpt-4o-mini", 2, 1)
+        assert row["llm_calls"] == 3
+        assert row["total_tokens"] == done["usage"]["total_tokens"]
+        assert row["cost"] == pytest.approx(done["usage"]["cost"], abs=1e-12)
+
     @pytest.mark.parametrize(
-        "query", ["since=yesterday", "limit=0", "limit=10001", "who=ada", "until=9999-12-31"]
+        "query",
+        [
+            "group_by=size",
+            "since=yesterday",
+            "limit=0",
+            "limit=10001",
+            "who=ada",
+            "until=9999-12-31",
+        ],
     )
     def test_a_bad_query_is_refused(self, api, query):
         assert api("GET", f"/usage?{query}").status_code == 422
