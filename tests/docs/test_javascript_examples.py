@@ -131,15 +131,11 @@ def test_the_snippets_run_one_after_the_other(
     assert (request["status"], request["decision"]) == ("answered", "approve")
 
 
-def test_the_react_component_follows_an_execution(
-    app: Flask,
-    api: Api,
-    client: t.Any,
-    model: t.Any,
-    folder: Path,
-    browser: Browser,
-    open_page: t.Any,
-) -> None:
+@pytest.fixture
+def open_execution(
+    client: t.Any, folder: Path, open_page: t.Callable[[str], None]
+) -> t.Callable[[str], None]:
+    """A function that opens the page with the React component, for one execution."""
     (folder / "node_modules").symlink_to(npm_packages())
     (folder / "src/main.tsx").write_text(MAIN, "utf-8")
     (folder / "src/client.d.ts").write_text(client.get("/crewexec/client.d.ts").text, "utf-8")
@@ -157,10 +153,33 @@ def test_the_react_component_follows_an_execution(
     assert bundled.returncode == 0, bundled.stderr
     page = '<!doctype html><body></body><script type="module" src="main.js"></script>'
     (folder / "static/react.html").write_text(page, "utf-8")
+    return lambda id: open_page(f"react.html?id={id}")
+
+
+def test_the_react_component_follows_an_execution(
+    api: Api, model: t.Any, browser: Browser, open_execution: t.Callable[[str], None]
+) -> None:
     model.on("Do a", "Words that come", chunk_delay=0.06)
     id = api.queue(documents.chain("a", model="streaming"))
-    open_page(f"react.html?id={id}")
+    open_execution(id)
     browser.wait_for("[role=status]", "waiting")
     assert run(id) == "completed"
     browser.wait_for("[role=status]", "completed")
     assert browser.text("pre") in "Words that come"
+
+
+def test_the_react_component_asks_the_user(
+    api: Api, browser: Browser, open_execution: t.Callable[[str], None]
+) -> None:
+    id = api.queue(reviewed(review={"message": "May we publish this?"}))
+    open_execution(id)
+    browser.wait_for("[role=status]", "waiting")
+    assert run(id) == "waiting_input"
+    browser.wait_for("article h2", "May we publish this?")
+    assert [button.text for button in browser.find_all("article button")] == ["approve", "reject"]
+    browser.find("article button").click()
+    wait_until(lambda: not browser.find_all("article"), what="the question to go")
+    (request,) = requests_of(api, id)
+    assert (request["status"], request["decision"]) == ("answered", "approve")
+    assert run(id) == "completed"
+    browser.wait_for("[role=status]", "completed")
