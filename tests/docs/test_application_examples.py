@@ -198,7 +198,7 @@ class Worker(ServerProcess):
     start_seconds = 60.0
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "flask", "--app", "reports", "crewexec", "worker"]
+        command = [sys.executable, "-m", "flask", "--app", "daily", "crewexec", "worker"]
         command += ["--beat", "--loglevel=info", "--concurrency=1", "--queues=cleanup"]
         super().__init__(command, log=folder / "log", cwd=folder, environment=environment)
 
@@ -206,7 +206,7 @@ class Worker(ServerProcess):
         return " ready." in self.log_text()
 
     def has_run_the_task(self, times: int) -> bool:
-        lines = [line for line in self.log_text().splitlines() if "reports.queue_reports" in line]
+        lines = [line for line in self.log_text().splitlines() if "daily.queue_reports" in line]
         return sum(" succeeded in " in line for line in lines) >= times
 
 
@@ -217,7 +217,7 @@ class TestSchedules:
     ) -> Iterator[t.Any]:
         """The module of the page, with its tables."""
         write_files(HOWTO / "schedules.rst", tmp_path)
-        file = tmp_path / "reports.py"
+        file = tmp_path / "daily.py"
         assert 'crontab(minute="*/10")' in file.read_text()
         file.write_text(file.read_text().replace('crontab(minute="*/10")', "0.3"))
         environment |= {"SECRET_KEY": "secret", "OPENAI_API_KEY": "sk-any"}
@@ -225,14 +225,14 @@ class TestSchedules:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.syspath_prepend(tmp_path)
-        import reports  # type: ignore[import-not-found]
+        import daily  # type: ignore[import-not-found]
 
-        with reports.create_app().app_context():
-            reports.db.create_all()
-            yield reports
-            reports.db.session.remove()
-            close_connections(reports.db.engine)
-        del sys.modules["reports"]
+        with daily.create_app().app_context():
+            daily.db.create_all()
+            yield daily
+            daily.db.session.remove()
+            close_connections(daily.db.engine)
+        del sys.modules["daily"]
 
     def test_one_execution_is_queued_for_each_day(
         self, reports: t.Any, environment: dict[str, str], tmp_path: Path
