@@ -80,8 +80,14 @@ def test_a_crew_that_is_retried_after_its_completed_step(
 
 def test_the_start_page_can_be_used_by_everybody(signed_in: Browser) -> None:
     assert find_problems(signed_in) == {}
+
+
+def test_nothing_is_wider_than_a_phone(signed_in: Browser, sample: Sample) -> None:
     signed_in.look(width=390)
-    assert signed_in.run("return document.documentElement.scrollWidth") <= 390
+    for path in ("/", "/crews", "/crewexec-dashboard/executions", "/crewexec-dashboard/graphs"):
+        signed_in.open(urljoin(sample.link, path))
+        signed_in.wait_for("h1")
+        assert signed_in.run("return document.documentElement.scrollWidth") <= 390, path
 
 
 def test_without_javascript_a_click_starts_a_crew_too(signed_in: Browser) -> None:
