@@ -10,7 +10,7 @@ from support.doc_examples import write_files
 from support.installed_plugin import run_suite
 from support.paths import ROOT
 
-pytestmark = [pytest.mark.libraries, pytest.mark.sqlite_enough]
+pytestmark = [pytest.mark.libraries, pytest.mark.sqlite_enough, pytest.mark.timeout(900)]
 
 RECORD = """
 import json

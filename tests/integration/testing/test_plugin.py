@@ -7,7 +7,7 @@ import pytest
 from support.installed_plugin import run_suite
 from support.paths import TESTS
 
-pytestmark = [pytest.mark.libraries, pytest.mark.python]
+pytestmark = [pytest.mark.libraries, pytest.mark.python, pytest.mark.timeout(900)]
 
 SUITE = TESTS / "fixtures/host_suite"
 UNTOUCHED = """
