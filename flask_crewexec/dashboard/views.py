@@ -17,12 +17,8 @@ from ..errors import WrongState
 from ..messaging.broker import queue_depths
 from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
-from ..schemas import ExecutionQuerySchema
-from ..schemas import FAILURE_CODES
 from ..schemas import load
-from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
-from ..services.graph_service import GraphService
 from ..services.readiness import check_all
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
@@ -33,7 +29,6 @@ from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..storage.queue_stats import read_open_inputs
 from ..web.authentication import current_identity
-from ..web.executions import next_id
 from ..web.problems import Forbidden
 from . import call_views
 from . import charts
@@ -41,12 +36,12 @@ from . import components
 from . import graph_views
 from . import import_views
 from . import input_views
+from . import list_views
 from . import rerun_views
 from . import run_views
+from . import several_views
 from . import webhook_views
 from .event_descriptions import describe
-from .execution_filters import as_query
-from .execution_filters import read_filters
 from .graph_layout import draw
 from .graph_layout import manager_of
 from .input_views import decisions_of_execution
@@ -63,36 +58,12 @@ from .webhook_views import deliveries_of_execution
 
 Json = dict[str, t.Any]
 
-PAGE: t.Final = 25
-
 _executions: t.Final = AsyncExecutionService()
-_graphs: t.Final = GraphService()
 
 
 def index() -> ResponseReturnValue:
     """Redirect to the list of executions."""
     return redirect(url_for(".list_executions"))
-
-
-def list_executions() -> str:
-    """List executions, newest first, with filters."""
-    requester = current_identity()
-    filters = read_filters(request.args)
-    place = {"limit": PAGE, "before": request.args.get("before") or None}
-    given = {name: each for name, each in place.items() if each is not None}
-    query = load(ExecutionQuerySchema(), {**given, **as_query(filters)})
-    page = _executions.list_executions(requester, **query)
-    return render(
-        "executions.html",
-        requester,
-        executions=page,
-        graphs=_graphs.list(requester, limit=MAX_PAGE),
-        filters=filters,
-        codes=FAILURE_CODES,
-        is_first=query["before"] is None,
-        has_active=any(one["status"] not in TERMINAL for one in page),
-        older=next_id(page, query["limit"]),
-    )
 
 
 def show_execution(execution_id: str) -> str:
@@ -197,7 +168,8 @@ def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to *blueprint*."""
     one = "/executions/<execution_id>"
     blueprint.get("/")(index)
-    blueprint.get("/executions")(list_executions)
+    list_views.add_routes(blueprint)
+    several_views.add_routes(blueprint)
     blueprint.get(one)(show_execution)
     blueprint.get(f"{one}/live")(show_live)
     blueprint.get(f"{one}/result")(download_result)

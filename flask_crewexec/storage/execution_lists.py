@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import typing as t
 import uuid
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -24,34 +25,55 @@ from .ownership import Requester
 from .ownership import visible_to
 from .usage_report import lowest_uuid7_at
 
+Q = t.TypeVar("Q", bound=sa.Select[t.Any])
+
 
 def list_executions(
     app_state: AppState,
     requester: Requester,
     *,
     limit: int,
-    ids: Collection[uuid.UUID] | None = None,
     before: uuid.UUID | None = None,
-    created_after: dt.datetime | None = None,
-    created_before: dt.datetime | None = None,
-    **columns: object,
+    **filters: t.Any,
 ) -> Sequence[ExecutionMixin]:
     """Return executions, newest first.
 
-    :param ids: return only these, as far as there are any.
     :param before: return only executions that are older than this one.
-    :param created_after: return only those with an id of this time or later.
-    :param created_before: return only those with an earlier id.
-    :param columns: values that columns must equal.
+    :param filters: as of :func:`matching`.
     """
     execution = app_state.models.execution
-    query = visible_to(sa.select(execution), execution, requester).filter_by(**columns)
+    query = matching(sa.select(execution), execution, requester, before=before, **filters)
+    return _first(app_state, query.order_by(execution.id.desc()), limit)
+
+
+def matching(
+    query: Q,
+    execution: type[ExecutionMixin],
+    requester: Requester,
+    *,
+    ids: Collection[uuid.UUID] | None = None,
+    before: uuid.UUID | None = None,
+    after: uuid.UUID | None = None,
+    created_after: dt.datetime | None = None,
+    created_before: dt.datetime | None = None,
+    **columns: object,
+) -> Q:
+    """Restrict a *query* of executions to those that *requester* may see and that match.
+
+    :param ids: only these, as far as there are any.
+    :param before: only executions that are older than this one.
+    :param after: only executions that are newer than this one.
+    :param created_after: only those with an id of this time or later.
+    :param created_before: only those with an earlier id.
+    :param columns: values that columns must equal.
+    """
+    query = visible_to(query, execution, requester).filter_by(**columns)
     query = query.where(*_within(execution, created_after, created_before))
     if ids is not None:
         query = query.where(execution.id.in_(ids))
     if before is not None:
         query = query.where(execution.id < before)
-    return _first(app_state, query.order_by(execution.id.desc()), limit)
+    return query if after is None else query.where(execution.id > after)
 
 
 def _within(

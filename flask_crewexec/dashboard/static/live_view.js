@@ -1,12 +1,13 @@
-// Keeps a root with parts up to date: notified by the events of its execution, over one connection
-// of all tabs, and by polling where there is none. What it needs is in the root's "data-" attributes.
+// Keeps a root with parts up to date: notified by the events of its execution, or of those in its
+// rows, over one connection of all tabs, and by polling where there is none. What it needs is in the root's "data-" attributes.
 
+import { Following } from "./following.js";
 import { Parts } from "./parts.js";
-import { clientFor } from "./shared_client.js";
 import { tick } from "./ticking.js";
 import { showWords } from "./words.js";
 
 const EVENT_DELAY = 200; // ms from an event to the refresh
+const END_DELAY = 100; // ms from the end of an execution
 const STREAM_INTERVAL = 10000; // ms between two refreshes while events arrive
 const TIMEOUT = 20000; // ms for one response
 
@@ -14,6 +15,7 @@ export class LiveView {
   #root;
   #parts;
   #listener;
+  #following;
   #stop = new AbortController();
   #isStreaming = false;
   #timer = null;
@@ -27,6 +29,7 @@ export class LiveView {
     this.#root = root;
     this.#parts = new Parts(root);
     this.#listener = listener;
+    this.#following = new Following(root, (message) => this.#hear(message), this.#stop.signal);
   }
 
   start() {
@@ -36,7 +39,7 @@ export class LiveView {
     document.addEventListener("visibilitychange", whenShown, options);
     addEventListener("pageshow", ({ persisted }) => { if (persisted) this.refreshIn(0); }, options);
     this.#tick();
-    this.#listen().catch(() => this.#noteState("idle"));
+    this.#following.start((state) => this.#noteState(state)).catch(() => this.#noteState("idle"));
     this.refreshIn(Number(this.#root.dataset.every));
   }
 
@@ -66,7 +69,8 @@ export class LiveView {
   }
 
   get #interval() {
-    return this.#isStreaming ? STREAM_INTERVAL : Number(this.#root.dataset.every);
+    const isTold = this.#isStreaming && this.#following.isComplete;
+    return isTold ? STREAM_INTERVAL : Number(this.#root.dataset.every);
   }
 
   async #refresh() {
@@ -106,6 +110,7 @@ export class LiveView {
     }
     this.#announce(fresh.dataset.summary || "");
     this.#parts.update(fresh);
+    this.#following.update();
     tick(this.#root);
     this.#listener.onUpdate(page);
     this.#root.dispatchEvent(new Event("crewexec:updated", { bubbles: true }));
@@ -117,16 +122,16 @@ export class LiveView {
     this.#root.getRootNode().getElementById("announcement").textContent = text;
   }
 
-  async #listen() {
-    const { client: address, user, execution, after } = this.#root.dataset;
-    if (!address) return;
-    const shared = await clientFor(address, user);
-    shared.onState((state) => this.#noteState(state), this.#stop.signal);
-    const { signal } = this.#stop;
-    for await (const message of shared.client.follow(execution, { after: Number(after), signal })) {
-      showWords(this.#root, message);
-      if (message.type !== "token") this.refreshIn(message.type === "end" ? 0 : EVENT_DELAY);
+  // Lists say with "data-delay" that they are not worth a refresh at each event.
+  #hear(message) {
+    if (!message) {
+      this.refreshIn(this.#interval);
+      return;
     }
+    showWords(this.#root, message);
+    if (message.type === "token") return;
+    const delay = Number(this.#root.dataset.delay ?? EVENT_DELAY);
+    this.refreshIn(message.type === "end" ? Math.min(delay, END_DELAY) : delay);
   }
 
   #noteState(state) {

@@ -1,6 +1,6 @@
 // The parts of a page, or of an element, that the server renders and that change while it is shown:
 // the elements with "data-part" below a root. A part is replaced only if it has changed, and then
-// keeps what the reader has opened, fetched, scrolled and focused.
+// keeps what the reader has opened, fetched, ticked, scrolled and focused.
 
 export class Parts {
   #root;
@@ -54,6 +54,7 @@ export class Parts {
     const opened = [...old.querySelectorAll("details[open][id]")].map((element) => element.id);
     const scrolled = [...old.querySelectorAll(".scroll[id]")]
       .map((element) => [element.id, element.scrollLeft, element.scrollTop]);
+    const ticked = [...old.querySelectorAll("input[type=checkbox][id]:checked")];
     const active = this.#tree.activeElement;
     const focused = old.contains(active) ? focusId(active) : null;
     moveFetched(old, fresh);
@@ -61,6 +62,10 @@ export class Parts {
     for (const id of opened) {
       const element = this.#find(id);
       if (element) element.open = true;
+    }
+    for (const { id } of ticked) {
+      const element = this.#find(id);
+      if (element) element.checked = true;
     }
     for (const [id, left, top] of scrolled) this.#find(id)?.scrollTo(left, top);
     if (focused) this.#refocus(focused);

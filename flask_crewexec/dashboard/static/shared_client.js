@@ -23,5 +23,6 @@ async function makeClient(address, user) {
     signal.addEventListener("abort", () => listeners.delete(listener), { once: true });
     if (current === "open") listener(current);
   };
-  return { client: createClient({ url, shareTabs: user, onState: tell }), onState };
+  const options = { url, shareTabs: user, maxStreams: 1, onState: tell };
+  return { client: createClient(options), onState };
 }

@@ -24,6 +24,8 @@ export interface ClientOptions {
   shareTabs?: string | null;
   /** Whether hidden pages hang up, and catch up when they are shown again; true by default. */
   pauseWhenHidden?: boolean;
+  /** How many connections there may be; each takes 50 executions, and further ones are refused. */
+  maxStreams?: number;
   /** Called with the state of the connection, and the error for which it waits. */
   onState?: (state: ConnectionState, error: CrewExecError | null) => void;
 }

@@ -3,7 +3,7 @@
 // What they bring goes to a listener: receive(message), fail(id, error) for an execution that
 // cannot be followed, and onState(state, error): "idle", "connecting", "open" or "waiting".
 
-import { failureOf } from "./errors.js";
+import { CrewExecError, failureOf } from "./errors.js";
 import { pause } from "./pauses.js";
 import { readMessages } from "./sse.js";
 
@@ -133,16 +133,18 @@ class Connection {
   }
 }
 
-// As many connections as it takes: mostly one.
+// As many connections as it takes: mostly one. Executions for which there may be none are refused.
 export class Connections {
   #api;
   #listener;
+  #most;
   #connections = [];
   #states = [];
 
-  constructor(api, listener) {
+  constructor(api, listener, most) {
     this.#api = api;
     this.#listener = listener;
+    this.#most = most;
   }
 
   // Follow these executions after these numbers, and no others.
@@ -150,11 +152,12 @@ export class Connections {
     const left = new Map(positions);
     const shares = this.#connections.map(({ ids }) => take(left, ids.filter((id) => left.has(id))));
     for (const share of shares) fill(share, left);
-    while (left.size) {
+    while (left.size && shares.length < this.#most) {
       this.#connections.push(this.#connect(this.#connections.length));
       shares.push(fill(new Map(), left));
     }
     this.#connections.forEach((connection, index) => connection.want(shares[index]));
+    for (const id of left.keys()) this.#listener.fail(id, tooMany());
   }
 
   #connect(index) {
@@ -168,6 +171,11 @@ export class Connections {
       },
     });
   }
+}
+
+function tooMany() {
+  const message = "As many executions are followed as the connections take.";
+  return new CrewExecError(message, { code: "too-many-followed" });
 }
 
 function fill(share, left) {

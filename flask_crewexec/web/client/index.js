@@ -17,9 +17,10 @@ class Client {
   #api;
   #followers;
 
-  constructor({ shareTabs = null, pauseWhenHidden = true, onState = null, ...options }) {
+  constructor({ shareTabs = null, pauseWhenHidden = true, onState = null, ...others }) {
+    const { maxStreams = Infinity, ...options } = others;
     this.#api = new Api(options);
-    const open = (listener) => new Connections(this.#api, listener);
+    const open = (listener) => new Connections(this.#api, listener, maxStreams);
     const name = `crewexec ${this.#api.url} ${shareTabs}`;
     const isShared = shareTabs !== null && canShare();
     const connect = (listener) =>

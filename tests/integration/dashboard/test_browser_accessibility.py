@@ -22,6 +22,8 @@ def places(site: Site) -> dict[str, str]:
     return {
         "list": "/executions",
         "filtered": "/executions?status=failed",
+        "selected": "/executions?select=page&status=completed&created_after=2026-01-01T10:00",
+        "several": f"/executions/several?action=cancel&ids={site.insert_long_run()}&ids={done}",
         "execution": f"/executions/{done}",
         "long": f"/executions/{site.insert_long_run()}",
         "calls": f"/executions/{done}/calls",
@@ -42,6 +44,8 @@ def places(site: Site) -> dict[str, str]:
 PAGES = (
     "list",
     "filtered",
+    "selected",
+    "several",
     "execution",
     "long",
     "calls",

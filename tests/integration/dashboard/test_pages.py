@@ -104,14 +104,14 @@ class TestList:
         tokens = api.status(id)["usage"]["total_tokens"]
         line = text_of(section(pages.read("/executions"), "list"))
         assert "test crew completed 2 of 2" in line
-        assert line.endswith(f"{tokens:,}")
+        assert f" {tokens:,} " in line
 
     def test_filters_narrow_and_keep_what_was_chosen(self, api: Api, pages: Pages) -> None:
         waiting, done = api.queue(documents.chain("a")), api.queue(documents.chain("b"))
         run(done)
         page = pages.read("/executions", status="completed", graph_id="")
         assert listed(page) == [done]
-        assert '<option value="completed" selected>' in page
+        assert re.search(r'id="status-completed" [^>]*aria-current="page"', page)
         graph = api.status(waiting)["graph_id"]
         page = pages.read("/executions", status="", graph_id=graph)
         assert listed(page) == [waiting]
@@ -163,11 +163,6 @@ class TestList:
             address = html.unescape(link[1]) if link else ""
         assert seen == [id for id in reversed(ids) if id != ids[2]]
         assert 'id="newest"' in page
-
-    def test_only_the_first_page_renews_itself(self, api: Api, pages: Pages) -> None:
-        id = api.queue(documents.chain("a"))
-        assert "data-source" in pages.read("/executions")
-        assert "data-source" not in pages.read("/executions", before=id)
 
     @pytest.mark.parametrize(
         "query",

@@ -16,8 +16,10 @@ from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.cli.monitor_snapshot import read_snapshot
 from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.dashboard.list_views import COUNT_LIMIT
 from flask_crewexec.schemas import DELIVERY_STATUSES
 from flask_crewexec.services.delivery_service import DeliveryService
+from flask_crewexec.statuses import ExecutionStatus
 from flask_crewexec.storage import leases
 from flask_crewexec.storage import webhook_state
 from flask_crewexec.storage.fencing import Lease
@@ -39,6 +41,7 @@ from support.scripted_turns import tool_calls
 from support.scripted_turns import Turn
 from support.servers.redis_process import RedisProcess
 
+SEVERAL = "/crewexec-dashboard/executions/several"
 EXECUTIONS = 30_000
 DETAILED = 3_000
 """How many have steps and events."""
@@ -59,6 +62,9 @@ GROWING = {
     "SELECT crewexec_execution.finished_at": "as many are passed by as are kept, in an index",
     "prune --dry-run": "it counts everything that it would remove",
     "by graph and status": "the rarer of the two is read until enough is found of both",
+    "executions/several": "as many are read as one request changes",
+    "GROUP BY anon_1.status": "PostgreSQL may look for the newest 1,000 of a graph among all",
+    " AS waiting_input": "a test of their own says how many are counted",
 }
 """What may take longer the more there is, by a part of the label or the statement, and why."""
 
@@ -129,12 +135,17 @@ class Journey:
             for chosen in [*filters, *threads]:
                 self.get(user, "/crewexec/executions", **chosen, **page)
             self.get(user, "/crewexec-dashboard/executions", **page)
+            self.get(user, "/crewexec-dashboard/executions", graph_id=graph, **page)
             with self._label("by graph and status"):
                 Api(self._client, user)(
                     "GET",
                     "/executions",
                     query_string={"graph_id": graph, "status": "failed", **page},
                 )
+        rows = {"ids": f"{newest.id},{deep.id}", "newest": str(deep.id)}
+        self.get(user, "/crewexec-dashboard/executions/live", **rows)
+        for action in ("cancel", "retry"):
+            self.get(user, SEVERAL, action=action, scope="matching")
         self.get(user, "/crewexec/graphs")
         self.get(user, "/crewexec/graphs", archived="true")
         self.get(user, f"/crewexec/graphs/{graph}")
@@ -314,6 +325,14 @@ def test_no_statement_reads_more_rows_than_it_needs(statements, app):
     most = MOST[current_app_state().database.engine.dialect.name]
     heavy = {str(each) for each in statements if each.work > most and not _may_grow(each)}
     assert not heavy, "\n".join(heavy)
+
+
+def test_statuses_are_counted_up_to_a_limit_in_an_index(statements, app):
+    most = {"postgresql": len(ExecutionStatus) * COUNT_LIMIT, "sqlite": 1_200}
+    counted = [each for each in statements if " AS waiting_input" in each.statement]
+    assert counted
+    heavy = [each for each in counted if each.work > most[app.extensions["sqlalchemy"].engine.name]]
+    assert not heavy, "\n".join(map(str, heavy))
 
 
 def _may_grow(statement: Rehearsed) -> bool:

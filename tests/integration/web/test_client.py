@@ -242,6 +242,18 @@ class TestFollowing:
         assert page.outcome() == {"value": None}
         assert len(page.messages("end")) == 53
 
+    def test_more_than_the_streams_take_are_refused(self, page, server, api, model):
+        ids = [api.queue(documents.chain("a")) for _ in range(51)]
+        page.start(
+            "const all = given.map((id) => follow(id).catch(({ code }) => `${id} ${code}`));"
+            "return await Promise.race(all);",
+            ids,
+            '{ headers: { "X-User": "ada" }, maxStreams: 1 }',
+        )
+        assert page.outcome()["value"] == f"{ids[-1]} too-many-followed"
+        wait_until(lambda: open_streams(server) == 1, what="one stream")
+        page.wait_for("queued", 50)
+
     def test_it_continues_after_what_the_caller_has(self, page, api, model):
         id = api.queue(documents.chain("a"))
         run(id)
