@@ -27,8 +27,8 @@ NAMES = [rule["alert"] for rule in RULES]
 HEALTHY = {
     'crewexec_up{part="database"}': "1x60",
     'crewexec_up{part="broker"}': "1x60",
-    'crewexec_workers{queue="crew_execution"}': "2x60",
-    'crewexec_workers{queue="cleanup"}': "1x60",
+    'crewexec_worker_slots{queue="crew_execution"}': "8x60",
+    'crewexec_worker_slots{queue="cleanup"}': "1x60",
     "crewexec_queue_paused": "0x60",
     'crewexec_executions{status="queued"}': "0x60",
     'crewexec_executions{status="running"}': "3x60",
@@ -52,7 +52,7 @@ TROUBLE = {
         'crewexec_up{part="broker"}': "1x20",
     },
     "CrewsPartDown": {'crewexec_up{part="broker"}': "1x50 0x10"},
-    "CrewsNoWorker": {'crewexec_workers{queue="cleanup"}': "1x50 0x10"},
+    "CrewsNoWorker": {'crewexec_worker_slots{queue="cleanup"}': "1x50 0x10"},
     "CrewsNothingStarts": {
         'crewexec_executions{status="queued"}': "3x60",
         'crewexec_executions{status="running"}': "3x30 0x30",

@@ -197,6 +197,8 @@ def check_gunicorn(example: Example, words: list[str], app: Flask) -> None:
 def check_docker(example: Example, words: list[str], app: Flask) -> None:
     assert words[0] == "compose"
     services = read_yaml("container/compose.yaml")["services"]
+    if words[1] == "up":
+        assert {word for word in words[2:] if not word.startswith("--")} <= services.keys()
     if words[1] in ("exec", "run"):
         _, program, *rest = [word for word in words[2:] if word != "--rm"]
         assert words[words.index(program) - 1] in services

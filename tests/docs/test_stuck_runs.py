@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -80,6 +81,14 @@ def enter(app: Flask) -> Iterator[Callable[[str], None]]:
     assert not [*blocks]
 
 
+def is_busy(app: Flask) -> bool:
+    (worker,) = json.loads(
+        app.test_cli_runner().invoke(args=["crewexec", "workers", "--json"]).output
+    )
+    return worker["busy"] == 1
+
+
+@pytest.mark.settings(HEARTBEAT_INTERVAL=0.5)
 def test_they_print_what_the_page_shows(app, api, enter, start_worker, model):
     stuck = threading.Event()
     model.on("Do write", hold=stuck)
@@ -90,6 +99,7 @@ def test_they_print_what_the_page_shows(app, api, enter, start_worker, model):
     enter(id)  # reconcile
     start_worker(pool="threads", concurrency=1)
     model.wait_for_calls(2)
+    wait_until(lambda: is_busy(app), what="a heartbeat that counts the run")
     for _ in range(2):  # what it does; its worker
         enter(id)
     enter(id)  # cancel

@@ -106,7 +106,7 @@ def test_every_unit_is_confined_and_has_a_home(unit: str) -> None:
 def test_every_unit_stops_in_order_and_starts_with_the_system(unit: str) -> None:
     found = settings_of(unit)
     assert found["Service"]["KillMode"] == ["mixed"]
-    assert found["Service"]["Restart"] == ["always"]
+    assert found["Service"]["Restart"] == ["on-failure"]
     assert found["Install"]["WantedBy"] == ["multi-user.target"]
 
 
