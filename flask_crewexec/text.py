@@ -62,6 +62,18 @@ def fitted(text: str, columns: int) -> str:
     return line
 
 
+def wrapped(text: str, columns: int) -> tuple[str, ...]:
+    """Return *text* on one line or two, broken after a space if possible; see :func:`fitted`."""
+    line, room = " ".join(text.split()), columns
+    for position, character in enumerate(line):
+        room -= _columns(character)
+        if room < 0:
+            space = line.rfind(" ", 0, position + 1)
+            at = space + 1 if space > 0 else position
+            return line[:at], fitted(line[at:], columns)
+    return (line,)
+
+
 def width_of(text: str) -> int:
     """Return how many Latin letters are about as wide as *text*."""
     return sum(map(_columns, text))

@@ -5,22 +5,28 @@ from __future__ import annotations
 import functools
 import itertools
 import typing as t
+from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..graphs import DEFAULT_MODEL
 from ..graphs import Graph
-from ..graphs import LlmNode
 from ..graphs import TaskNode
 from ..models import StepMixin
+from ..statuses import CallKind
 from ..statuses import STEP_DONE
 from ..statuses import StepStatus
+from ..storage.call_log import CallSpan
 from ..text import fitted
 from ..text import width_of
+from ..text import wrapped
 from .graph_columns import Columns
 from .graph_columns import Edge
 from .graph_columns import make_columns
+from .graph_crew import Crew
+from .graph_crew import place_crew
 from .graph_places import BoxSize
 from .graph_places import COMPACT
 from .graph_places import NORMAL
@@ -34,6 +40,8 @@ _MAX_ROW: t.Final = 10
 """How many columns a row may have if there are several; more would not be legible."""
 _FOLDS: t.Final = (None, 10, 6)
 """After how many tasks a column is folded into several; None for never."""
+_NAME_COLUMNS: t.Final = 25
+_TIMES: t.Final = "\N{MULTIPLICATION SIGN}"
 _LETTER: t.Final = 6.3
 """Mean width of a letter in labels."""
 
@@ -56,9 +64,13 @@ class Box:
     x: float
     y: float
     name: str
+    lines: tuple[str, ...]
+    """The name, as it fits."""
     agent: str
     status: str
     labels: tuple[Label, ...]
+    resources: tuple[str, ...]
+    """All of what labels show: models, and tools with how often they were called."""
 
 
 class Arrow(t.NamedTuple):
@@ -79,6 +91,8 @@ class Drawing:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     size: BoxSize
+    crew: Crew
+    """Those who have no task, above the boxes."""
 
     @property
     def is_compact(self) -> bool:
@@ -86,8 +100,13 @@ class Drawing:
         return self.size is COMPACT
 
 
-def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
-    """Return the diagram of a graph with the statuses of its *steps*; None if it is too large."""
+def draw(
+    graph: Graph, steps: Sequence[StepMixin], calls: Sequence[CallSpan] = ()
+) -> Drawing | None:
+    """Return the diagram of a graph with the statuses of its *steps*; None if it is too large.
+
+    :param calls: how often tools were called is shown.
+    """
     known = {step.node_id: step for step in steps}
     reads = [(source, task.id) for task in graph.tasks for source in task.context]
     # If no task reads another one's output, show the order.
@@ -95,11 +114,13 @@ def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
     places = _most_legible(tuple(task.id for task in graph.tasks), tuple(edges))
     if places is None:
         return None
+    used = Counter((call.step, call.name) for call in calls if call.kind == CallKind.TOOL)
+    crew = place_crew(graph, places)
     return Drawing(
-        width=places.width,
-        height=places.height,
+        width=max(places.width, crew.width),
+        height=places.height + crew.height,
         boxes=tuple(
-            _box(graph, index, task, known.get(task.id), places.of(task.id))
+            _box(graph, index, task, known.get(task.id), places.of(task.id), used)
             for index, task in enumerate(graph.tasks)
         ),
         arrows=tuple(
@@ -107,6 +128,7 @@ def draw(graph: Graph, steps: Sequence[StepMixin]) -> Drawing | None:
             for edge in edges
         ),
         size=places.size,
+        crew=crew,
     )
 
 
@@ -152,15 +174,20 @@ def _box(
     task: TaskNode,
     step: StepMixin | None,
     place: tuple[float, float],
+    used: Mapping[tuple[int | None, str], int],
 ) -> Box:
+    own = {name: count for (position, name), count in used.items() if position == index}
+    resources = _resources(graph, task, own)
     return Box(
         position=index,
         x=place[0],
         y=place[1],
         name=task.name,
+        lines=wrapped(task.name, _NAME_COLUMNS),
         agent=(step.agent if step else None) or agent_of(graph, task),
         status=step.status if step else StepStatus.PENDING,
-        labels=_labels(graph, task),
+        labels=_labels(resources),
+        resources=tuple(" ".join(each) for each in resources),
     )
 
 
@@ -170,16 +197,8 @@ def agent_of(graph: Graph, task: TaskNode) -> str:
     return roles[task.agent_id] if task.agent_id else "chosen by the manager"
 
 
-def manager_of(graph: Graph) -> str | None:
-    """Return the role or model that manages the crew, if there is one."""
-    if graph.manager is None:
-        return None
-    return graph.manager.name if isinstance(graph.manager, LlmNode) else graph.manager.role
-
-
-def _labels(graph: Graph, task: TaskNode) -> tuple[Label, ...]:
+def _labels(wanted: Sequence[tuple[str, str]]) -> tuple[Label, ...]:
     """Return as many labels of a task as fit, and how many more there are."""
-    wanted = _resources(graph, task)
     labels: list[Label] = []
     x = 0.0
     for index, (kind, text) in enumerate(wanted):
@@ -196,8 +215,10 @@ def _label(kind: str, text: str, x: float) -> Label:
     return Label(kind, text, x, round(width_of(text) * _LETTER + 14, 1))
 
 
-def _resources(graph: Graph, task: TaskNode) -> list[tuple[str, str]]:
+def _resources(graph: Graph, task: TaskNode, used: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the model of a task, its tools, and others that were called, as for delegation."""
     agent = next((agent for agent in graph.agents if agent.id == task.agent_id), None)
-    tools = dict.fromkeys([*task.tools, *(agent.tools if agent else ())])
+    tools = dict.fromkeys([*task.tools, *(agent.tools if agent else ()), *used])
     model = [] if agent is None else [agent.llm.name if agent.llm else DEFAULT_MODEL]
-    return [*(("model", name) for name in model), *(("tool", name) for name in tools)]
+    counted = (f"{name} {_TIMES}{used[name]}" if name in used else name for name in tools)
+    return [*(("model", name) for name in model), *(("tool", name) for name in counted)]

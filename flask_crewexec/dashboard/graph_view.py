@@ -20,10 +20,10 @@ from ..models import GraphVersionMixin
 from ..registry.registry import Registry
 from ..services.graph_changes import StoredGraph
 from ..storage.ownership import belongs_to
+from .graph_crew import manager_of
 from .graph_layout import agent_of
 from .graph_layout import draw
 from .graph_layout import Drawing
-from .graph_layout import manager_of
 from .queries import parse_stored
 from .run_form import RunForm
 

@@ -42,8 +42,8 @@ from . import run_views
 from . import several_views
 from . import webhook_views
 from .event_descriptions import describe
+from .graph_crew import manager_of
 from .graph_layout import draw
-from .graph_layout import manager_of
 from .input_views import decisions_of_execution
 from .input_views import requests_of_execution
 from .look import current_look
@@ -151,7 +151,7 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "execution": view.execution,
         "result": view_result(view.result),
         "queue_position": queue_position(current_app_state(), view.execution),
-        "drawing": graph and draw(graph, view.steps),
+        "drawing": graph and draw(graph, view.steps, view.calls),
         "manager": graph and manager_of(graph),
         "coworkers": [agent.role for agent in graph.coworkers] if graph else [],
         "timeline": timeline,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import typing as t
 from pathlib import Path
 
 import pytest
 
 from support.graphs import documents
 from support.servers.browser import Browser
+from support.servers.processes import wait_until
 from support.servers.sample_site import Site
 
 pytestmark = pytest.mark.browser
@@ -107,3 +109,98 @@ def test_a_graph_is_uploaded_checked_stored_and_run(
     browser.find("#start").click()
     browser.wait_for("#summary")
     site.model.wait_for_calls(1, matching=f"Tell about uploads {scripts}")
+
+
+def test_the_drawing_zooms_with_buttons_keys_and_the_wheel(signed_in: Browser, chain: str) -> None:
+    browser = signed_in
+    browser.look(width=1440)
+    browser.open(chain)
+    fitted = width_of_graph(browser)
+    browser.find("#zoom-in").click()
+    larger = width_of_graph(browser)
+    assert larger > fitted
+    assert "%" in browser.text("#announcement")
+    assert browser.run(FITS) is False
+    assert width(browser) <= 1440
+    box = browser.find("#graph-scroll")
+    box.send_keys("+")
+    assert width_of_graph(browser) > larger
+    box.send_keys("0")
+    assert width_of_graph(browser) == fitted
+    browser.run(WHEEL, -100)
+    assert width_of_graph(browser) == larger
+    browser.run(WHEEL, 100)
+    assert width_of_graph(browser) < larger
+
+
+def width_of_graph(browser: Browser) -> float:
+    script = "return document.querySelector('.graph').getBoundingClientRect().width"
+    return float(browser.run(script))
+
+
+WHEEL = """
+const given = { deltaY: arguments[0], ctrlKey: true, bubbles: true, cancelable: true };
+document.querySelector(".graph").dispatchEvent(new WheelEvent("wheel", given));
+"""
+IN_VIEW = """
+const [outer, inner] = ["#graph-scroll", ".node-running"]
+  .map((selector) => document.querySelector(selector)?.getBoundingClientRect());
+return Boolean(inner) && inner.left >= outer.left && inner.right <= outer.right;
+"""
+
+
+def test_the_drawing_follows_the_task_that_runs_unless_the_reader_moves_it(
+    site: Site, signed_in: Browser, hold: t.Any
+) -> None:
+    browser, names = signed_in, "abcde"
+    gates = [hold(f"Do {name}1") for name in names]
+    graph = site.store(documents.chain(*(f"{name}1" for name in names)))
+    body = {"graph_id": graph, "inputs": {}}
+    id = site.ask("POST", "/executions", json=body).json()["id"]
+    browser.look(width=390)
+    browser.open(f"{site.url}/crewexec-dashboard/executions/{id}")
+    for position, gate in enumerate(gates[:3]):
+        browser.wait_for(f"#node-{position}.node-running")
+        wait_until(lambda: browser.run(IN_VIEW), what="the task that runs")
+        scrolled = browser.run("return document.querySelector('#graph-scroll').scrollLeft")
+        assert (scrolled > 0) == (position > 0)
+        gate.set()
+    browser.wait_for("#node-3.node-running")
+    moved = "new PointerEvent('pointerdown', { bubbles: true })"
+    browser.run(f"document.querySelector('.graph').dispatchEvent({moved})")
+    browser.run("document.querySelector('#graph-scroll').scrollLeft = 0")
+    gates[3].set()
+    browser.wait_for("#node-4.node-running")
+    assert browser.run("return document.querySelector('#graph-scroll').scrollLeft") == 0
+    assert browser.run(IN_VIEW) is False
+
+
+def test_a_task_and_its_line_of_the_timeline_mark_each_other(
+    site: Site, signed_in: Browser
+) -> None:
+    browser = signed_in
+    browser.open(f"{site.url}/crewexec-dashboard/executions/{site.insert_long_run()}")
+    browser.wait_for("#timeline")
+    lit = "return [...document.querySelectorAll('.lit')].map((e) => e.id || e.dataset.row)"
+    browser.run("document.querySelector('#node-7').focus()")
+    assert browser.run(lit) == ["node-7", "7"]
+    browser.run("document.querySelector('#timeline-step-31').focus()")
+    assert browser.run(lit) == ["node-31", "31"]
+
+
+def test_manager_and_coworkers_stand_above_the_tasks(site: Site, signed_in: Browser) -> None:
+    nodes = [
+        documents.agent("boss", role="Editor in chief"),
+        documents.agent("helper", role="Fact checker"),
+        *(documents.task(name) for name in "abc"),
+    ]
+    long_name = {"name": "Collect the figures of the last quarter"}
+    crew = documents.crew(nodes, ["boss helper manager", "a b", "a c"], process="hierarchical")
+    documents.with_data(crew, "b", **long_name)
+    signed_in.open(f"{site.url}/crewexec-dashboard/graphs/{site.store(crew)}")
+    told = signed_in.run(
+        "return [...document.querySelectorAll('.member')].map((e) => e.getAttribute('aria-label'))"
+    )
+    assert told == ["Manager: Editor in chief", "Coworker: Fact checker"]
+    assert len(signed_in.find_all(".graph .link")) == 4
+    signed_in.take_pictures("graph-managed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import random
 import re
@@ -15,6 +16,7 @@ from flask_crewexec.dashboard.graph_layout import Drawing
 from flask_crewexec.dashboard.graph_places import NORMAL
 from flask_crewexec.graphs import parse
 from flask_crewexec.models import StepMixin
+from flask_crewexec.storage.call_log import CallSpan
 from support.graphs import documents
 
 
@@ -185,3 +187,32 @@ def test_small_graphs_are_drawn_in_one_row_with_tools_and_models() -> None:
     drawing = drawing_of(many(3))
     assert not drawing.is_compact
     assert len({box.y for box in drawing.boxes}) == 1
+
+
+def test_long_names_take_two_lines() -> None:
+    document = tasks("ab")
+    documents.with_data(document, "a", name="Collect the figures of the last quarter")
+    documents.with_data(document, "b", name="收集上个季度的所有数字并且写一份报告")
+    first, second = drawing_of(document).boxes
+    assert len(first.lines) == len(second.lines) == 2
+    assert "".join(first.lines) == "Collect the figures of the last quarter"
+    assert "".join(second.lines) == "收集上个季度的所有数字并且写一份报告"
+
+
+def test_tools_are_shown_with_how_often_they_were_called() -> None:
+    moment = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    calls = [
+        CallSpan(number, step, kind, name, "done", moment, moment)
+        for number, (step, kind, name) in enumerate(
+            [(0, "tool", "search"), (0, "tool", "search"), (0, "model", "m"), (1, "tool", "ask")]
+        )
+    ]
+    document = documents.chain("a", "b", tools=("search",), model="m")
+    drawing = draw(parse(document), (), calls)
+    assert drawing is not None
+    times = "\N{MULTIPLICATION SIGN}"
+    assert [box.resources for box in drawing.boxes] == [
+        ("model m", f"tool search {times}2"),
+        ("model m", "tool search", f"tool ask {times}1"),
+    ]
+    assert f"search {times}2" in [label.text for label in drawing.boxes[0].labels]
