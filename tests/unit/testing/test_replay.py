@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -236,3 +237,22 @@ class TestFiles:
             )
         )
         assert [each.number for each in recording.model_calls] == [4]
+
+
+def test_a_reset_drops_calls_in_progress_and_forgets_everything(model, ask):
+    def waits() -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            ask(messages("slow"))
+
+    model.replay(recorded(call(1, messages("a"))))
+    model.on("slow", hold=threading.Event())
+    thread = threading.Thread(target=waits)
+    thread.start()
+    model.wait_for_calls(1)
+    url = model.base_url
+    model.reset()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (model.calls, model.base_url, model.unused_answers) == ((), url, [])
+    assert text(ask(messages("a"))).startswith("echo ")
+    assert [each.prompt for each in model.calls] == ["a"]
