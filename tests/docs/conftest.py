@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
-import types
 import typing as t
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -65,8 +65,10 @@ def execute(
     namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Example], Namespace]:
     """A function that runs an example after the others of its page, and returns their names."""
-    module = types.ModuleType("page_of_examples")  # Flask and SQLAlchemy look for it
-    module.__file__ = str(tmp_path / "page.py")
+    # Flask and SQLAlchemy look for the module; instance folders are next to its file.
+    spec = importlib.util.spec_from_file_location("page_of_examples", tmp_path / "page.py")
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     vars(module).update(namespace)
 
