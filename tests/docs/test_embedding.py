@@ -173,6 +173,32 @@ def test_an_element_loads_what_it_shows_and_tells_of_it(
     assert [id, "completed"] in browser.run("return window.told")
 
 
+RECORD_WORDS = f"""
+window.seen = "";
+setInterval(() => {{
+  const {{ textContent: text }} = {IN_TREE}.querySelector(".words pre") ?? {{ textContent: "" }};
+  if (text.length > window.seen.length) window.seen = text;
+}}, 20);
+"""
+
+
+def test_words_of_a_streaming_model_appear_as_it_writes(
+    app: Flask, api: Api, model: t.Any, browser: Browser, tree: Tree, open_element: t.Any
+) -> None:
+    words = "Slow words that arrive one after the other " * 5
+    model.on("Do a", words, chunk_delay=0.3)
+    id = api.queue(streaming("a"))
+    open_element(id)
+    tree.wait_for("#summary .state", "queued")
+    browser.run(RECORD_WORDS)
+    assert run(id) == "completed"
+    tree.wait_for("#summary .state", "completed")
+    seen = browser.run("return window.seen")
+    assert seen
+    assert seen in words
+    assert tree.text(".words") == ""
+
+
 def test_a_run_is_cancelled_in_place(
     app: Flask, api: Api, browser: Browser, tree: Tree, open_element: t.Any
 ) -> None:
