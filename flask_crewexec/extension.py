@@ -28,6 +28,9 @@ from .notifications.signing import check_signing
 from .observability.logs import install_log_handlers
 from .process.greenlets import expect_late_patch
 from .registry.decorators import RegistrationMixin
+from .services.erasure import DEFAULT_WAIT
+from .services.erasure import erase_user
+from .services.erasure import Erasure
 from .tasks import register_tasks
 from .web import create_blueprint
 from .web.problems import problem_response
@@ -150,6 +153,24 @@ class CrewExec(RegistrationMixin):
             app.register_error_handler(CrewExecError, crewexec.error_handler)
         """
         return problem_response(error)
+
+    def erase_user(
+        self, user_id: object, *, dry_run: bool = False, wait: float = DEFAULT_WAIT
+    ) -> Erasure:
+        """Erase all that a user has stored, and the user's name from what belongs to others.
+
+        Executions that have not ended are cancelled first. A worker that does not stop in time
+        writes nothing any more. Then your :meth:`erasers <eraser>` are called, and rows are deleted
+        in batches. The sums of what was used stay, without a name. Call it again if it was
+        interrupted: it goes on with what is left.
+
+        :param dry_run: only count what would be erased.
+        :param wait: seconds that running executions may take to stop.
+        :return: what was erased, without anything about the user.
+        :raises TypeError: if *user_id* is no id.
+        :raises ValueError: if the id cannot be stored.
+        """
+        return erase_user(self.app_state, user_id, dry_run=dry_run, wait=wait)
 
     @property
     def app_state(self) -> AppState:

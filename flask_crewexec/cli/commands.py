@@ -23,6 +23,7 @@ from ..storage.retention import retention_cutoff
 from ..tasks import HANDLERS
 from . import broker
 from . import check
+from . import erasure
 from . import executions
 from . import forks
 from . import input_requests
@@ -47,6 +48,7 @@ def command_group() -> AppGroup:
         invoke,
         prune,
         openapi,
+        erasure.erase,
         graphs,
         webhooks,
         *executions.COMMANDS,

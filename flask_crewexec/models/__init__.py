@@ -27,6 +27,7 @@ from .input_request import InputAssigneeMixin as InputAssigneeMixin
 from .input_request import InputRequestMixin as InputRequestMixin
 from .installation import InstallationMixin as InstallationMixin
 from .mixin import IndexSpec as IndexSpec
+from .mixin import is_user_column as is_user_column
 from .mixin import table_of as table_of
 from .own_columns import copied_values as copied_values
 from .own_columns import own_columns as own_columns

@@ -11,6 +11,7 @@ from sqlalchemy.orm import query_expression
 from .call import CallMixin
 from .counter import CounterMixin
 from .delivery import DeliveryMixin
+from .erased_usage import ErasedUsageMixin
 from .event import EventMixin
 from .execution import ExecutionMixin
 from .graph import GraphMixin
@@ -43,6 +44,7 @@ class Models(t.NamedTuple):
     webhook: type[WebhookMixin]
     input_request: type[InputRequestMixin]
     input_assignee: type[InputAssigneeMixin]
+    erased_usage: type[ErasedUsageMixin]
 
 
 def define_models(
@@ -90,6 +92,7 @@ def _declare_all(
         _declare("Webhook", WebhookMixin, base),
         _declare("InputRequest", InputRequestMixin, base),
         _declare("InputAssignee", InputAssigneeMixin, base),
+        _declare("ErasedUsage", ErasedUsageMixin, base),
     )
     for model in models:
         _add_indexes(model, metadata)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
 from .mixin import Mixin
+from .mixin import UserId
 from .mixin import UtcDateTime
 
 
@@ -24,6 +25,6 @@ class InstallationMixin(Mixin):
     """When a worker has last done a reconcile round, for which beat has sent a message."""
     paused_at: Mapped[UtcDateTime | None]
     """Since when the queue of executions is paused; None if it is not."""
-    paused_by: Mapped[str | None] = mapped_column(sa.String(255))
+    paused_by: Mapped[UserId | None]
     """Who has paused it; None if that is not known."""
     pause_reason: Mapped[str | None] = mapped_column(sa.String(500))

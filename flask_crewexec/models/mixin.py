@@ -10,7 +10,8 @@ from sqlalchemy.orm import mapped_column
 
 Json = dict[str, t.Any]
 UtcDateTime = t.Annotated[dt.datetime, mapped_column(sa.DateTime(timezone=True))]
-UserId = t.Annotated[str, mapped_column(sa.String(255))]
+_USER: t.Final = "crewexec_user"
+UserId = t.Annotated[str, mapped_column(sa.String(255), info={_USER: True})]
 
 
 class IndexSpec(t.NamedTuple):
@@ -32,6 +33,11 @@ class Mixin:
         __tablename__: str
 
         def __init__(self, **columns: t.Any) -> None: ...
+
+
+def is_user_column(column: sa.Column[t.Any]) -> bool:
+    """Return whether a column holds ids of users, which are erased with their data."""
+    return _USER in column.info
 
 
 def table_of(model: type[t.Any]) -> sa.Table:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
 from .mixin import Mixin
+from .mixin import UserId
 from .mixin import UtcDateTime
 
 
@@ -38,4 +39,4 @@ class WorkerMixin(Mixin):
     drain: Mapped[str | None] = mapped_column(sa.String(8))
     """What it does after it has finished what it runs, if it is to take nothing new."""
     drain_requested_at: Mapped[UtcDateTime | None]
-    drain_requested_by: Mapped[str | None] = mapped_column(sa.String(255))
+    drain_requested_by: Mapped[UserId | None]

@@ -18,6 +18,7 @@ from .registry import Registry
 from .secrets import current_secrets
 from .secrets import Secret
 from .secrets import SecretProvider
+from .specs import EraserFunction
 from .specs import GuardrailFunction
 from .specs import GuardrailSpec
 from .specs import HandlerSpec
@@ -35,6 +36,7 @@ ExtraColumns = Callable[[Request], Mapping[str, t.Any]]
 
 A = t.TypeVar("A", bound=AssignFunction)
 C = t.TypeVar("C", bound=ExtraColumns)
+E = t.TypeVar("E", bound=EraserFunction)
 G = t.TypeVar("G", bound=GuardrailFunction)
 H = t.TypeVar("H", bound=Callable[..., object])
 L = t.TypeVar("L", bound=IdentityLoader)
@@ -238,6 +240,23 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         def register(function: S) -> S:
             self._registry.add_storage(name, function)
+            return function
+
+        return register
+
+    def eraser(self, name: str) -> Callable[[E], E]:
+        """Register the decorated function as what erases your own data of a user.
+
+        It takes the id of the user, and whether to only count, and returns how many rows or files
+        it has erased, or would. It is called when the data of a user is erased, in its own
+        application context, after the executions of the user were stopped and before their rows
+        are deleted. It may be called again for the same user.
+
+        :raises ValueError: if the function cannot be called like that.
+        """
+
+        def register(function: E) -> E:
+            self._registry.add_eraser(name, function)
             return function
 
         return register

@@ -18,6 +18,7 @@ from ..graphs import Permissions
 from ..graphs import RoleLimits
 from .assignment import AssignFunction
 from .builtin_tools import BUILTIN_TOOLS
+from .specs import EraserFunction
 from .specs import ExternalToolSpec
 from .specs import FunctionToolSpec
 from .specs import GuardrailSpec
@@ -39,6 +40,7 @@ class Registry:
         self.tools: dict[str, ToolSpec] = {spec.name: spec for spec in BUILTIN_TOOLS}
         self.llms: dict[str, LLMSpec] = {}
         self.storages: dict[str, StorageFunction] = {}
+        self.erasers: dict[str, EraserFunction] = {}
         self.guardrails: dict[str, GuardrailSpec] = {}
         self.predicates: dict[str, PredicateSpec] = {}
         self.redactor: RedactorFunction | None = None
@@ -117,6 +119,20 @@ class Registry:
                 f"Storage '{name}' is called with a reference and a user id: {error}."
             ) from error
         self.storages[name] = function
+
+    def add_eraser(self, name: str, function: EraserFunction) -> None:
+        """Register what erases the host's own data of a user.
+
+        :raises ValueError: if the name is taken or invalid, or the function cannot be called.
+        """
+        _check_name("eraser", name, self.erasers)
+        try:
+            inspect.signature(function).bind("user id", False)
+        except TypeError as error:
+            raise ValueError(
+                f"Eraser '{name}' is called with a user id and whether to only count: {error}."
+            ) from error
+        self.erasers[name] = function
 
     def add_guardrail(self, spec: GuardrailSpec) -> None:
         """Register a guardrail.

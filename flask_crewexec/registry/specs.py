@@ -18,6 +18,9 @@ Content = bytes | str | t.IO[bytes] | t.IO[str]
 StorageFunction = Callable[[str, str], Content | None]
 """Takes a reference without the storage's name, and a user id; returns the file's content."""
 
+EraserFunction = Callable[[str, bool], int]
+"""Takes the id of a user, and whether to only count; returns how many things were erased."""
+
 ValueOrFactory = str | Callable[[], str]
 """A value, or a function that returns it, called in the application context of each run."""
 

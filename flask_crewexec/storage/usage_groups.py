@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from ..models import ExecutionMixin
 from ..models import Models
 from ..models import Usage
 from ..statuses import CallKind
@@ -42,10 +43,14 @@ def _by_graph(models: Models) -> sa.Select[t.Any]:
 
 def _of_executions(models: Models, keys: Keys) -> sa.Select[t.Any]:
     execution = models.execution
-    failed = sa.case((execution.status.in_(_FAILED), 1), else_=0)
-    counts = (sa.func.count(), sa.func.sum(failed))
+    counts = (sa.func.count(), count_failed(execution))
     sums = [sa.func.sum(getattr(execution, name)) for name in Usage._fields]
     return _grouped(models, keys, [*counts, *sums]).select_from(execution)
+
+
+def count_failed(execution: type[ExecutionMixin]) -> sa.ColumnElement[int]:
+    """Return the SQL for how many executions of a group have failed or timed out."""
+    return sa.func.sum(sa.case((execution.status.in_(_FAILED), 1), else_=0))
 
 
 def _by_model(models: Models) -> sa.Select[t.Any]:

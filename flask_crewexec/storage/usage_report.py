@@ -13,8 +13,10 @@ from ..app_state import AppState
 from ..models import ExecutionMixin
 from ..models import Usage
 from ..statuses import UsageGroup
+from .erasure import erased_usage
 from .ownership import owned_by
 from .ownership import Requester
+from .ownership import user_seen_by
 from .ownership import visible_to
 from .usage_groups import grouped_usage
 
@@ -54,7 +56,7 @@ def daily_usage(
     """Return totals by the day (UTC) on which executions were queued, newest first.
 
     Executions that were purged are not counted; by model, neither are calls that are not in the
-    call log.
+    call log. Those of users whose data was erased are counted by user, without their names.
 
     :param group_by: a :class:`UsageGroup`: whose totals of each day are returned.
     :param since: first day; thirty days ago if None.
@@ -70,7 +72,15 @@ def daily_usage(
         query = query.where(owned_by(execution, user_id))
     query = visible_to(query, execution, requester).limit(limit)
     with app_state.database.read_session() as session:
-        return [_daily_usage(row) for row in session.execute(query).mappings()]
+        days = [_daily_usage(row) for row in session.execute(query).mappings()]
+        if group_by != UsageGroup.USER:
+            return days
+        erased = erased_usage(app_state.models, first_day, until).limit(limit)
+        for each in (user_id, user_seen_by(requester)):
+            if each is not None:
+                erased = erased.where(app_state.models.erased_usage.pseudonym == each)
+        days += [_daily_usage(row) for row in session.execute(erased).mappings()]
+    return sorted(days, key=lambda each: each.day, reverse=True)[:limit]
 
 
 def usage_key(row: DailyUsage) -> str:
