@@ -26,6 +26,7 @@ from .current_view import is_link
 from .invisible_characters import visible
 from .look import current_look
 from .look import page_url
+from .service_notice import service_notice
 from .template_loading import FOLDER
 from .template_loading import PageEnvironment
 
@@ -111,6 +112,7 @@ def _make_environment(app: Flask) -> PageEnvironment:
         is_here=is_here,
         offers_webhooks=_offers_webhooks,
         count_asked=_count_asked,
+        service_notice=service_notice,
         seconds_between=formatting.seconds_between,
         statuses=tuple(ExecutionStatus),
     )

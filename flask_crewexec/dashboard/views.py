@@ -37,6 +37,7 @@ from . import graph_views
 from . import import_views
 from . import input_views
 from . import list_views
+from . import operations_views
 from . import rerun_views
 from . import run_views
 from . import several_views
@@ -176,6 +177,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post(f"{one}/cancel")(cancel_execution)
     blueprint.get("/queues")(show_queues)
     blueprint.get("/usage")(show_usage)
+    operations_views.add_routes(blueprint)
     call_views.add_routes(blueprint)
     components.add_routes(blueprint)
     rerun_views.add_routes(blueprint)

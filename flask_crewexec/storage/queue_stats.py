@@ -50,3 +50,76 @@ def read_open_inputs(app_state: AppState) -> OpenInputs:
     with app_state.database.read_session() as session:
         count, seconds = session.execute(query).one()
     return OpenInputs(count, max(0.0, seconds or 0.0))
+
+
+class Waiting(t.NamedTuple):
+    """Executions that wait, and for how many seconds the first of each kind has waited."""
+
+    published: int
+    """Queued ones with a message."""
+    held: int
+    """Queued ones on hold."""
+    retrying: int
+    asked: int
+    """Those that wait for people."""
+    oldest_published: float | None
+    oldest_held: float | None
+    oldest_asked: float | None
+    next_due: float | None
+    """Seconds until the first retry is due."""
+
+
+def read_waiting(app_state: AppState) -> Waiting:
+    """Return how many executions wait, by what they wait for."""
+    execution = app_state.models.execution
+    queued = has_status(execution, ExecutionStatus.QUEUED)
+    retrying = has_status(execution, ExecutionStatus.RETRYING)
+    asked = has_status(execution, ExecutionStatus.WAITING_INPUT)
+    published = sa.and_(queued, execution.on_hold.is_(False))
+    held = sa.and_(queued, execution.on_hold.is_(True))
+
+    def read(condition: sa.ColumnElement[bool], moment: t.Any) -> tuple[int, float | None]:
+        since = database_clock.seconds_since(sa.func.min(moment))
+        row = session.execute(sa.select(sa.func.count(), since).where(condition)).one()
+        return row[0], row[1]
+
+    with app_state.database.read_session() as session:
+        sent, oldest_sent = read(published, execution.queued_at)
+        on_hold, oldest_held = read(held, execution.queued_at)
+        due, overdue = read(retrying, execution.available_at)
+        people, oldest_asked = read(asked, execution.waiting_since)
+    return Waiting(
+        sent,
+        on_hold,
+        due,
+        people,
+        _not_negative(oldest_sent),
+        _not_negative(oldest_held),
+        _not_negative(oldest_asked),
+        None if overdue is None else max(0.0, -overdue),
+    )
+
+
+def _not_negative(seconds: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds)
+
+
+class HeldOfUser(t.NamedTuple):
+    """How many executions of a user are on hold, and how many run."""
+
+    owner_id: str
+    held: int
+    running: int
+
+
+def count_held_by_user(app_state: AppState, limit: int) -> list[HeldOfUser]:
+    """Return the users with executions on hold, those with most first."""
+    execution = app_state.models.execution
+    running = has_status(execution, ExecutionStatus.RUNNING)
+    on_hold = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(True))
+    held = sa.func.sum(sa.case((on_hold, 1), else_=0))
+    busy = sa.func.sum(sa.case((running, 1), else_=0))
+    query = sa.select(execution.owner_id, held, busy).where(sa.or_(on_hold, running))
+    query = query.group_by(execution.owner_id).having(held > 0).order_by(held.desc())
+    with app_state.database.read_session() as session:
+        return [HeldOfUser(*row) for row in session.execute(query.limit(limit))]

@@ -37,6 +37,7 @@ def places(site: Site) -> dict[str, str]:
         "inbox": "/input-requests",
         "queues": "/queues",
         "usage": "/usage?by=model",
+        "operations": "/operations",
         "missing": "/executions/nothing",
     }
 
@@ -59,6 +60,7 @@ PAGES = (
     "inbox",
     "queues",
     "usage",
+    "operations",
     "missing",
 )
 
