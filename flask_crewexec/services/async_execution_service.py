@@ -54,6 +54,7 @@ Json = dict[str, t.Any]
 _PREVIEW: t.Final = ExecutionPreviewSchema()
 _EXECUTIONS: t.Final = ExecutionSchema(many=True)
 _LIST: t.Final = ExecutionQuerySchema(unknown=ma.INCLUDE)  # hosts have columns of their own
+_FILTERS: t.Final = {*_LIST.fields, *(field.attribute for field in _LIST.fields.values())}
 _STEP: t.Final = StepSchema()
 _RESULT: t.Final = ResultSchema()
 
@@ -225,7 +226,7 @@ class AsyncExecutionService(CallMethods, InputRequestMethods, SeveralMethods):
         """
         app_state = current_app_state()
         page = load(_LIST, {"before": before, "limit": limit, **filters})
-        check_own_columns(app_state, filters.keys() - _LIST.fields.keys(), "")
+        check_own_columns(app_state, filters.keys() - _FILTERS, "")
         rows = list_executions(app_state, requester, **page)
         return t.cast("list[Json]", _EXECUTIONS.dump(rows))
 
