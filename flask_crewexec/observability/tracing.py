@@ -46,7 +46,9 @@ _CALL_ATTRIBUTES: t.Final = {"provider": "gen_ai.provider.name", "number": "crew
 def _tracer() -> Tracer | None:
     """Return the tracer of the host's provider, if the host has set one."""
     api = sys.modules.get("opentelemetry.trace")  # a host that has set one has imported it
-    if api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+    # While another thread imports it, it has not all names yet.
+    provider = getattr(api, "get_tracer_provider", None)
+    if api is None or provider is None or isinstance(provider(), api.ProxyTracerProvider):
         return None
     return t.cast("Tracer", api.get_tracer("flask_crewexec"))
 

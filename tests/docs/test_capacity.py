@@ -50,13 +50,17 @@ def ask(web: Gunicorn, method: str, path: str, **options: t.Any) -> t.Any:
 
 
 @pytest.mark.postgresql
-@pytest.mark.settings(BROKER_TIMEOUT=10.0, DATABASE_RETRY_SECONDS=120.0)
+@pytest.mark.settings(
+    BROKER_TIMEOUT=10.0, DATABASE_RETRY_SECONDS=120.0, RECONCILE_INTERVAL=1, REPUBLISH_AFTER=2.0
+)
 def test_no_process_has_more_connections_than_its_pool(
     web, start_worker, postgres, api, model
 ) -> None:
-    for pool, concurrency in (("prefork", 2), ("threads", 8)):
+    for pool, concurrency, options in (("prefork", 2, ()), ("threads", 8, ("--beat",))):
         variables = {**ENGINE, "PGAPPNAME": pool}
-        start_worker(variables, pool=pool, concurrency=concurrency, fork_server=None)
+        start_worker(
+            variables, pool=pool, concurrency=concurrency, options=options, fork_server=None
+        )
     body = {"graph_id": api.graph(documents.chain("a"))}
     most: Counter[str] = Counter()
 
