@@ -265,7 +265,7 @@ class TestTime:
     def test_a_timed_out_execution_can_be_retried(self, api, model):
         model.on("Do h", hold=threading.Event(), times=1)
         model.on("Do h", "HOTEL")
-        id = api.queue(documents.chain("a", "h"), timeout=1)
+        id = api.queue(documents.chain("a", "h"), timeout=3)
         assert run(id) == "timed_out"
         assert api("POST", f"/executions/{id}/retry", json={"timeout": 60}).status_code == 202
         assert run(id) == "completed"
