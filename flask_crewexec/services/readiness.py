@@ -69,7 +69,7 @@ _WORKERS_UNKNOWN: t.Final = Check(
     "Repair the database first.",
 )
 
-_PAUSED: t.Final = Check(
+PAUSED: t.Final = Check(
     "paused",
     "The queue is paused: no execution starts.",
     "Resume it with 'flask --app myapp crewexec resume-queue' once the reason is gone.",
@@ -193,7 +193,7 @@ def check_queue(app_state: AppState) -> Check:
         paused = _ask_database(lambda: read_pause(app_state), app_state.settings.health_timeout)
     except (CallTimedOut, sa.exc.SQLAlchemyError):
         return _PAUSE_UNKNOWN
-    return OK if paused is None else _PAUSED
+    return OK if paused is None else PAUSED
 
 
 def check_workers(app_state: AppState) -> dict[str, Check]:

@@ -83,16 +83,33 @@ def check_beat(app_state: AppState) -> Iterator[Result]:
     """Check that beat sends messages, and that a worker does what they say."""
     seconds = seconds_since_reconcile_round(app_state)
     interval = app_state.settings.reconcile_interval.total_seconds()
-    if seconds is not None and seconds <= MISSED_ROUNDS * interval + interval:
+    allowed = MISSED_ROUNDS * interval + interval
+    if seconds is not None and seconds <= allowed:
         yield ok(f"The last reconcile round was {max(0, int(seconds))} s ago.")
         return
     last = "There was no reconcile round yet"
     if seconds is not None:
         last = f"The last reconcile round was {int(seconds):,} s ago"
+    if _has_just_started(app_state, allowed):
+        yield warning(
+            f"{last}, but a worker has just started.",
+            f"If beat runs, the next round begins within {interval:g} s: check again.",
+        )
+        return
     yield error(
         f"{last}, so retries are not started and lost executions are not recovered.",
         "Start 'flask --app myapp crewexec beat', and a worker of the queue"
         f" '{app_state.settings.cleanup_queue}'.",
+    )
+
+
+def _has_just_started(app_state: AppState, seconds: float) -> bool:
+    """Return whether a worker that could do a round started less than *seconds* ago."""
+    queue = app_state.settings.cleanup_queue
+    return any(
+        (worker.seen_at - worker.started_at).total_seconds() < seconds
+        for worker in live_workers(app_state)
+        if queue in worker.queues
     )
 
 

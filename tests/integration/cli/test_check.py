@@ -77,6 +77,7 @@ def add_worker(app, name="w@host", silent=0.0, **values):
     app_state, now = app.extensions["crewexec"], clock.now()
     row = {
         "pid": 1,
+        "started_at": now - dt.timedelta(hours=2),
         "queues": ["crew_execution", "cleanup"],
         "pool": "threads",
         "concurrency": 1,
@@ -85,7 +86,7 @@ def add_worker(app, name="w@host", silent=0.0, **values):
         "seen_at": now - dt.timedelta(seconds=silent),
     }
     with app_state.database.write_transaction() as session:
-        session.add(app_state.models.worker(name=name, started_at=now, **(row | values)))
+        session.add(app_state.models.worker(name=name, **(row | values)))
 
 
 def execute(sql):
@@ -331,6 +332,17 @@ class TestWorkers:
         add_worker(app)
         ensure_installation_id(current_app_state())
         assert "no reconcile round" in only_problem(check(exit_code=1), "beat", "error")
+
+    @pytest.mark.parametrize(
+        ("queue", "exit_code", "status"),
+        [("cleanup", 0, "warning"), ("crew_execution", 1, "error")],
+    )
+    def test_the_first_round_after_a_start_is_awaited(self, app, check, queue, exit_code, status):
+        add_worker(app)
+        add_worker(app, "new@host", started_at=clock.now(), queues=[queue])
+        ensure_installation_id(current_app_state())
+        found = check(exit_code=exit_code)
+        assert "no reconcile round" in only_problem(found, "beat", status)
 
     def test_beat_has_stopped(self, app, healthy, check):
         app_state = current_app_state()
