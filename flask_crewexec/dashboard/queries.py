@@ -32,6 +32,7 @@ from ..storage.event_log import events_of_types
 from ..storage.event_log import Mark
 from ..storage.event_log import newest_events
 from ..storage.execution_queries import find_execution
+from ..storage.execution_queries import find_step
 from ..storage.execution_queries import output_excerpts
 from ..storage.execution_queries import result_excerpt
 from ..storage.execution_queries import steps_of
@@ -154,6 +155,27 @@ def read_calls_view(app_state: AppState, execution_id: str, requester: Identity)
             execution=found,
             steps={step.position: step for step in steps},
         )
+
+
+class StepView(t.NamedTuple):
+    """One step of an execution."""
+
+    execution: ExecutionMixin
+    step: StepMixin
+
+
+def read_step(
+    app_state: AppState, execution_id: str, position: int, requester: Identity
+) -> StepView:
+    """Return a step with its whole output.
+
+    :raises NotFound: if there is none, or not for *requester*.
+    """
+    models = app_state.models
+    with app_state.database.read_session() as session:
+        options = (defer(models.execution.result, raiseload=True), with_graph_name(models))
+        execution = find_execution(session, models, execution_id, requester, *options)
+        return StepView(execution, find_step(session, models, execution_id, position, requester))
 
 
 class WorkerView(t.NamedTuple):

@@ -10,11 +10,15 @@ from flask import request
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
+from ..app_state import current_app_state
 from ..errors import InvalidRequest
 from ..errors import Problem
 from ..models import ExecutionMixin
 from ..services.async_execution_service import AsyncExecutionService
+from ..storage.ownership import belongs_to
 from ..web.authentication import current_identity
+from ..web.problems import Forbidden
+from .queries import read_step
 from .templating import render
 
 Json = dict[str, t.Any]
@@ -40,6 +44,18 @@ def retry_execution(execution_id: str) -> ResponseReturnValue:
 def is_out_of_budget(execution: ExecutionMixin) -> bool:
     """Return whether an execution has failed because a limit was used up."""
     return (execution.error or {}).get("code") in _BUDGET_CODES
+
+
+def show_fork_forms(execution_id: str, position: int) -> str:
+    """Show the forms with which the owner of an execution runs it again from a step.
+
+    :raises Forbidden: for managers, since the new execution would be somebody else's.
+    """
+    requester = current_identity()
+    execution, step = read_step(current_app_state(), execution_id, position, requester)
+    if not belongs_to(execution, requester):
+        raise Forbidden("Only its owner may run an execution again from a step.")
+    return render("fork.html", requester, execution=execution, step=step, limit_names=LIMITS)
 
 
 def fork_execution(execution_id: str) -> ResponseReturnValue:
@@ -83,5 +99,6 @@ def add_routes(blueprint: Blueprint) -> None:
     """Add the views to *blueprint*."""
     one = "/executions/<execution_id>"
     blueprint.post(f"{one}/retry")(retry_execution)
+    blueprint.get(f"{one}/steps/<int:position>/again")(show_fork_forms)
     blueprint.post(f"{one}/fork")(fork_execution)
     blueprint.get(f"{one}/compare/<other_id>")(compare_executions)

@@ -81,8 +81,17 @@ class TestForks:
         assert len(model.calls) == 3
 
     def test_only_owners_see_the_forms(self, pages: Pages, admins: Pages, done: str) -> None:
-        assert "fork-1-run" in pages.read(f"/executions/{done}")
-        assert "fork-1-run" not in admins.read(f"/executions/{done}")
+        forms = f"/executions/{done}/steps/1/again"
+        assert forms in pages.read(f"/executions/{done}")
+        assert "BETA</textarea>" in pages.read(forms)
+        assert forms not in admins.read(f"/executions/{done}")
+        is_problem(admins.get(forms), 403, "forbidden")
+
+    def test_strangers_and_other_steps_get_no_forms(
+        self, pages: Pages, strangers: Pages, done: str
+    ) -> None:
+        is_problem(strangers.get(f"/executions/{done}/steps/1/again"), 404, "not-found")
+        is_problem(pages.get(f"/executions/{done}/steps/2/again"), 404, "not-found")
 
     def test_a_strangers_execution_cannot_be_forked(self, strangers: Pages, done: str) -> None:
         is_problem(strangers.post(f"/executions/{done}/fork", step="b"), 404, "not-found")

@@ -49,7 +49,7 @@ class Line(t.NamedTuple):
 def lines(page: str) -> list[Line]:
     """The lines of a page's timeline: that of the attempts, then those of the steps."""
     items = re.findall(
-        r'<li class="(?:axis|row[^"]*)">.*?</li>', section(page, "timeline"), re.DOTALL
+        r'<li class="(?:axis|row[^"]*)"[^>]*>.*?</li>', section(page, "timeline"), re.DOTALL
     )
     return [_line(item) for item in items]
 
