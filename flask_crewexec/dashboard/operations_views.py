@@ -1,4 +1,4 @@
-"""The page for who operates the service, and its buttons; for managers."""
+"""The page for those who operate the service, and its buttons; for managers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,49 @@ from ..messaging.broker import queue_depths
 from ..services import queue_pauses
 from ..services import worker_control
 from ..services.waiting import waiting_groups
+from ..storage.hourly_stats import Hour
+from ..storage.hourly_stats import read_hours
 from ..storage.queue_pause import read_pause
+from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_on_hold
 from ..web.authentication import require_manager
+from . import charts
+from .look import current_look
 from .templating import render
 
 
 def show_operations() -> str:
-    """Show workers with what they run, why executions wait, and what is wrong.
+    """Show what is wrong, why executions wait, workers with what they run, and the last day.
 
     :raises Forbidden: for ordinary users, since this is about all users' executions.
     """
     requester, app_state = require_manager("operate the service"), current_app_state()
+    hours = [_as_local(hour) for hour in read_hours(app_state)]
     return render(
         "operations.html",
         requester,
         pause=read_pause(app_state),
+        counts=count_active(app_state),
         groups=waiting_groups(app_state),
         depths=_depths(),
         on_hold=count_on_hold(app_state),
         workers=worker_control.list_workers(app_state),
+        hours=hours,
+        charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},
     )
+
+
+def show_queues() -> ResponseReturnValue:
+    """Redirect from the former page about queues to the one that has all of it.
+
+    :raises Forbidden: for ordinary users.
+    """
+    require_manager("operate the service")
+    return redirect(url_for(".show_operations"), 301)
+
+
+def _as_local(hour: Hour) -> Hour:
+    return hour._replace(begin=hour.begin.astimezone(current_look().zone))
 
 
 def _depths() -> dict[str, dict[int, int]] | None:
@@ -82,6 +104,7 @@ def _back() -> ResponseReturnValue:
 def add_routes(blueprint: Blueprint) -> None:
     """Add the page and its buttons to *blueprint*."""
     blueprint.get("/operations")(show_operations)
+    blueprint.get("/queues")(show_queues)
     blueprint.post("/operations/pause")(pause_queue)
     blueprint.post("/operations/resume")(resume_queue)
     blueprint.post("/operations/workers/<worker_id>/drain")(drain_worker)

@@ -23,7 +23,6 @@ from ..models import ExecutionMixin
 from ..models import GraphVersionMixin
 from ..models import Models
 from ..models import StepMixin
-from ..models import WorkerMixin
 from ..statuses import STEP_DONE
 from ..statuses import TERMINAL
 from ..storage.call_log import CallSpan
@@ -37,7 +36,6 @@ from ..storage.execution_queries import output_excerpts
 from ..storage.execution_queries import result_excerpt
 from ..storage.execution_queries import steps_of
 from ..storage.execution_queries import with_graph_name
-from ..storage.workers import known_workers
 from .event_calls import CALL_MARKS
 from .event_calls import find_calls
 from .formatting import SHOWN_CHARS
@@ -47,7 +45,6 @@ MAX_EVENTS: t.Final = 300
 """How many of the newest events a page shows."""
 _MAX_MARKS: t.Final = 20_000
 """How many calls, and how many events about attempts and steps, a timeline shows."""
-_MAX_WORKERS: t.Final = 200
 _EXCERPT_CHARS: t.Final = SHOWN_CHARS + 1
 """One more than a page shows, so that it knows whether there is more."""
 
@@ -176,19 +173,3 @@ def read_step(
         options = (defer(models.execution.result, raiseload=True), with_graph_name(models))
         execution = find_execution(session, models, execution_id, requester, *options)
         return StepView(execution, find_step(session, models, execution_id, position, requester))
-
-
-class WorkerView(t.NamedTuple):
-    """A worker and whether it is alive."""
-
-    worker: WorkerMixin
-    silent: float
-    """Seconds since its last heartbeat."""
-    is_alive: bool
-
-
-def read_workers(app_state: AppState) -> list[WorkerView]:
-    """Return all workers that have not signed off, those with the latest heartbeat first."""
-    stale_after = app_state.settings.stale_worker_after
-    seen = known_workers(app_state, _MAX_WORKERS)
-    return [WorkerView(worker, silent, silent < stale_after) for worker, silent in seen]

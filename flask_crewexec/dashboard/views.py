@@ -12,26 +12,16 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 
 from ..app_state import current_app_state
-from ..errors import BrokerUnavailable
 from ..errors import WrongState
-from ..messaging.broker import queue_depths
 from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
 from ..schemas import load
 from ..services.async_execution_service import AsyncExecutionService
-from ..services.readiness import check_all
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
-from ..storage.hourly_stats import Hour
-from ..storage.hourly_stats import read_hours
 from ..storage.ownership import belongs_to
-from ..storage.queue_stats import count_active
-from ..storage.queue_stats import count_on_hold
-from ..storage.queue_stats import read_open_inputs
 from ..web.authentication import current_identity
-from ..web.problems import Forbidden
 from . import call_views
-from . import charts
 from . import components
 from . import graph_views
 from . import import_views
@@ -47,10 +37,8 @@ from .graph_crew import manager_of
 from .graph_layout import draw
 from .input_views import decisions_of_execution
 from .input_views import requests_of_execution
-from .look import current_look
 from .queries import ExecutionView
 from .queries import read_execution
-from .queries import read_workers
 from .result_view import view_result
 from .templating import render
 from .timeline import make_timeline
@@ -93,42 +81,6 @@ def cancel_execution(execution_id: str) -> ResponseReturnValue:
     if not _executions.cancel_task(execution_id, requester, by=requester.user_id, **body):
         raise WrongState("The execution has ended already; there is nothing to cancel.")
     return redirect(url_for(".show_execution", execution_id=execution_id), 303)
-
-
-def show_queues() -> str:
-    """Show the queues, the workers, and the throughput of the last day.
-
-    :raises Forbidden: for ordinary users, since this is about all users' executions.
-    """
-    requester = current_identity()
-    if not requester.may_manage_others:
-        raise Forbidden("Only users who may manage others' executions can see the queues.")
-    app_state = current_app_state()
-    hours = [_as_local(hour) for hour in read_hours(app_state)]
-    return render(
-        "queues.html",
-        requester,
-        problems=[check for check in check_all(app_state).values() if not check.passed],
-        depths=_depths(),
-        on_hold=count_on_hold(app_state),
-        counts=count_active(app_state),
-        inputs=read_open_inputs(app_state),
-        workers=read_workers(app_state),
-        hours=hours,
-        charts={"throughput": charts.throughput(hours), "waiting": charts.waiting(hours)},
-    )
-
-
-def _as_local(hour: Hour) -> Hour:
-    return hour._replace(begin=hour.begin.astimezone(current_look().zone))
-
-
-def _depths() -> dict[str, dict[int, int]] | None:
-    """Return the lengths of the queues; None while the broker is unavailable."""
-    try:
-        return queue_depths(current_app_state())
-    except BrokerUnavailable:
-        return None
 
 
 def _render_execution(template: str, execution_id: str) -> str:
@@ -175,7 +127,6 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get(f"{one}/live")(show_live)
     blueprint.get(f"{one}/result")(download_result)
     blueprint.post(f"{one}/cancel")(cancel_execution)
-    blueprint.get("/queues")(show_queues)
     blueprint.get("/usage")(show_usage)
     operations_views.add_routes(blueprint)
     call_views.add_routes(blueprint)

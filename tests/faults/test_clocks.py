@@ -10,8 +10,8 @@ import pytest
 
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.clock import as_utc
-from flask_crewexec.dashboard.queries import read_workers
-from flask_crewexec.dashboard.queries import WorkerView
+from flask_crewexec.services.worker_control import list_workers
+from flask_crewexec.services.worker_control import WorkerStatus
 from flask_crewexec.storage import counters
 from flask_crewexec.storage import database_clock
 from flask_crewexec.storage.counters import read_totals
@@ -111,9 +111,9 @@ def times_of_events(api, id) -> list[dt.datetime]:
     ]
 
 
-def seen_worker() -> WorkerView:
+def seen_worker() -> WorkerStatus:
     """The worker as the dashboard shows it."""
-    (shown,) = read_workers(current_app_state())
+    (shown,) = list_workers(current_app_state())
     return shown
 
 

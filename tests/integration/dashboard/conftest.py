@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.services import service_problems
 from support.dashboard_pages import Pages
 from support.host_app import host
 from support.servers.browser import Browser
@@ -97,3 +98,10 @@ def strangers(registered: None, client: FlaskClient) -> Pages:
 @pytest.fixture
 def admins(registered: None, client: FlaskClient) -> Pages:
     return Pages(client, host.ADMIN)
+
+
+@pytest.fixture
+def checked_for_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the service for each page of a manager, and wait for the results."""
+    monkeypatch.setattr(service_problems, "MAX_AGE_SECONDS", 0.0)
+    monkeypatch.setattr(service_problems, "PATIENCE_SECONDS", 60.0)

@@ -198,7 +198,7 @@ class TestStrangeTexts:
 
 
 class TestOtherPages:
-    def test_lists_and_queues(self, site: Site, signed_in: Browser, queue: t.Any) -> None:
+    def test_lists_and_operations(self, site: Site, signed_in: Browser, queue: t.Any) -> None:
         browser = signed_in
         browser.open(f"{site.url}/crews")
         browser.take_pictures("sample-crews")
@@ -207,11 +207,11 @@ class TestOtherPages:
         browser.find(".brand").click()
         browser.wait_for("#list", "Fact page")
         browser.take_pictures("executions")
-        browser.open(f"{site.url}/crewexec-dashboard/queues")
-        browser.wait_for("#workers", "alive")
-        assert "worker@" in browser.text("#workers")
+        browser.open(f"{site.url}/crewexec-dashboard/operations")
+        browser.wait_for("#now", "1 live worker")
+        assert "worker@" in browser.text("main")
         assert browser.find_all("rect.column-completed")
-        browser.take_pictures("queues")
+        browser.take_pictures("operations")
 
     def test_nothing_is_wider_than_a_phone(
         self, site: Site, signed_in: Browser, queue: t.Any
@@ -221,7 +221,7 @@ class TestOtherPages:
         browser.wait_for("#summary .state", "completed")
         browser.look(width=390)
         pages = [browser.driver.current_url]
-        pages += [f"{site.url}/crewexec-dashboard/{page}" for page in ("executions", "queues")]
+        pages += [f"{site.url}/crewexec-dashboard/{page}" for page in ("executions", "operations")]
         for page in pages:
             browser.open(page)
             browser.wait_for("h1")

@@ -52,6 +52,16 @@ class TestRights:
         assert "/operations" not in pages.read("/executions")
         assert "/operations" in admins.read("/executions")
 
+    def test_the_former_address_of_the_queues_leads_there(
+        self, pages: Pages, admins: Pages
+    ) -> None:
+        moved = admins.get("/queues")
+        assert (moved.status_code, moved.headers["Location"]) == (
+            301,
+            "/crewexec-dashboard/operations",
+        )
+        is_problem(pages.get("/queues"), 403, "forbidden")
+
     @pytest.mark.parametrize("action", ["pause", "resume", "workers/{}/drain", "workers/{}/resume"])
     def test_only_managers_act(self, pages: Pages, admins: Pages, action: str) -> None:
         id = beat()
@@ -66,7 +76,7 @@ class TestRights:
 class TestPause:
     def test_is_told_on_every_page_of_managers_only(self, pages: Pages, admins: Pages) -> None:
         assert admins.post("/operations/pause", reason=HOSTILE).status_code == 303
-        for path in ("/executions", "/graphs", "/queues", "/operations"):
+        for path in ("/executions", "/graphs", "/usage", "/operations"):
             page = admins.read(path)
             assert "The queue is paused since" in text_of(page)
             assert f"by admin : {HOSTILE}" in text_of(page).replace("admin:", "admin :")
@@ -136,13 +146,8 @@ class TestReasons:
         assert "Its user runs as many executions as allowed 1 queued" in waiting(admins)
 
 
+@pytest.mark.usefixtures("checked_for_each_page")
 class TestNotice:
-    @pytest.fixture(autouse=True)
-    def _at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Wait for new results, and find them for each page."""
-        monkeypatch.setattr(service_problems, "MAX_AGE_SECONDS", 0.0)
-        monkeypatch.setattr(service_problems, "PATIENCE_SECONDS", 60.0)
-
     def test_tells_that_workers_and_beat_are_missing(self, admins: Pages, pages: Pages) -> None:
         for each in ("No live worker consumes the queue", "There was no reconcile round yet"):
             assert each in admins.read("/executions")

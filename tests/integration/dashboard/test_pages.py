@@ -15,10 +15,10 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from sqlalchemy.orm import Session
 
-from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.dashboard import create_dashboard
+from flask_crewexec.dashboard import list_views
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
 from support.dashboard_pages import dangers
@@ -89,12 +89,6 @@ class TestWhoSees:
         mine, other = api.queue(documents.chain("a")), stranger.queue(documents.chain("a"))
         assert listed(pages.read("/executions")) == [mine]
         assert listed(admins.read("/executions")) == [other, mine]
-
-    def test_only_managers_see_queues_and_the_way_there(self, pages: Pages, admins: Pages) -> None:
-        is_problem(pages.get("/queues"), 403, "forbidden")
-        assert "/crewexec-dashboard/queues" not in pages.read("/executions")
-        assert "/crewexec-dashboard/queues" in admins.read("/executions")
-        assert "Workers" in admins.read("/queues")
 
 
 class TestList:
@@ -415,7 +409,7 @@ class TestSafety:
         for page in (
             pages.read("/executions"),
             pages.read(f"/executions/{id}"),
-            admins.read("/queues"),
+            admins.read("/operations"),
         ):
             assert dangers(page) == []
 
@@ -458,7 +452,7 @@ class TestSafety:
         def fail(*args: object, **options: object) -> None:
             raise RuntimeError("the secret is sesame")
 
-        monkeypatch.setattr(AsyncExecutionService, "list_executions", fail)
+        monkeypatch.setattr(list_views, "read_list", fail)
         said = is_problem(pages.get("/executions"), 500, "internal-error")
         assert "sesame" not in said
         number = said.partition("Correlation id for the operator: ")[2].split()[0]
@@ -479,30 +473,31 @@ def add_tool_output(id: str) -> None:
     change(id, last_event=seq)
 
 
-class TestQueues:
+@pytest.mark.usefixtures("checked_for_each_page")
+class TestOperations:
     def test_waiting_messages_are_counted_by_priority(self, api: Api, admins: Pages) -> None:
         api.queue(documents.chain("a"), priority=10)
         api.queue(documents.chain("a"), priority=3)
         api.queue(documents.chain("a"), priority=3)
-        page = admins.read("/queues")
+        page = admins.read("/operations")
         depths = text_of(section(page, "depths"))
         assert "crew_execution 0 0 1 0 0 0 0 0 0 1 2" in depths
         assert "on hold 0 0 1 0 0 0 0 0 0 0 1" in depths
         assert "3 queued 0 running" in text_of(section(page, "now"))
 
     def test_workers_are_alive_until_they_fall_silent(self, app: Flask, admins: Pages) -> None:
-        assert "There are no workers" in admins.read("/queues")
+        assert "There are no workers" in admins.read("/operations")
         with current_app_state().database.write_transaction() as session:
             add_worker(session, "here@vm", 5)
             add_worker(session, "gone@vm", 600)
-        workers = text_of(section(admins.read("/queues"), "workers"))
-        assert "here@vm alive 5." in workers
-        assert "gone@vm silent 10 min" in workers
-        assert "1 live workers" in text_of(section(admins.read("/queues"), "now"))
+        page = text_of(admins.read("/operations"))
+        assert re.search(r"here@vm running .*? Last heartbeat 5\.\d s ago", page)
+        assert re.search(r"gone@vm silent .*? Last heartbeat 10 min", page)
+        assert "1 live worker" in text_of(section(admins.read("/operations"), "now"))
 
     def test_a_real_worker_shows_up(self, start_worker: t.Any, admins: Pages) -> None:
         worker = start_worker(pool="threads")
-        wait_until(lambda: worker.hostname in admins.read("/queues"), what="the heartbeat")
+        wait_until(lambda: worker.hostname in admins.read("/operations"), what="the heartbeat")
 
     def test_hours_count_what_ended_in_them_and_how_long_it_had_waited(
         self, api: Api, admins: Pages
@@ -516,7 +511,7 @@ class TestQueues:
             (this - dt.timedelta(hours=30), "completed", 999),
         ]:
             end(api.queue(documents.chain("a")), hour + dt.timedelta(minutes=59), status, waited)
-        figures = text_of(section(admins.read("/queues"), "figures"))
+        figures = text_of(section(admins.read("/operations"), "figures"))
         assert f"{three_ago:%H:%M} 2 1 30.0 s" in figures
         assert len(re.findall(r"\d\d:00 0 0 \S", figures)) == 23
 
@@ -525,10 +520,10 @@ class TestQueues:
     ) -> None:
         redis_process.suspend()
         try:
-            page = admins.read("/queues")
+            page = admins.read("/operations")
         finally:
             redis_process.resume()
-        assert "The message broker did not answer in time." in section(page, "problems")
+        assert "The message broker did not answer in time." in text_of(page)
         assert "does not tell" in section(page, "depths")
         assert "There are no workers" in page
 
@@ -538,10 +533,10 @@ class TestQueues:
         api.queue(documents.chain("a"))
         fill(redis_process)
         try:
-            page = admins.read("/queues")
+            page = admins.read("/operations")
         finally:
             empty(redis_process)
-        assert "The message broker is full" in section(page, "problems")
+        assert "The message broker is full" in text_of(page)
         assert "crew_execution" in section(page, "depths")
 
 

@@ -78,10 +78,10 @@ class TestPage:
         assert re.findall(r'action="/start/(\w+)"', page) == [crew.graph for crew in CREWS]
 
     def test_only_managers_are_shown_the_queues(self, client: FlaskClient) -> None:
-        assert "to-queues" not in client.get("/").text
+        assert "to-operations" not in client.get("/").text
         db.session.get(User, user_id("ada")).is_admin = True
         db.session.commit()
-        assert "to-queues" in client.get("/").text
+        assert "to-operations" in client.get("/").text
 
     def test_strangers_are_asked_to_sign_in(self, app: Flask) -> None:
         page = app.test_client().get("/").text
