@@ -15,7 +15,8 @@ from .usage_totals import DayTotal
 
 WIDTH: t.Final = 640
 HEIGHT: t.Final = 170
-_LEFT: t.Final = 46
+_LEFT: t.Final = 72
+"""Room for the values, whose text is larger on phones."""
 _TOP: t.Final = 10
 _BOTTOM: t.Final = 24
 _GAP: t.Final = 0.28

@@ -7,6 +7,7 @@ import json
 import typing as t
 
 from .. import clock
+from ..schemas import FAILURE_CODES
 from ..statuses import ExecutionStatus
 
 SHOWN_CHARS: t.Final = 20_000
@@ -71,6 +72,11 @@ def icon(status: str) -> str:
 def spoken(word: str) -> str:
     """Return a status or another identifier as words."""
     return word.replace("_", " ")
+
+
+def remedy(code: str) -> str:
+    """Return what to do about a failure; an empty text for a code that is not known."""
+    return FAILURE_CODES[code].remedy if code in FAILURE_CODES else ""
 
 
 def pretty(value: t.Any) -> str:

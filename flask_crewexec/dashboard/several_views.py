@@ -1,4 +1,7 @@
-"""Cancel or retry several executions of the list, after a page that says what would happen."""
+"""Cancel or retry several executions of the list, after a page that says what would happen.
+
+Two that were ticked can be compared.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flask import redirect
 from flask import request
+from flask import url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from ..app_state import current_app_state
@@ -56,8 +62,10 @@ class _Choice(t.NamedTuple):
     filters: dict[str, str]
 
 
-def confirm_several() -> str:
+def confirm_several() -> ResponseReturnValue:
     """Ask whether executions shall be cancelled or retried, and show what would happen."""
+    if request.args.get("action") == "compare":
+        return _compare(_read_ids(request.args))
     choice = _read_choice(request.args)
     shown = choice.ids[:_EXAMPLES] if choice.is_matching else choice.ids
     found = _read_rows(shown)
@@ -71,6 +79,14 @@ def confirm_several() -> str:
         executions=found,
         prospects={one.id: _prospect(choice.action, one.status) for one in found},
     )
+
+
+def _compare(ids: Sequence[str]) -> ResponseReturnValue:
+    """Redirect to the comparison of two executions, the older one first."""
+    if len(ids) != 2:
+        raise InvalidRequest("Select two executions to compare them.")
+    older, newer = sorted(ids)
+    return redirect(url_for(".compare_executions", execution_id=older, other_id=newer), 303)
 
 
 def change_several() -> str:
@@ -110,10 +126,15 @@ def _read_choice(given: Given) -> _Choice:
         raise InvalidRequest("Choose what to do: 'cancel' or 'retry'.")
     if given.get("scope") == "matching":
         return _find_matching(action, filters, given.get("before"))
+    return _Choice(action, False, _read_ids(given), False, None, filters)
+
+
+def _read_ids(given: Given) -> list[str]:
+    """Return the ids of the executions that were ticked."""
     ids = [*dict.fromkeys(str(parse_uuid(id, "execution")) for id in given.getlist("ids"))]
     if len(ids) > MOST:
         raise InvalidRequest(f"Choose at most {MOST:,} executions.")
-    return _Choice(action, False, ids, False, None, filters)
+    return ids
 
 
 def _find_matching(action: str, filters: dict[str, str], given_before: str | None) -> _Choice:

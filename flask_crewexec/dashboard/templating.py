@@ -96,6 +96,7 @@ def _make_environment(app: Flask) -> PageEnvironment:
         formatting.icon,
         formatting.is_cut,
         formatting.pretty,
+        formatting.remedy,
         formatting.shown,
         formatting.spoken,
         formatting.symbol,

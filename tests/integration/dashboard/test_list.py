@@ -261,6 +261,14 @@ class TestSeveral:
         assert "3 executions cancelled" in text_of(confirm(admins, page))
         assert {column(id, "cancelled_by") for id in waiting} == {"admin"}
 
+    def test_two_are_compared_the_older_one_first(self, pages: Pages, waiting: list[str]) -> None:
+        older, newer = sorted(waiting)[:2]
+        answer = pages.get("/executions/several", action="compare", ids=[newer, older])
+        assert answer.headers["Location"].endswith(f"/executions/{older}/compare/{newer}")
+        for ids in ([older], [older, older], sorted(waiting)[:3] if len(waiting) > 2 else []):
+            answer = pages.get("/executions/several", action="compare", ids=ids)
+            is_problem(answer, 422, "invalid-request")
+
     def test_those_of_others_look_like_what_does_not_exist(
         self, strangers: Pages, waiting: list[str]
     ) -> None:
