@@ -69,9 +69,17 @@ class WorkerStatus:
         return WorkerState.DRAINED if has_finished else WorkerState.DRAINING
 
     @property
+    def taken(self) -> int | None:
+        """How many tasks it runs; None if that is not known.
+
+        A heartbeat says how many there were; executions may have started since.
+        """
+        return None if self.row.busy is None else max(self.row.busy, len(self.runs))
+
+    @property
     def free(self) -> int | None:
         """How many further tasks it could run; None if that is not known."""
-        return None if self.row.busy is None else max(0, self.row.concurrency - self.row.busy)
+        return None if self.taken is None else max(0, self.row.concurrency - self.taken)
 
     @property
     def drain(self) -> DrainOrder | None:

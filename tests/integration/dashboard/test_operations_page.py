@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.dashboard import service_notice
 from flask_crewexec.services import service_problems
 from flask_crewexec.storage.workers import record_heartbeat
 from flask_crewexec.storage.workers import WorkerProcess
@@ -100,6 +101,19 @@ class TestWorkers:
         assert f"/crewexec-dashboard/executions/{execution}" in told
         for text in ("running", "1 taken, 3 free", "77 on vm1", "1.2.3", "of ada , step write"):
             assert text in text_of(told).replace("ada,", "ada ,")
+
+    def test_places_are_taken_by_what_has_started_since_the_heartbeat(
+        self, api: Api, admins: Pages
+    ) -> None:
+        id = beat(busy=0)
+        change(api.queue(documents.chain("a")), status="running", worker_id=id)
+        assert "1 taken, 3 free" in text_of(section(admins.read("/operations"), f"worker-{id}"))
+
+    def test_says_when_all_is_well(self, admins: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(service_notice, "service_problems", lambda app_state: [])
+        assert "all is well" in text_of(admins.read("/operations"))
+        admins.post("/operations/pause")
+        assert "all is well" not in text_of(admins.read("/operations"))
 
     def test_are_drained_and_resumed(self, admins: Pages) -> None:
         id = beat()
