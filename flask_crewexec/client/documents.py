@@ -190,6 +190,17 @@ class RetrySeveral(t.TypedDict):
     """Ids of up to 100 executions."""
 
 
+class GraphQuery(t.TypedDict):
+    """Filters of the list of graphs."""
+
+    limit: t.NotRequired[int]
+    """Maximum number of items."""
+    before: t.NotRequired[str | uuid.UUID | None]
+    """'next' of the previous page, for older items."""
+    archived: t.NotRequired[bool]
+    """Archived graphs instead of the others."""
+
+
 class SubmissionWebhook(t.TypedDict):
     """A webhook that is told of one execution."""
 
@@ -477,6 +488,15 @@ class Workers(t.TypedDict):
 
     workers: list[Worker]
     """Those with the latest heartbeat first."""
+
+
+class GraphPage(t.TypedDict):
+    """A page of graphs, newest first."""
+
+    graphs: list[Graph]
+    """The graphs of this page."""
+    next: str | None
+    """'before' for the next page."""
 
 
 class ExecutionLimits(t.TypedDict):
@@ -978,6 +998,25 @@ class Worker(t.TypedDict):
     """When it started."""
     seen_at: str
     """When its last heartbeat was."""
+
+
+class Graph(t.TypedDict):
+    """A graph, without its document."""
+
+    id: str
+    """Id of the graph."""
+    name: str
+    """Name of the graph."""
+    user_id: str
+    """Id of the owner."""
+    latest_version: int
+    """Number of the newest version."""
+    created_at: str
+    """When the graph was created."""
+    updated_at: str
+    """When its newest version was stored."""
+    archived_at: str | None
+    """When it was archived; null if it is not."""
 
 
 class Draft(t.TypedDict):

@@ -19,7 +19,11 @@ from .invisible_characters import mark_invisible
 
 _KEPT_ATTRIBUTES: t.Final = frozenset({"start"})
 """Of ordered lists. Others would be refused by our content security policy, or name a language."""
-
+_ALIGNMENTS: t.Final = {
+    "text-align:center": "align-center",
+    "text-align:right": "align-right",
+}
+"""Classes in place of the styles that the parser gives to the cells of tables."""
 
 MAX_CHARS: t.Final = 100_000
 """Longer texts are not rendered: some take quadratic time."""
@@ -65,6 +69,8 @@ def _without_links(tokens: Sequence[Token]) -> Iterator[Token]:
 def _plain(token: Token) -> Token:
     children = None if token.children is None else list(_without_links(token.children))
     attrs = {name: value for name, value in token.attrs.items() if name in _KEPT_ATTRIBUTES}
+    if alignment := _ALIGNMENTS.get(str(token.attrs.get("style"))):
+        attrs["class"] = alignment
     return token.copy(attrs=attrs, children=children, info="")
 
 

@@ -23,6 +23,8 @@ from .executions import StepSchema
 from .executions import WholeExecutionSchema
 from .forks import ForkedSchema
 from .forks import ForkRequestSchema
+from .graphs import GraphPageSchema
+from .graphs import GraphQuerySchema
 from .input_requests import InputAnswerItemSchema
 from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
@@ -53,6 +55,7 @@ _REQUESTS: t.Final[tuple[Schema, ...]] = (
     ForkRequestSchema,
     CancelSeveralSchema,
     RetrySeveralSchema,
+    GraphQuerySchema,
 )
 _ANSWERS: t.Final[tuple[Schema, ...]] = (
     WholeExecutionSchema,
@@ -68,6 +71,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     OutcomesSchema,
     PauseChangeSchema,
     WorkersSchema,
+    GraphPageSchema,
 )
 _KINDS: t.Final[tuple[tuple[type[Field], Kind], ...]] = (
     (fields.Boolean, "boolean"),

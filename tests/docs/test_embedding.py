@@ -18,6 +18,7 @@ from support.in_process import run
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.npm import npm_packages
+from support.npm import npx
 from support.paths import ROOT
 from support.servers.browser import Browser
 from support.servers.browser import chromium
@@ -28,6 +29,7 @@ from support.servers.processes import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
 
 PAGE = ROOT / "docs/howto/embed.rst"
+CLIENT_PAGE = ROOT / "docs/howto/javascript.rst"
 LAYOUT = """<!doctype html>
 <html lang="en">
 <head>
@@ -86,6 +88,17 @@ def server(app: Flask, environment: dict[str, str], folder: Path) -> Iterator[Gu
     options = ("--worker-class=gthread", "--threads=8")
     with Gunicorn(folder, variables, *options, app="support.host_app.own_pages:app") as server:
         yield server
+
+
+def test_react_knows_the_element(folder: Path) -> None:
+    config = next(each for each in examples_of(CLIENT_PAGE) if each.caption == "tsconfig.json")
+    (folder / "tsconfig.json").write_text(config.text, "utf-8")
+    (folder / "node_modules").symlink_to(npm_packages())
+    checked = npx("tsc", "--project", ".", folder=folder)
+    assert checked.returncode == 0, checked.stdout
+    source = folder / "src/Run.tsx"
+    source.write_text(source.read_text("utf-8").replace("execution-id={id}", ""), "utf-8")
+    assert "execution-id" in npx("tsc", "--project", ".", folder=folder).stdout
 
 
 class Tree:

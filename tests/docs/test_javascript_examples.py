@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.doc_examples import examples_of
 from support.doc_examples import write_files
 from support.graphs import documents
 from support.in_process import run
+from support.in_process import running
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.npm import npm_packages
@@ -45,7 +47,9 @@ MAIN = """
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Execution } from "./Execution";
+import { storeGraph } from "./graphs";
 
+Object.assign(window, { storeGraph });
 const id = new URLSearchParams(location.search).get("id") ?? "";
 createRoot(document.body).render(<StrictMode><Execution id={id} /></StrictMode>);
 """
@@ -79,6 +83,16 @@ def server(app: Flask, environment: dict[str, str], folder: Path) -> Iterator[Gu
 @pytest.fixture
 def open_page(browser: Browser, server: Gunicorn) -> t.Callable[[str], None]:
     return lambda name: browser.open(f"{server.url}/pages/{name}")
+
+
+def both_at_once() -> documents.Document:
+    """Two tasks that run at the same time, and a third one that reads both."""
+    nodes = [documents.agent("w"), *(documents.task(id) for id in "abc")]
+    edges = ["w a", "w b", "w c", "a c", "b c", "streaming w"]
+    graph = documents.crew([*nodes, documents.named("streaming", "llm")], edges)
+    for step in "ab":
+        documents.with_data(graph, step, **{"async": True})
+    return graph
 
 
 def queued(api: Api, graph: str) -> str:
@@ -139,6 +153,9 @@ def open_execution(
     (folder / "node_modules").symlink_to(npm_packages())
     (folder / "src/main.tsx").write_text(MAIN, "utf-8")
     (folder / "src/client.d.ts").write_text(client.get("/crewexec/client.d.ts").text, "utf-8")
+    (folder / "openapi.json").write_text(client.get("/crewexec/openapi.json").text, "utf-8")
+    made = npx("openapi-typescript", "openapi.json", "-o", "src/api.d.ts", folder=folder)
+    assert made.returncode == 0, made.stderr
     checked = npx("tsc", "--project", ".", folder=folder)
     assert checked.returncode == 0, checked.stdout
     bundled = npx(
@@ -164,8 +181,44 @@ def test_the_react_component_follows_an_execution(
     open_execution(id)
     browser.wait_for("[role=status]", "waiting")
     assert run(id) == "completed"
-    browser.wait_for("[role=status]", "completed")
-    assert browser.text("pre") in "Words that come"
+    browser.wait_for("pre", "Words that come")
+    assert browser.text("[role=status]") == "completed"
+
+
+def test_the_react_component_keeps_the_words_of_steps_at_the_same_time_apart(
+    app: Flask, api: Api, model: t.Any, browser: Browser, open_execution: t.Callable[[str], None]
+) -> None:
+    gate = threading.Event()
+    for step in "ab":
+        model.on(f"Do {step}", f"{step} " * 9 + "end", chunk_delay=0.05, hold=gate, hold_after=9)
+    id = api.queue(both_at_once())
+    open_execution(id)
+    browser.wait_for("[role=status]", "waiting")
+
+    def written() -> list[list[str]]:
+        """The words below each step."""
+        code = "return [...document.querySelectorAll('figure pre')].map((e) => e.textContent)"
+        return [text.split() for text in browser.run(code)]
+
+    with running(app, id):
+        wait_until(lambda: len(written()) == 2 and min(map(len, written())) > 3, what="the words")
+        shown = sorted(set(words).pop() for words in written() if len(set(words)) == 1)
+        gate.set()
+    assert shown == ["a", "b"]
+
+
+def test_the_typed_client_stores_a_graph(
+    api: Api, browser: Browser, open_execution: t.Callable[[str], None]
+) -> None:
+    open_execution("none")
+    browser.wait_for("[role=alert]", "UUID")
+    code = "window.storeGraph(arguments[0]).then(arguments[1], (e) => arguments[1](e.message))"
+    graph = documents.chain("a")
+    stored = browser.driver.execute_async_script(code, graph)
+    assert api("GET", f"/graphs/{stored}").json["document"]["name"] == graph["name"]
+    refused = browser.driver.execute_async_script(code, {**graph, "nodes": []})
+    assert refused != stored
+    assert not api("GET", "/graphs").json["graphs"][1:]
 
 
 def test_the_react_component_asks_the_user(

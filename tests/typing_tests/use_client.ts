@@ -38,8 +38,9 @@ async function read(message: Message): Promise<string> {
 export async function list(): Promise<string[]> {
   try {
     const { executions, next } = await crews.list({ status: "running", limit: 3 });
+    const { graphs } = await crews.graphs({ archived: false });
     const { input_requests } = await crews.inputRequests({ assigned: "me" });
-    return [...executions.map(({ id }) => id), ...input_requests.map(({ id }) => id), next ?? ""];
+    return [...executions.map(({ id }) => id), ...graphs.map(({ name }) => name), ...input_requests.map(({ id }) => id), next ?? ""];
   } catch (error) {
     if (!(error instanceof CrewExecError)) throw error;
     return [error.code, ...error.problems.map(({ pointer }) => pointer), error.correlationId ?? ""];

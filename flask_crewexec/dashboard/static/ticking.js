@@ -14,11 +14,11 @@ export function tick(root) {
   }
 }
 
-// The server's formatting.duration(), in whole seconds.
+// The server's formatting.duration(), in whole seconds; in tenths below one.
 function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const unit = UNITS.find(([size]) => whole >= size);
-  if (!unit) return `${whole} s`;
+  if (!unit) return `${Math.floor(10 * Math.max(0, seconds)) / 10} s`;
   const [size, name, smaller, smallName] = unit;
   const rest = Math.floor((whole % size) / smaller);
   return `${Math.floor(whole / size)} ${name}` + (rest ? ` ${rest} ${smallName}` : "");

@@ -53,7 +53,10 @@ export interface FollowOptions extends RequestOptions {
   after?: number;
 }
 
-/** What a streaming model has written. It is not stored, and not sent again. */
+/**
+ * What a streaming model has written: more of the answer to the model call of the step that has
+ * started last. It is not stored, and not sent again. Steps that run at the same time take turns.
+ */
 export interface Token {
   type: "token";
   execution_id: string;
@@ -103,6 +106,7 @@ export interface Client {
   queue(submission: QueueRequest, options?: QueueOptions): Promise<WholeExecution>;
   get(id: string, options?: GetOptions): Promise<WholeExecution>;
   list(query?: ExecutionQuery, options?: RequestOptions): Promise<ExecutionPage>;
+  graphs(query?: GraphQuery, options?: RequestOptions): Promise<GraphPage>;
   cancel(id: string, options?: CancelOptions): Promise<WholeExecution>;
   retry(id: string, limits?: Limits, options?: RequestOptions): Promise<WholeExecution>;
   /** Cancel at most 100 executions, each by itself; the answer says what came of each. */

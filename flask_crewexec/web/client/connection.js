@@ -96,8 +96,8 @@ class Connection {
 
   async #recover(error, failures, signal) {
     const refused = this.#refusedBy(error);
-    if (refused.length) { // the others are followed without them
-      for (const id of refused) this.#fail(id, error);
+    if (refused.size) { // the others are followed without them
+      for (const [id, problem] of refused) this.#fail(id, error.about(problem));
       return;
     }
     if (!error.isTransient) {
@@ -109,10 +109,14 @@ class Connection {
     await pause(failures, { retryAfter: error.retryAfter, signal });
   }
 
-  // The executions that a problem document points to.
+  // The executions that a problem document points to, each with its problem.
   #refusedBy({ problems }) {
-    const places = problems.map(({ pointer }) => /^\/(executions|after)\/(\d+)$/.exec(pointer));
-    return places.filter((place) => place !== null).map((place) => this.#requested[place[2]]);
+    const refused = new Map();
+    for (const problem of problems) {
+      const place = /^\/(executions|after)\/(\d+)$/.exec(problem.pointer);
+      if (place) refused.set(this.#requested[place[2]], problem);
+    }
+    return refused;
   }
 
   #fail(id, error) {

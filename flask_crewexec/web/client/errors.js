@@ -17,6 +17,11 @@ export class CrewExecError extends Error {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
+  // The same for those whom only one of its problems concerns.
+  about(problem) {
+    return new CrewExecError(problem.detail, { ...this.toJSON(), problems: [problem], cause: this });
+  }
+
   // For other tabs: errors cannot be sent there as they are.
   toJSON() {
     const { message, code, status, problems, correlationId, requestId, retryAfter } = this;

@@ -41,6 +41,10 @@ class Client {
     return this.#api.request("GET", "/executions", { query, signal });
   }
 
+  graphs(query = {}, { signal } = {}) {
+    return this.#api.request("GET", "/graphs", { query, signal });
+  }
+
   cancel(id, { reason, signal } = {}) {
     return this.#api.request("POST", `${one(id)}/cancel`, { body: { reason }, signal });
   }

@@ -273,17 +273,21 @@ class TestFollowing:
         assert followed(page, id) == stored(api, id)
 
     @pytest.mark.parametrize(
-        ("unknown", "code"), [(str(uuid.UUID(int=1)), "not-found"), ("x", "invalid-request")]
+        ("unknown", "code", "said"),
+        [
+            (str(uuid.UUID(int=1)), "not-found", "There is no execution '{}'."),
+            ("x", "invalid-request", "Not a valid UUID."),
+        ],
     )
-    def test_one_that_does_not_exist_fails_alone(self, page, api, model, unknown, code):
+    def test_one_that_does_not_exist_fails_alone(self, page, api, model, unknown, code, said):
         id = api.queue(documents.chain("a"))
         run(id)
         outcomes = page.call(
             "const outcomes = await Promise.allSettled(given.map((id) => follow(id)));"
-            "return outcomes.map(({ status, reason }) => reason?.code ?? status)",
+            "return outcomes.map(({ status, reason }) => [status, reason?.code, reason?.message])",
             [unknown, id],
         )
-        assert outcomes == [code, "fulfilled"]
+        assert outcomes == [["rejected", code, said.format(unknown)], ["fulfilled", None, None]]
         assert followed(page, id) == stored(api, id)
 
     def test_who_is_unknown_is_told_so(self, page, api):

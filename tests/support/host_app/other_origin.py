@@ -9,6 +9,7 @@ import os
 
 from flask import request
 
+from flask_crewexec.dashboard import reject_cross_site
 from support.doc_examples import examples_of
 from support.host_app import host
 from support.paths import ROOT
@@ -18,6 +19,7 @@ PAGE = ROOT / "docs/howto/javascript.rst"
 app = host.create_app()
 (shown,) = (each.text for each in examples_of(PAGE) if each.language == "python")
 exec(shown.replace("https://app.example.com", os.environ["FRONT_END"]))  # noqa: S102  # it is ours
+app.before_request(reject_cross_site)  # as a host does whose own forms use cookies
 
 
 @app.before_request

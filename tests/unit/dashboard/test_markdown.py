@@ -40,6 +40,14 @@ def test_structure_is_rendered() -> None:
         assert f"<{tag}>" in html
 
 
+def test_columns_of_tables_keep_their_alignment_without_a_style() -> None:
+    html = render_markdown("|a|b|c|d|\n|-|:-|:-:|-:|\n|1|2|3|4|")
+    for cell in ("<th>a", "<th>b", '<th class="align-center">c', '<th class="align-right">d'):
+        assert cell in html
+    for cell in ("<td>1", "<td>2", '<td class="align-center">3', '<td class="align-right">4'):
+        assert cell in html
+
+
 def test_links_and_images_show_where_they_lead() -> None:
     html = render_markdown(
         "[bank](https://evil.example/%E2%80%AE?q=ä) ![logo *a*](http://i.example)"

@@ -66,6 +66,16 @@ def test_programs_that_are_no_browsers_pass() -> None:
     assert passes()
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token"])
+def test_a_token_passes_since_other_sites_have_none(scheme: str) -> None:
+    assert passes(Sec_Fetch_Site="cross-site", Authorization=f"{scheme} abc")
+
+
+@pytest.mark.parametrize("value", ["", " ", "Basic YTpi", "basic YTpi", "Digest a=b", "NTLM x"])
+def test_what_browsers_send_by_themselves_is_no_token(value: str) -> None:
+    assert not passes(Sec_Fetch_Site="cross-site", Authorization=value)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_looking_is_allowed_from_everywhere(method: str) -> None:
     assert passes(method, Sec_Fetch_Site="cross-site", Origin="http://evil.test")
