@@ -16,6 +16,7 @@ from ..identity import Identity
 from ..models import ExecutionMixin
 from ..models import StepMixin
 from ..scheduling.queue_position import queue_position
+from ..services.waiting import lacks_worker
 from ..statuses import RETRYABLE
 from ..statuses import StepStatus
 from ..statuses import TERMINAL
@@ -101,6 +102,7 @@ def _render(template: str, kind: str, execution_id: str) -> str:
         steps=stored.steps,
         result=view_result(stored.result),
         queue_position=queue_position(current_app_state(), execution),
+        lacks_worker=lacks_worker(current_app_state(), execution),
         input_requests=requests_of_execution(execution_id, requester) if asks else [],
         is_active=is_active,
         may_retry=execution.status in RETRYABLE,

@@ -170,7 +170,7 @@ class _Maker:
             waited=running_seconds(self.periods, ready, first) if ready and first else None,
             model_seconds=_total(span for span in spans if span.kind == "model"),
             tool_seconds=_total(span for span in spans if span.kind == "tool"),
-            bars=tuple(self._step_bars(ready, first, segments)),
+            bars=tuple(self._step_bars(step, ready, first, segments)),
             calls=tuple(self._call_bars(spans)),
             usage=step.usage if step else Usage(),
             output=self._outputs.get(step.position) if step else None,
@@ -186,14 +186,20 @@ class _Maker:
         return max(ends) if ends and len(ends) == len(reads) else None
 
     def _step_bars(
-        self, ready: dt.datetime | None, first: dt.datetime | None, segments: Sequence[Segment]
+        self,
+        step: StepMixin | None,
+        ready: dt.datetime | None,
+        first: dt.datetime | None,
+        segments: Sequence[Segment],
     ) -> Iterator[Bar]:
         if ready is not None and first is not None and ready < first:
             yield self._bar("wait", ready, first, "Ready, but not started")
-        for begin, end, is_broken in segments:
+        has_failed = step is not None and step.status == StepStatus.FAILED
+        for number, (begin, end, is_broken) in enumerate(segments, start=1):
             took = duration((end - begin).total_seconds())
             if is_broken:
-                yield self._bar("broken", begin, end, f"Interrupted after {took}")
+                what = "Failed" if has_failed and number == len(segments) else "Interrupted"
+                yield self._bar("broken", begin, end, f"{what} after {took}")
             else:
                 yield self._bar("run", begin, end, f"Ran for {took}")
 

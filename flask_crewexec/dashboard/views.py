@@ -17,6 +17,7 @@ from ..scheduling.queue_position import queue_position
 from ..schemas import CancelRequestSchema
 from ..schemas import load
 from ..services.async_execution_service import AsyncExecutionService
+from ..services.waiting import lacks_worker
 from ..statuses import RETRYABLE
 from ..statuses import TERMINAL
 from ..storage.ownership import belongs_to
@@ -104,6 +105,7 @@ def _values(view: ExecutionView) -> dict[str, t.Any]:
         "execution": view.execution,
         "result": view_result(view.result),
         "queue_position": queue_position(current_app_state(), view.execution),
+        "lacks_worker": lacks_worker(current_app_state(), view.execution),
         "drawing": graph and draw(graph, view.steps, view.calls),
         "manager": graph and manager_of(graph),
         "coworkers": [agent.role for agent in graph.coworkers] if graph else [],

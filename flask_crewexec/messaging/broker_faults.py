@@ -54,7 +54,8 @@ class QueueTaken(UnsuitableBroker):
 SILENT: t.Final = BrokerFault(
     "no answer",
     "The message broker did not answer in time.",
-    "Check that the server at 'CELERY_BROKER_URL' runs and can be reached.",
+    "Check that the server at 'CELERY_BROKER_URL' runs and can be reached. For development,"
+    " 'flask --app myapp crewexec broker' runs one.",
 )
 FULL: t.Final = BrokerFault(
     "full",

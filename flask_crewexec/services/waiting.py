@@ -6,8 +6,10 @@ import enum
 import typing as t
 
 from ..app_state import AppState
+from ..models import ExecutionMixin
 from ..scheduling.fair_scheduler import max_running_of
 from ..statuses import ExecutionStatus
+from ..statuses import WaitingFor
 from ..storage.queue_pause import read_pause
 from ..storage.queue_stats import count_active
 from ..storage.queue_stats import count_held_by_user
@@ -57,6 +59,18 @@ def waiting_groups(app_state: AppState) -> list[WaitingGroup]:
     return [group for group in groups if group.number]
 
 
+def lacks_worker(app_state: AppState, execution: ExecutionMixin) -> bool:
+    """Return whether an execution waits for a worker although none takes executions."""
+    return execution.waiting_for == WaitingFor.WORKER and not _count_slots(app_state)
+
+
+def _count_slots(app_state: AppState) -> int:
+    """Return how many executions the live workers run at a time, without those being drained."""
+    queue = app_state.settings.execution_queue
+    takers = [each for each in live_workers(app_state) if each.drain is None]
+    return sum(each.concurrency for each in takers if queue in each.queues)
+
+
 def _queued(app_state: AppState, waiting: Waiting) -> list[WaitingGroup]:
     status = ExecutionStatus.QUEUED
     if read_pause(app_state) is not None:
@@ -85,9 +99,7 @@ def _held_by_limits(app_state: AppState) -> int:
 
 def _without_place(app_state: AppState) -> Reason:
     """Return why executions with a message do not start."""
-    queue = app_state.settings.execution_queue
-    takers = [each for each in live_workers(app_state) if each.drain is None]
-    slots = sum(each.concurrency for each in takers if queue in each.queues)
+    slots = _count_slots(app_state)
     if not slots:
         return Reason.NO_WORKER
     running = count_active(app_state).get(ExecutionStatus.RUNNING, 0)

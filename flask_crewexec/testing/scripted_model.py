@@ -24,11 +24,14 @@ class ScriptedModel:
 
     :param key: the API key that clients must present.
     :param port: the port to listen on; 0 takes a free one.
+    :param delay: seconds before the first byte of each answer, for people who watch; rules with a
+        ``delay`` of their own use that.
     """
 
-    def __init__(self, key: str = "sk-scripted", port: int = 0) -> None:
+    def __init__(self, key: str = "sk-scripted", port: int = 0, *, delay: float = 0.0) -> None:
         self.key = key
         self._port = port
+        self._delay = delay
         self._script = Script()
         self._server: Server | None = None
 
@@ -43,7 +46,7 @@ class ScriptedModel:
         """Start to listen, and answer in background threads."""
         if self._server is not None:
             raise RuntimeError("The scripted model is already running: start it only once.")
-        self._server = Server(self._port, self.key, self._script)
+        self._server = Server(self._port, self.key, self._script, self._delay)
         self._port = self._server.server_port
         self._server.start()
         return self

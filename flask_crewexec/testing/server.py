@@ -35,8 +35,9 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
-    def __init__(self, port: int, key: str, script: Script) -> None:
+    def __init__(self, port: int, key: str, script: Script, delay: float) -> None:
         self.key = key
+        self.delay = delay
         self.script = script
         self.closing = threading.Event()
         self._connections: dict[socket.socket, threading.Thread] = {}
@@ -148,7 +149,7 @@ class _Connection(BaseHTTPRequestHandler):
     def _delay(self, call: Call, rule: Rule) -> None:
         if rule.hold is not None and (rule.hold_after is None or not is_stream(call.body)):
             self._wait(rule.hold)
-        self._pause(rule.delay)
+        self._pause(rule.delay or self.server.delay)
 
     def _pause(self, seconds: float) -> None:
         self._wait(self._closing, time.monotonic() + seconds)

@@ -84,7 +84,9 @@ def check_models(app_state: AppState) -> Iterable[Result]:
             )
         ]
     problems = [_unusable(name, reason) for name, reason in model_problems(app_state)]
-    return unless_any([*problems, *_keys(app_state)], "Every registered model can be used.")
+    return unless_any(
+        [*problems, *_keys(app_state)], "Every registered model can be built; none was called."
+    )
 
 
 def _keys(app_state: AppState) -> Iterator[Result]:

@@ -150,7 +150,8 @@ def reader(tmp_path: Path) -> Reader:
         file = reader.folder / name
         text = file.read_text()
         assert MODEL in text or WEB in text
-        file.write_text(text.replace(WEB, reader.web).replace(MODEL, model_port))
+        text = text.replace(WEB, reader.web).replace(MODEL, model_port)
+        file.write_text(text.replace(", delay=2", ""))  # nobody watches
     return reader
 
 
@@ -181,6 +182,19 @@ def approve(browser: httpx.Client) -> str:
     return request
 
 
+def make_mistakes(reader: Reader, ada: httpx.Client) -> None:
+    """Enter what the application refuses."""
+    with httpx.Client(base_url=f"http://{reader.web}", trust_env=False) as stranger:
+        assert stranger.get("/").headers["location"] == "/sign-in"
+        assert "Nobody has this token." in stranger.post("/sign-in", data={"token": "x"}).text
+        assert 'role="alert"' not in stranger.get("/sign-in").text
+    for entered in ({"calls": "0"}, {"order": "seven"}, {"complaint": "<b>" * 400}):
+        page = ada.post("/", data={"order": "7", "complaint": "", "calls": "20", **entered})
+        assert page.status_code == 422
+        assert '<p role="alert">' in page.text
+        assert "<b>" not in page.text
+
+
 def settle_complaints(reader: Reader, ada: httpx.Client, bob: httpx.Client) -> None:
     """Do what the page tells, with everything running."""
     first = ask(ada)
@@ -199,7 +213,8 @@ def settle_complaints(reader: Reader, ada: httpx.Client, bob: httpx.Client) -> N
 
 
 def test_everything_that_the_reader_does(reader: Reader) -> None:
-    reader.enter("flask --app shop init", ". .venv/bin/activate")
+    assert reader.enter("flask --app shop init") == "The shop has two orders.\n"
+    reader.enter(". .venv/bin/activate")
     with (
         reader.start("flask --app shop crewexec broker"),
         reader.start("python scripted.py"),
@@ -209,6 +224,7 @@ def test_everything_that_the_reader_does(reader: Reader) -> None:
         reader.enter("flask --app shop crewexec check")
         with sign_in(reader, "token-of-ada") as ada, sign_in(reader, "token-of-bob") as bob:
             settle_complaints(reader, ada, bob)
+            make_mistakes(reader, ada)
     reader.enter("pip install pytest")
     assert "1 passed" in reader.enter("pytest")
     assert reader.has_finished()

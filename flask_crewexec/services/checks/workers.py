@@ -98,8 +98,8 @@ def check_beat(app_state: AppState) -> Iterator[Result]:
         return
     yield error(
         f"{last}, so retries are not started and lost executions are not recovered.",
-        "Start 'flask --app myapp crewexec beat', and a worker of the queue"
-        f" '{app_state.settings.cleanup_queue}'.",
+        "Start 'flask --app myapp crewexec beat', or one worker with '--beat', and a worker of the"
+        f" queue '{app_state.settings.cleanup_queue}'.",
     )
 
 

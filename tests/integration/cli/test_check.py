@@ -331,7 +331,10 @@ class TestWorkers:
     def test_beat_has_never_run(self, app, check):
         add_worker(app)
         ensure_installation_id(current_app_state())
-        assert "no reconcile round" in only_problem(check(exit_code=1), "beat", "error")
+        found = check(exit_code=1)
+        assert "no reconcile round" in only_problem(found, "beat", "error")
+        (beat,) = found["beat"]
+        assert "one worker with '--beat'" in beat["remedy"]
 
     @pytest.mark.parametrize(
         ("queue", "exit_code", "status"),

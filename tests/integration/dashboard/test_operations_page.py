@@ -92,6 +92,27 @@ class TestPause:
         assert "waits until the queue is resumed" in pages.read(f"/executions/{id}")
 
 
+class TestWithoutWorkers:
+    MISSING = "next in the queue: no worker takes executions now"
+
+    def test_an_execution_tells_its_user(self, api: Api, admins: Pages, pages: Pages) -> None:
+        path = f"/executions/{api.queue(documents.chain('a'))}"
+        assert self.MISSING in pages.read(path)
+        worker = beat()
+        page = pages.read(path)
+        assert "next in the queue" in page
+        assert self.MISSING not in page
+        admins.post(f"/operations/workers/{worker}/drain")
+        assert self.MISSING in pages.read(path)
+
+    def test_what_does_not_wait_for_one_tells_nothing(
+        self, api: Api, admins: Pages, pages: Pages
+    ) -> None:
+        id = api.queue(documents.chain("a"))
+        admins.post("/operations/pause")
+        assert "no worker takes" not in pages.read(f"/executions/{id}")
+
+
 class TestWorkers:
     def test_are_shown_with_what_they_run(self, api: Api, admins: Pages) -> None:
         id, execution = beat(), api.queue(documents.chain("a"))

@@ -154,6 +154,16 @@ def test_without_stored_calls_events_tell_of_them(
     assert with_calls == {"model": 2, "tool": 1}
 
 
+def test_the_bar_of_a_failed_step_says_so(api: Api, pages: Pages, model: ScriptedModel) -> None:
+    model.on("Do b", status=401)
+    id = api.queue(documents.chain("a", "b"))
+    run(id)
+    _, first, second = lines(pages.read(f"/executions/{id}"))
+    assert [bar[0] for bar in first.of("run", "broken")] == ["run"]
+    (bar,) = second.of("run", "broken")
+    assert (bar[0], bar[3].split()[0]) == ("broken", "Failed")
+
+
 def test_before_an_execution_starts_there_is_no_timeline(api: Api, pages: Pages) -> None:
     id = api.queue(documents.chain("a"))
     assert 'id="timeline"' not in pages.read(f"/executions/{id}")

@@ -348,6 +348,14 @@ class TestJournal:
         model.wait_for_calls(1, outcome="disconnected")
         assert model.disconnects == 1
 
+    def test_a_slow_model_delays_rules_without_a_delay_of_their_own(self) -> None:
+        impatient = httpx.Timeout(10, read=0.05)
+        with ScriptedModel(delay=3600) as model, connect(model) as client:
+            model.on("quick", "Here", delay=0.001)
+            assert ask(client, "quick") == "Here"
+            with pytest.raises(openai.APITimeoutError):
+                ask(client.with_options(timeout=impatient, max_retries=0), "slow")
+
     def test_client_that_leaves_a_stream_is_counted(
         self, model: ScriptedModel, http: httpx.Client
     ) -> None:
