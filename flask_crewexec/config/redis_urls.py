@@ -21,8 +21,15 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 def check_broker_url(url: object) -> None:
     """Check that the broker is Redis, whose lists priorities and queue depths are based on.
 
+    :param url: the one of the Celery app, which is only ours if the host has none.
     :raises ConfigError: if it is anything else.
     """
+    if not url:
+        raise ConfigError(
+            "Your Celery app has no broker: set its 'broker_url', or the environment variable"
+            " 'CELERY_BROKER_URL'. 'CELERY_BROKER_URL' and 'CELERY' in 'app.config' configure only"
+            " the Celery app that the extension makes when you have none."
+        )
     scheme, separator, _ = str(url).partition("://")
     scheme = scheme if separator else ""  # without a scheme, the text may begin with a password
     if scheme not in BROKER_SCHEMES:

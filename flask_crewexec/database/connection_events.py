@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import typing as t
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ _DEFAULT_THRESHOLD: t.Final = 5
 
 
 def adapt_connections(engine: sa.Engine) -> None:
-    """Let connections of *engine* work behind a pooler, and after a server has become writable.
+    """Let connections of *engine* work behind a pooler, and after the server was restarted.
 
     The host uses the same connections, for which this is right, too.
     """
@@ -25,6 +26,7 @@ def adapt_connections(engine: sa.Engine) -> None:
         return
     sa.event.listen(engine, "handle_error", _discard_read_only)
     if engine.dialect.driver == "psycopg":
+        sa.event.listen(engine, "checkout", _replace_closed)
         sa.event.listen(engine, "checkout", _Pooler().on_checkout)
 
 
@@ -36,6 +38,33 @@ def _discard_read_only(context: ExceptionContext) -> None:
     error = context.original_exception
     if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def _replace_closed(connection: t.Any, record: object, proxy: object) -> None:
+    """Let the pool replace its connections if the other side has closed this one.
+
+    After a restart of the server or a pooler, the first statement of each process would fail.
+    """
+    if is_closed(connection):
+        raise sa.exc.InvalidatePoolError
+
+
+def is_closed(connection: t.Any) -> bool:
+    """Return whether the other side has closed psycopg's idle *connection*.
+
+    That asks the socket and not the server, so it costs no round trip. If the network was cut, the
+    socket does not know.
+    """
+    if connection.closed:
+        return True
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    while socket.poll(0):  # a notice, or the end
+        try:
+            connection.pgconn.consume_input()
+        except connection.Error:
+            return True
+    return False
 
 
 class _Pooler:

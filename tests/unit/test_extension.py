@@ -333,6 +333,14 @@ class TestCelery:
         with pytest.raises(ConfigError, match=r"redis, rediss, redis\+socket, sentinel"):
             CrewExec(new_app(CELERY_BROKER_URL=url))
 
+    def test_a_celery_app_of_the_host_without_a_broker_is_refused(self):
+        """The broker in the configuration of the application is not that of this Celery app."""
+        app = new_app(CELERY_BROKER_URL="redis://example:1/0")
+        with pytest.raises(
+            ConfigError, match="Your Celery app has no broker: set its 'broker_url'"
+        ):
+            CrewExec(app, celery=Celery("own", set_as_current=False))
+
     def test_a_broker_without_a_scheme_is_refused_without_its_password(self):
         with pytest.raises(ConfigError) as refusal:
             CrewExec(new_app(CELERY_BROKER_URL=":secret@127.0.0.1:6379/0"))

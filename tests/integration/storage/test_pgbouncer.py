@@ -6,11 +6,13 @@ import concurrent.futures
 import typing as t
 from collections.abc import Iterator
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.database.connection_events import adapt_connections
+from flask_crewexec.database.connection_events import is_closed
 from flask_crewexec.services.checks.database import check_pooler
 from support.graphs import documents
 from support.host_app import host
@@ -25,6 +27,7 @@ from support.servers.processes import wait_until
 pytestmark = pytest.mark.postgresql
 
 ORDERS = 24
+SELECT_1 = sa.select(sa.literal(1))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,49 @@ def test_statements_are_prepared_without_a_pooler(make_engine, postgres):
     engine = make_engine(postgres.fresh_database_url())
     adapt_connections(engine)
     assert threshold_of(engine) == 5
+
+
+def test_idle_connections_are_replaced_after_a_restart(make_engine, database_url, pgbouncer):
+    engine = make_engine(database_url)
+    adapt_connections(engine)
+    with engine.connect() as first, engine.connect() as second:
+        assert (first.scalar(SELECT_1), second.scalar(SELECT_1)) == (1, 1)
+    pgbouncer.restart()
+    with engine.connect() as first, engine.connect() as second:
+        assert (first.scalar(SELECT_1), second.scalar(SELECT_1)) == (1, 1)
+
+
+def test_idle_connections_are_replaced_after_the_server_has_ended_them(make_engine, postgres):
+    url = postgres.fresh_database_url()
+    engine, other = make_engine(url), make_engine(url)
+    adapt_connections(engine)
+    with engine.connect() as connection:
+        server_process = connection.scalar(sa.select(sa.func.pg_backend_pid()))
+    with other.connect() as connection:
+        connection.execute(sa.select(sa.func.pg_terminate_backend(server_process)))
+    wait_until(
+        lambda: not psutil.pid_exists(server_process), seconds=20, what="the server process to end"
+    )
+    with engine.connect() as connection:
+        assert connection.scalar(SELECT_1) == 1
+
+
+def test_a_notice_does_not_end_an_idle_connection(make_engine, postgres):
+    url = postgres.fresh_database_url()
+    engine, other = make_engine(url), make_engine(url)
+    adapt_connections(engine)
+    channel = sa.text("LISTEN crews")
+    with engine.connect() as connection:
+        connection.execute(channel)
+        connection.commit()
+        before = connection.connection.dbapi_connection
+    with other.connect() as connection:
+        connection.execute(sa.text("NOTIFY crews"))
+        connection.commit()
+    assert not is_closed(before)
+    with engine.connect() as connection:
+        assert connection.connection.dbapi_connection is before
+        assert connection.scalar(SELECT_1) == 1
 
 
 @pytest.mark.parametrize(("threshold", "status"), [(None, "ok"), (7, "warning")])
