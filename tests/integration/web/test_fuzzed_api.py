@@ -56,7 +56,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
 [[operations]]
 include-operation-id = [
     "create_graph", "import_graph", "preview_import", "queue_execution", "preview_execution",
-    "retry_execution",
+    "retry_execution", "retry_executions", "cancel_executions",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 
@@ -90,7 +90,9 @@ checks.negative_data_rejection.enabled = false
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 [[operations]]
-include-operation-id = ["import_graph", "preview_import", "preview_execution"]
+include-operation-id = [
+    "import_graph", "preview_import", "preview_execution", "cancel_executions", "retry_executions",
+]
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 """
@@ -140,7 +142,7 @@ def test_every_answer_is_as_described(server, api, admin, tmp_path):
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config]
     command += ["run", document, "--url", server.url, *OPTIONS]
     found = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=240, cwd=tmp_path
+        command, check=False, capture_output=True, text=True, timeout=280, cwd=tmp_path
     )
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Traceback" not in server.log_text()
