@@ -483,7 +483,7 @@ class PauseChange(t.TypedDict):
     """False if that was so before, as after a repeated request."""
 
 
-class Workers(t.TypedDict):
+class WorkerReport(t.TypedDict):
     """All workers that have not signed off."""
 
     workers: list[Worker]

@@ -82,8 +82,8 @@ from .operations import PauseRequestSchema as PauseRequestSchema
 from .operations import PauseSchema as PauseSchema
 from .operations import QueuePauseSchema as QueuePauseSchema
 from .operations import QueueReportSchema as QueueReportSchema
+from .operations import WorkerReportSchema as WorkerReportSchema
 from .operations import WorkerSchema as WorkerSchema
-from .operations import WorkersSchema as WorkersSchema
 from .outcomes import CancelSeveralSchema as CancelSeveralSchema
 from .outcomes import MAX_SEVERAL as MAX_SEVERAL
 from .outcomes import OutcomeSchema as OutcomeSchema

@@ -30,7 +30,7 @@ from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
 from .input_requests import InputRequestQuerySchema
 from .operations import PauseChangeSchema
-from .operations import WorkersSchema
+from .operations import WorkerReportSchema
 from .outcomes import CancelSeveralSchema
 from .outcomes import OutcomesSchema
 from .outcomes import RetrySeveralSchema
@@ -70,7 +70,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     ComparisonSchema,
     OutcomesSchema,
     PauseChangeSchema,
-    WorkersSchema,
+    WorkerReportSchema,
     GraphPageSchema,
 )
 _KINDS: t.Final[tuple[tuple[type[Field], Kind], ...]] = (

@@ -213,7 +213,7 @@ class WorkerSchema(ma.Schema):
     )
 
 
-class WorkersSchema(ma.Schema):
+class WorkerReportSchema(ma.Schema):
     """All workers that have not signed off."""
 
     workers = fields.List(

@@ -8,8 +8,8 @@ from flask import Blueprint
 
 from ..app_state import current_app_state
 from ..schemas import DrainRequestSchema
+from ..schemas import WorkerReportSchema
 from ..schemas import WorkerSchema
-from ..schemas import WorkersSchema
 from ..services import worker_control
 from .authentication import require_manager
 from .view_contracts import reads
@@ -20,7 +20,7 @@ Json = dict[str, t.Any]
 _worker: t.Final = WorkerSchema()
 
 
-@responds(WorkersSchema())
+@responds(WorkerReportSchema())
 def list_workers() -> Json:
     """List the workers that have not signed off, with what they run.
 
