@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ..app_state import AppState
+from ..models import ExecutionMixin
 from ..statuses import ACTIVE
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
@@ -115,11 +116,20 @@ class HeldOfUser(t.NamedTuple):
 def count_held_by_user(app_state: AppState, limit: int) -> list[HeldOfUser]:
     """Return the users with executions on hold, those with most first."""
     execution = app_state.models.execution
-    running = has_status(execution, ExecutionStatus.RUNNING)
     on_hold = sa.and_(has_status(execution, ExecutionStatus.QUEUED), execution.on_hold.is_(True))
-    held = sa.func.sum(sa.case((on_hold, 1), else_=0))
-    busy = sa.func.sum(sa.case((running, 1), else_=0))
-    query = sa.select(execution.owner_id, held, busy).where(sa.or_(on_hold, running))
-    query = query.group_by(execution.owner_id).having(held > 0).order_by(held.desc())
+    held = _count_by_owner(execution, on_hold)
+    running = _count_by_owner(execution, has_status(execution, ExecutionStatus.RUNNING))
+    busy = sa.func.coalesce(running.c.times, 0)
+    query = sa.select(held.c.owner_id, held.c.times, busy)
+    query = query.outerjoin(running, running.c.owner_id == held.c.owner_id)
+    query = query.order_by(held.c.times.desc(), held.c.owner_id).limit(limit)
     with app_state.database.read_session() as session:
-        return [HeldOfUser(*row) for row in session.execute(query.limit(limit))]
+        return [HeldOfUser(*row) for row in session.execute(query)]
+
+
+def _count_by_owner(
+    execution: type[ExecutionMixin], condition: sa.ColumnElement[bool]
+) -> sa.Subquery:
+    """Return how many executions of each user there are, with one condition for one index."""
+    query = sa.select(execution.owner_id, sa.func.count().label("times")).where(condition)
+    return query.group_by(execution.owner_id).subquery()

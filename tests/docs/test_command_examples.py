@@ -44,7 +44,7 @@ VARIABLES = {
 }
 SHELL = {
     *(".", "cd", "cp", "createdb", "export", "install", "jq", "mkdir", "pg_dump", "pg_restore"),
-    *("journalctl", "promtool", "python3", "tox", "useradd", "uv", "uvx"),
+    *("journalctl", "npm", "npx", "promtool", "python3", "tox", "useradd", "uv", "uvx"),
 }
 """Commands that are not ours, without anything of ours in their arguments."""
 

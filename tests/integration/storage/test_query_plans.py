@@ -64,6 +64,7 @@ GROWING = {
     "by graph and status": "the rarer of the two is read until enough is found of both",
     "executions/several": "as many are read as one request changes",
     "GROUP BY anon_1.status": "PostgreSQL may look for the newest 1,000 of a graph among all",
+    "pg_catalog.": "a process compares the tables with the code until they fit, then no more",
     " AS waiting_input": "a test of their own says how many are counted",
 }
 """What may take longer the more there is, by a part of the label or the statement, and why."""
@@ -196,7 +197,7 @@ class Journey:
         """Read what an operator does."""
         for path in ("queues", "health/ready", "metrics"):
             self.get(host.ADMIN, f"/crewexec/{path}")
-        self.get(host.ADMIN, "/crewexec-dashboard/queues")
+        self.get(host.ADMIN, "/crewexec-dashboard/operations")
         with self._label("celery monitor"):
             read_snapshot(current_app_state())
 
