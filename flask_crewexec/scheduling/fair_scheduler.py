@@ -258,7 +258,8 @@ def _most_urgent(app_state: AppState) -> sa.Select[t.Any]:
 
 def _slot_columns(app_state: AppState, urgency: sa.SQLColumnExpression[int]) -> Columns:
     """Return the columns of :class:`SlotCounts` for the user and an *urgency*."""
-    other = sa.orm.aliased(app_state.models.execution)
+    # psycopg parses a statement of more than 4,096 characters each time, so the name is short.
+    other = sa.orm.aliased(app_state.models.execution, name="other")
     published = _queued(other, on_hold=False)
     columns = [
         _count(other, published, other.urgency == urgency).label("published"),
