@@ -119,13 +119,13 @@ class TestWorkers:
         self, app, api, model, start_worker, tmp_path, told, reconcile
     ):
         model.on("Do a", "ALPHA")
-        start_worker({"DIE_WHEN_TOLD": str(tmp_path / "died")}, pool="threads")
+        dying = start_worker({"DIE_WHEN_TOLD": str(tmp_path / "died")}, pool="threads")
         id = api.queue(documents.chain("a"))
-        wait_until(lambda: (tmp_path / "died").exists(), what="its death")
+        wait_until(lambda: not dying.running, what="its death")
+        release_claims()
         start_worker(pool="threads")
 
         def all_told() -> bool:
-            release_claims()
             reconcile()
             return api.status(id)["status"] == "completed" and count("waiting") == 0
 
