@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,14 +134,21 @@ def printed_after(command: str) -> str:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
+def home() -> Iterator[Path]:
+    """A folder outside of this repository, whose settings pytest would find."""
+    with tempfile.TemporaryDirectory(prefix="crewexec-reader-") as home:
+        yield Path(home)
+
+
+@pytest.fixture
+def reader(home: Path) -> Reader:
     """A reader who has followed the page up to the files, next to a clone of the repository."""
-    clone = tmp_path / "flask-crewexec"
+    clone = home / "flask-crewexec"
     clone.mkdir()
     for name in ("README.rst", "LICENSE.txt", "pyproject.toml", "setup.cfg"):
         shutil.copy(ROOT / name, clone)
     shutil.copytree(ROOT / "flask_crewexec", clone / "flask_crewexec")
-    reader = Reader(tmp_path)
+    reader = Reader(home)
     reader.enter("mkdir shop", "python3 -m venv")
     reader.activate()
     reader.enter("pip install")
