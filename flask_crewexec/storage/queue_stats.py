@@ -120,9 +120,9 @@ def count_held_by_user(app_state: AppState, limit: int) -> list[HeldOfUser]:
     held = _count_by_owner(execution, on_hold)
     running = _count_by_owner(execution, has_status(execution, ExecutionStatus.RUNNING))
     busy = sa.func.coalesce(running.c.times, 0)
-    query = sa.select(held.c.owner_id, held.c.times, busy)
-    query = query.outerjoin(running, running.c.owner_id == held.c.owner_id)
-    query = query.order_by(held.c.times.desc(), held.c.owner_id).limit(limit)
+    query = sa.select(held.c.user_id, held.c.times, busy)
+    query = query.outerjoin(running, running.c.user_id == held.c.user_id)
+    query = query.order_by(held.c.times.desc(), held.c.user_id).limit(limit)
     with app_state.database.read_session() as session:
         return [HeldOfUser(*row) for row in session.execute(query)]
 
@@ -131,5 +131,5 @@ def _count_by_owner(
     execution: type[ExecutionMixin], condition: sa.ColumnElement[bool]
 ) -> sa.Subquery:
     """Return how many executions of each user there are, with one condition for one index."""
-    query = sa.select(execution.owner_id, sa.func.count().label("times")).where(condition)
-    return query.group_by(execution.owner_id).subquery()
+    user, times = execution.owner_id.label("user_id"), sa.func.count().label("times")
+    return sa.select(user, times).where(condition).group_by(execution.owner_id).subquery()
