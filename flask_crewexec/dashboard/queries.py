@@ -41,7 +41,7 @@ from .event_calls import find_calls
 from .formatting import SHOWN_CHARS
 from .periods import MARKS
 
-MAX_EVENTS: t.Final = 300
+MAX_EVENTS: t.Final = 100
 """How many of the newest events a page shows."""
 _MAX_MARKS: t.Final = 20_000
 """How many calls, and how many events about attempts and steps, a timeline shows."""

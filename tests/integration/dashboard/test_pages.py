@@ -238,8 +238,8 @@ class TestExecution:
         id = api.queue(documents.chain("a"))
         add_events(id, 400)
         page = section(pages.read(f"/executions/{id}"), "history")
-        assert page.count("<li") == 300
-        assert "The newest 300 of 401" in page
+        assert page.count("<li") == 100
+        assert "The newest 100 of 401" in page
 
     def test_long_outputs_are_cut_with_a_word_about_it(
         self, api: Api, pages: Pages, model: ScriptedModel
