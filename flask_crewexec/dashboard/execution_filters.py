@@ -54,7 +54,7 @@ class Chip(t.NamedTuple):
 
 
 def chips(filters: Mapping[str, str], graphs: Mapping[str, str]) -> list[Chip]:
-    """Return the filters as people read them, each to be taken away by itself.
+    """Return the filters as people read them, each to be removed by itself.
 
     :param graphs: names by id.
     """

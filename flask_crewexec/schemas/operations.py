@@ -31,6 +31,14 @@ class OpenInputsSchema(ma.Schema):
     )
 
 
+class _OrderedSchema(ma.Schema):
+    """User who orders something."""
+
+    by = Text(
+        0, 255, load_default=None, allow_none=True, metadata={"description": "Id of the user"}
+    )
+
+
 class PauseRequestSchema(ma.Schema):
     """Why the queue is paused."""
 
@@ -45,12 +53,8 @@ class PauseRequestSchema(ma.Schema):
     )
 
 
-class PauseSchema(PauseRequestSchema):
+class PauseSchema(PauseRequestSchema, _OrderedSchema):
     """User who pauses the queue, and the reason."""
-
-    by = Text(
-        0, 255, load_default=None, allow_none=True, metadata={"description": "Id of the user"}
-    )
 
 
 class QueuePauseSchema(ma.Schema):
@@ -120,12 +124,8 @@ class DrainRequestSchema(ma.Schema):
     )
 
 
-class DrainSchema(DrainRequestSchema):
+class DrainSchema(DrainRequestSchema, _OrderedSchema):
     """How a worker is drained, and by whom."""
-
-    by = Text(
-        0, 255, load_default=None, allow_none=True, metadata={"description": "Id of the user"}
-    )
 
 
 class DrainOrderSchema(ma.Schema):

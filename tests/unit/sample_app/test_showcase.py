@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -30,27 +28,6 @@ from support.dashboard_pages import text_of
 
 ENTERED = {"Sec-Fetch-Site": "none"}
 """What browsers send with an address that somebody has entered, or opened from a terminal."""
-
-
-@pytest.fixture
-def app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    accepts = request.node.get_closest_marker("settings") is not None
-    config = {
-        "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'sample.sqlite'}",
-        "CELERY_BROKER_URL": "redis://127.0.0.1:9/0",
-        "CREWEXEC_ACCEPT_WITHOUT_BROKER": accepts,
-    }
-    app = create_app(config)
-    with app.app_context():
-        db.create_all()
-        yield app
-        db.session.remove()
-        db.engine.dispose()
-
-
-@pytest.fixture
-def ada(app: Flask) -> Seeded:
-    return seed("ada")
 
 
 @pytest.fixture
