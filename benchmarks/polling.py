@@ -27,7 +27,7 @@ from .load import Load
 from .load import measure_alternately
 from .load import rates
 from .load import request
-from .load import WEB_PROCESSES
+from .load import SERVER
 
 FEW, MANY = 10, 10_000
 """Numbers of executions that wait."""
@@ -79,7 +79,7 @@ def loads_of(stack: contextlib.ExitStack, folder: Path) -> Iterator[Load]:
 @contextlib.contextmanager
 def _served(ours: Ours, waiting: int) -> Iterator[list[Load]]:
     """Start our web server with executions that wait, and others that have completed."""
-    with ours.web(f"--workers={WEB_PROCESSES}") as server:
+    with ours.web(*SERVER) as server:
         with ours.client(server) as client:
             client.queue(client.graph(1))
         queued = copied_rows.copy(ours, waiting - 1, **copied_rows.QUEUED)
@@ -98,7 +98,7 @@ def _served(ours: Ours, waiting: int) -> Iterator[list[Load]]:
 
 @contextlib.contextmanager
 def _served_plain(plain: Plain) -> Iterator[Load]:
-    with plain.web(f"--workers={WEB_PROCESSES}") as server:
+    with plain.web(*SERVER) as server:
         with plain.client(server) as client:
             graph = client.graph(1)
             for _ in range(CHOSEN):

@@ -40,7 +40,7 @@ from .load import measure_alternately
 from .load import rates
 from .load import request
 from .load import Round
-from .load import WEB_PROCESSES
+from .load import SERVER
 from .reference.floor import CREATE
 
 USERS = 200
@@ -141,7 +141,7 @@ def loads_of(stack: contextlib.ExitStack, folder: Path) -> Iterator[Load]:
 @contextlib.contextmanager
 def served(contender: Contender) -> Iterator[Load]:
     """Start a service's web server, with a graph of each user."""
-    with contender.web(f"--workers={WEB_PROCESSES}") as server:
+    with contender.web(*SERVER) as server:
         url = httpx.URL(server.url)
         with httpx.Client(base_url=f"{server.url}{contender.prefix}", timeout=60) as http:
             submissions = [_submission(http, f"user-{n}", contender) for n in range(USERS)]
@@ -173,7 +173,7 @@ def floors(plain: Contender) -> Iterator[list[Load]]:
     plain.environment["FLOOR_URL"] = url.render_as_string(hide_password=False)
     app = "benchmarks.reference.floor:app"
     body = json.dumps({"inputs": {"topic": "rivers"}}).encode()
-    with plain.web(f"--workers={WEB_PROCESSES}", app=app) as server:
+    with plain.web(*SERVER, app=app) as server:
         port = t.cast(int, httpx.URL(server.url).port)
         yield [
             Load(name, server, port, [request("POST", path, "user-0", body)])

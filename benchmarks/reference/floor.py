@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import threading
 import typing as t
 import uuid
 
@@ -24,27 +25,28 @@ CREATE TABLE floor (id uuid PRIMARY KEY, user_id text, inputs json, created_at t
 _INSERT: t.Final = "INSERT INTO floor VALUES (%s, %s, %s, now())"
 
 
-class Connections(t.NamedTuple):
-    database: psycopg.Connection
-    broker: redis.Redis
+class Connections(threading.local):
+    """Those of each thread, which are kept; otherwise a commit would count for several requests."""
+
+    def __init__(self) -> None:
+        self.database = psycopg.connect(os.environ["FLOOR_URL"])
+        self.broker = redis.Redis.from_url(os.environ["CELERY_BROKER_URL"])
 
 
 @functools.cache
 def connections() -> Connections:
-    """Return those of this process, which has one thread; they are kept."""
-    database = psycopg.connect(os.environ["FLOOR_URL"])
-    return Connections(database, redis.Redis.from_url(os.environ["CELERY_BROKER_URL"]))
+    """Return those of this process."""
+    return Connections()
 
 
 @app.post("/executions")
 def queue() -> t.Any:
-    database, broker = connections()
-    order = request.get_json()
+    mine, order = connections(), request.get_json()
     id = str(uuid.uuid4())
     values = (id, request.headers["X-User"], json.dumps(order["inputs"]))
-    database.execute(_INSERT, values)
-    database.commit()
-    broker.lpush("floor", json.dumps({"id": id}))
+    mine.database.execute(_INSERT, values)
+    mine.database.commit()
+    mine.broker.lpush("floor", json.dumps({"id": id}))
     return {"id": id}, 202
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import select
 import typing as t
 
 import sqlalchemy as sa
@@ -15,6 +14,8 @@ _READ_ONLY: t.Final = "25006"
 """SQLSTATE of a write in a session that only reads."""
 _DEFAULT_THRESHOLD: t.Final = 5
 """After how many executions psycopg prepares a statement, unless the host has set it."""
+_AUTOCOMMIT: t.Final = "crewexec_autocommit"
+"""Key in the ``info`` of a pooled connection that commits each statement."""
 
 
 def adapt_connections(engine: sa.Engine) -> None:
@@ -26,8 +27,29 @@ def adapt_connections(engine: sa.Engine) -> None:
         return
     sa.event.listen(engine, "handle_error", _discard_read_only)
     if engine.dialect.driver == "psycopg":
+        sa.event.listen(engine, "reset", _end_autocommit)
         sa.event.listen(engine, "checkout", _replace_closed)
         sa.event.listen(engine, "checkout", _Pooler().on_checkout)
+
+
+def begin_autocommit(connection: sa.Connection) -> None:
+    """Make each statement its own transaction, until *connection* returns to the pool.
+
+    With psycopg, this takes a fourth of the time of SQLAlchemy's isolation level "AUTOCOMMIT",
+    which takes longer than many a statement.
+    """
+    if connection.dialect.driver != "psycopg":
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        return
+    pooled = connection.connection
+    driver = t.cast(t.Any, pooled.driver_connection)
+    if not driver.autocommit:
+        driver.autocommit = pooled.info[_AUTOCOMMIT] = True
+
+
+def _end_autocommit(connection: t.Any, record: t.Any, state: object) -> None:
+    if record.info.pop(_AUTOCOMMIT, False):
+        connection.autocommit = False
 
 
 def _discard_read_only(context: ExceptionContext) -> None:
@@ -57,13 +79,11 @@ def is_closed(connection: t.Any) -> bool:
     """
     if connection.closed:
         return True
-    socket = select.poll()
-    socket.register(connection.fileno(), select.POLLIN)
-    while socket.poll(0):  # a notice, or the end
-        try:
+    try:
+        for _ in range(2):  # the end may come after a notice
             connection.pgconn.consume_input()
-        except connection.Error:
-            return True
+    except connection.Error:
+        return True
     return False
 
 

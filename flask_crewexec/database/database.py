@@ -18,6 +18,7 @@ from sqlalchemy.orm import scoped_session
 from sqlalchemy.orm import Session
 
 from .connection_events import adapt_connections
+from .connection_events import begin_autocommit
 
 CHANGED_EXECUTIONS: t.Final = "crewexec_changed_executions"
 """Key in a session's ``info`` of the ids of executions to which it added events."""
@@ -69,11 +70,14 @@ class Database:
 
     @functools.cached_property
     def _autocommit_engine(self) -> sa.Engine:
+        options = {"isolation_level": "AUTOCOMMIT"} if self._is_postgresql else {}
+        return self.engine.execution_options(**options)
+
+    @functools.cached_property
+    def _is_postgresql(self) -> bool:
         # On SQLite reads begin no transaction anyway, and autocommit would commit the open
         # transaction of a shared connection.
-        if self.engine.dialect.name == "postgresql":
-            return self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        return self.engine
+        return self.engine.dialect.name == "postgresql"
 
     @functools.cached_property
     def _set_timeouts(self) -> str:
@@ -98,7 +102,10 @@ class Database:
 
         On PostgreSQL each statement is its own transaction.
         """
-        return self._autocommit_engine.connect()
+        connection = self.engine.connect()
+        if self._is_postgresql:
+            begin_autocommit(connection)
+        return connection
 
     @contextlib.contextmanager
     def write_transaction(self) -> Iterator[Session]:

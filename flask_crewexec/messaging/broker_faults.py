@@ -160,6 +160,13 @@ def is_unsuitable(error: BaseException) -> bool:
     return any(isinstance(cause, UnsuitableBroker) for cause in _causes(error))
 
 
+def is_broker_fault(error: BaseException) -> bool:
+    """Return whether the broker is the reason of an error, so that a log needs no traceback."""
+    from redis.exceptions import RedisError
+
+    return isinstance(error, BrokerUnavailable | RedisError)
+
+
 def refuse_cluster_node(client: t.Any) -> None:
     """Check that the server of a Redis client is not a node of a cluster, unless its URL says so.
 

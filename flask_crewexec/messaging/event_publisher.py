@@ -24,6 +24,7 @@ from ..app_state import current_app_state
 from ..background_thread import BackgroundThread
 from ..per_app import AppLocal
 from .broker import shared_broker_client
+from .broker_faults import is_broker_fault
 from .eager import is_eager
 from .publishing import publish_delivery_request
 
@@ -130,7 +131,9 @@ class _Publisher:
         """Stop publishing for a few seconds; the events themselves are committed."""
         self._paused_until = time.monotonic() + BACKOFF_SECONDS
         log.warning(
-            "Could not publish event announcements; subscribers will be delayed.", exc_info=error
+            "Could not publish event announcements; subscribers will be delayed: %s",
+            error,
+            exc_info=None if is_broker_fault(error) else error,
         )
 
 

@@ -10,7 +10,6 @@ import base64
 import json
 import types
 import typing as t
-import uuid
 
 from celery import Celery
 from celery import signals
@@ -18,7 +17,11 @@ from celery import Task
 from kombu.connection import Connection
 from kombu.messaging import Producer
 
+from ..ids import unique_id
 from ..per_app import AppLocal
+from .queues import celery_priority
+from .queues import execution_queue
+from .queues import list_name
 
 Event = dict[str, t.Any]
 
@@ -38,6 +41,8 @@ _ORIGINALS: t.Final = (
 class MessageTemplate(t.NamedTuple):
     """A message with placeholders for everything that differs between attempts."""
 
+    list_name: str
+    """The Redis list for messages of its queue and priority."""
     envelope: str
     body: str
     delivery_tag: str
@@ -50,7 +55,7 @@ class MessageTemplate(t.NamedTuple):
             for text in (self.envelope, self.body)
         )
         envelope = envelope.replace(_TASK_ID, task_id)
-        envelope = envelope.replace(self.delivery_tag, str(uuid.uuid4()))
+        envelope = envelope.replace(self.delivery_tag, str(unique_id()))
         return f'{{"body": "{base64.b64encode(body.encode()).decode()}", {envelope[1:]}'
 
 
@@ -61,7 +66,7 @@ class MessageTemplates:
         self._known: dict[int, MessageTemplate | None] = {}
 
     def get(self, task: Task, priority: int) -> MessageTemplate | None:
-        """Return the template for Celery's *priority*; None if Celery is to make each message."""
+        """Return the template for a *priority*; None if Celery is to make each message."""
         if _is_instrumented(task):
             return None
         if priority not in self._known:
@@ -77,8 +82,6 @@ def _is_instrumented(task: Task) -> bool:
     celery = task.app
     return bool(
         any(signal.receivers for signal in _SIGNALS)
-        or celery.conf.task_always_eager
-        or celery.conf.task_send_sent_event
         or type(celery).send_task is not Celery.send_task
         or type(task).apply_async is not Task.apply_async
         or not all(_is_original(*original) for original in _ORIGINALS)
@@ -105,17 +108,20 @@ def _make_template(task: Task, priority: int) -> MessageTemplate | None:
             root_id=_TASK_ID,
             parent_id=_PARENT_ID,
             add_to_parent=False,
-            priority=priority,
+            priority=celery_priority(priority),
             producer=connection.Producer(),
             retry=False,
             ignore_result=True,
         )
         message = connection.default_channel.last_message
-    headers = message["headers"]
+    headers, settings = message["headers"], task.app.conf
     if message["content-type"] != "application/json" or "compression" in headers:
+        return None
+    if settings.task_send_sent_event:
         return None
     headers["parent_id"] = None  # the task that runs at the moment is unrelated
     if headers.get("expires") or headers.get("eta"):  # these times differ between messages
         return None
     body = base64.b64decode(message.pop("body")).decode()
-    return MessageTemplate(json.dumps(message), body, message["properties"]["delivery_tag"])
+    name = list_name(task.app, execution_queue(task.app), priority)
+    return MessageTemplate(name, json.dumps(message), body, message["properties"]["delivery_tag"])

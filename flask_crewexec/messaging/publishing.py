@@ -20,11 +20,11 @@ from .broker import shared_broker_client
 from .broker_faults import nothing_queued
 from .eager import is_eager
 from .eager import run_here
+from .kept_clients import kept_clients
 from .message_template import message_templates
 from .queue_claims import check_before_first_message
 from .queues import celery_priority
 from .queues import EXECUTION_TASK
-from .queues import list_name
 from .queues import NOTIFICATION_TASK
 
 _EXPIRES: t.Final = 60.0
@@ -46,16 +46,15 @@ def publish_attempt(
     if is_eager(app_state.celery):
         run_here(task, event, id)
         return
-    template = message_templates.current().get(task, celery_priority(priority))
+    template = message_templates.current().get(task, priority)
     try:
         check_before_first_message(app_state)
         if template is None:
             _publish_with_celery(app_state, task, event, task_id=id, priority=priority)
         else:
-            queue = app_state.settings.execution_queue
-            name = list_name(app_state.celery, queue, priority)
             with shared_broker_client(app_state) as client:
-                client.lpush(name, template.render(id, event))
+                message = template.render(id, event)
+                kept_clients.current().push(client, template.list_name, message)
     except (BrokerUnavailable, OperationalError, LimitExceeded) as error:
         raise nothing_queued(error) from error
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import typing as t
-import uuid
 
 from flask import has_request_context
 from flask import request
+
+from ..ids import unique_id
 
 HEADER: t.Final = "X-Request-ID"
 MAX_LENGTH: t.Final = 100
@@ -26,7 +27,7 @@ def current_request_id() -> str | None:
         return None
     environ = request.environ  # not flask.g, which may outlive the request
     if _KEY not in environ:
-        environ[_KEY] = _from_header() or uuid.uuid4().hex
+        environ[_KEY] = _from_header() or unique_id().hex
     return t.cast(str, environ[_KEY])
 
 

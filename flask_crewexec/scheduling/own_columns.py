@@ -18,6 +18,8 @@ def check_own_columns(app_state: AppState, names: Collection[str], pointer: str)
     :param pointer: JSON pointer to where they are named.
     :raises InvalidRequest: if it has not.
     """
+    if not names:
+        return
     known = own_columns(app_state.models.execution)
     problems = [_unknown(name, known, pointer) for name in names if name not in known]
     if problems:

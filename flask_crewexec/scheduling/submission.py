@@ -138,7 +138,7 @@ def _submit_fast_path(app_state: AppState, request: ValidSubmission) -> Executio
     inserted = insert_if_unchanged(app_state, execution, queued_event(execution))
     if inserted is None:
         return None
-    tracing.set_execution_attribute(execution.id)
+    _name_in_trace(execution)
     if not execution.on_hold:
         publish_or_delete(app_state, execution)
         return execution
@@ -171,7 +171,7 @@ def _check_cached_graph(app_state: AppState, request: ValidSubmission) -> Checke
 
 def _submit_slow_path(app_state: AppState, request: ValidSubmission) -> Submitted:
     execution = _build_execution(app_state, _check(app_state, request))
-    tracing.set_execution_attribute(execution.id)
+    _name_in_trace(execution)
     key = idempotency_of(request)
     return enqueue(app_state, execution, key, lambda: _insert(app_state, execution))
 
@@ -239,6 +239,11 @@ def _webhook_columns(request: ValidSubmission) -> dict[str, str]:
 def request_context() -> dict[str, str | None]:
     """Return the ids of the current request and trace, which are stored with an execution."""
     return {"request_id": current_request_id(), "traceparent": tracing.current_traceparent()}
+
+
+def _name_in_trace(execution: ExecutionMixin) -> None:
+    if execution.traceparent is not None:
+        tracing.set_execution_attribute(execution.id)
 
 
 def _insert(app_state: AppState, execution: ExecutionMixin) -> None:

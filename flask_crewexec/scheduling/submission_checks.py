@@ -34,6 +34,7 @@ Json = dict[str, t.Any]
 
 # Created once, because creating a schema takes longer than using it.
 _SCHEMA: t.Final = SubmissionSchema()
+_encode: t.Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class Submission(t.NamedTuple):
@@ -189,7 +190,7 @@ def check_size(app_state: AppState, inputs: Mapping[str, t.Any]) -> None:
     :raises InvalidInputs: if they are not.
     """
     try:
-        size = len(json.dumps(inputs, ensure_ascii=False, allow_nan=False).encode())
+        size = len(_encode(inputs).encode())
     except (TypeError, ValueError, RecursionError) as error:
         detail = "Inputs must be plain JSON: text, finite numbers, booleans, lists and objects."
         raise InvalidInputs(detail, [Problem("/inputs", "not-json", detail)]) from error

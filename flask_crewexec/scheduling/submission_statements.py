@@ -132,8 +132,11 @@ def insert_with_event(app_state: AppState, execution: ExecutionMixin, event: New
     The times are set to that of the statement. No subscriber is notified, because nobody knows the
     id yet.
     """
-    is_published = {_IS_PUBLISHED.key: execution.published_at is not None}
-    _insert(app_state, _inserts.current().always, execution, event, is_published)
+    is_published = execution.published_at is not None
+    values = {_IS_PUBLISHED.key: is_published}
+    row = _insert(app_state, _inserts.current().always, execution, event, values)
+    if row is not None:
+        _set_times(execution, row, is_published)
 
 
 class Inserted(t.NamedTuple):
@@ -158,8 +161,10 @@ def insert_if_unchanged(
     row = _insert(app_state, statement, execution, event, {**scheduler, **graph})
     if row is None:
         return None
-    remember_running(row["running"], scheduler)
-    return Inserted(row["may_release"])
+    remember_running(row.running, scheduler)
+    execution.on_hold = row.on_hold
+    _set_times(execution, row, is_published=not row.on_hold)
+    return Inserted(row.may_release)
 
 
 def _insert(
@@ -168,8 +173,8 @@ def _insert(
     execution: ExecutionMixin,
     event: NewEvent,
     values: Values,
-) -> sa.RowMapping | None:
-    """Return what a *statement* has inserted, if anything, and set what it has decided."""
+) -> t.Any:
+    """Return the row of results of a *statement*, or None if it has inserted nothing."""
     columns = vars(execution)
     parameters = {parameter: columns[name] for parameter, name in _PARAMETERS.items()}
     documents = {
@@ -178,13 +183,14 @@ def _insert(
     }
     parameters.update(documents, event_type=event.type, **values)
     with app_state.database.autocommit_connection() as connection:
-        row = statement.execute(connection, parameters).mappings().one_or_none()
-    if row is not None:
-        now = clock.as_utc(row["created_at"])
-        execution.created_at = execution.queued_at = now
-        execution.on_hold = row["on_hold"]
-        execution.published_at = now if row["is_published"] else None
-    return row
+        return statement.one_or_none(connection, parameters)
+
+
+def _set_times(execution: ExecutionMixin, row: t.Any, is_published: bool) -> None:
+    """Set the times that the statement has given to a new row."""
+    now = clock.as_utc(row.created_at)
+    execution.created_at = execution.queued_at = now
+    execution.published_at = now if is_published else None
 
 
 _PARAMETERS: t.Final = {
@@ -230,9 +236,11 @@ def _insert_statement(models: Models, lookup: sa.CTE | None = None) -> sa.Select
     insert = sa.insert(event).from_select(
         ["execution_id", "created_at", "seq", "type", "data"], first_event, include_defaults=False
     )
-    results = [row.c.created_at, row.c.on_hold, row.c.is_published]
+    # Few columns, since SQLAlchemy reads the names and types of each result again.
+    results = [row.c.created_at]
     if lookup is not None:
-        results += [lookup.c.running, may_release_sql(lookup.c).label("may_release")]
+        decided = may_release_sql(lookup.c).label("may_release")
+        results += [row.c.on_hold, lookup.c.running, decided]
     return sa.select(*results).add_cte(insert.cte("first_event"))
 
 
@@ -249,9 +257,7 @@ def _insert_execution(table: sa.Table, lookup: sa.CTE | None) -> sa.CTE:
     values["published_at"] = sa.case((is_published, now))
     select = sa.select(*values.values()).where(*conditions)
     insert = sa.insert(table).from_select([*values], select, include_defaults=False)
-    published = table.c.published_at.is_not(None).label("is_published")
-    returned = (table.c.id, table.c.created_at, table.c.on_hold, published)
-    return insert.returning(*returned).cte("execution")
+    return insert.returning(table.c.id, table.c.created_at, table.c.on_hold).cte("execution")
 
 
 def _conditional_insert(app_state: AppState) -> sa.Select[t.Any]:

@@ -76,15 +76,15 @@ def _openapi() -> Blueprint:
 
 
 def _api(settings: Settings) -> Blueprint:
-    def limit_body() -> None:
+    def check_request() -> None:
         hosts = request.max_content_length
         ours = settings.max_body_bytes
         request.max_content_length = ours if hosts is None else min(ours, hosts)
+        reject_csrf()
+        authenticate()
 
     blueprint = Blueprint("api", __name__)
-    blueprint.before_request(limit_body)
-    blueprint.before_request(reject_csrf)
-    blueprint.before_request(authenticate)
+    blueprint.before_request(check_request)
     if settings.requests_per_minute is not None:
         blueprint.before_request(_rate_limit())
     runs = (executions, several, forks, input_requests)

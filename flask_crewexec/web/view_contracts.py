@@ -66,11 +66,12 @@ class _Reader:
 
         :raises InvalidRequest: with every problem.
         """
-        if self._location == "project" and request.mimetype == FORM:
-            return self._load(read_upload(request))
+        req: Request = request._get_current_object()  # type: ignore[attr-defined]
+        if self._location == "project" and req.mimetype == FORM:
+            return self._load(read_upload(req))
         if self._location in BODIES:
-            return self._load(read_json(request) if request.get_data() else {})
-        given = request.headers if self._location == "headers" else request.args
+            return self._load(read_json(req) if req.get_data() else {})
+        given = req.headers if self._location == "headers" else req.args
         if self._defaults is not None and self._is_absent(given):
             return {**self._defaults}
         return self._load(MultiDictProxy(t.cast(t.Any, given), self._schema))

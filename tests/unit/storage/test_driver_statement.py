@@ -25,5 +25,6 @@ def test_drivers_may_want_parameters_by_position():
     with engine.connect() as connection:
         THINGS.create(connection)
         connection.execute(sa.insert(THINGS), [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}])
-        found = statement.execute(connection, {"wanted_id": 1, "wanted_name": "a"}).one()
+        found = statement.one_or_none(connection, {"wanted_id": 1, "wanted_name": "a"})
+        assert statement.one_or_none(connection, {"wanted_id": 9, "wanted_name": "a"}) is None
     assert tuple(found) == (2, 7)
