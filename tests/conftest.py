@@ -22,10 +22,14 @@ from hypothesis import settings as hypothesis_settings
 from flask_crewexec.testing import ScriptedModel
 from support import databases
 from support.api_client import Api
+from support.compiled_once import make_hosts_quickly
 from support.host_app import host
 from support.in_process import close_connections
 from support.in_process import end_of_watch
 from support.paths import TESTS
+from support.servers.browser import Browser
+from support.servers.browser import chromium
+from support.servers.browser import require_chromium
 from support.servers.celery_nodes import StartWorker
 from support.servers.celery_nodes import WorkerProcess
 from support.servers.forked_processes import ForkServer
@@ -51,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     let_sigint_end_processes()
+    make_hosts_quickly()
     if hasattr(config, "workerinput"):
         config.stash[FORK_SERVER] = config.workerinput["fork_server"]
         return
@@ -226,6 +231,28 @@ def notes(app: Flask) -> Callable[[], Counter[str]]:
 def fork_server(pytestconfig: pytest.Config) -> ForkServer:
     """Forks workers and commands from a process that has imported what they need."""
     return ForkServer(pytestconfig.stash[FORK_SERVER])
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a browser puts its pictures: in pytest's base folder, which is kept."""
+    folder = tmp_path_factory.getbasetemp() / "pictures"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_browser(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    require_chromium()
+    with chromium(pictures, tmp_path_factory.mktemp("browser") / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture
+def new_browser(shared_browser: Browser) -> Iterator[Browser]:
+    """A browser that knows nothing; a start of its own would take seconds."""
+    yield shared_browser
+    shared_browser.renew()
 
 
 @pytest.fixture

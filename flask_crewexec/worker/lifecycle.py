@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import signal
 import typing as t
-import weakref
 from collections.abc import Callable
 
 from billiard.process import current_process
@@ -48,37 +47,36 @@ def connect_signals(celery: Celery) -> None:
 
 
 class WorkerSignals:
-    """The signal handlers of one Celery app."""
+    """The signal handlers of one Celery app, which keeps them; Celery's signals do not."""
 
     def __init__(self, celery: Celery) -> None:
-        # Celery keeps the handlers for ever; they must not keep their app alive.
-        self._celery = weakref.ref(celery)
+        self._celery = celery
         self._heartbeat: Heartbeat | None = None
         self._thread_replacement: stuck_runs.ReplaceThread | None = None
 
     def _is_for(self, celery: object) -> bool:
-        return celery is self._celery()
+        return celery is self._celery
 
     def _runs_executions(self, worker: t.Any) -> bool:
         celery = worker.app
         return self._is_for(celery) and execution_queue(celery) in consumed_queues(worker)
 
     def connect(self) -> t.Self:
-        signals.celeryd_init.connect(self._check_broker, weak=False)
-        signals.celeryd_after_setup.connect(self._begin, weak=False)
-        signals.celeryd_after_setup.connect(self._refuse_without_our_tasks, weak=False)
-        signals.celeryd_after_setup.connect(self._fetch_only_what_can_start, weak=False)
-        signals.celeryd_after_setup.connect(self._preload, weak=False)
-        signals.celeryd_after_setup.connect(self._deliver_notifications, weak=False)
-        signals.worker_process_init.connect(self._after_fork, weak=False)
-        signals.worker_ready.connect(self._poll_hub_frequently, weak=False)
-        signals.worker_ready.connect(self._replace_hung_threads, weak=False)
-        signals.worker_ready.connect(self._start_heartbeat, weak=False)
-        signals.worker_ready.connect(self._drain_on_sigquit, weak=False)
-        signals.worker_shutting_down.connect(self._drain, weak=False)
-        signals.task_revoked.connect(self._cancel_revoked, weak=False)
-        signals.worker_process_shutdown.connect(self._flush_announcements, weak=False)
-        signals.worker_shutdown.connect(self._stop, weak=False)
+        signals.celeryd_init.connect(self._check_broker)
+        signals.celeryd_after_setup.connect(self._begin)
+        signals.celeryd_after_setup.connect(self._refuse_without_our_tasks)
+        signals.celeryd_after_setup.connect(self._fetch_only_what_can_start)
+        signals.celeryd_after_setup.connect(self._preload)
+        signals.celeryd_after_setup.connect(self._deliver_notifications)
+        signals.worker_process_init.connect(self._after_fork)
+        signals.worker_ready.connect(self._poll_hub_frequently)
+        signals.worker_ready.connect(self._replace_hung_threads)
+        signals.worker_ready.connect(self._start_heartbeat)
+        signals.worker_ready.connect(self._drain_on_sigquit)
+        signals.worker_shutting_down.connect(self._drain)
+        signals.task_revoked.connect(self._cancel_revoked)
+        signals.worker_process_shutdown.connect(self._flush_announcements)
+        signals.worker_shutdown.connect(self._stop)
         return self
 
     def _check_broker(self, instance: t.Any, **options: object) -> None:
@@ -95,8 +93,7 @@ class WorkerSignals:
 
     def _refuse_without_our_tasks(self, instance: t.Any, **options: object) -> None:
         """End a worker of the host that seems to be ours but does not know our tasks."""
-        if celery := self._celery():
-            refuse_without_our_tasks(celery, instance)
+        refuse_without_our_tasks(self._celery, instance)
 
     def _fetch_only_what_can_start(self, instance: t.Any, **options: object) -> None:
         """Let executions wait in Redis, where any worker finds them, if this one runs them."""
@@ -117,9 +114,7 @@ class WorkerSignals:
             deliver_here(celery)
 
     def _check_registered(self) -> None:
-        celery = self._celery()
-        assert celery is not None
-        with celery.flask_app.app_context():
+        with self._celery.flask_app.app_context():
             check_registered(current_app_state())
 
     def _after_fork(self, **options: object) -> None:
@@ -127,22 +122,17 @@ class WorkerSignals:
 
         The child also recovers what the one that it replaces was running.
         """
-        celery = self._celery()
-        if (
-            celery is None or current_process().name == "MainProcess"
-        ):  # the pool "solo" does not fork
+        if current_process().name == "MainProcess":  # the pool "solo" does not fork
             return
         stuck_runs.set_strategy(stuck_runs.kill_process)
-        with celery.flask_app.app_context():
+        with self._celery.flask_app.app_context():
             current_app_state().database.dispose()
-        recover_in_background(celery)
+        recover_in_background(self._celery)
 
     def _flush_announcements(self, **options: object) -> None:
         """Flush pending announcements: the child exits without joining its threads."""
-        celery = self._celery()
-        if celery is not None:
-            with celery.flask_app.app_context():
-                event_publisher.flush()
+        with self._celery.flask_app.app_context():
+            event_publisher.flush()
 
     def _poll_hub_frequently(self, sender: t.Any, **options: object) -> None:
         """Fetch the next message as soon as a thread is free.
@@ -176,20 +166,18 @@ class WorkerSignals:
 
     def _drain(self, how: str, **options: object) -> None:
         """Give runs some time to finish before they are released."""
-        celery = self._celery()
-        if celery is not None and how == "Warm":
-            with celery.flask_app.app_context():
+        if how == "Warm":
+            with self._celery.flask_app.app_context():
                 drain.start_drain(current_app_state().settings.drain_timeout)
 
     def _cancel_revoked(
         self, sender: t.Any, request: t.Any, expired: bool, **options: object
     ) -> None:
-        celery = self._celery()
-        if celery is None or sender is not celery.tasks.get(EXECUTION_TASK) or expired:
+        if sender is not self._celery.tasks.get(EXECUTION_TASK) or expired:
             return
         from .revocation import cancel_revoked  # imports modules that only workers need
 
-        cancel_revoked(celery, request.id)
+        cancel_revoked(self._celery, request.id)
 
     def _start_heartbeat(self, sender: t.Any, **options: object) -> None:
         if self._is_for(sender.app):

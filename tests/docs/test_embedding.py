@@ -21,8 +21,6 @@ from support.npm import npm_packages
 from support.npm import npx
 from support.paths import ROOT
 from support.servers.browser import Browser
-from support.servers.browser import chromium
-from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
 
@@ -53,25 +51,16 @@ axe.run().then(({ violations }) => done(violations.map(({ id, nodes }) => id + n
 """
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "pictures"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture
-def browser(pictures: Path, tmp_path: Path) -> Iterator[Browser]:
+def browser(new_browser: Browser) -> Iterator[Browser]:
     """A browser of a user of the host, for which no policy may be violated."""
-    require_chromium()
-    with chromium(pictures, tmp_path / "profile") as browser:
-        browser.send_headers({"X-User": "ada"})
-        source = {"source": WATCH}
-        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
-        yield browser
-        assert browser.run("return window.violations ?? []") == []
-        refused = [line for line in browser.errors() if "Content Security Policy" in line]
-        assert refused == []
+    new_browser.send_headers({"X-User": "ada"})
+    source = {"source": WATCH}
+    new_browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
+    yield new_browser
+    assert new_browser.run("return window.violations ?? []") == []
+    refused = [line for line in new_browser.errors() if "Content Security Policy" in line]
+    assert refused == []
 
 
 @pytest.fixture
@@ -94,11 +83,12 @@ def test_react_knows_the_element(folder: Path) -> None:
     config = next(each for each in examples_of(CLIENT_PAGE) if each.caption == "tsconfig.json")
     (folder / "tsconfig.json").write_text(config.text, "utf-8")
     (folder / "node_modules").symlink_to(npm_packages())
+    source = (folder / "src/Run.tsx").read_text("utf-8")
+    (folder / "src/Wrong.tsx").write_text(source.replace("execution-id={id}", ""), "utf-8")
     checked = npx("tsc", "--project", ".", folder=folder)
-    assert checked.returncode == 0, checked.stdout
-    source = folder / "src/Run.tsx"
-    source.write_text(source.read_text("utf-8").replace("execution-id={id}", ""), "utf-8")
-    assert "execution-id" in npx("tsc", "--project", ".", folder=folder).stdout
+    problems = [line for line in checked.stdout.splitlines() if not line.startswith(" ")]
+    assert [line.partition("(")[0] for line in problems] == ["src/Wrong.tsx"]
+    assert "execution-id" in checked.stdout
 
 
 class Tree:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import threading
 import typing as t
 from collections.abc import Iterator
@@ -22,14 +24,14 @@ from support.npm import npm_packages
 from support.npm import npx
 from support.paths import ROOT
 from support.servers.browser import Browser
-from support.servers.browser import chromium
-from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
+from support.servers.redis_process import RedisProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
 
 PAGE = ROOT / "docs/howto/javascript.rst"
+BUNDLE = ("--bundle", "--format=esm", "--external:/crewexec/client.js", "--outfile=static/main.js")
 SNIPPETS = """
 import {{ createClient }} from "/crewexec/client.js";
 
@@ -55,14 +57,11 @@ createRoot(document.body).render(<StrictMode><Execution id={id} /></StrictMode>)
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture
+def browser(new_browser: Browser) -> Browser:
     """A browser that is signed in as a user of the host."""
-    require_chromium()
-    folder = tmp_path_factory.mktemp("browser")
-    with chromium(folder, folder / "profile") as browser:
-        browser.send_headers({"X-User": "ada"})
-        yield browser
+    new_browser.send_headers({"X-User": "ada"})
+    return new_browser
 
 
 @pytest.fixture
@@ -145,55 +144,72 @@ def test_the_snippets_run_one_after_the_other(
     assert (request["status"], request["decision"]) == ("answered", "approve")
 
 
+@functools.cache
+def bundled(types: str, document: str) -> str:
+    """Build what a reader of the page builds, and return the script.
+
+    :param types: the client's types.
+    :param document: the OpenAPI document.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_files(PAGE, folder)
+        (folder / "node_modules").symlink_to(npm_packages())
+        (folder / "src/main.tsx").write_text(MAIN, "utf-8")
+        (folder / "src/client.d.ts").write_text(types, "utf-8")
+        (folder / "openapi.json").write_text(document, "utf-8")
+        made = npx("openapi-typescript", "openapi.json", "-o", "src/api.d.ts", folder=folder)
+        assert made.returncode == 0, made.stderr
+        checked = npx("tsc", "--project", ".", folder=folder)
+        assert checked.returncode == 0, checked.stdout
+        made = npx("esbuild", "src/main.tsx", *BUNDLE, folder=folder)
+        assert made.returncode == 0, made.stderr
+        return (folder / "static/main.js").read_text("utf-8")
+
+
 @pytest.fixture
 def open_execution(
     client: t.Any, folder: Path, open_page: t.Callable[[str], None]
 ) -> t.Callable[[str], None]:
     """A function that opens the page with the React component, for one execution."""
-    (folder / "node_modules").symlink_to(npm_packages())
-    (folder / "src/main.tsx").write_text(MAIN, "utf-8")
-    (folder / "src/client.d.ts").write_text(client.get("/crewexec/client.d.ts").text, "utf-8")
-    (folder / "openapi.json").write_text(client.get("/crewexec/openapi.json").text, "utf-8")
-    made = npx("openapi-typescript", "openapi.json", "-o", "src/api.d.ts", folder=folder)
-    assert made.returncode == 0, made.stderr
-    checked = npx("tsc", "--project", ".", folder=folder)
-    assert checked.returncode == 0, checked.stdout
-    bundled = npx(
-        "esbuild",
-        "src/main.tsx",
-        "--bundle",
-        "--format=esm",
-        "--external:/crewexec/client.js",
-        "--outfile=static/main.js",
-        folder=folder,
-    )
-    assert bundled.returncode == 0, bundled.stderr
+    served = (client.get(f"/crewexec/{name}").text for name in ("client.d.ts", "openapi.json"))
+    (folder / "static/main.js").write_text(bundled(*served), "utf-8")
     page = '<!doctype html><body></body><script type="module" src="main.js"></script>'
     (folder / "static/react.html").write_text(page, "utf-8")
     return lambda id: open_page(f"react.html?id={id}")
 
 
 def test_the_react_component_follows_an_execution(
-    api: Api, model: t.Any, browser: Browser, open_execution: t.Callable[[str], None]
+    api: Api,
+    model: t.Any,
+    browser: Browser,
+    open_execution: t.Callable[[str], None],
+    redis_process: RedisProcess,
 ) -> None:
     model.on("Do a", "Words that come", chunk_delay=0.06)
     id = api.queue(documents.chain("a", model="streaming"))
     open_execution(id)
     browser.wait_for("[role=status]", "waiting")
+    redis_process.wait_for_subscriber(id)
     assert run(id) == "completed"
     browser.wait_for("pre", "Words that come")
     assert browser.text("[role=status]") == "completed"
 
 
 def test_the_react_component_keeps_the_words_of_steps_at_the_same_time_apart(
-    app: Flask, api: Api, model: t.Any, browser: Browser, open_execution: t.Callable[[str], None]
+    app: Flask,
+    api: Api,
+    model: t.Any,
+    browser: Browser,
+    open_execution: t.Callable[[str], None],
+    redis_process: RedisProcess,
 ) -> None:
     gate = threading.Event()
     for step in "ab":
         model.on(f"Do {step}", f"{step} " * 9 + "end", chunk_delay=0.05, hold=gate, hold_after=9)
     id = api.queue(both_at_once())
     open_execution(id)
-    browser.wait_for("[role=status]", "waiting")
+    redis_process.wait_for_subscriber(id)
 
     def written() -> list[list[str]]:
         """The words below each step."""

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from flask_crewexec.messaging import event_publisher
 from flask_crewexec.messaging.broker import queue_depths
 from flask_crewexec.tasks import cleanup
 from flask_crewexec.tasks import execution
@@ -305,3 +307,13 @@ class TestKilledWebServer:
         }
         done = subprocess.run(command, env=variables, check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL
+
+
+def test_an_absent_broker_takes_one_line_in_the_log_of_who_announces(app, redis_process, caplog):
+    redis_process.stop()
+    event_publisher.publish_tokens(uuid.uuid4(), {"text": "a word"})
+    event_publisher.flush()
+    wait_until(lambda: caplog.messages, what="the line")
+    (record,) = (each for each in caplog.records if each.name == event_publisher.__name__)
+    assert "announcements" in record.message
+    assert record.exc_info is None

@@ -17,6 +17,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.broker import queue_depths
 from flask_crewexec.scheduling.fair_scheduler import release_next
 from flask_crewexec.scheduling.fair_scheduler import release_next_or_raise
+from flask_crewexec.statuses import TERMINAL
 from flask_crewexec.storage import leases
 from flask_crewexec.storage.leases import LeaseRequest
 from support.api_client import Api
@@ -27,7 +28,7 @@ from support.in_process import run
 from support.message_lists import list_of
 from support.servers.processes import wait_until
 
-MANY = 500
+MANY = 200
 CROWD = 8
 
 
@@ -105,8 +106,10 @@ def at_once(app: Flask, work: Callable[[int], int]) -> list[int]:
 @pytest.mark.timeout(400)
 @pytest.mark.each_pool
 class TestManyOfOneUser:
+    # A stall of the machine is no fault here: it takes a while until so many are queued.
+    @pytest.mark.settings(STALE_WORKER_AFTER=60.0, LEASE_SECONDS=60.0)
     def test_another_user_starts_next_or_second_next_and_everything_runs_once(
-        self, start_worker, api, stranger, model, settle, gate, messages, pool
+        self, start_worker, api, stranger, model, gate, messages, pool
     ):
         model.on("Do first", hold=gate)
         start_worker(pool=pool, concurrency=1)
@@ -119,9 +122,8 @@ class TestManyOfOneUser:
         wait_until(lambda: column(id, "started_at"), what="the start of the other user's run")
         assert started_between("ada", id) <= 1
         start_worker(pool=pool, concurrency=4)
-        wait_until(
-            lambda: statuses() == {"completed": MANY + 2}, seconds=300, what="the end of all"
-        )
+        wait_until(lambda: statuses().keys() <= TERMINAL, seconds=300, what="the end of all")
+        assert statuses() == {"completed": MANY + 2}
         assert len(model.calls) == MANY + 2
 
     @pytest.mark.settings(MAX_WORKER_LOSSES=1000)

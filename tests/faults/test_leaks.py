@@ -1,20 +1,24 @@
-"""What a worker has after many runs that it had not after a few."""
+"""What a process has after many runs that it had not after a few, or after its application."""
 
 from __future__ import annotations
 
 import gc
 import threading
 import typing as t
+import weakref
 from collections import Counter
 
 import psutil
 import pytest
+from celery import signals
+from flask import Flask
 
 from flask_crewexec.runtime.crewai_shims.public_api import crewai
 from flask_crewexec.runtime.watchdog import MonitoredRun
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
 from flask_crewexec.services.graph_service import GraphService
 from support.graphs import documents
+from support.host_app import host
 from support.in_process import end_of_watch
 from support.in_process import run
 from support.servers.processes import wait_until
@@ -75,3 +79,33 @@ def test_after_500_runs_nothing_is_left_but_what_a_few_leave(app, model):
     wait_until(lambda: open_files() < files + 20, what="the last sockets to close")
     assert belongings() == before
     assert len(model.calls) >= 520
+
+
+def receivers() -> int:
+    """Count what Celery's signals call when another application is made."""
+    gc.collect()
+    host.create_app()
+    found = (value for value in vars(signals).values() if isinstance(value, signals.Signal))
+    return sum(len(signal.receivers) for signal in found)
+
+
+def test_applications_that_are_not_used_any_more_are_freed(app):
+    def use_another() -> weakref.ref[Flask]:
+        other = host.create_app()
+        with other.app_context():
+            do_runs(1)
+            other.test_client().get("/crewexec/executions", headers={"X-User": "ada"})
+        return weakref.ref(other)
+
+    def let_go() -> None:
+        app.extensions["celery"].set_current()
+        app.extensions["celery"].set_default()
+        gc.collect()
+
+    used = [use_another()]
+    let_go()
+    before = receivers()
+    used += [use_another() for _ in range(3)]
+    let_go()
+    assert [each() for each in used] == [None] * 4
+    assert receivers() == before

@@ -1,7 +1,4 @@
-"""pytest-celery's set-up over local processes: our host, its worker, one server for both ends.
-
-The pictures that a browser takes are kept in pytest's base folder, in ``pictures``.
-"""
+"""pytest-celery's set-up over local processes: our host, its worker, one server for both ends."""
 
 from __future__ import annotations
 
@@ -18,11 +15,10 @@ from pytest_celery import RedisTestBroker
 
 from support.paths import TESTS
 from support.servers.browser import Browser
-from support.servers.browser import chromium
-from support.servers.browser import require_chromium
 from support.servers.celery_nodes import LocalRedis
 from support.servers.celery_nodes import LocalWorker
 from support.servers.celery_nodes import StartWorker
+from support.servers.forked_processes import ForkServer
 from support.servers.gunicorn import Gunicorn
 from support.servers.redis_process import RedisProcess
 from support.stored_events import check_stored_events
@@ -57,33 +53,28 @@ def celery_worker(start_worker: StartWorker, celery_setup_app: Celery) -> LocalW
     return LocalWorker(start_worker(), celery_setup_app)
 
 
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "pictures"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture
-def browser(pictures: Path, tmp_path: Path) -> Iterator[Browser]:
-    require_chromium()
-    with chromium(pictures, tmp_path / "profile") as browser:
-        browser.look()
-        yield browser
-        refused = [line for line in browser.errors() if "Content Security Policy" in line]
-        assert refused == []
+def browser(new_browser: Browser) -> Iterator[Browser]:
+    new_browser.look()
+    yield new_browser
+    refused = [line for line in new_browser.errors() if "Content Security Policy" in line]
+    assert refused == []
 
 
 StartServer = Callable[..., Gunicorn]
 
 
 @pytest.fixture
-def start_server(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[StartServer]:
+def start_server(
+    app: Flask, environment: dict[str, str], tmp_path: Path, fork_server: ForkServer
+) -> Iterator[StartServer]:
     """A function that starts a web server of the host and waits until it is ready."""
     with contextlib.ExitStack() as stack:
 
         def start(*options: str) -> Gunicorn:
             variables = {**environment, "PYTHONPATH": str(TESTS)}
-            return stack.enter_context(Gunicorn(tmp_path, variables, *options))
+            forks = None if any("gevent" in option for option in options) else fork_server
+            server = Gunicorn(tmp_path, variables, *options, fork_server=forks)
+            return stack.enter_context(server)
 
         yield start

@@ -66,13 +66,14 @@ def open_streams(server: Gunicorn) -> float:
 
 class TestFollowing:
     @each_client
-    def test_events_tokens_and_the_end_come_in_order(self, app, crews, api, model):
+    def test_events_tokens_and_the_end_come_in_order(self, app, crews, api, model, redis_process):
         gate = threading.Event()
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         model.on("Do b", hold=gate)
         id = api.queue(documents.chain("a", "b", model="streaming"))
         following = crews.follow(id)
         messages = take(following, "queued")
+        redis_process.wait_for_subscriber(id)
         with running(app, id):
             messages += take(following, "step_completed")
             tokens = [each["text"] for each in messages if each["type"] == "token"]

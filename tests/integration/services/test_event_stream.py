@@ -63,13 +63,15 @@ class TestStream:
         assert stream(api, id, after=2) == events[2:]
 
     def test_words_of_a_streaming_model_come_at_once_and_are_not_kept(
-        self, app, api, client, model
+        self, app, api, client, model, redis_process
     ):
         gate = threading.Event()
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         model.on("Do b", hold=gate)
         id = api.queue(documents.chain("a", "b", model="streaming"))
         frames = open_stream(client, f"/executions/{id}/events")
+        take(frames, "queued")
+        redis_process.wait_for_subscriber(id)
         with running(app, id):
             told = [take(frames, "token").json() for _ in range(3)]
             gate.set()

@@ -102,11 +102,13 @@ class TestStream:
                 assert take(frames, "end").json() == end
         assert list(frames) == []
 
-    def test_tokens_name_their_execution(self, app, api, client, model):
+    def test_tokens_name_their_execution(self, app, api, client, model, redis_process):
         model.on("Do a", "Words that come one by one", chunk_delay=0.06)
         waiting = api.queue(documents.chain("b"))
         id = api.queue(documents.chain("a", model="streaming"))
         frames = open_stream(client, path_of(waiting, id))
+        take(frames, "queued")
+        redis_process.wait_for_subscriber(id)
         with running(app, id):
             token = take(frames, "token").json()
         assert (token["execution_id"], token["step"]) == (id, "a")

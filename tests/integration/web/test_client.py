@@ -13,28 +13,17 @@ import pytest
 import sqlalchemy as sa
 
 from flask_crewexec.app_state import current_app_state
-from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from support.client_page import ClientPage
 from support.graphs import documents
 from support.host_app import host
 from support.in_process import run
 from support.in_process import running
+from support.input_requests import parallel
 from support.input_requests import reviewed
-from support.servers.browser import Browser
-from support.servers.browser import chromium
-from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 from support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    require_chromium()
-    folder = tmp_path_factory.mktemp("browser")
-    with chromium(folder, folder / "profile") as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -129,6 +118,19 @@ class TestRequests:
         assert page.outcome()["value"]["id"] == answered["id"]
         assert run(id) == "completed"
 
+    def test_it_answers_several_requests_at_once(self, page, api, model):
+        id = api.queue(parallel("a", "b"))
+        run(id)
+        answered = page.call(
+            "const { input_requests } = await crews.get(given);"
+            "const asked = await Promise.all(input_requests.map((one) => crews.inputRequest(one)));"
+            "const answers = asked.map(({ id }) => ({ id, decision: 'approve' }));"
+            "return (await crews.answerAll(given, answers)).input_requests;",
+            id,
+        )
+        assert sorted(each["step_name"] for each in answered) == ["a", "b"]
+        assert run(id) == "completed"
+
     def test_headers_may_come_from_a_function(self, page, api):
         id = api.queue(documents.chain("a"))
         options = "{ getHeaders: async () => ({ 'X-User': 'ada' }) }"
@@ -181,9 +183,7 @@ class TestFollowing:
         model.on("Do b", hold=gate)
         id = api.queue(documents.chain("a", "b", model="streaming"))
         page.start("await follow(given)", id)
-        with redis_process.client() as redis:
-            channel = f"{CHANNEL_PREFIX}{id}"
-            wait_until(lambda: redis.pubsub_numsub(channel)[0][1], what="a subscription")
+        redis_process.wait_for_subscriber(id)
         with running(app, id):
             tokens = page.wait_for("token", 2)
             gate.set()

@@ -15,22 +15,12 @@ from support.graphs import documents
 from support.in_process import run
 from support.paths import TESTS
 from support.servers.browser import Browser
-from support.servers.browser import chromium
-from support.servers.browser import require_chromium
 from support.servers.gunicorn import Gunicorn
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite_enough]
 
 OPTIONS = ("--worker-class=gthread", "--threads=8")
 BEARER = '{ headers: { Authorization: "Bearer ada" } }'
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    require_chromium()
-    folder = tmp_path_factory.mktemp("browser")
-    with chromium(folder, folder / "profile") as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ from support.fast_sqlite import skip_fsync
 log = logging.getLogger(__name__)
 
 KEY = "sk-scripted"
+LLM_TIMEOUT = 120
+"""Seconds, for calls that tests hold while a slow machine does something else."""
 SECRET_KEY = "the host's own key, of which others are derived"
 INTERVALS = {
     "CREWEXEC_KEEP_CALLS_FOR",
@@ -64,10 +66,16 @@ class Note(db.Model):  # type: ignore[name-defined]
     text: Mapped[str] = mapped_column(sa.Text)
 
 
+app_class: type[Flask] = Flask
+"""Tests replace it, and the options, by what takes less time; benchmarks must not."""
+engine_options: dict[str, t.Any] = {}
+
+
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
     """An application with settings from the environment, overridden by *config*."""
-    app = Flask(__name__)
+    app = app_class(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("DATABASE_URL", "sqlite://")
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options
     app.config["MODEL_URL"] = os.environ.get("MODEL_URL", "http://127.0.0.1:9/v1")
     app.config["SECRET_KEY"] = SECRET_KEY
     app.config.from_prefixed_env("HOST")
@@ -83,7 +91,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     models: dict[str, dict[str, t.Any]] = {"default": {}, "streaming": {"stream": True}}
     for name, options in models.items():
         url = app.config["MODEL_URL"]
-        crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=30, **options)
+        crewexec.llm(name, "gpt-4o-mini", base_url=url, api_key=KEY, timeout=LLM_TIMEOUT, **options)
     if misspelt := os.environ.get("MISSPELT_OPTION"):
         wrong: dict[str, t.Any] = {misspelt: 1}
         crewexec.llm("misspelt", "gpt-4o-mini", base_url=url, **wrong)
@@ -103,7 +111,7 @@ def add_own_keys(crewexec: CrewExec) -> None:
     """A model, and tools, for which each user brings a key."""
     crewexec.secret_provider(lambda name, user: OWN_KEYS.get((name, user)))
     url = os.environ.get("OWN_MODEL_URL", "http://127.0.0.1:9/v1")
-    crewexec.llm("own", "gpt-4o-mini", base_url=url, api_key=Secret("model"), timeout=30)
+    crewexec.llm("own", "gpt-4o-mini", base_url=url, api_key=Secret("model"), timeout=LLM_TIMEOUT)
     crewexec.add_crewai_tool(
         "shout",
         "support.external_tools:Shout",

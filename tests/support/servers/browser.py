@@ -31,6 +31,21 @@ class Browser:
         self.driver = driver
         self._pictures = pictures
 
+    def renew(self) -> None:
+        """Show an empty window, without anything that was set, stored or opened before."""
+        old = self.driver.window_handles
+        self.driver.switch_to.new_window("tab")
+        new = self.driver.current_window_handle
+        for window in old:
+            self.driver.switch_to.window(window)
+            self.driver.close()
+        self.driver.switch_to.window(new)
+        everything = {"origin": "*", "storageTypes": "all"}
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", everything)
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.driver.execute_cdp_cmd("Browser.resetPermissions", {})
+        self.errors()
+
     def open(self, url: str) -> None:
         self.driver.get(url)
 
@@ -142,6 +157,7 @@ def chromium(pictures: Path, profile: Path) -> Iterator[Browser]:
         "--no-sandbox",  # it cannot be used by root
         "--disable-dev-shm-usage",
         "--disable-gpu",
+        "--force-prefers-reduced-motion",  # an animation would be drawn all the time
         "--no-proxy-server",
         f"--user-data-dir={profile}",
     ):

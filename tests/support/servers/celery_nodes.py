@@ -54,7 +54,9 @@ class WorkerProcess(ServerProcess):
         self.name = name
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel=INFO"]
         command += ["-n", f"{name}@%h", f"--queues={','.join(queues)}"]
-        command += [f"--pool={pool}", f"--concurrency={concurrency}", *options]
+        command += [f"--pool={pool}", f"--concurrency={concurrency}"]
+        # It would wait a second for what other workers know to be revoked, which is never anything.
+        command += ["--without-mingle", *options]
         super().__init__(
             command,
             log=folder / f"{name}.log",

@@ -35,6 +35,8 @@ MODULES: t.Final = (
     "flask_crewexec.runtime.runner",
     "flask_crewexec.tasks.cleanup",
     "flask_crewexec.worker.multi_process",
+    "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread",
     "kombu.transport.redis",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",

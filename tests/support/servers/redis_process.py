@@ -8,8 +8,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from flask_crewexec.messaging.event_publisher import CHANNEL_PREFIX
 from support.servers.processes import free_port
 from support.servers.processes import ServerProcess
+from support.servers.processes import wait_until
 from support.servers.redis_servers import RedisServer
 
 
@@ -59,6 +61,15 @@ class RedisProcess(ServerProcess):
                 return bool(client.ping()) and client.info("server")["process_id"] == self.pid
             except redis.RedisError:
                 return False
+
+    def wait_for_subscriber(self, execution_id: str) -> None:
+        """Wait until tokens of an execution would be received.
+
+        Events that are stored already are shown before that.
+        """
+        channel = f"{CHANNEL_PREFIX}{execution_id}"
+        with self.client() as client:
+            wait_until(lambda: client.pubsub_numsub(channel)[0][1], what="a subscription")
 
     def _configuration(self, appendonly: bool, cluster: bool) -> str:
         lines = [
