@@ -265,12 +265,21 @@ class FourEyes(CrewExecError):
 
 
 class InputAnswered(CrewExecError):
-    """Somebody else has answered the input request, or the same user otherwise."""
+    """Somebody else has answered the input request, or the same user otherwise.
+
+    ``input_request`` is the request with its first answer, which counts, as the caller may see it.
+    """
 
     code = "input-answered"
     status = 409
     title = "Answered before"
-    remedy = "Read the input request: its first answer counts."
+    remedy = "Show the first answer, in 'input_request': it counts."
+
+    def __init__(
+        self, detail: str, problems: Iterable[Problem] = (), *, input_request: dict[str, t.Any]
+    ) -> None:
+        super().__init__(detail, problems)
+        self.input_request = input_request
 
 
 class InputGone(CrewExecError):

@@ -8,6 +8,14 @@ import unicodedata
 
 _THINKING: t.Final = re.compile(r"\s*<(think|thinking|reasoning)>.*?(</\1>\s*|\Z)", re.DOTALL)
 _END_OF_THINKING: t.Final = re.compile(r"</think(?:ing)?>\s*")
+BLANKS: t.Final = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef"
+)
+"""Fillers, separators and variation selectors, whose categories are those of visible ones, too; as
+part of a regular expression."""
+_IS_BLANK: t.Final = re.compile(f"[{BLANKS}]")
+_HIDDEN_CATEGORIES: t.Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 
 
 def storable(text: str) -> str:
@@ -47,6 +55,18 @@ def without_thinking(text: str) -> str:
     if end := _END_OF_THINKING.search(text):
         return text[end.end() :]
     return text
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether nobody would see a character, other than a space or a line break."""
+    return bool(_IS_BLANK.match(character)) or (
+        character not in "\n\t" and unicodedata.category(character) in _HIDDEN_CATEGORIES
+    )
+
+
+def is_blank(text: str) -> bool:
+    """Return whether there is nothing to see in *text*."""
+    return all(each.isspace() or is_invisible(each) for each in text)
 
 
 def fitted(text: str, columns: int) -> str:

@@ -57,21 +57,37 @@ def input_request_lines(requests: list[Json]) -> Iterator[str]:
         head = f"{request['id']}  {state:<9}  {moment(request['created_at'])}"
         step = one_line(request["step_name"])
         yield f"{head}  {request['kind']}: {step}, round {request['round']}"
-        yield f"{_INDENT}execution: {request['execution_id']}"
+        yield f"{_INDENT}execution: {request['execution_id']} of {one_line(request['graph_name'])}"
         yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
+        if asks := _asks(request):
+            yield f"{_INDENT}asks: {asks}"
+        if request["expires_at"] and request["status"] == "open":
+            then = request["on_expiry"]
+            yield f"{_INDENT}expires: {moment(request['expires_at'])}, then: {then}"
         if request["answered_by"]:
             bypass = ", a manager who was not asked" if request["bypassed"] else ""
             yield f"{_INDENT}answered by: {one_line(request['answered_by'])}{bypass}"
         for key in ("message", "problem"):
             if request[key]:
                 yield f"{_INDENT}{key}: {one_line(request[key])}"
-        if request["tool"]:
+        if request["arguments"] is not None:
             call = f"{request['tool']} {_value(request['arguments'])}"
             yield f"{_INDENT}call: {one_line(call)}"
         if choices := (request["schema"] or {}).get("enum"):
             yield f"{_INDENT}choices: {', '.join(map(one_line, choices))}"
         if request["draft"]:
             yield from (_INDENT + line for line in escape(request["draft"]["text"]).splitlines())
+
+
+def _asks(request: Json) -> str:
+    """Return whom a request asks; empty for the owner of the execution."""
+    named = request["assignees"]
+    users = [one_line(each) for each in named["users"]]
+    roles = [f"role {one_line(each)}" for each in named["roles"]]
+    others = ["not the owner"] if request["four_eyes"] else []
+    if request["four_eyes"] and request["edited_by"]:
+        others.append(f"not {one_line(request['edited_by'])}")
+    return ", ".join([*users, *roles, *others])
 
 
 def status_lines(execution: Json) -> Iterator[str]:

@@ -8,6 +8,8 @@ import typing as t
 import click
 from flask.cli import AppGroup
 
+from ..errors import FourEyes
+from ..errors import NotAsked
 from ..identity import Identity
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
@@ -16,11 +18,21 @@ from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
 from .error_messages import OneLineCommand
+from .escaping import one_line
 from .formatting import input_request_lines
 
 _service: t.Final = AsyncExecutionService()
 _commands = AppGroup("input-requests")
 
+_WITH_TEXT: t.Final = (Decision.CHANGE, Decision.EDIT, Decision.RESPOND)
+_ANOTHER_PERSON: t.Final = (
+    "This request needs an answer of another person. With '--bypass' it is stored nevertheless, and"
+    " the request shows that."
+)
+_NO_LINK: t.Final = (
+    "'{}' may not answer this request, so there is no link. Name one of those whom it asks, with"
+    " '--role' if it asks a role."
+)
 
 _by: t.Final = click.option("--by", help="Who answers, as the request will show it.")
 
@@ -53,7 +65,8 @@ def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
 @click.argument("decision", type=click.Choice([*map(str, Decision)]))
 @click.option(
     "--text",
-    help="What to change, the answer itself for 'edit' and 'respond', or why, for 'reject'.",
+    help="What to change, the answer itself for 'edit' and 'respond', or why, for 'reject'. Edited"
+    " arguments, and answers of tasks with a schema, are written as JSON.",
 )
 @_by
 @click.option("--bypass", is_flag=True, help="Answer although another person is needed.")
@@ -63,7 +76,10 @@ def answer(id: str, decision: str, text: str | None, by: str | None, bypass: boo
     ID is the id of the input request. DECISION is one of those that it allows.
     """
     content = _content(decision, text, id)
-    answered = _service.answer(id, decision, by=by, bypass=bypass, **content)
+    try:
+        answered = _service.answer(id, decision, by=by, bypass=bypass, **content)
+    except FourEyes as error:
+        raise click.ClickException(_ANOTHER_PERSON) from error
     click.echo("The answer is stored." if answered.is_new else "It was answered so before.")
 
 
@@ -76,7 +92,7 @@ def answer_all(execution_id: str, file: t.IO[str], by: str | None) -> None:
 
     EXECUTION_ID is the id of the execution. FILE is JSON, by default what the command reads from
     its standard input: an object with a list of "answers". Each has the "id" of an input request
-    and its "decision", and "text", "value" or "bypass" where they are needed.
+    and its "decision", and "text", "value", "arguments" or "bypass" where they are needed.
     """
     answered = _service.answer_all(execution_id, _read_answers(file), by=by)
     new = sum(each.is_new for each in answered)
@@ -95,6 +111,8 @@ def _read_answers(file: t.IO[str]) -> list[dict[str, t.Any]]:
 
 def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
     """Return what is written; JSON where the request demands an object."""
+    if text is None and decision in _WITH_TEXT:
+        raise click.UsageError(f"Say it with '--text': '{decision}' needs words.")
     if decision != Decision.EDIT or text is None:
         return {"text": text}
     asked = _service.get_input_request(id)
@@ -131,7 +149,10 @@ def link(id: str, user: str, roles: tuple[str, ...], expires_in: float) -> None:
     ID is the id of the input request. Anyone who has the link can answer as that person, once,
     without signing in.
     """
-    click.echo(_service.input_link(id, Identity(user, roles=roles), expires_in=expires_in))
+    try:
+        click.echo(_service.input_link(id, Identity(user, roles=roles), expires_in=expires_in))
+    except (NotAsked, FourEyes) as error:
+        raise click.ClickException(_NO_LINK.format(one_line(user))) from error
 
 
 COMMANDS: t.Final = (inbox, answer, answer_all, link)

@@ -16,6 +16,7 @@ from ..schemas.webhooks import BODIES
 from ..schemas.webhooks import DELIVERY_STATUSES
 from ..services.delivery_service import DeliveryService
 from ..services.webhook_service import WebhookService
+from ..storage.outbox import HANDLER
 from .error_messages import OneLineCommand
 from .escaping import one_line
 from .lists import delivery_lines
@@ -107,25 +108,28 @@ def test(ctx: click.Context, id: str) -> None:
 
 @webhooks.command("deliveries", cls=OneLineCommand)
 @click.argument("id", required=False)
-@click.option("--status", type=click.Choice(DELIVERY_STATUSES), help="Only those of a webhook.")
+@click.option("--status", type=click.Choice(DELIVERY_STATUSES), help="Only those to one receiver.")
 @click.option("--failed", is_flag=True, help="Those to all receivers that were given up.")
 @_limit
 @_as_json
 def deliveries(id: str | None, status: str | None, failed: bool, limit: int, as_json: bool) -> None:
-    """Show what a webhook was told, or what no receiver was told.
+    """Show what one receiver was told and what waits for it, or what no receiver was told.
 
-    ID is the id of the webhook. Without it, '--failed' shows deliveries to handlers, too.
+    ID is the id of a webhook, or 'handler:NAME' for a handler. Without it, '--failed' shows the
+    deliveries to all of them that were given up.
     """
     if id is None and not failed:
-        raise click.UsageError("Name a webhook, or use '--failed' for all receivers.")
-    found = (
-        _deliveries.failed(limit=limit)
-        if id is None
-        else _deliveries.of_webhook(
-            id, status="failed" if failed else status, limit=limit
-        ).deliveries
-    )
+        raise click.UsageError("Name a webhook or a handler, or use '--failed' for all receivers.")
+    found = _read_deliveries(id, "failed" if failed else status, limit)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(delivery_lines(found)))
+
+
+def _read_deliveries(id: str | None, status: str | None, limit: int) -> list[dict[str, t.Any]]:
+    if id is None:
+        return _deliveries.failed(limit=limit)
+    if id.startswith(HANDLER):
+        return _deliveries.of_handler(id, status=status, limit=limit)
+    return _deliveries.of_webhook(id, status=status, limit=limit).deliveries
 
 
 @webhooks.command("resend", cls=OneLineCommand)

@@ -326,6 +326,13 @@ class InputRequestPage(t.TypedDict):
     """Value of 'before' for the next page."""
 
 
+class Answered(t.TypedDict):
+    """Input requests that were answered at once."""
+
+    input_requests: list[InputRequest]
+    """The requests, in the order of the answers."""
+
+
 class ProblemItem(t.TypedDict):
     """One problem of the request."""
 
@@ -683,6 +690,9 @@ class InputRequest(t.TypedDict):
     """Id of the request."""
     execution_id: str
     """Id of the execution."""
+    graph_name: str | None
+    """Present name of the execution's graph; null for those who are asked, but do not see the
+    execution."""
     kind: t.Literal["review", "approval", "question", "outcome"]
     """'review' of the answer of a step, 'approval' of a tool call, 'question' of an agent, or
     'outcome' of a tool call that was interrupted."""

@@ -223,6 +223,14 @@ def input_requests(**query: t.Unpack[d.InputRequestQuery]) -> Stream[d.InputRequ
     return _pages("/input-requests", "input_requests", "before", query)
 
 
+def input_request(request_id: Id) -> Commands[d.InputRequest]:
+    """Return an input request.
+
+    :raises ApiError: if there is none, or not for the user; or without an answer.
+    """
+    return fetch(Request("GET", f"/input-requests/{_quoted(request_id)}"))
+
+
 def answer(request_id: Id, **content: t.Unpack[d.InputAnswer]) -> Commands[d.InputRequest]:
     """Answer an input request.
 

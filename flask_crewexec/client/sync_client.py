@@ -91,6 +91,7 @@ class Client:
     fork = _method(operations.fork)
     compare = _method(operations.compare)
     input_requests = _iterator(operations.input_requests)
+    input_request = _method(operations.input_request)
     answer = _method(operations.answer)
     answer_all = _method(operations.answer_all)
     pause_queue = _method(operations.pause_queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -17,13 +18,16 @@ _NUMBERS: t.Final = ("integer", "number")
 _NO_NUMBER: t.Final = "Write a number, with a point before decimals."
 _NO_JSON: t.Final = "This is not JSON. Texts are written in double quotes."
 _INVALID: t.Final = "invalid-answer"
+_CHANGED_BY_FORMS: t.Final = re.compile("[\r\0]")
+"""Browsers send other line breaks, and do not show NUL."""
+_CHANGED_IN_NAMES: t.Final = re.compile('[%"\r\n\0]')
 
 
 class ArgumentField(t.NamedTuple):
     """One field of the form."""
 
     pointer: str
-    """JSON pointer to the argument within the arguments; also the name of the field."""
+    """JSON pointer to the argument within the arguments."""
     name: str
     kind: str
     """``text``, ``number``, ``choice`` or ``json``."""
@@ -33,6 +37,11 @@ class ArgumentField(t.NamedTuple):
     """JSON of the values that may be chosen."""
     description: str
     is_required: bool
+
+    @property
+    def form_name(self) -> str:
+        """Name of the field in the form."""
+        return _form_name(self.pointer)
 
     @property
     def options(self) -> list[tuple[str, str]]:
@@ -66,7 +75,7 @@ class _Argument(t.NamedTuple):
 
     @property
     def kind(self) -> str:
-        if self.choices:
+        if self.choices and (self._is_left_out or _as_json(self.value) in self.choices):
             return "choice"
         if self.schema.get("type") == "string" and (self._is_left_out or self._is_text):
             return "text"
@@ -74,7 +83,7 @@ class _Argument(t.NamedTuple):
 
     @property
     def _is_text(self) -> bool:
-        return isinstance(self.value, str)
+        return isinstance(self.value, str) and not _CHANGED_BY_FORMS.search(self.value)
 
     @property
     def _is_left_out(self) -> bool:
@@ -120,7 +129,7 @@ def make_fields(
             each.pointer,
             each.name,
             each.kind,
-            entered.get(each.pointer, each.text),
+            entered.get(_form_name(each.pointer), each.text),
             each.choices,
             str(each.schema.get("description", "")),
             each.is_required,
@@ -141,7 +150,7 @@ def read_fields(
     problems = []
     for each in _arguments(schema or {}, arguments):
         try:
-            value = each.read(form.get(each.pointer, each.text))
+            value = each.read(form.get(_form_name(each.pointer), each.text))
         except (ValueError, RecursionError) as error:
             problems.append(Problem(f"{root}{each.pointer}", _INVALID, str(error)))
         else:
@@ -149,6 +158,11 @@ def read_fields(
     if problems:
         raise InvalidRequest("The arguments cannot be used.", problems)
     return values
+
+
+def _form_name(pointer: str) -> str:
+    """Return the name of a field, without what browsers change in names."""
+    return _CHANGED_IN_NAMES.sub(lambda found: f"%{ord(found[0]):02X}", pointer)
 
 
 def _arguments(schema: Json, values: Json) -> Iterator[_Argument]:

@@ -6,7 +6,7 @@ import typing as t
 
 from flask import request
 
-LINK_VIEWS: t.Final = frozenset({"show_link", "answer_link"})
+LINK_VIEWS: t.Final = frozenset({"show_link", "answer_link", "refuse_link"})
 """Views for people who may not have signed in: their address is a secret."""
 ANSWER_VIEWS: t.Final = frozenset({"answer_request", "answer_link"})
 """Views whose forms may contain the answer of a step."""

@@ -13,14 +13,10 @@ import unicodedata
 from markupsafe import escape
 from markupsafe import Markup
 
-_BLANKS: t.Final = (
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U000e0100-\U000e01ef"
-)
-"""Fillers, separators and variation selectors, whose categories are those of visible ones, too."""
-_SUSPECTS: t.Final = re.compile(rf"[{_BLANKS}]|[^\n\t -~\u00a1-\u00ac\u00ae-\u02ff]")
-_HIDDEN_CATEGORIES: t.Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
-_IS_BLANK: t.Final = re.compile(f"[{_BLANKS}]")
+from ..text import BLANKS
+from ..text import is_invisible
+
+_SUSPECTS: t.Final = re.compile(rf"[{BLANKS}]|[^\n\t -~\u00a1-\u00ac\u00ae-\u02ff]")
 _EMOJI_STYLE: t.Final = "\ufe0f"
 """Draws the symbol before it in colour, which hides nothing."""
 
@@ -38,13 +34,6 @@ def visible(text: str) -> Markup:
 def mark_invisible(html: Markup) -> Markup:
     """Return HTML, whose attributes contain nothing foreign, with such marks."""
     return Markup(_SUSPECTS.sub(_mark_if_invisible, html))
-
-
-def is_invisible(character: str) -> bool:
-    """Return whether nobody would see a character, other than a space or a line break."""
-    return bool(_IS_BLANK.match(character)) or (
-        character not in "\n\t" and unicodedata.category(character) in _HIDDEN_CATEGORIES
-    )
 
 
 def _mark_if_invisible(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ readers see where they would lead, and no other site learns that somebody reads.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -26,9 +27,10 @@ _ALIGNMENTS: t.Final = {
 """Classes in place of the styles that the parser gives to the cells of tables."""
 
 MAX_CHARS: t.Final = 100_000
-"""Longer texts are not rendered: some take quadratic time."""
+"""Longer texts are not rendered: some take seconds, and an open page asks for them again."""
 
 
+@functools.lru_cache(maxsize=4)
 def render_markdown(text: str) -> Markup:
     """Return *text*, which is Markdown, as HTML.
 

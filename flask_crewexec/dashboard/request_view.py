@@ -109,6 +109,14 @@ class RequestView:
         return None if arguments is None else pretty(arguments)
 
     @property
+    def previous_words(self) -> str:
+        """What was written with the decision of the round before; empty for an edit."""
+        previous = self.previous or {}
+        if previous.get("decision") == Decision.EDIT:
+            return ""
+        return str((previous.get("answer") or {}).get("text") or "")
+
+    @property
     def difference(self) -> list[Piece] | None:
         """How the draft or the arguments differ from those of the round before."""
         if self.previous is None:
@@ -146,6 +154,11 @@ class RequestView:
         if asked["kind"] != InputKind.APPROVAL or asked["arguments"] is None:
             return []
         return make_fields(asked["schema"], asked["arguments"], self.entered)
+
+    @property
+    def may_be_edited(self) -> bool:
+        """Whether the user sees what there is to edit."""
+        return bool(self.asked["draft"] or self.asked["arguments"] is not None)
 
     @property
     def editable(self) -> str:

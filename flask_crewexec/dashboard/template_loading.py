@@ -76,6 +76,7 @@ class PageEnvironment(Environment):
             loader=self.templates,
             autoescape=True,
             auto_reload=app.jinja_env.auto_reload,
+            bytecode_cache=app.jinja_env.bytecode_cache,
             undefined=StrictUndefined if host is None else host.undefined,
             extensions=[] if host is None else [type(each) for each in host.extensions.values()],
             trim_blocks=True,

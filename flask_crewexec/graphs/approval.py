@@ -102,16 +102,17 @@ class HostApproval:
         """Return the stricter of these terms and those of a *graph*."""
         host = self.terms
         decisions = tuple(each for each in host.decisions if each in (graph.decisions or ()))
-        limits = [each for each in (host.expires_in, graph.expires_in) if each is not None]
         tight = replace(
             host,
-            message="\n\n".join(filter(None, (host.message, graph.message))) or None,
+            message=_joined(host.message, graph.message),
             decisions=decisions or host.decisions,
-            expires_in=min(limits, default=None),
             four_eyes=host.four_eyes or graph.four_eyes,
         )
         if graph.on_expiry in _STRICT:
             tight = replace(tight, on_expiry=graph.on_expiry, default=None)
+        if tight.on_expiry in _STRICT:
+            limits = [each for each in (host.expires_in, graph.expires_in) if each is not None]
+            tight = replace(tight, expires_in=min(limits, default=None))
         if self.graph_may_assign and (graph.users or graph.roles):
             tight = replace(tight, users=graph.users, roles=graph.roles)
         return tight
@@ -126,11 +127,25 @@ class HostApproval:
             yield "/decisions", f"{quote('decisions')} must be some of {listing(host.decisions)}."
         if graph.on_expiry not in (None, *_STRICT, host.on_expiry):
             yield "/on_expiry", f"{quote('on_expiry')} must not be {quote(graph.on_expiry or '')}."
-        limit = host.expires_in
-        if limit is not None and (graph.expires_in or 0) > limit:
-            yield "/expires_in", f"{quote('expires_in')} must be at most {limit:g}."
+        if problem := self._find_looser_expiry(graph):
+            yield "/expires_in", f"{quote('expires_in')} must be {problem}."
         if (graph.users or graph.roles) and not self.graph_may_assign:
             yield "/assignees", f"{quote('assignees')} must be left out."
+
+    def _find_looser_expiry(self, graph: GraphApproval) -> str | None:
+        """Return what the expiry that a graph sets must be, if it would loosen these terms."""
+        limit, wanted = self.terms.expires_in, graph.expires_in
+        if wanted is None or wanted == limit:
+            return None
+        if (graph.on_expiry or self.terms.on_expiry) not in _STRICT:
+            return "left out: people would have less time before the call counts as decided"
+        return None if limit is None or wanted < limit else f"at most {limit:g}"
+
+
+def _joined(host: str | None, graph: str | None) -> str | None:
+    """Return the messages of the host and of a graph; people must see whose words they read."""
+    parts = [host, graph and f"The author of the crew says: {graph}"]
+    return "\n\n".join(filter(None, parts)) or None
 
 
 def required_terms(host: HostApproval | None, graph: GraphApproval | None) -> ApprovalTerms | None:

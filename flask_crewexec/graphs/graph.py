@@ -12,8 +12,8 @@ from functools import cached_property
 from .approval import GraphApproval
 from .approval import Never
 from .input_types import Declaration
+from .placeholders import count_placeholders
 from .placeholders import fill
-from .placeholders import filled_length
 from .placeholders import find_placeholders
 from .question import QuestionTerms
 from .review import Review
@@ -255,7 +255,19 @@ class Graph:
 
     def filled_length(self, values: Mapping[str, str]) -> int:
         """Return the number of characters in the texts of :meth:`filled`."""
-        return sum(filled_length(text, values) for text in self._texts)
+        length = self._length
+        for name, count in self._placeholder_counts.items():
+            if name in values:
+                length += count * (len(values[name]) - len(name) - len("{}"))
+        return length
+
+    @cached_property
+    def _length(self) -> int:
+        return sum(map(len, self._texts))
+
+    @cached_property
+    def _placeholder_counts(self) -> Mapping[str, int]:
+        return count_placeholders(self._texts)
 
     @property
     def _texts(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -15,7 +16,12 @@ _PLACEHOLDER = re.compile(rf"\{{({_NAME})}}")
 
 def find_placeholders(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the names of all placeholders in ``texts``, each once, sorted."""
-    return tuple(sorted({name for text in texts for name in _PLACEHOLDER.findall(text)}))
+    return tuple(sorted(count_placeholders(texts)))
+
+
+def count_placeholders(texts: Iterable[str]) -> Counter[str]:
+    """Return how often each placeholder occurs in ``texts``, by name."""
+    return Counter(name for text in texts for name in _PLACEHOLDER.findall(text))
 
 
 def is_name(text: str) -> bool:
@@ -35,9 +41,3 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     never gets any inputs.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
-
-
-def filled_length(text: str, values: Mapping[str, str]) -> int:
-    """Return the length of the result of :func:`fill`."""
-    names = (name for name in _PLACEHOLDER.findall(text) if name in values)
-    return len(text) + sum(len(values[name]) - len(f"{{{name}}}") for name in names)

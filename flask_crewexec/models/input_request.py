@@ -96,7 +96,10 @@ class InputRequestMixin(Mixin):
 
 
 class InputAssigneeMixin(Mixin):
-    """A user or a role that is asked instead of the owner of the execution."""
+    """A user or a role that is asked instead of the owner of the execution.
+
+    Also a user with such a role for whom a signed link was issued.
+    """
 
     __tablename__ = "crewexec_input_assignee"
     __indexes__: t.ClassVar = {
@@ -107,5 +110,5 @@ class InputAssigneeMixin(Mixin):
         sa.ForeignKey("crewexec_input_request.id", ondelete="CASCADE"), primary_key=True
     )
     kind: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
-    """``user`` or ``role``."""
+    """``user``, ``role`` or ``link``."""
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)

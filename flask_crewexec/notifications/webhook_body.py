@@ -42,8 +42,8 @@ def _data(notification: Notification) -> Json:
         "status": notification.status,
         "links": {"self": url_of("get_execution", **one), "events": url_of("list_events", **one)},
     }
-    step = notification.data.get("step")
-    return data if step is None else {**data, "step": step}
+    found = {name: notification.data.get(name) for name in ("step", "request")}
+    return {**data, **{name: value for name, value in found.items() if value is not None}}
 
 
 def _body(type: str, moment: dt.datetime, data: Json) -> str:

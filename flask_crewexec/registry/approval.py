@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import typing as t
 from collections.abc import Callable
@@ -71,7 +72,7 @@ class Approval:
         if self.expires_in is not None and not 0 < self.expires_in < float("inf"):
             raise ValueError("'expires_in' must be greater than zero and finite.")
 
-    @property
+    @functools.cached_property
     def host_approval(self) -> HostApproval:
         """The declaration, as graphs are checked against it."""
         terms = ApprovalTerms(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from sqlalchemy.orm import Session
+
 from ..app_state import AppState
 from ..models import InputRequestMixin
 from ..registry.specs import ToolSpec
@@ -52,8 +54,11 @@ class ApprovalChecks:
         if not decided:
             return ()
         with self._app_state.database.read_session() as session:
-            models = self._app_state.models
-            return [each for each in decided if not call_requests.was_made(session, models, each)]
+            return [each for each in decided if not self._was_made(session, each)]
+
+    def _was_made(self, session: Session, request: InputRequestMixin) -> bool:
+        before = request.generation + 1
+        return call_requests.was_made(session, self._app_state.models, request, before)
 
     def _is_decided(self, request: InputRequestMixin) -> bool:
         """Return whether a request is about a call that may still be made, and was answered."""

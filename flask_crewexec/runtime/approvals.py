@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import typing as t
@@ -108,10 +109,11 @@ class ToolApproval:
         shown = as_json(arguments)
         asked = call.first(InputKind.APPROVAL)
         digest = self._digest(shown)
-        if asked is not None:
-            if (asked.tool, asked.digest) != (self._tool, digest):
+        if asked is not None and asked.digest == digest:
+            return self._decide(call, shown)
+        if not call.carried_over(InputKind.APPROVAL, digest):
+            if asked is not None:
                 call.stop_run(ApprovalOutdatedStop(OUTDATED.format(self._tool)))
-        elif not call.carried_over(InputKind.APPROVAL, digest):
             if not self._needs_approval(call, shown):
                 return Settled()
             if problem := self._find_problem(shown):
@@ -121,13 +123,14 @@ class ToolApproval:
     def _decide(self, call: AskingCall, shown: Json) -> Settled:
         """Ask people until they have decided on a call that can be made."""
         decided, arguments = call.ask(self._ask(shown), carries_over=True), None
+        editor: str | None = None
         while decided.decision == Decision.EDIT:
             edited = self._validate(decided.answer["arguments"])
             if edited is None:
-                again = self._ask(shown, problem=_NOT_VALID)
-            elif self._needs_second_person(call, as_json(edited)):
-                shown, arguments = as_json(edited), edited
-                again = self._ask(shown, edited_by=decided.by)
+                again = self._ask(shown, problem=_NOT_VALID, edited_by=editor)
+            elif self._needs_second_person(call, as_json(edited), decided.round):
+                shown, arguments, editor = as_json(edited), edited, decided.by
+                again = self._ask(shown, edited_by=editor)
             else:
                 return Settled(arguments=edited)
             decided = call.ask(again, after=decided.round, carries_over=True)
@@ -137,9 +140,15 @@ class ToolApproval:
             return Settled(text=str(decided.answer["text"]))
         return Settled(arguments=arguments)
 
-    def _needs_second_person(self, call: AskingCall, shown: Json) -> bool:
-        """Return whether another person than the one who has edited arguments must approve them."""
-        return self._terms.four_eyes and self._needs_approval(call, shown)
+    def _needs_second_person(self, call: AskingCall, shown: Json, round: int) -> bool:
+        """Return whether another person than the one who has edited arguments must approve them.
+
+        :param round: in which they were edited. If somebody was asked after it, that counts.
+        """
+        if not self._terms.four_eyes:
+            return False
+        was_asked = call.was_asked(InputKind.APPROVAL, self._digest(shown), after=round)
+        return was_asked or self._needs_approval(call, shown)
 
     def _ask(self, shown: Json, *, problem: str | None = None, edited_by: str | None = None) -> Ask:
         terms = self._terms
@@ -184,7 +193,8 @@ class ToolApproval:
         """Return whether the predicate wants approval; so it does if it fails."""
         ask = with_run_context(predicate, self._run_context)
         try:
-            return ask(shown, self._run_context.execution.user_id) is not False
+            # A copy: people must see what the call is made with, whatever it does to it.
+            return ask(copy.deepcopy(shown), self._run_context.execution.user_id) is not False
         except UserMissing as error:
             call.stop_run(MissingUserStop(error.detail))
         except BaseException as error:

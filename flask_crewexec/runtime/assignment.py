@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 
@@ -37,8 +38,8 @@ class Assigner:
         Where a tool demands roles, the host has already said who is asked.
 
         :param users: those whom the graph names; the same for *roles*.
-        :raises AssignmentFailedStop: if the function fails. Nobody is asked then: the owner might
-            be the one who must not answer.
+        :raises AssignmentFailedStop: if the function fails, or names nobody where the owner must
+            not answer. Nobody is asked then.
         """
         if self._function is not None and not new.roles_only:
             users, roles = self._ask_host(self._function, new, users, roles)
@@ -53,7 +54,12 @@ class Assigner:
     ) -> tuple[Sequence[str], Sequence[str]]:
         try:
             returned = function(_question(new, users, roles))
-            return (users, roles) if returned is None else read_assignees(returned)
+            if returned is None:
+                return users, roles
+            users, roles = read_assignees(returned)
+            if new.four_eyes and not (roles or {*users} - {new.owner_id}):
+                raise ValueError("With 'four_eyes', name others than the owner.")
+            return users, roles
         except UserMissing as error:
             raise MissingUserStop(error.detail) from error
         except Exception as error:
@@ -68,9 +74,9 @@ def _question(new: NewRequest, users: Sequence[str], roles: Sequence[str]) -> Qu
         kind=new.kind,
         step=new.step_name,
         message=new.message,
-        draft=new.draft,
+        draft=copy.deepcopy(new.draft),
         tool=new.tool,
-        arguments=new.arguments,
+        arguments=copy.deepcopy(new.arguments),
         four_eyes=new.four_eyes,
         users=tuple(users),
         roles=tuple(roles),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import sys
 import threading
 import typing as t
 from collections.abc import Callable
@@ -45,6 +46,7 @@ from .stop_reasons import OutdatedSchemaStop
 from .stop_reasons import RefusedValueStop
 from .stop_reasons import StopRun
 from .stop_reasons import StorageFailedStop
+from .stop_reasons import WaitForPersonStop
 from .token_stream import TokenStream
 
 log = logging.getLogger(__name__)
@@ -198,7 +200,12 @@ class CrewEventHandler:
             self._recorder.flush_soon()
 
     def stop(self, reason: StopRun) -> None:
-        """Let the run stop at its next boundary."""
+        """Let the run stop at its next boundary, because of the step of the current context.
+
+        Steps that run in parallel stop for the same reason, maybe before this one has failed.
+        """
+        if self._failed is None and self._control.stopped is None:
+            self._failed = current_step.get()
         self._control.stop(reason)
 
     @property
@@ -251,7 +258,8 @@ class CrewEventHandler:
         return True
 
     def _step_failed(self, event: t.Any) -> bool:
-        if self._failed is None:
+        # CrewAI tells of an exception while it handles it.
+        if self._failed is None and not isinstance(sys.exception(), WaitForPersonStop):
             self._failed = self._positions.get(event.task_id)
         return False
 

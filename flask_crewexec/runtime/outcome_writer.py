@@ -179,7 +179,8 @@ class OutcomeWriter:
     def _wait_for_input(self) -> bool:
         """Let the execution wait for people; False if it is to be cancelled.
 
-        If they have answered everything in the meantime, it is queued at once.
+        If they have answered everything in the meantime, or it fails of an answer, it is queued at
+        once.
         """
         app_state, lease = self._app_state, self._lease
 
@@ -188,7 +189,8 @@ class OutcomeWriter:
                 return False
             waiting = NewEvent("waiting_input", {})
             event_log.append(session, app_state, lease.execution_id, [waiting])
-            input_ends.queue_if_answered(session, app_state, lease.execution_id)
+            since = self._recorder.started_at
+            input_ends.queue_if_answered(session, app_state, lease.execution_id, since)
             return True
 
         return self._recorder.flush_with_transition(transition)

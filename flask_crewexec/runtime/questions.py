@@ -11,6 +11,7 @@ from ..graphs import QuestionTerms
 from ..observability.redaction import Redactor
 from ..statuses import Decision
 from ..statuses import InputKind
+from ..text import is_blank
 from ..text import storable
 from .call_log.requests import Settled
 from .call_log.scopes import digest_of
@@ -68,15 +69,19 @@ class Question:
 
 def _find_problem(question: str, choices: Sequence[str]) -> str | None:
     """Return why a question is not asked, in words for the model."""
-    if not question:
+    if is_blank(question):
         return "The question is empty. Ask it in 'question'."
     if len(question) > MAX_QUESTION:
         return f"The question is too long: at most {MAX_QUESTION} characters are allowed."
-    if len(choices) > MAX_CHOICES or any(not 0 < len(each) <= MAX_CHOICE for each in choices):
+    if len(choices) > MAX_CHOICES or any(map(_is_no_choice, choices)):
         return f"At most {MAX_CHOICES} choices of 1 to {MAX_CHOICE} characters are allowed."
     if len(choices) != len({*choices}):
         return "The choices must differ."
     return None
+
+
+def _is_no_choice(text: str) -> bool:
+    return is_blank(text) or len(text) > MAX_CHOICE
 
 
 def _told(decided: Decided) -> str:

@@ -58,6 +58,11 @@ class RunRecorder:
         self._writing = threading.RLock()
         self._is_requested = False
 
+    @property
+    def started_at(self) -> dt.datetime:
+        """When the attempt began, by the database's clock."""
+        return self._start.at
+
     def now(self) -> dt.datetime:
         """Return the current time by the database's clock, without a query."""
         return self._clock.now()

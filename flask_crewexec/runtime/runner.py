@@ -44,6 +44,7 @@ from .crewai_shims.tasks import Step
 from .database_retry import retry_while_unavailable
 from .event_handler import CrewEventHandler
 from .input_rendering import render_inputs
+from .kickoff import kickoff
 from .llm_fallbacks import build_llm_with_fallbacks
 from .llm_fallbacks import LLMChain
 from .mcp_servers import McpServers
@@ -198,7 +199,7 @@ class AttemptRunner:
             trace_crew(self._lease.execution_id, crew, self._app_state, self._redact)
             skip_completed(crew, resume.finished)
             self._add_plans(crew, graph, resume, run_context, event_handler)
-            return _kickoff(crew)
+            return kickoff(crew)
 
     def _new_event_handler(self, graph: Graph) -> CrewEventHandler:
         return CrewEventHandler(
@@ -224,7 +225,7 @@ class AttemptRunner:
             resume.context,
             steps,
             event_handler.write,
-            self._control.stop,
+            event_handler.stop,
             InterruptedCalls(self._app_state.registry.tools, resume.graph.approvals).settle,
         )
 
@@ -377,14 +378,3 @@ class AttemptRunner:
             log.warning(
                 "Execution %s could not be released.", self._lease.execution_id, exc_info=True
             )
-
-
-def _kickoff(crew: crewai.Crew) -> crewai.CrewOutput:
-    try:
-        # Without inputs, since CrewAI would look for placeholders in their values, too.
-        return t.cast(crewai.CrewOutput, crew.kickoff())
-    except BaseException as error:
-        for task in crew.tasks:
-            if isinstance(task, Step) and not ends_process(error):
-                task.join()  # a step that runs in parallel is paid for, so its output is stored
-        raise

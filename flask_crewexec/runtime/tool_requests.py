@@ -144,18 +144,24 @@ class AskingCall:
         later = [each for each in same if each.round > after]
         return self._carried(later) if carries_over else None
 
+    def was_asked(self, kind: InputKind, digest: str, *, after: int) -> bool:
+        """Return whether somebody was asked about the same after a round."""
+        return any(each.round > after and _is_about(each, digest) for each in self._read(kind))
+
     def carried_over(self, kind: InputKind, digest: str) -> bool:
         """Return whether the same was decided before the step was restarted, and still counts."""
         same = [each for each in self._read(kind) if _is_about(each, digest)]
         return self._carried(same) is not None
 
     def _carried(self, same: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
-        decided = [each for each in same if each.decision is not None and not self._is_used(each)]
+        before = (each for each in same if each.decision is not None and not self._is_mine(each))
+        decided = [each for each in before if not self._is_used(each)]
         return decided[-1] if decided else None
 
     def _is_used(self, request: InputRequestMixin) -> bool:
         """Return whether a call was made by a decision that counts for one call only."""
-        return request.kind == InputKind.APPROVAL and self._requests.was_made(request)
+        generation = self._scope.generation
+        return request.kind == InputKind.APPROVAL and self._requests.was_made(request, generation)
 
     def _read(self, kind: InputKind) -> Sequence[InputRequestMixin]:
         if kind not in self._asked:
@@ -313,16 +319,10 @@ class ToolRequests:
             self.stop_run(reason)
 
     def _insert(self, session: Session, requests: Sequence[_Request]) -> None:
-        models, execution_id = self._app_state.models, self._execution.id
+        models, key = self._app_state.models, self._execution.id
         for id, row, assignees, expires_in in requests:
             input_requests.insert(
-                session,
-                models,
-                execution_id,
-                row,
-                id=id,
-                expires_in=expires_in,
-                assignees=assignees,
+                session, models, key, row, id=id, expires_in=expires_in, assignees=assignees
             )
 
     def _row(self, new: _New) -> NewRequest:
@@ -370,10 +370,13 @@ class ToolRequests:
                 session, models, self._execution.id, step, kind, path
             )
 
-    def was_made(self, request: InputRequestMixin) -> bool:
-        """Return whether the call that people were asked about was made, or may have been."""
+    def was_made(self, request: InputRequestMixin, before: int) -> bool:
+        """Return whether the call that people were asked about was made, or may have been.
+
+        :param before: the generation of the step up to which calls count, without its own.
+        """
         with self._app_state.database.read_session() as session:
-            return call_requests.was_made(session, self._app_state.models, request)
+            return call_requests.was_made(session, self._app_state.models, request, before)
 
     def withdraw_unless(
         self, continues: Callable[[int], bool], asked: Iterable[InputRequestMixin]

@@ -25,6 +25,7 @@ from .forks import ForkedSchema
 from .forks import ForkRequestSchema
 from .graphs import GraphPageSchema
 from .graphs import GraphQuerySchema
+from .input_requests import AnsweredSchema
 from .input_requests import InputAnswerItemSchema
 from .input_requests import InputAnswerSchema
 from .input_requests import InputRequestPageSchema
@@ -61,6 +62,7 @@ _ANSWERS: t.Final[tuple[Schema, ...]] = (
     WholeExecutionSchema,
     ExecutionPageSchema,
     InputRequestPageSchema,
+    AnsweredSchema,
     ProblemItemSchema,
     StepSchema,
     ResultSchema,

@@ -48,13 +48,20 @@ _DUMPED_AS_THEY_ARE: t.Final[dict[type[fields.Field[t.Any]], type]] = {
 class RowSchema(ma.Schema):
     """Dumps objects by attribute, without the detours of marshmallow, which add up to most of it.
 
-    It does not look for keys first, and passes on what its fields would not change.
+    It does not look for keys first, reads each attribute once, and passes on what its fields would
+    not change.
     """
 
     def __init__(self, **options: t.Any) -> None:
         super().__init__(**options)
         self._columns = [
-            (field.data_key or name, field.attribute or name, name, field)
+            (
+                field.data_key or name,
+                field.attribute or name,
+                _DUMPED_AS_THEY_ARE.get(type(field)),
+                name,
+                field,
+            )
             for name, field in self.dump_fields.items()
         ]
 
@@ -65,10 +72,12 @@ class RowSchema(ma.Schema):
 
     def _dump_row(self, row: t.Any) -> dict[str, t.Any]:
         dumped = {}
-        for key, attribute, name, field in self._columns:
+        for key, attribute, unchanged, name, field in self._columns:
             value = getattr(row, attribute, ma.missing)
-            if value is not None and type(value) is not _DUMPED_AS_THEY_ARE.get(type(field)):
+            if value is ma.missing:
                 value = field.serialize(name, row, accessor=self.get_attribute)
+            elif value is not None and type(value) is not unchanged:
+                value = field._serialize(value, name, row)
             if value is not ma.missing:
                 dumped[key] = value
         return dumped

@@ -98,6 +98,13 @@ class InputRequestSchema(RowSchema):
 
     id = fields.String(metadata={"description": "Id of the request"})
     execution_id = fields.String(metadata={"description": "Id of the execution"})
+    graph_name = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Present name of the execution's graph; null for those who are asked,"
+            " but do not see the execution"
+        },
+    )
     kind = fields.String(
         validate=validate.OneOf(list(InputKind)),
         metadata={
@@ -282,7 +289,7 @@ class InputAnswerItemSchema(InputAnswerSchema):
 
 def _are_different(answers: list[dict[str, t.Any]]) -> None:
     """Check that each answer is to another request."""
-    ids = [answer["id"] for answer in answers]
+    ids = [answer["id"].lower().replace("-", "") for answer in answers]
     for at, id in enumerate(ids):
         if id in ids[:at]:
             raise ma.ValidationError({at: {"id": ["Answer each input request once."]}})

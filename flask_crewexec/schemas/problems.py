@@ -9,6 +9,7 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..errors import Severity
+from .input_requests import InputRequestSchema
 
 
 class ProblemItemSchema(ma.Schema):
@@ -61,6 +62,13 @@ class ProblemSchema(ma.Schema):
     notes = fields.List(
         fields.Nested(NoteSchema),
         metadata={"description": "What an import would leave out", "optional": True},
+    )
+    input_request = fields.Nested(
+        InputRequestSchema,
+        metadata={
+            "description": "The input request that was answered before, with that answer",
+            "optional": True,
+        },
     )
 
 

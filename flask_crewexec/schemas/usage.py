@@ -10,10 +10,11 @@ from marshmallow import fields
 from marshmallow import validate
 
 from ..statuses import UsageGroup
+from .fields import RowSchema
 from .fields import Text
 
 
-class UsageSchema(ma.Schema):
+class UsageSchema(RowSchema):
     """Model calls, tool calls and tokens."""
 
     llm_calls = fields.Integer(metadata={"description": "Number of model calls"})

@@ -14,6 +14,8 @@ from ..graphs.problem_messages import child
 
 INVALID_FIELD: t.Final = "invalid-field"
 """Code of the problem of a field that is wrong in itself."""
+_IN_OUR_WORDS: t.Final = {"Invalid input type.": "Must be a JSON object."}
+"""Messages of marshmallow that do not say what is expected."""
 
 
 def load(schema: ma.Schema, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -43,4 +45,5 @@ def from_messages(messages: object, pointer: str = "") -> Iterator[Problem]:
         for message in messages:
             yield from from_messages(message, pointer)
     else:
-        yield Problem(pointer, INVALID_FIELD, str(messages))
+        message = str(messages)
+        yield Problem(pointer, INVALID_FIELD, _IN_OUR_WORDS.get(message, message))

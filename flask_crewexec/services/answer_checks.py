@@ -14,6 +14,7 @@ from ..schemas.input_requests import MAX_ARGUMENTS
 from ..schemas.input_requests import MAX_WORDS
 from ..statuses import Decision
 from ..statuses import InputKind
+from ..text import is_blank
 
 Json = dict[str, t.Any]
 
@@ -35,7 +36,7 @@ def check_answer(
     if "arguments" in content:
         detail = "Leave 'arguments' out: they belong to the decision 'edit' about a tool call."
         raise _invalid("/arguments", detail)
-    _check_content(decision, content)
+    _check_content(request, decision, content)
     if decision == Decision.EDIT:
         _check_edit(app_state, request, content)
     elif decision == Decision.RESPOND:
@@ -44,17 +45,29 @@ def check_answer(
         raise _invalid("/text", f"At most {MAX_WORDS} characters are allowed.")
 
 
-def _check_content(decision: str, content: Json) -> None:
+def _check_content(request: InputRequestMixin, decision: str, content: Json) -> None:
     """Check that an answer says what its decision needs."""
     if decision in (Decision.EDIT, Decision.RESPOND):
         if len(content) != 1:
             field = "value" if content else "text"
-            raise _invalid(f"/{field}", "Send either 'text' or 'value'.")
+            raise _invalid(f"/{field}", _needed(request, decision))
+        if is_blank(content.get("text", "x")):
+            raise _invalid("/text", "There is nothing to see in 'text'.")
     elif "value" in content:
         detail = "Leave 'value' out: it belongs to the decisions 'edit' and 'respond'."
         raise _invalid("/value", detail)
-    elif decision == Decision.CHANGE and not content.get("text", "").strip():
+    elif decision == Decision.CHANGE and is_blank(content.get("text", "")):
         raise _invalid("/text", "Say in 'text' what is to be changed.")
+
+
+def _needed(request: InputRequestMixin, decision: str) -> str:
+    """Return what an answer with an edit or a response has to contain."""
+    if decision == Decision.EDIT:
+        field = "text" if request.schema is None else "value"
+        return f"Send the answer as '{field}', and nothing else."
+    if "enum" in (request.schema or {}):
+        return "Send one of the choices as 'value', and nothing else."
+    return "Send what the agent is told as 'text', and nothing else."
 
 
 def _check_edit(app_state: AppState, request: InputRequestMixin, content: Json) -> None:

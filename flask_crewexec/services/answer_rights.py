@@ -25,6 +25,12 @@ class Answerer(t.NamedTuple):
         """Who answers, as the request will show it; None if the application does."""
         return self.named or (self.requester.user_id if self.requester else None)
 
+    @property
+    def persons(self) -> set[str]:
+        """All that is known of who answers: their id, and the name that the host gives."""
+        known = (self.named, self.requester.user_id if self.requester else None)
+        return {each for each in known if each is not None}
+
 
 def check_rights(found: Found, who: Answerer, bypass: bool) -> bool:
     """Check that somebody may answer a request; return whether only since they bypass its rules.
@@ -48,7 +54,7 @@ def check_rights(found: Found, who: Answerer, bypass: bool) -> bool:
 
 def find_refusal(found: Found, who: Answerer) -> NotAsked | FourEyes | None:
     """Return why somebody who sees a request may not answer it without a bypass, if so."""
-    if found.request.four_eyes and who.by in _first_eyes(found, who):
+    if found.request.four_eyes and who.persons & _first_eyes(found, who):
         return FourEyes("This request needs an answer of another person.")
     if not _is_asked(found, who.requester):
         return NotAsked("You can see this request, but it asks others.")

@@ -85,6 +85,17 @@ class DeliveryService:
         found = delivery_log.list_of_execution(app_state, id, with_handlers=sees_all, **page)
         return _page(found, limit, [f"{each.seq}.{each.receiver}" for each in found[-1:]])
 
+    def of_handler(
+        self, receiver: str, *, status: str | None = None, limit: int = 50
+    ) -> list[Json]:
+        """Return the deliveries to a handler of the host, newest execution first, for operators.
+
+        :param receiver: its name, such as ``handler:myapp.send_mail``.
+        """
+        page = load(_OF_WEBHOOK, _given(status=status, limit=limit))
+        found = delivery_log.list_of_receiver(current_app_state(), receiver, **page)
+        return t.cast("list[Json]", _DELIVERIES.dump(found))
+
     def failed(self, *, limit: int = 50) -> list[Json]:
         """Return deliveries to all receivers that were given up, for operators."""
         found = delivery_log.list_failed(current_app_state(), before=None, limit=limit)

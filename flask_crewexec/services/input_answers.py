@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import typing as t
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -161,21 +162,39 @@ def _find_same(session: Session, app_state: AppState, who: Answerer, checked: _C
     """Return a request that was answered before, if with the same answer."""
     with _pointing_to(checked.pointer):
         found = find_request(session, app_state, checked.found.request.id, who.requester)
-        _check_same(found.request, checked)
+        if not _is_same(found.request, checked.ended):
+            raise _end_of(dump_request(app_state, found, who.requester))
     return found
 
 
-def _check_same(request: InputRequestMixin, checked: _Checked) -> None:
+def _is_same(request: InputRequestMixin, again: Ended) -> bool:
+    """Compare the answers as JSON: in Python, ``1``, ``1.0`` and ``True`` are equal."""
     status, by = InputStatus(request.status), request.answered_by
     first = Ended(status, request.decision, request.answer, by, request.bypassed)
-    if first == checked.ended._replace(link_issued_by=None):
-        return
-    if request.status == InputStatus.ANSWERED:
-        somebody = f"'{request.answered_by}'" if request.answered_by else "The application"
-        raise InputAnswered(f"{somebody} has answered with '{request.decision}' before.")
-    if request.status == InputStatus.WITHDRAWN:
-        raise InputGone("The execution has ended, so nothing waits for an answer.")
-    raise InputGone("The request has expired.")
+    texts = [json.dumps(answer, sort_keys=True) for answer in (first.answer, again.answer)]
+    return first == again._replace(link_issued_by=None) and texts[0] == texts[1]
+
+
+def require_open(request: Json) -> None:
+    """Check that nothing was decided about a request, as somebody sees it.
+
+    :raises InputAnswered: if it was answered before.
+    :raises InputGone: if it has expired, or its execution has ended.
+    """
+    if request["status"] != InputStatus.OPEN:
+        raise _end_of(request)
+
+
+def _end_of(request: Json) -> InputAnswered | InputGone:
+    """Return the error for an answer to a request that has ended."""
+    if request["status"] == InputStatus.ANSWERED:
+        who = request["answered_by"]
+        somebody = f"'{who}'" if who else "The application"
+        detail = f"{somebody} has answered with '{request['decision']}' before."
+        return InputAnswered(detail, input_request=request)
+    if request["status"] == InputStatus.WITHDRAWN:
+        return InputGone("The execution has ended, so nothing waits for an answer.")
+    return InputGone("The request has expired.")
 
 
 @contextlib.contextmanager
@@ -187,6 +206,7 @@ def _pointing_to(pointer: str) -> Iterator[None]:
         if not pointer:
             raise
         own = error.problems or [Problem("", error.code, error.detail)]
-        problems = [each._replace(pointer=pointer + each.pointer) for each in own]
-        place = problems[0].pointer.removeprefix("/")
-        raise type(error)(f"{place}: {error.detail}", problems) from error
+        error.problems = tuple(each._replace(pointer=pointer + each.pointer) for each in own)
+        error.detail = f"{error.problems[0].pointer.removeprefix('/')}: {error.detail}"
+        error.args = (error.detail,)
+        raise

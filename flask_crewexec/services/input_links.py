@@ -7,16 +7,17 @@ is decided, or when it expires.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from flask import current_app
 from itsdangerous import BadSignature
 from itsdangerous import URLSafeSerializer
+from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..app_state import AppState
 from ..errors import ConfigError
-from ..errors import InputAnswered
 from ..errors import InputGone
 from ..errors import InvalidRequest
 from ..errors import NotFound
@@ -25,13 +26,14 @@ from ..identity import Identity
 from ..identity import IdentityLike
 from ..identity import require_identity
 from ..notifications.links import address_of
-from ..statuses import InputStatus
 from ..storage.execution_queries import Id
 from ..storage.input_requests import Found
+from ..storage.input_requests import store_link
 from .answer_rights import Answerer
 from .answer_rights import find_refusal
 from .input_answers import answer
 from .input_answers import Answered
+from .input_answers import require_open
 from .input_requests import dump_request
 from .input_requests import find_request
 
@@ -42,6 +44,7 @@ VIEW: t.Final = "crewexec_dashboard.show_link"
 DEFAULT_SECONDS: t.Final = 7 * 24 * 3600
 _PURPOSE: t.Final = "flask-crewexec input link"
 """Tells these signatures from others with the same key."""
+_FORM_PURPOSE: t.Final = "flask-crewexec form of an input link"
 
 
 class Link(t.NamedTuple):
@@ -86,9 +89,17 @@ def make_link(
             " those whom it asks; if it asks roles, pass an 'Identity' with the role."
         )
     require_open(dump_request(app_state, found, None))
+    if not found.may_have_link(person):
+        _store(app_state, found, person)
     expires_at = int(clock.now().timestamp() + expires_in)
     link = Link(str(found.request.id), person, issued_by, expires_at)
     return address_of(_endpoint(), token=_sign(link))
+
+
+def _store(app_state: AppState, found: Found, person: Identity) -> None:
+    """Store for whom a link is issued, unless another one is at this moment."""
+    with contextlib.suppress(IntegrityError), app_state.database.write_transaction() as session:
+        store_link(session, app_state.models, found, person)
 
 
 def read_link(token: str) -> Link:
@@ -98,12 +109,40 @@ def read_link(token: str) -> Link:
     :raises InputGone: if it has expired.
     """
     try:
-        request_id, user_id, roles, issued_by, expires_at = _signer().loads(token)
+        request_id, user_id, roles, issued_by, expires_at = _signer(_PURPOSE).loads(token)
     except BadSignature as error:
         raise NotFound("There is no such link. Open it as it was sent to you.") from error
     if clock.now().timestamp() >= expires_at:
         raise InputGone("This link has expired.")
     return Link(request_id, Identity(user_id, roles=roles), issued_by, expires_at)
+
+
+def make_form_key(link: Link) -> str:
+    """Return what the forms on the page of a link contain, and only that page shows.
+
+    Who has issued a link knows its address, so that is no proof that its person has sent a form.
+    """
+    return str(_signer(_FORM_PURPOSE).dumps([link.request_id, link.user.user_id]))
+
+
+def is_form_key(link: Link, given: str) -> bool:
+    """Return whether a form was on the page of the link."""
+    try:
+        content = _signer(_FORM_PURPOSE).loads(given)
+    except BadSignature:
+        return False
+    return bool(content == [link.request_id, link.user.user_id])
+
+
+def check_link(app_state: AppState, link: Link) -> None:
+    """Check that the person of a link is still known.
+
+    :raises NotFound: if their data was erased, or the request is none of theirs.
+    """
+    with app_state.database.read_session() as session:
+        found = find_request(session, app_state, link.request_id, link.user)
+    if not found.may_have_link(link.user):
+        raise NotFound("There is no such link. Open it as it was sent to you.")
 
 
 def answer_linked(app_state: AppState, link: Link, user: Identity, given: Json) -> Answered:
@@ -116,22 +155,6 @@ def answer_linked(app_state: AppState, link: Link, user: Identity, given: Json) 
     return answer(app_state, link.request_id, who, given)
 
 
-def require_open(request: Json) -> None:
-    """Check that nothing was decided about a request.
-
-    :raises InputAnswered: if it was answered before.
-    :raises InputGone: if it has expired, or its execution has ended.
-    """
-    if request["status"] == InputStatus.ANSWERED:
-        who = request["answered_by"]
-        somebody = f"'{who}'" if who else "The application"
-        raise InputAnswered(f"{somebody} has answered with '{request['decision']}' before.")
-    if request["status"] == InputStatus.WITHDRAWN:
-        raise InputGone("The execution has ended, so nothing waits for an answer.")
-    if request["status"] == InputStatus.EXPIRED:
-        raise InputGone("The request has expired.")
-
-
 def _as_asked(found: Found, user: Identity) -> Identity:
     """Return a person with no more rights than they need to answer."""
     roles = {each.name for each in found.assignees if each.kind == "role"}
@@ -141,15 +164,15 @@ def _as_asked(found: Found, user: Identity) -> Identity:
 def _sign(link: Link) -> str:
     user = link.user
     content = [link.request_id, user.user_id, sorted(user.roles), link.issued_by, link.expires_at]
-    return str(_signer().dumps(content))
+    return str(_signer(_PURPOSE).dumps(content))
 
 
-def _signer() -> URLSafeSerializer:
+def _signer(purpose: str) -> URLSafeSerializer:
     """Return what signs with the host's key, and accepts former ones."""
     key, config = current_app.secret_key, current_app.config
     if not key:
         raise ConfigError("Links need 'SECRET_KEY': set it to the same value in all processes.")
-    return URLSafeSerializer([*(config["SECRET_KEY_FALLBACKS"] or ()), key], salt=_PURPOSE)
+    return URLSafeSerializer([*(config["SECRET_KEY_FALLBACKS"] or ()), key], salt=purpose)
 
 
 def _endpoint() -> str:

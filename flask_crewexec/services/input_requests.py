@@ -19,8 +19,10 @@ from ..storage import inbox
 from ..storage import input_requests
 from ..storage.execution_queries import Id
 from ..storage.input_requests import Found
+from ..storage.input_requests import LINK
 from ..storage.input_requests import Page
 from ..storage.ownership import Requester
+from ..storage.ownership import user_seen_by
 from .answer_rights import Answerer
 from .answer_rights import find_refusal
 from .answer_rights import may_bypass
@@ -92,8 +94,11 @@ def dump_request(app_state: AppState, found: Found, requester: Requester) -> Jso
     """Return a request as *requester* may see it."""
     names: dict[str, list[str]] = {"users": [], "roles": []}
     for each in found.assignees:
-        names[f"{each.kind}s"].append(each.name)
-    dumped = {**_REQUEST.dump(found.request), "assignees": names}
+        if each.kind != LINK:
+            names[f"{each.kind}s"].append(each.name)
+    dumped = {**_REQUEST.dump(found.request), "assignees": names, "graph_name": None}
+    if user_seen_by(requester) in (None, found.request.owner_id):
+        dumped["graph_name"] = found.graph_name
     if found.is_due:
         dumped["status"] = InputStatus.EXPIRED.value
     is_open = dumped["status"] == InputStatus.OPEN

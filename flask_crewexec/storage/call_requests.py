@@ -49,13 +49,17 @@ def withdraw_of_steps(
     )
 
 
-def was_made(session: Session, models: Models, request: InputRequestMixin) -> bool:
-    """Return whether the call that people were asked about was made, or may have been."""
+def was_made(session: Session, models: Models, request: InputRequestMixin, before: int) -> bool:
+    """Return whether the call that people were asked about was made, or may have been.
+
+    :param before: the generation of the step up to which calls count, without its own.
+    """
     call = models.call
     query = sa.select(call.error).where(
         call.execution_id == request.execution_id,
         call.step == request.step,
-        call.generation == request.generation,
+        call.generation >= request.generation,
+        call.generation < before,
         call.kind == CallKind.TOOL,
         call.path == request.call,
     )

@@ -1,5 +1,8 @@
 """Ends of input requests: people answer them, or they expire.
 
+An execution goes on when nothing that it asks is open any more, or when an end lets it fail, since
+other answers would be in vain.
+
 Each change locks the row of the execution first, so answers, cancellation, expiry and the pause of
 a run happen one after the other. A request is ended by one conditional UPDATE.
 """
@@ -20,8 +23,10 @@ from .. import clock
 from ..app_state import AppState
 from ..models import InputRequestMixin
 from ..models import Models
+from ..statuses import Decision
 from ..statuses import ExecutionStatus
 from ..statuses import has_status
+from ..statuses import InputKind
 from ..statuses import InputStatus
 from . import database_clock
 from . import event_log
@@ -47,7 +52,7 @@ class Ended(t.NamedTuple):
 
 
 def end(session: Session, app_state: AppState, found: InputRequestMixin, ended: Ended) -> bool:
-    """End an open request; if it was the last one that its execution waits for, queue that.
+    """End an open request; if its execution can go on, or fails of it, queue that.
 
     :return: False, with nothing changed, if it has ended before, or cannot end in this way now.
     """
@@ -68,7 +73,8 @@ def end_all(
     are_ended = [_store_end(session, models, *pair) for pair in ends]
     new = [pair for pair, is_ended in zip(ends, are_ended, strict=True) if is_ended]
     if new:
-        queued = queue_answered(session, models, id, new_events=len(new) + 1)
+        fails = any(_lets_run_fail(*pair) for pair in new)
+        queued = queue_answered(session, models, id, len(new) + 1, even_if_open=fails)
         after = state if queued is None else state._replace(status=ExecutionStatus.QUEUED)
         events = [_event(each, ended, after) for each, ended in new]
         if queued is None:
@@ -78,11 +84,45 @@ def end_all(
     return are_ended
 
 
-def queue_if_answered(session: Session, app_state: AppState, execution_id: uuid.UUID) -> None:
-    """Queue an execution that has just begun to wait, if people have answered everything."""
-    queued = queue_answered(session, app_state.models, execution_id, new_events=1)
+def queue_if_answered(
+    session: Session, app_state: AppState, execution_id: uuid.UUID, since: dt.datetime
+) -> None:
+    """Queue an execution that has just begun to wait, if people have answered everything.
+
+    :param since: when its attempt began, by the database's clock. An end after that is not known
+        to the run, and may let it fail.
+    """
+    models = app_state.models
+    given = {"of_execution": execution_id, "since": since}
+    fails = session.execute(_failing_query(models), given).first() is not None
+    queued = queue_answered(session, models, execution_id, 1, even_if_open=fails)
     if queued is not None:
         _add_events(session, app_state, execution_id, queued, [])
+
+
+def _lets_run_fail(request: InputRequestMixin, ended: Ended) -> bool:
+    """Return whether the execution fails of an end, whatever else is answered."""
+    if ended.decision is None:
+        return True
+    return request.kind == InputKind.REVIEW and ended.decision == Decision.REJECT
+
+
+@functools.lru_cache(maxsize=8)
+def _failing_query(models: Models) -> sa.Select[uuid.UUID]:
+    """Return the query for requests of which :func:`_lets_run_fail` is true."""
+    request = models.input_request
+    since = sa.bindparam("since", type_=request.answered_at.type)
+    rejected = sa.and_(
+        request.kind == InputKind.REVIEW,
+        request.decision == Decision.REJECT,
+        has_status(request, InputStatus.ANSWERED, InputStatus.EXPIRED),
+    )
+    too_late = sa.and_(request.decision.is_(None), has_status(request, InputStatus.EXPIRED))
+    return sa.select(request.id).where(
+        request.execution_id == sa.bindparam("of_execution", type_=sa.Uuid),
+        request.answered_at >= since,
+        sa.or_(rejected, too_late),
+    )
 
 
 def _add_events(

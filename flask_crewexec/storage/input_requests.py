@@ -20,6 +20,7 @@ from ..statuses import has_status
 from ..statuses import InputStatus
 from ..statuses import STEP_DONE
 from . import database_clock
+from .graph_queries import graph_name_of
 from .ownership import answerable_by
 from .ownership import named_by
 from .ownership import owned_by
@@ -30,6 +31,8 @@ Json = dict[str, t.Any]
 
 USER: t.Final = "user"
 ROLE: t.Final = "role"
+LINK: t.Final = "link"
+"""Nobody is asked by it: a signed link was issued for a user with a role that is asked."""
 
 
 class NewRequest(t.NamedTuple):
@@ -86,6 +89,16 @@ def insert(
     if assignees:
         rows = [{"request_id": id, "kind": kind, "name": name} for kind, name in assignees]
         session.execute(sa.insert(models.input_assignee), rows)
+
+
+def store_link(session: Session, models: Models, found: Found, user: Identity) -> None:
+    """Store that a link was issued for somebody whom a request asks by a role.
+
+    With the name, an erasure of their data finds the link, which is void then. Others are named by
+    the request itself.
+    """
+    row = {"request_id": found.request.id, "kind": LINK, "name": user.user_id}
+    session.execute(sa.insert(models.input_assignee), [row])
 
 
 def new_id() -> uuid.UUID:
@@ -145,6 +158,8 @@ class Found(t.NamedTuple):
     assignees: Sequence[InputAssigneeMixin]
     is_due: bool
     """Whether it is open, but expired."""
+    graph_name: str
+    """Present name of the graph of its execution."""
 
     def names(self, requester: Identity) -> bool:
         """Return whether the request asks this very user."""
@@ -152,6 +167,12 @@ class Found(t.NamedTuple):
         if not self.request.roles_only:
             mine.add((USER, requester.user_id))
         return any((each.kind, each.name) in mine for each in self.assignees)
+
+    def may_have_link(self, user: Identity) -> bool:
+        """Return whether a link for somebody is not void, since their data was not erased."""
+        is_asked_by_role = self.names(user) and not self.names(Identity(user.user_id))
+        is_issued = any((each.kind, each.name) == (LINK, user.user_id) for each in self.assignees)
+        return is_issued or not is_asked_by_role
 
 
 def find(session: Session, models: Models, id: uuid.UUID, requester: Requester) -> Found | None:
@@ -220,21 +241,28 @@ def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]
 def _found(models: Models) -> sa.Select[t.Any]:
     request = models.input_request
     is_due = sa.and_(has_status(request, InputStatus.OPEN), is_expired(request))
-    columns: list[t.Any] = [request, sa.func.coalesce(is_due, sa.false())]
+    execution = models.execution
+    graph_name = (
+        sa.select(graph_name_of(models))
+        .where(execution.id == request.execution_id)
+        .correlate(request)
+        .scalar_subquery()
+    )
+    columns: list[t.Any] = [request, sa.func.coalesce(is_due, sa.false()), graph_name]
     return sa.select(*columns)
 
 
 def _read(session: Session, models: Models, query: sa.Select[t.Any]) -> list[Found]:
     rows = session.execute(query).all()
     assignee = models.input_assignee
-    ids = [request.id for request, _ in rows if request.is_assigned]
+    ids = [request.id for request, _, _ in rows if request.is_assigned]
     assignees: Sequence[InputAssigneeMixin] = []
     if ids:
         of_requests = sa.select(assignee).where(assignee.request_id.in_(ids))
         assignees = session.scalars(of_requests.order_by(assignee.kind, assignee.name)).all()
     return [
-        Found(request, [each for each in assignees if each.request_id == request.id], is_due)
-        for request, is_due in rows
+        Found(request, [each for each in assignees if each.request_id == request.id], *rest)
+        for request, *rest in rows
     ]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ..models import is_user_column
 from ..models import Models
 from ..models import table_of
+from .input_requests import LINK
 from .input_requests import USER
 
 _BY: t.Final = ("cancelled", "cancel_requested", "input_answered")
@@ -52,7 +53,7 @@ def places(models: Models) -> Iterator[Place]:
             if is_user_column(column) and column.name != "owner_id":
                 yield Place(column)
     assignee = table_of(models.input_assignee).c
-    yield Place(assignee.name, assignee.kind == USER)
+    yield Place(assignee.name, assignee.kind.in_([USER, LINK]))
 
 
 def count_named(session: Session, models: Models, user_id: str) -> dict[str, int]:

@@ -163,7 +163,12 @@ class QueuedAgain(t.NamedTuple):
 
 
 def queue_answered(
-    session: Session, models: Models, execution_id: uuid.UUID, new_events: int
+    session: Session,
+    models: Models,
+    execution_id: uuid.UUID,
+    new_events: int,
+    *,
+    even_if_open: bool = False,
 ) -> QueuedAgain | None:
     """Queue an execution that waits for people, if none of its input requests is open any more.
 
@@ -171,17 +176,20 @@ def queue_answered(
     days do not count for the quota of this day.
 
     :param new_events: how many events the caller adds.
+    :param even_if_open: whether it is queued although a request is open.
     :return: None if nothing was changed.
     """
     given = {"of_execution": execution_id, "today": clock.midnight(), "count": new_events}
     options = {"synchronize_session": False}
-    statement = _queue_answered_statement(models)
+    statement = _queue_answered_statement(models, even_if_open)
     row = session.execute(statement, given, execution_options=options).one_or_none()
     return None if row is None else QueuedAgain(row[0], row[1], clock.as_utc(row[2]))
 
 
 @functools.lru_cache(maxsize=8)
-def _queue_answered_statement(models: Models) -> ReturningUpdate[int, int, dt.datetime]:
+def _queue_answered_statement(
+    models: Models, even_if_open: bool
+) -> ReturningUpdate[int, int, dt.datetime]:
     execution, id = models.execution, sa.bindparam("of_execution", type_=sa.Uuid)
     today = sa.bindparam("today", type_=execution.queued_at.type)
     tokens = execution.prompt_tokens + execution.completion_tokens
@@ -190,7 +198,7 @@ def _queue_answered_statement(models: Models) -> ReturningUpdate[int, int, dt.da
         .where(
             execution.id == id,
             has_status(execution, ExecutionStatus.WAITING_INPUT),
-            sa.not_(has_open_requests(models, id)),
+            sa.true() if even_if_open else sa.not_(has_open_requests(models, id)),
         )
         .values(
             status=ExecutionStatus.QUEUED,

@@ -7,6 +7,7 @@ import typing as t
 import uuid
 
 from flask import Blueprint
+from flask import request
 from flask import Response
 from flask import url_for
 from flask.typing import ResponseReturnValue
@@ -78,7 +79,7 @@ def queue_execution(body: Json, headers: Json, query: Json) -> ResponseReturnVal
     """
     requester = current_identity()
     status, is_replay = _service.queue(_submission(body, requester, headers["idempotency_key"]))
-    location = url_for(".get_execution", execution_id=status["id"])
+    location = f"{request.script_root}{request.path}/{status['id']}"
     replayed = {REPLAYED: "true"} if is_replay else {}
     with waiting(requester.user_id, wait_preference()) as seconds:
         status = _wait_for(status, requester, seconds)

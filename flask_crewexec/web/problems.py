@@ -17,6 +17,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from ..app_state import current_app_state
 from ..config.security_schemes import challenges
 from ..errors import CrewExecError
+from ..errors import InputAnswered
 from ..errors import Problem
 from ..errors import QuotaExceeded
 from ..storage.database_errors import is_read_only
@@ -171,6 +172,8 @@ def _respond(error: CrewExecError, **members: object) -> Response:
         members["errors"] = [_item(problem) for problem in error.problems]
     if error.notes:
         members["notes"] = [note._asdict() for note in error.notes]
+    if isinstance(error, InputAnswered):
+        members["input_request"] = error.input_request
     return _document(error.status, error.code, error.title, error.detail, **members)
 
 

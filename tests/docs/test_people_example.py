@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_crewexec import AsyncExecutionService
+from flask_crewexec import Identity
 from flask_crewexec.dashboard import create_dashboard
 from support.api_client import Api
 from support.deliveries import deliver
@@ -19,6 +20,13 @@ from support.input_requests import reviewed
 from support.paths import ROOT
 
 pytestmark = pytest.mark.sqlite_enough
+
+
+class User(t.NamedTuple):
+    """A user in a table of the host."""
+
+    id: str
+    roles: tuple[str, ...]
 
 
 class Mailbox:
@@ -38,16 +46,24 @@ def mailbox(app: Flask) -> Mailbox:
     page = examples_of(ROOT / "docs/howto/people.rst")
     (example,) = (each for each in page if "def send_links" in each.text)
     mailbox, crewexec = Mailbox(), app.extensions["crewexec_host"]
-    names = {"app": app, "crewexec": crewexec, "mailbox": mailbox}
-    exec(example.text, {**names, "AsyncExecutionService": AsyncExecutionService})  # noqa: S102  # ours
+    names: dict[str, t.Any] = {"app": app, "crewexec": crewexec, "mailbox": mailbox}
+    names.update(AsyncExecutionService=AsyncExecutionService, Identity=Identity)
+    exec(example.text, {**names, "find_users": find_users})  # noqa: S102  # ours
     return mailbox
+
+
+def find_users(with_any_role: list[str]) -> list[User]:
+    """Return the users who have a role; Ada is an editor, too."""
+    users = {"editor": ["ada", "kim"], "sales": ["joe"]}
+    return [User(id, (role,)) for role in with_any_role for id in users.get(role, ())]
 
 
 @pytest.mark.parametrize(
     ("review", "people"),
     [
         ({}, ["ada"]),
-        ({"assignees": {"users": ["eve", "bob"], "roles": ["editor"]}}, ["bob", "eve"]),
+        ({"assignees": {"users": ["eve", "bob"], "roles": ["sales"]}}, ["bob", "eve", "joe"]),
+        ({"assignees": {"roles": ["editor"]}}, ["ada", "kim"]),
     ],
 )
 def test_each_person_gets_a_link_that_answers(
@@ -62,6 +78,14 @@ def test_each_person_gets_a_link_that_answers(
     assert address.startswith("https://crews.example.com/crewexec-dashboard/links/")
     assert client.post(address, data={"decision": "approve"}).status_code == 200
     assert run(id) == "completed"
+
+
+def test_four_eyes_leave_out_the_owner(api: Api, mailbox: Mailbox) -> None:
+    review = {"assignees": {"users": ["ada"], "roles": ["editor"]}, "four_eyes": True}
+    id = api.queue(reviewed(review=review))
+    run(id)
+    deliver()
+    assert [to for to, _ in mailbox.sent.values()] == ["kim"]
 
 
 def test_nobody_gets_a_mail_that_comes_too_late(api: Api, mailbox: Mailbox) -> None:

@@ -7,14 +7,19 @@ import threading
 
 import pytest
 
+from flask_crewexec import clock
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.registry.specs import GuardrailSpec
+from flask_crewexec.scheduling.quotas import remaining_tokens
 from support.graphs import documents
 from support.in_process import at_once
 from support.in_process import change
 from support.in_process import column
+from support.in_process import copy_of
 from support.in_process import run
 from support.in_process import running
 from support.input_requests import answer
+from support.input_requests import change_requests
 from support.input_requests import expire
 from support.input_requests import LONG_AGO
 from support.input_requests import open_request
@@ -61,6 +66,95 @@ class TestParallelSteps:
         assert {step["name"]: step["status"] for step in status["steps"]}["b"] == "completed"
         assert run(id) == "completed"
         assert len(model.calls) == 3
+
+
+@pytest.mark.settings(LLM_TIMEOUT=150.0)  # the model waits for the test
+class TestBranchThatFails:
+    """Nothing that happens to one branch is lost while another one asks."""
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.parametrize("order", ["ab", "ba"])
+    @pytest.mark.parametrize(
+        ("status", "outcome", "request_is"),
+        [(400, "failed", "withdrawn"), (503, "retrying", "open")],
+    )
+    def test_while_another_asks(self, app, api, model, order, status, outcome, request_is):
+        gate = threading.Event()
+        model.on("Do b", status=status, hold=gate, times=1)
+        document = parallel(*order)
+        documents.with_data(document, "b", human_input=False)
+        id = api.queue(document)
+        with running(app, id) as outcomes:
+            wait_until(lambda: requests_of(api, id), seconds=120, what="the question")
+            model.wait_for_calls(2)
+            gate.set()
+        assert outcomes == [outcome]
+        assert api.status(id)["error"]["step"] == "b"
+        (found,) = requests_of(api, id)
+        assert (found["step_name"], found["status"]) == ("a", request_is)
+        if outcome == "retrying":
+            answer(api, id, "approve")
+            assert api.status(id)["status"] == "retrying"
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.parametrize("order", ["ab", "ba"])
+    def test_of_a_decision_while_another_asks_again(self, api, model, order):
+        id = api.queue(parallel(*order))
+        run(id)
+        asked = {each["step_name"]: each["id"] for each in requests_of(api, id)}
+        send_answer(api, asked["a"], "change", text="more")
+        send_answer(api, asked["b"], "reject")
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], error["step"]) == ("rejected-by-reviewer", "b")
+        paid = len(model.calls)
+        api.again(id)
+        assert run(id) == "waiting_input"
+        again = requests_of(api, id, status="open")
+        assert {each["step_name"]: each["round"] for each in again} == {"a": 3, "b": 1}
+        assert len(model.calls) == paid + 1
+
+    @pytest.mark.parametrize("order", ["ab", "ba"])
+    @pytest.mark.parametrize("end", ["rejected-by-reviewer", "input-expired"])
+    def test_does_not_wait_for_other_answers(self, api, model, reconcile, order, end):
+        id = api.queue(parallel(*order, review={"expires_in": 1000}))
+        run(id)
+        asked = {each["step_name"]: each["id"] for each in requests_of(api, id)}
+        if end == "input-expired":
+            change_requests(id, only=asked["b"], expires_at=LONG_AGO)
+            reconcile()
+        else:
+            send_answer(api, asked["b"], "reject")
+        assert api.status(id)["status"] == "queued"
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], error["step"]) == (end, "b")
+        assert send_answer(api, asked["a"], "approve").status_code == 410
+        assert len(model.calls) == 2
+
+    @pytest.mark.parametrize("is_rejected", [True, False], ids=["rejected", "expired"])
+    def test_of_an_end_that_comes_before_another_asks(
+        self, app, api, model, reconcile, is_rejected
+    ):
+        gate = threading.Event()
+        model.on("Do b", "BETA", hold=gate)
+        id = api.queue(parallel("a", "b", review={"expires_in": 1000}))
+        with running(app, id) as outcomes:
+            wait_until(lambda: requests_of(api, id), seconds=120, what="the question")
+            model.wait_for_calls(2)
+            if is_rejected:
+                answer(api, id, "reject")
+            else:
+                expire(id)
+                reconcile()
+            gate.set()
+        assert outcomes == ["waiting_input"]
+        assert api.status(id)["status"] == "queued"
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["step"] == "a"
+        api.again(id)
+        assert run(id) == "waiting_input"
+        assert api.status(id)["status"] == "waiting_input"
 
 
 class TestAtOnce:
@@ -179,8 +273,9 @@ class TestExpiry:
         assert (error["code"], "too short" in error["message"]) == ("input-expired", True)
         assert len(requests_of(api, id)) == 1
 
-    def test_happens_while_every_worker_is_away(self, api, model, start_worker, settle):
-        worker = start_worker(pool="threads")
+    @pytest.mark.each_pool
+    def test_happens_while_every_worker_is_away(self, api, model, start_worker, settle, pool):
+        worker = start_worker(pool=pool)
         id = api.queue(reviewed(review={"expires_in": 1000, "on_expiry": "approve"}))
         settle(id, "waiting_input")
         worker.stop()
@@ -189,7 +284,7 @@ class TestExpiry:
         assert request["status"] == "expired"
         assert send_answer(api, request["id"], "reject").status_code == 410
         assert api.status(id)["status"] == "waiting_input"
-        start_worker(pool="threads")
+        start_worker(pool=pool)
         settle(id)
         assert len(model.calls) == 1
 
@@ -232,9 +327,9 @@ class TestWaiting:
         assert run(id) == "completed"
         assert len(model.calls) == 1
 
-    def test_a_run_that_fails_withdraws_what_it_asks(self, app, api, model):
+    def test_a_cancellation_of_a_run_withdraws_what_it_asks(self, app, api, model):
         gate = threading.Event()
-        model.on("Do b", status=400, hold=gate)
+        model.on("Do b", hold=gate)
         id = api.queue(parallel("a", "b"))
         with running(app, id) as outcomes:
             wait_until(lambda: requests_of(api, id), what="the question")
@@ -242,6 +337,14 @@ class TestWaiting:
             gate.set()
         assert outcomes == ["cancelled"]
         assert {each["status"] for each in requests_of(api, id)} == {"withdrawn"}
+
+    def test_it_goes_on_with_the_priority_that_it_was_given(self, api):
+        id = api.queue(reviewed(), priority=7)
+        run(id)
+        change(id, urgency=2)  # it has waited for a worker before
+        answer(api, id, "approve")
+        assert column(id, "urgency") == 7
+        assert column(id, "published_at") is not None  # without waiting for the reconciler
 
     @pytest.mark.settings(MAX_RUNNING_PER_USER=1, MAX_QUEUED_PER_USER=1)
     def test_it_holds_no_place_and_an_answer_is_not_refused(self, api):
@@ -267,6 +370,9 @@ class TestQuota:
         change(id, queued_at=LONG_AGO)
         answer(api, id, "approve")
         assert column(id, "former_tokens") == used
+        older = copy_of(id, LONG_AGO)  # the id says when an execution was submitted
+        change(older, queued_at=clock.now())
+        assert remaining_tokens(current_app_state(), "ada") == 1_000_000 - used
 
 
 class TestBroker:
@@ -279,8 +385,9 @@ class TestBroker:
         with RedisProcess(tmp_path, chosen_redis()) as process:
             yield process
 
+    @pytest.mark.each_pool
     def test_an_answer_counts_while_it_is_away(
-        self, api, model, redis_process, start_worker, settle
+        self, api, model, redis_process, start_worker, settle, pool
     ):
         id = api.queue(reviewed())
         assert run(id) == "waiting_input"
@@ -288,7 +395,7 @@ class TestBroker:
         answer(api, id, "approve")
         assert api.status(id)["status"] == "queued"
         redis_process.start()
-        start_worker(pool="threads")
+        start_worker(pool=pool)
         settle(id)
         assert len(model.calls) == 1
 

@@ -15,6 +15,10 @@ from flask_crewexec.web.openapi import describe
 
 Json = dict[str, t.Any]
 
+Routes = frozenset[tuple[str, str]]
+"""Rule and endpoint of each route of an app."""
+
+_documents: t.Final[dict[Routes, Json]] = {}
 _NOTHING_ELSE: t.Final = {"unevaluatedProperties": False}
 
 
@@ -51,14 +55,25 @@ def _operation_of(app: Flask, answer: TestResponse) -> Json | None:
     return t.cast("Json | None", operations.get(request.method.lower()))
 
 
-@functools.lru_cache(maxsize=4)
 def _document(app: Flask) -> Json:
-    return describe(app)
+    """Return what describes the app; apps with the same routes share it, since it takes long."""
+    routes = _routes(app)
+    if routes not in _documents:
+        _documents[routes] = describe(app)
+    return _documents[routes]
+
+
+def _routes(app: Flask) -> Routes:
+    return frozenset((each.rule, each.endpoint) for each in app.url_map.iter_rules())
+
+
+def _validator(app: Flask, name: str) -> Draft202012Validator:
+    return _validator_for(_routes(app), name)
 
 
 @functools.lru_cache(maxsize=200)
-def _validator(app: Flask, name: str) -> Draft202012Validator:
-    components = _strict(_document(app)["components"])
+def _validator_for(routes: Routes, name: str) -> Draft202012Validator:
+    components = _strict(_documents[routes]["components"])
     return Draft202012Validator({**_reference(name), "components": components})
 
 

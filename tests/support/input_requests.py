@@ -43,6 +43,7 @@ def ask(
     execution_id: str,
     *,
     users: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
     expires_in: float | None = None,
     **values: t.Any,
 ) -> str:
@@ -65,7 +66,7 @@ def ask(
             **values,
         }
     )
-    asked = [("user", user) for user in users]
+    asked = [*(("user", user) for user in users), *(("role", role) for role in roles)]
     with current_app_state().database.write_transaction() as session:
         key = uuid.UUID(execution_id)
         insert(session, models, key, new, id=id, expires_in=expires_in, assignees=asked)

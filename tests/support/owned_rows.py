@@ -62,6 +62,7 @@ def _rows(models: Models, owner: Owner) -> list[tuple[type[t.Any], Values]]:
         (models.input_request, {**mine, "id": request, "status": "answered"}),
         (models.input_assignee, {"request_id": request, "kind": "user", "name": owner.named}),
         (models.input_assignee, {"request_id": request, "kind": "role", "name": "editor"}),
+        (models.input_assignee, {"request_id": request, "kind": "link", "name": owner.named}),
         (models.webhook, {}),
     ]
 

@@ -41,6 +41,7 @@ t.assert_type(crews.retry("an id", max_tokens=10), documents.WholeExecution)
 t.assert_type(crews.fork("an id", inputs={}, graph_version="latest"), documents.Forked)
 t.assert_type(crews.compare("an id", "another"), documents.Comparison)
 t.assert_type(crews.input_requests(), Generator[documents.InputRequest, None, None])
+t.assert_type(crews.input_request("an id"), documents.InputRequest)
 t.assert_type(crews.answer("an id", decision="approve"), documents.InputRequest)
 crews.answer("an id", decision="perhaps")  # type: ignore[arg-type]
 crews.answer_all("an id", [{"id": "an id", "decision": "approve"}])

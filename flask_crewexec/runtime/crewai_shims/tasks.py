@@ -9,7 +9,6 @@ import typing as t
 from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import Future
-from concurrent.futures import wait
 
 import crewai
 from crewai import TaskOutput
@@ -55,10 +54,9 @@ class Step(crewai.Task):
         threading.Thread(target=run, args=(work,), name="crewexec-branch", daemon=True).start()
         return future
 
-    def join(self) -> None:
-        """Wait until the task's thread has ended, if it has one."""
-        if self._branch is not None:
-            wait([self._branch])
+    def join(self) -> BaseException | None:
+        """Wait until the task's thread has ended, if it has one; return its error, if any."""
+        return None if self._branch is None else self._branch.exception()
 
     def set_output_schema(self, schema: Mapping[str, t.Any] | None) -> None:
         """Demand an answer that follows *schema*."""

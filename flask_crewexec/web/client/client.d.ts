@@ -116,11 +116,18 @@ export interface Client {
   /** The events, tokens and the end of an execution, over one connection for all that follow. */
   follow(id: string, options?: FollowOptions): AsyncGenerator<Message, void, undefined>;
   inputRequests(query?: InputRequestQuery, options?: RequestOptions): Promise<InputRequestPage>;
+  inputRequest(id: string, options?: RequestOptions): Promise<InputRequest>;
   answer(
     requestId: string,
     answer: InputAnswer,
     options?: RequestOptions,
   ): Promise<InputRequest>;
+  /** Answer several input requests of an execution: all of them, or none. */
+  answerAll(
+    id: string,
+    answers: InputAnswerItem[],
+    options?: RequestOptions,
+  ): Promise<Answered>;
 }
 
 export function createClient(options: ClientOptions): Client;

@@ -69,14 +69,25 @@ class Client {
     return this.#api.request("GET", "/input-requests", { query, signal });
   }
 
+  inputRequest(id, { signal } = {}) {
+    return this.#api.request("GET", asked(id), { signal });
+  }
+
   answer(requestId, answer, { signal } = {}) {
-    const path = `/input-requests/${encodeURIComponent(requestId)}/answer`;
-    return this.#api.request("POST", path, { body: answer, signal });
+    return this.#api.request("POST", `${asked(requestId)}/answer`, { body: answer, signal });
+  }
+
+  answerAll(id, answers, { signal } = {}) {
+    return this.#api.request("POST", `${one(id)}/answers`, { body: { answers }, signal });
   }
 }
 
 function one(id) {
   return `/executions/${encodeURIComponent(id)}`;
+}
+
+function asked(id) {
+  return `/input-requests/${encodeURIComponent(id)}`;
 }
 
 function prefer(wait) {

@@ -85,6 +85,9 @@ def test_what_was_not_told_is_shown_and_sent_again(command, api, model, app, rec
     id, _ = command("add", "ada", receiver.url).split()
     receiver.answer = reply(410)
     complete(api, model)
+    deliver()
+    waiting = command("deliveries", "handler:host", "--status", "waiting").splitlines()[1:]
+    assert [line.split()[1] for line in waiting] == ["handler:host"]
     while deliver():
         pass
     shown = command("deliveries", "--failed").splitlines()[1:]

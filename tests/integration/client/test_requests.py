@@ -190,6 +190,9 @@ class TestInputRequests:
         id = api.queue(parallel("a", "b"))
         run(id)
         asked = [*crews.input_requests(execution_id=id)]
+        assert [crews.input_request(each) for each in crews.get(id)["input_requests"]] == asked[
+            ::-1
+        ]
         answers = [{"id": each["id"], "decision": "approve"} for each in asked]
         assert len(answers) == 2
         answered = crews.answer_all(id, answers)

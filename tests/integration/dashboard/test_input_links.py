@@ -24,6 +24,8 @@ from flask_crewexec.errors import InputGone
 from flask_crewexec.errors import InvalidRequest
 from flask_crewexec.errors import NotAsked
 from flask_crewexec.errors import NotFound
+from flask_crewexec.services.input_links import Link
+from flask_crewexec.services.input_links import make_form_key
 from flask_crewexec.web import problems
 from support.api_client import Api
 from support.dashboard_pages import dangers
@@ -118,6 +120,16 @@ class TestAnswers:
         assert client.post(link, data={"decision": "approve"}).status_code == 200
         assert run(id) == "completed"
 
+    def test_whom_it_is_for_is_stored_once_and_not_shown(
+        self, execution: str, client: FlaskClient
+    ) -> None:
+        asked = ask(execution, roles=("editor",))
+        eve = Identity("eve", roles={"editor"})
+        first, second = service.input_link(asked, eve), service.input_link(asked, eve)
+        assert [client.get(each).status_code for each in (first, second)] == [200, 200]
+        assert stored(asked)["assignees"] == {"users": [], "roles": ["editor"]}
+        assert service.for_user("eve").input_requests() == []
+
     def test_who_issued_it_is_stored_with_the_answer(self, client: FlaskClient, asked: str) -> None:
         link = service.input_link(asked, "eve", issued_by="ada")
         client.post(link, data={"decision": "approve"})
@@ -130,6 +142,7 @@ class TestAnswers:
         refused = runner.invoke(args=["crewexec", "link", asked, "--for", "bob"])
         assert refused.exit_code == 1
         assert "'bob' may not answer this request" in refused.output
+        assert "with '--role' if it asks a role" in refused.output
 
     def test_it_is_an_address_where_the_host_names_its_server(self, app: Flask, asked: str) -> None:
         app.config.update(SERVER_NAME="crews.example", PREFERRED_URL_SCHEME="https")
@@ -142,7 +155,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
+            # Of the last character, two bits mean nothing.
+            lambda token: token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1],
             lambda token: token[1:],
             lambda token: f"{token.partition('.')[0]}.",
             lambda token: "x",
@@ -178,6 +192,18 @@ class TestRefusals:
         api("POST", f"/executions/{id}/cancel")
         for answer in (client.get(link), client.post(link, data={"decision": "approve"})):
             assert "The execution has ended" in is_problem(answer, 410, "input-gone")
+
+    @pytest.mark.parametrize("asks", [{"users": ("eve",)}, {"roles": ("editor",)}], ids=str)
+    def test_it_is_void_once_the_data_of_its_person_is_erased(
+        self, app: Flask, client: FlaskClient, execution: str, asks: dict[str, t.Any]
+    ) -> None:
+        id = ask(execution, **asks)
+        link = service.input_link(id, Identity("eve", roles={"editor"}))
+        assert client.get(link).status_code == 200
+        app.extensions["crewexec_host"].erase_user("eve")
+        for answer in (client.get(link), client.post(link, data={"decision": "approve"})):
+            is_problem(answer, 404, "not-found")
+        assert stored(id)["status"] == "open"
 
     def test_the_next_round_needs_another_one(
         self, api: Api, registered: None, client: FlaskClient
@@ -257,16 +283,30 @@ class TestFourEyes:
     def asked(self, execution: str) -> str:
         return ask(execution, users=("eve", "bob"), four_eyes=True)
 
+    EVE: t.ClassVar = {"X-User": "eve"}
+
     def test_its_person_must_sign_in(self, client: FlaskClient, asked: str, link: str) -> None:
+        form = {"decision": "approve"}
+        shown = client.get(link, headers=self.EVE)
+        form |= dict(re.findall(r'type="hidden" name="(form_key)" value="([^"]+)"', shown.text))
         for send in (client.get, client.post):
-            is_problem(send(link, data={"decision": "approve"}), 401, "unauthorized")
+            is_problem(send(link, data=form), 401, "unauthorized")
             bob = {"X-User": "bob"}
-            is_problem(send(link, data={"decision": "approve"}, headers=bob), 403, "forbidden")
+            is_problem(send(link, data=form, headers=bob), 403, "forbidden")
         assert stored(asked)["status"] == "open"
-        eve = {"X-User": "eve"}
-        assert client.get(link, headers=eve).status_code == 200
-        assert client.post(link, data={"decision": "approve"}, headers=eve).status_code == 200
+        assert client.post(link, data=form, headers=self.EVE).status_code == 200
         assert stored(asked)["answered_by"] == "eve"
+
+    @pytest.mark.parametrize("key", [{}, {"form_key": "x"}, {"form_key": "eve"}], ids=repr)
+    def test_forms_of_others_who_know_the_link_are_rejected(
+        self, client: FlaskClient, asked: str, link: str, key: dict[str, str]
+    ) -> None:
+        if key.get("form_key") == "eve":  # that of another request of hers
+            other = Link(UNKNOWN, Identity("eve"), None, 10**11)
+            key = {"form_key": make_form_key(other)}
+        refused = client.post(link, data={"decision": "approve", **key}, headers=self.EVE)
+        assert "from another page" in is_problem(refused, 403, "forbidden")
+        assert stored(asked)["status"] == "open"
 
     def test_who_issued_it_cannot_be_the_other_person(self, asked: str) -> None:
         with pytest.raises(FourEyes):
@@ -319,8 +359,11 @@ class TestHosts:
         assert client.post(link, data=form, base_url="https://localhost").status_code == 200
 
     def test_pages_of_links_tell_nobody_their_address(self, client: FlaskClient, link: str) -> None:
-        for address in (link, f"{link}x"):
-            headers = client.get(address).headers
+        answers = [client.get(link), client.get(f"{link}x"), client.get(f"{link}/")]
+        answers += [client.put(link), client.options(link), client.post(link, data={})]
+        assert [each.status_code for each in answers] == [200, 404, 404, 404, 200, 422]
+        for answer in answers:
+            headers = answer.headers
             assert headers["Referrer-Policy"] == "no-referrer"
             assert headers["Cache-Control"] == "no-store"
             assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -21,6 +21,7 @@ from support.dashboard_pages import text_of
 from support.graphs import documents
 from support.in_process import run
 from support.input_requests import ask
+from support.input_requests import change_request
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
@@ -101,7 +102,7 @@ class TestReview:
         assert "ada decided: edit" in text_of(ada.read(path))
         assert "one\ntwo" in section(ada.read(path), "answer")
 
-    @pytest.mark.parametrize("draft", ["x" * 1_000_000, "\n" * 1_000_000, "😀" * 1_000_000])
+    @pytest.mark.parametrize("draft", ["x" * 1_000_000, "\n" * 999_999 + "x", "😀" * 1_000_000])
     def test_answers_as_long_as_those_of_models_may_be_written(
         self, api: Api, ada: Pages, draft: str
     ) -> None:
@@ -166,6 +167,18 @@ class TestReview:
         assert "wants no links." in text_of(page), text_of(page)
         assert "\nhttp://x</textarea>" in page
 
+    def test_an_object_that_a_guardrail_refused_is_shown_with_the_reason(
+        self, api: Api, model: ScriptedModel, ada: Pages
+    ) -> None:
+        model.on("Do a", '{"x": "y"}')
+        id, path = waiting(api, output_schema={"type": "object"}, guardrails=[{"name": "no_urls"}])
+        edited = '{"x": "http://x"}'
+        assert ada.post(f"{path}/answer", decision="edit", edited=edited).status_code == 303
+        assert run(id) == "waiting_input"
+        page = ada.read(f"/input-requests/{open_request(api, id)['id']}")
+        assert "wants no links." in text_of(page), text_of(page)
+        assert "&#34;x&#34;: &#34;http://x&#34;" in page
+
     def test_words_are_kept_when_they_are_missing_something(self, api: Api, ada: Pages) -> None:
         _, path = waiting(api)
         page = is_refused(ada.post(f"{path}/answer", decision="change", text=" "), "Say in 'text'")
@@ -202,6 +215,11 @@ class TestAccess:
         id, path = waiting(api, review={"assignees": {"users": ["eve"]}})
         assert f"/executions/{id}" in ada.read(path)
         assert f"/executions/{id}" not in eve.read(path)
+        name = documents.chain("a")["name"]
+        for shown in (ada.read(path), ada.read("/input-requests", show="open")):
+            assert name in shown
+        for shown in (eve.read(path), eve.read("/input-requests")):
+            assert name not in shown
         is_problem(eve.get(f"/executions/{id}"), 404, "not-found")
         answer = eve.post(f"{path}/answer", decision="reject", text="wrong")
         assert eve.get(answer.headers["Location"].removeprefix("/crewexec-dashboard")).text
@@ -213,7 +231,10 @@ class TestAccess:
     ) -> None:
         model.on("Do a", "a secret")
         _, path = waiting(api)
-        assert "a secret" not in admins.read(path)
+        page = admins.read(path)
+        assert "a secret" not in page
+        assert 'value="approve"' in page
+        assert 'value="edit"' not in page
 
     def test_forms_of_other_sites_are_rejected(self, api: Api, ada: Pages) -> None:
         _, path = waiting(api)
@@ -227,7 +248,7 @@ class TestApproval:
         "type": "object",
         "properties": {
             "to": {"type": "string"},
-            "amount": {"type": "integer", "maximum": 100, "description": "In <euros>"},
+            "amount": {"type": "integer", "maximum": 100, "description": "In <euros\u2066>"},
             "urgent": {"type": "boolean"},
         },
         "required": ["to", "amount"],
@@ -253,7 +274,7 @@ class TestApproval:
         assert '&#34;to&#34;: &#34;a<mark class="invisible"' in page
         assert re.search(r'<input id="[^"]*" name="/amount"[^>]* value="5">', page)
         assert re.search(r'name="/urgent".*?<option value="true" selected>', page, re.DOTALL)
-        assert "In &lt;euros&gt;" in page
+        assert "In &lt;euros⟨U+2066⟩&gt;" in re.sub("</?mark[^>]*>", "", page)
         assert dangers(page) == []
 
     def test_what_does_not_fit_is_said_at_its_field(self, ada: Pages, path: str) -> None:
@@ -273,6 +294,25 @@ class TestApproval:
         stored = api("GET", path).json
         assert stored["answer"] == {"arguments": {"to": "bob", "amount": 50, "urgent": False}}
         assert "ada decided: edit" in text_of(ada.read(path))
+
+    def test_the_next_round_shows_who_has_edited_which_argument(
+        self, ada: Pages, execution: str
+    ) -> None:
+        common: dict[str, t.Any] = {
+            "kind": "approval",
+            "tool": "pay",
+            "call": "1",
+            "schema": self.SCHEMA,
+        }
+        edited = {**self.ARGUMENTS, "amount": 50}
+        first = ask(execution, arguments=self.ARGUMENTS, **common)
+        answer = {"arguments": edited}
+        change_request(first, status="answered", decision="edit", answered_by="bob", answer=answer)
+        second = ask(execution, round=2, arguments=edited, edited_by="bob", **common)
+        page = ada.read(f"/input-requests/{second}")
+        assert "In round 1, bob decided: edit ." in text_of(page)
+        assert "Edited by bob" in text_of(page)
+        assert "<del>5</del><ins>50</ins>" in page
 
     def test_a_call_is_made_as_the_form_says(
         self, app: Flask, api: Api, model: ScriptedModel, ada: Pages

@@ -91,6 +91,13 @@ class TestReplacedTemplates:
         assert "0 of 1 steps" in text_of(page)
         assert 'id="steps"' in page
 
+    def test_code_is_kept_where_the_host_keeps_its_own(
+        self, app: Flask, read: t.Any, tmp_path: Path
+    ) -> None:
+        app.jinja_env.bytecode_cache = jinja2.FileSystemBytecodeCache(str(tmp_path))
+        read("/executions")
+        assert list(tmp_path.glob("__jinja2_*.cache"))
+
     def test_without_any_the_hosts_names_are_not_there(
         self, app: Flask, write: Write, read: t.Any, api: Api
     ) -> None:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 import trustme
 
+from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.notifications import webhook_request
@@ -27,6 +28,8 @@ from support.deliveries import deliveries
 from support.graphs import documents
 from support.host_app import host
 from support.in_process import run
+from support.input_requests import open_request
+from support.input_requests import reviewed
 from support.servers.processes import wait_until
 from support.servers.webhook_receiver import drip
 from support.servers.webhook_receiver import flood
@@ -35,6 +38,8 @@ from support.servers.webhook_receiver import reply
 from support.servers.webhook_receiver import WebhookReceiver
 
 INSIDE = ["127.0.0.0/8"]
+
+service = AsyncExecutionService()
 
 pytestmark = pytest.mark.settings(WEBHOOKS=True, WEBHOOK_NETWORKS=INSIDE)
 
@@ -52,7 +57,8 @@ def hook(app, receiver):
 
 
 def add_webhook(url, events=" execution.completed ", **values):
-    webhook = current_app_state().models.webhook(owner_id="ada", url=url, events=events, **values)
+    given = {"owner_id": "ada", "url": url, "events": events, **values}
+    webhook = current_app_state().models.webhook(**given)
     with current_app_state().database.write_transaction() as session:
         session.add(webhook)
     return webhook.id
@@ -129,6 +135,22 @@ class TestMessages:
         complete(api, model)
         deliver()
         assert json.loads(receiver.messages[0].body)["data"]["step"] == "a"
+
+    def test_input_requests_are_named_and_only_to_the_owner(self, api, model, receiver):
+        add_webhook(receiver.url, " input.* ")
+        model.on("Do a", "a private draft")
+        id = api.queue(reviewed(review={"assignees": {"users": ["mallory"]}}))
+        with WebhookReceiver() as of_mallory:
+            add_webhook(of_mallory.url, " input.* execution.* ", owner_id="mallory")
+            assert run(id) == "waiting_input"
+            request = open_request(api, id)["id"]
+            service.answer(request, "approve", by="mallory")
+            deliver()
+            assert of_mallory.messages == []
+        told = [json.loads(each.body) for each in receiver.messages]
+        assert [each["type"] for each in told] == ["input.requested", "input.answered"]
+        assert {each["data"]["request"] for each in told} == {request}
+        assert "private" not in str(told)
 
     def test_links_are_absolute_where_the_host_says_its_name(self, app, api, model, hook, receiver):
         id = complete(api, model)

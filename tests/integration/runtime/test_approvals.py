@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import typing as t
 import uuid
@@ -17,7 +18,9 @@ from flask import current_app
 from flask_crewexec import Approval
 from flask_crewexec import current_execution
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.errors import SecretMissing
 from support.api_client import Api
+from support.api_client import problem
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import stored_calls
@@ -33,6 +36,8 @@ from support.scripted_turns import Turn
 pytestmark = [pytest.mark.libraries, pytest.mark.sqlite_enough]
 
 Json = dict[str, t.Any]
+
+DECISIONS: t.Final = ("approve", "edit", "reject")
 
 
 def change_request(id: str, **values: object) -> None:
@@ -147,10 +152,13 @@ class TestDecisions:
         ]
 
     def test_the_terminal_shows_the_whole_call(self, app, queued):
-        run(queued())
+        approval = Approval(roles={"boss"}, four_eyes=True, expires_in=60, on_expiry="reject")
+        run(queued(approval=approval))
         shown = app.test_cli_runner().invoke(args=["crewexec", "inbox"]).output
         assert "  approval: a, round 1" in shown
         assert 'call: pay {"order": "7", "euros": 5}' in shown
+        assert "asks: role boss, not the owner\n" in shown
+        assert re.search(r"expires: \S+ \S+, then: reject\n", shown)
 
     def test_a_call_whose_arguments_were_altered_afterwards_is_not_made(
         self, api, queued, paid, alter
@@ -237,6 +245,42 @@ class TestPredicate:
             ({"order": "7", "euros": 5}, "ada"),
             ({"order": "8", "euros": 20}, "ada"),
         ]
+
+    def test_is_not_asked_again_about_a_call_that_a_retry_makes(self, app, api, model):
+        asked, made = [], []
+
+        def never(arguments, user_id):
+            asked.append(arguments)
+            return False
+
+        @app.extensions["crewexec_host"].tool("send", approval=never)
+        def send(order: str) -> str:
+            """Send an order."""
+            made.append(order)
+            if len(made) == 1:
+                raise SecretMissing("There is no key.")
+            return "sent"
+
+        model.add(Turn(raw=tool_calls(("send", {"order": "7"})), results=0))
+        model.on(reply="DONE")
+        id = api.queue(documents.chain("a", tools=("send",)))
+        assert run(id) == "failed"
+        api.again(id)
+        assert run(id) == "completed"
+        assert (made, len(model.calls)) == (["7", "7"], 2)
+        assert asked == [{"order": "7"}]
+
+    def test_that_changes_the_arguments_changes_only_its_own(self, api, queued, paid):
+        def change(arguments, user_id):
+            arguments.clear()
+            return True
+
+        id = queued(approval=change)
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["arguments"] == {"order": "7", "euros": 5}
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
 
     def test_that_has_changed_its_mind_does_not_undo_a_rejection(self, api, queued, paid):
         verdicts = iter([True])
@@ -453,13 +497,18 @@ class TestChangesInTheMeantime:
         self.outdated(api, id)
         assert paid == []
 
-    def test_a_tool_that_was_removed(self, app, api, queued, paid):
+    def test_a_tool_that_was_removed_until_a_retry(self, app, api, queued, paid):
         id = queued()
         run(id)
         answer(api, id, "approve")
-        del app.extensions["crewexec"].registry.tools["pay"]
+        tools = app.extensions["crewexec"].registry.tools
+        tool = tools.pop("pay")
         self.outdated(api, id)
         assert paid == []
+        tools["pay"] = tool
+        api.again(id)
+        assert run(id) == "completed"
+        assert (paid, len(requests_of(api, id))) == ([("7", 5)], 1)
 
     @pytest.mark.parametrize("change", ["parameters", "approval"])
     def test_a_tool_that_was_changed_and_a_retry_asks_again(self, app, api, queued, paid, change):
@@ -498,6 +547,19 @@ class TestChangesInTheMeantime:
         assert paid == [("7", 5)]
         assert api.event_types(id).count("step_restarted") == 1
         assert len(requests_of(api, id)) == 1
+
+    def test_a_step_that_is_restarted_again_asks_again_about_what_was_done(self, api, queued, paid):
+        """The first call is made in the second run of the step, by a decision from the first."""
+        more = [
+            Turn(raw=tool_calls(pay("7")), results=1),
+            Turn(raw=tool_calls(pay("8")), results=2),
+        ]
+        id = queued(("tell_key", {}), tools=("tell_key",), more=more)
+        for order in "787":
+            assert run(id) == "waiting_input"
+            assert open_request(api, id)["arguments"]["order"] == order
+            answer(api, id, "approve")
+        assert paid == [("7", 5)]
 
     def test_a_step_that_is_restarted_asks_again_about_what_was_done(self, app, api, queued, paid):
         id = queued(more=[Turn(raw=tool_calls(pay("8")), results=1)])
@@ -547,6 +609,33 @@ class TestWhoDecides:
         assert run(id) == "completed"
         assert paid == [("8", 3)]
 
+    @pytest.mark.parametrize(
+        "_",
+        [
+            pytest.param(None, id="continued"),
+            pytest.param(None, id="restarted", marks=pytest.mark.settings(RESUME_IN_STEP=False)),
+        ],
+    )
+    def test_whose_rejection_counts_though_approval_is_not_needed_any_more(
+        self, client, api, boss, queued, paid, _
+    ):
+        verdicts = iter([True, True])
+        approval = Approval(
+            when=lambda arguments, user_id: next(verdicts, False),
+            roles={"boss"},
+            four_eyes=True,
+            decisions=["edit", "reject"],
+        )
+        id = queued(approval=approval)
+        edited = {"arguments": {"order": "8", "euros": 3}}
+        for user, decision, content in (("bob", "edit", edited), ("eve", "reject", {})):
+            assert run(id) == "waiting_input"
+            boss = Api(client, user, roles="boss")
+            request = open_request(api, id)["id"]
+            assert send_answer(boss, request, decision, **content).status_code == 202
+        assert run(id) == "completed"
+        assert paid == []
+
     def test_nobody_else_where_the_edited_call_needs_no_approval(self, api, boss, queued, paid):
         approval = Approval(
             when=lambda arguments, user_id: arguments["euros"] > 3,
@@ -579,6 +668,32 @@ class TestWhoDecides:
         assert run(id) == "completed"
         assert told(model.calls[-1]) == ["sent 8"]
 
+    def test_who_has_edited_is_remembered_while_an_edit_of_others_is_refused(
+        self, app, client, api, boss, model
+    ):
+        approval = Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
+
+        @app.extensions["crewexec_host"].tool("send", approval=approval)
+        def send(order: ShortText) -> str:
+            """Send an order."""
+            return f"sent {order}"
+
+        model.add(Turn(raw=tool_calls(("send", {"order": "7"})), results=0), Turn(reply="DONE"))
+        id = api.queue(documents.chain("a", tools=("send",)))
+        run(id)
+        other = Api(client, "eve", roles="boss")
+        for editor, order in ((boss, "8"), (other, "long")):
+            request, edited = open_request(api, id)["id"], {"order": order}
+            assert send_answer(editor, request, "edit", arguments=edited).status_code == 202
+            assert run(id) == "waiting_input"
+        third = open_request(api, id)
+        assert (third["round"], third["arguments"]) == (3, {"order": "8"})
+        assert third["edited_by"] == "bob"
+        problem(send_answer(boss, third["id"], "approve"), 403, "four-eyes")
+        assert send_answer(other, third["id"], "approve").status_code == 202
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["sent 8"]
+
     def test_and_the_round_after_an_edit_goes_on_in_a_restarted_step(
         self, client, api, queued, paid
     ):
@@ -593,6 +708,26 @@ class TestWhoDecides:
             assert send_answer(boss, request["id"], decision, **edited).status_code == 202
         assert run(id) == "completed"
         assert paid == [("8", 3)]
+
+    @pytest.mark.parametrize("decision", ["approve", "reject"])
+    def test_and_an_edit_counts_after_a_retry(self, client, app, api, queued, paid, decision):
+        """The tool was missing on the worker that should have asked the second person."""
+        id = queued(approval=Approval(roles={"boss"}, four_eyes=True, decisions=DECISIONS))
+        run(id)
+        bob, eve = (Api(client, user, roles="boss") for user in ("bob", "eve"))
+        edited = {"order": "8", "euros": 3}
+        send_answer(bob, open_request(api, id)["id"], "edit", arguments=edited)
+        tools = app.extensions["crewexec"].registry.tools
+        tool = tools.pop("pay")
+        assert run(id) == "failed"
+        tools["pay"] = tool
+        api.again(id)
+        assert run(id) == "waiting_input"
+        second = open_request(api, id)
+        assert (second["arguments"], second["edited_by"]) == (edited, "bob")
+        assert send_answer(eve, second["id"], decision).status_code == 202
+        assert run(id) == "completed"
+        assert paid == ([("8", 3)] if decision == "approve" else [])
 
 
 class TestExternalTools:

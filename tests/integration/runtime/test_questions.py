@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -33,6 +34,15 @@ def asking(*tools):
     return documents.chain("a", tools=("ask_person", *tools))
 
 
+def let_model_write_its_calls(app) -> None:
+    registry = app.extensions["crewexec"].registry
+    registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="o1-mini")
+
+
+def written(tool: str, **arguments: str) -> str:
+    return f"Thought: Do it.\nAction: {tool}\nAction Input: {json.dumps(arguments)}"
+
+
 def told(call) -> list[str]:
     """The results of tools in the messages of a call of the model."""
     return [each["content"] for each in call.body["messages"] if each["role"] == "tool"]
@@ -47,7 +57,7 @@ def hierarchical(*tools):
     return documents.crew(nodes, edges, process="hierarchical")
 
 
-def order(what: str, coworker: str) -> Call:
+def order(what: str, coworker: str) -> tuple[str, dict[str, str]]:
     arguments = {"task": what, "context": "none", "coworker": coworker}
     return "delegate_work_to_coworker", arguments
 
@@ -158,11 +168,16 @@ class TestQuestion:
         ("arguments", "problem"),
         [
             ({"question": " "}, "empty"),
+            ({"question": "\u200b \u3164"}, "empty"),
             ({"question": "x" * 4001}, "4000 characters"),
             ({"question": "Which?", "choices": ["x" * 201]}, "200 characters"),
             ({"question": "Which?", "choices": [*"abcdefghijklmnopqrstu"]}, "20 choices"),
+            ({"question": "Which?", "choices": ["a", "\u2060"]}, "1 to 200 characters"),
             ({"question": "Which?", "choices": ["a", "a"]}, "must differ"),
+            ({"question": "Which?", "choices": "red"}, "validation failed"),
+            ({"question": "Which?", "choices": [None]}, "validation failed"),
             ({"question": 5}, "validation failed"),
+            (["Which?"], "not a JSON object"),
         ],
     )
     def test_of_another_form_is_not_asked(self, api, model, arguments, problem):
@@ -200,14 +215,24 @@ class TestSeveralCalls:
         assert (len(model.calls), notes()) == (2, {})
         assert told(model.calls[-1]) == ["red", "written", "two"]
 
+    def test_may_have_the_same_id(self, api, model):
+        raw = tool_calls(question("Which colour?"), question("How many?"))
+        model.add(Turn(raw=raw.replace(b"call_1", b"call_0"), results=0))
+        model.add(Turn(reply="DONE", results=2))
+        id = api.queue(asking())
+        assert run(id) == "waiting_input"
+        second, first = requests_of(api, id, status="open")
+        send_answer(api, second["id"], "respond", text="two")
+        send_answer(api, first["id"], "respond", text="red")
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["red", "two"]
+
     def test_that_a_model_has_written_ask_one_after_the_other(self, app, api, model, notes):
-        registry = app.extensions["crewexec"].registry
-        registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="o1-mini")
+        let_model_write_its_calls(app)
         for text in ("Which colour?", "How many?"):
-            written = f'Thought: Ask.\nAction: Ask Person\nAction Input: {{"question": "{text}"}}'
-            model.on(reply=written, times=1)
-        written = 'Thought: Note it.\nAction: write_note\nAction Input: {"text": "one"}'
-        model.on(reply=written, times=1).on(reply="Thought: Done.\nFinal Answer: DONE")
+            model.on(reply=written("Ask Person", question=text), times=1)
+        model.on(reply=written("write_note", text="one"), times=1)
+        model.on(reply="Thought: Done.\nFinal Answer: DONE")
         id = api.queue(asking("write_note"))
         for text, reply in (("Which colour?", "red"), ("How many?", "two")):
             assert run(id) == "waiting_input"
@@ -233,6 +258,21 @@ class TestDelegatedWork:
         assert run(id) == "completed"
         assert (len(model.calls), notes()) == (5, {"begun": 1})
         assert told(model.calls[-1]) == ["RED"]
+
+    def test_that_a_model_has_written_stops_the_manager_too(self, app, api, model):
+        let_model_write_its_calls(app)
+        name, arguments = order("Paint it", "Writer")
+        model.on(reply=written(name, **arguments), times=1)
+        model.on(reply=written("ask_person", question="Which colour?"), times=1)
+        model.on(reply="Thought: Done.\nFinal Answer: RED", times=1)
+        model.on(reply="Thought: Done.\nFinal Answer: DONE")
+        id = api.queue(hierarchical("ask_person"))
+        assert run(id) == "waiting_input"
+        assert len(model.calls) == 2
+        answer(api, id, "respond", text="red")
+        assert run(id) == "completed"
+        assert len(model.calls) == 4
+        assert "Observation: RED" in str(model.calls[-1].body)
 
     def test_of_two_coworkers_at_once_asks_for_both(self, api, model):
         for what, text in (("Paint it", "Which colour?"), ("Count it", "How many?")):

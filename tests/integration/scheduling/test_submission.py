@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from celery import signals
 from kombu.messaging import Producer
 
+from flask_crewexec.messaging.message_template import message_templates
 from flask_crewexec.messaging.publishing import publish_attempt
 from flask_crewexec.storage import cte_writes
 from flask_crewexec.storage import graph_cache
@@ -130,6 +131,12 @@ class TestMessages:
         finally:
             signals.before_task_publish.disconnect(add_header)
         assert message["headers"]["tenant"] == "north"
+
+    def test_celery_makes_those_whose_sending_it_reports(self, app):
+        task = app.extensions["celery"].tasks["crewexec.execution"]
+        task.app.conf.task_send_sent_event = True
+        with app.app_context():
+            assert message_templates.current().get(task, 5) is None
 
     def test_wrapped_producers_see_them(self, sent, monkeypatch):
         seen = []

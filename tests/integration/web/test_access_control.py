@@ -9,6 +9,7 @@ import pytest
 
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.dashboard import create_dashboard
 from support.api_client import problem
 from support.graphs import documents
 
@@ -120,6 +121,61 @@ def test_a_stranger_gets_the_same_answer_as_for_what_does_not_exist(stranger, ro
         theirs = ask(stranger, method, path, owned)
         problem(theirs, 404, "not-found")
         assert told(theirs, owned) == told(ask(stranger, method, path, unknown), unknown), path
+
+
+def test_those_who_are_asked_reach_the_request_and_nothing_else(api, stranger, routes, owned):
+    name_stranger(owned["request_id"])
+    reached = set()
+    for method, path in routes:
+        if ask(stranger, method, path, owned).status_code != 404:
+            reached.add((method, path))
+    assert reached == {
+        ("GET", "/input-requests/{request_id}"),
+        ("POST", "/input-requests/{request_id}/answer"),
+        ("POST", "/executions/{execution_id}/answers"),
+    }
+    for path in ("/executions", "/graphs", "/usage", "/webhooks"):
+        assert owned["execution_id"] not in stranger("GET", path).text
+        assert owned["graph_id"] not in stranger("GET", path).text
+    assert [request["answered_by"] for request in asked_of(stranger)] == ["mallory"]
+
+
+@pytest.fixture
+def pages(app):
+    """The dashboard, which must be registered before anything is asked for."""
+    app.register_blueprint(create_dashboard())
+
+
+def test_pages_of_executions_are_not_for_those_who_are_asked(pages, app, client, owned):
+    name_stranger(owned["request_id"])
+    seen = set()
+    for rule in app.url_map.iter_rules():
+        names = rule.arguments - {"filename", "token"}
+        if rule.endpoint.startswith("crewexec_dashboard.") and names:
+            path = PARAMETER.sub(lambda found: owned.get(found[1], "1"), as_braces(rule.rule))
+            for method in rule.methods & {"GET", "POST"}:
+                options = {} if method == "GET" else {"data": {"decision": "approve"}}
+                answer = client.open(path, method=method, headers={"X-User": "mallory"}, **options)
+                if answer.status_code < 400:
+                    seen.add((method, rule.endpoint.rpartition(".")[2]))
+    assert seen == {("GET", "show_request"), ("POST", "answer_request")}
+
+
+def as_braces(rule):
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
+def name_stranger(request_id):
+    """Let an input request ask the stranger."""
+    app_state, key = current_app_state(), uuid.UUID(request_id)
+    with app_state.database.write_transaction() as session:
+        row = {"request_id": key, "kind": "user", "name": "mallory"}
+        session.add(app_state.models.input_assignee(**row))
+        session.get(app_state.models.input_request, key).is_assigned = True
+
+
+def asked_of(requester):
+    return requester("GET", "/input-requests").json["input_requests"]
 
 
 def test_its_owner_finds_it_on_each_of_these_routes(api, routes):

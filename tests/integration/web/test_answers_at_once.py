@@ -111,6 +111,9 @@ class TestRefusals:
         found = problem(refused, 409, "input-answered")
         assert pointers(found) == ["/answers/1"]
         assert "'admin' has answered with 'reject'" in found["detail"]
+        first = found["input_request"]
+        assert first["id"] == ids["b"]
+        assert (first["answered_by"], first["decision"]) == ("admin", "reject")
         assert rows_of(id) == before
 
     def test_after_the_end_of_the_execution_it_is_too_late(self, api, asked):
@@ -127,9 +130,13 @@ class TestRefusals:
             ([], "/answers"),
             ([{"decision": "approve"}], "/answers/0/id"),
             ([{"id": UNKNOWN, "decision": "approve"}] * 2, "/answers/1/id"),
+            (
+                [{"id": id, "decision": "approve"} for id in (UNKNOWN, UNKNOWN.upper())],
+                "/answers/1/id",
+            ),
             ([{"id": str(uuid.uuid4()), "decision": "approve"} for _ in range(101)], "/answers"),
         ],
-        ids=["none", "no-id", "twice", "too-many"],
+        ids=["none", "no-id", "twice", "twice-in-other-letters", "too-many"],
     )
     def test_of_another_form(self, api, asked, answers, pointer):
         refused = send_answers(api, asked[0], answers)

@@ -237,7 +237,8 @@ class TestBadOrders:
     @pytest.mark.parametrize("data", [b"1", b"[]", b'"x"', b"null"])
     def test_json_that_is_no_object(self, api, order, data):
         answer = api("POST", "/executions", data=data, content_type="application/json")
-        problem(answer, 422, "invalid-request")
+        refused = problem(answer, 422, "invalid-request")
+        assert refused["detail"] == "The request: Must be a JSON object."
 
     def test_a_form(self, api, order):
         problem(api("POST", "/executions", data=order), 415, "unsupported-media-type")

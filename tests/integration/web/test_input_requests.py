@@ -51,13 +51,18 @@ class TestAccess:
         request = open_request(stranger, assigned)
         assert request["may_answer"]
         assert request["assignees"] == {"users": ["mallory"], "roles": ["editor"]}
+        assert request["graph_name"] is None
         assert mine(stranger) == [request["id"]]
         problem(stranger("GET", f"/executions/{assigned}"), 404, "not-found")
         assert answer(stranger, assigned, "approve")["answered_by"] == "mallory"
         assert run(assigned) == "completed"
 
-    def test_the_owner_sees_what_others_are_asked(self, api, assigned):
+    def test_the_owner_sees_what_others_are_asked(self, app, api, admin, assigned):
         request = open_request(api, assigned)
+        name = api.status(assigned)["graph_name"]
+        assert [request["graph_name"], open_request(admin, assigned)["graph_name"]] == [name, name]
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox"]).output
+        assert f"execution: {assigned} of {name}" in shown
         assert not request["may_answer"]
         assert mine(api) == []
         problem(send_answer(api, request["id"], "approve"), 403, "not-asked")
@@ -158,8 +163,10 @@ class TestAnswers:
             ({}, "/decision"),
             ({"decision": "maybe"}, "/decision"),
             ({"decision": "approve", "value": {}}, "/value"),
-            ({"decision": "change", "text": " "}, "/text"),
+            ({"decision": "change", "text": " \u200b"}, "/text"),
+            ({"decision": "edit"}, "/text"),
             ({"decision": "edit", "text": "a", "value": {}}, "/value"),
+            ({"decision": "edit", "text": " \n\u200b"}, "/text"),
             ({"decision": "edit", "value": {}}, "/value"),
             ({"decision": "edit", "text": "\x00"}, "/text"),
             ({"decision": "approve", "arguments": {}}, "/arguments"),
@@ -174,6 +181,18 @@ class TestAnswers:
             pointer
         ]
         assert open_request(api, id)["status"] == "open"
+
+    @pytest.mark.parametrize(
+        ("first", "other"), [({"n": 1}, {"n": True}), ({"n": 1}, {"n": 1.0}), ({}, {"n": None})]
+    )
+    def test_that_are_equal_only_to_python_are_others(self, api, model, first, other):
+        model.on("Do a", '{"n": 5}')
+        id = api.queue(reviewed(output_schema={"type": "object"}))
+        run(id)
+        request = open_request(api, id)["id"]
+        assert send_answer(api, request, "edit", value=first).status_code == 202
+        problem(send_answer(api, request, "edit", value=other), 409, "input-answered")
+        assert send_answer(api, request, "edit", value=first).status_code == 200
 
     def test_in_python(self, app, api):
         id = api.queue(reviewed(review=ASSIGNED))
@@ -210,6 +229,8 @@ class TestAnswers:
         words = ["crewexec", "answer", request, "edit", "--text", "MINE", "--by", "ann"]
         assert "stored" in command(args=words).output
         assert "before" in command(args=words).output
+        wordless = command(args=["crewexec", "answer", request, "change"])
+        assert (wordless.exit_code, "'--text'" in wordless.output) == (2, True)
         refused = command(args=["crewexec", "answer", request, "approve"])
         assert (refused.exit_code, "'ann' has answered" in refused.output) == (1, True)
         assert run(plain) == "completed"

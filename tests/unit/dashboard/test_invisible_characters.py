@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flask_crewexec.dashboard.invisible_characters import is_invisible
 from flask_crewexec.dashboard.invisible_characters import visible
+from flask_crewexec.text import is_invisible
 
 HIDDEN = {
     "a bidirectional override": "\u202e",

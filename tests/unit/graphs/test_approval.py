@@ -106,6 +106,8 @@ class TestTightening:
             ({"on_expiry": "reject"}, {"on_expiry": "approve"}),
             ({"on_expiry": "approve"}, {"on_expiry": "approve"}),
             ({"expires_in": 60}, {"expires_in": 60}),
+            ({"expires_in": 60}, {"expires_in": 60, "on_expiry": "approve"}),
+            ({"expires_in": 6, "on_expiry": "reject"}, {"on_expiry": "approve"}),
             ({"assignees": {"users": ["ann"]}}, {"graph_may_assign": True}),
             ({"decisions": ["edit"]}, {"decisions": ["approve", "edit"]}),
         ],
@@ -122,6 +124,9 @@ class TestTightening:
             ({"on_expiry": "approve"}, {"on_expiry": "reject"}, "/on_expiry"),
             ({"on_expiry": "default", "default": "x"}, {}, "/on_expiry"),
             ({"expires_in": 61}, {"expires_in": 60}, "/expires_in"),
+            ({"expires_in": 1}, {"on_expiry": "approve"}, "/expires_in"),
+            ({"expires_in": 1}, {"on_expiry": "approve", "expires_in": 60}, "/expires_in"),
+            ({"expires_in": 1}, {"on_expiry": "default", "default": "x"}, "/expires_in"),
             ({"assignees": {"users": ["ann"]}}, {}, "/assignees"),
             ({"assignees": {"roles": ["boss"]}}, {"roles": ["boss"]}, "/assignees"),
         ],
@@ -147,11 +152,21 @@ class TestTightening:
             on_expiry="approve",
         )
         assert required_terms(host, graph) == ApprovalTerms(
-            message="Costs money.\n\nMay it?", decisions=("reject",), expires_in=60
+            message="Costs money.\n\nThe author of the crew says: May it?",
+            decisions=("reject",),
+            expires_in=60,
         )
         assert required_terms(host, GraphApproval(on_expiry="reject", expires_in=6)) == (
             ApprovalTerms("Costs money.", ("approve", "reject"), (), (), 6, "reject")
         )
+
+    @pytest.mark.parametrize("seconds", [None, 60])
+    def test_what_counts_as_approved_after_a_time_does_not_count_sooner(self, seconds):
+        host = Approval(on_expiry="approve", expires_in=seconds).host_approval
+        assert required_terms(host, GraphApproval(expires_in=1)) == host.terms
+        strict = required_terms(host, GraphApproval(expires_in=1, on_expiry="reject"))
+        assert strict is not None
+        assert (strict.expires_in, strict.on_expiry) == (1, "reject")
 
     def test_one_of_both_is_enough(self):
         host = Approval(roles={"boss"}).host_approval
