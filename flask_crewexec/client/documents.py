@@ -420,8 +420,8 @@ class WholeCall(t.TypedDict):
     effect."""
     request: t.Any
     """Of a model: what was new since the previous call of the conversation, '{"start",
-    "messages"}', after so many earlier messages; of a tool: '{"arguments"}'. Null if it was left
-    out."""
+    "messages"}', after so many earlier messages; of a tool: '{"arguments"}', with 'edited' if it
+    was called with those of a person. Null if it was left out."""
     answer: t.Any
     """Of a model: '{"value", "finish_reason"}', whose value is a text or tool calls, with
     'remembered' if the model's object keeps more of it; of a tool: '{"text"}', as the model was
@@ -782,8 +782,8 @@ class Call(t.TypedDict):
     effect."""
     request: t.Any
     """Of a model: what was new since the previous call of the conversation, '{"start",
-    "messages"}', after so many earlier messages; of a tool: '{"arguments"}'. Null if it was left
-    out."""
+    "messages"}', after so many earlier messages; of a tool: '{"arguments"}', with 'edited' if it
+    was called with those of a person. Null if it was left out."""
     answer: t.Any
     """Of a model: '{"value", "finish_reason"}', whose value is a text or tool calls, with
     'remembered' if the model's object keeps more of it; of a tool: '{"text"}', as the model was

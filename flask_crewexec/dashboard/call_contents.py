@@ -62,7 +62,10 @@ def argument_texts(call: Json) -> list[Text]:
     request = call["request"]
     if call["kind"] != CallKind.TOOL or request is None:
         return []
-    return [Text("Arguments", pretty(request["arguments"]))]
+    texts = [Text("Arguments", pretty(request["arguments"]))]
+    if "edited" in request:
+        texts.append(Text("Called with, as a person has decided", pretty(request["edited"])))
+    return texts
 
 
 def _start(call: Json) -> int:

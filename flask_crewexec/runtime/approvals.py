@@ -18,6 +18,9 @@ from ..registry.specs import ToolSpec
 from ..schemas.input_requests import MAX_ARGUMENTS
 from ..statuses import Decision
 from ..statuses import InputKind
+from .asking_call import Ask
+from .asking_call import AskingCall
+from .asking_call import Decided
 from .call_log.log import CallError
 from .call_log.requests import Settled
 from .call_log.scopes import digest_of
@@ -26,10 +29,8 @@ from .run_context import RunContext
 from .stop_reasons import ApprovalOutdatedStop
 from .stop_reasons import MissingUserStop
 from .tool_arguments import as_json
-from .tool_requests import Ask
-from .tool_requests import AskingCall
-from .tool_requests import Decided
 from .tool_requests import Gate
+from .tool_requests import REFUSED
 
 Json = dict[str, t.Any]
 Validate = Callable[[Mapping[str, t.Any]], Json | None]
@@ -37,7 +38,6 @@ Validate = Callable[[Mapping[str, t.Any]], Json | None]
 log = logging.getLogger(__name__)
 
 REJECTED: t.Final = CallError("rejected")
-REFUSED: t.Final = CallError("refused")
 _NEEDED: t.Final = "needs approval"
 _TOO_LONG: t.Final = (
     "People must approve this call, but its arguments are too long for them: at most"
@@ -108,10 +108,9 @@ class ToolApproval:
         """
         shown = as_json(arguments)
         asked = call.first(InputKind.APPROVAL)
-        digest = self._digest(shown)
-        if asked is not None and asked.digest == digest:
+        if asked is not None and asked.digest == self._digest(shown):
             return self._decide(call, shown)
-        if not call.carried_over(InputKind.APPROVAL, digest):
+        if not call.carried_over(self._ask(shown)):
             if asked is not None:
                 call.stop_run(ApprovalOutdatedStop(OUTDATED.format(self._tool)))
             if not self._needs_approval(call, shown):

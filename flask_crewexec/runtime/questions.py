@@ -13,11 +13,11 @@ from ..statuses import Decision
 from ..statuses import InputKind
 from ..text import is_blank
 from ..text import storable
+from .asking_call import Ask
+from .asking_call import AskingCall
+from .asking_call import Decided
 from .call_log.requests import Settled
 from .call_log.scopes import digest_of
-from .tool_requests import Ask
-from .tool_requests import AskingCall
-from .tool_requests import Decided
 
 Json = dict[str, t.Any]
 

@@ -103,7 +103,7 @@ class StepReview:
         asked = self._read()
         request = self._next(asked)
         if request is None:
-            self._ask(draft, problem, self._next_round(asked))
+            self._ask(draft, problem, asked)
         if request is None or request.status == InputStatus.OPEN:
             raise WaitForPersonStop("The answer of a step waits for a person.")
         if request.decision is None:
@@ -139,8 +139,13 @@ class StepReview:
         rounds = [each.round for each in asked if self._is_mine(each)]
         return 1 + max([*rounds, self._last.round if self._last else 0])
 
-    def _ask(self, draft: Json, problem: str | None, round: int) -> None:
-        review, step = self._review, self._step
+    def _without_withdrawn(self, round: int, asked: Sequence[InputRequestMixin]) -> int:
+        """Return which round it is if those are left out that nobody could answer any more."""
+        generations = {self._generation(), self._last.generation if self._last else None}
+        return round - sum(_is_withdrawn(each) for each in asked if each.generation in generations)
+
+    def _ask(self, draft: Json, problem: str | None, asked: Sequence[InputRequestMixin]) -> None:
+        review, step, round = self._review, self._step, self._next_round(asked)
         id, models = input_requests.new_id(), self._app_state.models
         new = input_requests.NewRequest(
             owner_id=step.owner_id,
@@ -153,7 +158,7 @@ class StepReview:
             problem=problem,
             draft=draft,
             schema=step.schema,
-            decisions=review.decisions_in(round),
+            decisions=review.decisions_in(self._without_withdrawn(round, asked)),
             on_expiry=review.on_expiry,
             default=None if review.default is None else dict(review.default),
             four_eyes=review.four_eyes,

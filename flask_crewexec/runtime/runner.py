@@ -182,8 +182,9 @@ class AttemptRunner:
         ]
         hooks[InterceptionPoint.PRE_TOOL_CALL].append(event_handler.count_tool_call)
         with scoped_hooks(hooks):
-            requests = self._tool_requests(resume, event_handler)
-            calls = self._calls = self._run_calls(resume, event_handler, requests)
+            log = self._call_log(resume)
+            requests = self._tool_requests(resume, event_handler, log)
+            calls = self._calls = self._run_calls(resume, event_handler, requests, log)
             current_calls.set(calls)
             event_handler.bind_calls(calls)
             run_context = self._run_context(resume, connections, event_handler, calls, requests)
@@ -218,7 +219,9 @@ class AttemptRunner:
             self._control.before_call()
             event_handler.call_allowed(context)
 
-    def _tool_requests(self, resume: ResumeState, event_handler: CrewEventHandler) -> ToolRequests:
+    def _tool_requests(
+        self, resume: ResumeState, event_handler: CrewEventHandler, log: CallLog
+    ) -> ToolRequests:
         steps = [task.name for task in resume.graph.tasks]
         return ToolRequests(
             self._app_state,
@@ -226,20 +229,28 @@ class AttemptRunner:
             steps,
             event_handler.write,
             event_handler.stop,
+            log,
             InterruptedCalls(self._app_state.registry.tools, resume.graph.approvals).settle,
         )
 
-    def _run_calls(
-        self, resume: ResumeState, event_handler: CrewEventHandler, requests: ToolRequests
-    ) -> RunCalls:
+    def _call_log(self, resume: ResumeState) -> CallLog:
         settings, earlier = self._app_state.settings, resume.earlier
         last, size = (0, 0) if earlier is None else (earlier.last_number, earlier.size)
         left = max(0, settings.max_calls_chars - size)
         limits = ContentLimits(self._redact, settings.max_call_chars, left)
-        log = CallLog(
+        return CallLog(
             self._recorder, self._lease.attempt, limits if settings.records_calls else None, last
         )
-        journal, steps = journal_of(earlier, continues=settings.resume_in_step)
+
+    def _run_calls(
+        self,
+        resume: ResumeState,
+        event_handler: CrewEventHandler,
+        requests: ToolRequests,
+        log: CallLog,
+    ) -> RunCalls:
+        continues = self._app_state.settings.resume_in_step
+        journal, steps = journal_of(resume.earlier, continues=continues)
         wanted = resume.graph.on_unknown
         on_unknown = {
             name: strictest(least, wanted.get(name))

@@ -11,11 +11,11 @@ from ..graphs import required_terms
 from ..registry.specs import ToolSpec
 from ..statuses import Decision
 from ..statuses import InputKind
+from .asking_call import Ask
+from .asking_call import AskingCall
 from .call_log.journal import StoredCall
 from .call_log.requests import Settled
 from .call_log.scopes import digest_of
-from .tool_requests import Ask
-from .tool_requests import AskingCall
 
 _PROBLEM: t.Final = (
     "The worker was lost while the tool was called. Nobody knows whether the call had its effect."
@@ -61,7 +61,7 @@ class InterruptedCalls:
             digest=digest_of(stored.number, stored.digest),
             decisions=_decisions(terms),
             tool=stored.name,
-            arguments=request.get("arguments"),
+            arguments=request.get("edited", request.get("arguments")),
             problem=_PROBLEM,
             users=terms.users,
             roles=terms.roles,

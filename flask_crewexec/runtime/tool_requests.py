@@ -24,9 +24,15 @@ from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import call_requests
 from ..storage import input_requests
+from ..storage.call_log import store_request
 from ..storage.input_requests import NewRequest
 from ..storage.new_event import NewEvent
+from .asking_call import AskingCall
+from .asking_call import CannotWait
+from .asking_call import NewAsk
 from .call_log.journal import StoredCall
+from .call_log.log import CallError
+from .call_log.log import CallLog
 from .call_log.requests import NoteNotMade
 from .call_log.requests import PlannedCall
 from .call_log.requests import Settled
@@ -34,49 +40,17 @@ from .call_log.requests import ToolCall
 from .call_log.run_calls import stop_branch
 from .call_log.scopes import digest_of
 from .call_log.scopes import Scope
-from .stop_reasons import InputExpiredStop
 from .stop_reasons import StopRun
 from .stop_reasons import WaitForPersonStop
 from .tool_errors import ToolFailed
 
 Json = dict[str, t.Any]
 
-
-class Ask(t.NamedTuple):
-    """What people are asked about a tool call."""
-
-    kind: InputKind
-    digest: str
-    """SHA-256 of what is asked about. What was decided counts only for the same digest."""
-    decisions: Sequence[str]
-    tool: str | None = None
-    arguments: Json | None = None
-    """As they are shown."""
-    message: str | None = None
-    problem: str | None = None
-    schema: Json | None = None
-    users: Sequence[str] = ()
-    roles: Sequence[str] = ()
-    """Without users and roles, the owner of the execution is asked."""
-    roles_only: bool = False
-    """Whether only users with these roles may answer."""
-    four_eyes: bool = False
-    edited_by: str | None = None
-    """Who has written the arguments, in the round before."""
-    expires_in: float | None = None
-    on_expiry: str = "fail"
-    default: Json | None = None
-
-
-class Decided(t.NamedTuple):
-    """What a person has decided about a tool call."""
-
-    decision: str
-    answer: Json
-    """What they have written, by the names of the fields of the answer."""
-    round: int
-    by: str | None
-    """Who has answered; None if the application has, or if nobody has in time."""
+REFUSED: t.Final = CallError("refused")
+_CANNOT_WAIT: t.Final = (
+    "This call needs a person, but the task cannot wait for one: a secret, or more text than can be"
+    " stored, is in what it has written or read before. Go on without the call."
+)
 
 
 class Gate(t.NamedTuple):
@@ -90,104 +64,6 @@ class Gate(t.NamedTuple):
     When the execution continues, it is called again and must ask the same."""
     schema: Json | None = None
     """JSON Schema of the arguments that people may edit."""
-
-
-class AskingCall:
-    """A tool call about which people may be asked."""
-
-    def __init__(self, requests: ToolRequests, scope: Scope, path: str, new: list[_New]) -> None:
-        self._requests = requests
-        self._scope = scope
-        self.path = path
-        self._new = new
-        self._asked: dict[InputKind, Sequence[InputRequestMixin]] = {}
-
-    def stop_run(self, reason: StopRun) -> t.NoReturn:
-        """Stop the whole run."""
-        self._requests.stop_run(reason)
-
-    def first(self, kind: InputKind) -> InputRequestMixin | None:
-        """Return what was asked first about the call, since its step began."""
-        mine = (each for each in self._read(kind) if self._is_mine(each))
-        return next((each for each in mine if not _is_withdrawn(each)), None)
-
-    def ask(self, ask: Ask, *, after: int = 0, carries_over: bool = False) -> Decided:
-        """Return what was decided.
-
-        :param after: the round after which the same is asked once more.
-        :param carries_over: whether a decision counts that was made before the step was restarted.
-        :raises WaitForPersonStop: if nothing was decided yet; somebody is asked.
-        :raises InputExpiredStop: if nobody has answered in time.
-        """
-        asked = self._read(ask.kind)
-        request = self._find(asked, ask, after, carries_over)
-        if request is None:
-            self._new.append(_New(self._scope, self.path, self._next_round(asked, after), ask))
-        if request is None or request.status == InputStatus.OPEN:
-            raise WaitForPersonStop("A tool call waits for a person.")
-        if request.decision is None:
-            self._requests.stop_run(
-                InputExpiredStop(
-                    f"Nobody has answered in time what the step '{request.step_name}' has asked."
-                )
-            )
-        answer = request.answer or {}
-        return Decided(request.decision, answer, request.round, request.answered_by)
-
-    def _find(
-        self, asked: Sequence[InputRequestMixin], ask: Ask, after: int, carries_over: bool
-    ) -> InputRequestMixin | None:
-        same = [each for each in asked if _is_about(each, ask.digest)]
-        for each in same:
-            if self._is_mine(each) and each.round > after:
-                return each
-        later = [each for each in same if each.round > after]
-        return self._carried(later) if carries_over else None
-
-    def was_asked(self, kind: InputKind, digest: str, *, after: int) -> bool:
-        """Return whether somebody was asked about the same after a round."""
-        return any(each.round > after and _is_about(each, digest) for each in self._read(kind))
-
-    def carried_over(self, kind: InputKind, digest: str) -> bool:
-        """Return whether the same was decided before the step was restarted, and still counts."""
-        same = [each for each in self._read(kind) if _is_about(each, digest)]
-        return self._carried(same) is not None
-
-    def _carried(self, same: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
-        before = (each for each in same if each.decision is not None and not self._is_mine(each))
-        decided = [each for each in before if not self._is_used(each)]
-        return decided[-1] if decided else None
-
-    def _is_used(self, request: InputRequestMixin) -> bool:
-        """Return whether a call was made by a decision that counts for one call only."""
-        generation = self._scope.generation
-        return request.kind == InputKind.APPROVAL and self._requests.was_made(request, generation)
-
-    def _read(self, kind: InputKind) -> Sequence[InputRequestMixin]:
-        if kind not in self._asked:
-            self._asked[kind] = self._requests.asked(self._scope, self.path, kind)
-        return self._asked[kind]
-
-    def _next_round(self, asked: Sequence[InputRequestMixin], after: int) -> int:
-        return 1 + max([after, *(each.round for each in asked if self._is_mine(each))])
-
-    def _is_mine(self, request: InputRequestMixin) -> bool:
-        return request.generation == self._scope.generation
-
-
-def _is_about(request: InputRequestMixin, digest: str) -> bool:
-    return request.digest == digest and not _is_withdrawn(request)
-
-
-def _is_withdrawn(request: InputRequestMixin) -> bool:
-    return request.status == InputStatus.WITHDRAWN
-
-
-class _New(t.NamedTuple):
-    scope: Scope
-    path: str
-    round: int
-    ask: Ask
 
 
 class _Request(t.NamedTuple):
@@ -209,6 +85,7 @@ class ToolRequests:
     :param steps: names of the steps.
     :param write: runs a function with the session of a write under the lease, and adds events.
     :param stop: lets the whole run stop at its next boundary.
+    :param log: knows which steps cannot continue from what is stored.
     :param settle_interrupted: returns what the model is told of a call that was interrupted, and
         None if it is made again.
     """
@@ -220,9 +97,11 @@ class ToolRequests:
         steps: Sequence[str],
         write: Callable[..., None],
         stop: Callable[[StopRun], None],
+        log: CallLog,
         settle_interrupted: Callable[[AskingCall, StoredCall], Settled | None],
     ) -> None:
         self._settle_interrupted = settle_interrupted
+        self._log = log
         self._app_state = app_state
         self._execution = execution
         self._steps = steps
@@ -236,7 +115,7 @@ class ToolRequests:
     def settle(self, calls: Sequence[PlannedCall]) -> Mapping[str, Settled]:
         """Return how the calls of an answer are to be made, by their paths."""
         settled: dict[str, Settled] = {}
-        new: list[_New] = []
+        new: list[NewAsk] = []
         for call in calls:
             asking = AskingCall(self, call.scope, call.path, new)
             try:
@@ -277,14 +156,24 @@ class ToolRequests:
         gate = self.gates.get(name)
         if gate is None:
             return Settled()
-        new: list[_New] = []
+        new: list[NewAsk] = []
         asking = AskingCall(self, tool.open.scope, tool.open.path, new)
         try:
-            return self._pass(gate, asking, arguments)
+            settled = self._pass(gate, asking, arguments)
         except WaitForPersonStop as waits:
             note_not_made(tool)
             self._request(new)
             stop_branch(waits)
+        if settled.arguments is not None:
+            self._store_edited(tool, settled.arguments)
+        return settled
+
+    def _store_edited(self, tool: ToolCall, arguments: Json) -> None:
+        """Store with which arguments a call is made; its beginning is stored without them."""
+        models, id, number = self._app_state.models, self._execution.id, tool.open.number
+        if number is not None:
+            request = self._log.replace_request(tool.open, tool.request.content(arguments))
+            self._write(lambda session: store_request(session, models, id, number, request))
 
     def check_free(self, name: str) -> None:
         """Check that a tool may be called by others than the agents of the graph.
@@ -295,14 +184,22 @@ class ToolRequests:
             raise ToolFailed(f"Only an agent of the graph can call the tool '{name}'.")
 
     def _pass(self, gate: Gate, asking: AskingCall, arguments: Json) -> Settled:
-        return gate.settle(asking, arguments)._replace(digest=digest_of(arguments))
+        try:
+            settled = gate.settle(asking, arguments)
+        except CannotWait:
+            settled = Settled(text=_CANNOT_WAIT, error=REFUSED)
+        return settled._replace(digest=digest_of(arguments))
+
+    def may_continue(self, scope: Scope) -> bool:
+        """Return whether a step could continue here if the run waited for a person now."""
+        return self._log.is_restorable(scope.step)
 
     def stop_run(self, reason: StopRun) -> t.NoReturn:
         """Stop the whole run."""
         self._stop(reason)
         raise reason
 
-    def _request(self, new: Sequence[_New]) -> None:
+    def _request(self, new: Sequence[NewAsk]) -> None:
         """Insert the requests of an answer together."""
         if new:
             requests = [_Request(input_requests.new_id(), *self._assigned(each)) for each in new]
@@ -310,7 +207,7 @@ class ToolRequests:
                 lambda session: self._insert(session, requests), *map(self._event, requests)
             )
 
-    def _assigned(self, new: _New) -> tuple[NewRequest, list[tuple[str, str]], float | None]:
+    def _assigned(self, new: NewAsk) -> tuple[NewRequest, list[tuple[str, str]], float | None]:
         assert self.assign is not None, "it is set before the crew runs"
         row, ask = self._row(new), new.ask
         try:
@@ -325,7 +222,7 @@ class ToolRequests:
                 session, models, key, row, id=id, expires_in=expires_in, assignees=assignees
             )
 
-    def _row(self, new: _New) -> NewRequest:
+    def _row(self, new: NewAsk) -> NewRequest:
         ask, step = new.ask, _position(new.scope)
         return NewRequest(
             owner_id=self._execution.user_id,

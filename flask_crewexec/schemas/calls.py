@@ -69,7 +69,8 @@ class CallSchema(RowSchema):
         metadata={
             "description": "Of a model: what was new since the previous call of the conversation,"
             ' \'{"start", "messages"}\', after so many earlier messages; of a tool:'
-            " '{\"arguments\"}'. Null if it was left out"
+            " '{\"arguments\"}', with 'edited' if it was called with those of a person. Null if it"
+            " was left out"
         },
     )
     answer = fields.Raw(

@@ -1,4 +1,4 @@
-"""Reads the calls of executions."""
+"""The calls of executions, as they are read, and what changes of one before it ends."""
 
 from __future__ import annotations
 
@@ -101,6 +101,15 @@ def earlier_requests(session: Session, models: Models, call: CallMixin) -> Seque
         model.kind == call.kind,
     )
     return session.scalars(query.order_by(model.number)).all()
+
+
+def store_request(
+    session: Session, models: Models, execution_id: uuid.UUID, number: int, request: object
+) -> None:
+    """Replace what is stored of the request of a call that has begun."""
+    call = table_of(models.call)
+    key = (call.c.execution_id == execution_id, call.c.number == number)
+    session.execute(sa.update(call).where(*key).values(request=request))
 
 
 class EarlierWork(t.NamedTuple):

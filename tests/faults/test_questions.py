@@ -269,6 +269,25 @@ class TestUnknownOutcome:
         assert request["decisions"] == ["approve", "reject"]
         assert send_answer(api, request["id"], "approve").status_code == 403
 
+    def test_the_arguments_are_shown_with_which_it_was_called(self, api, model, killed, tmp_path):
+        wrong, edited = str(tmp_path / "wrong"), {"path": str(tmp_path / "died")}
+        model.add(Turn(raw=tool_calls(("die_once", {"path": wrong})), results=0))
+        model.add(Turn(reply="DONE", results=1))
+        document = documents.chain("a", tools=("die_once",))
+        documents.with_data(document, "die_once", on_unknown="ask", approval="always")
+        id = api.queue(document)
+        run(id)
+        answer(api, id, "edit", arguments=edited)
+        killed(id, -1, "never")
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert (request["kind"], request["arguments"]) == ("outcome", edited)
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert [each.name for each in tmp_path.iterdir() if each.name in ("wrong", "died")] == [
+            "died"
+        ]
+
     def made(self, tmp_path):
         return len((tmp_path / "died").read_text().split())
 

@@ -145,6 +145,7 @@ class CallLog:
         self._limits = limits
         self._last_number = last_number
         self._open: dict[OpenCall, None] = {}
+        self._not_restorable: set[int | None] = set()
         self._lock = threading.Lock()
         self.ended_by: int | None = None
         """Number of the call that has ended the run."""
@@ -173,7 +174,7 @@ class CallLog:
         with self._lock:
             self._last_number += 1
             call.number = self._last_number
-            call.request = self._limits.store(request)
+            call.request = self._store(call, request)
             self._open[call] = None
             self._recorder.add_call(call.number, self._start(call) | self._end(call))
         return call
@@ -185,17 +186,44 @@ class CallLog:
         error: CallError | None = None,
         *,
         altered: bool = False,
+        told_later: bool = False,
     ) -> None:
-        """Note the end of a call; a second end replaces the first."""
+        """Note the end of a call; a second end replaces the first.
+
+        :param told_later: whether the model is told the answer by a later attempt, so as it is
+            stored.
+        """
         call.status = CallStatus.DONE if error is None else CallStatus.FAILED
         call.error = error
         if call.number is None or self._limits is None:
             return
         with self._lock:
-            stored = self._limits.store(answer)
-            call.answer = stored._replace(altered=stored.altered or altered)
+            call.answer = self._store(call, answer, altered=altered, told_later=told_later)
             self._open.pop(call, None)
             self._recorder.end_call(call.number, self._end(call))
+
+    def _store(
+        self, call: OpenCall, value: object, *, altered: bool = False, told_later: bool = False
+    ) -> Content:
+        """Return what is stored of a request or an answer."""
+        assert self._limits is not None
+        stored = self._limits.store(value)
+        stored = stored._replace(altered=stored.altered or altered)
+        if told_later and stored.value is not None:
+            stored = stored._replace(altered=False, cut=False)
+        if stored.altered or stored.cut:
+            self._not_restorable.add(call.scope.step)
+        return stored
+
+    def is_restorable(self, step: int | None) -> bool:
+        """Return whether the calls of a step are stored as they were, so that it can continue."""
+        return step not in self._not_restorable
+
+    def replace_request(self, call: OpenCall, request: object) -> t.Any:
+        """Return what is to be stored of a call that has begun, instead of its request."""
+        with self._lock:
+            call.request = self._store(call, request)
+        return call.request.value
 
     def mark_unknown(self, stored: StoredCall) -> None:
         """Note that nobody knows how a tool call of an earlier attempt has ended."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ...statuses import CallStatus
 from ..stop_reasons import StopRun
+from ..tool_arguments import as_json
 from .journal import StoredCall
 from .log import CallError
 from .log import OpenCall
@@ -63,6 +64,11 @@ class ToolRequest:
     """What the model is told of the problem."""
     delegates: bool = False
     is_written: bool = False
+
+    def content(self, edited: Json | None) -> Json:
+        """Return what is stored: what the model has written, and what a person has made of it."""
+        content: Json = {"arguments": self.arguments}
+        return content if edited is None else {**content, "edited": as_json(edited)}
 
 
 class PlannedCall(t.NamedTuple):

@@ -265,7 +265,7 @@ class RunCalls:
         if settled is not None and settled.waits is not None:
             later = OpenCall.not_yet_made(conversation, request.name, agent, path)
             return ToolCall(request, later, None, siblings, stopped=settled.waits)
-        content = {"arguments": request.arguments}
+        content = request.content(settled and settled.arguments)
         digest = digest_of(request.name, request.arguments) if self.log.is_on else None
         call = self.log.begin(
             CallKind.TOOL,
@@ -315,8 +315,7 @@ class RunCalls:
         """
         if error is not None and self._history.is_stopped:
             return  # it was aborted; nobody knows what it has done
-        tool.text = text
-        self.log.end(tool.open, {"text": text}, error)
+        self._end_tool(tool, text, error)
         data = {**self._tool_data(tool.open), "seconds": tool.open.seconds}
         if error is None:
             self._history.add_tool_event("tool_finished", **data, output=text)
@@ -330,8 +329,12 @@ class RunCalls:
     def correct_text(self, tool: ToolCall, text: str) -> None:
         """Note what the model is told, if that is not what the tool has returned."""
         if text != tool.text:
-            tool.text = text
-            self.log.end(tool.open, {"text": text}, tool.open.error)
+            self._end_tool(tool, text, tool.open.error)
+
+    def _end_tool(self, tool: ToolCall, text: str, error: CallError | None) -> None:
+        tool.text = text
+        waits = any(each.stopped is not None for each in tool.siblings)
+        self.log.end(tool.open, {"text": text}, error, told_later=waits)
 
     def check(self, name: str, answer: str, judge: Callable[[str], object]) -> Verdict:
         """Return the verdict of a guardrail.

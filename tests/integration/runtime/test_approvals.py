@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import sys
 import typing as t
@@ -110,6 +111,17 @@ def queued(api, model, register):
         return api.queue(paying(*tools, approval=graph))
 
     return queued
+
+
+@pytest.fixture
+def change_model(app):
+    """A function after which interrupted steps cannot continue, and are restarted."""
+    llms, names = app.extensions["crewexec"].registry.llms, itertools.count()
+
+    def change_model() -> None:
+        llms["default"] = dataclasses.replace(llms["default"], model=f"gpt-new-{next(names)}")
+
+    return change_model
 
 
 @pytest.fixture
@@ -345,6 +357,15 @@ class TestSiblings:
         assert run(id) == "completed"
         assert paid == [("7", 5)]
 
+    def test_the_call_log_says_what_was_written_and_what_was_called(self, api, queued, paid):
+        id = queued(approval=Approval(decisions=["edit"]))
+        run(id)
+        answer(api, id, "edit", arguments={"order": "8"})
+        assert run(id) == "completed"
+        (call,) = [each for each in stored_calls(id) if each.kind == "tool"]
+        assert call.request == {"arguments": {"order": "7"}, "edited": {"order": "8", "euros": 5}}
+        assert paid == [("8", 5)]
+
     def test_an_approval_counts_for_one_call(self, api, queued, paid):
         id = queued(more=[Turn(raw=tool_calls(pay("7")), results=1)])
         assert run(id) == "waiting_input"
@@ -359,15 +380,24 @@ class TestSiblings:
 class TestWrittenCalls:
     """Models without native tool calls write them, and may write another name."""
 
-    def test_ask_before_they_are_made(self, app, api, model, register, paid):
-        registry = app.extensions["crewexec"].registry
-        registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="o1-mini")
-        register()
-        for order in "78":
-            written = f'Thought: Pay.\nAction: Pay\nAction Input: {{"order": "{order}"}}'
-            model.on(reply=written, times=1)
-        model.on(reply="Thought: Done.\nFinal Answer: DONE")
-        id = api.queue(paying())
+    @pytest.fixture
+    def queue_written(self, app, api, model, register):
+        """A function that queues an execution whose model writes calls for some orders."""
+
+        def queue_written(orders: str, approval: t.Any = "always") -> str:
+            llms = app.extensions["crewexec"].registry.llms
+            llms["default"] = dataclasses.replace(llms["default"], model="o1-mini")
+            register(approval)
+            for order in orders:
+                written = f'Thought: Pay.\nAction: Pay\nAction Input: {{"order": "{order}"}}'
+                model.on(reply=written, times=1)
+            model.on(reply="Thought: Done.\nFinal Answer: DONE")
+            return api.queue(paying())
+
+        return queue_written
+
+    def test_ask_before_they_are_made(self, api, model, queue_written, paid):
+        id = queue_written("78")
         for order, decision in (("7", "approve"), ("8", "reject")):
             assert run(id) == "waiting_input"
             assert open_request(api, id)["arguments"] == {"order": order, "euros": 5}
@@ -375,6 +405,15 @@ class TestWrittenCalls:
         assert run(id) == "completed"
         assert (paid, len(model.calls)) == ([("7", 5)], 3)
         assert "Observation: The call was rejected" in str(model.calls[-1].body)
+
+    def test_are_stored_as_they_were_edited(self, api, queue_written):
+        id = queue_written("7", Approval(decisions=["edit"]))
+        run(id)
+        answer(api, id, "edit", arguments={"order": "8"})
+        assert run(id) == "completed"
+        made = [each.request for each in stored_calls(id) if each.kind == "tool"][-1]
+        written, edited = {"input": '{"order": "7"}'}, {"order": "8", "euros": 5}
+        assert made == {"arguments": written, "edited": edited}
 
 
 class TestParallelSteps:
@@ -463,6 +502,49 @@ class TestGraph:
         assert request["may_answer"]
 
 
+class TestStepsThatCannotContinue:
+    """What they have stored is not what was said, so they would begin again after the answer."""
+
+    @pytest.fixture
+    def sent(self, app):
+        """What the tool ``send`` has sent."""
+        sent = []
+
+        @app.extensions["crewexec_host"].tool("send")
+        def send(result: str) -> str:
+            """Send."""
+            sent.append(result)
+            return "sk-scripted" if result == "secret" else "x" * 50_000
+
+        return sent
+
+    @pytest.mark.settings(MAX_CALL_CHARS=20_000)
+    @pytest.mark.parametrize("result", ["secret", "long"])
+    @pytest.mark.parametrize("ask", [pay(), ("ask_person", {"question": "May I?"})])
+    def test_ask_nobody(self, api, model, register, paid, sent, result, ask):
+        register()
+        model.add(Turn(raw=tool_calls(("send", {"result": result})), results=0))
+        model.add(Turn(raw=tool_calls(ask), results=1), Turn(reply="DONE", results=2))
+        id = api.queue(documents.chain("a", tools=("send", ask[0])))
+        assert run(id) == "completed"
+        assert "needs a person" in told(model.calls[-1])[1]
+        assert (requests_of(api, id), sent, paid, len(model.calls)) == ([], [result], [], 3)
+
+    def test_a_secret_that_comes_while_somebody_is_asked_is_told_without_it(
+        self, api, model, register, paid, sent
+    ):
+        register()
+        calls = [pay(), ("send", {"result": "secret"})]
+        model.add(Turn(raw=tool_calls(*calls), results=0), Turn(reply="DONE", results=2))
+        id = api.queue(documents.chain("a", tools=("pay", "send")))
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert told(model.calls[-1]) == ["paid 7", "[secret]"]
+        assert (paid, sent, len(model.calls)) == ([("7", 5)], ["secret"], 2)
+        assert "step_restarted" not in api.event_types(id)
+
+
 class TestWhatIsNotAsked:
     @pytest.mark.parametrize(
         ("order", "reason"), [("sk-scripted", "secret"), ("x" * 100_001, "too long")]
@@ -536,39 +618,70 @@ class TestChangesInTheMeantime:
         assert run(id) == "completed"
         assert paid == [("7", 30)]
 
-    def test_a_step_that_is_restarted_finds_what_was_decided(self, api, model, queued, paid):
-        """The secret in the first result does not let the step continue."""
-        id = queued(
-            ("tell_key", {}), tools=("tell_key",), more=[Turn(raw=tool_calls(pay()), results=1)]
-        )
+    def test_a_tool_whose_arguments_mean_something_else_and_a_retry_asks_again(
+        self, app, api, queued, paid
+    ):
+        def pay_thousands(
+            order: str, euros: t.Annotated[int, pydantic.Field(description="thousands")] = 5
+        ) -> str:
+            """Pay an order."""
+            paid.append((order, euros * 1000))
+            return "paid"
+
+        id = queued()
+        run(id)
+        answer(api, id, "approve")
+        tools = app.extensions["crewexec"].registry.tools
+        tools["pay"] = dataclasses.replace(tools["pay"], function=pay_thousands)
+        self.outdated(api, id)
+        api.again(id)
+        assert run(id) == "waiting_input"
+        assert paid == []
+
+    def test_a_step_that_is_restarted_finds_what_was_decided(self, api, queued, paid, change_model):
+        id = queued()
         assert run(id) == "waiting_input"
         answer(api, id, "approve")
+        change_model()
         assert run(id) == "completed"
         assert paid == [("7", 5)]
         assert api.event_types(id).count("step_restarted") == 1
         assert len(requests_of(api, id)) == 1
 
-    def test_a_step_that_is_restarted_again_asks_again_about_what_was_done(self, api, queued, paid):
+    def test_a_step_that_is_restarted_again_asks_again_about_what_was_done(
+        self, api, queued, paid, change_model
+    ):
         """The first call is made in the second run of the step, by a decision from the first."""
-        more = [
-            Turn(raw=tool_calls(pay("7")), results=1),
-            Turn(raw=tool_calls(pay("8")), results=2),
-        ]
-        id = queued(("tell_key", {}), tools=("tell_key",), more=more)
+        id = queued(more=[Turn(raw=tool_calls(pay("8")), results=1)])
         for order in "787":
             assert run(id) == "waiting_input"
             assert open_request(api, id)["arguments"]["order"] == order
             answer(api, id, "approve")
+            change_model()
         assert paid == [("7", 5)]
 
-    def test_a_step_that_is_restarted_asks_again_about_what_was_done(self, app, api, queued, paid):
+    def test_a_step_that_is_restarted_asks_those_who_must_be_asked_now(
+        self, app, api, queued, paid, change_model
+    ):
+        id = queued()
+        run(id)
+        answer(api, id, "approve")
+        tools = app.extensions["crewexec"].registry.tools
+        tools["pay"] = dataclasses.replace(tools["pay"], approval=Approval(roles={"boss"}))
+        change_model()
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["assignees"]["roles"] == ["boss"]
+        assert paid == []
+
+    def test_a_step_that_is_restarted_asks_again_about_what_was_done(
+        self, api, queued, paid, change_model
+    ):
         id = queued(more=[Turn(raw=tool_calls(pay("8")), results=1)])
         for order in "78":
             assert run(id) == "waiting_input"
             assert open_request(api, id)["arguments"]["order"] == order
             answer(api, id, "approve")
-        registry = app.extensions["crewexec"].registry
-        registry.llms["default"] = dataclasses.replace(registry.llms["default"], model="gpt-9")
+        change_model()
         assert run(id) == "waiting_input"
         assert api.event_types(id).count("step_restarted") == 1
         assert open_request(api, id)["arguments"]["order"] == "7"
@@ -695,17 +808,18 @@ class TestWhoDecides:
         assert told(model.calls[-1]) == ["sent 8"]
 
     def test_and_the_round_after_an_edit_goes_on_in_a_restarted_step(
-        self, client, api, queued, paid
+        self, client, api, queued, paid, change_model
     ):
-        approval = Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
-        calls_before = [Turn(raw=tool_calls(pay()), results=1)]
-        id = queued(("tell_key", {}), approval=approval, tools=("tell_key",), more=calls_before)
+        id = queued(
+            approval=Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
+        )
         for user, decision in (("bob", "edit"), ("eve", "approve")):
             assert run(id) == "waiting_input"
             edited = {"arguments": {"order": "8", "euros": 3}} if decision == "edit" else {}
             boss = Api(client, user, roles="boss")
             request = open_request(api, id)
             assert send_answer(boss, request["id"], decision, **edited).status_code == 202
+            change_model()
         assert run(id) == "completed"
         assert paid == [("8", 3)]
 

@@ -188,15 +188,15 @@ class TestQuestion:
         assert problem in told(model.calls[-1])[0]
         assert requests_of(api, id) == []
 
-    def test_is_shown_without_secrets_and_characters_that_nobody_sees(self, api, model):
-        asked = question("Is \x00sk-scripted\x1b[2J\nright?")
+    def test_is_shown_without_characters_that_nobody_sees(self, api, model):
+        asked = question("Is \x1b[2J\nright?")
         model.add(Turn(raw=tool_calls(asked), results=0), Turn(reply="DONE", results=1))
         id = api.queue(asking())
         assert run(id) == "waiting_input"
-        assert open_request(api, id)["message"] == "Is [secret][2J\nright?"
+        assert open_request(api, id)["message"] == "Is [2J\nright?"
         answer(api, id, "respond", text="yes")
         assert run(id) == "completed"
-        assert api.status(id)["attempt"] == 2
+        assert len(model.calls) == 2
 
 
 class TestSeveralCalls:

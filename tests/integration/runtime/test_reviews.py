@@ -110,6 +110,19 @@ class TestDecisions:
         answer(api, id, "change", expect=422, text="again")
         assert len(model.calls) == 2
 
+    def test_rounds_that_were_withdrawn_do_not_count_for_the_last_one(self, api, model):
+        id = api.queue(reviewed(review={"max_rounds": 2}))
+        for round in (1, 2, 3):
+            assert run(id) == "waiting_input"
+            request = open_request(api, id)
+            assert (request["round"], "change" in request["decisions"]) == (round, True)
+            if round < 3:
+                assert api("POST", f"/executions/{id}/cancel").status_code == 202
+                api.again(id)
+        answer(api, id, "change", text="shorter")
+        assert run(id) == "waiting_input"
+        assert "change" not in open_request(api, id)["decisions"]
+
     def test_changes_do_not_count_as_retries_of_guardrails(self, app, api, model):
         guardrail(app, "fine", lambda text: True)
         id = api.queue(reviewed(guardrails=[{"name": "fine"}], guardrail_max_retries=0))

@@ -54,6 +54,12 @@ def anthropic_preview_call() -> object:
     return types.BetaToolUseBlock.construct(**given)
 
 
+def azure_call() -> object:
+    models = pytest.importorskip("azure.ai.inference.models")
+    function = models.FunctionCall(name="count", arguments=json.dumps(ARGUMENTS))
+    return models.ChatCompletionsToolCall(id="call_1", function=function)
+
+
 def gemini_call() -> object:
     """A part with the signature of a thought, which is no text."""
     types = pytest.importorskip("google.genai.types")
@@ -71,6 +77,7 @@ class TestRoundTrip:
             anthropic_block,
             anthropic_call,
             anthropic_preview_call,
+            azure_call,
             gemini_call,
         ],
     )
