@@ -66,8 +66,9 @@ class ApprovalChecks:
         return is_about_call and request.generation == self._resume.generation_of(request.step)
 
     def _check(self, is_unchanged: Callable[[InputRequestMixin], bool]) -> None:
-        for request in self._decided:
-            if not is_unchanged(request):
-                restarted = {"generation": request.generation + 1}  # a retry asks again
-                self._recorder.change_step(request.step, restarted, {})
-                raise ApprovalOutdatedStop(OUTDATED.format(request.tool))
+        outdated = [each for each in self._decided if not is_unchanged(each)]
+        for request in outdated:
+            restarted = {"generation": request.generation + 1}  # a retry asks again
+            self._recorder.change_step(request.step, restarted, {})
+        if outdated:
+            raise ApprovalOutdatedStop(OUTDATED.format(outdated[0].tool))

@@ -63,18 +63,39 @@ _PERMANENT: t.Final = (
     WorkerMisconfigured,
 )
 
+_OF_CONTENT: t.Final = frozenset(
+    {
+        "approval-outdated",
+        "guardrail-failed",
+        "input-expired",
+        "iterations-exhausted",
+        "model-answer-truncated",
+        "model-content-filtered",
+        "model-context-exceeded",
+        "model-refused-answer",
+        "rejected-by-reviewer",
+        "tool-call-repeated",
+    }
+)
+"""Codes of failures that the same answers would lead to again."""
+
 
 def to_failure(error: BaseException) -> FailureReason:
     """Return the failure reason of *error*, found in the chain of its causes."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if failure := _from_run_error(cause) or failure_of_call(cause):
             return failure
     return _OTHER if isinstance(error, Exception) else _EXITED
 
 
+def demands_restart(error: BaseException) -> bool:
+    """Return whether a step that *error* has ended would fail again if it went on from there."""
+    return to_failure(error).code in _OF_CONTENT
+
+
 def model_failure(error: BaseException) -> FailureReason | None:
     """Return the failure reason of *error* if a model, or the connection to it, has failed."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if _from_run_error(cause):
             return None
         if failure := failure_of_call(cause):
@@ -112,7 +133,8 @@ def failure_of_write(error: BaseException) -> FailureReason | None:
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Return *error*, its cause, the cause of that and so on."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:

@@ -7,6 +7,7 @@ starts.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import sys
@@ -37,6 +38,8 @@ from .call_log.run_calls import RunCalls
 from .call_log.scopes import enter_step
 from .crewai_shims.public_api import crewai
 from .crewai_shims.public_api import TaskOutput
+from .error_mapping import causes
+from .error_mapping import demands_restart
 from .error_mapping import failure_of_write
 from .recorder import RunRecorder
 from .recorder import Values
@@ -85,7 +88,7 @@ class CrewEventHandler:
         self._lock = threading.Lock()
         self._finished_steps = 0
         self._running: dict[int, str | None] = {}
-        self._failed: int | None = None
+        self._failures: dict[int, BaseException] = {}
 
     def bind_calls(self, calls: RunCalls) -> None:
         """Let steps begin with the calls that earlier attempts have made."""
@@ -104,21 +107,22 @@ class CrewEventHandler:
         """Name of the step that runs in the current context."""
         return self._name(current_step.get())
 
-    @property
-    def interrupted_step(self) -> str | None:
-        """Name of the step that has failed, or else of the last one that is still running."""
-        return self._name(self._interrupted)
+    def step_ended_by(self, error: BaseException | None) -> str | None:
+        """Return the name of the step that has failed with *error*.
 
-    @property
-    def _interrupted(self) -> int | None:
-        return next(reversed(self._running), None) if self._failed is None else self._failed
+        If that is the failure of no step, the last one counts that is still running.
+        """
+        failures, running = self._failures.copy(), reversed(self._running.copy())
+        own = (position for position, failure in failures.items() if failure is error)
+        left = (position for position in running if position not in failures)
+        return self._name(next(itertools.chain(own, left, failures), None))
 
-    def begin_interrupted_step_anew(self) -> None:
-        """Let the next attempt restart the step that an error has interrupted."""
-        position = self._interrupted
-        if position is not None:
-            generation = self._calls.generation_of(position) + 1
-            self._recorder.change_step(position, {"generation": generation}, {})
+    def begin_failed_steps_anew(self) -> None:
+        """Let the next attempt restart all steps that would fail again otherwise."""
+        for position, error in self._failures.copy().items():
+            if demands_restart(error):
+                generation = self._calls.generation_of(position) + 1
+                self._recorder.change_step(position, {"generation": generation}, {})
 
     def _name(self, position: int | None) -> str | None:
         return None if position is None else self._graph.tasks[position].name
@@ -204,8 +208,7 @@ class CrewEventHandler:
 
         Steps that run in parallel stop for the same reason, maybe before this one has failed.
         """
-        if self._failed is None and self._control.stopped is None:
-            self._failed = current_step.get()
+        self._note_failure(current_step.get(), reason)
         self._control.stop(reason)
 
     @property
@@ -258,10 +261,23 @@ class CrewEventHandler:
         return True
 
     def _step_failed(self, event: t.Any) -> bool:
-        # CrewAI tells of an exception while it handles it.
-        if self._failed is None and not isinstance(sys.exception(), WaitForPersonStop):
-            self._failed = self._positions.get(event.task_id)
+        error = sys.exception()  # CrewAI tells of an exception while it handles it
+        if error is not None and not isinstance(error, WaitForPersonStop):
+            self._note_failure(self._positions.get(event.task_id), self._reason_of(error))
         return False
+
+    def _reason_of(self, error: BaseException) -> BaseException:
+        """Return why a step has failed: aborted calls, for instance, fail since the run stops."""
+        stopped = self._control.stopped
+        if stopped is None or (demands_restart(error) and stopped not in causes(error)):
+            return error
+        return stopped
+
+    def _note_failure(self, position: int | None, error: BaseException) -> None:
+        """Note how a step has failed, unless it only stops as another one has failed so."""
+        known = self._failures.copy().values()
+        if position is not None and all(error is not each for each in known):
+            self._failures.setdefault(position, error)
 
     def _count_finished_step(self) -> Values:
         """Count a finished step and return the columns of the execution that change."""

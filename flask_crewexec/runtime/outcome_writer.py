@@ -33,23 +33,6 @@ Error = dict[str, t.Any]
 log = logging.getLogger(__name__)
 
 
-_OF_CONTENT: t.Final = frozenset(
-    {
-        "approval-outdated",
-        "guardrail-failed",
-        "input-expired",
-        "iterations-exhausted",
-        "model-answer-truncated",
-        "model-content-filtered",
-        "model-context-exceeded",
-        "model-refused-answer",
-        "rejected-by-reviewer",
-        "tool-call-repeated",
-    }
-)
-"""Codes of failures that the same answers would lead to again."""
-
-
 class Interruption(t.NamedTuple):
     """What an error has interrupted."""
 
@@ -63,7 +46,8 @@ class OutcomeWriter:
     """Stores the outcome of one attempt.
 
     :param interruption: returns what an error has interrupted.
-    :param begin_anew: lets the interrupted step be restarted if somebody retries the execution.
+    :param begin_anew: lets the steps be restarted that would fail again if somebody retried the
+        execution.
     """
 
     def __init__(
@@ -72,7 +56,7 @@ class OutcomeWriter:
         lease: Lease,
         owner_id: str,
         recorder: RunRecorder,
-        interruption: Callable[[], Interruption],
+        interruption: Callable[[BaseException | None], Interruption],
         begin_anew: Callable[[], None],
     ) -> None:
         self._app_state = app_state
@@ -106,8 +90,6 @@ class OutcomeWriter:
 
     def _store(self, outcome: AttemptOutcome, cause: BaseException) -> OutcomeKind:
         error = self._describe(outcome, cause)
-        if outcome.failure is not None and outcome.failure.code in _OF_CONTENT:
-            self._begin_anew()
         match outcome.kind:
             case OutcomeKind.CANCELLED:
                 return self._finish(outcome.kind)
@@ -133,7 +115,7 @@ class OutcomeWriter:
         """Return the error to be stored, and log it with its *cause*."""
         if outcome.failure is None:
             return None
-        step, call = self._interruption()
+        step, call = self._interruption(cause)
         id = self._lease.execution_id
         return outcome.failure.as_error(id, step, call=call, cause=cause)
 
@@ -147,6 +129,7 @@ class OutcomeWriter:
         error = values.get("error")
         if error is not None and error["code"] == BudgetSpent.code:
             self._recorder.add_event("budget_exhausted", reason=error["message"])
+        self._begin_anew()
         self._recorder.finish(ExecutionStatus(kind), self._end_calls(), **values)
         return kind
 

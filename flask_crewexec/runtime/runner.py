@@ -360,13 +360,13 @@ class AttemptRunner:
         if self._connections is not None:
             self._connections.abort_overdue()
 
-    def _interruption(self) -> Interruption:
-        step = self._event_handler.interrupted_step if self._event_handler else None
+    def _interruption(self, error: BaseException | None) -> Interruption:
+        step = self._event_handler.step_ended_by(error) if self._event_handler else None
         return Interruption(step, self._calls.log.ended_by if self._calls else None)
 
     def _begin_anew(self) -> None:
         if self._event_handler is not None:
-            self._event_handler.begin_interrupted_step_anew()
+            self._event_handler.begin_failed_steps_anew()
 
     def _result(self, output: crewai.CrewOutput) -> dict[str, t.Any]:
         answer = self._redact(storable(output.raw))

@@ -27,6 +27,7 @@ from support.input_requests import parallel
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.input_requests import send_answer
+from support.input_requests import send_answers
 from support.paths import TESTS
 from support.servers.processes import wait_until
 
@@ -113,6 +114,45 @@ class TestBranchThatFails:
         again = requests_of(api, id, status="open")
         assert {each["step_name"]: each["round"] for each in again} == {"a": 3, "b": 1}
         assert len(model.calls) == paid + 1
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.parametrize("order", ["ab", "ba"])
+    @pytest.mark.parametrize("is_rejected", [True, False], ids=["rejected", "expired"])
+    def test_together_with_another_is_retried_once(self, api, model, reconcile, order, is_rejected):
+        id = api.queue(parallel(*order, review={"expires_in": 1000}))
+        run(id)
+        if is_rejected:
+            reject = [{"id": each["id"], "decision": "reject"} for each in requests_of(api, id)]
+            assert send_answers(api, id, reject).status_code == 202
+        else:
+            expire(id)
+            reconcile()
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert f"'{error['step']}'" in error["message"]
+        api.again(id)
+        assert run(id) == "waiting_input"
+        again = requests_of(api, id, status="open")
+        assert {each["step_name"]: each["round"] for each in again} == {"a": 1, "b": 1}
+        assert len(model.calls) == 4
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.settings(MAX_RETRIES=0)
+    def test_for_another_reason_is_retried_once(self, api, model):
+        """The error is that of the first task; the second one would fail again as well."""
+        id = api.queue(parallel("a", "b"))
+        run(id)
+        asked = {each["step_name"]: each["id"] for each in requests_of(api, id)}
+        model.on("Do a", status=503, times=1)
+        send_answer(api, asked["a"], "change", text="more")
+        send_answer(api, asked["b"], "reject")
+        assert run(id) == "failed"
+        error = api.status(id)["error"]
+        assert (error["code"], error["step"]) == ("model-unavailable", "a")
+        api.again(id)
+        assert run(id) == "waiting_input"
+        again = requests_of(api, id, status="open")
+        assert {each["step_name"]: each["round"] for each in again} == {"a": 2, "b": 1}
 
     @pytest.mark.parametrize("order", ["ab", "ba"])
     @pytest.mark.parametrize("end", ["rejected-by-reviewer", "input-expired"])

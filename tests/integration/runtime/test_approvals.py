@@ -27,6 +27,7 @@ from support.in_process import run
 from support.in_process import stored_calls
 from support.input_requests import answer
 from support.input_requests import open_request
+from support.input_requests import parallel
 from support.input_requests import requests_of
 from support.input_requests import send_answer
 from support.paths import TESTS
@@ -93,6 +94,16 @@ def pay(order: str = "7", **more: object) -> Call:
 def paying(*tools: str, approval: t.Any = None) -> Json:
     document = documents.chain("a", tools=("pay", *tools))
     return document if approval is None else documents.with_data(document, "pay", approval=approval)
+
+
+def paying_in_parallel(*steps: str) -> Json:
+    """A graph whose tasks run at the same time, with an agent that may call ``pay``."""
+    document = parallel(*steps)
+    for step in steps:
+        documents.with_data(document, step, human_input=False)
+    document["nodes"].append(documents.named("pay", "tool"))
+    document["edges"].append({"source": "pay", "target": "w"})
+    return document
 
 
 def told(call: t.Any) -> list[str]:
@@ -637,6 +648,33 @@ class TestChangesInTheMeantime:
         api.again(id)
         assert run(id) == "waiting_input"
         assert paid == []
+
+    def test_a_tool_that_was_changed_and_one_retry_asks_again_about_all_its_calls(
+        self, app, api, model, register, paid
+    ):
+        def pay_later(order: str, days: int = 30) -> str:
+            """Pay an order later."""
+            paid.append((order, days))
+            return "paid"
+
+        register()
+        for step in "ab":
+            model.on(f"Do {step}", raw=tool_calls(pay(step)), times=2)
+        id = api.queue(paying_in_parallel("a", "b"))
+        run(id)
+        for request in requests_of(api, id):
+            assert send_answer(api, request["id"], "approve").status_code == 202
+        tools = app.extensions["crewexec"].registry.tools
+        tools["pay"] = dataclasses.replace(tools["pay"], function=pay_later)
+        assert run(id) == "failed"
+        assert api.status(id)["error"]["code"] == "approval-outdated"
+        api.again(id)
+        assert run(id) == "waiting_input"
+        again = requests_of(api, id, status="open")
+        assert {each["step_name"]: each["arguments"] for each in again} == {
+            step: {"order": step, "days": 30} for step in "ab"
+        }
+        assert (paid, len(model.calls)) == ([], 4)
 
     def test_a_step_that_is_restarted_finds_what_was_decided(self, api, queued, paid, change_model):
         id = queued()
