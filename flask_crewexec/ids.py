@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import typing as t
 import uuid
 
 from .errors import NotFound
 
 # Not those of the module, which hosts may seed.
-_random = random.Random()
-os.register_at_fork(after_in_child=_random.seed)
+_random: t.Final = random.Random()
+_pid = os.getpid()
+"""The process for which the random numbers were seeded."""
 
 
 def unique_id() -> uuid.UUID:
@@ -19,7 +21,16 @@ def unique_id() -> uuid.UUID:
     Random numbers of the operating system cost a system call, during which another thread may take
     Python's lock.
     """
+    if _pid != os.getpid():  # uWSGI forks without Python's hooks
+        _seed()
     return uuid.UUID(int=_random.getrandbits(128), version=4)
+
+
+def _seed() -> None:
+    """Seed the random numbers for this process."""
+    global _pid
+    _random.seed()
+    _pid = os.getpid()  # only now: other threads must not use the numbers of the parent
 
 
 def parse_uuid(id: object, kind: str) -> uuid.UUID:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import ExceptionContext
 
 log = logging.getLogger(__name__)
 
-_READ_ONLY: t.Final = "25006"
+READ_ONLY: t.Final = "25006"
 """SQLSTATE of a write in a session that only reads."""
 _DEFAULT_THRESHOLD: t.Final = 5
 """After how many executions psycopg prepares a statement, unless the host has set it."""
@@ -58,7 +58,7 @@ def _discard_read_only(context: ExceptionContext) -> None:
     A session keeps the default that its database or server had when it began.
     """
     error = context.original_exception
-    if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) == _READ_ONLY:
+    if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) == READ_ONLY:
         context.is_disconnect = True
 
 

@@ -193,9 +193,11 @@ def _by_class() -> dict[type[Exception], BrokerFault]:
     from redis import exceptions
 
     from .cluster import NoPrimary
+    from .failover import Demoted
 
     return {
         NoPrimary: NO_PRIMARY,
+        Demoted: READ_ONLY,
         exceptions.OutOfMemoryError: FULL,
         exceptions.ReadOnlyError: READ_ONLY,
         exceptions.MasterDownError: READ_ONLY,

@@ -6,6 +6,7 @@ broker: a background thread publishes in batches.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -39,6 +40,8 @@ IDLE_SECONDS: t.Final = 0.2
 MAX_PENDING: t.Final = 1000
 """Messages of one execution that are kept while the broker is slow; further ones are lost."""
 NEW_EVENTS: t.Final = "{}"
+_ABSENT: t.Final = "crewexec:absent"
+"""A key that nobody sets; deleting it changes nothing, but replicas refuse to."""
 _DELIVERY_REQUEST: t.Final = "delivery request"
 """In place of a channel: a message for a worker."""
 
@@ -150,8 +153,20 @@ def _publish(app_state: AppState, batch: _Batch) -> None:
 
 def _publish_to_subscribers(app_state: AppState, batch: _Batch) -> None:
     with shared_broker_client(app_state) as client:
+        _leave_replica(client)
         pipeline = client.pipeline(transaction=False)
         for channel, messages in batch.items():
             for message in messages:
                 pipeline.publish(channel, message)
         pipeline.execute()
+
+
+def _leave_replica(client: t.Any) -> None:
+    """Let the client notice that its server has become a replica.
+
+    A replica accepts announcements, but passes them only to its own subscribers.
+    """
+    from redis.exceptions import ResponseError  # processes that use no broker need not load it
+
+    with contextlib.suppress(ResponseError):  # such as that of a server that cannot save its data
+        client.delete(_ABSENT)

@@ -19,6 +19,8 @@ from ..config.redis_urls import single_host_url
 from .cluster import connection_options
 from .cluster import PrimaryConnection
 from .cluster import PrimarySSLConnection
+from .failover import SingleConnection
+from .failover import SingleSSLConnection
 from .queues import CELERY_PRIORITIES
 from .queues import OUR_QUEUES_OPTION
 
@@ -61,6 +63,13 @@ class SentinelChannel(TenPriorities, redis.SentinelChannel):  # type: ignore[mis
     from_transport_options = (*redis.SentinelChannel.from_transport_options, OUR_QUEUES_OPTION)
 
 
+class SingleServerChannel(TenPriorities):
+    """The same, for a single server or an address behind which the primary may change."""
+
+    connection_class = SingleConnection
+    connection_class_ssl = SingleSSLConnection
+
+
 class ClusterChannel(TenPriorities):
     """The same, for a Redis Cluster."""
 
@@ -79,7 +88,7 @@ class ClusterChannel(TenPriorities):
 class Transport(redis.Transport):  # type: ignore[misc]
     """kombu's transport for a single server, which also takes a cluster."""
 
-    Channel = TenPriorities
+    Channel = SingleServerChannel
 
     def __init__(self, client: Connection, **options: t.Any) -> None:
         super().__init__(client, **options)

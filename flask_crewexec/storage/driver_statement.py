@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-_LOCK_NOT_AVAILABLE: t.Final = "55P03"
+from ..database.connection_events import READ_ONLY
 
 
 class DriverStatement:
@@ -47,8 +47,8 @@ class DriverStatement:
             try:
                 row = driver.execute(self.text, given).fetchone()
             except driver.Error as error:
-                _raise_if_locked(error, connection.engine, driver)
-                # SQLAlchemy gets any other error again, and deals with it.
+                _raise_unless_discarded(error, connection.engine, driver)
+                # SQLAlchemy gets the error again, and discards the connection.
             else:
                 return row and types.SimpleNamespace(**dict(zip(self._names, row, strict=True)))
         return connection.exec_driver_sql(self.text, given).one_or_none()
@@ -60,12 +60,12 @@ class DriverStatement:
         return tuple(parameters[name] for name in self._positions)
 
 
-def _raise_if_locked(error: t.Any, engine: sa.Engine, driver: t.Any) -> None:
-    """Raise the error of SQLAlchemy if the time for a lock was over: it is not to be waited again.
+def _raise_unless_discarded(error: t.Any, engine: sa.Engine, driver: t.Any) -> None:
+    """Raise the error of SQLAlchemy if the connection is still of use: nothing is executed twice.
 
-    :raises OperationalError: without the statement, which is long and has values of users.
+    :raises DBAPIError: without the statement, which is long and has values of users.
     """
-    if error.sqlstate == _LOCK_NOT_AVAILABLE:
+    if not driver.closed and error.sqlstate != READ_ONLY:
         kind = driver.Error
         raise sa.exc.DBAPIError.instance("", None, error, kind, dialect=engine.dialect) from error
 

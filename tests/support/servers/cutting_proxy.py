@@ -18,8 +18,7 @@ class CuttingProxy:
     """
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname, parts.port)
+        self.lead_to(upstream)
         self.cuts: deque[int] = deque()
         self._open: list[socket.socket] = []
 
@@ -35,6 +34,11 @@ class CuttingProxy:
         self._listener.close()
         for each in self._open:
             each.close()
+
+    def lead_to(self, upstream: str) -> None:
+        """Pass new connections to another server; those that are open stay where they are."""
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname, parts.port)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
