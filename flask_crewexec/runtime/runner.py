@@ -293,7 +293,7 @@ class AttemptRunner:
             question=resume.graph.question,
             note_length=event_handler.calls.note_length,
             model_call_failed=event_handler.calls.model_call_failed,
-            stop=self._control.stop,
+            stop=event_handler.stop,
         )
 
     def _add_plans(

@@ -1,4 +1,7 @@
-"""What other services got wrong where runs ask people, for reviews. Each test is one mistake."""
+"""What other services got wrong where runs ask people, for reviews. Each test is one mistake.
+
+Those that tool calls have made as well have tests among those of approvals, questions and outcomes.
+"""
 
 from __future__ import annotations
 
