@@ -37,7 +37,7 @@
     ├── UserMissing                    the host has no such user any more
     ├── UserLoaderUnavailable          the host's user loader failed
     ├── NotRegistered                  the worker does not know a name that the graph uses
-    ├── ToolUnavailable                the worker cannot load a tool
+    ├── ToolUnavailable                the worker cannot use a tool
     ├── ModelMisconfigured             a model cannot be used as it is registered
     ├── WorkerMisconfigured            nothing can connect to models from the worker
     └── ToolServerUnavailable          an MCP server cannot be reached
@@ -434,11 +434,14 @@ class NotRegistered(CrewExecError):
 
 
 class ToolUnavailable(CrewExecError):
-    """The worker cannot load a tool that the host has registered."""
+    """The worker cannot use a tool that the host has registered."""
 
     code = "tool-unavailable"
     title = "Tool unavailable"
-    remedy = "Operators install what the tool needs where the worker runs."
+    remedy = (
+        "Operators install what the tool needs where the worker runs, or correct how it is"
+        " registered."
+    )
 
 
 class ModelMisconfigured(CrewExecError):

@@ -208,8 +208,9 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         transient=True,
     ),
     "tool-unavailable": FailureCode(
-        "The worker cannot load a registered tool.",
-        "Operators install what the tool needs where the worker runs.",
+        "The worker cannot use a registered tool.",
+        "Operators install what the tool needs where the worker runs, or correct how it is"
+        " registered.",
     ),
     "unknown-storage": FailureCode(
         "An input names a file storage that no worker that tried had registered.",

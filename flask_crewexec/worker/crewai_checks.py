@@ -1,4 +1,4 @@
-"""Checks of CrewAI and of the registered models, on the machine on which the command runs."""
+"""Checks of CrewAI and of what is registered, on the machine on which the command runs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..config.versions import release_of
 from ..errors import WorkerMisconfigured
 from ..registry.secrets import Secret
 from ..registry.specs import resolve
+from ..registry.tool_schemas import find_unusable
 from ..services.checks.check import Check
 from ..services.checks.check import error
 from ..services.checks.check import ok
@@ -120,8 +121,18 @@ def _unusable(name: str, reason: BaseException) -> Result:
     )
 
 
+def check_tools(app_state: AppState) -> Iterable[Result]:
+    """Check that models can be told the arguments of each registered function."""
+    remedy = "Give it a type such as 'str', 'list[int]' or a Pydantic model."
+    found = find_unusable(app_state.registry.tools.values())
+    return unless_any(
+        (error(each.detail, remedy) for each in found), "Every registered tool can be described."
+    )
+
+
 CHECKS: t.Final = (
     Check("crewai", check_version),
     Check("crewai-environment", check_environment, seconds=IMPORT_SECONDS),
     Check("models", check_models, needs=("crewai-environment",), seconds=IMPORT_SECONDS),
+    Check("tools", check_tools),
 )

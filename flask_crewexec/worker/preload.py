@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..app_state import AppState
 from ..errors import WorkerMisconfigured
+from ..registry.tool_schemas import find_unusable
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ def check_registered(app_state: AppState) -> None:
 
     start_checks.check_models(app_state)
     start_checks.check_approvals(app_state)
+    for problem in find_unusable(app_state.registry.tools.values()):
+        log.error("%s", problem.detail, exc_info=problem.__cause__)
 
 
 def model_problems(app_state: AppState) -> list[tuple[str, BaseException]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import typing as t
 import uuid
 
 import pytest
@@ -416,6 +417,18 @@ class TestRegistry:
         crewexec = app.extensions["crewexec_host"]
         crewexec.llm("broken", model, base_url="http://127.0.0.1:9/v1")
         assert "KeyError" in only_problem(check(exit_code=1), "models", "error")
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize("kind", [RedisProcess, t.Callable[[int], int]])
+def test_a_tool_whose_arguments_cannot_be_used(kind, app, healthy, check):
+    def pay(euros: int, order: str) -> None: ...
+
+    pay.__annotations__["order"] = kind
+    app.extensions["crewexec_host"].tool("pay", description="Pay.")(pay)
+    detail = only_problem(check(exit_code=1), "tools", "error")
+    assert "'pay'" in detail
+    assert "its parameter 'order'" in detail
 
 
 @ONE_DATABASE

@@ -92,6 +92,23 @@ class TestCrewaiClasses:
         assert run(api.queue(documents.chain("a", tools=("later",)))) == "completed"
         assert told(model) == "{'text': 'x'}"
 
+    def test_a_function_whose_arguments_cannot_be_described_fails_the_run(
+        self, crewexec, api, model, caplog
+    ):
+        @crewexec.tool("tell", description="Tell.")
+        def tell(text: str, caller: t.Callable[[int], int]) -> None: ...
+
+        id = api.queue(documents.chain("a", tools=("tell",)))
+        assert run(id) == "failed"
+        code, message = error_of(api, id)
+        assert code == "tool-unavailable"
+        assert "'tell'" in message
+        assert "'caller'" in message
+        assert not model.calls
+        assert [shown(api)["tell"]["arguments"] for _ in range(2)] == [None, None]
+        in_web = [each for each in caplog.records if each.name.endswith("tool_schemas")]
+        assert [each.levelname for each in in_web] == ["ERROR"]
+
     @pytest.mark.parametrize(
         ("source", "reason"),
         [

@@ -13,6 +13,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.messaging.broker import check_broker
 from flask_crewexec.runtime.start_checks import check_approvals
 from flask_crewexec.runtime.start_checks import check_models
+from flask_crewexec.worker.preload import check_registered
 from support.servers.processes import StartFailed
 
 pytestmark = pytest.mark.sqlite_enough
@@ -57,6 +58,20 @@ class TestModels:
             app.extensions["crewexec_host"].llm(name, "m", api_key=key)
         check_models(current_app_state())
         assert "cannot be used" not in caplog.text
+
+
+class Order:
+    """What Pydantic cannot describe."""
+
+
+def test_tools_whose_arguments_cannot_be_used_are_logged(app, caplog):
+    @app.extensions["crewexec_host"].tool("pay", description="Pay.")
+    def pay(euros: int, order: Order) -> None: ...
+
+    check_registered(current_app_state())
+    (logged,) = (each for each in caplog.records if "'pay'" in each.message)
+    assert logged.levelname == "ERROR"
+    assert "its parameter 'order'" in logged.message
 
 
 class TestApprovals:
