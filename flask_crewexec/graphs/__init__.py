@@ -6,6 +6,7 @@ from .approval import APPROVAL_DECISIONS as APPROVAL_DECISIONS
 from .approval import ApprovalTerms as ApprovalTerms
 from .approval import GraphApproval as GraphApproval
 from .approval import HostApproval as HostApproval
+from .approval import is_endless as is_endless
 from .approval import is_for_nobody as is_for_nobody
 from .approval import OnApprovalExpiry as OnApprovalExpiry
 from .approval import required_terms as required_terms

@@ -155,6 +155,14 @@ def required_terms(host: HostApproval | None, graph: GraphApproval | None) -> Ap
     return host.terms if graph is None else host.tightened(graph)
 
 
+def is_endless(terms: ApprovalTerms) -> bool:
+    """Return whether each answer asks another person, since all may edit and none may approve.
+
+    It is not if a function of the host finds that edited calls need no approval any more.
+    """
+    return terms.four_eyes and {*terms.decisions} == {Decision.EDIT}
+
+
 def is_for_nobody(terms: ApprovalTerms | None) -> bool:
     """Return whether only the owner is asked, who must not answer."""
     return terms is not None and terms.four_eyes and not (terms.users or terms.roles)

@@ -68,7 +68,10 @@ def find_misplaced_default(on_expiry: str | None, default: object, pointer: str)
 
 
 def unassigned(pointer: str) -> Problem:
-    """Return the problem that only the owner is asked, who must not answer."""
+    """Return the problem that only the owner is asked, who must not answer.
+
+    :param pointer: that of the object with the assignees.
+    """
     detail = (
         f"With {quote('four_eyes')} the owner cannot answer. Name others in {quote('assignees')}."
     )

@@ -46,7 +46,7 @@ PROBLEM_CODES: t.Final[Mapping[str, str]] = {
     "name-or-text": "A guardrail has both a 'name' and a 'text', or neither.",
     "no-agents": "The graph has no agent.",
     "no-default-model": "No model is connected, and none is registered as the default.",
-    "no-final-decision": "A review allows no decision that ends it, or an approval none at all.",
+    "no-final-decision": "A review or an approval allows no decision that ends it.",
     "no-manager": "A graph with the process 'hierarchical' has no manager.",
     "no-tasks": "The graph has no task.",
     "not-in-enum": "The value of an input is not one of its 'enum'.",

@@ -191,6 +191,7 @@ class Registry:
                 for name, spec in self.tools.items()
                 if spec.approval is not None
             },
+            host_assigns=self.assign is not None,
         )
         return Permissions(tools, models, self.guardrails, self.predicates, role_limits)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import typing as t
 from collections.abc import Sequence
 
 from ..errors import UserMissing
@@ -19,6 +20,11 @@ from .stop_reasons import AssignmentFailedStop
 from .stop_reasons import MissingUserStop
 
 log = logging.getLogger(__name__)
+
+_ONLY_THE_OWNER: t.Final = (
+    "Nobody but the owner of the execution would be asked, who must not answer because of"
+    " 'four_eyes'. The graph, the tool or the application has to name others."
+)
 
 
 class Assigner:
@@ -38,11 +44,13 @@ class Assigner:
         Where a tool demands roles, the host has already said who is asked.
 
         :param users: those whom the graph names; the same for *roles*.
-        :raises AssignmentFailedStop: if the function fails, or names nobody where the owner must
-            not answer. Nobody is asked then.
+        :raises AssignmentFailedStop: if the function fails, or if nobody but the owner would be
+            asked, who must not answer. Nobody is asked then.
         """
         if self._function is not None and not new.roles_only:
             users, roles = self._ask_host(self._function, new, users, roles)
+        if new.four_eyes and not (roles or {*users} - {new.owner_id}):
+            raise AssignmentFailedStop(_ONLY_THE_OWNER)
         return [*((USER, name) for name in users), *((ROLE, name) for name in roles)]
 
     def _ask_host(
@@ -54,12 +62,7 @@ class Assigner:
     ) -> tuple[Sequence[str], Sequence[str]]:
         try:
             returned = function(_question(new, users, roles))
-            if returned is None:
-                return users, roles
-            users, roles = read_assignees(returned)
-            if new.four_eyes and not (roles or {*users} - {new.owner_id}):
-                raise ValueError("With 'four_eyes', name others than the owner.")
-            return users, roles
+            return (users, roles) if returned is None else read_assignees(returned)
         except UserMissing as error:
             raise MissingUserStop(error.detail) from error
         except Exception as error:

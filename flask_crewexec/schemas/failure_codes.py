@@ -26,8 +26,10 @@ FAILURE_CODES: t.Final[Mapping[str, FailureCode]] = {
         "Retry the execution to ask them again. Their decision stays stored.",
     ),
     "assignment-failed": FailureCode(
-        "The host's function that says who is asked failed in every attempt.",
-        "Operators look for its exception in the worker's log; then retry the execution.",
+        "The host's function that says who is asked failed in every attempt, or nobody would be"
+        " asked but the owner, who must not answer.",
+        "Operators look for its exception in the worker's log, or see that the graph, the tool or"
+        " the function names others; then retry the execution.",
         transient=True,
     ),
     "budget-exhausted": FailureCode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_crewexec import Approval
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import CrewExec
 from flask_crewexec import current_execution
@@ -13,6 +14,7 @@ from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import FourEyes
 from flask_crewexec.registry.specs import GuardrailSpec
 from support.api_client import problem
+from support.graphs import documents
 from support.in_process import change
 from support.in_process import run
 from support.input_requests import answer
@@ -21,8 +23,9 @@ from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.input_requests import send_answer
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 
-NOBODY: dict[str, list[str]] = {"users": [], "roles": []}
 FOUR_EYES = {"four_eyes": True, "assignees": {"users": ["ada", "mallory"], "roles": ["editor"]}}
 
 
@@ -69,7 +72,7 @@ class TestAssignedByTheHost:
         ("returned", "expected"),
         [
             (None, {"users": ["ann"], "roles": []}),
-            ({}, NOBODY),
+            ({"users": ["ada"]}, {"users": ["ada"], "roles": []}),
             ({"roles": ["boss"]}, {"users": [], "roles": ["boss"]}),
         ],
         ids=["as-the-graph-says", "the-owner", "others"],
@@ -79,7 +82,7 @@ class TestAssignedByTheHost:
         id = api.queue(reviewed(review={"assignees": {"users": ["ann"]}}))
         run(id)
         assert open_request(api, id)["assignees"] == expected
-        assert open_request(api, id)["may_answer"] == (expected == NOBODY)
+        assert open_request(api, id)["may_answer"] == ("ada" in expected["users"])
 
     @pytest.mark.sqlite_enough
     def test_what_it_does_with_the_draft_does_not_change_what_people_see(self, api, model, assign):
@@ -92,6 +95,8 @@ class TestAssignedByTheHost:
     @pytest.mark.parametrize(
         "wrong",
         [
+            {},
+            {"users": [], "roles": []},
             ["ann"],
             {"user": ["ann"]},
             {"users": "ann"},
@@ -128,6 +133,15 @@ class TestAssignedByTheHost:
             crewexec.assign(lambda question: None)
 
 
+def refused(api, id):
+    """Check that an execution asks nobody, and says why."""
+    assert run(id) == "retrying"
+    error = api.status(id)["error"]
+    assert error["code"] == "assignment-failed"
+    assert "'four_eyes'" in error["message"]
+    assert requests_of(api, id) == []
+
+
 class TestFourEyes:
     @pytest.fixture
     def asked(self, api):
@@ -158,13 +172,39 @@ class TestFourEyes:
         assert client.post(path, json=body, headers=editor).status_code == 202
         assert run(id) == "completed"
 
-    @pytest.mark.parametrize("returned", [{}, {"users": ["ada"]}], ids=["nobody", "the-owner"])
-    def test_the_host_has_to_name_others_than_the_owner(self, api, assign, returned):
-        assign(lambda question: returned)
-        id = api.queue(reviewed(review=FOUR_EYES))
-        assert run(id) == "retrying"
-        assert api.status(id)["error"]["code"] == "assignment-failed"
-        assert requests_of(api, id) == []
+    def test_the_host_has_to_name_others_than_the_owner(self, api, assign):
+        assign(lambda question: {"users": ["ada"]})
+        refused(api, api.queue(reviewed(review=FOUR_EYES)))
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.parametrize("asks_host", [True, False])
+    def test_the_graph_has_to_name_others_than_the_owner(self, api, assign, asks_host):
+        if asks_host:
+            assign(lambda question: None)
+        review = {"four_eyes": True, "assignees": {"users": ["ada"]}}
+        id = api.queue(reviewed(review=review))
+        refused(api, id)
+        assign(lambda question: {"users": ["mallory"]})
+        change(id, status="queued")
+        assert run(id) == "waiting_input"
+
+    @pytest.mark.sqlite_enough
+    @pytest.mark.parametrize("tool", ["ask_person", "pay"])
+    def test_a_call_asks_others_than_the_owner(self, app, api, model, assign, tool):
+        assign(lambda question: None)
+
+        @app.extensions["crewexec_host"].tool("pay", approval=Approval(four_eyes=True))
+        def pay(order: str) -> str:
+            """Pay an order."""
+            return order
+
+        arguments = {"order": "7"} if tool == "pay" else {"question": "How much?"}
+        model.add(Turn(raw=tool_calls((tool, arguments)), results=0))
+        only_owner = {"four_eyes": True, "assignees": {"users": ["ada"]}}
+        asked = only_owner if tool == "ask_person" else {}
+        document = documents.chain("a", tools=(tool,))
+        id = api.queue(documents.with_data(document, tool, **asked))
+        refused(api, id)
 
     def test_a_manager_needs_a_bypass_that_is_recorded(self, api, admin, asked):
         request = open_request(admin, asked)["id"]

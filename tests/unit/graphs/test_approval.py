@@ -6,7 +6,9 @@ import pytest
 
 from flask_crewexec import Approval
 from flask_crewexec.errors import InvalidGraph
+from flask_crewexec.errors import Problem
 from flask_crewexec.graphs import ApprovalTerms
+from flask_crewexec.graphs import find_hint
 from flask_crewexec.graphs import GraphApproval
 from flask_crewexec.graphs import parse
 from flask_crewexec.graphs import Permissions
@@ -15,6 +17,7 @@ from flask_crewexec.graphs import RoleLimits
 from flask_crewexec.graphs import validate
 from support.graphs.builders import agent
 from support.graphs.builders import document
+from support.graphs.builders import llm
 from support.graphs.builders import problems_of
 from support.graphs.builders import task
 from support.graphs.builders import tool
@@ -23,7 +26,9 @@ APPROVAL = "/nodes/2/data/approval"
 
 
 def with_tools(*approvals):
-    tools = [tool(f"s{at}", "search", approval=each) for at, each in enumerate(approvals)]
+    """Return a graph with a node of the same tool for each approval; None says nothing."""
+    said = [{} if each is None else {"approval": each} for each in approvals]
+    tools = [tool(f"s{at}", "search", **each) for at, each in enumerate(said)]
     edges = [f"s{at} a" for at, _ in enumerate(approvals)]
     return document([agent("a"), task("t"), *tools], "a t", *edges)
 
@@ -78,6 +83,12 @@ class TestDocument:
     def test_what_is_wrong_is_found_at_its_place(self, approval, below, code):
         assert problems_of(with_tools(approval)) == [(f"{APPROVAL}{below}", code)]
 
+    def test_a_hint_names_decisions_about_calls(self):
+        graph = with_tools({"decisions": []})
+        problem = Problem(f"{APPROVAL}/decisions", "no-final-decision", "")
+        hint = find_hint(problem, graph, Permissions(["search"], ["default"]))
+        assert hint == 'For example ["approve", "edit"].'
+
     def test_holds_for_all_nodes_of_a_tool(self):
         assert parse(with_tools("always", "always")).approvals == {"search": GraphApproval()}
         different = with_tools("always", {"message": "May it?"})
@@ -87,14 +98,19 @@ class TestDocument:
 class TestTightening:
     """A graph may demand more than the host declares, but not less."""
 
-    def problems(self, graph, **host):
-        limits = RoleLimits(approvals={"search": Approval(**host).host_approval})
+    def found(self, *graphs, host_assigns=False, **host):
+        approvals = {"search": Approval(**host).host_approval}
+        limits = RoleLimits(approvals=approvals, host_assigns=host_assigns)
         permissions = Permissions(["search"], ["default"], role_limits=limits)
         try:
-            validate(with_tools(graph), permissions)
+            validate(with_tools(*graphs), permissions)
         except InvalidGraph as error:
-            return [(each.pointer.removeprefix(APPROVAL), each.code) for each in error.problems]
+            return error.problems
         return []
+
+    def problems(self, *graphs, **host):
+        found = self.found(*graphs, **host)
+        return [(each.pointer.removeprefix(APPROVAL), each.code) for each in found]
 
     @pytest.mark.parametrize(
         ("graph", "host"),
@@ -135,9 +151,64 @@ class TestTightening:
         assert self.problems(graph, **host) == [(below, "looser-approval")]
 
     def test_somebody_may_answer(self):
-        refused = [("/four_eyes", "four-eyes-unassigned")]
-        assert self.problems({"four_eyes": True}) == refused
-        assert self.problems({"expires_in": 9}, four_eyes=True) == refused
+        code = "four-eyes-unassigned"
+        may_assign = {"graph_may_assign": True, "four_eyes": True}
+        assert self.problems({"four_eyes": True}) == [("/four_eyes", code)]
+        assert self.problems({"four_eyes": True}, graph_may_assign=True) == [("/four_eyes", code)]
+        assert self.problems({"expires_in": 9}, **may_assign) == [("/four_eyes", code)]
+        assert self.problems(None, **may_assign) == [("", code)]
+        for graph in (None, {"expires_in": 9}):
+            assert self.problems(graph, four_eyes=True) == [("/nodes/2/data/name", code)]
+
+    def test_who_may_not_name_others_is_not_told_to(self):
+        (problem,) = self.found(None, four_eyes=True)
+        assert "must be registered with roles" in problem.detail
+        assert "assignees" not in problem.detail + problem.hint
+        (problem,) = self.found(None, four_eyes=True, graph_may_assign=True)
+        assert 'Name others in "assignees" of "approval"' in problem.detail
+
+    def test_another_node_of_the_tool_may_name_them(self):
+        named = {"assignees": {"users": ["ann"]}}
+        host = {"four_eyes": True, "graph_may_assign": True}
+        assert self.problems(named, None, **host) == []
+        assert self.problems(None, named, **host) == []
+
+    @pytest.mark.parametrize(
+        ("graph", "host"),
+        [
+            (None, {"four_eyes": True}),
+            ({"message": "May it?"}, {"four_eyes": True}),
+            ({"four_eyes": True}, {}),
+            (None, {"four_eyes": True, "graph_may_assign": True}),
+        ],
+    )
+    def test_a_function_of_the_host_may_name_somebody(self, graph, host):
+        assert self.problems(graph, **host) != []
+        assert self.problems(graph, host_assigns=True, **host) == []
+
+    def test_a_graph_that_needs_others_names_them_where_it_may(self):
+        found = self.problems({"four_eyes": True}, host_assigns=True, graph_may_assign=True)
+        assert found == [("/four_eyes", "four-eyes-unassigned")]
+
+    def test_who_may_edit_may_not_be_all_who_are_asked(self):
+        code, may_edit = "no-final-decision", {"decisions": ["approve", "edit"], "roles": ["boss"]}
+        edit = {"decisions": ["edit"]}
+        assert self.problems(edit, four_eyes=True, **may_edit) == [("/decisions", code)]
+        assert self.problems(edit | {"four_eyes": True}, **may_edit) == [("/decisions", code)]
+        assert self.problems({"four_eyes": True}, **may_edit | edit) == [("/four_eyes", code)]
+        assert self.problems(edit, **may_edit) == []
+
+    def test_an_edited_call_may_need_no_approval_unless_the_graph_wants_it_for_all(self):
+        host = {"when": lambda arguments, user_id: False, "four_eyes": True, "roles": ["boss"]}
+        host["decisions"] = ["edit"]
+        assert self.problems(None, **host) == []
+        assert self.problems("always", **host) == [("", "no-final-decision")]
+
+    def test_a_model_of_the_same_name_needs_no_approval(self):
+        host = {"search": Approval(four_eyes=True).host_approval}
+        limits = RoleLimits(approvals=host)
+        graph = document([agent("a"), task("t"), llm("m", "search")], "a t", "m a")
+        validate(graph, Permissions([], ["search"], role_limits=limits))
 
     def test_the_stricter_terms_hold(self):
         """Also where a graph was stored before the host declared anything."""
