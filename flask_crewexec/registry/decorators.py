@@ -14,6 +14,8 @@ from ..identity import IdentityLoader
 from ..identity import optional_roles
 from ..schemas.notifications import check_patterns
 from .assignment import AssignFunction
+from .assignment import check_assign_function
+from .registry import check_called
 from .registry import Registry
 from .secrets import current_secrets
 from .secrets import Secret
@@ -101,6 +103,7 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         :raises ValueError: if the function cannot be called; the message says why.
         """
+        check_called("guardrail", name)
 
         def register(function: G) -> G:
             text = description or function.__doc__ or ""
@@ -135,11 +138,13 @@ class RegistrationMixin(ToolRegistrationMixin):
         roles, such as ``{"users": ["ann"], "roles": ["editor"]}``, or None to ask those whom the
         graph names. Its answer is stored with the input request. It is called on a worker, in an
         application context, where ``current_execution.user_id`` is the owner of the execution, but
-        not where a tool names the roles of those who may answer. If it raises an exception, nobody
-        is asked, and the run is retried later.
+        not where a tool names the roles of those who may answer. If it raises an exception, or
+        names nobody, nobody is asked, and the run is retried later.
 
         :raises RuntimeError: if such a function is already registered.
+        :raises ValueError: if the function cannot be called like that.
         """
+        check_assign_function(function)
         if self._registry.assign is not None:
             raise RuntimeError(
                 "There is already a function that says who is asked. Register one, next to the"
@@ -157,6 +162,7 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         :raises ValueError: if the function cannot be called; the message says why.
         """
+        check_called("predicate", name)
 
         def register(function: P) -> P:
             text = description or function.__doc__ or ""
@@ -237,6 +243,7 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         :raises ValueError: if the name is taken, or the function cannot be called like that.
         """
+        check_called("storage", name)
 
         def register(function: S) -> S:
             self._registry.add_storage(name, function)
@@ -254,6 +261,7 @@ class RegistrationMixin(ToolRegistrationMixin):
 
         :raises ValueError: if the function cannot be called like that.
         """
+        check_called("eraser", name)
 
         def register(function: E) -> E:
             self._registry.add_eraser(name, function)
@@ -274,6 +282,7 @@ class RegistrationMixin(ToolRegistrationMixin):
         :param name: what deliveries are stored under; the function's module and name by default.
         :raises ValueError: if an event is unknown, or the function cannot be called like that.
         """
+        check_called("on", *events, example="execution.completed")
 
         def register(function: H) -> H:
             given = name or f"{function.__module__}.{function.__qualname__}"

@@ -212,6 +212,15 @@ class Registry:
         return list(found.values())
 
 
+def check_called(decorator: str, *names: object, example: str = "name") -> None:
+    """Refuse a decorator that was written without parentheses, which would register nothing.
+
+    :raises TypeError: if one of its *names* is no text.
+    """
+    if any(not isinstance(each, str) for each in names):
+        raise TypeError(f'Write @crewexec.{decorator}("{example}").')
+
+
 def _names_for(roles: Collection[str] | None, specs: Iterable[ToolSpec | LLMSpec]) -> set[str]:
     """Return the names of the *specs* that a user with these *roles* may use."""
     return {

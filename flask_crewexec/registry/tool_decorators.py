@@ -16,6 +16,7 @@ from .external_tools import CrewAIToolSpec
 from .external_tools import mcp_tool_name
 from .external_tools import McpServerSpec
 from .external_tools import McpToolSpec
+from .registry import check_called
 from .registry import Registry
 from .secrets import Secret
 from .specs import FunctionToolSpec
@@ -59,9 +60,11 @@ class ToolRegistrationMixin:
         :param approval: which calls people must approve before they are made: ``"always"``,
             ``"never"``, a function of the arguments and the id of the execution's owner that
             returns whether they must, or an :class:`~flask_crewexec.Approval`, which also says who
-            is asked and how. A graph may demand more, but never less.
+            is asked and how. A set, list or tuple of roles, such as ``{"editor"}``, is short for
+            ``Approval(roles=…)``. A graph may demand more, but never less.
         :raises ValueError: if models could not use the function; the message says why.
         """
+        check_called("tool", name)
 
         def register(function: F) -> F:
             spec = FunctionToolSpec(

@@ -50,7 +50,10 @@ def pay(euros: int) -> None: ...
 def refund(euros: int) -> None: ...
 
 
+crewexec.tool("book", approval={"accountant"})
 crewexec.tool("wire", approval="sometimes")  # type: ignore[arg-type]
+crewexec.tool("send", approval={"roles": ["accountant"]})  # type: ignore[arg-type]
+crewexec.tool(pay)  # type: ignore[arg-type]
 crewexec.add_mcp_server("files", tools={"delete": "Delete."}, approval={"delete": "always"})
 
 

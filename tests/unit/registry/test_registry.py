@@ -84,6 +84,8 @@ class TestApproval:
         assert self.read(CrewExec(), approval=over) == Approval(when=over)
         mine = Approval(roles=["boss"])
         assert self.read(CrewExec(), approval=mine) is mine
+        for roles in ({"boss"}, frozenset({"boss"}), ["boss"], ("boss",)):
+            assert self.read(CrewExec(), approval=roles) == mine
 
     def test_of_the_tools_of_a_server_is_one_for_all_or_one_for_each(self, crewexec):
         tools = {"read": "Read.", "delete": "Delete."}
@@ -104,6 +106,13 @@ class TestApproval:
     def test_is_needed_when_a_function_of_arguments_and_user_says_so(self, crewexec, when):
         with pytest.raises(ValueError, match="need approval"):
             crewexec.tool("pay", approval=when)(lambda: None)
+        with pytest.raises(ValueError, match="need approval"):
+            Approval(when=when)
+
+    @pytest.mark.parametrize("wrong", [True, {"roles": ["boss"]}, "allways"])
+    def test_what_is_none_is_refused_with_what_there_is(self, crewexec, wrong):
+        with pytest.raises(ValueError, match=r"'never'.*a set of roles, or 'Approval\(…\)'"):
+            crewexec.tool("pay", approval=wrong)(lambda: None)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -111,10 +120,21 @@ class TestApproval:
             ({"roles": ["a"], "graph_may_assign": True}, "either 'roles' or"),
             ({"decisions": []}, "must be some of"),
             ({"decisions": "approve"}, "must be some of"),
-            ({"decisions": ["change"]}, "no decision 'change'"),
-            ({"on_expiry": "hm"}, "no 'on_expiry' 'hm'"),
+            ({"decisions": 5}, "must be some of"),
+            ({"decisions": ["change"]}, "no decision 'change' .* some of 'approve', 'edit'"),
+            ({"decisions": ["approve", ["edit"]]}, r"no decision \['edit'\]"),
+            ({"decisions": ["edit"], "four_eyes": True}, "another decision than 'edit'"),
+            ({"roles": []}, "'roles' is empty"),
+            ({"roles": [""]}, "A role has from 1"),
+            ({"four_eyes": "yes"}, "'four_eyes' must be True or False, not 'yes'"),
+            ({"graph_may_assign": 1}, "'graph_may_assign' must be True or False"),
+            ({"message": 3}, "'message' must be a text, not 3"),
+            ({"on_expiry": "default", "default": 3}, "'default' must be a text, not 3"),
+            ({"on_expiry": "hm"}, "no 'on_expiry' 'hm'. Use one of 'fail', 'reject'"),
             ({"on_expiry": "default"}, "'default' is the result"),
             ({"default": "x"}, "'default' is the result"),
+            ({"expires_in": "1h"}, "a number of seconds, not '1h'"),
+            ({"expires_in": True}, "a number of seconds, not True"),
             ({"expires_in": 0}, "greater than zero"),
             ({"expires_in": float("inf")}, "greater than zero"),
         ],
@@ -138,6 +158,27 @@ class TestModels:
     def test_a_key_may_be_a_function(self, crewexec):
         crewexec.llm("default", "gpt-4o-mini", api_key=lambda: "sk-later")
         assert resolve(crewexec._registry.llms["default"].api_key) == "sk-later"
+
+
+def test_decorators_need_their_parentheses(crewexec):
+    names = ("tool", "guardrail", "predicate", "storage", "eraser")
+    for decorator, example in {**dict.fromkeys(names, "name"), "on": "execution.completed"}.items():
+        with pytest.raises(TypeError, match=rf'Write @crewexec\.{decorator}\("{example}"\)'):
+            getattr(crewexec, decorator)(lambda: None)
+
+
+@pytest.mark.parametrize("wrong", [lambda: None, lambda a, b: None, 5])
+def test_what_says_who_is_asked_takes_a_question(crewexec, wrong):
+    with pytest.raises(ValueError, match="says who is asked"):
+        crewexec.assign(wrong)
+
+
+def test_what_says_who_is_asked_is_no_coroutine(crewexec):
+    async def reviewers(question):
+        return None
+
+    with pytest.raises(ValueError, match="An ordinary function"):
+        crewexec.assign(reviewers)
 
 
 def test_a_second_identity_loader_is_refused(crewexec):
