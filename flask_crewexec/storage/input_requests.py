@@ -212,7 +212,7 @@ def _limited(
     query: sa.Select[t.Any], request: type[InputRequestMixin], page: Page
 ) -> sa.Select[t.Any]:
     if page.status is not None:
-        query = query.where(has_status(request, InputStatus(page.status)))
+        query = query.where(_is_shown_as(request, InputStatus(page.status)))
     if page.execution_id is not None:
         query = query.where(request.execution_id == page.execution_id)
     if page.expires_within is not None:
@@ -221,6 +221,16 @@ def _limited(
     if page.before is not None:
         query = query.where(request.id < page.before)
     return query.order_by(request.id.desc()).limit(page.limit)
+
+
+def _is_shown_as(request: type[InputRequestMixin], status: InputStatus) -> sa.ColumnElement[bool]:
+    """Return the condition of a status: what is due has expired, though it is stored as open."""
+    is_due = _is_due(request)
+    if status == InputStatus.OPEN:
+        return sa.and_(has_status(request, status), sa.not_(is_due))
+    if status == InputStatus.EXPIRED:
+        return sa.or_(has_status(request, status), is_due)
+    return has_status(request, status)
 
 
 def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]:
@@ -240,7 +250,6 @@ def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]
 
 def _found(models: Models) -> sa.Select[t.Any]:
     request = models.input_request
-    is_due = sa.and_(has_status(request, InputStatus.OPEN), is_expired(request))
     execution = models.execution
     graph_name = (
         sa.select(graph_name_of(models))
@@ -248,7 +257,7 @@ def _found(models: Models) -> sa.Select[t.Any]:
         .correlate(request)
         .scalar_subquery()
     )
-    columns: list[t.Any] = [request, sa.func.coalesce(is_due, sa.false()), graph_name]
+    columns: list[t.Any] = [request, _is_due(request), graph_name]
     return sa.select(*columns)
 
 
@@ -264,6 +273,12 @@ def _read(session: Session, models: Models, query: sa.Select[t.Any]) -> list[Fou
         Found(request, [each for each in assignees if each.request_id == request.id], *rest)
         for request, *rest in rows
     ]
+
+
+def _is_due(request: type[InputRequestMixin]) -> sa.ColumnElement[bool]:
+    """Return the condition that nobody can answer any more, although the row is open."""
+    is_due = sa.and_(has_status(request, InputStatus.OPEN), is_expired(request))
+    return sa.func.coalesce(is_due, sa.false())
 
 
 def is_expired(request: type[InputRequestMixin]) -> sa.ColumnElement[bool]:

@@ -406,9 +406,10 @@ class TestInbox:
             {"expires_in": 90_000, "users": ("eve",)},
         ]
         ids = [ask(execution, round=at, **each) for at, each in enumerate(options)]
-        assert self.listed(ada, "mine") == [ids[3], ids[2], ids[0]]
-        assert self.listed(ada, "open") == ids[::-1]
-        assert self.listed(ada, "due") == [ids[3], ids[2]]
+        assert self.listed(ada, "mine") == [ids[2], ids[0]]
+        assert self.listed(ada, "open") == [ids[4], ids[2], ids[1], ids[0]]
+        assert self.listed(ada, "due") == [ids[2]]
+        assert self.listed(ada, "expired") == [ids[3]]
         assert self.listed(ada, "unknown") == self.listed(ada, "mine")
         assert ada.post(f"/input-requests/{ids[0]}/answer", decision="approve").status_code == 303
         assert self.listed(ada, "answered") == [ids[0]]
@@ -426,6 +427,7 @@ class TestInbox:
     ) -> None:
         for at in range(3):
             ask(execution, round=at, users=("eve",) if at else ())
+        ask(execution, round=3, expires_in=0)
         counts = [
             re.findall(r'id="inbox-count" class="count">(\d*)', p.read("/executions"))
             for p in (ada, eve)

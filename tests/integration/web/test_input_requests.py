@@ -13,6 +13,7 @@ from flask_crewexec.errors import NotAsked
 from support.api_client import problem
 from support.in_process import run
 from support.input_requests import answer
+from support.input_requests import ask
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
@@ -141,6 +142,16 @@ class TestPages:
             if before is None:
                 break
         assert found == ids[::-1]
+
+    def test_show_as_expired_what_nobody_can_answer_any_more(self, app, api, admin):
+        id = api.queue(reviewed())
+        late, open = ask(id, round=1, expires_in=0), ask(id, round=2, expires_in=60)
+        for reader in (api, admin):
+            assert [each["id"] for each in requests_of(reader, id, status="open")] == [open]
+            (expired,) = requests_of(reader, id, status="expired")
+            assert (expired["id"], expired["status"]) == (late, "expired")
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox", "--json"])
+        assert [each["id"] for each in json.loads(shown.output)] == [open]
 
     @pytest.mark.parametrize("seconds", [50, 150])
     def test_find_what_expires_soon(self, api, seconds):
