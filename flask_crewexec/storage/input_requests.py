@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
@@ -20,6 +21,8 @@ from ..statuses import has_status
 from ..statuses import InputStatus
 from ..statuses import STEP_DONE
 from . import database_clock
+from .bounded_outputs import count_fitting
+from .bounded_outputs import total_length
 from .graph_queries import graph_name_of
 from .ownership import answerable_by
 from .ownership import named_by
@@ -29,6 +32,8 @@ from .ownership import user_seen_by
 
 Json = dict[str, t.Any]
 
+CONTENTS: t.Final = ("draft", "arguments", "schema", "default", "answer")
+"""Columns that may be large."""
 USER: t.Final = "user"
 ROLE: t.Final = "role"
 LINK: t.Final = "link"
@@ -196,16 +201,53 @@ class Page(t.NamedTuple):
     """Only those that expire within so many seconds, or have."""
 
 
-def list_page(session: Session, models: Models, requester: Requester, page: Page) -> list[Found]:
-    """Return requests, newest first."""
+class Listed(t.NamedTuple):
+    """A page of requests, newest first."""
+
+    found: list[Found]
+    may_go_on: bool
+    """Whether there may be older ones."""
+
+
+def list_page(
+    session: Session, models: Models, requester: Requester, page: Page, max_chars: int | None
+) -> Listed:
+    """Return requests, newest first.
+
+    :param max_chars: maximum length of what they contain together, beyond which there are fewer
+        than the page's limit, but at least one; None to load none of :data:`CONTENTS`.
+    """
+    # Several statements: PostgreSQL might join the few ids of one with all requests.
+    request, ids = models.input_request, _newest_ids(session, models, requester, page)
+    query = _found(models).where(request.id.in_(ids)).order_by(request.id.desc())
+    if not ids:
+        return Listed([], False)
+    if max_chars is None:
+        contents = (getattr(request, name) for name in CONTENTS)
+        query = query.options(*(defer(each, raiseload=True) for each in contents))
+    else:
+        query = query.limit(_count_fitting(session, models, query, max_chars))
+    found = _read(session, models, query)
+    return Listed(found, len(ids) == page.limit or len(found) < len(ids))
+
+
+def _newest_ids(
+    session: Session, models: Models, requester: Requester, page: Page
+) -> list[uuid.UUID]:
     request, user_id = models.input_request, user_seen_by(requester)
     if requester is None or not (page.assigned or user_id is not None):
-        return _read(session, models, _limited(_found(models), request, page))
-    # Two statements: PostgreSQL might join the few ids of one with all requests.
+        return [*session.scalars(_limited(sa.select(request.id), request, page))]
     ids = session.scalars(ids_for(models, requester, page)).all()
-    newest = sorted({*ids}, reverse=True)[: page.limit]
-    query = _found(models).where(request.id.in_(newest)).order_by(request.id.desc())
-    return _read(session, models, query) if newest else []
+    return sorted({*ids}, reverse=True)[: page.limit]
+
+
+def _count_fitting(
+    session: Session, models: Models, query: sa.Select[t.Any], max_chars: int
+) -> int:
+    request = models.input_request
+    contents = (request.message, request.problem, *(getattr(request, each) for each in CONTENTS))
+    lengths = session.scalars(query.with_only_columns(total_length(*contents)))
+    return count_fitting(lengths, max_chars)
 
 
 def _limited(

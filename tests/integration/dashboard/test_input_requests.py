@@ -434,6 +434,13 @@ class TestInbox:
         ]
         assert counts == [["1"], ["2"]]
 
+    @pytest.mark.settings(MAX_STATUS_CHARS=1)
+    def test_it_lists_requests_without_what_it_does_not_show(
+        self, ada: Pages, execution: str
+    ) -> None:
+        ids = [ask(execution, round=at, draft={"text": "x" * 100}) for at in range(3)]
+        assert self.listed(ada, "mine") == ids[::-1]
+
     def test_strangers_find_nothing(self, strangers: Pages, execution: str) -> None:
         ask(execution, message="private")
         for show in ("mine", "open", "due", "answered", "expired"):
@@ -444,6 +451,15 @@ class TestInbox:
 
 
 class TestExecution:
+    @pytest.mark.settings(MAX_STATUS_CHARS=2_000)
+    def test_its_page_links_to_what_does_not_fit(self, ada: Pages, execution: str) -> None:
+        ids = [ask(execution, round=at, draft={"text": "x" * 900}) for at in range(3)]
+        page = ada.read(f"/executions/{execution}")
+        assert re.findall(r'id="to-asked-([\w-]+)"', page) == [ids[2], ids[1]]
+        assert "More is asked: see the" in text_of(page)
+        change_request(ids[2], status="answered")
+        assert "More is asked" not in ada.read(f"/executions/{execution}")
+
     def test_its_page_says_who_has_decided_what_and_when(self, api: Api, ada: Pages) -> None:
         id, path = waiting(api)
         assert 'id="decisions"' not in ada.read(f"/executions/{id}")
