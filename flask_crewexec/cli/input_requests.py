@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 
 import click
 from flask.cli import AppGroup
 
+from ..app_state import current_app_state
 from ..errors import FourEyes
 from ..errors import NotAsked
 from ..identity import Identity
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.input_links import DEFAULT_SECONDS
+from ..services.input_requests import read_all
 from ..statuses import Decision
 from ..statuses import InputKind
 from ..statuses import InputStatus
@@ -56,7 +59,8 @@ _by: t.Final = click.option("--by", help="Who answers, as the request will show 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
     """List what executions ask people, newest first."""
-    found = _service.input_requests(status=status, execution_id=execution_id, limit=limit)
+    wanted = read_all(current_app_state(), None, status=status, execution_id=execution_id)
+    found = [*itertools.islice(wanted, limit)]
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(input_request_lines(found)))
 
 

@@ -388,7 +388,7 @@ class Result(t.TypedDict):
 
 
 class CallPage(t.TypedDict):
-    """A page of calls, in their order."""
+    """A page of calls, in their order; large ones are in shorter pages, until one is empty."""
 
     calls: list[Call]
     """The calls of this page."""
@@ -441,7 +441,13 @@ class WholeCall(t.TypedDict):
     finished_at: str | None
     """When it ended."""
     messages: t.Any
-    """All messages of the request of a model; null if some are left out."""
+    """All messages of the request of a model, or the last ones if they are too large together; null
+    if some are not stored."""
+    messages_omitted: int
+    """How many messages before them are left out."""
+    omitted_in_call: int | None
+    """Number of a call before, whose messages begin with those that are left out; null if none
+    are."""
 
 
 class Forked(t.TypedDict):

@@ -310,7 +310,7 @@ def _pages(path: str, member: str, cursor: str, query: Mapping[str, t.Any]) -> S
             yield Item(item)
         left -= len(page[member])
         following[cursor] = page["next"]
-        if len(page[member]) < size:
+        if not page[member] or page["next"] is None:
             return
 
 

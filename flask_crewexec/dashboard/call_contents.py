@@ -40,8 +40,8 @@ def new_messages(call: Json) -> list[Message]:
 
 
 def all_messages(call: Json) -> list[Message]:
-    """Return all messages of a model call that was read with them."""
-    return _describe(call["messages"] or (), 0, _start(call))
+    """Return the messages of a model call that was read with them."""
+    return _describe(call["messages"] or (), call["messages_omitted"], _start(call))
 
 
 def answer_texts(call: Json) -> list[Text]:

@@ -30,6 +30,7 @@ from ..web.problems import Unauthorized
 from . import rerun_views
 from .formatting import SHOWN_CHARS
 from .graph_layout import agent_of
+from .input_views import NO_REQUESTS
 from .input_views import requests_of_execution
 from .look import page_url
 from .queries import parse_stored
@@ -103,7 +104,7 @@ def _render(template: str, kind: str, execution_id: str) -> str:
         result=view_result(stored.result),
         queue_position=queue_position(current_app_state(), execution),
         lacks_worker=lacks_worker(current_app_state(), execution),
-        input_requests=requests_of_execution(execution_id, requester) if asks else [],
+        **(requests_of_execution(execution_id, requester) if asks else NO_REQUESTS),
         is_active=is_active,
         may_retry=execution.status in RETRYABLE,
         is_out_of_budget=rerun_views.is_out_of_budget(execution),

@@ -18,12 +18,12 @@ from ..models import InputRequestMixin
 from ..schemas import load
 from ..schemas import PageQuerySchema
 from ..services.async_execution_service import AsyncExecutionService
+from ..services.input_requests import read_page
 from ..services.input_requests import read_previous
 from ..statuses import InputStatus
 from ..storage.execution_queries import read_status
 from ..storage.inbox import decided_requests
 from ..web.authentication import current_identity
-from ..web.executions import next_id
 from .answer_forms import read_answer
 from .answer_forms import read_entered
 from .request_view import MARKDOWN
@@ -37,6 +37,8 @@ PAGE: t.Final = 25
 _DAY: t.Final = 24 * 3600
 _MAX_SHOWN: t.Final = 50
 """How many open requests, and how many decisions, the page of an execution shows."""
+NO_REQUESTS: t.Final[Json] = {"input_requests": [], "asks_more": False}
+"""What :func:`requests_of_execution` returns of an execution that has ended."""
 
 _service: t.Final = AsyncExecutionService()
 
@@ -67,16 +69,16 @@ def list_requests() -> str:
     chosen = FILTERS.get(shown, FILTERS["mine"])
     given = {"before": request.args["before"]} if request.args.get("before") else {}
     page = load(PageQuerySchema(), {"limit": PAGE, **given})
-    found = _service.input_requests(requester, **chosen.query, **page)
+    found = read_page(current_app_state(), requester, {**chosen.query, **page}, content=False)
     return render(
         "inbox.html",
         requester,
-        views=[RequestView(asked=each) for each in found],
+        views=[RequestView(asked=each) for each in found.requests],
         filters=FILTERS,
         shown=shown if shown in FILTERS else "mine",
         chosen=chosen,
         is_first=page["before"] is None,
-        older=next_id(found, PAGE),
+        older=found.next,
     )
 
 
@@ -116,12 +118,12 @@ def _render(view: RequestView) -> str:
     return render("input_request.html", requester, view=view, sees_execution=sees_execution)
 
 
-def requests_of_execution(execution_id: str, requester: Identity) -> list[RequestView]:
-    """Return what an execution asks now."""
-    found = _service.input_requests(
-        requester, execution_id=execution_id, status=InputStatus.OPEN, limit=_MAX_SHOWN
-    )
-    return [RequestView(asked=each) for each in found]
+def requests_of_execution(execution_id: str, requester: Identity) -> Json:
+    """Return what an execution asks now, and whether that is more than its page shows."""
+    query = {"execution_id": execution_id, "status": InputStatus.OPEN, "limit": _MAX_SHOWN}
+    found = read_page(current_app_state(), requester, query)
+    views = [RequestView(asked=each) for each in found.requests]
+    return {"input_requests": views, "asks_more": found.next is not None}
 
 
 def decisions_of_execution(execution_id: uuid.UUID) -> t.Sequence[InputRequestMixin]:

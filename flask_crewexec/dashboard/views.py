@@ -37,6 +37,7 @@ from .event_descriptions import describe
 from .graph_crew import manager_of
 from .graph_layout import draw
 from .input_views import decisions_of_execution
+from .input_views import NO_REQUESTS
 from .input_views import requests_of_execution
 from .queries import ExecutionView
 from .queries import read_execution
@@ -89,9 +90,9 @@ def _render_execution(template: str, execution_id: str) -> str:
     view = read_execution(current_app_state(), execution_id, requester)
     deliveries = deliveries_of_execution(execution_id, requester)
     is_active = view.execution.status not in TERMINAL
-    asked = requests_of_execution(execution_id, requester) if is_active else []
+    asked = requests_of_execution(execution_id, requester) if is_active else NO_REQUESTS
     may_fork = belongs_to(view.execution, requester)
-    people = {"input_requests": asked, "decisions": decisions_of_execution(view.execution.id)}
+    people = {**asked, "decisions": decisions_of_execution(view.execution.id)}
     return render(
         template, requester, **_values(view), **people, may_fork=may_fork, deliveries=deliveries
     )

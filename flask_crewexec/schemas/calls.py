@@ -107,13 +107,24 @@ class WholeCallSchema(CallSchema):
     messages = fields.Raw(
         allow_none=True,
         metadata={
-            "description": "All messages of the request of a model; null if some are left out"
+            "description": "All messages of the request of a model, or the last ones if they are"
+            " too large together; null if some are not stored"
+        },
+    )
+    messages_omitted = fields.Integer(
+        metadata={"description": "How many messages before them are left out"}
+    )
+    omitted_in_call = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "Number of a call before, whose messages begin with those that are left"
+            " out; null if none are"
         },
     )
 
 
 class CallPageSchema(ma.Schema):
-    """A page of calls, in their order."""
+    """A page of calls, in their order; large ones are in shorter pages, until one is empty."""
 
     calls = fields.List(
         fields.Nested(CallSchema), metadata={"description": "The calls of this page"}

@@ -29,6 +29,9 @@ class CallMethods:
     ) -> list[Json]:
         """Return the model calls, tool calls and checks of an execution, in order.
 
+        There are fewer than *limit*, but at least one, where they would contain more than
+        ``CREWEXEC_MAX_STATUS_CHARS`` characters: go on with *after* until none is returned.
+
         :param step: only those of the step at this position.
         :param after: only those with a greater number.
         :param content: whether to return what was said.
@@ -41,6 +44,9 @@ class CallMethods:
 
     def get_call(self, task_id: Id, number: int | str, requester: Requester = None) -> Json:
         """Return one call, with all ``messages`` that a model was asked with.
+
+        Those that are too large together lack the first ones: ``messages_omitted`` says how many,
+        and the messages of ``omitted_in_call``, a number, begin with them.
 
         :raises NotFound: if there is no such call, or not for *requester*.
         """

@@ -32,6 +32,7 @@ _CALL: t.Final = CallSchema()
 _SHAPE: t.Final = CallSchema(exclude=("request", "answer"))
 _CONTENTS: t.Final = ("request", "answer", "messages")
 _NOTHING: t.Final = {"request": None, "answer": None}
+_NO_MESSAGES: t.Final[Json] = {"messages": None, "messages_omitted": 0, "omitted_in_call": None}
 
 
 def read_calls(
@@ -39,15 +40,18 @@ def read_calls(
 ) -> list[Json]:
     """Return the calls with a number greater than ``after``, at most ``limit``.
 
+    There are fewer, but at least one, where they would contain too much.
+
     :raises NotFound: if there is no such execution, or not for *requester*.
     :raises InvalidRequest: if a value is out of range.
     """
     query = load(_QUERY, page)
     with app_state.database.read_session() as session:
         execution = _find(session, app_state, execution_id, requester)
-        query["content"] &= sees_content(app_state, execution.owner_id, requester)
+        content = query.pop("content") and sees_content(app_state, execution.owner_id, requester)
+        query["max_chars"] = app_state.settings.max_status_chars if content else None
         rows = call_log.read_calls(session, app_state.models, execution.id, **query)
-        calls = list(_dumped(rows, execution, content=query["content"]))
+        calls = list(_dumped(rows, execution, content=content))
     return [_redacted(app_state, call) for call in calls]
 
 
@@ -61,7 +65,7 @@ def read_call(
 ) -> Json:
     """Return a call.
 
-    :param whole: whether to read all messages of its request.
+    :param whole: whether to read all messages of its request, or the last ones of too many.
     :raises NotFound: if there is no such call, or not for *requester*.
     """
     models = app_state.models
@@ -70,8 +74,7 @@ def read_call(
         row = call_log.find_call(session, models, execution.id, number)
         content = sees_content(app_state, execution.owner_id, requester)
         (call,) = _dumped([row], execution, content=content)
-        whole = whole and content
-        call["messages"] = _whole_request(session, app_state, row) if whole else None
+        call.update(_whole_request(session, app_state, row) if whole and content else _NO_MESSAGES)
     return _redacted(app_state, call)
 
 
@@ -92,7 +95,7 @@ def read_all_calls(app_state: AppState, execution_id: Id, requester: Requester) 
                 execution.id,
                 after=after,
                 limit=MAX_CALLS,
-                content=content,
+                max_chars=app_state.settings.max_status_chars if content else None,
             )
             calls = list(_dumped(rows, execution, content=content))
         for row, call in zip(rows, calls, strict=True):
@@ -138,16 +141,21 @@ def _dumped(
         yield call
 
 
-def _whole_request(session: Session, app_state: AppState, call: CallMixin) -> list[Json] | None:
-    """Return all messages of a request; None if some are not stored."""
+def _whole_request(session: Session, app_state: AppState, call: CallMixin) -> Json:
+    """Return the messages of a request, as far as they fit, and where those before them are."""
     if call.kind != CallKind.MODEL:
-        return None
+        return _NO_MESSAGES
+    max_chars = app_state.settings.max_status_chars
+    last = call_log.last_requests(session, app_state.models, call, max_chars)
+    if None in last.requests:
+        return _NO_MESSAGES
+    omitted = 0 if last.call_before is None else last.requests[0]["start"]
     messages: list[Json] = []
-    for request in [*call_log.earlier_requests(session, app_state.models, call), call.request]:
-        if request is None:
-            return None
-        messages = [*messages[: request["start"]], *request["messages"]]
-    return messages
+    for request in last.requests:
+        messages = [*messages[: max(0, request["start"] - omitted)], *request["messages"]]
+        omitted = min(omitted, request["start"])
+    found_in = last.call_before if omitted else None
+    return {"messages": messages, "messages_omitted": omitted, "omitted_in_call": found_in}
 
 
 def _redacted(app_state: AppState, call: Json) -> Json:

@@ -36,16 +36,20 @@ class InputRequestMethods:
     ) -> list[Json]:
         """Return what executions ask people, newest first.
 
+        There are fewer than *limit*, but at least one, where they would contain more than
+        ``CREWEXEC_MAX_STATUS_CHARS`` characters: go on with *before* until none is returned.
+
         :param status: only requests with this status: ``"open"`` for instance.
         :param execution_id: only those of this execution.
         :param assigned: ``"me"`` for those that *requester* is asked.
         :param expires_within: only those that expire within so many seconds, or have.
         :param before: only those that are older than this one.
+        :param limit: maximum number of requests.
         :raises InvalidRequest: if a value is not valid.
         """
         filters = {"status": status, "execution_id": execution_id, "assigned": assigned}
         page = {"before": before, "limit": limit, "expires_within": expires_within, **filters}
-        return input_requests.list_requests(current_app_state(), requester, **page)
+        return input_requests.read_page(current_app_state(), requester, page).requests
 
     def get_input_request(self, request_id: Id, requester: Requester = None) -> Json:
         """Return one input request.

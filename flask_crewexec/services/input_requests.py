@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from ..ids import parse_uuid
 from ..schemas import InputRequestQuerySchema
 from ..schemas import InputRequestSchema
 from ..schemas import load
+from ..schemas import MAX_PAGE
 from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..storage import inbox
@@ -31,22 +33,50 @@ from .call_pages import sees_content
 Json = dict[str, t.Any]
 
 _REQUEST: t.Final = InputRequestSchema()
+_SHAPE: t.Final = InputRequestSchema(exclude=input_requests.CONTENTS)
 _QUERY: t.Final = InputRequestQuerySchema()
 _CONTENTS: t.Final = ("draft", "arguments", "digest", "answer")
 _OF_MODEL: t.Final = ("message", "schema")
 """What a model has written of a question."""
 
 
-def list_requests(app_state: AppState, requester: Requester, **query: object) -> list[Json]:
-    """Return the input requests that *requester* may see, newest first.
+class RequestPage(t.NamedTuple):
+    """Some input requests, newest first."""
 
+    requests: list[Json]
+    next: str | None
+    """``before`` for the next page, if there may be one."""
+
+
+def read_page(
+    app_state: AppState, requester: Requester, query: Json, *, content: bool = True
+) -> RequestPage:
+    """Return input requests that *requester* may see: fewer than ``limit`` if they are large.
+
+    :param content: whether they contain what is to be decided about and what was written.
     :raises InvalidRequest: if a value is not valid.
     """
     page = load(_QUERY, {name: value for name, value in query.items() if value is not None})
     wanted = Page(**{**page, "assigned": page["assigned"] is not None})
+    max_chars = app_state.settings.max_status_chars if content else None
     with app_state.database.read_session() as session:
-        found = input_requests.list_page(session, app_state.models, requester, wanted)
-        return [dump_request(app_state, each, requester) for each in found]
+        listed = input_requests.list_page(session, app_state.models, requester, wanted, max_chars)
+        schema = _REQUEST if content else _SHAPE
+        dumped = [dump_request(app_state, each, requester, schema) for each in listed.found]
+    return RequestPage(dumped, dumped[-1]["id"] if dumped and listed.may_go_on else None)
+
+
+def read_all(app_state: AppState, requester: Requester, **filters: t.Any) -> Iterator[Json]:
+    """Yield the input requests of all pages.
+
+    :raises InvalidRequest: if a value is not valid.
+    """
+    query = {**filters, "limit": MAX_PAGE}
+    page = read_page(app_state, requester, query)
+    yield from page.requests
+    while page.next is not None:
+        page = read_page(app_state, requester, {**query, "before": page.next})
+        yield from page.requests
 
 
 def read_request(app_state: AppState, id: Id, requester: Requester) -> Json:
@@ -90,13 +120,18 @@ def find_request(session: Session, app_state: AppState, id: Id, requester: Reque
     return found
 
 
-def dump_request(app_state: AppState, found: Found, requester: Requester) -> Json:
+def dump_request(
+    app_state: AppState,
+    found: Found,
+    requester: Requester,
+    schema: InputRequestSchema = _REQUEST,
+) -> Json:
     """Return a request as *requester* may see it."""
     names: dict[str, list[str]] = {"users": [], "roles": []}
     for each in found.assignees:
         if each.kind != LINK:
             names[f"{each.kind}s"].append(each.name)
-    dumped = {**_REQUEST.dump(found.request), "assignees": names, "graph_name": None}
+    dumped = {**schema.dump(found.request), "assignees": names, "graph_name": None}
     if user_seen_by(requester) in (None, found.request.owner_id):
         dumped["graph_name"] = found.graph_name
     if found.is_due:

@@ -18,7 +18,6 @@ from ..app_state import AppState
 from ..errors import WrongState
 from ..observability.tool_call_forms import CLASS
 from ..observability.tool_call_forms import read_tool_call
-from ..schemas.pages import MAX_PAGE
 from ..statuses import CallKind
 from ..statuses import InputStatus
 from ..storage.execution_queries import find_execution
@@ -26,7 +25,7 @@ from ..storage.execution_queries import Id
 from ..storage.execution_queries import steps_of
 from ..storage.ownership import Requester
 from .call_pages import read_all_calls
-from .input_requests import list_requests
+from .input_requests import read_all
 
 Json = dict[str, t.Any]
 
@@ -140,10 +139,7 @@ def _omissions(calls: Sequence[Json]) -> Iterator[str]:
 
 def _answers(app_state: AppState, id: Id, requester: Requester) -> Iterator[Json]:
     """Yield what people have answered, in the order in which it was asked."""
-    found: list[Json] = []
-    page: dict[str, t.Any] = {"status": InputStatus.ANSWERED.value, "execution_id": id}
-    while requests := list_requests(app_state, requester, **page, limit=MAX_PAGE):
-        found += requests
-        page["before"] = requests[-1]["id"]
-    for request in reversed(found):
+    answered = InputStatus.ANSWERED.value
+    found = read_all(app_state, requester, status=answered, execution_id=id)
+    for request in reversed([*found]):
         yield {**{name: request[name] for name in _ANSWERED}, **(request["answer"] or {})}

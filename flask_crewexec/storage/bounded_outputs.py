@@ -1,12 +1,14 @@
-"""Outputs of an execution, of which only as much is read as fits into one answer.
+"""Outputs and other contents, of which only as much is read as fits into one answer.
 
 The database compares their sizes, so what does not fit never gets into the memory of this process.
 """
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 import uuid
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -56,7 +58,7 @@ def _read_result(
     if execution.status != ExecutionStatus.COMPLETED:
         return None, None
     result = models.execution.result
-    length = _length(result)
+    length = stored_length(result)
     query = sa.select(sa.case((length <= max_chars, result)), length)
     row = session.execute(query.where(models.execution.id == execution.id)).one()
     return row[0], row[1]
@@ -67,7 +69,7 @@ def _read_steps(
 ) -> tuple[list[StepMixin], frozenset[int]]:
     """Return the steps, and the positions of those whose outputs are left out."""
     step = models.step
-    length = _length(step.output)
+    length = stored_length(step.output)
     total = sa.func.sum(length).over(order_by=(length, step.position))
     fits = sa.or_(length.is_(None), total <= max_chars)
     query = sa.select(step, fits, sa.case((fits, step.output)))
@@ -82,6 +84,18 @@ def _read_steps(
     return steps, frozenset(omitted)
 
 
-def _length(document: t.Any) -> sa.ColumnElement[int | None]:
+def count_fitting(lengths: Iterable[int], max_chars: int) -> int:
+    """Return how many of the first contents fit: at least one, so that reading goes on."""
+    totals = itertools.accumulate(lengths)
+    return max(1, sum(total <= max_chars for total in totals))
+
+
+def stored_length(document: t.Any) -> sa.ColumnElement[int | None]:
     """Return the length of a document as it is stored, which is about that in an answer."""
     return sa.func.length(sa.cast(document, sa.Text))
+
+
+def total_length(*contents: t.Any) -> sa.ColumnElement[int]:
+    """Return the length of documents and texts together."""
+    lengths: list[t.Any] = [sa.func.coalesce(stored_length(each), 0) for each in contents]
+    return sum(lengths, start=sa.literal(0))

@@ -17,6 +17,8 @@ from ..models import CallMixin
 from ..models import Models
 from ..models import table_of
 from ..statuses import STEP_DONE
+from .bounded_outputs import count_fitting
+from .bounded_outputs import total_length
 
 _MAX_DIGITS: t.Final = 9
 """Databases cannot compare columns with any number."""
@@ -30,22 +32,32 @@ def read_calls(
     step: int | None = None,
     after: int = 0,
     limit: int,
-    content: bool = True,
+    max_chars: int | None,
 ) -> Sequence[CallMixin]:
     """Return calls with a number greater than *after*, in order.
 
     :param step: only those of the step at this position.
-    :param content: whether requests and answers are loaded.
+    :param max_chars: maximum length of their requests and answers together, beyond which there are
+        fewer calls than *limit*, but at least one; None to load neither.
     """
     call = models.call
     query = sa.select(call).where(call.execution_id == execution_id, call.number > after)
     if step is not None:
         query = query.where(call.step == step)
-    if not content:
-        query = query.options(
-            defer(call.request, raiseload=True), defer(call.answer, raiseload=True)
-        )
-    return session.scalars(query.order_by(call.number).limit(limit)).all()
+    query = query.order_by(call.number).limit(limit)
+    if max_chars is None:
+        contents = (call.request, call.answer)
+        query = query.options(*(defer(each, raiseload=True) for each in contents))
+    else:
+        query = query.limit(_count_fitting(session, models, query, max_chars))
+    return session.scalars(query).all()
+
+
+def _count_fitting(
+    session: Session, models: Models, query: sa.Select[t.Any], max_chars: int
+) -> int:
+    length = total_length(models.call.request, models.call.answer)
+    return count_fitting(session.scalars(query.with_only_columns(length)), max_chars)
 
 
 class CallSpan(t.NamedTuple):
@@ -89,18 +101,36 @@ def find_call(
     return found
 
 
-def earlier_requests(session: Session, models: Models, call: CallMixin) -> Sequence[t.Any]:
-    """Return what was new in the requests of the same conversation before *call*, in order."""
+class LastRequests(t.NamedTuple):
+    """The end of a conversation."""
+
+    requests: Sequence[t.Any]
+    """What was new in each request, in order."""
+    call_before: int | None
+    """Number of the last call of the conversation whose request is not among them."""
+
+
+def last_requests(
+    session: Session, models: Models, call: CallMixin, max_chars: int
+) -> LastRequests:
+    """Return the request of *call*, and those before it in the same conversation.
+
+    :param max_chars: maximum length of all, beyond which the earliest ones are left out.
+    """
     model = models.call
-    query = sa.select(model.request).where(
+    query = sa.select(model.number, total_length(model.request)).where(
         model.execution_id == call.execution_id,
-        model.number < call.number,
+        model.number <= call.number,
         model.step == call.step if call.step is not None else model.step.is_(None),
         model.path == call.path,
         model.generation == call.generation,
         model.kind == call.kind,
     )
-    return session.scalars(query.order_by(model.number)).all()
+    numbers, lengths = zip(*session.execute(query.order_by(model.number.desc())), strict=True)
+    count = count_fitting(lengths, max_chars)
+    wanted = query.with_only_columns(model.request).where(model.number >= numbers[count - 1])
+    requests = session.scalars(wanted.order_by(model.number)).all()
+    return LastRequests(requests, numbers[count] if count < len(numbers) else None)
 
 
 def store_request(

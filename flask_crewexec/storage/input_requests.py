@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
@@ -20,6 +21,8 @@ from ..statuses import has_status
 from ..statuses import InputStatus
 from ..statuses import STEP_DONE
 from . import database_clock
+from .bounded_outputs import count_fitting
+from .bounded_outputs import total_length
 from .graph_queries import graph_name_of
 from .ownership import answerable_by
 from .ownership import named_by
@@ -29,6 +32,8 @@ from .ownership import user_seen_by
 
 Json = dict[str, t.Any]
 
+CONTENTS: t.Final = ("draft", "arguments", "schema", "default", "answer")
+"""Columns that may be large."""
 USER: t.Final = "user"
 ROLE: t.Final = "role"
 LINK: t.Final = "link"
@@ -196,23 +201,60 @@ class Page(t.NamedTuple):
     """Only those that expire within so many seconds, or have."""
 
 
-def list_page(session: Session, models: Models, requester: Requester, page: Page) -> list[Found]:
-    """Return requests, newest first."""
+class Listed(t.NamedTuple):
+    """A page of requests, newest first."""
+
+    found: list[Found]
+    may_go_on: bool
+    """Whether there may be older ones."""
+
+
+def list_page(
+    session: Session, models: Models, requester: Requester, page: Page, max_chars: int | None
+) -> Listed:
+    """Return requests, newest first.
+
+    :param max_chars: maximum length of what they contain together, beyond which there are fewer
+        than the page's limit, but at least one; None to load none of :data:`CONTENTS`.
+    """
+    # Several statements: PostgreSQL might join the few ids of one with all requests.
+    request, ids = models.input_request, _newest_ids(session, models, requester, page)
+    query = _found(models).where(request.id.in_(ids)).order_by(request.id.desc())
+    if not ids:
+        return Listed([], False)
+    if max_chars is None:
+        contents = (getattr(request, name) for name in CONTENTS)
+        query = query.options(*(defer(each, raiseload=True) for each in contents))
+    else:
+        query = query.limit(_count_fitting(session, models, query, max_chars))
+    found = _read(session, models, query)
+    return Listed(found, len(ids) == page.limit or len(found) < len(ids))
+
+
+def _newest_ids(
+    session: Session, models: Models, requester: Requester, page: Page
+) -> list[uuid.UUID]:
     request, user_id = models.input_request, user_seen_by(requester)
     if requester is None or not (page.assigned or user_id is not None):
-        return _read(session, models, _limited(_found(models), request, page))
-    # Two statements: PostgreSQL might join the few ids of one with all requests.
+        return [*session.scalars(_limited(sa.select(request.id), request, page))]
     ids = session.scalars(ids_for(models, requester, page)).all()
-    newest = sorted({*ids}, reverse=True)[: page.limit]
-    query = _found(models).where(request.id.in_(newest)).order_by(request.id.desc())
-    return _read(session, models, query) if newest else []
+    return sorted({*ids}, reverse=True)[: page.limit]
+
+
+def _count_fitting(
+    session: Session, models: Models, query: sa.Select[t.Any], max_chars: int
+) -> int:
+    request = models.input_request
+    contents = (request.message, request.problem, *(getattr(request, each) for each in CONTENTS))
+    lengths = session.scalars(query.with_only_columns(total_length(*contents)))
+    return count_fitting(lengths, max_chars)
 
 
 def _limited(
     query: sa.Select[t.Any], request: type[InputRequestMixin], page: Page
 ) -> sa.Select[t.Any]:
     if page.status is not None:
-        query = query.where(has_status(request, InputStatus(page.status)))
+        query = query.where(_is_shown_as(request, InputStatus(page.status)))
     if page.execution_id is not None:
         query = query.where(request.execution_id == page.execution_id)
     if page.expires_within is not None:
@@ -221,6 +263,16 @@ def _limited(
     if page.before is not None:
         query = query.where(request.id < page.before)
     return query.order_by(request.id.desc()).limit(page.limit)
+
+
+def _is_shown_as(request: type[InputRequestMixin], status: InputStatus) -> sa.ColumnElement[bool]:
+    """Return the condition of a status: what is due has expired, though it is stored as open."""
+    is_due = _is_due(request)
+    if status == InputStatus.OPEN:
+        return sa.and_(has_status(request, status), sa.not_(is_due))
+    if status == InputStatus.EXPIRED:
+        return sa.or_(has_status(request, status), is_due)
+    return has_status(request, status)
 
 
 def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]:
@@ -240,7 +292,6 @@ def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]
 
 def _found(models: Models) -> sa.Select[t.Any]:
     request = models.input_request
-    is_due = sa.and_(has_status(request, InputStatus.OPEN), is_expired(request))
     execution = models.execution
     graph_name = (
         sa.select(graph_name_of(models))
@@ -248,7 +299,7 @@ def _found(models: Models) -> sa.Select[t.Any]:
         .correlate(request)
         .scalar_subquery()
     )
-    columns: list[t.Any] = [request, sa.func.coalesce(is_due, sa.false()), graph_name]
+    columns: list[t.Any] = [request, _is_due(request), graph_name]
     return sa.select(*columns)
 
 
@@ -264,6 +315,12 @@ def _read(session: Session, models: Models, query: sa.Select[t.Any]) -> list[Fou
         Found(request, [each for each in assignees if each.request_id == request.id], *rest)
         for request, *rest in rows
     ]
+
+
+def _is_due(request: type[InputRequestMixin]) -> sa.ColumnElement[bool]:
+    """Return the condition that nobody can answer any more, although the row is open."""
+    is_due = sa.and_(has_status(request, InputStatus.OPEN), is_expired(request))
+    return sa.func.coalesce(is_due, sa.false())
 
 
 def is_expired(request: type[InputRequestMixin]) -> sa.ColumnElement[bool]:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from ..app_state import current_app_state
 from ..services.async_execution_service import AsyncExecutionService
 from ..services.graph_service import GraphService
+from ..services.input_requests import read_all
 from .due_times import let_time_pass
 from .in_process import eager
 from .recording import Recording
@@ -117,8 +119,8 @@ class Run:
     def input_requests(self) -> list[Json]:
         """What it asks people at the moment, in the order in which it was asked."""
         with self._app.app_context():
-            found = _service.input_requests(execution_id=self.id, status="open", limit=200)
-        return found[::-1]
+            found = read_all(current_app_state(), None, execution_id=self.id, status="open")
+            return [*found][::-1]
 
     def answer(self, decision: str, *, step: str | None = None, **content: t.Any) -> t.Self:
         """Answer the first open request, and let the execution continue.

@@ -7,6 +7,7 @@ import typing as t
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from ..app_state import current_app_state
 from ..schemas import AnsweredSchema
 from ..schemas import InputAnswerSchema
 from ..schemas import InputAnswersSchema
@@ -14,8 +15,8 @@ from ..schemas import InputRequestPageSchema
 from ..schemas import InputRequestQuerySchema
 from ..schemas import InputRequestSchema
 from ..services.async_execution_service import AsyncExecutionService
+from ..services.input_requests import read_page
 from .authentication import current_identity
-from .executions import next_id
 from .view_contracts import documents_response
 from .view_contracts import reads
 from .view_contracts import responds
@@ -28,9 +29,9 @@ _service: t.Final = AsyncExecutionService()
 @responds(InputRequestPageSchema())
 @reads(InputRequestQuerySchema(), "query")
 def list_input_requests(query: Json) -> Json:
-    """List input requests that the user may see, newest first."""
-    page = _service.input_requests(current_identity(), **query)
-    return {"input_requests": page, "next": next_id(page, query["limit"])}
+    """List input requests that the user may see, newest first; large ones in shorter pages."""
+    page = read_page(current_app_state(), current_identity(), query)
+    return {"input_requests": page.requests, "next": page.next}
 
 
 @responds(InputRequestSchema())

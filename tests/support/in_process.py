@@ -83,6 +83,21 @@ def stored_calls(id: str) -> list[CallMixin]:
         return list(session.scalars(query))
 
 
+@contextlib.contextmanager
+def loaded_rows(model: type[t.Any]) -> Iterator[list[t.Any]]:
+    """Collect the rows of a model that the database sends meanwhile, each time that it does."""
+
+    def note(row: object, context: object) -> None:
+        rows.append(row)
+
+    rows: list[t.Any] = []
+    sa.event.listen(model, "load", note)
+    try:
+        yield rows
+    finally:
+        sa.event.remove(model, "load", note)
+
+
 def change(id: str, **values: object) -> None:
     """Change the execution's row behind the back of its worker."""
     execution = current_app_state().models.execution

@@ -18,6 +18,7 @@ from support.graphs import documents
 from support.host_app import host
 from support.in_process import insert_worker
 from support.in_process import run
+from support.input_requests import ask
 from support.input_requests import parallel
 from support.input_requests import reviewed
 from support.python_clients import each_client
@@ -120,6 +121,15 @@ class TestExecutions:
             found = [each["id"] for each in crews.list(limit=limit, graph_id=graph)]
             assert found == ids[::-1][:expected]
         assert [each["id"] for each in crews.list()] == ids[::-1]
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=1)
+    def test_lists_of_large_contents_are_read_to_their_end(self, crews, api, model):
+        id = api.queue(documents.chain(*"abc"))
+        run(id)
+        assert [call["number"] for call in crews.calls(id)] == [1, 2, 3]
+        ids = [ask(id, round=at, message="x") for at in range(3)]
+        assert [each["id"] for each in crews.input_requests()] == ids[::-1]
+        assert [each["id"] for each in crews.input_requests(limit=2)] == [ids[2], ids[1]]
 
     def test_calls_are_read_page_by_page(self, crews, api, model, monkeypatch):
         monkeypatch.setattr(operations, "PAGE", 2)

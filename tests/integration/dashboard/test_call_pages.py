@@ -132,6 +132,16 @@ class TestCall:
         assert "You are Writer" in whole
         assert "tool (new)" in whole
 
+    @pytest.mark.settings(MAX_STATUS_CHARS=100)
+    def test_a_prompt_that_is_too_large_links_to_its_beginning(
+        self, pages: Pages, counted: str
+    ) -> None:
+        whole = pages.read(f"/executions/{counted}/calls/3/prompt")
+        assert "You are Writer" not in whole
+        assert 'id="call-3-all-4-1"' in whole
+        assert f'href="/crewexec-dashboard/executions/{counted}/calls/1/prompt"' in whole
+        assert "You are Writer" in pages.read(f"/executions/{counted}/calls/1/prompt")
+
     def test_a_tool_call_shows_arguments_and_result(self, pages: Pages, counted: str) -> None:
         told = text_of(pages.read(f"/executions/{counted}/calls/2"))
         assert 'Arguments { "text": "a b c" }' in told

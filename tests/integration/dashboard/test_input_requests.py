@@ -406,9 +406,10 @@ class TestInbox:
             {"expires_in": 90_000, "users": ("eve",)},
         ]
         ids = [ask(execution, round=at, **each) for at, each in enumerate(options)]
-        assert self.listed(ada, "mine") == [ids[3], ids[2], ids[0]]
-        assert self.listed(ada, "open") == ids[::-1]
-        assert self.listed(ada, "due") == [ids[3], ids[2]]
+        assert self.listed(ada, "mine") == [ids[2], ids[0]]
+        assert self.listed(ada, "open") == [ids[4], ids[2], ids[1], ids[0]]
+        assert self.listed(ada, "due") == [ids[2]]
+        assert self.listed(ada, "expired") == [ids[3]]
         assert self.listed(ada, "unknown") == self.listed(ada, "mine")
         assert ada.post(f"/input-requests/{ids[0]}/answer", decision="approve").status_code == 303
         assert self.listed(ada, "answered") == [ids[0]]
@@ -426,11 +427,19 @@ class TestInbox:
     ) -> None:
         for at in range(3):
             ask(execution, round=at, users=("eve",) if at else ())
+        ask(execution, round=3, expires_in=0)
         counts = [
             re.findall(r'id="inbox-count" class="count">(\d*)', p.read("/executions"))
             for p in (ada, eve)
         ]
         assert counts == [["1"], ["2"]]
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=1)
+    def test_it_lists_requests_without_what_it_does_not_show(
+        self, ada: Pages, execution: str
+    ) -> None:
+        ids = [ask(execution, round=at, draft={"text": "x" * 100}) for at in range(3)]
+        assert self.listed(ada, "mine") == ids[::-1]
 
     def test_strangers_find_nothing(self, strangers: Pages, execution: str) -> None:
         ask(execution, message="private")
@@ -442,6 +451,15 @@ class TestInbox:
 
 
 class TestExecution:
+    @pytest.mark.settings(MAX_STATUS_CHARS=2_000)
+    def test_its_page_links_to_what_does_not_fit(self, ada: Pages, execution: str) -> None:
+        ids = [ask(execution, round=at, draft={"text": "x" * 900}) for at in range(3)]
+        page = ada.read(f"/executions/{execution}")
+        assert re.findall(r'id="to-asked-([\w-]+)"', page) == [ids[2], ids[1]]
+        assert "More is asked: see the" in text_of(page)
+        change_request(ids[2], status="answered")
+        assert "More is asked" not in ada.read(f"/executions/{execution}")
+
     def test_its_page_says_who_has_decided_what_and_when(self, api: Api, ada: Pages) -> None:
         id, path = waiting(api)
         assert 'id="decisions"' not in ada.read(f"/executions/{id}")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 
+from flask_crewexec import clock
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.services.async_execution_service import AsyncExecutionService
 from support.api_client import problem
 from support.graphs import documents
 from support.host_app import host
+from support.in_process import loaded_rows
 from support.in_process import run
 from support.in_process import stored_calls
 from support.scripted_turns import tool_calls
@@ -37,6 +41,15 @@ def counted(api, model) -> str:
 
 def calls(api, id: str, **query: object):
     return api("GET", f"/executions/{id}/calls", query_string=query).json["calls"]
+
+
+def store_call(id: str, number: int, request: dict[str, object]) -> None:
+    """Store a call of a model that has asked this."""
+    call = current_app_state().models.call
+    row = {"attempt": 1, "step": 0, "path": "0", "kind": "model", "name": "m", "status": "done"}
+    key = {"execution_id": uuid.UUID(id), "number": number}
+    with current_app_state().database.write_transaction() as session:
+        session.add(call(**key, **row, request=request, started_at=clock.now()))
 
 
 class TestContents:
@@ -131,6 +144,43 @@ class TestReading:
 
     def test_without_contents(self, api, counted):
         assert [call["request"] for call in calls(api, counted, content="false")] == [None] * 3
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=100)
+    def test_pages_of_large_calls_are_shorter(self, app, api, counted):
+        pages: list[list[int]] = []
+        query: dict[str, int] = {}
+        with loaded_rows(current_app_state().models.call) as loaded:
+            while not pages or pages[-1]:
+                page = api("GET", f"/executions/{counted}/calls", query_string=query).json
+                pages.append([call["number"] for call in page["calls"]])
+                query["after"] = page["next"]
+        assert pages == [[1], [2], [3], []]
+        assert len(loaded) == 3
+        assert len(calls(api, counted, content="false")) == 3
+        asked = ["crewexec", "calls", counted, "--json"]
+        assert len(json.loads(app.test_cli_runner().invoke(args=asked).output)) == 3
+        assert len(service.record(counted)["calls"]) == 3
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=100)
+    def test_a_call_tells_where_its_first_messages_are(self, api, model, counted):
+        last = api("GET", f"/executions/{counted}/calls/3").json
+        assert (last["messages_omitted"], last["omitted_in_call"]) == (2, 1)
+        first = api("GET", f"/executions/{counted}/calls/1").json
+        assert (first["messages_omitted"], first["omitted_in_call"]) == (0, None)
+        sent = [message["role"] for message in model.calls[-1].body["messages"]]
+        assert [m["role"] for m in (*first["messages"], *last["messages"])] == sent
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=700)
+    def test_a_conversation_that_went_back_lacks_only_what_it_has_kept(self, api):
+        id = api.queue(documents.chain("a"))
+        starts = {1: (0, "a"), 2: (1, "b" * 300), 3: (2, "c" * 300), 4: (1, "d" * 300)}
+        for number, (start, text) in starts.items():
+            store_call(id, number, {"start": start, "messages": [{"content": text}]})
+        last = api("GET", f"/executions/{id}/calls/4").json
+        assert [message["content"] for message in last["messages"]] == ["d" * 300]
+        assert (last["messages_omitted"], last["omitted_in_call"]) == (1, 2)
+        found = api("GET", f"/executions/{id}/calls/2").json["messages"]
+        assert found[0] == {"content": "a"}
 
     def test_strangers_see_nothing(self, counted, stranger):
         problem(stranger("GET", f"/executions/{counted}/calls"), 404, "not-found")

@@ -8,11 +8,14 @@ import pytest
 
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import Identity
+from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import InputAnswered
 from flask_crewexec.errors import NotAsked
 from support.api_client import problem
+from support.in_process import loaded_rows
 from support.in_process import run
 from support.input_requests import answer
+from support.input_requests import ask
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
@@ -141,6 +144,35 @@ class TestPages:
             if before is None:
                 break
         assert found == ids[::-1]
+
+    @pytest.mark.settings(MAX_STATUS_CHARS=2_500)
+    @pytest.mark.parametrize("who", ["api", "admin"])
+    def test_are_shorter_where_drafts_are_large(self, request, app, api, who):
+        id = api.queue(reviewed())
+        for at, length in enumerate((1_000, 1_000, 5_000, 1_000, 1_000), 1):
+            ask(id, round=at, draft={"text": "x" * length})
+        pages: list[list[int]] = []
+        reader, query = request.getfixturevalue(who), {"execution_id": id}
+        with loaded_rows(current_app_state().models.input_request) as loaded:
+            while not pages or query["before"]:
+                page = reader("GET", "/input-requests", query_string=query).json
+                pages.append([each["round"] for each in page["input_requests"]])
+                query["before"] = page["next"]
+        assert pages == [[5, 4], [3], [2, 1]]
+        assert len(loaded) == 5
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox", "--limit=4", "--json"])
+        assert [each["round"] for each in json.loads(shown.output)] == [5, 4, 3, 2]
+        assert [each["round"] for each in AsyncExecutionService().input_requests()] == [5, 4]
+
+    def test_show_as_expired_what_nobody_can_answer_any_more(self, app, api, admin):
+        id = api.queue(reviewed())
+        late, open = ask(id, round=1, expires_in=0), ask(id, round=2, expires_in=60)
+        for reader in (api, admin):
+            assert [each["id"] for each in requests_of(reader, id, status="open")] == [open]
+            (expired,) = requests_of(reader, id, status="expired")
+            assert (expired["id"], expired["status"]) == (late, "expired")
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox", "--json"])
+        assert [each["id"] for each in json.loads(shown.output)] == [open]
 
     @pytest.mark.parametrize("seconds", [50, 150])
     def test_find_what_expires_soon(self, api, seconds):

@@ -16,7 +16,8 @@ ARGUMENTS = '{\n  "text": "é"\n}'
 
 def model_call(value: t.Any = None, **more: t.Any) -> dict[str, t.Any]:
     answer = {"value": value, "finish_reason": "stop"}
-    return {"kind": "model", "request": None, "answer": answer, "messages": None, **more}
+    messages = {"messages": None, "messages_omitted": 0}
+    return {"kind": "model", "request": None, "answer": answer, **messages, **more}
 
 
 def tool_call(request: t.Any, answer: t.Any, error: t.Any = None) -> dict[str, t.Any]:
