@@ -53,6 +53,7 @@ class Approval:
     """What happens then: the execution fails, or goes on as if the call was rejected or approved,
     or as if it had returned *default*."""
     default: str | None = None
+    """The result of the call for ``on_expiry="default"``."""
     graph_may_assign: bool = False
     """Whether a graph may name the users and roles that are asked."""
 

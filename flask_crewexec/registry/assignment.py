@@ -23,7 +23,7 @@ class Question:
     """What an execution is about to ask people."""
 
     kind: str
-    """``"review"``, ``"approval"`` or ``"question"``."""
+    """``"review"``, ``"approval"``, ``"question"``, or ``"outcome"`` of an interrupted call."""
     step: str
     """Name of the step that asks."""
     message: str | None
