@@ -194,7 +194,8 @@ class Settings:
     max_streams: int = 500
     """Maximum number of event streams and waiting requests that one web process serves at once."""
     max_streams_per_user: int = 20
-    """Maximum number of event streams and waiting requests of one user in one web process."""
+    """Maximum number of event streams and waiting requests of one user in one web process; half of
+    what the process allows if that is less."""
     max_stream_seconds: float = 600.0
     """Seconds after which an event stream ends and its client has to reconnect."""
     stream_heartbeat_interval: float = 15.0

@@ -101,7 +101,7 @@ def rotate_webhook_secret(webhook_id: str) -> str:
 def test_webhook(webhook_id: str) -> str:
     """Send a message to a webhook now, and show the page with what came of it."""
     requester, settings = current_identity(), current_app_state().settings
-    with limiters.current().acquire(requester.user_id, settings):
+    with limiters.current().acquire(requester.user_id, settings, with_one_thread=True):
         tried = _webhooks.test(webhook_id, requester)
     return _page(webhook_id, tried=tried)
 

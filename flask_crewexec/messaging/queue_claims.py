@@ -1,7 +1,7 @@
 """Which installation takes messages from our queues in a Redis database.
 
 Two applications with the same queues would take each other's messages. So workers claim their
-queues, for as long as they live, and others with another database are refused.
+queues, for as long as any of them lives, and others with another database are refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 import weakref
+from collections.abc import Iterable
 
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,11 +19,29 @@ from ..storage.installation import read_installation_id
 from .broker import shared_broker_client
 from .broker_faults import QueueTaken
 
-_PREFIX: t.Final = "crewexec:claim:"
+_CLAIMED: t.Final = "crewexec:claim:"
 """Followed by the name of a queue; the value is the id of the installation."""
-_RELEASE: t.Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
-)
+_CLAIMANTS: t.Final = "crewexec:claimants:"
+"""Followed by the id of an installation and the name of a queue; a sorted set of the workers for
+which the installation claims it, each with the time at which it counts as dead."""
+
+_CLAIM: t.Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+local now = redis.call('TIME')
+redis.call('ZADD', KEYS[2], now[1] + now[2] / 1e6 + ARGV[3] / 1e3, ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
+"""
+_RELEASE: t.Final = """
+redis.call('ZREM', KEYS[2], ARGV[2])
+local now = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now[1] + now[2] / 1e6)
+if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('DEL', KEYS[1])
+end
+"""
 
 
 class QueueClaims:
@@ -36,7 +55,7 @@ class QueueClaims:
         from redis import Redis  # is loaded by now
 
         # kombu's client would add the host's prefix to some commands only.
-        self._prefix = f"{getattr(client, 'global_keyprefix', '')}{_PREFIX}"
+        self._prefix = getattr(client, "global_keyprefix", "")
         self._client = Redis(connection_pool=client.connection_pool)
         self._installation = None if installation is None else str(installation).encode()
 
@@ -45,24 +64,33 @@ class QueueClaims:
 
         :raises QueueTaken: if somebody has.
         """
-        if self._client.get(self._prefix + queue) not in (None, self._installation):
+        if self._client.get(self._name(queue)) not in (None, self._installation):
             raise QueueTaken(queue)
 
-    def claim(self, queue: str, seconds: float) -> None:
-        """Claim a queue, or prolong the claim.
+    def claim(self, queues: Iterable[str], worker: uuid.UUID, seconds: float) -> None:
+        """Claim those of the *queues* that are free for a worker, or prolong its claims.
 
-        :raises QueueTaken: if another installation has claimed it.
+        :raises QueueTaken: if another installation has claimed one.
         """
-        assert self._installation is not None
-        name, milliseconds = self._prefix + queue, int(seconds * 1000)
-        if not self._client.set(name, self._installation, nx=True, px=milliseconds):
-            self.check(queue)
-            self._client.pexpire(name, milliseconds)
+        milliseconds = int(seconds * 1000)
+        taken = [each for each in queues if not self._run(_CLAIM, each, worker, milliseconds)]
+        if taken:
+            raise QueueTaken(taken[0])
 
-    def release(self, queue: str) -> None:
-        """Give a queue up; other workers of the installation claim it again."""
+    def release(self, queues: Iterable[str], worker: uuid.UUID) -> None:
+        """Give up a worker's claims; a queue is free if no other worker claims it."""
+        for queue in queues:
+            self._run(_RELEASE, queue, worker)
+
+    def _name(self, queue: str) -> str:
+        return f"{self._prefix}{_CLAIMED}{queue}"
+
+    def _run(self, script: str, queue: str, worker: uuid.UUID, *arguments: int) -> object:
+        """Run a script, so that no other worker comes between its commands."""
         assert self._installation is not None
-        self._client.eval(_RELEASE, 1, self._prefix + queue, self._installation)
+        claimants = f"{self._prefix}{_CLAIMANTS}{self._installation.decode()}:{queue}"
+        names = (self._name(queue), claimants)
+        return self._client.eval(script, 2, *names, self._installation, str(worker), *arguments)
 
 
 _checked: t.Final = weakref.WeakSet[Celery]()

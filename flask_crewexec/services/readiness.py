@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import typing as t
@@ -15,6 +16,7 @@ from ..errors import BrokerUnavailable
 from ..messaging.broker import check_broker
 from ..messaging.broker_faults import fault_of
 from ..messaging.broker_faults import SILENT
+from ..messaging.queue_claims import check_claims
 from ..per_app import AppLocal
 from ..storage.database_check import is_writable
 from ..storage.database_check import missing_names
@@ -92,9 +94,10 @@ def check_all(app_state: AppState) -> dict[str, Check]:
     database = check_database(app_state)
     readable = database.passed or database is _DATABASE_READ_ONLY
     workers = check_workers(app_state) if readable else {}
+    ask_broker = _check_messages if readable else check_writes
     return {
         "database": database,
-        "broker": _broker_checks.current().get(lambda: check_writes(app_state)),
+        "broker": _broker_checks.current().get(lambda: ask_broker(app_state)),
         **{
             f"{WORKERS}{queue}": workers.get(queue, _WORKERS_UNKNOWN)
             for queue in app_state.settings.queues
@@ -135,8 +138,23 @@ _broker_checks: t.Final = AppLocal(lambda app: _RecentCheck())
 
 def check_writes(app_state: AppState) -> Check:
     """Check that the broker accepts a message."""
+    return _check_broker(app_state, lambda: check_broker(app_state))
+
+
+def _check_messages(app_state: AppState) -> Check:
+    """Check that the broker accepts a message, and no other application takes it."""
+
+    def check() -> None:
+        check_broker(app_state)
+        with contextlib.suppress(sa.exc.SQLAlchemyError):  # it has become unavailable
+            check_claims(app_state)
+
+    return _check_broker(app_state, check)
+
+
+def _check_broker(app_state: AppState, check: Callable[[], None]) -> Check:
     try:
-        _ask_broker(lambda: check_broker(app_state), app_state.settings.health_timeout)
+        _ask_broker(check, app_state.settings.health_timeout)
     except CallTimedOut:
         return Check(*SILENT)
     except BrokerUnavailable as error:

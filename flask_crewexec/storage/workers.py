@@ -151,7 +151,7 @@ def worker_slots(
     Those that are drained take none.
     """
     worker = models.worker
-    consumes = sa.cast(worker.queues, sa.Text).like(f'%"{queue}"%')
+    consumes = sa.cast(worker.queues, sa.Text).contains(f'"{queue}"', autoescape=True)
     slots = sa.select(sa.func.coalesce(sa.func.sum(worker.concurrency), 0))
     is_live = (worker.seen_at >= seen_since, worker.drain.is_(None))
     return slots.where(*is_live, consumes).scalar_subquery()

@@ -28,6 +28,13 @@ class TooManyStreams(CrewExecError):
     remedy = "Close a stream, or read pages of events with '?after=…'."
 
 
+_ONE_THREAD: t.Final = (
+    "This server handles one request at a time, so none may stay open. Run gunicorn with"
+    " '--worker-class=gthread' and several '--threads', or with '--worker-class=gevent'; meanwhile,"
+    " read pages with '?after=…'."
+)
+
+
 class StreamLimiter:
     """Limits the open streams and waiting requests of one application in this process."""
 
@@ -36,14 +43,17 @@ class StreamLimiter:
         self._open: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def acquire(self, user_id: str, settings: Settings) -> Iterator[None]:
+    def acquire(
+        self, user_id: str, settings: Settings, *, with_one_thread: bool = False
+    ) -> Iterator[None]:
         """Count a stream or waiting request of a user within the block.
 
+        :param with_one_thread: allow one in a server that handles one request at a time.
         :raises TooManyStreams: if as many are open as allowed.
         """
+        most = max(int(with_one_thread), _max_streams(settings))
         with self._lock:
-            _check_limit("You have", self._open[user_id], settings.max_streams_per_user)
-            _check_limit("This server has", self._open.total(), _max_streams(settings))
+            self._check(user_id, settings, most)
             self._open[user_id] += 1
         try:
             yield
@@ -53,13 +63,23 @@ class StreamLimiter:
                 if not self._open[user_id]:
                     del self._open[user_id]
 
+    def _check(self, user_id: str, settings: Settings, most: int) -> None:
+        if not most:
+            raise TooManyStreams(_ONE_THREAD)
+        half = (most + 1) // 2  # others shall find a place
+        _check_limit("You have", self._open[user_id], min(settings.max_streams_per_user, half))
+        _check_limit("This server has", self._open.total(), most)
+
 
 def _max_streams(settings: Settings) -> int:
-    """Return the limit of this process: a quarter of gunicorn's threads stays free."""
+    """Return the limit of this process: a quarter of gunicorn's threads stays free, at least one.
+
+    So it is zero where there is only one.
+    """
     threads = request_threads()
     if threads is None:
         return settings.max_streams
-    return min(settings.max_streams, max(1, threads - max(1, threads // 4)))
+    return min(settings.max_streams, threads - max(1, threads // 4))
 
 
 def _check_limit(subject: str, count: int, limit: int) -> None:

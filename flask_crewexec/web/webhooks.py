@@ -94,8 +94,8 @@ def test_webhook(webhook_id: str) -> Json:
     """Send a message of type 'webhook.test' now, and show what came of it."""
     requester = current_identity()
     settings = current_app_state().settings
-    # It may take as long as the slowest server, as a waiting request does.
-    with limiters.current().acquire(requester.user_id, settings):
+    # It may take as long as the slowest server, as a waiting request does, but no longer.
+    with limiters.current().acquire(requester.user_id, settings, with_one_thread=True):
         return _webhooks.test(webhook_id, requester)
 
 

@@ -20,6 +20,7 @@ from ..messaging.broker import refuse_cluster
 from ..messaging.broker_faults import fault_of
 from ..messaging.broker_faults import is_unsuitable
 from .queue_claim import claim_queues
+from .queue_claim import release_queues
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,13 @@ class CheckBroker(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ship
             queue.
         """
         with parent.app.flask_app.app_context():
-            app_state = current_app_state()
+            app_state, consumed = current_app_state(), set(parent.app.amqp.queues.consume_from)
             try:
                 refuse_cluster(app_state)
-                claim_queues(app_state, set(parent.app.amqp.queues.consume_from))
+                claim_queues(app_state, consumed)
             except BrokerUnavailable as error:
                 if is_unsuitable(error):
+                    release_queues(app_state, consumed)  # those that were free
                     fault = fault_of(error)
                     log.critical("This worker cannot run. %s %s", fault.detail, fault.remedy)
                     raise WorkerShutdown(EX_FAILURE) from error

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import typing as t
+import uuid
 from collections.abc import Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..app_state import AppState
 from ..errors import BrokerUnavailable
@@ -12,6 +16,7 @@ from ..messaging.broker import shared_broker_client
 from ..messaging.broker_faults import fault_of
 from ..messaging.broker_faults import is_unsuitable
 from ..messaging.queue_claims import QueueClaims
+from ..process import worker_id
 from ..storage.installation import ensure_installation_id
 
 log = logging.getLogger(__name__)
@@ -25,8 +30,8 @@ def claim_queues(app_state: AppState, consumed: set[str]) -> None:
     installation = ensure_installation_id(app_state)
     with shared_broker_client(app_state) as client:
         claims = QueueClaims(client, installation)
-        for queue in _ours(app_state, consumed):
-            claims.claim(queue, app_state.settings.stale_worker_after)
+        seconds = app_state.settings.stale_worker_after
+        claims.claim(_ours(app_state, consumed), _this_worker(), seconds)
 
 
 def keep_queues(app_state: AppState, consumed: set[str]) -> None:
@@ -40,12 +45,15 @@ def keep_queues(app_state: AppState, consumed: set[str]) -> None:
 
 
 def release_queues(app_state: AppState, consumed: set[str]) -> None:
-    """Give the queues up, since this worker stops; without a broker the claim ends by itself."""
-    installation = ensure_installation_id(app_state)
-    with contextlib.suppress(BrokerUnavailable), shared_broker_client(app_state) as client:
-        claims = QueueClaims(client, installation)
-        for queue in _ours(app_state, consumed):
-            claims.release(queue)
+    """Give the queues up, since this worker stops; if that fails, its claims end by themselves."""
+    with contextlib.suppress(BrokerUnavailable, SQLAlchemyError):
+        installation = ensure_installation_id(app_state)
+        with shared_broker_client(app_state) as client:
+            QueueClaims(client, installation).release(_ours(app_state, consumed), _this_worker())
+
+
+def _this_worker() -> uuid.UUID:
+    return t.cast(uuid.UUID, worker_id.current())
 
 
 def _ours(app_state: AppState, consumed: set[str]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def try_to_recover(app_state: AppState) -> None:
 
 
 def recover(app_state: AppState) -> None:
-    """Let the leases of dead processes of this machine expire, and do a reconcile round."""
+    """Let the leases of dead processes of this machine expire, and take their executions over."""
     this = incarnation.current()
     if this is None:
         return
@@ -51,7 +51,9 @@ def recover(app_state: AppState) -> None:
     dead = [holder for holder in holders if Incarnation.parse(holder).has_ended()]
     if dead and (count := _expire_leases(app_state, dead)):
         log.warning("Recovering %s executions of processes that have died.", count)
-        reconcile(app_state)
+        # A round is limited, and others may have done part of it.
+        while reconcile(app_state)["taken_over"]:
+            pass
 
 
 def _expire_leases(app_state: AppState, dead: Collection[str]) -> int:

@@ -163,7 +163,7 @@ class TestHolding:
 
     def test_free_slots_are_filled_at_once(self, api, messages):
         add_worker(3)
-        add_worker(9, ("cleanup",))
+        add_worker(9, ("cleanup", "crew-execution"))  # '_' stands for nothing else
         queue(api, 5)
         assert messages() == 3
 

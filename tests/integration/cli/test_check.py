@@ -301,7 +301,7 @@ class TestBroker:
 
     def test_another_installation_on_the_same_queues(self, healthy, check):
         with shared_broker_client(current_app_state()) as client:
-            QueueClaims(client, uuid.uuid4()).claim("cleanup", seconds=60)
+            QueueClaims(client, uuid.uuid4()).claim(["cleanup"], uuid.uuid4(), seconds=60)
         found = check(exit_code=1)
         assert "'cleanup'" in only_problem(found, "queues", "error")
 

@@ -18,7 +18,7 @@ from support.sse_client import parse
 from support.sse_client import ServerEvent
 
 KINDS = {
-    "threads": ("--worker-class=gthread", "--threads=8"),
+    "threads": ("--worker-class=gthread", "--threads=16"),
     "greenlets": ("--worker-class=gevent", "--worker-connections=50"),
 }
 HEADERS = {"X-User": "ada"}

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import threading
 import typing as t
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -180,6 +181,14 @@ class TestOtherTroubles:
         wait_until(lambda: not bounded_calls(), what="the call that hung")
 
 
+TAKEN = "the queue 'cleanup' of this Redis database"
+
+
+def take_queue(redis_process):
+    with redis_process.client() as client:
+        client.set("crewexec:claim:cleanup", str(uuid.uuid4()))
+
+
 @pytest.mark.sqlite_enough
 class TestBrokerThatTakesNothing:
     @pytest.fixture
@@ -193,6 +202,7 @@ class TestBrokerThatTakesNothing:
         [
             (fill, "full", "The message broker is full: it has used all of its 'maxmemory'."),
             (make_read_only, "read-only", "The message broker is a read-only replica."),
+            (take_queue, "taken", f"Another application takes messages from {TAKEN}."),
         ],
     )
     def test_is_not_ready(self, client, admin, redis_process, fault, result, detail):

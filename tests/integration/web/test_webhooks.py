@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import uuid
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -238,6 +239,14 @@ class TestTrying:
         answer = api("POST", f"/webhooks/{id}/test").json
         assert (answer["delivered"], answer["status"]) == (False, 410)
         assert api("GET", f"/webhooks/{id}").json["enabled"]
+
+    @pytest.mark.sqlite_enough
+    def test_a_server_with_one_thread_sends_it_too(self, api, receiver, start_server):
+        id = add(api, receiver.url)
+        receiver.answer = reply(204)
+        url = f"{start_server().url}/crewexec/webhooks/{id}/test"
+        answer = httpx.post(url, headers={"X-User": "ada"}, trust_env=False)
+        assert answer.json()["delivered"], answer.text
 
     @pytest.mark.settings(MAX_STREAMS_PER_USER=1)
     @pytest.mark.sqlite_enough

@@ -66,6 +66,13 @@ def test_the_runs_of_a_dead_process_are_queued_again(api, dead):
     assert run(id) == "completed"
 
 
+@pytest.mark.settings(RECONCILE_BATCH_SIZE=2)
+def test_more_runs_than_a_round_takes_are_queued_again(api, dead):
+    ids = [run_as(api, dead) for _ in range(5)]
+    recover()
+    assert [api.status(id)["status"] for id in ids] == ["queued"] * 5
+
+
 def test_all_others_keep_their_runs(api, this, dead):
     ids = [run_as(api, holder) for holder in (this, dead._replace(machine=ANOTHER), None)]
     lost = run_as(api, dead)
