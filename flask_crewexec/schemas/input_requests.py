@@ -41,7 +41,7 @@ class InputRequestQuerySchema(PageQuerySchema):
     assigned = fields.String(
         load_default=None,
         validate=validate.OneOf(["me"]),
-        metadata={"description": "'me' for those that the user is asked"},
+        metadata={"description": "'me' for those that the user is asked, and may answer"},
     )
     expires_within = fields.Float(
         load_default=None,

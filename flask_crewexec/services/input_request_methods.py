@@ -41,7 +41,7 @@ class InputRequestMethods:
 
         :param status: only requests with this status: ``"open"`` for instance.
         :param execution_id: only those of this execution.
-        :param assigned: ``"me"`` for those that *requester* is asked.
+        :param assigned: ``"me"`` for those that *requester* is asked, and may answer.
         :param expires_within: only those that expire within so many seconds, or have.
         :param before: only those that are older than this one.
         :param limit: maximum number of requests.

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from sqlalchemy.orm import Session
 
 from ..app_state import AppState
+from ..errors import InvalidRequest
 from ..errors import NotFound
+from ..errors import Problem
 from ..identity import Identity
 from ..ids import parse_uuid
 from ..schemas import InputRequestQuerySchema
@@ -39,6 +41,10 @@ _CONTENTS: t.Final = ("draft", "arguments", "digest", "answer")
 _OF_MODEL: t.Final = ("message", "schema")
 """What a model has written of a question."""
 
+_NOBODY: t.Final = (
+    "'me' needs a user: call 'AsyncExecutionService().for_user(user).input_requests(…)'."
+)
+
 
 class RequestPage(t.NamedTuple):
     """Some input requests, newest first."""
@@ -57,6 +63,8 @@ def read_page(
     :raises InvalidRequest: if a value is not valid.
     """
     page = load(_QUERY, {name: value for name, value in query.items() if value is not None})
+    if page["assigned"] is not None and requester is None:
+        raise InvalidRequest(_NOBODY, [Problem("/assigned", "invalid-value", _NOBODY)])
     wanted = Page(**{**page, "assigned": page["assigned"] is not None})
     max_chars = app_state.settings.max_status_chars if content else None
     with app_state.database.read_session() as session:

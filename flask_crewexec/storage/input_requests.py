@@ -196,7 +196,7 @@ class Page(t.NamedTuple):
     status: str | None = None
     execution_id: uuid.UUID | None = None
     assigned: bool = False
-    """Only those that the requester is asked."""
+    """Only those that the requester is asked, and may answer."""
     expires_within: float | None = None
     """Only those that expire within so many seconds, or have."""
 
@@ -282,12 +282,24 @@ def ids_for(models: Models, requester: Identity, page: Page) -> sa.Select[t.Any]
     """
     request, other = models.input_request, sa.orm.aliased(models.input_request)
     own = sa.select(request.id).where(owned_by(request, requester.user_id))
-    if page.assigned:
-        own = own.where(request.is_assigned.is_(False))
     named = sa.select(other.id).where(other.id.in_(named_by(models, requester)))
+    if page.assigned:
+        own = own.where(request.is_assigned.is_(False), _is_for_eyes_of(request, requester))
+        named = named.where(_is_for_eyes_of(other, requester))
     halves = [_limited(own, request, page), _limited(named, other, page)]
     both = sa.union_all(*(sa.select(half.subquery()) for half in halves)).subquery()
     return sa.select(both.c.id)
+
+
+def _is_for_eyes_of(
+    request: type[InputRequestMixin], requester: Identity
+) -> sa.ColumnElement[bool]:
+    """Return the condition that somebody is no reason for which a request needs four eyes."""
+    first = sa.or_(
+        owned_by(request, requester.user_id),
+        sa.func.coalesce(request.edited_by == requester.user_id, sa.false()),
+    )
+    return sa.or_(request.four_eyes.is_(False), sa.not_(first))
 
 
 def _found(models: Models) -> sa.Select[t.Any]:

@@ -14,12 +14,18 @@ from flask_crewexec.dashboard import create_dashboard
 from support.api_client import Api
 from support.deliveries import deliver
 from support.doc_examples import examples_of
+from support.graphs import documents
 from support.in_process import run
+from support.input_requests import ask
 from support.input_requests import open_request
+from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.paths import ROOT
 
 pytestmark = pytest.mark.sqlite_enough
+
+
+PAGE: t.Final = ROOT / "docs/howto/people.rst"
 
 
 class User(t.NamedTuple):
@@ -43,8 +49,7 @@ class Mailbox:
 def mailbox(app: Flask) -> Mailbox:
     """Where the handler of the page sends mails."""
     app.register_blueprint(create_dashboard())
-    page = examples_of(ROOT / "docs/howto/people.rst")
-    (example,) = (each for each in page if "def send_links" in each.text)
+    (example,) = (each for each in examples_of(PAGE) if "def send_links" in each.text)
     mailbox, crewexec = Mailbox(), app.extensions["crewexec_host"]
     names: dict[str, t.Any] = {"app": app, "crewexec": crewexec, "mailbox": mailbox}
     names.update(AsyncExecutionService=AsyncExecutionService, Identity=Identity)
@@ -86,6 +91,20 @@ def test_four_eyes_leave_out_the_owner(api: Api, mailbox: Mailbox) -> None:
     run(id)
     deliver()
     assert [to for to, _ in mailbox.sent.values()] == ["kim"]
+
+
+@pytest.mark.parametrize("name", ["approve_everything", "approve_all"])
+def test_loops_answer_only_what_their_user_may_answer(api: Api, name: str) -> None:
+    """Ada owns what four eyes are needed for, and is asked it nevertheless."""
+    id = api.queue(documents.chain("a"))
+    refused = ask(id, users=("ada",), four_eyes=True)
+    asked = ask(id, users=("ada",), round=2)
+    names: dict[str, t.Any] = {"AsyncExecutionService": AsyncExecutionService}
+    (example,) = (each for each in examples_of(PAGE) if f"def {name}(" in each.text)
+    exec(example.text, names)  # noqa: S102  # ours
+    names[name]("ada", id) if name == "approve_all" else names[name]("ada")
+    status = {each["id"]: each["status"] for each in requests_of(api, id)}
+    assert status == {asked: "answered", refused: "open"}
 
 
 def test_nobody_gets_a_mail_that_comes_too_late(api: Api, mailbox: Mailbox) -> None:

@@ -10,8 +10,10 @@ from flask_crewexec import AsyncExecutionService
 from flask_crewexec import Identity
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import InputAnswered
+from flask_crewexec.errors import InvalidRequest
 from flask_crewexec.errors import NotAsked
 from support.api_client import problem
+from support.graphs import documents
 from support.in_process import loaded_rows
 from support.in_process import run
 from support.input_requests import answer
@@ -78,6 +80,21 @@ class TestAccess:
         body = {"decision": "approve"}
         assert client.get(path, headers={**editor, "X-Roles": "author"}).status_code == 404
         assert client.post(f"{path}/answer", json=body, headers=editor).status_code == 202
+
+    def test_mine_leaves_out_what_needs_other_eyes(self, app, api, stranger):
+        id = api.queue(documents.chain("a"))
+        asked = [
+            ask(id, users=("ada", "mallory"), four_eyes=True),
+            ask(id, users=("mallory",), four_eyes=True, edited_by="mallory", round=2),
+            ask(id, four_eyes=True, round=3),
+            ask(id, users=("ada", "mallory"), round=4),
+            ask(id, edited_by="ada", round=5),
+        ]
+        assert mine(stranger) == [asked[3], asked[0]]
+        assert mine(api) == [asked[4], asked[3]]
+        for who, ids in ((api, mine(api)), (stranger, mine(stranger))):
+            answerable = [each["id"] for each in requests_of(who, id) if each["may_answer"]]
+            assert answerable == ids
 
     def test_managers_answer_what_names_nobody(self, api, admin):
         id = api.queue(reviewed())
@@ -242,6 +259,10 @@ class TestAnswers:
             service.answer(request["id"], "approve")
         assert service.get_input_request(request["id"])["answer"] == {"text": "MINE"}
         assert service.wait(id, seconds=0)["status"] == "queued"
+
+    def test_mine_is_refused_without_a_user(self, app):
+        with pytest.raises(InvalidRequest, match=r"needs a user.*for_user"):
+            AsyncExecutionService().input_requests(assigned="me")
 
     def test_waiting_for_the_end_returns_when_people_are_asked(self, api):
         id = api.queue(reviewed())
