@@ -10,7 +10,6 @@ import click
 from flask.cli import AppGroup
 
 from ..app_state import current_app_state
-from ..errors import FourEyes
 from ..errors import NotAsked
 from ..identity import Identity
 from ..schemas import MAX_PAGE
@@ -28,10 +27,6 @@ _service: t.Final = AsyncExecutionService()
 _commands = AppGroup("input-requests")
 
 _WITH_TEXT: t.Final = (Decision.CHANGE, Decision.EDIT, Decision.RESPOND)
-_ANOTHER_PERSON: t.Final = (
-    "This request needs an answer of another person. With '--bypass' it is stored nevertheless, and"
-    " the request shows that."
-)
 _NO_LINK: t.Final = (
     "'{}' may not answer this request, so there is no link. Name one of those whom it asks, with"
     " '--role' if it asks a role."
@@ -73,17 +68,14 @@ def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
     " arguments, and answers of tasks with a schema, are written as JSON.",
 )
 @_by
-@click.option("--bypass", is_flag=True, help="Answer although another person is needed.")
+@click.option("--bypass", is_flag=True, help="Answer although four eyes are needed.")
 def answer(id: str, decision: str, text: str | None, by: str | None, bypass: bool) -> None:
     """Answer an input request; its execution goes on once nothing else is open.
 
     ID is the id of the input request. DECISION is one of those that it allows.
     """
     content = _content(decision, text, id)
-    try:
-        answered = _service.answer(id, decision, by=by, bypass=bypass, **content)
-    except FourEyes as error:
-        raise click.ClickException(_ANOTHER_PERSON) from error
+    answered = _service.answer(id, decision, by=by, bypass=bypass, **content)
     click.echo("The answer is stored." if answered.is_new else "It was answered so before.")
 
 
@@ -155,7 +147,7 @@ def link(id: str, user: str, roles: tuple[str, ...], expires_in: float) -> None:
     """
     try:
         click.echo(_service.input_link(id, Identity(user, roles=roles), expires_in=expires_in))
-    except (NotAsked, FourEyes) as error:
+    except NotAsked as error:
         raise click.ClickException(_NO_LINK.format(one_line(user))) from error
 
 

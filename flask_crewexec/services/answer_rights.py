@@ -10,6 +10,11 @@ from ..storage.input_requests import Found
 from ..storage.ownership import belongs_to
 from ..storage.ownership import Requester
 
+_AS_MANAGER: t.Final = (
+    "As a manager, send 'bypass': true to answer nevertheless; the request will show that you did."
+)
+_AS_HOST: t.Final = "With 'bypass', the answer is stored nevertheless, and the request shows that."
+
 
 class Answerer(t.NamedTuple):
     """Who answers."""
@@ -35,27 +40,25 @@ class Answerer(t.NamedTuple):
 def check_rights(found: Found, who: Answerer, bypass: bool) -> bool:
     """Check that somebody may answer a request; return whether only since they bypass its rules.
 
-    :param bypass: whether a manager answers although they are not asked.
+    :param bypass: whether a manager, or the host's own code, answers although they may not.
     :raises NotAsked: if the request asks others.
     :raises FourEyes: if it needs another person than this one.
     """
-    refusal = find_refusal(found, who)
+    refusal = find_refusal(found, who) or _find_nameless(found, who)
     if refusal is None:
         return False
     if not may_bypass(who.requester):
         raise refusal
     if not bypass:
-        raise type(refusal)(
-            f"{refusal.detail} As a manager, send 'bypass': true to answer nevertheless; the"
-            " request will show that you did."
-        )
+        advice = _AS_HOST if who.requester is None else _AS_MANAGER
+        raise type(refusal)(f"{refusal.detail} {advice}")
     return True
 
 
 def find_refusal(found: Found, who: Answerer) -> NotAsked | FourEyes | None:
     """Return why somebody who sees a request may not answer it without a bypass, if so."""
-    if found.request.four_eyes and who.persons & _first_eyes(found, who):
-        return FourEyes("This request needs an answer of another person.")
+    if found.request.four_eyes and (part := _part_of(found, who)):
+        return FourEyes(f"This request needs four eyes, and {part}: somebody else has to answer.")
     if not _is_asked(found, who.requester):
         return NotAsked("You can see this request, but it asks others.")
     return None
@@ -66,10 +69,22 @@ def may_bypass(requester: Requester) -> bool:
     return requester is None or requester.may_manage_others
 
 
-def _first_eyes(found: Found, who: Answerer) -> set[str]:
-    """Return those who have had a part in what is asked."""
+def _find_nameless(found: Found, who: Answerer) -> FourEyes | None:
+    """Return why an answer of nobody in particular is refused, if so."""
+    if found.request.four_eyes and not who.persons:
+        return FourEyes("This request needs four eyes: say with 'by' who answers.")
+    return None
+
+
+def _part_of(found: Found, who: Answerer) -> str:
+    """Return what part somebody has had in what is asked; empty for none."""
     request = found.request
-    return {each for each in (request.owner_id, request.edited_by, who.issued_by) if each}
+    parts = (
+        (request.owner_id, "owns the execution"),
+        (request.edited_by, "has edited what is asked about"),
+        (who.issued_by, "has issued the link"),
+    )
+    return next((f"'{name}' {did}" for name, did in parts if name in who.persons), "")
 
 
 def _is_asked(found: Found, requester: Requester) -> bool:

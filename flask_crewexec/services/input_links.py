@@ -18,8 +18,10 @@ from sqlalchemy.exc import IntegrityError
 from .. import clock
 from ..app_state import AppState
 from ..errors import ConfigError
+from ..errors import FourEyes
 from ..errors import InputGone
 from ..errors import InvalidRequest
+from ..errors import NotAsked
 from ..errors import NotFound
 from ..errors import Problem
 from ..identity import Identity
@@ -84,16 +86,23 @@ def make_link(
         found = find_request(session, app_state, id, None)
     person = _as_asked(found, require_identity(user))
     if refusal := find_refusal(found, Answerer(person, issued_by=issued_by)):
-        raise type(refusal)(
-            f"'{person.user_id}' may not answer this request, so there is no link. Name one of"
-            " those whom it asks; if it asks roles, pass an 'Identity' with the role."
-        )
+        raise _as_refused_link(refusal, person)
     require_open(dump_request(app_state, found, None))
     if not found.may_have_link(person):
         _store(app_state, found, person)
     expires_at = int(clock.now().timestamp() + expires_in)
     link = Link(str(found.request.id), person, issued_by, expires_at)
     return address_of(_endpoint(), token=_sign(link))
+
+
+def _as_refused_link(refusal: NotAsked | FourEyes, person: Identity) -> NotAsked | FourEyes:
+    """Return the error for a link that its person could not use."""
+    if isinstance(refusal, FourEyes):
+        return FourEyes(f"There is no link for '{person.user_id}'. {refusal.detail}")
+    return NotAsked(
+        f"'{person.user_id}' may not answer this request, so there is no link. Name one of those"
+        " whom it asks; if it asks roles, pass an 'Identity' with the role."
+    )
 
 
 def _store(app_state: AppState, found: Found, person: Identity) -> None:

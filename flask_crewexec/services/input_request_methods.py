@@ -76,8 +76,10 @@ class InputRequestMethods:
             the answer itself, a *value* where the request has a schema, else a *text*, or with
             the *arguments* of a tool call; ``"respond"`` with the answer to a question, or with
             the result of a tool call that is not made; or ``"reject"``.
-        :param by: who answers, as the request will show it; by default *requester*.
-        :param bypass: whether a manager answers although the request asks others; it shows that.
+        :param by: who answers, as the request will show it; by default *requester*. Needed without
+            *requester* if the request has ``four_eyes``.
+        :param bypass: whether a manager, or your own code, answers although somebody else has to;
+            the request shows that.
         :return: the request, and whether this is its first answer: False if the same was answered
             before.
         :raises NotFound: if there is none, or not for *requester*.

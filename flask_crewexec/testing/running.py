@@ -144,7 +144,7 @@ class Run:
         """
         for each in recording.answers:
             content = {name: each[name] for name in _CONTENTS if name in each}
-            self.answer(each["decision"], step=each["step_name"], **content)
+            self.answer(each["decision"], step=each["step_name"], bypass=True, **content)
         return self
 
     def advance(self, seconds: float) -> t.Self:

@@ -309,8 +309,16 @@ class TestFourEyes:
         assert stored(asked)["status"] == "open"
 
     def test_who_issued_it_cannot_be_the_other_person(self, asked: str) -> None:
-        with pytest.raises(FourEyes):
+        with pytest.raises(FourEyes, match="'eve' has issued the link"):
             service.input_link(asked, "eve", issued_by="eve")
+
+    def test_the_owner_is_told_why_there_is_none(self, app: Flask, execution: str) -> None:
+        asked = ask(execution, roles=("editor",), four_eyes=True)
+        ada = Identity("ada", roles={"editor"})
+        with pytest.raises(FourEyes, match=r"no link for 'ada'.*'ada' owns the execution"):
+            service.input_link(asked, ada)
+        command = ["crewexec", "link", asked, "--for", "ada", "--role", "editor"]
+        assert "'ada' owns the execution" in app.test_cli_runner().invoke(args=command).output
 
 
 class TestKeys:

@@ -152,7 +152,8 @@ class TestFourEyes:
     def test_the_owner_cannot_answer_even_if_named(self, api, stranger, asked):
         request = open_request(api, asked)
         assert (request["four_eyes"], request["may_answer"]) == (True, False)
-        problem(send_answer(api, request["id"], "approve", bypass=True), 403, "four-eyes")
+        refused = problem(send_answer(api, request["id"], "approve", bypass=True), 403, "four-eyes")
+        assert "'ada' owns the execution" in refused["detail"]
         assert open_request(stranger, asked)["may_answer"]
         answer(stranger, asked, "approve")
         assert run(asked) == "completed"
@@ -165,7 +166,8 @@ class TestFourEyes:
         assert run(id) == "waiting_input"
         request = open_request(stranger, id)
         assert (request["edited_by"], request["may_answer"]) == ("mallory", False)
-        problem(send_answer(stranger, request["id"], "approve"), 403, "four-eyes")
+        refused = problem(send_answer(stranger, request["id"], "approve"), 403, "four-eyes")
+        assert "'mallory' has edited what is asked about" in refused["detail"]
         editor = {"X-User": "eve", "X-Roles": "editor"}
         path = f"/crewexec/input-requests/{request['id']}/answer"
         body = {"decision": "edit", "text": "GOOD"}
@@ -223,10 +225,30 @@ class TestFourEyes:
         invoke = app.test_cli_runner().invoke
         refused = invoke(args=[*command, "ada"])
         assert refused.exit_code == 1
-        assert "needs an answer of another person. With '--bypass'" in refused.output
+        assert "four eyes, and 'ada' owns the execution: somebody else" in refused.output
+        assert "With 'bypass'" in refused.output
         assert invoke(args=[*command, "ada", "--bypass"]).exit_code == 0
         (found,) = requests_of(api, asked)
         assert (found["answered_by"], found["bypassed"]) == ("ada", True)
+
+    def test_nobody_in_particular_is_no_other_person(self, app, api, asked):
+        request = open_request(api, asked)["id"]
+        command = ["crewexec", "answer", request, "approve"]
+        invoke = app.test_cli_runner().invoke
+        refused = invoke(args=command)
+        assert refused.exit_code == 1
+        assert "say with 'by' who answers" in refused.output
+        with pytest.raises(FourEyes, match="four eyes"):
+            AsyncExecutionService().answer_all(asked, [{"id": request, "decision": "approve"}])
+        assert invoke(args=[*command, "--bypass"]).exit_code == 0
+        (found,) = requests_of(api, asked)
+        assert (found["answered_by"], found["bypassed"]) == (None, True)
+
+    def test_an_answer_in_the_name_of_another_person_is_none_of_a_bypass(self, app, api, asked):
+        command = ["crewexec", "answer", open_request(api, asked)["id"], "approve", "--by", "eve"]
+        assert app.test_cli_runner().invoke(args=command).exit_code == 0
+        (found,) = requests_of(api, asked)
+        assert (found["answered_by"], found["bypassed"]) == ("eve", False)
 
 
 class TestRolesOfTools:
