@@ -10,9 +10,16 @@ from ..errors import InvalidRequest
 from ..errors import Problem
 from ..statuses import Decision
 from ..statuses import InputKind
+from ..text import is_blank
 from .argument_fields import read_fields
 
 Json = dict[str, t.Any]
+
+_NEEDED: t.Final = {
+    Decision.CHANGE: "Write what is to be changed.",
+    Decision.RESPOND: "Write what the agent is to be told.",
+}
+"""What is to be written in the field next to the buttons, by decision."""
 
 
 def read_entered(form: Mapping[str, str]) -> dict[str, str]:
@@ -30,15 +37,35 @@ def read_answer(asked: Json, entered: Mapping[str, str]) -> Json:
 
 
 def _read_content(asked: Json, entered: Mapping[str, str], decision: str) -> Json:
-    if decision == Decision.RESPOND and "choice" in entered:
-        return {"text": entered["choice"]}
+    if decision == Decision.RESPOND and "enum" in (asked["schema"] or {}):
+        return {"text": _chosen(entered)}
     if decision != Decision.EDIT:
         words = entered.get("text", "").strip()
+        if is_blank(words) and decision in _NEEDED:
+            raise _invalid("/text", _NEEDED[decision])
         return {"text": words} if words else {}
     if asked["kind"] == InputKind.APPROVAL:
         return {"arguments": read_fields(asked["schema"], asked["arguments"] or {}, entered)}
     edited = entered.get("edited", "")
-    return {"text": edited} if asked["schema"] is None else {"value": _as_object(edited)}
+    if asked["schema"] is not None:
+        return {"value": _as_object(edited)}
+    if is_blank(edited):
+        raise _invalid("/text", "Write the answer.")
+    return {"text": edited}
+
+
+def _chosen(entered: Mapping[str, str]) -> str:
+    """Return the choice that answers a question.
+
+    :raises InvalidRequest: if there is none.
+    """
+    if "choice" not in entered:
+        raise _invalid("/choice", "Choose one of the answers.")
+    return entered["choice"]
+
+
+def _invalid(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, [Problem(pointer, "invalid-answer", detail)])
 
 
 def _as_object(text: str) -> Json:
@@ -51,6 +78,5 @@ def _as_object(text: str) -> Json:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        detail = "The answer of this step is an object; write it as JSON."
-        raise InvalidRequest(detail, [Problem("/value", "invalid-answer", detail)])
+        raise _invalid("/value", "The answer of this step is an object; write it as JSON.")
     return t.cast(Json, value)

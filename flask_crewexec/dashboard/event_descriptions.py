@@ -8,6 +8,7 @@ import typing as t
 from .. import clock
 from ..config.pricing import money
 from ..models import EventMixin
+from .formatting import decided
 from .formatting import duration
 from .formatting import pretty
 from .formatting import spoken
@@ -109,4 +110,6 @@ def _text(name: str, value: object, currency: str) -> str:
         return duration(float(value))
     if name == "cost" and isinstance(value, int | float):
         return money(float(value), currency)
+    if name == "decision" and isinstance(value, str):
+        return decided(value)
     return value if isinstance(value, str) else pretty(value)

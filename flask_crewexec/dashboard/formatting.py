@@ -8,6 +8,7 @@ import typing as t
 
 from .. import clock
 from ..schemas import FAILURE_CODES
+from ..statuses import Decision
 from ..statuses import ExecutionStatus
 
 SHOWN_CHARS: t.Final = 20_000
@@ -69,9 +70,24 @@ def icon(status: str) -> str:
     return f"icon-{_SIGNS[ExecutionStatus(status)][1]}.svg"
 
 
+_SPOKEN: t.Final = {ExecutionStatus.WAITING_INPUT: "waiting for people"}
+_DECIDED: t.Final = {
+    Decision.APPROVE: "approved",
+    Decision.CHANGE: "change requested",
+    Decision.EDIT: "edited",
+    Decision.REJECT: "rejected",
+    Decision.RESPOND: "answered",
+}
+
+
 def spoken(word: str) -> str:
     """Return a status or another identifier as words."""
-    return word.replace("_", " ")
+    return _SPOKEN.get(word) or word.replace("_", " ")
+
+
+def decided(decision: str) -> str:
+    """Return what somebody has done with a decision."""
+    return _DECIDED.get(decision, decision)
 
 
 def remedy(code: str) -> str:

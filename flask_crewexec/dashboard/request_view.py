@@ -17,7 +17,9 @@ from ..statuses import InputKind
 from . import markdown
 from .argument_fields import ArgumentField
 from .argument_fields import make_fields
+from .formatting import brief
 from .formatting import pretty
+from .look import current_look
 from .text_diff import compare
 from .text_diff import Piece
 
@@ -53,6 +55,13 @@ _BUTTONS: t.Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Texts of buttons that differ from the name of the decision, by kind."""
 
+_ON_EXPIRY: t.Final[Mapping[str, str]] = {
+    "fail": "the execution fails",
+    "approve": "it counts as approved",
+    "reject": "it counts as rejected",
+}
+_MAX_DEFAULT: t.Final = 200
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestView:
@@ -79,6 +88,22 @@ class RequestView:
         }
         kind = self.asked["kind"]
         return titles.get(kind, f"{kind.capitalize()}: {step}")
+
+    @property
+    def asks(self) -> str:
+        """Whom it names; empty for nobody but the owner of the execution."""
+        named = self.asked["assignees"]
+        users = [current_look().user_label(user) for user in named["users"]]
+        return ", ".join([*users, *(f"role {role}" for role in named["roles"])])
+
+    @property
+    def then(self) -> str:
+        """What happens if nobody decides in time."""
+        if self.asked["on_expiry"] == "default":
+            default = self.asked["default"] or {}
+            answer = default["text"] if "text" in default else pretty(default.get("value"))
+            return f"“{brief(answer, _MAX_DEFAULT)}” is the answer"
+        return _ON_EXPIRY.get(self.asked["on_expiry"], self.asked["on_expiry"])
 
     @property
     def has_forms(self) -> bool:

@@ -91,6 +91,7 @@ def _make_environment(app: Flask) -> PageEnvironment:
     environment = PageEnvironment(app)
     for function in (
         formatting.brief,
+        formatting.decided,
         formatting.duration,
         fitted,
         formatting.icon,

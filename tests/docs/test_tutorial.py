@@ -206,7 +206,7 @@ def make_mistakes(reader: Reader, ada: httpx.Client) -> None:
 def settle_complaints(reader: Reader, ada: httpx.Client, bob: httpx.Client) -> None:
     """Do what the page tells, with everything running."""
     first = ask(ada)
-    wait_until(lambda: "waits for people" in ada.get(first).text)
+    wait_until(lambda: "waiting for people" in ada.get(first).text)
     assert bob.get(first).status_code == 404
     assert "Is the amount right?" in approve(bob)
     wait_until(lambda: "You get <strong>20 euros</strong> back." in ada.get(first).text)

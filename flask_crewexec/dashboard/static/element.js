@@ -1,6 +1,7 @@
 // <crewexec-execution execution-id="…" src="…">: an execution on any page. The server renders what it
 // shows, at "src"; where a macro has done that already, the element only keeps it up to date.
 
+import { watchEdits } from "./edits.js";
 import { LiveView } from "./live_view.js";
 
 const TIMEOUT = 20000; // ms for one response
@@ -17,6 +18,7 @@ class ExecutionElement extends HTMLElement {
     this.#tree ??= this.attachInternals().shadowRoot ?? this.attachShadow({ mode: "open" });
     this.#requests = new AbortController();
     const { signal } = this.#requests;
+    watchEdits(this.#tree, { signal });
     this.#tree.addEventListener("submit", (event) => this.#submit(event), { signal });
     if (this.#root) this.#follow();
     else this.#load();

@@ -1,5 +1,6 @@
 // Keeps a page of the dashboard up to date. The pages also work without this file.
 
+import { watchEdits } from "./edits.js";
 import { LiveView } from "./live_view.js";
 
 const root = document.getElementById("live");
@@ -28,4 +29,5 @@ function updateCount(fresh) {
   if (count && fresh) count.replaceWith(document.adoptNode(fresh));
 }
 
+watchEdits(document);
 if (root && root.dataset.source) new LiveView(root, { onUpdate, showConnection }).start();

@@ -77,9 +77,9 @@ def test_the_inbox_leads_to_the_request_and_to_its_decision(
     assert browser.find_all(".prose a, .prose img, .prose script") == []
     assert [each.text for each in browser.find_all(".prose mark")] == ["⟨U+200B⟩", "⟨U+202E⟩"]
     browser.find(f"#asked-{asked}-approve").click()
-    browser.wait_for("#answer", "decided: approve")
+    browser.wait_for("#answer", "Approved by")
     browser.find("#to-execution").click()
-    browser.wait_for("#decisions", "approve")
+    browser.wait_for("#decisions", "approved")
     browser.take_pictures("decisions")
 
 
@@ -109,7 +109,7 @@ def test_keys_alone_decide(signed_in: Browser, site: Site, inbox: str, asked: st
         order.append(browser.focused())
         assert len(order) < 9, order
     browser.press(Keys.ENTER)
-    browser.wait_for("#answer", "decided: reject")
+    browser.wait_for("#answer", "Rejected by")
     assert browser.text(f"#asked-{asked}-answer") == "Because\nof this."
 
 
@@ -122,6 +122,23 @@ def test_the_inbox_follows_what_happens_elsewhere(
     site.ask("POST", f"/input-requests/{asked}/answer", json={"decision": "approve"})
     wait_until(lambda: not browser.find_all(f"#to-{asked}"), what="the list to change")
     assert browser.text("#inbox-count") == ""
+
+
+def test_edits_are_not_discarded_without_a_question(
+    signed_in: Browser, site: Site, inbox: str, asked: str
+) -> None:
+    browser = signed_in
+    browser.open(f"{inbox}/{asked}")
+    browser.find(f"#asked-{asked}-edit summary").click()
+    browser.find(f"#asked-{asked}-edited").send_keys(" Edited.")
+    browser.find(f"#asked-{asked}-approve").click()
+    question = browser.driver.switch_to.alert
+    assert "“Approve” does not use what you have written" in question.text
+    question.dismiss()
+    assert state_of(site, asked) == ("open", None)
+    browser.find(f"#asked-{asked}-use").click()
+    browser.wait_for("#answer", "Edited by")
+    assert browser.text(f"#asked-{asked}-answer").endswith(" Edited.")
 
 
 def test_it_works_without_javascript(

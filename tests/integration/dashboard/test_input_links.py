@@ -82,7 +82,7 @@ class TestAnswers:
         (action,) = {*re.findall(r'<form[^>]* action="([^"]+)"', page.text)}
         done = client.post(action, data={"decision": "approve"})
         assert done.status_code == 200
-        assert "eve decided: approve" in text_of(done.text)
+        assert "Approved by eve" in text_of(done.text)
         request = stored(asked)
         assert (request["decision"], request["answered_by"]) == ("approve", "eve")
         assert request["link_issued_by"] is None

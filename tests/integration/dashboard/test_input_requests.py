@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 
 from flask_crewexec import Approval
+from flask_crewexec import AsyncExecutionService
 from flask_crewexec.testing import ScriptedModel
 from support.api_client import Api
 from support.dashboard_pages import dangers
@@ -92,14 +93,32 @@ class TestReview:
             assert "⟨U+202E⟩" in page
             assert not re.search(r"(href|src)=\W*(http|javascript)", page)
 
+    @pytest.mark.parametrize(
+        ("review", "then"),
+        [
+            ({}, "then the execution fails"),
+            ({"on_expiry": "approve"}, "then it counts as approved"),
+            ({"on_expiry": "reject"}, "then it counts as rejected"),
+            ({"on_expiry": "default", "default": "No news."}, "then “No news.” is the answer"),
+        ],
+    )
+    def test_says_what_happens_if_nobody_decides(
+        self, api: Api, client: FlaskClient, ada: Pages, review: dict[str, t.Any], then: str
+    ) -> None:
+        id, path = waiting(api, review={"expires_in": 60, **review})
+        pages = [ada.read(f"/executions/{id}"), ada.read(path)]
+        link = AsyncExecutionService().input_link(open_request(api, id)["id"], "ada")
+        for page in (*pages, client.get(link).text):
+            assert re.search(rf"Expires [\d :-]+, {then}", text_of(page))
+
     def test_the_answer_may_be_edited(self, api: Api, ada: Pages) -> None:
         id, path = waiting(api)
-        assert "waits for people" in ada.read(f"/executions/{id}")
+        assert "waiting for people" in ada.read(f"/executions/{id}")
         answer = ada.post(f"{path}/answer", decision="edit", edited="one\r\ntwo")
         assert answer.headers["Location"].endswith(path)
         assert run(id) == "completed"
         assert api.status(id)["result"]["raw"] == "one\ntwo"
-        assert "ada decided: edit" in text_of(ada.read(path))
+        assert "Edited by ada" in text_of(ada.read(path))
         assert "one\ntwo" in section(ada.read(path), "answer")
 
     @pytest.mark.parametrize("draft", ["x" * 1_000_000, "\n" * 999_999 + "x", "😀" * 1_000_000])
@@ -142,7 +161,7 @@ class TestReview:
         assert run(id) == "waiting_input"
         is_problem(ada.post(f"{path}/answer", decision="approve"), 409, "input-answered")
         second = ada.read(f"/input-requests/{open_request(api, id)['id']}")
-        assert "In round 1, ada decided: change , “Look again.”" in text_of(second)
+        assert "Round 1: change requested by ada, “Look again.”" in text_of(second)
         assert "Bees are <del>black</del><ins>yellow</ins>." in second
 
     def test_an_object_is_edited_as_json(self, api: Api, model: ScriptedModel, ada: Pages) -> None:
@@ -181,12 +200,35 @@ class TestReview:
 
     def test_words_are_kept_when_they_are_missing_something(self, api: Api, ada: Pages) -> None:
         _, path = waiting(api)
-        page = is_refused(ada.post(f"{path}/answer", decision="change", text=" "), "Say in 'text'")
+        page = is_refused(
+            ada.post(f"{path}/answer", decision="change", text=" "), "Write what is to be"
+        )
         assert "data-source" not in page.partition('id="live"')[2].partition(">")[0]
         assert 'aria-invalid="true"' in page
 
+    @pytest.mark.parametrize(
+        ("decision", "detail"),
+        [("edit", "Write the answer."), ("respond", "Write what the agent is to be told.")],
+    )
+    def test_what_is_missing_is_said_in_the_words_of_the_page(
+        self, ada: Pages, execution: str, decision: str, detail: str
+    ) -> None:
+        id = ask(execution, decisions=[decision], draft={"text": "x"})
+        answer = ada.post(f"/input-requests/{id}/answer", decision=decision, text="", edited="")
+        is_refused(answer, detail)
+
 
 class TestAccess:
+    def test_says_whom_it_asks_and_that_it_needs_four_eyes(
+        self, ada: Pages, eve: Pages, execution: str
+    ) -> None:
+        id = ask(execution, users=("eve",), roles=("editor",), four_eyes=True)
+        for page in (ada, eve):
+            text = text_of(page.read(f"/input-requests/{id}"))
+            assert "Asks eve, role editor" in text
+            assert "Four eyes: neither the owner of the execution" in text
+        assert "asks eve, role editor" in text_of(ada.read("/input-requests", show="open"))
+
     def test_only_those_who_are_asked_have_buttons(
         self, api: Api, client: FlaskClient, ada: Pages
     ) -> None:
@@ -207,7 +249,7 @@ class TestAccess:
         is_problem(admins.post(f"{path}/answer", decision="approve"), 403, "not-asked")
         assert admins.post(f"{path}/answer", decision="approve", bypass="1").status_code == 303
         assert requests_of(api, id)[0]["bypassed"]
-        assert "admin decided, without being asked: approve" in text_of(ada.read(path))
+        assert "Approved by admin, without being asked" in text_of(ada.read(path))
 
     def test_those_who_are_asked_see_the_request_and_not_the_execution(
         self, api: Api, ada: Pages, eve: Pages
@@ -293,7 +335,7 @@ class TestApproval:
         assert ada.post(f"{path}/answer", decision="edit", **form).status_code == 303
         stored = api("GET", path).json
         assert stored["answer"] == {"arguments": {"to": "bob", "amount": 50, "urgent": False}}
-        assert "ada decided: edit" in text_of(ada.read(path))
+        assert "Edited by ada" in text_of(ada.read(path))
 
     def test_the_next_round_shows_who_has_edited_which_argument(
         self, ada: Pages, execution: str
@@ -310,7 +352,7 @@ class TestApproval:
         change_request(first, status="answered", decision="edit", answered_by="bob", answer=answer)
         second = ask(execution, round=2, arguments=edited, edited_by="bob", **common)
         page = ada.read(f"/input-requests/{second}")
-        assert "In round 1, bob decided: edit ." in text_of(page)
+        assert "Round 1: edited by bob." in text_of(page)
         assert "Edited by bob" in text_of(page)
         assert "<del>5</del><ins>50</ins>" in page
 
@@ -357,6 +399,7 @@ class TestQuestion:
         decisions = ["respond", "reject"]
         path = self.question(execution, schema={"enum": ["a", "b"]}, decisions=decisions)
         is_refused(ada.post(f"{path}/answer", decision="respond", choice="c"), "Choose one of")
+        is_refused(ada.post(f"{path}/answer", decision="respond"), "Choose one of the answers.")
         form: dict[str, t.Any] = {"decision": "respond", "choice": "b", "text": "unused"}
         assert ada.post(f"{path}/answer", **form).status_code == 303
         assert api("GET", path).json["answer"] == {"text": "b"}
@@ -413,7 +456,15 @@ class TestInbox:
         assert self.listed(ada, "unknown") == self.listed(ada, "mine")
         assert ada.post(f"/input-requests/{ids[0]}/answer", decision="approve").status_code == 303
         assert self.listed(ada, "answered") == [ids[0]]
-        assert "approve by ada" in text_of(ada.read("/input-requests", show="answered"))
+        assert "approved by ada" in text_of(ada.read("/input-requests", show="answered"))
+
+    def test_a_rejection_looks_like_one(self, api: Api, ada: Pages, execution: str) -> None:
+        id = ask(execution, round=2)
+        assert ada.post(f"/input-requests/{id}/answer", decision="reject").status_code == 303
+        page = ada.read("/input-requests", show="answered")
+        assert 'state-decided_reject">rejected<' in page
+        name = documents.chain("a")["name"]
+        assert f'round 2</span> <span class="quiet">in {name}<' in page
 
     def test_it_goes_on_page_after_page(self, ada: Pages, execution: str) -> None:
         ids = [ask(execution, round=at) for at in range(27)]
@@ -466,8 +517,8 @@ class TestExecution:
         assert ada.post(f"{path}/answer", decision="approve").status_code == 303
         decisions = section(ada.read(f"/executions/{id}"), "decisions")
         answered_at = api("GET", path).json["answered_at"][:19].replace("T", " ")
-        assert f"Review: a approve ada {answered_at}" in text_of(decisions)
+        assert f"Review: a approved ada {answered_at}" in text_of(decisions)
         assert path in decisions
         history = section(ada.read(f"/executions/{id}"), "history")
-        assert re.search(r"Answered a approve .*by ada request", text_of(history))
+        assert re.search(r"Answered a approved .*by ada request", text_of(history))
         assert path in history

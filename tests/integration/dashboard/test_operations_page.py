@@ -162,7 +162,7 @@ class TestReasons:
         change(ids[2], status="waiting_input", on_hold=False, waiting_since=soon)
         told = waiting(admins)
         assert "Its next attempt is due later 1 retrying the first in" in told
-        assert "People are asked 1 waiting input the oldest for" in told
+        assert "People are asked 1 waiting for people the oldest for" in told
         admins.post("/operations/pause")
         assert "The queue is paused 2 queued" in waiting(admins)
 

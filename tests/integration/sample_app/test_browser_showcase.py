@@ -38,7 +38,7 @@ def test_a_crew_that_asks_before_it_uses_a_tool(
     screenshot("running", until="#step-2")
     gates["story"].open()
     gates["tips"].open()
-    browser.wait_for("#summary", "waits for people")
+    browser.wait_for("#summary", "waiting for people")
     assert "Garden newsletter, May" in browser.text("pre[id$=-arguments]")
     screenshot("approval", until="section[id^=asked-]")
     click(browser, "button[id$=-approve]")
