@@ -96,13 +96,18 @@ def answer_all(execution_id: str, file: t.IO[str], by: str | None) -> None:
 
 
 def _read_answers(file: t.IO[str]) -> list[dict[str, t.Any]]:
-    try:
-        value = json.load(file)["answers"]
-    except (ValueError, RecursionError, TypeError, LookupError):
-        value = None
+    read = _parse(file)
+    value = read.get("answers") if isinstance(read, dict) else None
     if not isinstance(value, list):
         raise click.BadParameter('Write JSON: {"answers": [{"id": "…", "decision": "…"}, …]}.')
     return value
+
+
+def _parse(source: str | t.IO[str]) -> object:
+    try:
+        return t.cast(object, json.loads(source if isinstance(source, str) else source.read()))
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"This is not valid JSON: {error}.") from error
 
 
 def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
@@ -119,13 +124,10 @@ def _content(decision: str, text: str | None, id: str) -> dict[str, t.Any]:
 
 
 def _as_object(text: str) -> dict[str, t.Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
+    value = _parse(text)
     if not isinstance(value, dict):
         raise click.BadParameter("The request demands an object; write it as JSON.")
-    return t.cast("dict[str, t.Any]", value)
+    return value
 
 
 @_commands.command("link", cls=OneLineCommand)

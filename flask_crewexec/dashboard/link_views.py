@@ -41,7 +41,7 @@ def show_link(token: str) -> str:
     """Show the request of a link, with its forms."""
     link, user = _open(token)
     asked = read_request(current_app_state(), link.request_id, user)
-    _require_open(asked)
+    _require_open(asked, user)
     return _render(token, link, asked, user)
 
 
@@ -55,7 +55,7 @@ def answer_link(token: str) -> ResponseReturnValue:
         given = read_answer(asked, entered)
         answered = answer_linked(app_state, link, user, given)
     except InvalidRequest as error:
-        _require_open(asked)
+        _require_open(asked, user)
         form = {"entered": entered, "problems": error.problems}
         return _render(token, link, asked, user, **form), error.status
     except InputAnswered as error:
@@ -114,10 +114,10 @@ def _limit_rate() -> None:
         limit_rate()
 
 
-def _require_open(asked: Json) -> None:
+def _require_open(asked: Json, user: Identity) -> None:
     """Check that nothing was decided, which makes a link void."""
     try:
-        require_open(asked)
+        require_open(asked, user)
     except InputAnswered as error:
         raise InputGone(error.detail) from error
 

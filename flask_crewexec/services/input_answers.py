@@ -31,6 +31,7 @@ from ..storage import input_ends
 from ..storage.execution_queries import Id
 from ..storage.input_ends import Ended
 from ..storage.input_requests import Found
+from ..storage.ownership import Requester
 from .answer_checks import check_answer
 from .answer_rights import Answerer
 from .answer_rights import check_rights
@@ -163,7 +164,7 @@ def _find_same(session: Session, app_state: AppState, who: Answerer, checked: _C
     with _pointing_to(checked.pointer):
         found = find_request(session, app_state, checked.found.request.id, who.requester)
         if not _is_same(found.request, checked.ended):
-            raise _end_of(dump_request(app_state, found, who.requester))
+            raise _end_of(dump_request(app_state, found, who.requester), who.requester)
     return found
 
 
@@ -175,26 +176,32 @@ def _is_same(request: InputRequestMixin, again: Ended) -> bool:
     return first == again._replace(link_issued_by=None) and texts[0] == texts[1]
 
 
-def require_open(request: Json) -> None:
-    """Check that nothing was decided about a request, as somebody sees it.
+def require_open(request: Json, requester: Requester) -> None:
+    """Check that nothing was decided about a request, as *requester* sees it.
 
     :raises InputAnswered: if it was answered before.
     :raises InputGone: if it has expired, or its execution has ended.
     """
     if request["status"] != InputStatus.OPEN:
-        raise _end_of(request)
+        raise _end_of(request, requester)
 
 
-def _end_of(request: Json) -> InputAnswered | InputGone:
-    """Return the error for an answer to a request that has ended."""
+def _end_of(request: Json, requester: Requester) -> InputAnswered | InputGone:
+    """Return the error for an answer of *requester* to a request that has ended."""
     if request["status"] == InputStatus.ANSWERED:
-        who = request["answered_by"]
-        somebody = f"'{who}'" if who else "The application"
-        detail = f"{somebody} has answered with '{request['decision']}' before."
+        somebody = _somebody_has(request["answered_by"], requester)
+        detail = f"{somebody} answered with '{request['decision']}' before."
         return InputAnswered(detail, input_request=request)
     if request["status"] == InputStatus.WITHDRAWN:
         return InputGone("The execution has ended, so nothing waits for an answer.")
     return InputGone("The request has expired.")
+
+
+def _somebody_has(answered_by: str | None, requester: Requester) -> str:
+    if answered_by is None:
+        return "The application has"
+    is_requester = requester is not None and requester.user_id == answered_by
+    return "You have" if is_requester else f"'{answered_by}' has"
 
 
 @contextlib.contextmanager

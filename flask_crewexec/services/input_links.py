@@ -87,7 +87,7 @@ def make_link(
     person = _as_asked(found, require_identity(user))
     if refusal := find_refusal(found, Answerer(person, issued_by=issued_by)):
         raise _as_refused_link(refusal, person)
-    require_open(dump_request(app_state, found, None))
+    require_open(dump_request(app_state, found, None), None)
     if not found.may_have_link(person):
         _store(app_state, found, person)
     expires_at = int(clock.now().timestamp() + expires_in)

@@ -222,8 +222,15 @@ class TestTerminal:
         assert shown == {"a": "ann", "b": "ann", "c": None}
         assert run(id) == "completed"
 
-    @pytest.mark.parametrize("given", ["{", "{}", "[]", "3", '{"answers": {}}'])
+    @pytest.mark.parametrize("given", ["{}", "[]", "3", '{"answers": {}}'])
     def test_other_files_are_refused(self, app, given):
         command = ["crewexec", "answer-all", UNKNOWN]
         refused = app.test_cli_runner().invoke(args=command, input=given)
         assert (refused.exit_code, "Write JSON: " in refused.output) == (2, True)
+
+    def test_where_it_is_no_json_is_said(self, app):
+        invoke = app.test_cli_runner().invoke
+        refused = invoke(args=["crewexec", "answer-all", UNKNOWN], input='{"answers":\n [}')
+        assert (refused.exit_code, "line 2 column 3" in refused.output) == (2, True)
+        refused = invoke(args=["crewexec", "answer-all", UNKNOWN], input=b'{"\xff"}')
+        assert (refused.exit_code, "position 2" in refused.output) == (2, True)

@@ -243,6 +243,15 @@ class TestAnswers:
         problem(send_answer(api, request, "edit", value=other), 409, "input-answered")
         assert send_answer(api, request, "edit", value=first).status_code == 200
 
+    def test_a_second_one_is_refused_with_who_gave_the_first(self, api, admin):
+        id = api.queue(documents.chain("a"))
+        request = ask(id)
+        assert send_answer(api, request, "approve").status_code == 202
+        mine = problem(send_answer(api, request, "reject"), 409, "input-answered")
+        assert mine["detail"] == "You have answered with 'approve' before."
+        others = problem(send_answer(admin, request, "reject"), 409, "input-answered")
+        assert others["detail"] == "'ada' has answered with 'approve' before."
+
     def test_in_python(self, app, api):
         id = api.queue(reviewed(review=ASSIGNED))
         run(id)
@@ -255,7 +264,7 @@ class TestAnswers:
         assert (first.is_new, first.request["answered_by"]) == (True, "the boss")
         again = service.answer(request["id"], "edit", text="MINE", by="the boss")
         assert not again.is_new
-        with pytest.raises(InputAnswered):
+        with pytest.raises(InputAnswered, match="'the boss' has answered with 'edit' before"):
             service.answer(request["id"], "approve")
         assert service.get_input_request(request["id"])["answer"] == {"text": "MINE"}
         assert service.wait(id, seconds=0)["status"] == "queued"
@@ -263,6 +272,13 @@ class TestAnswers:
     def test_mine_is_refused_without_a_user(self, app):
         with pytest.raises(InvalidRequest, match=r"needs a user.*for_user"):
             AsyncExecutionService().input_requests(assigned="me")
+
+    def test_where_edited_arguments_are_no_json_is_said(self, app, api):
+        asked = {"kind": "approval", "decisions": ["edit"], "schema": {}, "arguments": {}}
+        request = ask(api.queue(documents.chain("a")), **asked)
+        words = ["crewexec", "answer", request, "edit", "--text", '{"x": 1,}']
+        refused = app.test_cli_runner().invoke(args=words)
+        assert (refused.exit_code, "line 1 column 9" in refused.output) == (2, True)
 
     def test_waiting_for_the_end_returns_when_people_are_asked(self, api):
         id = api.queue(reviewed())
