@@ -79,7 +79,7 @@ class AssignmentFailedStop(StopRun):
     code = "assignment-failed"
 
 
-class InputExpiredStop(StopRun):
+class InputExpiredStop(NotLogged, StopRun):
     """Nobody has answered in time."""
 
     status = ExecutionStatus.FAILED

@@ -8,6 +8,9 @@ import uuid
 
 log = logging.getLogger(__name__)
 
+_OF_PEOPLE: t.Final = frozenset({"input-expired", "rejected-by-reviewer"})
+"""Codes of failures that people bring about, so that a traceback has nothing to tell."""
+
 
 class FailureReason(t.NamedTuple):
     """Why an execution failed, without anything that only the operator may see."""
@@ -32,12 +35,14 @@ class FailureReason(t.NamedTuple):
         A correlation id in both lets the operator find the log entry of a stored error.
         """
         correlation_id = uuid.uuid4().hex
-        log.error(
+        is_of_people = self.code in _OF_PEOPLE
+        log.log(
+            logging.WARNING if is_of_people else logging.ERROR,
             "Execution %s: %s (correlation id %s).",
             execution_id,
             self.code,
             correlation_id,
-            exc_info=cause,
+            exc_info=None if is_of_people else cause,
         )
         common = {"code": self.code, "message": self.message}
         return {**common, "correlation_id": correlation_id, "step": step, "call": call}

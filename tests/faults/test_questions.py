@@ -187,7 +187,7 @@ class TestRestartedStep:
 
 
 class TestEnds:
-    def test_nobody_answers_in_time_and_a_retry_asks_again(self, api, model, reconcile):
+    def test_nobody_answers_in_time_and_a_retry_asks_again(self, api, model, reconcile, caplog):
         model.add(Turn(raw=tool_calls(question("Which colour?")), results=0))
         model.add(Turn(reply="DONE", results=1))
         id = api.queue(asking())
@@ -195,7 +195,11 @@ class TestEnds:
         expire(id)
         reconcile()
         assert run(id) == "failed"
-        assert api.status(id)["error"]["code"] == "input-expired"
+        error = api.status(id)["error"]
+        assert error["code"] == "input-expired"
+        records = [each for each in caplog.records if each.levelname in ("WARNING", "ERROR")]
+        assert [error["correlation_id"] in each.message for each in records] == [True]
+        assert (records[0].levelname, records[0].exc_info) == ("WARNING", None)
         api.again(id)
         assert run(id) == "waiting_input"
         answer(api, id, "respond", text="x")

@@ -70,7 +70,7 @@ class TestDecisions:
         assert api.status(id)["result"]["raw"] == "MINE"
         assert len(model.calls) == 1
 
-    def test_a_rejected_draft_fails_the_run_and_a_retry_restarts_the_step(self, api, model):
+    def test_a_rejected_draft_fails_the_run_and_a_retry_restarts_the_step(self, api, model, caplog):
         model.on("Do a", "ALPHA", times=1).on("Do a", "BETA")
         id = api.queue(reviewed())
         run(id)
@@ -78,6 +78,9 @@ class TestDecisions:
         assert run(id) == "failed"
         error = api.status(id)["error"]
         assert error["code"] == "rejected-by-reviewer"
+        (record,) = (each for each in caplog.records if error["correlation_id"] in each.message)
+        assert (record.levelname, record.exc_info) == ("WARNING", None)
+        assert "Traceback" not in caplog.text
         assert "all wrong" in error["message"]
         assert len(model.calls) == 1
         api.again(id)
