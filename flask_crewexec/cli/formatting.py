@@ -59,8 +59,7 @@ def input_request_lines(requests: list[Json]) -> Iterator[str]:
         yield f"{head}  {request['kind']}: {step}, round {request['round']}"
         yield f"{_INDENT}execution: {request['execution_id']} of {one_line(request['graph_name'])}"
         yield f"{_INDENT}decisions: {', '.join(request['decisions'])}"
-        if asks := _asks(request):
-            yield f"{_INDENT}asks: {asks}"
+        yield f"{_INDENT}asks: {_asks(request) or 'the owner of the execution'}"
         if request["expires_at"] and request["status"] == "open":
             then = request["on_expiry"]
             yield f"{_INDENT}expires: {moment(request['expires_at'])}, then: {then}"

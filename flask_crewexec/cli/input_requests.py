@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 
 from ..app_state import current_app_state
 from ..errors import NotAsked
+from ..graphs.assignees import MAX_SECONDS
 from ..identity import Identity
 from ..schemas import MAX_PAGE
 from ..services.async_execution_service import AsyncExecutionService
@@ -51,12 +52,24 @@ _by: t.Final = click.option("--by", help="Who answers, as the request will show 
     show_default=True,
     help="Maximum number of input requests.",
 )
+@click.option(
+    "--expires-within",
+    type=click.FloatRange(0, MAX_SECONDS),
+    metavar="SECONDS",
+    help="Only those that expire within so many seconds, or have.",
+)
+@click.option("--before", type=click.UUID, metavar="ID", help="Only those that are older.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def inbox(status: str, execution_id: t.Any, limit: int, as_json: bool) -> None:
+def inbox(limit: int, as_json: bool, **filters: t.Any) -> None:
     """List what executions ask people, newest first."""
-    wanted = read_all(current_app_state(), None, status=status, execution_id=execution_id)
+    wanted = read_all(current_app_state(), None, **filters)
     found = [*itertools.islice(wanted, limit)]
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(input_request_lines(found)))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo("\n".join(input_request_lines(found)))
+    if next(wanted, None) is not None:
+        click.echo(f"There are older ones: --before {found[-1]['id']}")
 
 
 @_commands.command("answer", cls=OneLineCommand)

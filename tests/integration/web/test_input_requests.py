@@ -273,6 +273,26 @@ class TestAnswers:
         with pytest.raises(InvalidRequest, match=r"needs a user.*for_user"):
             AsyncExecutionService().input_requests(assigned="me")
 
+    def test_the_terminal_lists_page_after_page(self, app, api):
+        execution = api.queue(documents.chain("a"))
+        ids = [ask(execution, round=at, expires_in=at * 100.0) for at in (1, 2, 3)]
+        invoke = app.test_cli_runner().invoke
+        page = invoke(args=["crewexec", "inbox", "--limit", "2"]).output
+        assert page.endswith(f"There are older ones: --before {ids[1]}\n")
+        assert ids[0] not in page
+        rest = invoke(args=["crewexec", "inbox", "--limit", "1", "--before", ids[1]]).output
+        assert (ids[0] in rest, ids[1] in rest, "--before" in rest) == (True, False, False)
+        due = invoke(args=["crewexec", "inbox", "--expires-within", "150", "--json"]).output
+        assert [each["id"] for each in json.loads(due)] == [ids[0]]
+
+    def test_the_terminal_says_whom_a_request_asks(self, app, api):
+        execution = api.queue(documents.chain("a"))
+        ask(execution)
+        ask(execution, users=("eve",), roles=("editor",), round=2)
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox"]).output
+        asked = [line.strip() for line in shown.splitlines() if "asks:" in line]
+        assert asked == ["asks: eve, role editor", "asks: the owner of the execution"]
+
     def test_where_edited_arguments_are_no_json_is_said(self, app, api):
         asked = {"kind": "approval", "decisions": ["edit"], "schema": {}, "arguments": {}}
         request = ask(api.queue(documents.chain("a")), **asked)
