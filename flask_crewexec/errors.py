@@ -283,7 +283,7 @@ class InputAnswered(CrewExecError):
 
 
 class InputGone(CrewExecError):
-    """The input request or the link to it has expired, or its execution has ended."""
+    """The input request or the link to it has expired, or it is not asked any more."""
 
     code = "input-gone"
     status = 410

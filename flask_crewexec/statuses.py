@@ -113,7 +113,7 @@ class InputStatus(enum.StrEnum):
     ANSWERED = "answered"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
-    """The execution has ended without an answer."""
+    """It is not asked any more: the execution has ended, or the step was restarted."""
 
 
 class InputKind(enum.StrEnum):

@@ -131,7 +131,7 @@ class InputRequestQuery(t.TypedDict):
     execution_id: t.NotRequired[str | uuid.UUID | None]
     """Only those of this execution."""
     assigned: t.NotRequired[t.Literal["me"] | None]
-    """'me' for those that the user is asked."""
+    """'me' for those that the user is asked, and may answer."""
     expires_within: t.NotRequired[float | None]
     """Only those that expire within so many seconds, or have."""
 
@@ -742,7 +742,8 @@ class InputRequest(t.TypedDict):
     default: dict[str, t.Any] | None
     """The answer that is used then, if that is 'default'."""
     status: t.Literal["open", "answered", "expired", "withdrawn"]
-    """'withdrawn' if the execution has ended without an answer."""
+    """'withdrawn' if it is not asked any more: the execution has ended, or the step was
+    restarted."""
     may_answer: bool
     """Whether it is open, and the user is one of those who may answer."""
     may_bypass: bool

@@ -182,7 +182,10 @@ class InputRequestSchema(RowSchema):
     )
     status = fields.String(
         validate=validate.OneOf(list(InputStatus)),
-        metadata={"description": "'withdrawn' if the execution has ended without an answer"},
+        metadata={
+            "description": "'withdrawn' if it is not asked any more: the execution has ended, or"
+            " the step was restarted"
+        },
     )
     may_answer = fields.Boolean(
         metadata={"description": "Whether it is open, and the user is one of those who may answer"}

@@ -73,7 +73,7 @@ def answer(app_state: AppState, id: Id, who: Answerer, given: Json) -> Answered:
     :raises FourEyes: if it needs another person.
     :raises InvalidRequest: if the answer does not fit the request.
     :raises InputAnswered: if somebody else has answered before, or the same user otherwise.
-    :raises InputGone: if it has expired, or its execution has ended.
+    :raises InputGone: if it has expired, or is not asked any more.
     """
     load(_ANSWERER, {"by": who.named})
     loaded = load(_ANSWER, given)
@@ -180,7 +180,7 @@ def require_open(request: Json, requester: Requester) -> None:
     """Check that nothing was decided about a request, as *requester* sees it.
 
     :raises InputAnswered: if it was answered before.
-    :raises InputGone: if it has expired, or its execution has ended.
+    :raises InputGone: if it has expired, or is not asked any more.
     """
     if request["status"] != InputStatus.OPEN:
         raise _end_of(request, requester)
@@ -193,7 +193,7 @@ def _end_of(request: Json, requester: Requester) -> InputAnswered | InputGone:
         detail = f"{somebody} answered with '{request['decision']}' before."
         return InputAnswered(detail, input_request=request)
     if request["status"] == InputStatus.WITHDRAWN:
-        return InputGone("The execution has ended, so nothing waits for an answer.")
+        return InputGone("This is not asked any more. The execution may ask again.")
     return InputGone("The request has expired.")
 
 

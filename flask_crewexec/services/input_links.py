@@ -76,7 +76,7 @@ def make_link(
     :raises NotAsked: if it asks others than this user.
     :raises FourEyes: if it needs another person than this user.
     :raises InputAnswered: if it was answered before.
-    :raises InputGone: if it has expired, or its execution has ended.
+    :raises InputGone: if it has expired, or is not asked any more.
     :raises InvalidRequest: if *expires_in* is not greater than zero and finite.
     """
     if not 0 < expires_in < float("inf"):

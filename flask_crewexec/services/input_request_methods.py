@@ -87,7 +87,7 @@ class InputRequestMethods:
         :raises FourEyes: if it needs another person than this one.
         :raises InvalidRequest: if the answer does not fit the request.
         :raises InputAnswered: if it was answered otherwise before.
-        :raises InputGone: if it has expired, or its execution has ended.
+        :raises InputGone: if it has expired, or is not asked any more.
         """
         content = {"text": text, "value": value, "arguments": arguments}
         given = {name: each for name, each in content.items() if each is not None}
@@ -138,7 +138,7 @@ class InputRequestMethods:
         :raises FourEyes: if it needs another person than *user*.
         :raises InvalidRequest: if *expires_in* is not greater than zero and finite.
         :raises InputAnswered: if it was answered before.
-        :raises InputGone: if it has expired, or its execution has ended.
+        :raises InputGone: if it has expired, or is not asked any more.
         """
         return input_links.make_link(
             current_app_state(), request_id, user, issued_by=issued_by, expires_in=expires_in

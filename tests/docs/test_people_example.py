@@ -9,7 +9,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_crewexec import AsyncExecutionService
-from flask_crewexec import Identity
 from flask_crewexec.dashboard import create_dashboard
 from support.api_client import Api
 from support.deliveries import deliver
@@ -52,7 +51,6 @@ def mailbox(app: Flask) -> Mailbox:
     (example,) = (each for each in examples_of(PAGE) if "def send_links" in each.text)
     mailbox, crewexec = Mailbox(), app.extensions["crewexec_host"]
     names: dict[str, t.Any] = {"app": app, "crewexec": crewexec, "mailbox": mailbox}
-    names.update(AsyncExecutionService=AsyncExecutionService, Identity=Identity)
     exec(example.text, {**names, "find_users": find_users})  # noqa: S102  # ours
     return mailbox
 

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from flask_crewexec import Approval
+from support.api_client import problem
 from support.graphs import documents
 from support.in_process import run
 from support.in_process import running
@@ -181,7 +182,8 @@ class TestRestartedStep:
         assert run(id) == "waiting_input"
         withdrawn, asked = sorted(requests_of(api, id), key=lambda each: each["message"])[::-1]
         assert (withdrawn["status"], asked["status"]) == ("withdrawn", "open")
-        assert send_answer(api, withdrawn["id"], "respond", text="x").status_code == 410
+        refused = problem(send_answer(api, withdrawn["id"], "respond", text="x"), 410, "input-gone")
+        assert refused["detail"].startswith("This is not asked any more.")
         answer(api, id, "respond", text="x")
         assert run(id) == "completed"
 

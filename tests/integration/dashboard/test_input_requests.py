@@ -23,6 +23,7 @@ from support.graphs import documents
 from support.in_process import run
 from support.input_requests import ask
 from support.input_requests import change_request
+from support.input_requests import LONG_AGO
 from support.input_requests import open_request
 from support.input_requests import requests_of
 from support.input_requests import reviewed
@@ -465,6 +466,13 @@ class TestInbox:
         assert 'state-decided_reject">rejected<' in page
         name = documents.chain("a")["name"]
         assert f'round 2</span> <span class="quiet">in {name}<' in page
+
+    def test_what_was_withdrawn_says_that_it_is_not_asked_any_more(
+        self, ada: Pages, execution: str
+    ) -> None:
+        id = ask(execution)
+        change_request(id, status="withdrawn", answered_at=LONG_AGO)
+        assert "this is not asked any more" in text_of(ada.read(f"/input-requests/{id}"))
 
     def test_it_goes_on_page_after_page(self, ada: Pages, execution: str) -> None:
         ids = [ask(execution, round=at) for at in range(27)]
