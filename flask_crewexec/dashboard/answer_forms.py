@@ -15,7 +15,7 @@ from .argument_fields import read_fields
 
 Json = dict[str, t.Any]
 
-_NEEDED: t.Final = {
+_NEEDED: t.Final[Mapping[str, str]] = {
     Decision.CHANGE: "Write what is to be changed.",
     Decision.RESPOND: "Write what the agent is to be told.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import typing as t
+from collections.abc import Mapping
 
 from .. import clock
 from ..schemas import FAILURE_CODES
@@ -70,8 +71,8 @@ def icon(status: str) -> str:
     return f"icon-{_SIGNS[ExecutionStatus(status)][1]}.svg"
 
 
-_SPOKEN: t.Final = {ExecutionStatus.WAITING_INPUT: "waiting for people"}
-_DECIDED: t.Final = {
+_SPOKEN: t.Final[Mapping[str, str]] = {ExecutionStatus.WAITING_INPUT: "waiting for people"}
+_DECIDED: t.Final[Mapping[str, str]] = {
     Decision.APPROVE: "approved",
     Decision.CHANGE: "change requested",
     Decision.EDIT: "edited",

@@ -294,8 +294,8 @@ class TestAnswers:
         assert asked == ["asks: eve, role editor", "asks: the owner of the execution"]
 
     def test_where_edited_arguments_are_no_json_is_said(self, app, api):
-        asked = {"kind": "approval", "decisions": ["edit"], "schema": {}, "arguments": {}}
-        request = ask(api.queue(documents.chain("a")), **asked)
+        id = api.queue(documents.chain("a"))
+        request = ask(id, kind="approval", decisions=["edit"], schema={}, arguments={})
         words = ["crewexec", "answer", request, "edit", "--text", '{"x": 1,}']
         refused = app.test_cli_runner().invoke(args=words)
         assert (refused.exit_code, "line 1 column 9" in refused.output) == (2, True)
