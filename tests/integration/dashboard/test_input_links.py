@@ -191,7 +191,7 @@ class TestRefusals:
         link = service.input_link(open_request(api, id)["id"], "ada")
         api("POST", f"/executions/{id}/cancel")
         for answer in (client.get(link), client.post(link, data={"decision": "approve"})):
-            assert "The execution has ended" in is_problem(answer, 410, "input-gone")
+            assert "This is not asked any more" in is_problem(answer, 410, "input-gone")
 
     @pytest.mark.parametrize("asks", [{"users": ("eve",)}, {"roles": ("editor",)}], ids=str)
     def test_it_is_void_once_the_data_of_its_person_is_erased(
