@@ -30,7 +30,7 @@ class TooManyStreams(CrewExecError):
 
 _ONE_THREAD: t.Final = (
     "This server handles one request at a time, so none may stay open. Run gunicorn with"
-    " '--worker-class=gthread' and several '--threads', or with '--worker-class=gevent'; until then,"
+    " '--worker-class=gthread' and several '--threads', or with '--worker-class=gevent'. Until then"
     " read pages with '?after=…'."
 )
 
