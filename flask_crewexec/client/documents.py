@@ -444,9 +444,9 @@ class WholeCall(t.TypedDict):
     """All messages of the request of a model, or the last ones if they are too large together; null
     if some are not stored."""
     messages_omitted: int
-    """How many messages before them are left out."""
+    """How many messages at the beginning are left out."""
     omitted_in_call: int | None
-    """Number of a call before, whose messages begin with those that are left out; null if none
+    """Number of an earlier call whose messages begin with those that are left out; null if none
     are."""
 
 

@@ -68,7 +68,7 @@ class Settings:
     max_output_chars: int = 1_000_000
     """Maximum length of the stored output of a step, in characters; longer outputs are cut."""
     max_status_chars: int = 2_500_000
-    """Maximum size of what was written in one answer, in characters of JSON: the result and outputs
+    """Maximum size of the contents of one response, in characters of JSON: the result and outputs
     in the status of an execution, the contents of a page of calls or input requests, and the
     messages of a call. The rest is left out, or follows on the next page."""
     max_tool_output_chars: int = 100_000

@@ -197,7 +197,7 @@ def find_hint(problem: Problem, document: object, permissions: Permissions) -> s
             of_expiry = t.get_args(OnApprovalExpiry)
             known = APPROVAL_DECISIONS if problem.code == "unknown-decision" else of_expiry
             return f"Allowed are {listing(known)}."
-        case "no-final-decision" if "/data/approval/" in problem.pointer:
+        case "no-final-decision" if problem.pointer.endswith("/data/approval/decisions"):
             return 'For example ["approve", "edit"].'
         case "unknown-expiry" if problem.pointer.endswith("/data/on_expiry"):
             return f"Allowed are {listing(t.get_args(OnQuestionExpiry))}."

@@ -104,7 +104,7 @@ def _endless(graph: GraphApproval, pointer: str) -> Problem:
         f"With {quote('four_eyes')} somebody else must approve what one has edited, but"
         f" {quote('edit')} is the only decision."
     )
-    hint = "Leave it out: what the tool is registered with holds."
+    hint = "Leave it out; then the terms apply with which the tool is registered."
     if graph.decisions:
         return Problem(f"{pointer}/decisions", "no-final-decision", detail)
     below = "/four_eyes" if graph.four_eyes else ""

@@ -30,6 +30,7 @@ local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 local now = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now[1] + now[2] / 1e6)
 redis.call('ZADD', KEYS[2], now[1] + now[2] / 1e6 + ARGV[3] / 1e3, ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1

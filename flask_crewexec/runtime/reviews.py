@@ -141,8 +141,8 @@ class StepReview:
 
     def _without_withdrawn(self, round: int, asked: Sequence[InputRequestMixin]) -> int:
         """Return which round it is if those are left out that nobody could answer any more."""
-        generations = {self._generation(), self._last.generation if self._last else None}
-        return round - sum(_is_withdrawn(each) for each in asked if each.generation in generations)
+        answerable = (each.round for each in asked if not _is_withdrawn(each))
+        return 1 + len({each for each in answerable if each < round})
 
     def _ask(self, draft: Json, problem: str | None, asked: Sequence[InputRequestMixin]) -> None:
         review, step, round = self._review, self._step, self._next_round(asked)

@@ -48,8 +48,8 @@ Json = dict[str, t.Any]
 
 REFUSED: t.Final = CallError("refused")
 _CANNOT_WAIT: t.Final = (
-    "This call needs a person, but the task cannot wait for one: a secret, or more text than can be"
-    " stored, is in what it has written or read before. Go on without the call."
+    "This call needs a person, but the task cannot wait for one: what it has written or read before"
+    " contains a secret, or is too long to be stored as it is. Go on without the call."
 )
 
 

@@ -112,12 +112,12 @@ class WholeCallSchema(CallSchema):
         },
     )
     messages_omitted = fields.Integer(
-        metadata={"description": "How many messages before them are left out"}
+        metadata={"description": "How many messages at the beginning are left out"}
     )
     omitted_in_call = fields.Integer(
         allow_none=True,
         metadata={
-            "description": "Number of a call before, whose messages begin with those that are left"
+            "description": "Number of an earlier call whose messages begin with those that are left"
             " out; null if none are"
         },
     )

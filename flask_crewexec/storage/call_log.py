@@ -126,7 +126,10 @@ def last_requests(
         model.generation == call.generation,
         model.kind == call.kind,
     )
-    numbers, lengths = zip(*session.execute(query.order_by(model.number.desc())), strict=True)
+    rows = session.execute(query.order_by(model.number.desc())).all()
+    if not rows:  # it was removed after it was found
+        return LastRequests([None], None)
+    numbers, lengths = zip(*rows, strict=True)
     count = count_fitting(lengths, max_chars)
     wanted = query.with_only_columns(model.request).where(model.number >= numbers[count - 1])
     requests = session.scalars(wanted.order_by(model.number)).all()

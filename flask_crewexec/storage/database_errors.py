@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import StatementError
 from sqlalchemy.exc import TimeoutError
 
+from ..database.connection_events import READ_ONLY
+
 TRANSIENT_ERRORS: t.Final = (OperationalError, InterfaceError, TimeoutError)
 """Classes of errors whose cause may pass; :func:`is_transient` tells more exactly."""
 
@@ -23,7 +25,6 @@ _SQLITE_UNAVAILABLE: t.Final = re.compile(
 _POSTGRESQL_UNAVAILABLE: t.Final = ("08", "25P03", "53300", "55P03", "57P")
 """SQLSTATEs: connection lost, idle transaction aborted, too many connections, row locked, server
 shutting down."""
-_READ_ONLY: t.Final = "25006"
 _REFUSED_VALUE: t.Final = ("22", "54")
 """SQLSTATEs: value that its type cannot hold, value beyond a limit of the server."""
 _REFUSED_BY_PYTHON: t.Final = (TypeError, ValueError, OverflowError, RecursionError)
@@ -55,7 +56,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 def is_read_only(error: BaseException) -> bool:
     """Return whether PostgreSQL only reads, for instance because it is a standby server."""
-    return isinstance(error, DBAPIError) and _sqlstate(error) == _READ_ONLY
+    return isinstance(error, DBAPIError) and _sqlstate(error) == READ_ONLY
 
 
 def is_transient(error: BaseException) -> bool:

@@ -20,12 +20,12 @@ from ..process.web_server import request_threads
 
 
 class TooManyStreams(CrewExecError):
-    """The user, or this web process, has as many streams open as the settings allow."""
+    """The user, or this web process, has as many streams open as they may have."""
 
     code = "too-many-streams"
     status = 503
     title = "Too many streams"
-    remedy = "Close a stream, or read pages of events with '?after=…'."
+    remedy = "Read pages of events with '?after=…', or do what 'detail' says."
 
 
 _ONE_THREAD: t.Final = (
@@ -85,8 +85,8 @@ def _max_streams(settings: Settings) -> int:
 def _check_limit(subject: str, count: int, limit: int) -> None:
     if count >= limit:
         raise TooManyStreams(
-            f"{subject} {count} streams or waiting requests open. Close one, try again in a moment,"
-            " or read pages with '?after=…'."
+            f"{subject} as many streams or waiting requests open as allowed: {count}. Close one,"
+            " try again in a moment, or read pages with '?after=…'."
         )
 
 

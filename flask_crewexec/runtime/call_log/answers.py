@@ -1,7 +1,7 @@
 """The answer of a model -> JSON, and back to the objects of its provider.
 
 Providers ask for calls of tools with dictionaries (OpenAI's protocol, Bedrock), or with objects of
-their SDK (Anthropic, Azure, Gemini). Those of Azure's SDK are mappings, all others are Pydantic's.
+their SDK (Anthropic, Azure, Gemini, LiteLLM). Azure's are mappings, all others are Pydantic's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from collections.abc import Mapping
 import pydantic
 
 _CLASS: t.Final = "__class__"
-_MODULES: t.Final = ("anthropic.", "azure.ai.inference.", "crewai.", "google.genai.", "openai.")
+_MODULES: t.Final = tuple(
+    f"{name}."
+    for name in ("anthropic", "azure.ai.inference", "crewai", "google.genai", "litellm", "openai")
+)
 """Where the classes of answers come from."""
 
 

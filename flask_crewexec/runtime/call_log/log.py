@@ -208,15 +208,18 @@ class CallLog:
         """Return what is stored of a request or an answer."""
         assert self._limits is not None
         stored = self._limits.store(value)
-        stored = stored._replace(altered=stored.altered or altered)
-        if told_later and stored.value is not None:
-            stored = stored._replace(altered=False, cut=False)
+        if told_later and not stored.cut:
+            stored = stored._replace(altered=False)
         if stored.altered or stored.cut:
             self._not_restorable.add(call.scope.step)
-        return stored
+        return stored._replace(altered=stored.altered or altered)
 
     def is_restorable(self, step: int | None) -> bool:
-        """Return whether the calls of a step are stored as they were, so that it can continue."""
+        """Return whether what was said in a step is stored as it was, so that it can continue.
+
+        Objects of providers that cannot be restored do not count, since all answers of such a
+        provider contain them.
+        """
         return step not in self._not_restorable
 
     def replace_request(self, call: OpenCall, request: object) -> t.Any:

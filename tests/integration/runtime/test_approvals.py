@@ -20,6 +20,7 @@ from flask_crewexec import Approval
 from flask_crewexec import current_execution
 from flask_crewexec.app_state import current_app_state
 from flask_crewexec.errors import SecretMissing
+from flask_crewexec.runtime.call_log import answers
 from support.api_client import Api
 from support.api_client import problem
 from support.graphs import documents
@@ -540,6 +541,23 @@ class TestStepsThatCannotContinue:
         assert run(id) == "completed"
         assert "needs a person" in told(model.calls[-1])[1]
         assert (requests_of(api, id), sent, paid, len(model.calls)) == ([], [result], [], 3)
+
+    def test_ask_nevertheless_if_no_answer_of_the_provider_could_continue(
+        self, api, model, queued, paid, monkeypatch
+    ):
+        encode = answers.encode
+
+        def refuse_calls(value: object) -> object:
+            if isinstance(value, list):
+                raise answers.NotStorable("objects of an SDK that is not installed here")
+            return encode(value)
+
+        monkeypatch.setattr(answers, "encode", refuse_calls)
+        id = queued()
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert (paid, api.event_types(id).count("step_restarted")) == ([("7", 5)], 1)
 
     def test_a_secret_that_comes_while_somebody_is_asked_is_told_without_it(
         self, api, model, register, paid, sent
