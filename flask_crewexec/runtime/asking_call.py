@@ -57,7 +57,7 @@ class Decided(t.NamedTuple):
 
 
 class NewAsk(t.NamedTuple):
-    """What is asked about a call for the first time."""
+    """What is to be asked about a call."""
 
     scope: Scope
     path: str
