@@ -37,14 +37,17 @@ class Answerer(t.NamedTuple):
         return {each for each in known if each is not None}
 
 
-def check_rights(found: Found, who: Answerer, bypass: bool) -> bool:
+def check_rights(found: Found, who: Answerer, *, sees: bool, bypass: bool) -> bool:
     """Check that somebody may answer a request; return whether only since they bypass its rules.
 
+    :param sees: whether they see what they decide about.
     :param bypass: whether a manager, or the host's own code, answers although they may not.
     :raises NotAsked: if the request asks others.
     :raises FourEyes: if it needs another person than this one.
     """
     refusal = find_refusal(found, who) or _find_nameless(found, who)
+    if refusal is None and not sees:
+        refusal = NotAsked("You may not see what is asked.")
     if refusal is None:
         return False
     if not may_bypass(who.requester):

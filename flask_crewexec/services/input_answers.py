@@ -37,6 +37,7 @@ from .answer_rights import Answerer
 from .answer_rights import check_rights
 from .input_requests import dump_request
 from .input_requests import find_request
+from .input_requests import sees_request
 
 Json = dict[str, t.Any]
 
@@ -138,7 +139,8 @@ def _check_all(
 def _check(app_state: AppState, found: Found, who: Answerer, given: Json) -> Ended:
     """Return an answer as it is stored, if this user may give it."""
     content = {name: given[name] for name in given.keys() - _NO_CONTENT}
-    bypassed = check_rights(found, who, given["bypass"])
+    sees = sees_request(app_state, found, who.requester)
+    bypassed = check_rights(found, who, sees=sees, bypass=given["bypass"])
     check_answer(app_state, found.request, given["decision"], content)
     decision, by = given["decision"], who.by
     return Ended(InputStatus.ANSWERED, decision, content or None, by, bypassed, who.issued_by)

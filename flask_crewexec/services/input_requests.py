@@ -145,16 +145,18 @@ def dump_request(
     if found.is_due:
         dumped["status"] = InputStatus.EXPIRED.value
     is_open = dumped["status"] == InputStatus.OPEN
-    is_asked = find_refusal(found, Answerer(requester)) is None
+    sees = sees_request(app_state, found, requester)
+    is_asked = sees and find_refusal(found, Answerer(requester)) is None
     dumped["may_answer"] = is_open and is_asked
     dumped["may_bypass"] = is_open and not is_asked and may_bypass(requester)
-    if not _sees_content(app_state, found, requester):
+    if not sees:
         is_question = found.request.kind == InputKind.QUESTION
         dumped.update(dict.fromkeys(_CONTENTS + (_OF_MODEL if is_question else ())))
     return t.cast(Json, dumped)
 
 
-def _sees_content(app_state: AppState, found: Found, requester: Requester) -> bool:
+def sees_request(app_state: AppState, found: Found, requester: Requester) -> bool:
+    """Return whether *requester* may see the contents of a request, not only that there is one."""
     if sees_content(app_state, found.request.owner_id, requester):
         return True
     return requester is not None and found.names(requester)

@@ -277,6 +277,7 @@ class TestAccess:
         page = admins.read(path)
         assert "a secret" not in page
         assert 'value="approve"' in page
+        assert "Answer although you do not see what is asked" in page
         assert 'value="edit"' not in page
 
     def test_forms_of_other_sites_are_rejected(self, api: Api, ada: Pages) -> None:

@@ -132,6 +132,15 @@ class TestAccess:
         assert open_request(admin, id)["draft"] is None
         assert open_request(api, id)["draft"] is not None
 
+    @pytest.mark.settings(MANAGERS_SEE_CONTENT=False)
+    def test_managers_do_not_decide_unnoticed_about_what_they_do_not_see(self, api, admin):
+        id = api.queue(reviewed())
+        run(id)
+        request = open_request(admin, id)
+        assert (request["may_answer"], request["may_bypass"]) == (False, True)
+        problem(send_answer(admin, request["id"], "approve"), 403, "not-asked")
+        assert answer(admin, id, "approve", bypass=True)["bypassed"]
+
 
 class TestPages:
     def test_what_roles_are_asked_goes_on_after_the_last_one(self, client, api):
