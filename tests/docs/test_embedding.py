@@ -173,7 +173,10 @@ def test_an_element_loads_what_it_shows_and_tells_of_it(
     browser.run(listening)
     assert run(id) == "completed"
     tree.wait_for("#result", "Words that come")
-    assert [id, "completed"] in browser.run("return window.told")
+    wait_until(
+        lambda: [id, "completed"] in browser.run("return window.told"),
+        what="the event of the element",
+    )
 
 
 RECORD_WORDS = f"""

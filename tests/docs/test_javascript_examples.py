@@ -192,8 +192,8 @@ def test_the_react_component_follows_an_execution(
     browser.wait_for("[role=status]", "waiting")
     redis_process.wait_for_subscriber(id)
     assert run(id) == "completed"
-    browser.wait_for("pre", "Words that come")
-    assert browser.text("[role=status]") == "completed"
+    browser.wait_for("[role=status]", "completed")
+    assert browser.text("pre") == "Words that come"
 
 
 def test_the_react_component_keeps_the_words_of_steps_at_the_same_time_apart(
