@@ -85,7 +85,7 @@ def stored_calls(id: str) -> list[CallMixin]:
 
 @contextlib.contextmanager
 def loaded_rows(model: type[t.Any]) -> Iterator[list[t.Any]]:
-    """Collect the rows of a model that the database sends meanwhile, each time that it does."""
+    """Collect the rows of a model that the database sends in the block, as often as it does."""
 
     def note(row: object, context: object) -> None:
         rows.append(row)
