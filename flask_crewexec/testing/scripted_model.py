@@ -131,7 +131,7 @@ class ScriptedModel:
         self,
         count: int,
         *,
-        timeout: float = 30.0,
+        timeout: float = 60.0,
         matching: Pattern = "",
         outcome: Outcome | None = None,
     ) -> tuple[Call, ...]:

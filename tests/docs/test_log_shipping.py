@@ -26,7 +26,7 @@ def lines(api, model, start_worker) -> list[str]:
     document["nodes"][0]["data"]["goal"] = f"{PRIVATE['goal']} {{topic}}"
     body = {"graph_id": api.graph(document), "inputs": {"topic": PRIVATE["input"]}}
     execution = api("POST", "/executions", json=body, headers={"X-Request-ID": "web-7"})
-    assert api.status(execution.json["id"], wait=30)["status"] == "completed"
+    assert api.ended(execution.json["id"])["status"] == "completed"
     assert any(PRIVATE["input"] in str(call.body) for call in model.calls)
     wait_until(lambda: "succeeded in" in worker.log_text(), what="the end of the task")
     return [line for line in worker.log_text().splitlines() if line.startswith("{")]

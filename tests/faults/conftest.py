@@ -45,7 +45,7 @@ def reconcile(app: Flask) -> Callable[[], dict[str, int]]:
 def settle(api: Api, reconcile: Callable[[], object]) -> Settle:
     """Reconcile until the execution has the status, and return it."""
 
-    def settle(id: str, status: str = "completed", seconds: float = 40.0) -> dict[str, object]:
+    def settle(id: str, status: str = "completed", seconds: float = 90.0) -> dict[str, object]:
         def has_it() -> bool:
             reconcile()
             return api.status(id)["status"] == status

@@ -162,7 +162,7 @@ class TestPickles:
                 serializer="pickle",
                 headers={"task": "crewexec.execution", "id": "1", "lang": "py"},
             )
-        status = api.status(api.queue(documents.chain("a")), wait=30)
+        status = api.ended(api.queue(documents.chain("a")))
         assert status["status"] == "completed"
         assert not canary.exists()
         assert "Refusing to deserialize" in worker.log_text()

@@ -100,7 +100,7 @@ class TestStarting:
         model.wait_for_calls(2)  # each has one place
         gate.set()
         for id in ids:
-            assert api.status(id, wait=30)["status"] == "completed"
+            assert api.ended(id)["status"] == "completed"
         for process in found:
             assert process.memory_full_info().uss < process.memory_info().rss / 2
 
@@ -111,7 +111,7 @@ class TestStarting:
         cores = {tuple(process.cpu_affinity()) for process in found}
         assert sorted(len(each) for each in cores) == [1, 1]
         assert len(psutil.Process(workers.pid).cpu_affinity()) > 1
-        assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
+        assert api.ended(api.queue(documents.chain("a")))["status"] == "completed"
 
     def test_workers_without_executions_do_not_load_crewai(self, start_workers):
         workers = start_workers("--queues=cleanup", fork_server=None)

@@ -178,7 +178,7 @@ def test_keys_that_users_bring(api, own_model, start_worker, settle, everything,
 def test_a_user_without_a_key(api, stranger, own_model, start_worker, settle, everything):
     start_worker()
     id = stranger.queue(documents.chain("succeed", model="own"))
-    assert stranger.status(id, wait=30)["status"] == "failed"
+    assert stranger.ended(id)["status"] == "failed"
     error = stranger.status(id)["error"]
     assert error["code"] == "secret-missing"
     assert error["message"] == "There is no secret 'model' for this user."

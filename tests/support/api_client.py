@@ -6,9 +6,12 @@ import typing as t
 
 from flask.testing import FlaskClient
 
+from flask_crewexec.statuses import ACTIVE
+from flask_crewexec.statuses import ExecutionStatus
 from support.described_answers import check_answer
 
 Json = dict[str, t.Any]
+UNDER_WAY: t.Final = ACTIVE - {ExecutionStatus.WAITING_INPUT}
 
 
 class Api:
@@ -41,6 +44,14 @@ class Api:
         answer = self("GET", f"/executions/{id}", headers={"Prefer": f"wait={wait}"})
         assert answer.status_code == 200, answer.json
         return t.cast(Json, answer.json)
+
+    def ended(self, id: str) -> Json:
+        """Wait until an execution has ended or asks people; a worker's first one may take long."""
+        for _ in range(4):
+            status = self.status(id, wait=30)
+            if status["status"] not in UNDER_WAY:
+                break
+        return status
 
     def event_types(self, id: str) -> list[str]:
         events = self("GET", f"/executions/{id}/events").json["events"]

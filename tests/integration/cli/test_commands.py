@@ -104,7 +104,7 @@ class TestWorkerAndBeat:
         )
         with worker, beat:
             id = api.queue(documents.chain("a"))
-            assert api.status(id, wait=30)["status"] == "completed"
+            assert api.ended(id)["status"] == "completed"
             wait_until(lambda: "crewexec-purge" in beat.log_text(), what="the schedule")
             worker.kill(signal.SIGINT)
             assert worker.ended() == 1  # as with 'celery worker'
@@ -154,7 +154,7 @@ class TestWorkerAndBeat:
             fork_server=fork_server,
         )
         with worker:
-            status = api.status(api.queue(documents.chain("a")), wait=30)
+            status = api.ended(api.queue(documents.chain("a")))
         assert (status["status"], status["retries"]) == ("completed", 1)
 
     @pytest.mark.parametrize("what", ["active", "registered"])

@@ -29,9 +29,7 @@ def asked(site: Site) -> Iterator[str]:
     nodes = [documents.agent("w"), documents.task("tell", "Describe for review")]
     graph = documents.crew(nodes, ["w tell"], name="Reviewed")
     documents.with_data(graph, "tell", review={"message": "May we print this?"})
-    body = {"graph_id": site.store(graph), "inputs": {}}
-    wait = {"Prefer": "wait=30"}
-    status = site.ask("POST", "/executions", json=body, headers=wait).json()
+    status = site.started(graph)
     assert status["status"] == "waiting_input", status
     (id,) = status["input_requests"]
     yield id

@@ -242,8 +242,7 @@ class TestSelections:
         browser = signed_in
         site.ask("POST", "/executions/cancel", json={"ids": ids})
         for id in ids:
-            ended = site.ask("GET", f"/executions/{id}", headers={"Prefer": "wait=30"}).json()
-            assert ended["status"] == "cancelled"
+            assert site.ended(id)["status"] == "cancelled"
         browser.open(f"{address}&status=cancelled")
         browser.find("#selection [value=matching]").click()
         browser.find("#selection [value=retry]").click()

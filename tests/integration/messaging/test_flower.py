@@ -89,8 +89,8 @@ def test_who_knows_the_password_can_cancel(start_worker, api, environment, tmp_p
         done = flower.request("POST", f"/api/task/revoke/{waiting}", auth=("ops", "secret"))
         assert done.status_code == 200
         answer.set()
-        assert api.status(waiting, wait=30)["status"] == "cancelled"
-        assert api.status(id, wait=30)["status"] == "completed"
+        assert api.ended(waiting)["status"] == "cancelled"
+        assert api.ended(id)["status"] == "completed"
 
 
 def test_it_counts_few_levels_of_priority(app, api, environment, tmp_path):

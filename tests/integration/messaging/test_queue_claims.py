@@ -140,7 +140,7 @@ def test_queues_have_the_names_of_the_settings(app, start_worker, admin, api, mo
     id = api.queue(documents.chain("a"), priority=3)
     assert admin("GET", "/queues").json["queues"]["crews"]["3"] == 1
     start_worker(pool="threads", queues=("crews", "tidying"))
-    assert api.status(id, wait=30)["status"] == "completed"
+    assert api.ended(id)["status"] == "completed"
     event = {"action": "reconcile"}
     done = app.extensions["celery"].send_task("crewexec.cleanup", (event,), ignore_result=False)
     assert "retried" in done.get(timeout=30)

@@ -121,7 +121,7 @@ def test_an_unknown_authority_is_refused(app, parameters):
 @pytest.mark.parametrize("parameters", ["ssl_cert_reqs=none"])
 def test_verification_can_be_switched_off(app, start_worker, api, parameters):
     start_worker(pool="threads")
-    assert api.status(api.queue(documents.chain("a")), wait=30)["status"] == "completed"
+    assert api.ended(api.queue(documents.chain("a")))["status"] == "completed"
 
 
 class TestCluster:

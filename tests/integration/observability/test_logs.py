@@ -53,7 +53,7 @@ class TestWorkersLog:
     @pytest.mark.parametrize("pool", ["prefork", "threads"])
     def test_each_line_of_a_run_has_its_context(self, start_worker, api, said, pool):
         worker = start_worker(pool=pool)
-        assert api.status(said, wait=30)["status"] == "completed"
+        assert api.ended(said)["status"] == "completed"
         context = f"[execution_id={said} attempt=1 user_id=ada request_id=web-7]"
         for text in ("A tool says: good day", "A tool prints: good day", "HTTP Request: POST"):
             assert line_with(worker, text).endswith(context)
@@ -63,7 +63,7 @@ class TestWorkersLog:
         model.on("Do a", status=400, reply="no")
         worker = start_worker()
         id = api.queue(documents.chain("a"))
-        correlation_id = api.status(id, wait=30)["error"]["correlation_id"]
+        correlation_id = api.ended(id)["error"]["correlation_id"]
         assert f"[execution_id={id} attempt=1 user_id=ada" in line_with(worker, correlation_id)
         assert "Traceback" in worker.log_text()
 
@@ -71,7 +71,7 @@ class TestWorkersLog:
     def test_as_json(self, start_worker, api, said):
         # In a forked process, CrewAI has configured the log before.
         worker = start_worker(fork_server=None)
-        assert api.status(said, wait=30)["status"] == "completed"
+        assert api.ended(said)["status"] == "completed"
         line = json.loads(line_with(worker, "A tool says"))
         assert line["message"] == "A tool says: good day"
         assert (line["logger"], line["level"]) == ("support.host_app.host", "WARNING")
@@ -83,7 +83,7 @@ class TestWorkersLog:
     @pytest.mark.settings(LOG_FORMAT="plain")
     def test_as_celery_writes_it(self, start_worker, api, said):
         worker = start_worker()
-        assert api.status(said, wait=30)["status"] == "completed"
+        assert api.ended(said)["status"] == "completed"
         assert line_with(worker, "A tool says").endswith("good day")
 
 
@@ -108,7 +108,7 @@ def test_everything_that_several_workers_log_is_json(environment, tmp_path, api,
     variables = {**environment, "PYTHONPATH": str(TESTS)}
     options = ("--pool=prefork", "--concurrency=1", "--beat")
     with WorkerProcesses(tmp_path, variables, *options) as workers:
-        assert api.status(said, wait=30)["status"] == "completed"
+        assert api.ended(said)["status"] == "completed"
         line_with(workers, "Sending due task")
         _, worker = sorted(psutil.Process(workers.pid).children(), key=psutil.Process.create_time)
         (child,) = worker.children()

@@ -296,7 +296,7 @@ def test_a_worker_that_is_traced_after_its_fork(
     wait_until(lambda: cleanup.handle({"action": "reconcile"})["republished"], what="a new message")
     traced = {"app": "support.host_app.traced_worker", "fork_server": fork_server}
     with WorkerProcess(tmp_path, variables, **traced):
-        assert api.status(id, wait=30)["status"] == "completed"
+        assert api.ended(id)["status"] == "completed"
         wait_until(
             lambda: exported.exists() and "crewexec attempt" in exported.read_text(),
             what="the span of the attempt",

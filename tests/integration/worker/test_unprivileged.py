@@ -48,7 +48,7 @@ def start(tmp_path):
 
 def check_that_it_works(worker, api, model):
     model.on("Do a", "ALPHA")
-    assert api.status(api.queue(documents.chain("a")), wait=30)["result"]["raw"] == "ALPHA"
+    assert api.ended(api.queue(documents.chain("a")))["result"]["raw"] == "ALPHA"
     sent = "Task crewexec.cleanup"
     wait_until(lambda: sent in worker.log_text(), what="a message of beat")
 

@@ -60,7 +60,7 @@ class Browser:
         script = "const e = document.querySelector(arguments[0]); return e ? e.textContent : ''"
         return t.cast(str, self.driver.execute_script(script, selector))
 
-    def wait_for(self, selector: str, text: str = "", seconds: float = 30) -> None:
+    def wait_for(self, selector: str, text: str = "", seconds: float = 90) -> None:
         """Wait until an element is there and contains a text."""
         script = (
             "const e = document.querySelector(arguments[0]);"

@@ -218,7 +218,7 @@ def run_as(user: str | None) -> _RunAs:
 
 
 def wait_until(
-    condition: Callable[[], object], *, seconds: float = 30.0, what: str = "the condition"
+    condition: Callable[[], object], *, seconds: float = 90.0, what: str = "the condition"
 ) -> None:
     """Ask until the condition holds; raise TimeoutError when it never does.
 

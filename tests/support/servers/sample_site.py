@@ -21,6 +21,7 @@ from sample_app import create_app
 from sample_app.extensions import db
 from sample_app.seeding import seed
 from support import long_run
+from support.api_client import UNDER_WAY
 from support.graphs.documents import Document
 from support.paths import ROOT
 from support.servers.celery_nodes import WorkerProcess
@@ -71,11 +72,22 @@ class Site(t.NamedTuple):
 
     def run(self, document: Document) -> str:
         """Run a graph, and return the id of the execution that has completed."""
-        body = {"graph_id": self.store(document), "inputs": {}}
-        wait = {"Prefer": "wait=30"}
-        status = self.ask("POST", "/executions", json=body, headers=wait).json()
+        status = self.started(document)
         assert status["status"] == "completed", status
         return t.cast(str, status["id"])
+
+    def started(self, document: Document) -> Document:
+        """Run a graph until it has ended or asks people."""
+        body = {"graph_id": self.store(document), "inputs": {}}
+        return self.ended(self.ask("POST", "/executions", json=body).json()["id"])
+
+    def ended(self, id: str) -> Document:
+        """Wait until an execution has ended or asks people; the worker's first may take long."""
+        for _ in range(4):
+            status = self.ask("GET", f"/executions/{id}", headers={"Prefer": "wait=30"}).json()
+            if status["status"] not in UNDER_WAY:
+                break
+        return t.cast("Document", status)
 
     def insert_long_run(self) -> str:
         """Give the user an execution with many attempts, steps and calls; return its id."""
