@@ -1,7 +1,4 @@
-"""What other services got wrong where runs ask people, for reviews. Each test is one mistake.
-
-Those that tool calls have made as well have tests among those of approvals, questions and outcomes.
-"""
+"""What other services got wrong where runs ask people. Each test is one mistake."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ import threading
 
 import pytest
 
+from flask_crewexec import Approval
+from support.graphs import documents
 from support.host_app import host
 from support.in_process import run
 from support.input_requests import answer
@@ -17,6 +16,8 @@ from support.input_requests import parallel
 from support.input_requests import requests_of
 from support.input_requests import reviewed
 from support.input_requests import send_answer
+from support.scripted_turns import tool_calls
+from support.scripted_turns import Turn
 
 
 @pytest.fixture
@@ -121,6 +122,58 @@ class TestAnswers:
         (last,) = model.calls_matching("Do b")
         assert "ALPHA" in last.prompt
         assert "BETA" not in last.prompt
+
+
+class TestApprovedCalls:
+    @pytest.fixture
+    def asked(self, app, api, model):
+        """An execution that asks about two payments, its requests by order, and what is paid."""
+        crewexec, paid, verdicts = app.extensions["crewexec_host"], [], []
+
+        def is_large(arguments, user_id):
+            verdicts.append(arguments["euros"])
+            return len(verdicts) <= 2  # it would let everything pass when it is asked again
+
+        terms = Approval(when=is_large, decisions=["approve", "edit", "reject"])
+
+        @crewexec.tool("pay", approval=terms)
+        def pay(order: str, euros: int) -> str:
+            """Pay an order."""
+            paid.append((order, euros))
+            return "paid"
+
+        calls = [("pay", {"order": order, "euros": 900}) for order in ("first", "second")]
+        model.add(Turn(raw=tool_calls(*calls), results=0))
+        model.add(Turn(reply="DONE", results=2))
+        id = api.queue(documents.chain("a", tools=("pay",)))
+        assert run(id) == "waiting_input"
+        requests = {each["arguments"]["order"]: each["id"] for each in requests_of(api, id)}
+        return id, requests, paid
+
+    @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+    def test_answers_were_matched_by_position_so_the_wrong_call_was_made(self, api, asked, order):
+        id, requests, paid = asked
+        decisions = {"first": "reject", "second": "approve"}
+        for name in order:
+            send_answer(api, requests[name], decisions[name])
+        assert run(id) == "completed"
+        assert paid == [("second", 900)]
+
+    def test_other_arguments_were_executed_than_were_approved(self, api, model, asked):
+        id, requests, paid = asked
+        edited = {"order": "first", "euros": 800}
+        send_answer(api, requests["first"], "edit", arguments=edited)
+        send_answer(api, requests["second"], "approve")
+        assert run(id) == "completed"
+        assert sorted(paid) == [("first", 800), ("second", 900)]
+        assert len(model.calls) == 2
+
+    def test_a_predicate_evaluated_again_at_resume_ignored_a_reject(self, api, asked):
+        id, requests, paid = asked
+        for request in requests.values():
+            send_answer(api, request, "reject")
+        assert run(id) == "completed"
+        assert paid == []
 
 
 class TestRequests:

@@ -1,4 +1,4 @@
-"""Aging: whoever waits becomes more urgent, so that nobody waits forever for urgent work."""
+"""Aging: what waits becomes more urgent, so that nobody waits forever for urgent work."""
 
 from __future__ import annotations
 
@@ -76,6 +76,18 @@ class TestRaising:
         assert api.status(id)["priority"] == 5
         assert [run(id, attempt=1) for _ in range(2)] == ["completed", "not-claimed"]
         assert len(model.calls) == 1
+
+    @pytest.mark.parametrize("priority", [2, 5, 10])
+    def test_the_highest_urgency_is_reached_after_one_span_for_each_level(
+        self, api, reconcile, priority
+    ):
+        (id,) = queue(api, 1, priority=priority)
+        wait_since(id, (priority - 1) * 100 - 50)
+        reconcile()
+        assert column(id, "urgency") == 2
+        wait_since(id, (priority - 1) * 100)
+        reconcile()
+        assert column(id, "urgency") == 1
 
     def test_nothing_is_more_urgent_than_the_first_priority(self, api, reconcile):
         (id,) = queue(api, 1)
