@@ -125,12 +125,13 @@ class StepReview:
     def _next(self, asked: Sequence[InputRequestMixin]) -> InputRequestMixin | None:
         """Return the request that is about the current draft, if there is one."""
         last = self._last
-        mine = [each for each in asked if self._is_mine(each) and not _is_withdrawn(each)]
-        if last is not None and self._is_mine(last):
-            mine = [each for each in mine if each.round > last.round]
-        if mine:
-            return mine[0]
-        return asked[-1] if last is None and asked and _still_counts(asked[-1]) else None
+        # The first draft of a restarted step meets the last decision each time that it continues.
+        earlier = [] if last else [each for each in asked if not self._is_mine(each)]
+        if earlier and _still_counts(earlier[-1]):
+            return earlier[-1]
+        mine = (each for each in asked if self._is_mine(each) and not _is_withdrawn(each))
+        past = last.round if last and self._is_mine(last) else 0
+        return next((each for each in mine if each.round > past), None)
 
     def _is_mine(self, request: InputRequestMixin) -> bool:
         return request.generation == self._generation()

@@ -110,6 +110,23 @@ class TestDeploy:
         assert "ALPHA" in str(model.calls[-1].body)
         assert open_request(api, waiting)["draft"] == {"text": "GAMMA"}
 
+    def test_that_restarts_the_step_loses_no_words_of_later_rounds(
+        self, api, model, registry, waiting
+    ):
+        answer(api, waiting, "change", text="more")
+        change_model(registry)
+        assert run(waiting) == "waiting_input"
+        calls = len(model.calls)
+        answer(api, waiting, "change", text="shorter")
+        assert run(waiting) == "waiting_input"
+        assert len(model.calls) == calls + 1
+        asked = str(model.calls[-1].body)
+        assert "shorter" in asked
+        assert "GAMMA" in asked
+        request = open_request(api, waiting)
+        assert (request["draft"], request["round"]) == ({"text": "BETA"}, 3)
+        assert len(api.events_of(waiting, "step_restarted")) == 1
+
     def test_may_come_before_an_edit_that_is_refused(self, api, model, registry, waiting):
         spec = registry.guardrails["polite"]
         strict = dataclasses.replace(spec, function=lambda answer: answer != "YOURS" or "be polite")
