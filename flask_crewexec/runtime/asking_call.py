@@ -120,9 +120,23 @@ class AskingCall:
     def _find(
         self, asked: Sequence[InputRequestMixin], ask: Ask, after: int, carries_over: bool
     ) -> InputRequestMixin | None:
-        same = [each for each in asked if _counts_for(each, ask) and each.round > after]
+        same = [each for each in asked if self._counts_for(each, ask) and each.round > after]
         mine = next((each for each in same if self._is_mine(each)), None)
         return self._carried(same, ask) if mine is None and carries_over else mine
+
+    def _counts_for(self, request: InputRequestMixin, ask: Ask) -> bool:
+        """Return whether a request is about the same, and has asked those who must be asked now."""
+        if not _is_about(request, ask.digest):
+            return False
+        return request.status == InputStatus.OPEN or not self._was_laxer(request, ask)
+
+    def _was_laxer(self, request: InputRequestMixin, ask: Ask) -> bool:
+        """Return whether somebody may have answered a request who may not answer now."""
+        if ask.four_eyes and not request.four_eyes:
+            return True
+        if not ask.roles_only:
+            return False
+        return not request.roles_only or not self._requests.roles_of(request) <= {*ask.roles}
 
     def was_asked(self, kind: InputKind, digest: str, *, after: int) -> bool:
         """Return whether somebody was asked about the same after a round."""
@@ -130,7 +144,7 @@ class AskingCall:
 
     def carried_over(self, ask: Ask) -> bool:
         """Return whether the same was decided before the step was restarted, and still counts."""
-        same = [each for each in self._read(ask.kind) if _counts_for(each, ask)]
+        same = [each for each in self._read(ask.kind) if self._counts_for(each, ask)]
         return self._carried(same, ask) is not None
 
     def _carried(self, same: Sequence[InputRequestMixin], ask: Ask) -> InputRequestMixin | None:
@@ -155,16 +169,6 @@ class AskingCall:
 
     def _is_mine(self, request: InputRequestMixin) -> bool:
         return request.generation == self._scope.generation
-
-
-def _counts_for(request: InputRequestMixin, ask: Ask) -> bool:
-    """Return whether a request is about the same, and has asked those who must be asked now."""
-    if not _is_about(request, ask.digest):
-        return False
-    was_laxer = (ask.roles_only and not request.roles_only) or (
-        ask.four_eyes and not request.four_eyes
-    )
-    return request.status == InputStatus.OPEN or not was_laxer
 
 
 def _is_about(request: InputRequestMixin, digest: str) -> bool:

@@ -267,6 +267,11 @@ class ToolRequests:
                 session, models, self._execution.id, step, kind, path
             )
 
+    def roles_of(self, request: InputRequestMixin) -> set[str]:
+        """Return the roles that a request asks."""
+        with self._app_state.database.read_session() as session:
+            return call_requests.roles_of(session, self._app_state.models, request)
+
     def was_made(self, request: InputRequestMixin, before: int) -> bool:
         """Return whether the call that people were asked about was made, or may have been.
 

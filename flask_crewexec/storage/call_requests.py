@@ -17,6 +17,7 @@ from ..statuses import InputKind
 from ..statuses import InputStatus
 from ..statuses import NOT_MADE
 from . import database_clock
+from .input_requests import ROLE
 
 
 def requests_of_call(
@@ -34,6 +35,13 @@ def requests_of_call(
         request.call == call,
     )
     return session.scalars(query.order_by(request.generation, request.round)).all()
+
+
+def roles_of(session: Session, models: Models, request: InputRequestMixin) -> set[str]:
+    """Return the roles that a request asks."""
+    assignee = models.input_assignee
+    query = sa.select(assignee.name).where(assignee.request_id == request.id, assignee.kind == ROLE)
+    return {*session.scalars(query)}
 
 
 def withdraw_of_steps(

@@ -761,6 +761,29 @@ class TestWhoDecides:
         assert run(id) == "completed"
         assert paid == [("7", 5)]
 
+    @pytest.mark.parametrize(
+        ("before", "now", "counts"),
+        [
+            ({"boss"}, {"boss", "chief"}, True),
+            ({"boss"}, {"chief"}, False),
+            ({"boss", "chief"}, {"chief"}, False),
+        ],
+    )
+    def test_an_approval_of_a_role_that_may_not_approve_any_more(
+        self, app, api, boss, queued, paid, before, now, counts
+    ):
+        id = queued(approval=Approval(roles=before))
+        run(id)
+        send_answer(boss, open_request(api, id)["id"], "approve")
+        tools = app.extensions["crewexec"].registry.tools
+        tools["pay"] = dataclasses.replace(tools["pay"], approval=Approval(roles=now))
+        if counts:
+            assert run(id) == "completed"
+            return
+        assert run(id) == "waiting_input"
+        assert open_request(api, id)["assignees"]["roles"] == ["chief"]
+        assert paid == []
+
     def test_another_person_than_the_one_who_has_edited(self, client, api, boss, queued, paid):
         approval = Approval(roles={"boss"}, four_eyes=True, decisions=["approve", "edit"])
         id = queued(approval=approval)
