@@ -74,7 +74,7 @@ def _check_edit(app_state: AppState, request: InputRequestMixin, content: Json) 
     """Check what is written instead of the draft."""
     limit = app_state.settings.max_output_chars
     field = "value" if "value" in content else "text"
-    text = json.dumps(content["value"]) if field == "value" else content["text"]
+    text = content["text"] if field == "text" else json.dumps(content[field], ensure_ascii=False)
     if len(text) > limit:
         raise _invalid(f"/{field}", f"At most {limit} characters are allowed.")
     if request.schema is None:

@@ -182,6 +182,17 @@ class TestChecks:
         assert api.status(id)["result"]["json"] == {"title": "Mate"}
         assert len(model.calls) == 1
 
+    @pytest.mark.settings(MAX_OUTPUT_CHARS=40)
+    def test_characters_of_any_alphabet_count_the_same(self, api, model):
+        model.on("Do a", '{"title": "Tea"}')
+        id = api.queue(reviewed(output_schema=SCHEMA))
+        assert run(id) == "waiting_input"
+        refused = answer(api, id, "edit", expect=422, value={"title": "茶" * 30})
+        assert [error["pointer"] for error in refused["errors"]] == ["/value"]
+        answer(api, id, "edit", value={"title": "茶" * 20})
+        assert run(id) == "completed"
+        assert api.status(id)["result"]["json"] == {"title": "茶" * 20}
+
     def test_an_edit_that_a_guardrail_refuses_is_asked_again_with_the_reason(self, app, api, model):
         guardrail(app, "polite", lambda text: "be polite" if "BAD" in text else True)
         id = api.queue(reviewed(guardrails=[{"name": "polite"}]))
