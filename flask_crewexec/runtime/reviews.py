@@ -126,10 +126,11 @@ class StepReview:
         """Return the request that is about the current draft, if there is one."""
         last = self._last
         # The first draft of a restarted step meets the last decision each time that it continues.
-        earlier = [] if last else [each for each in asked if not self._is_mine(each)]
+        answerable = [each for each in asked if not _is_withdrawn(each)]
+        earlier = [] if last else [each for each in answerable if not self._is_mine(each)]
         if earlier and _still_counts(earlier[-1]):
             return earlier[-1]
-        mine = (each for each in asked if self._is_mine(each) and not _is_withdrawn(each))
+        mine = (each for each in answerable if self._is_mine(each))
         past = last.round if last and self._is_mine(last) else 0
         return next((each for each in mine if each.round > past), None)
 

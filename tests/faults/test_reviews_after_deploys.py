@@ -127,6 +127,16 @@ class TestDeploy:
         assert (request["draft"], request["round"]) == ({"text": "BETA"}, 3)
         assert len(api.events_of(waiting, "step_restarted")) == 1
 
+    def test_may_come_between_a_cancellation_and_a_retry(self, api, model, registry, waiting):
+        answer(api, waiting, "change", text="more")
+        assert run(waiting) == "waiting_input"
+        assert api("POST", f"/executions/{waiting}/cancel").status_code == 202
+        change_model(registry)
+        api.again(waiting)
+        assert run(waiting) == "waiting_input"
+        assert "ALPHA" in str(model.calls[-1].body)
+        assert open_request(api, waiting)["draft"] == {"text": "GAMMA"}
+
     def test_may_come_before_an_edit_that_is_refused(self, api, model, registry, waiting):
         spec = registry.guardrails["polite"]
         strict = dataclasses.replace(spec, function=lambda answer: answer != "YOURS" or "be polite")
