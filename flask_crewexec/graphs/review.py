@@ -65,6 +65,13 @@ class Review:
         """How many drafts the agent may have to write."""
         return self.max_rounds if Decision.CHANGE in self.decisions else 1
 
+    @property
+    def of_refused(self) -> Review:
+        """The review of a draft that a check has refused: it cannot be approved as it is."""
+        decisions = tuple(each for each in self.decisions if each != Decision.APPROVE)
+        on_expiry = "fail" if self.on_expiry == "approve" else self.on_expiry
+        return replace(self, decisions=decisions, on_expiry=on_expiry)
+
     def filled(self, values: Mapping[str, str]) -> Review:
         """Return the review with placeholders in its message replaced by *values*, cut if long."""
         if self.message is None:

@@ -147,7 +147,8 @@ class StepReview:
         return 1 + len({each for each in answerable if each < round})
 
     def _ask(self, draft: Json, problem: str | None, asked: Sequence[InputRequestMixin]) -> None:
-        review, step, round = self._review, self._step, self._next_round(asked)
+        review = self._review if problem is None else self._review.of_refused
+        step, round = self._step, self._next_round(asked)
         id, models = input_requests.new_id(), self._app_state.models
         new = input_requests.NewRequest(
             owner_id=step.owner_id,

@@ -208,6 +208,19 @@ class TestChecks:
         assert api.status(id)["result"]["raw"] == "GOOD"
         assert len(model.calls) == 1
 
+    def test_an_edit_that_a_guardrail_refuses_cannot_be_approved(self, app, api):
+        guardrail(app, "polite", lambda text: "be polite" if "BAD" in text else True)
+        review = {"expires_in": 60, "on_expiry": "approve"}
+        id = api.queue(reviewed(review=review, guardrails=[{"name": "polite"}]))
+        run(id)
+        answer(api, id, "edit", text="BAD")
+        assert run(id) == "waiting_input"
+        request = open_request(api, id)
+        assert request["decisions"] == ["change", "edit", "reject"]
+        assert request["on_expiry"] == "fail"
+        refused = answer(api, id, "approve", expect=422)
+        assert [error["pointer"] for error in refused["errors"]] == ["/decision"]
+
 
 class TestStepsThatCannotContinue:
     @pytest.mark.settings(RESUME_IN_STEP=False)
