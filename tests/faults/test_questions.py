@@ -7,6 +7,7 @@ import threading
 import typing as t
 
 import pytest
+from celery.exceptions import WorkerTerminate
 
 from flask_crewexec import Approval
 from support.api_client import problem
@@ -328,3 +329,50 @@ class TestUnknownOutcome:
         answer(api, interrupted, "respond", text="x")
         assert run(interrupted) == "completed"
         assert (len(model.calls), self.made(tmp_path)) == (2, 0)
+
+
+class TestOtherNames:
+    """Models call a tool by another name than it is registered with, and its worker is lost."""
+
+    @pytest.fixture
+    def queue(self, app, api, model):
+        """A function that queues an execution whose model calls a tool that ends its process."""
+
+        def queue(registered: str, answer: bytes | str, on_unknown: t.Any) -> str:
+            @app.extensions["crewexec_host"].tool(registered, on_unknown=on_unknown)
+            def pay(order: str) -> str:
+                """Pay an order."""
+                raise WorkerTerminate(1)
+
+            raw = answer if isinstance(answer, bytes) else None
+            model.on(reply=None if raw else answer, raw=raw, times=1)
+            id = api.queue(documents.chain("a", tools=(registered,)))
+            with pytest.raises(WorkerTerminate):
+                run(id)
+            return id
+
+        return queue
+
+    def check(self, api, id: str, tool: str, on_unknown: str) -> None:
+        if on_unknown == "fail":
+            assert run(id) == "failed"
+            assert api.status(id)["error"]["code"] == "tool-outcome-unknown"
+        else:
+            assert run(id) == "waiting_input"
+            request = open_request(api, id)
+            assert (request["kind"], request["tool"]) == ("outcome", tool)
+
+    @pytest.mark.parametrize("on_unknown", ["ask", "fail"])
+    @pytest.mark.parametrize(("registered", "called"), [("pay__now", "pay_now"), ("pay_", "pay")])
+    def test_that_crewai_has_simplified(self, api, queue, registered, called, on_unknown):
+        id = queue(registered, tool_calls((called, {"order": "7"})), on_unknown)
+        self.check(api, id, registered, on_unknown)
+
+    @pytest.mark.parametrize("on_unknown", ["ask", "fail"])
+    @pytest.mark.parametrize("written", ["Send Money", "send_moneys"])
+    def test_that_a_model_without_native_calls_writes(self, app, api, queue, written, on_unknown):
+        llms = app.extensions["crewexec"].registry.llms
+        llms["default"] = dataclasses.replace(llms["default"], model="o1-mini")
+        call = f'Thought: Pay.\nAction: {written}\nAction Input: {{"order": "7"}}'
+        id = queue("send_money", call, on_unknown)
+        self.check(api, id, "send_money", on_unknown)

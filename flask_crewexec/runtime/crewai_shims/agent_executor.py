@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from crewai.agent.core import AgentExecutor  # type: ignore[attr-defined]  # it has moved
 from crewai.hooks import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
+from crewai.utilities.agent_utils import DELEGATION_TOOL_NAMES
 from pydantic import PrivateAttr
 
 from .agent_iterations import ask_for_final_answer
@@ -85,7 +86,8 @@ class SingleThreadExecutor(AgentExecutor):
         del pending[MAX_CALLS + 1 :]
         checked = [check_tool_call(tool_call) for tool_call in pending]
         problems = [self._find_problem(*both) for both in zip(checked, pending, strict=True)]
-        self._tool_calls.announce(pending, checked, problems)
+        names = [self._registered_name(call.name) for call in checked]
+        self._tool_calls.announce(pending, checked, problems, names)
         outcome = super().execute_native_tool()
         self._tool_calls.raise_if_stopped()
         return outcome
@@ -124,9 +126,14 @@ class SingleThreadExecutor(AgentExecutor):
             return too_many_calls(self._calls_of_answer)
         return call.find_problem(self._available_functions)
 
+    def _registered_name(self, name: str) -> str:
+        """Return the name of the tool that the model knows by *name*; CrewAI simplifies some."""
+        tool = None if name in DELEGATION_TOOL_NAMES else self._tool_name_mapping.get(name)
+        return name if tool is None else tool.name
+
     def execute_tool_action(self) -> t.Literal["tool_completed", "tool_result_is_final"]:
         """Make the tool call that a model without native tool calls has written."""
-        with made_by(self._tool_calls.make_written_call):
+        with made_by(functools.partial(self._tool_calls.make_written_call, self.tools)):
             return super().execute_tool_action()
 
     def _create_initial_state(self) -> t.Any:

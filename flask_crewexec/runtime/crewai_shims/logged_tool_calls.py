@@ -26,6 +26,7 @@ from ..call_log.run_calls import stop_branch
 from ..call_log.scopes import within
 from ..call_log.unrecorded import unrecorded_calls
 from .tool_calls import CheckedCall
+from .tool_calls import written_name
 
 Result = dict[str, t.Any]
 
@@ -53,9 +54,13 @@ class ConversationCalls:
         tool_calls: Sequence[object],
         checked: Sequence[CheckedCall],
         problems: Sequence[str | None],
+        names: Sequence[str],
     ) -> None:
-        """Write the starts of all calls of an answer."""
-        requests = [_request(*each) for each in zip(checked, problems, strict=True)]
+        """Write the starts of all calls of an answer.
+
+        :param names: of the tools, as they are registered; models know some by another one.
+        """
+        requests = [_request(*each) for each in zip(checked, problems, names, strict=True)]
         calls = self._announce(requests)
         self._pending = {id(key): call for key, call in zip(tool_calls, calls, strict=True)}
 
@@ -74,9 +79,14 @@ class ConversationCalls:
             if call.stopped is not None:
                 stop_branch(call.stopped)
 
-    def make_written_call(self, action: t.Any, make: Callable[[], ToolResult]) -> ToolResult:
-        """Make the call that a model has written, or answer it as before."""
-        name = truncate(str(action.tool), MAX_NAME)
+    def make_written_call(
+        self, tools: Sequence[t.Any], action: t.Any, make: Callable[[], ToolResult]
+    ) -> ToolResult:
+        """Make the call that a model has written, or answer it as before.
+
+        :param tools: of the agent, one of which the model means.
+        """
+        name = truncate(written_name(str(action.tool), tools), MAX_NAME)
         arguments = {"input": action.tool_input}
         delegates = name in DELEGATION_TOOL_NAMES
         request = ToolRequest(name, arguments, delegates=delegates, is_written=True)
@@ -143,8 +153,7 @@ class LoggedToolCall:
         }
 
 
-def _request(call: CheckedCall, problem: str | None) -> ToolRequest:
+def _request(call: CheckedCall, problem: str | None, name: str) -> ToolRequest:
     error = None if problem is None else CallError("refused")
     delegates = call.name in DELEGATION_TOOL_NAMES
-    name = truncate(call.name, MAX_NAME)
-    return ToolRequest(name, call.arguments, error, problem or "", delegates)
+    return ToolRequest(truncate(name, MAX_NAME), call.arguments, error, problem or "", delegates)

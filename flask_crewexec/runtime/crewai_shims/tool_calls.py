@@ -11,6 +11,8 @@ import json
 import typing as t
 from collections import Counter
 from collections.abc import Collection
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from crewai.tools.tool_failure import ToolFailure
@@ -18,6 +20,7 @@ from crewai.tools.tool_failure import ToolFailureReason
 from crewai.tools.tool_failure import ToolFailureRecord
 from crewai.utilities.agent_utils import DELEGATION_TOOL_NAMES
 from crewai.utilities.agent_utils import extract_tool_call_info
+from crewai.utilities.string_utils import sanitize_tool_name
 
 from ...text import storable_values
 
@@ -25,6 +28,23 @@ MAX_CALLS: t.Final = 100
 """How many tool calls of one answer are made."""
 MAX_REPEATED_CALLS: t.Final = 5
 """How often an agent may make the same call with the same result before its run ends."""
+
+
+_LEAST_LIKENESS: t.Final = 0.85
+
+
+def written_name(written: str, tools: Sequence[t.Any]) -> str:
+    """Return the name of the tool that CrewAI calls for a name that a model has written.
+
+    That is the one that is most like it; what is like none is returned as it is.
+    """
+    wanted = sanitize_tool_name(written)
+
+    def likeness(name: str) -> float:
+        return SequenceMatcher(None, sanitize_tool_name(name), wanted).ratio()
+
+    best = max((tool.name for tool in tools), key=likeness, default=written)
+    return best if likeness(best) > _LEAST_LIKENESS else written
 
 
 def too_many_calls(count: int) -> str:
