@@ -44,6 +44,8 @@ def recorded(run: Function, function: Function, name: str, run_context: RunConte
         if tool is None:  # a crew of the host calls it
             requests.check_free(name)
             return run(**arguments)
+        if tool.failure is not None:
+            raise tool.failure
         settled = requests.settle_made(name, tool, arguments, calls.note_not_made)
         if settled.text is not None:
             calls.end_tool(tool, settled.text, settled.error)
@@ -57,6 +59,7 @@ def recorded(run: Function, function: Function, name: str, run_context: RunConte
                 result = run(**arguments)
         except BaseException as error:
             if not ends_process(error):
+                tool.failure = error
                 calls.end_tool(tool, TOLD.format(error), error_of(error), str(error))
             raise
         calls.end_tool(tool, str(result))

@@ -112,6 +112,8 @@ class ToolCall:
     """How it is to be made; None if nobody had to decide."""
     stopped: StopRun | None = None
     """Why its branch stops within it, although CrewAI may have told the model of an error."""
+    failure: BaseException | None = None
+    """What the tool has raised. CrewAI tries written calls again, but a call is made once."""
 
     @property
     def has_ended(self) -> bool:

@@ -418,6 +418,23 @@ class TestWrittenCalls:
         assert (paid, len(model.calls)) == ([("7", 5)], 3)
         assert "Observation: The call was rejected" in str(model.calls[-1].body)
 
+    def test_are_made_once_although_the_tool_fails(self, app, api, model, queue_written, paid):
+        id = queue_written("7")
+        tools = app.extensions["crewexec"].registry.tools
+
+        def fail(order: str, euros: int = 5) -> str:
+            """Pay an order."""
+            paid.append((order, euros))
+            raise ValueError("no receipt")
+
+        tools["pay"] = dataclasses.replace(tools["pay"], function=fail)
+        assert run(id) == "waiting_input"
+        answer(api, id, "approve")
+        assert run(id) == "completed"
+        assert paid == [("7", 5)]
+        assert len(api.events_of(id, "tool_failed")) == 1
+        assert "no receipt" in str(model.calls[-1].body)
+
     def test_are_stored_as_they_were_edited(self, api, queue_written):
         id = queue_written("7", Approval(decisions=["edit"]))
         run(id)
