@@ -65,7 +65,7 @@ class InputRequestMethods:
         requester: Requester = None,
         *,
         text: str | None = None,
-        value: Mapping[str, t.Any] | None = None,
+        value: Mapping[str, t.Any] | str | None = None,
         arguments: Mapping[str, t.Any] | None = None,
         by: str | None = None,
         bypass: bool = False,
@@ -74,8 +74,9 @@ class InputRequestMethods:
 
         :param decision: ``"approve"``; ``"change"`` with a *text* that says what; ``"edit"`` with
             the answer itself, a *value* where the request has a schema, else a *text*, or with
-            the *arguments* of a tool call; ``"respond"`` with the answer to a question, or with
-            the result of a tool call that is not made; or ``"reject"``.
+            the *arguments* of a tool call; ``"respond"`` with the answer to a question, as *text*,
+            or one of its choices as *value*, or with the result of a tool call that is not made; or
+            ``"reject"``.
         :param by: who answers, as the request will show it; by default *requester*. Needed without
             *requester* if the request has ``four_eyes``.
         :param bypass: whether a manager, or your own code, answers although somebody else has to;

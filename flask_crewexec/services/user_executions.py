@@ -145,7 +145,7 @@ class UserExecutions:
         decision: str,
         *,
         text: str | None = None,
-        value: Mapping[str, t.Any] | None = None,
+        value: Mapping[str, t.Any] | str | None = None,
         arguments: Mapping[str, t.Any] | None = None,
         bypass: bool = False,
     ) -> Answered:

@@ -37,6 +37,8 @@ mine = executions.for_user(7)
 t.assert_type(mine.queue_execution("a graph", inputs={"topic": "honey"}), str)
 t.assert_type(mine.get_task_status(task_id), Json)
 t.assert_type(mine.cancel_task(task_id), bool)
+mine.answer("an id", "respond", value="one of the choices")
+executions.answer("an id", "respond", value="one of the choices")
 executions.for_user(None)  # type: ignore[arg-type]
 mine.get_task_status(task_id, None)  # type: ignore[call-arg]
 
