@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..text import is_invisible
+
 _CONTROL: t.Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, except tabs and line breaks
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # changes of direction
@@ -26,5 +28,17 @@ def one_line(text: str) -> str:
     return escape(" ".join(text.split()))
 
 
+def exact(text: str) -> str:
+    """Return *text* escaped, with all characters that nobody would see: people decide about it."""
+    shown = escape(text)
+    if shown.isascii():
+        return shown
+    return "".join(_as_escape(each) if is_invisible(each) else each for each in shown)
+
+
 def _escaped(match: re.Match[str]) -> str:
-    return match.group().encode("unicode_escape").decode("ascii")
+    return _as_escape(match.group())
+
+
+def _as_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..text import truncate
 from .escaping import escape
+from .escaping import exact
 from .escaping import one_line
 
 Json = dict[str, t.Any]
@@ -68,14 +69,15 @@ def input_request_lines(requests: list[Json]) -> Iterator[str]:
             yield f"{_INDENT}answered by: {one_line(request['answered_by'])}{bypass}"
         for key in ("message", "problem"):
             if request[key]:
-                yield f"{_INDENT}{key}: {one_line(request[key])}"
+                yield f"{_INDENT}{key}: {exact(one_line(request[key]))}"
         if request["arguments"] is not None:
             call = f"{request['tool']} {_value(request['arguments'])}"
-            yield f"{_INDENT}call: {one_line(call)}"
+            yield f"{_INDENT}call: {exact(call)}"
         if choices := (request["schema"] or {}).get("enum"):
-            yield f"{_INDENT}choices: {', '.join(map(one_line, choices))}"
+            shown = (exact(one_line(choice)) for choice in choices)
+            yield f"{_INDENT}choices: {', '.join(shown)}"
         if request["draft"]:
-            yield from (_INDENT + line for line in escape(request["draft"]["text"]).splitlines())
+            yield from (_INDENT + line for line in exact(request["draft"]["text"]).splitlines())
 
 
 def _asks(request: Json) -> str:

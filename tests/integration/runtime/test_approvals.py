@@ -184,6 +184,11 @@ class TestDecisions:
         assert "asks: role boss, not the owner\n" in shown
         assert re.search(r"expires: \S+ \S+, then: reject\n", shown)
 
+    def test_the_terminal_shows_what_nobody_would_see(self, app, queued):
+        run(queued(pay("7\u200b  8")))
+        shown = app.test_cli_runner().invoke(args=["crewexec", "inbox"]).output
+        assert r'call: pay {"order": "7\u200b  8", "euros": 5}' in shown
+
     def test_a_call_whose_arguments_were_altered_afterwards_is_not_made(
         self, api, queued, paid, alter
     ):
