@@ -29,8 +29,8 @@ MAX_CALLS: t.Final = 100
 MAX_REPEATED_CALLS: t.Final = 5
 """How often an agent may make the same call with the same result before its run ends."""
 
-
 _LEAST_LIKENESS: t.Final = 0.85
+"""How much a written name must be like a tool's, as ``ToolUsage._select_tool`` of CrewAI has it."""
 
 
 def written_name(written: str, tools: Sequence[t.Any]) -> str:
