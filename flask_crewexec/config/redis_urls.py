@@ -15,6 +15,8 @@ from ..errors import ConfigError
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "redis+cluster", "rediss+cluster")
 CLUSTER_KEY_PREFIX = "{crewexec}:"
 """What the keys of an installation in a Redis Cluster begin with; the braces keep them together."""
+_LOCATION: t.Final = re.compile(r"([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+"""What follows the scheme: credentials and hosts, path, and query."""
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
 
@@ -119,13 +121,13 @@ def single_host_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not scheme.endswith("cluster"):
         return url
-    location, _, path = rest.partition("/")
+    location, path, query = _LOCATION.fullmatch(rest).groups("")  # type: ignore[union-attr]
     credentials, at, hosts = location.rpartition("@")
     first, comma, others = hosts.partition(",")
     if not comma:
         return url
-    query = f"{'&' if '?' in path else '?'}nodes={others}"
-    return f"{scheme}{separator}{credentials}{at}{first}/{path}{query}"
+    query = f"{query}{'&' if query else '?'}nodes={others}"
+    return f"{scheme}{separator}{credentials}{at}{first}{path or '/'}{query}"
 
 
 def redis_url(config: Config, key: str) -> str:

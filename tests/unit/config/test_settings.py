@@ -130,6 +130,8 @@ class TestCluster:
             ("redis+cluster://a:1,b:2,c:3", "redis+cluster://a:1/?nodes=b:2,c:3"),
             ("redis+cluster://:x@a,b/0", "redis+cluster://:x@a/0?nodes=b"),
             ("rediss+cluster://a,b/?ssl_ca_certs=x", "rediss+cluster://a/?ssl_ca_certs=x&nodes=b"),
+            ("rediss+cluster://a,b?ssl_ca_certs=/x", "rediss+cluster://a/?ssl_ca_certs=/x&nodes=b"),
+            ("redis+cluster://:x@[::1]:1,[::2]:2", "redis+cluster://:x@[::1]:1/?nodes=[::2]:2"),
             ("redis+cluster://a:1/0", "redis+cluster://a:1/0"),
             ("redis://a,b/0", "redis://a,b/0"),
         ],
