@@ -74,6 +74,7 @@ def test_unknown_settings_get_a_suggestion(key, message):
         ("REQUESTS_PER_MINUTE", "60"),
         ("EXECUTION_QUEUE", ""),
         ("EXECUTION_QUEUE", "crews,others"),
+        ("EXECUTION_QUEUE", "crew_é"),
         ("CLEANUP_QUEUE", "crew_execution"),
         ("NOTIFICATION_QUEUE", "crew_execution"),
         ("NOTIFICATION_QUEUE", "a b"),
