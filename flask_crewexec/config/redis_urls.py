@@ -15,11 +15,13 @@ from ..errors import ConfigError
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "redis+cluster", "rediss+cluster")
 CLUSTER_KEY_PREFIX = "{crewexec}:"
 """What the keys of an installation in a Redis Cluster begin with; the braces keep them together."""
+_LOCATION: t.Final = re.compile(r"([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+"""What follows the scheme: credentials and hosts, path, and query."""
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
 
 def check_broker_url(url: object) -> None:
-    """Check that the broker is Redis, whose lists priorities and queue depths are based on.
+    """Check that the broker is one Redis, whose lists priorities and queue depths are based on.
 
     :param url: the one of the Celery app, which is only ours if the host has none.
     :raises ConfigError: if it is anything else.
@@ -30,13 +32,24 @@ def check_broker_url(url: object) -> None:
             " 'CELERY_BROKER_URL'. 'CELERY_BROKER_URL' and 'CELERY' in 'app.config' configure only"
             " the Celery app that the extension makes when you have none."
         )
-    scheme, separator, _ = str(url).partition("://")
+    if not isinstance(url, str):
+        raise ConfigError(
+            "'broker_url' of your Celery app must be a text. The URLs of several Sentinels are"
+            " separated by semicolons."
+        )
+    scheme, separator, _ = url.partition("://")
     scheme = scheme if separator else ""  # without a scheme, the text may begin with a password
     if scheme not in BROKER_SCHEMES:
         raise ConfigError(
             f"'CELERY_BROKER_URL' begins with '{scheme}'; it must begin with one of:"
             f" {', '.join(BROKER_SCHEMES)}. If your own tasks use another broker, keep their Celery"
             " app, and pass one for ours: 'init_app(app, celery=Celery(broker=\"redis://…\"))'."
+        )
+    if ";" in url and scheme != "sentinel":
+        # Workers and web processes would not change over together, and not find each other.
+        raise ConfigError(
+            "'CELERY_BROKER_URL' names several servers, each of which would have messages of its"
+            " own. Name one, or use Sentinel or a Redis Cluster, which name the one to be used."
         )
 
 
@@ -108,13 +121,13 @@ def single_host_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not scheme.endswith("cluster"):
         return url
-    location, _, path = rest.partition("/")
+    location, path, query = _LOCATION.fullmatch(rest).groups("")  # type: ignore[union-attr]
     credentials, at, hosts = location.rpartition("@")
     first, comma, others = hosts.partition(",")
     if not comma:
         return url
-    query = f"{'&' if '?' in path else '?'}nodes={others}"
-    return f"{scheme}{separator}{credentials}{at}{first}/{path}{query}"
+    query = f"{query}{'&' if query else '?'}nodes={others}"
+    return f"{scheme}{separator}{credentials}{at}{first}{path or '/'}{query}"
 
 
 def redis_url(config: Config, key: str) -> str:

@@ -266,10 +266,11 @@ class Settings:
             ("CLEANUP_QUEUE", self.cleanup_queue),
             ("NOTIFICATION_QUEUE", self.queue_of_notifications),
         ):
-            if not re.fullmatch(r"[\w.-]+", name):
+            # The database stores other characters of JSON escaped, and would not find them.
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise ConfigError(
-                    f"'{PREFIX}{key}' must consist of letters, digits, '_', '-' and '.';"
-                    f" it is {name!r}."
+                    f"'{PREFIX}{key}' must consist of letters from A to Z, digits, '_', '-' and"
+                    f" '.'; it is {name!r}."
                 )
         if self.execution_queue in (self.cleanup_queue, self.notification_queue):
             raise ConfigError(

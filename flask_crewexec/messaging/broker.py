@@ -22,6 +22,8 @@ from .broker_faults import fault_of
 from .broker_faults import refuse_cluster_node
 from .broker_faults import UnsuitableBroker
 from .celery_app import is_replaced
+from .celery_app import LOST
+from .celery_app import lost_settings
 from .celery_app import REPLACED
 from .queues import list_name
 
@@ -112,6 +114,8 @@ def _check_before_first_use(celery: Celery, client: t.Any) -> None:
     refuse_cluster_node(client)  # it would accept some messages
     if is_replaced(celery):
         log.warning(REPLACED)
+    if lost := lost_settings(celery):
+        log.warning(LOST.format(", ".join(lost)))
 
 
 class _Producers(PoolGroup):  # type: ignore[misc]  # kombu ships no types

@@ -40,6 +40,10 @@ REPLACED: t.Final = (
     " 'CrewExec.init_app'; its workers do not know the tasks of 'CrewExec'. Store it before, or"
     " pass it: 'init_app(app, celery=celery)'."
 )
+LOST: t.Final = (
+    "Your application has set {} of its Celery app after 'CrewExec.init_app', without what"
+    " 'CrewExec' had added. Set it before, or add to its value."
+)
 
 
 class FlaskTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -75,6 +79,19 @@ def is_replaced(celery: Celery) -> bool:
     """
     stored = celery.flask_app.extensions.get("celery")
     return getattr(celery, _MADE_HERE, False) and stored is not celery
+
+
+def lost_settings(celery: Celery) -> list[str]:
+    """Return the names of settings that the host has replaced after we had added to them.
+
+    Messages of our queues would then go where no worker looks.
+    """
+    conf = celery.conf
+    ours = {
+        "broker_transport_options": OUR_QUEUES_OPTION in conf.broker_transport_options,
+        "task_routes": EXECUTION_TASK in (conf.task_routes or ()),
+    }
+    return [f"'{name}'" for name, has_ours in ours.items() if not has_ours]
 
 
 def _new_celery(app: Flask, settings: Settings) -> Celery:

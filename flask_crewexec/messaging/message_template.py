@@ -123,5 +123,7 @@ def _make_template(task: Task, priority: int) -> MessageTemplate | None:
     if headers.get("expires") or headers.get("eta"):  # these times differ between messages
         return None
     body = base64.b64decode(message.pop("body")).decode()
+    if _TASK_ID in body:  # Celery's first protocol keeps everything there
+        return None
     name = list_name(task.app, execution_queue(task.app), priority)
     return MessageTemplate(name, json.dumps(message), body, message["properties"]["delivery_tag"])

@@ -19,6 +19,7 @@ from .handlers import call_handler
 from .handlers import send_signal
 from .notification import Notification
 from .result import Result
+from .slow_webhooks import slow_webhooks
 from .webhook_sender import send_webhook
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,13 @@ def deliver_next(app_state: AppState, on_claim: Callable[[], object] = lambda: N
     :param on_claim: called before it is tried.
     """
     seconds = app_state.settings.notification_timeout + MARGIN_SECONDS
-    claim = claim_delivery(app_state, seconds)
+    slow = slow_webhooks.current()
+    claim = slow.claim(lambda must_wait: claim_delivery(app_state, seconds, must_wait))
     if claim is None:
         return False
-    on_claim()
-    _store(app_state, claim, _attempt(app_state, claim))
+    with slow.sending(claim):
+        on_claim()
+        _store(app_state, claim, _attempt(app_state, claim))
     return True
 
 

@@ -26,6 +26,7 @@ from ..process import stuck_runs
 from ..process import worker_id
 from .heartbeat import consumed_queues
 from .heartbeat import Heartbeat
+from .lost_settings import refuse_without_our_settings
 from .other_apps import refuse_without_our_tasks
 from .preload import check_registered
 from .preload import freeze_memory
@@ -65,6 +66,7 @@ class WorkerSignals:
         signals.celeryd_init.connect(self._check_broker)
         signals.celeryd_after_setup.connect(self._begin)
         signals.celeryd_after_setup.connect(self._refuse_without_our_tasks)
+        signals.celeryd_after_setup.connect(self._refuse_without_our_settings)
         signals.celeryd_after_setup.connect(self._fetch_only_what_can_start)
         signals.celeryd_after_setup.connect(self._preload)
         signals.celeryd_after_setup.connect(self._deliver_notifications)
@@ -94,6 +96,10 @@ class WorkerSignals:
     def _refuse_without_our_tasks(self, instance: t.Any, **options: object) -> None:
         """End a worker of the host that seems to be ours but does not know our tasks."""
         refuse_without_our_tasks(self._celery, instance)
+
+    def _refuse_without_our_settings(self, instance: t.Any, **options: object) -> None:
+        """End a worker of ours that would not find our messages."""
+        refuse_without_our_settings(self._celery, instance)
 
     def _fetch_only_what_can_start(self, instance: t.Any, **options: object) -> None:
         """Let executions wait in Redis, where any worker finds them, if this one runs them."""

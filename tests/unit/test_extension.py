@@ -346,6 +346,19 @@ class TestCelery:
             CrewExec(new_app(CELERY_BROKER_URL=":secret@127.0.0.1:6379/0"))
         assert "secret" not in str(refusal.value)
 
+    @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+cluster"])
+    def test_several_brokers_are_refused(self, scheme):
+        with pytest.raises(ConfigError, match="names several servers"):
+            CrewExec(new_app(CELERY_BROKER_URL=f"{scheme}://:a@one:1/0;{scheme}://:a@two:1/0"))
+
+    def test_several_sentinels_are_accepted(self):
+        CrewExec(new_app(CELERY_BROKER_URL="sentinel://one:1;sentinel://two:1"))
+
+    def test_a_list_of_brokers_is_refused(self):
+        app = new_app(CELERY={"broker_url": ["sentinel://one:1", "sentinel://two:1"]})
+        with pytest.raises(ConfigError, match="must be a text"):
+            CrewExec(app)
+
     @pytest.mark.parametrize("queues", [{"mails": {}}, ["mails"]])
     def test_queues_that_cannot_be_extended_are_refused(self, queues):
         with pytest.raises(ConfigError, match="task_queues"):

@@ -17,6 +17,7 @@ import trustme
 from flask_crewexec import AsyncExecutionService
 from flask_crewexec import clock
 from flask_crewexec.app_state import current_app_state
+from flask_crewexec.notifications import dispatcher
 from flask_crewexec.notifications import webhook_request
 from flask_crewexec.notifications.notification import Notification
 from flask_crewexec.notifications.signing import secret_of
@@ -286,6 +287,48 @@ class TestAnswers:
             complete(api, model)
             deliver()
         assert outcome() == ("waiting", 1, {"code": "unreachable"})
+
+
+class TestSlowServers:
+    """They occupy only some of the threads of a process."""
+
+    WAITING = 12
+
+    def queue_many(self, api, model):
+        model.on("Do a", "ALPHA")
+        ids = [api.queue(documents.chain("a")) for _ in range(self.WAITING)]
+        assert {run(id) for id in ids} == {"completed"}
+        return ids
+
+    @pytest.mark.settings(NOTIFICATION_TIMEOUT=2.0)
+    def test_of_one_user_let_others_be_told(self, app, api, stranger, model, hook, receiver):
+        receiver.answer = hang
+        with WebhookReceiver() as other:
+            add_webhook(other.url, owner_id=stranger.user)
+            self.queue_many(api, model)
+            complete(stranger, model)
+            dispatcher.wake()
+            wait_until(lambda: other.messages, what="the message to the other user")
+            # All threads were occupied once; then half of them.
+            assert len(receiver.messages) <= 4 + 2
+
+    def test_only_webhooks_of_these_users_wait(self, api, model, hook, claims):
+        first, *others = self.queue_many(api, model)
+        delivery = current_app_state().models.delivery
+        of_handler = sa.update(delivery).where(delivery.execution_id == uuid.UUID(first))
+        with current_app_state().database.write_transaction() as session:
+            session.execute(of_handler.values(receiver="handler:told"))
+        assert [claim.key.receiver for claim in claims(must_wait=["ada"])] == ["handler:told"]
+        assert len(claims(must_wait=["mallory"])) == len(others)
+
+    @pytest.fixture
+    def claims(self, app):
+        """A function that claims everything, and returns the claims."""
+
+        def claims(**options):
+            return list(iter(lambda: claim_delivery(current_app_state(), 60.0, **options), None))
+
+        return claims
 
 
 @pytest.mark.sqlite_enough

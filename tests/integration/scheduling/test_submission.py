@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import threading
@@ -113,6 +114,12 @@ class TestMessages:
     def test_each_has_its_own_delivery_tag(self, sent):
         id = uuid.uuid4()
         assert len({sent(id, 1, 5)[1] for _ in range(5)}) == 5
+
+    def test_each_has_its_own_task_id_in_the_first_protocol_of_celery(self, app, sent):
+        app.extensions["celery"].conf.task_protocol = 1
+        id = uuid.uuid4()
+        bodies = [json.loads(base64.b64decode(sent(id, 1, 5)[0]["body"])) for _ in range(2)]
+        assert [body["id"] for body in bodies] == [str(id), str(id)]
 
     def test_each_has_its_own_expiry(self, app, sent, monkeypatch):
         task = app.extensions["celery"].tasks["crewexec.execution"]

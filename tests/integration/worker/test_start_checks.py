@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -135,3 +136,31 @@ class TestCeleryApps:
         for _ in range(2):
             check_broker(current_app_state())
         assert caplog.text.count("another Celery app") == 1
+
+
+class TestLateSettings:
+    """The host sets options of its Celery app after ``init_app``."""
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"broker_transport_options": {"visibility_timeout": 60}},
+            {"task_routes": {"mail": {"queue": "mails"}}},
+        ],
+        ids=lambda settings: next(iter(settings)),
+    )
+    def test_a_worker_that_would_not_find_our_messages_ends(self, start_worker, settings):
+        variables = {"LATE_SETTINGS": json.dumps(settings)}
+        with pytest.raises(StartFailed, match=f"has set '{next(iter(settings))}' of its Celery"):
+            start_worker(variables, app="support.host_app.late_settings")
+
+    def test_other_settings_may_be_late(self, start_worker):
+        settings = {"task_track_started": True, "task_default_queue": "mails"}
+        variables = {"LATE_SETTINGS": json.dumps(settings)}
+        assert start_worker(variables, app="support.host_app.late_settings").running
+
+    def test_web_processes_warn_once(self, app, caplog):
+        app.extensions["celery"].conf.broker_transport_options = {"visibility_timeout": 60}
+        for _ in range(2):
+            check_broker(current_app_state())
+        assert caplog.text.count("has set 'broker_transport_options'") == 1
