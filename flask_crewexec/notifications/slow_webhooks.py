@@ -1,6 +1,6 @@
 """Webhooks whose servers answer slowly, which occupy only some of the threads of a process.
 
-Whoever has many of them would otherwise let everybody else's notifications wait. How fast a server
+A user who has many of them would otherwise let all others' notifications wait. How fast a server
 is shows only when it is asked, so the first time they may occupy all threads.
 """
 
