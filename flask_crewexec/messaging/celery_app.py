@@ -118,6 +118,7 @@ def _configure(celery: Celery, settings: Settings) -> None:
     use_our_transports()
     conf = celery.conf
     check_broker_url(conf.broker_url)
+    _check_one_broker(conf)
     _check_transport(conf.broker_transport)
     if not conf.value_set_for("broker_channel_error_retry"):
         # Otherwise a Redis that is full or was demoted ends the workers.
@@ -158,6 +159,15 @@ def _keep_results_in_cluster(celery: Celery) -> None:
         **dict.fromkeys(("redis", "rediss"), backend),
     }
     celery.conf.result_backend = single_host_url(celery.conf.result_backend)
+
+
+def _check_one_broker(conf: t.Any) -> None:
+    for name in ("broker_read_url", "broker_write_url"):
+        if getattr(conf, name) != conf.broker_url:
+            raise ConfigError(
+                f"'{name}' of your Celery app must not differ from 'broker_url': 'CrewExec' counts"
+                " and compares the messages that workers will read."
+            )
 
 
 def _check_transport(transport: object) -> None:

@@ -47,8 +47,8 @@ class KeptClients:
 
     def _take(self) -> redis.Redis | None:
         if self._pid != os.getpid():  # the connections are those of the process that has forked
+            self._idle.clear()  # first: another thread takes one as soon as the id is right
             self._pid = os.getpid()
-            self._idle.clear()
         try:
             return self._idle.pop()
         except IndexError:

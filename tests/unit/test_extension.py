@@ -351,6 +351,11 @@ class TestCelery:
         with pytest.raises(ConfigError, match="names several servers"):
             CrewExec(new_app(CELERY_BROKER_URL=f"{scheme}://:a@one:1/0;{scheme}://:a@two:1/0"))
 
+    @pytest.mark.parametrize("name", ["broker_read_url", "broker_write_url"])
+    def test_another_broker_to_read_or_to_write_is_refused(self, name):
+        with pytest.raises(ConfigError, match=f"'{name}' of your Celery app must not differ"):
+            CrewExec(new_app(CELERY={name: "amqp://elsewhere"}))
+
     def test_several_sentinels_are_accepted(self):
         CrewExec(new_app(CELERY_BROKER_URL="sentinel://one:1;sentinel://two:1"))
 
