@@ -34,7 +34,7 @@ from support.servers.processes import wait_until
 from support.servers.redis_process import RedisProcess
 from support.servers.redis_servers import chosen_redis
 
-pytestmark = pytest.mark.sqlite_enough
+pytestmark = [pytest.mark.sqlite_enough, pytest.mark.settings(LEASE_SECONDS=60.0)]
 
 both_pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 

@@ -51,6 +51,7 @@ def drain(admin, worker, **body):
 
 
 @pytest.mark.each_pool
+@pytest.mark.settings(LEASE_SECONDS=60.0)
 class TestDrain:
     def test_a_worker_finishes_its_crew_and_another_one_takes_the_next(
         self, start_worker, api, admin, model, settle, gate, pool

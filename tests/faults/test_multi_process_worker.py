@@ -228,6 +228,7 @@ class TestReplacing:
         assert status["lost_attempts"] >= 1
         assert len(model.calls_matching("Do a")) == 1
 
+    @pytest.mark.settings(LEASE_SECONDS=60.0)
     def test_workers_survive_a_broker_that_is_demoted(
         self, start_workers, api, model, settle, gate, redis_process
     ):

@@ -47,6 +47,7 @@ def hang(api: Api, file: Path, **order: object) -> str:
 
 
 class TestOneWorker:
+    @pytest.mark.settings(LEASE_SECONDS=8.0)
     def test_each_of_its_runs_ends_in_its_own_way(
         self, start_worker, api, model, settle, gate, file, pool
     ):
@@ -128,7 +129,7 @@ def ending(kind: str) -> dict[str, t.Any]:
     return documents.with_data(document, kind, guardrails=[{"name": "quits"}])
 
 
-@pytest.mark.settings(MAX_RETRIES=0)
+@pytest.mark.settings(MAX_RETRIES=0, LEASE_SECONDS=60.0)
 def test_no_place_is_lost_however_runs_end(start_worker, api, model, settle, gate, pool):
     model.add(*ENDS.values()).on("Do check", hold=gate)
     concurrency = 2 if pool == "prefork" else 4

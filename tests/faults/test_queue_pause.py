@@ -55,6 +55,7 @@ class TestWorkers:
         resume(admin)
         assert [settle(each)["attempt"] for each in (id, later)] == [1, 1]
 
+    @pytest.mark.settings(LEASE_SECONDS=60.0)
     def test_what_runs_goes_on(self, start_worker, api, admin, model, settle):
         gate = threading.Event()
         model.on("Do a", "done", hold=gate).on("Do b", "done")
