@@ -309,6 +309,7 @@ def test_an_older_version_that_is_cached_later_is_not_the_newest():
 
 
 @pytest.mark.postgresql
+@pytest.mark.settings(POLL_INTERVAL=100.0, LEASE_SECONDS=1000.0)  # one connection does it all
 def test_postgresql_uses_generic_plans(app, api):
     """Planning a statement takes longer than running it."""
     insert_worker(app)
