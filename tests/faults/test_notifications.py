@@ -143,7 +143,7 @@ class TestWorkers:
             ended = all(api.status(id)["status"] == "completed" for id in ids)
             return ended and count("waiting") == 0
 
-        wait_until(all_told, seconds=60, what="all notifications")
+        wait_until(all_told, what="all notifications")
         assert all(in_order(told(), id) == to_be_told(id) for id in ids)
         assert max(Counter(told()).values()) == 1
 

@@ -70,7 +70,7 @@ def test_nothing_is_lost_or_done_twice(fault, cluster, app, admin, api, model, s
     wait_until(lambda: len(orders.accepted) >= before + 5, what="orders after the fault")
     orders.stop()
     assert orders.codes <= {202, 503}
-    wait_until(lambda: statuses(admin) == {"completed"}, what="the executions", seconds=60)
+    wait_until(lambda: statuses(admin) == {"completed"}, what="the executions")
     assert len(model.calls) == len(orders.accepted)
     assert admin("GET", "/health/ready").status_code == 200
     assert "retried" in reconcile(app).get(timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Callable
 
 from flask.testing import FlaskClient
 
@@ -11,7 +12,7 @@ from flask_crewexec.statuses import ExecutionStatus
 from support.described_answers import check_answer
 
 Json = dict[str, t.Any]
-UNDER_WAY: t.Final = ACTIVE - {ExecutionStatus.WAITING_INPUT}
+_UNDER_WAY: t.Final = ACTIVE - {ExecutionStatus.WAITING_INPUT}
 
 
 class Api:
@@ -47,11 +48,7 @@ class Api:
 
     def ended(self, id: str) -> Json:
         """Wait until an execution has ended or asks people; a worker's first one may take long."""
-        for _ in range(4):
-            status = self.status(id, wait=30)
-            if status["status"] not in UNDER_WAY:
-                break
-        return status
+        return until_ended(lambda: self.status(id, wait=30))
 
     def event_types(self, id: str) -> list[str]:
         events = self("GET", f"/executions/{id}/events").json["events"]
@@ -67,6 +64,15 @@ class Api:
         """Queue an execution that has ended once more."""
         answer = self("POST", f"/executions/{id}/retry")
         assert answer.status_code == 202, answer.json
+
+
+def until_ended(read: Callable[[], Json]) -> Json:
+    """Read a status, which waits up to half a minute, until it has ended or asks people."""
+    for _ in range(4):
+        status = read()
+        if status["status"] not in _UNDER_WAY:
+            break
+    return status
 
 
 def problem(answer: t.Any, status: int, code: str) -> Json:

@@ -368,7 +368,7 @@ def test_workers_send_them(api, model, hook, receiver, start_worker):
     start_worker()
     model.on("Do a", "ALPHA")
     id = api.queue(documents.chain("a"))
-    wait_until(lambda: receiver.messages, seconds=90)
+    wait_until(lambda: receiver.messages)
     assert receiver.messages[0].verify(secret_of(hook, 1))["data"]["id"] == id
 
 

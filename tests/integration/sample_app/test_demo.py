@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from flask_crewexec.testing import ScriptedModel
-from support.api_client import UNDER_WAY
+from support.api_client import until_ended
 from support.servers.postgres import PostgresProcess
 from support.servers.sample_command import sample_commands
 from support.servers.sample_command import SampleCommand
@@ -90,11 +90,8 @@ def api_of(demo: SampleCommand) -> httpx.Client:
 def run_digest(api: httpx.Client) -> None:
     graphs = {graph["name"]: graph["id"] for graph in api.get("/crewexec/graphs").json()["graphs"]}
     order = {"graph_id": graphs["Notes digest"], "inputs": {"topic": "honey"}}
-    execution = api.post("/crewexec/executions", json=order).json()
-    for _ in range(3):  # a worker's first execution may take long
-        if execution["status"] not in UNDER_WAY:
-            break
-        execution = api.get(f"/crewexec/executions/{execution['id']}").json()
+    id = api.post("/crewexec/executions", json=order).json()["id"]
+    execution = until_ended(lambda: api.get(f"/crewexec/executions/{id}").json())
     assert execution["status"] == "completed", execution
 
 

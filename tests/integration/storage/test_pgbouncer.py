@@ -61,7 +61,7 @@ def test_no_order_is_lost_and_no_step_asked_twice(app, api, client, model, start
 
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         ids = list(threads.map(order, range(ORDERS)))
-    wait_until(lambda: not active(), seconds=60, what="the end of all runs")
+    wait_until(lambda: not active(), what="the end of all runs")
     for id in ids:
         status = api.status(id)
         assert (status["status"], status["attempt"]) == ("completed", 1)

@@ -21,7 +21,7 @@ from sample_app import create_app
 from sample_app.extensions import db
 from sample_app.seeding import seed
 from support import long_run
-from support.api_client import UNDER_WAY
+from support.api_client import until_ended
 from support.graphs.documents import Document
 from support.paths import ROOT
 from support.servers.celery_nodes import WorkerProcess
@@ -83,11 +83,8 @@ class Site(t.NamedTuple):
 
     def ended(self, id: str) -> Document:
         """Wait until an execution has ended or asks people; the worker's first may take long."""
-        for _ in range(4):
-            status = self.ask("GET", f"/executions/{id}", headers={"Prefer": "wait=30"}).json()
-            if status["status"] not in UNDER_WAY:
-                break
-        return t.cast("Document", status)
+        path, wait = f"/executions/{id}", {"Prefer": "wait=30"}
+        return until_ended(lambda: self.ask("GET", path, headers=wait).json())
 
     def insert_long_run(self) -> str:
         """Give the user an execution with many attempts, steps and calls; return its id."""

@@ -71,7 +71,7 @@ class TerminalProcess:
     def wait_for(self, *texts: str) -> None:
         """Wait until the page shows all of them."""
         try:
-            wait_until(lambda: all(text in self.page() for text in texts), seconds=60)
+            wait_until(lambda: all(text in self.page() for text in texts))
         except TimeoutError as error:
             raise AssertionError(f"Waited for {texts}, but the page is:\n{self.page()}") from error
 
